@@ -1,0 +1,50 @@
+package io.github.ddpm4j.model;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.types.Shape;
+import java.util.Optional;
+
+/**
+ * A network that looks at noisy images and predicts what its {@link
+ * io.github.ddpm4j.prediction.Prediction} says: the noise, the clean image, the velocity or the
+ * previous mean.
+ *
+ * <p>A lambda will do for experiments; networks that are trained and saved implement {@link
+ * TrainableDenoiser}.
+ */
+@FunctionalInterface
+public interface Denoiser extends AutoCloseable {
+
+  /**
+   * Predicts for a batch of noisy images. Called without gradients; dropout is off.
+   *
+   * @param x the noisy images, shape (N, C, H, W); not closed and not changed by the call
+   * @param levels how noisy each image is, N entries
+   * @param condition what the images are conditioned on
+   * @return the prediction, shape and dtype of {@code x}, attached to the manager of {@code x}
+   */
+  NDArray predict(NDArray x, NoiseLevels levels, Condition condition);
+
+  /**
+   * The shape of one image, if the network is made for one.
+   *
+   * @return (C, H, W), or empty when any shape will do
+   */
+  default Optional<Shape> imageShape() {
+    return Optional.empty();
+  }
+
+  /**
+   * The device that holds the weights, where inputs must be.
+   *
+   * @return the device, or empty when the engine's default device will do
+   */
+  default Optional<Device> device() {
+    return Optional.empty();
+  }
+
+  /** Releases native memory. Does nothing for denoisers that hold none. */
+  @Override
+  default void close() {}
+}

@@ -1,0 +1,32 @@
+package io.github.ddpm4j.noise;
+
+/**
+ * Standard normal noise as a function: the same (image, draw) always gives the same numbers,
+ * whatever the batch size, thread or order of calls.
+ *
+ * <p>Sampling asks for draw 0 as the start x_T of an image, and for draw k + 1 as the noise of row
+ * k of its plan.
+ */
+@FunctionalInterface
+public interface NoiseSource {
+
+  /**
+   * Fills {@code target} with independent draws of N(0, 1).
+   *
+   * @param image the index of the image in the run
+   * @param draw which of the image's draws, from 0
+   * @param target receives the values, row-major over (C, H, W)
+   */
+  void normal(long image, long draw, double[] target);
+
+  /**
+   * Counter-based noise: Philox4x64 (Salmon et al. 2011) keyed by the seed, at a counter of (image,
+   * draw), through the ziggurat method. Thread-safe.
+   *
+   * @param seed any number
+   * @return the source
+   */
+  static NoiseSource seeded(long seed) {
+    return CounterRandom.of(seed, CounterRandom.Stream.SAMPLING)::normal;
+  }
+}

@@ -1,0 +1,5 @@
+/** The front door: {@link io.github.ddpm4j.DDPM}. */
+@NullMarked
+package io.github.ddpm4j;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,130 @@
+package io.github.ddpm4j.schedule;
+
+import java.util.Map;
+
+/**
+ * The noise schedule of a diffusion process: a table of variances β<sub>t</sub> and what follows
+ * from it, in {@code double}.
+ *
+ * <p><b>Index convention.</b> Everywhere in this library {@code t} runs from 0 to {@code
+ * timesteps() - 1}, and {@code t = 0} means one noising step. The paper's t is one more.
+ *
+ * <pre>
+ *   α_t  = 1 − β_t
+ *   ᾱ_t  = Π_{s≤t} α_s,   ᾱ_{−1} = 1
+ *   β̃_t  = β_t (1 − ᾱ_{t−1}) / (1 − ᾱ_t)                                (Ho et al. 2020, eq. 7)
+ *   μ̃_t  = [β_t √ᾱ_{t−1} / (1 − ᾱ_t)] x_0 + [(1 − ᾱ_{t−1}) √α_t / (1 − ᾱ_t)] x_t      (eq. 7)
+ * </pre>
+ *
+ * <p>Instances are immutable and may be shared between threads. Every accessor that takes {@code t}
+ * throws {@link IndexOutOfBoundsException} when it is outside {@code [0, timesteps())}, naming the
+ * value and the range.
+ *
+ * @see Schedules
+ */
+public interface Schedule {
+
+  /**
+   * The number of noising steps T.
+   *
+   * @return T, at least 1
+   */
+  int timesteps();
+
+  /**
+   * The variance β<sub>t</sub> of one noising step.
+   *
+   * @param t the step, 0-based
+   * @return β<sub>t</sub>, in (0, 1); 1 only as the last entry of a zero-terminal-SNR schedule
+   */
+  double beta(int t);
+
+  /**
+   * The signal kept by one noising step, α<sub>t</sub> = 1 − β<sub>t</sub>.
+   *
+   * @param t the step, 0-based
+   * @return α<sub>t</sub>
+   */
+  double alpha(int t);
+
+  /**
+   * The signal kept by the first t + 1 noising steps, ᾱ<sub>t</sub> (eq. 4).
+   *
+   * @param t the step, 0-based
+   * @return ᾱ<sub>t</sub>, strictly decreasing in t
+   */
+  double alphaBar(int t);
+
+  /**
+   * The signal kept before step t, ᾱ<sub>t−1</sub>; 1 for t = 0.
+   *
+   * @param t the step, 0-based
+   * @return ᾱ<sub>t−1</sub>
+   */
+  double alphaBarPrevious(int t);
+
+  /**
+   * The factor of x_0 in x_t, √ᾱ<sub>t</sub>.
+   *
+   * @param t the step, 0-based
+   * @return √ᾱ<sub>t</sub>
+   */
+  double signal(int t);
+
+  /**
+   * The factor of the noise in x_t, √(1 − ᾱ<sub>t</sub>).
+   *
+   * @param t the step, 0-based
+   * @return √(1 − ᾱ<sub>t</sub>)
+   */
+  double noise(int t);
+
+  /**
+   * The signal-to-noise ratio ᾱ<sub>t</sub> / (1 − ᾱ<sub>t</sub>).
+   *
+   * @param t the step, 0-based
+   * @return the ratio, strictly decreasing in t
+   */
+  double snr(int t);
+
+  /**
+   * The variance β̃<sub>t</sub> of q(x_{t−1} | x_t, x_0) (eq. 7); 0 for t = 0.
+   *
+   * @param t the step, 0-based
+   * @return β̃<sub>t</sub>
+   */
+  double posteriorVariance(int t);
+
+  /**
+   * ln β̃<sub>t</sub>, with the infinite value at t = 0 replaced by that of t = 1, as the authors'
+   * code does. A schedule of one step has no t = 1 and gives ln β<sub>0</sub>.
+   *
+   * @param t the step, 0-based
+   * @return the clipped log variance, always finite
+   */
+  double posteriorLogVarianceClipped(int t);
+
+  /**
+   * The factor of x_0 in the posterior mean μ̃<sub>t</sub> (eq. 7).
+   *
+   * @param t the step, 0-based
+   * @return β<sub>t</sub> √ᾱ<sub>t−1</sub> / (1 − ᾱ<sub>t</sub>)
+   */
+  double posteriorMeanX0(int t);
+
+  /**
+   * The factor of x_t in the posterior mean μ̃<sub>t</sub> (eq. 7).
+   *
+   * @param t the step, 0-based
+   * @return (1 − ᾱ<sub>t−1</sub>) √α<sub>t</sub> / (1 − ᾱ<sub>t</sub>)
+   */
+  double posteriorMeanXt(int t);
+
+  /**
+   * What this schedule is, in the words that a model file holds: the key {@code type} names the
+   * factory, the others its arguments. {@link Schedules#of(Map)} reads it back.
+   *
+   * @return an unmodifiable map of strings, numbers and lists of numbers, in a stable order
+   */
+  Map<String, Object> describe();
+}
