@@ -1,0 +1,359 @@
+package io.github.ddpm4j;
+
+import ai.djl.Device;
+import ai.djl.engine.Engine;
+import io.github.ddpm4j.io.ModelFolder;
+import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.model.TrainableDenoiser;
+import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.process.ForwardProcess;
+import io.github.ddpm4j.sampling.Sampling;
+import io.github.ddpm4j.schedule.Schedule;
+import io.github.ddpm4j.schedule.Schedules;
+import io.github.ddpm4j.training.Training;
+import io.github.ddpm4j.training.TrainingOutcome;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A denoising diffusion probabilistic model (Ho, Jain, Abbeel 2020): a schedule, what the network
+ * predicts, and the network. The way in to everything else.
+ *
+ * <pre>{@code
+ * DDPM ddpm = DDPM.builder().timesteps(1000).denoiser(unet).build();
+ * try (TrainingResult result = ddpm.training().steps(5_000).fit(dataset);
+ *     Samples samples = result.ddpm().sampling().seed(42).generate(16)) {
+ *   samples.saveGrid(Path.of("samples.png"));
+ * }
+ * }</pre>
+ *
+ * <p>Immutable, and as safe to share between threads as its network is for inference. Closing it
+ * closes the network only if {@link #load} or a training run made it.
+ */
+public final class DDPM implements AutoCloseable {
+
+  /** The number of timesteps of the paper: {@value}. */
+  public static final int DEFAULT_TIMESTEPS = 1000;
+
+  private final Diffusion diffusion;
+  private final @Nullable Denoiser denoiser;
+  private final boolean ownsDenoiser;
+  private final Map<String, Object> provenance;
+
+  private DDPM(
+      Diffusion diffusion,
+      @Nullable Denoiser denoiser,
+      boolean ownsDenoiser,
+      Map<String, Object> provenance) {
+    this.diffusion = diffusion;
+    this.denoiser = denoiser;
+    this.ownsDenoiser = ownsDenoiser;
+    this.provenance = provenance;
+  }
+
+  /**
+   * Starts building a model. Without further settings it is the paper's: T = 1000, linear β from
+   * 1e-4 to 0.02, ε-prediction, fixed-large variance, images in [−1, 1].
+   *
+   * @return a builder
+   */
+  public static Builder builder() {
+    return new Builder();
+  }
+
+  /**
+   * Loads a model that {@link #save} wrote, onto the engine's default device.
+   *
+   * @param folder the folder
+   * @return the model; the caller closes it
+   * @throws java.nio.file.NoSuchFileException if there is no model at {@code folder}
+   * @throws IOException if reading fails or a file is not what it should be
+   */
+  public static DDPM load(Path folder) throws IOException {
+    return load(folder, Engine.getInstance().defaultDevice());
+  }
+
+  /**
+   * Loads a model that {@link #save} wrote.
+   *
+   * @param folder the folder
+   * @param device where to put the weights
+   * @return the model; the caller closes it
+   * @throws java.nio.file.NoSuchFileException if there is no model at {@code folder}
+   * @throws IOException if reading fails or a file is not what it should be
+   */
+  public static DDPM load(Path folder, Device device) throws IOException {
+    ModelFolder.Contents contents = ModelFolder.read(folder, device);
+    return new DDPM(contents.diffusion(), contents.denoiser(), true, contents.training());
+  }
+
+  /**
+   * Writes the model into a folder: {@code ddpm.json}, which says all that loading needs, and {@code
+   * weights.safetensors}. The folder appears whole or not at all.
+   *
+   * @param folder where to; an older model there is replaced
+   * @throws IllegalStateException if the model has no denoiser, or one that cannot be saved
+   * @throws java.nio.file.FileAlreadyExistsException if {@code folder} is something else
+   * @throws IOException if writing fails; what was there before is still there
+   */
+  public void save(Path folder) throws IOException {
+    ModelFolder.write(
+        folder, new ModelFolder.Contents(diffusion, trainable("saved"), provenance));
+  }
+
+  /**
+   * The noise schedule.
+   *
+   * @return the schedule
+   */
+  public Schedule schedule() {
+    return diffusion.schedule();
+  }
+
+  /**
+   * What the network predicts.
+   *
+   * @return the prediction
+   */
+  public Prediction prediction() {
+    return diffusion.prediction();
+  }
+
+  /**
+   * The variance of the reverse process.
+   *
+   * @return the variance
+   */
+  public Variance variance() {
+    return diffusion.variance();
+  }
+
+  /**
+   * The range of clean images.
+   *
+   * @return the range
+   */
+  public DataRange dataRange() {
+    return diffusion.dataRange();
+  }
+
+  /**
+   * The network.
+   *
+   * @return the network, or empty for the maths alone
+   */
+  public Optional<Denoiser> denoiser() {
+    return Optional.ofNullable(denoiser);
+  }
+
+  /**
+   * How the weights were made: seed, steps and settings of the training run, if this library trained
+   * them.
+   *
+   * @return an unmodifiable map; empty if nothing is known
+   */
+  public Map<String, Object> provenance() {
+    return Map.copyOf(provenance);
+  }
+
+  /**
+   * The forward process over the schedule.
+   *
+   * @return the process
+   */
+  public ForwardProcess forwardProcess() {
+    return ForwardProcess.of(diffusion.schedule());
+  }
+
+  /**
+   * This model with another network.
+   *
+   * @param other the network; closed by who built it
+   * @return a model over {@code other}
+   */
+  public DDPM withDenoiser(Denoiser other) {
+    return new DDPM(diffusion, other, false, Map.of());
+  }
+
+  /**
+   * Sets up a sampling run.
+   *
+   * @return a run with the defaults
+   * @throws IllegalStateException if the model has no denoiser
+   */
+  public Sampling sampling() {
+    if (denoiser == null) {
+      throw new IllegalStateException(
+          "sampling needs a denoiser, but the model has none; set denoiser(...) when building"
+              + " DDPM");
+    }
+    return new Sampling(diffusion, denoiser);
+  }
+
+  /**
+   * Sets up a training run.
+   *
+   * @return a run with the defaults
+   * @throws IllegalStateException if the model has no denoiser, or one that cannot be trained
+   */
+  public Training<TrainingResult> training() {
+    return new Training<>(diffusion, trainable("trained"), this::result);
+  }
+
+  private TrainingResult result(TrainingOutcome outcome) {
+    return new TrainingResult(
+        new DDPM(diffusion, outcome.averaged(), true, notes(outcome, "averaged")),
+        new DDPM(diffusion, outcome.raw(), false, notes(outcome, "last")),
+        outcome.losses(),
+        outcome.seed());
+  }
+
+  private static Map<String, Object> notes(TrainingOutcome outcome, String weights) {
+    Map<String, Object> notes = new LinkedHashMap<>();
+    notes.put("weights", weights);
+    notes.putAll(outcome.settings());
+    return notes;
+  }
+
+  private TrainableDenoiser trainable(String done) {
+    if (denoiser == null) {
+      throw new IllegalStateException(
+          "a model without a denoiser cannot be "
+              + done
+              + "; set denoiser(...) when building DDPM");
+    }
+    if (denoiser instanceof TrainableDenoiser trainable) {
+      return trainable;
+    }
+    throw new IllegalStateException(
+        "a denoiser of "
+            + denoiser.getClass()
+            + " cannot be "
+            + done
+            + "; it must implement TrainableDenoiser, as UNet does");
+  }
+
+  /** Closes the network if this model loaded or trained it; otherwise does nothing. */
+  @Override
+  public void close() {
+    if (ownsDenoiser && denoiser != null) {
+      denoiser.close();
+    }
+  }
+
+  /** Builds a {@link DDPM}. May be used again after {@link #build()}. */
+  public static final class Builder {
+
+    private @Nullable Integer timesteps;
+    private @Nullable Schedule schedule;
+    private Prediction prediction = Prediction.EPSILON;
+    private Variance variance = Variance.FIXED_LARGE;
+    private DataRange dataRange = DataRange.DEFAULT;
+    private @Nullable Denoiser denoiser;
+
+    private Builder() {}
+
+    /**
+     * The number of timesteps T of the paper's linear schedule. For another schedule use {@link
+     * #schedule}.
+     *
+     * @param timesteps at least 1; the default is {@value DDPM#DEFAULT_TIMESTEPS}
+     * @return this builder
+     * @throws IllegalArgumentException if {@code timesteps} is less than 1
+     */
+    public Builder timesteps(int timesteps) {
+      if (timesteps < 1) {
+        throw new IllegalArgumentException("timesteps must be at least 1, but was " + timesteps);
+      }
+      this.timesteps = timesteps;
+      return this;
+    }
+
+    /**
+     * The noise schedule.
+     *
+     * @param schedule the default is {@link Schedules#linear(int)}
+     * @return this builder
+     */
+    public Builder schedule(Schedule schedule) {
+      this.schedule = schedule;
+      return this;
+    }
+
+    /**
+     * What the network predicts.
+     *
+     * @param prediction the default is {@link Prediction#EPSILON}
+     * @return this builder
+     */
+    public Builder prediction(Prediction prediction) {
+      this.prediction = prediction;
+      return this;
+    }
+
+    /**
+     * The variance of the reverse process.
+     *
+     * @param variance the default is {@link Variance#FIXED_LARGE}
+     * @return this builder
+     */
+    public Builder variance(Variance variance) {
+      this.variance = variance;
+      return this;
+    }
+
+    /**
+     * The range of clean images.
+     *
+     * @param min black, the default is −1
+     * @param max white, the default is 1
+     * @return this builder
+     * @throws IllegalArgumentException unless both are finite and {@code min < max}
+     */
+    public Builder dataRange(double min, double max) {
+      this.dataRange = new DataRange(min, max);
+      return this;
+    }
+
+    /**
+     * The network. It stays with who built it: closing the model does not close it.
+     *
+     * @param denoiser the network; leave it out for the maths alone
+     * @return this builder
+     */
+    public Builder denoiser(Denoiser denoiser) {
+      this.denoiser = denoiser;
+      return this;
+    }
+
+    /**
+     * Builds the model.
+     *
+     * @return the model
+     * @throws IllegalArgumentException if timesteps and a schedule of another length are both set,
+     *     or the prediction cannot be used with the schedule
+     */
+    public DDPM build() {
+      Schedule chosen = schedule;
+      if (chosen == null) {
+        chosen = Schedules.linear(timesteps == null ? DEFAULT_TIMESTEPS : timesteps);
+      } else if (timesteps != null && timesteps != chosen.timesteps()) {
+        throw new IllegalArgumentException(
+            "timesteps("
+                + timesteps
+                + ") does not match the schedule, which has "
+                + chosen.timesteps()
+                + "; leave timesteps() out");
+      }
+      return new DDPM(
+          new Diffusion(chosen, prediction, variance, dataRange), denoiser, false, Map.of());
+    }
+  }
+}

@@ -1,0 +1,306 @@
+package io.github.ddpm4j.io;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import com.google.gson.Gson;
+import com.google.gson.GsonBuilder;
+import com.google.gson.JsonParseException;
+import com.google.gson.ToNumberPolicy;
+import com.google.gson.reflect.TypeToken;
+import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.model.DenoiserProvider;
+import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.model.TrainableDenoiser;
+import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.schedule.Schedules;
+import io.github.ddpm4j.torch.GradMode;
+import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.ServiceLoader;
+import java.util.TreeSet;
+import java.util.stream.Stream;
+
+/**
+ * A model on disk: a folder with {@value #DESCRIPTION}, which says everything that is needed to use
+ * the model, and {@value #WEIGHTS}. Users call {@code ddpm.save(folder)} and {@code
+ * DDPM.load(folder)}.
+ */
+public final class ModelFolder {
+
+  /** The file that describes the model. */
+  public static final String DESCRIPTION = "ddpm.json";
+
+  /** The file that holds the weights. */
+  public static final String WEIGHTS = "weights.safetensors";
+
+  private static final String FORMAT = "ddpm4j";
+  private static final long VERSION = 1;
+
+  private static final Gson gson =
+      new GsonBuilder()
+          .setPrettyPrinting()
+          .disableHtmlEscaping()
+          .setObjectToNumberStrategy(ToNumberPolicy.LONG_OR_DOUBLE)
+          .create();
+
+  private ModelFolder() {}
+
+  /**
+   * What a folder holds.
+   *
+   * @param diffusion what the model is apart from its network
+   * @param denoiser the network; closed by whoever reads the folder
+   * @param training how the weights were made; empty if nothing is known
+   */
+  public record Contents(
+      Diffusion diffusion, TrainableDenoiser denoiser, Map<String, Object> training) {}
+
+  /**
+   * Writes a model. The files are written into a new folder beside {@code folder}, which is then
+   * renamed: a reader sees the old model or the new one, never a part.
+   *
+   * @param folder where to; an older model folder there is replaced
+   * @param contents the model
+   * @throws FileAlreadyExistsException if {@code folder} is something other than a model folder or
+   *     an empty folder
+   * @throws IOException if writing fails; what was there before is still there
+   */
+  public static void write(Path folder, Contents contents) throws IOException {
+    Path target = folder.toAbsolutePath().normalize();
+    Path name = target.getFileName();
+    Path parent = target.getParent();
+    if (name == null || parent == null) {
+      throw new IllegalArgumentException("a model folder needs a name, but was " + folder);
+    }
+    requireReplaceable(target);
+    Files.createDirectories(parent);
+    Path fresh = Files.createTempDirectory(parent, "." + name + ".new");
+    try {
+      Files.writeString(fresh.resolve(DESCRIPTION), gson.toJson(describe(contents)) + "\n");
+      Safetensors.write(
+          fresh.resolve(WEIGHTS), contents.denoiser().weights(), Map.of("format", FORMAT));
+      if (Files.exists(target)) {
+        Path old = Files.createTempDirectory(parent, "." + name + ".old").resolve("model");
+        Files.move(target, old);
+        try {
+          Files.move(fresh, target);
+        } catch (IOException e) {
+          Files.move(old, target);
+          delete(old.getParent());
+          throw e;
+        }
+        delete(old.getParent());
+      } else {
+        Files.move(fresh, target);
+      }
+    } finally {
+      delete(fresh);
+    }
+  }
+
+  /**
+   * Reads a model.
+   *
+   * @param folder the folder
+   * @param device where to put the weights
+   * @return the model; the caller closes its denoiser
+   * @throws NoSuchFileException if there is no model at {@code folder}
+   * @throws IOException if reading fails or the files are not what they should be, naming the file
+   *     and what is wrong
+   */
+  public static Contents read(Path folder, Device device) throws IOException {
+    Path file = folder.resolve(DESCRIPTION);
+    if (!Files.isRegularFile(file)) {
+      throw new NoSuchFileException(
+          folder.toString(), null, "no model folder: it has no " + DESCRIPTION);
+    }
+    Map<String, Object> description = parse(file);
+    Object format = description.get("format");
+    Object version = description.get("version");
+    if (!FORMAT.equals(format) || !Long.valueOf(VERSION).equals(version)) {
+      throw new IOException(
+          file
+              + " must have format "
+              + FORMAT
+              + " and version "
+              + VERSION
+              + ", but has "
+              + format
+              + " and "
+              + version);
+    }
+    try {
+      Diffusion diffusion =
+          new Diffusion(
+              Schedules.of(object(description, "schedule")),
+              Prediction.valueOf(text(description, "prediction")),
+              Variance.valueOf(text(description, "variance")),
+              range(description));
+      Map<String, Object> network = object(description, "denoiser");
+      TrainableDenoiser denoiser = create(network, device);
+      boolean done = false;
+      try {
+        fill(denoiser, folder.resolve(WEIGHTS));
+        Map<String, Object> training =
+            description.containsKey("training") ? object(description, "training") : Map.of();
+        done = true;
+        return new Contents(diffusion, denoiser, training);
+      } finally {
+        if (!done) {
+          denoiser.close();
+        }
+      }
+    } catch (IllegalArgumentException e) {
+      throw new IOException(file + " is not valid: " + e.getMessage(), e);
+    }
+  }
+
+  private static Map<String, Object> describe(Contents contents) {
+    Diffusion diffusion = contents.diffusion();
+    Map<String, Object> network = new LinkedHashMap<>();
+    network.put("type", contents.denoiser().type());
+    network.putAll(contents.denoiser().describe());
+    Map<String, Object> description = new LinkedHashMap<>();
+    description.put("format", FORMAT);
+    description.put("version", VERSION);
+    description.put("schedule", diffusion.schedule().describe());
+    description.put("prediction", diffusion.prediction().name());
+    description.put("variance", diffusion.variance().name());
+    description.put(
+        "dataRange", List.of(diffusion.dataRange().min(), diffusion.dataRange().max()));
+    description.put("denoiser", network);
+    if (!contents.training().isEmpty()) {
+      description.put("training", contents.training());
+    }
+    return description;
+  }
+
+  private static Map<String, Object> parse(Path file) throws IOException {
+    try {
+      Map<String, Object> map =
+          gson.fromJson(Files.readString(file), new TypeToken<Map<String, Object>>() {});
+      if (map == null) {
+        throw new IOException(file + " is empty");
+      }
+      return map;
+    } catch (JsonParseException e) {
+      throw new IOException(file + " is no JSON object: " + e.getMessage(), e);
+    }
+  }
+
+  private static TrainableDenoiser create(Map<String, Object> network, Device device) {
+    String type = text(network, "type");
+    TreeSet<String> known = new TreeSet<>();
+    for (DenoiserProvider provider : ServiceLoader.load(DenoiserProvider.class)) {
+      if (provider.type().equals(type)) {
+        return provider.create(network, device);
+      }
+      known.add(provider.type());
+    }
+    throw new IllegalArgumentException(
+        "denoiser type "
+            + type
+            + " is unknown; known are "
+            + known
+            + "; is the module that holds it, such as ddpm-unet, a dependency?");
+  }
+
+  private static void fill(TrainableDenoiser denoiser, Path file) throws IOException {
+    try (NDManager manager = NDManager.newBaseManager(denoiser.device().orElse(null));
+        GradMode copying = GradMode.off()) {
+      Map<String, NDArray> stored = Safetensors.read(file, manager);
+      Map<String, NDArray> weights = denoiser.weights();
+      if (!stored.keySet().equals(weights.keySet())) {
+        TreeSet<String> missing = new TreeSet<>(weights.keySet());
+        missing.removeAll(stored.keySet());
+        TreeSet<String> unused = new TreeSet<>(stored.keySet());
+        unused.removeAll(weights.keySet());
+        throw new IOException(
+            file + " does not fit the network: missing " + missing + ", unused " + unused);
+      }
+      for (Map.Entry<String, NDArray> entry : weights.entrySet()) {
+        NDArray weight = entry.getValue();
+        NDArray value = stored.get(entry.getKey());
+        if (value == null
+            || !value.getShape().equals(weight.getShape())
+            || value.getDataType() != weight.getDataType()) {
+          throw new IOException(
+              "tensor "
+                  + entry.getKey()
+                  + " of "
+                  + file
+                  + " must be "
+                  + weight.getShape()
+                  + " of "
+                  + weight.getDataType()
+                  + ", but is "
+                  + (value == null ? "missing" : value.getShape() + " of " + value.getDataType()));
+        }
+        value.copyTo(weight);
+      }
+    }
+  }
+
+  private static DataRange range(Map<String, Object> description) {
+    if (description.get("dataRange") instanceof List<?> ends
+        && ends.size() == 2
+        && ends.get(0) instanceof Number min
+        && ends.get(1) instanceof Number max) {
+      return new DataRange(min.doubleValue(), max.doubleValue());
+    }
+    throw new IllegalArgumentException(
+        "dataRange must be a list of two numbers, but is " + description.get("dataRange"));
+  }
+
+  @SuppressWarnings("unchecked")
+  private static Map<String, Object> object(Map<String, Object> parent, String key) {
+    if (parent.get(key) instanceof Map<?, ?> map) {
+      return (Map<String, Object>) map;
+    }
+    throw new IllegalArgumentException(key + " must be an object, but is " + parent.get(key));
+  }
+
+  private static String text(Map<String, Object> parent, String key) {
+    if (parent.get(key) instanceof String text) {
+      return text;
+    }
+    throw new IllegalArgumentException(key + " must be a string, but is " + parent.get(key));
+  }
+
+  private static void requireReplaceable(Path target) throws IOException {
+    if (!Files.exists(target) || Files.isRegularFile(target.resolve(DESCRIPTION))) {
+      return;
+    }
+    if (Files.isDirectory(target)) {
+      try (Stream<Path> entries = Files.list(target)) {
+        if (entries.findAny().isEmpty()) {
+          return;
+        }
+      }
+    }
+    throw new FileAlreadyExistsException(
+        target.toString(),
+        null,
+        "it exists and is no model folder, so it is not replaced; choose another name");
+  }
+
+  private static void delete(Path folder) throws IOException {
+    if (!Files.exists(folder)) {
+      return;
+    }
+    try (Stream<Path> paths = Files.walk(folder)) {
+      for (Path path : paths.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(path);
+      }
+    }
+  }
+}

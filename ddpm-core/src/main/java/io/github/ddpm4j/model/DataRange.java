@@ -1,0 +1,32 @@
+package io.github.ddpm4j.model;
+
+/**
+ * The range of the values of clean images. The paper works in [−1, 1]; the range is what x̂_0 is
+ * clipped to in sampling, what training data is checked against, and what black and white are when
+ * tensors become pictures.
+ *
+ * @param min the least value
+ * @param max the greatest value
+ */
+public record DataRange(double min, double max) {
+
+  /** The paper's range, [−1, 1]. */
+  public static final DataRange DEFAULT = new DataRange(-1, 1);
+
+  /**
+   * Checks the range.
+   *
+   * @throws IllegalArgumentException unless both ends are finite and {@code min < max}
+   */
+  public DataRange {
+    if (!Double.isFinite(min) || !Double.isFinite(max) || min >= max) {
+      throw new IllegalArgumentException(
+          "data range must have finite ends with min < max, but was [" + min + ", " + max + "]");
+    }
+  }
+
+  @Override
+  public String toString() {
+    return "[" + min + ", " + max + "]";
+  }
+}

@@ -1,0 +1,169 @@
+package io.github.ddpm4j.sampling;
+
+import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.schedule.Schedule;
+import io.github.ddpm4j.schedule.TimestepSpacing;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * Denoising diffusion implicit models (Song, Meng, Ermon 2021, eq. 12 and 16).
+ *
+ * <p>For a timestep t and the next one s of the list (ᾱ_s = 1 after the last):
+ *
+ * <pre>
+ *   σ   = η √((1 − ᾱ_s) / (1 − ᾱ_t)) √(1 − ᾱ_t / ᾱ_s)
+ *   x'  = √ᾱ_s · x̂_0 + √(1 − ᾱ_s − σ²) · ε̂ + σ z
+ * </pre>
+ *
+ * <p>The next timestep is always the next entry of the list, whatever the spacing. Immutable.
+ */
+public final class DdimSampler implements Sampler {
+
+  private final TimestepGrid grid;
+  private final String gridName;
+  private final int steps;
+  private final double eta;
+  private final boolean rawEpsilon;
+  private final boolean endAtFirstTimestep;
+
+  private DdimSampler(
+      TimestepGrid grid,
+      String gridName,
+      int steps,
+      double eta,
+      boolean rawEpsilon,
+      boolean endAtFirstTimestep) {
+    this.grid = grid;
+    this.gridName = gridName;
+    this.steps = steps;
+    this.eta = eta;
+    this.rawEpsilon = rawEpsilon;
+    this.endAtFirstTimestep = endAtFirstTimestep;
+  }
+
+  static DdimSampler of(int steps) {
+    DdpmSampler.requireSteps(steps);
+    return new DdimSampler(TimestepGrid.all(), "", steps, 0, false, false)
+        .spacing(TimestepSpacing.LEADING);
+  }
+
+  /**
+   * How the timesteps are spread over the schedule.
+   *
+   * @param spacing the spacing; the default is {@link TimestepSpacing#LEADING}
+   * @return a sampler with this spacing
+   */
+  public DdimSampler spacing(TimestepSpacing spacing) {
+    return new DdimSampler(
+        TimestepGrid.spaced(spacing, steps),
+        steps + ", " + spacing,
+        steps,
+        eta,
+        rawEpsilon,
+        endAtFirstTimestep);
+  }
+
+  /**
+   * Visits the given timesteps instead of a spacing.
+   *
+   * @param descending the timesteps, strictly descending
+   * @return a sampler over these timesteps
+   * @throws IllegalArgumentException if the list is empty, not descending or negative
+   */
+  public DdimSampler timesteps(int... descending) {
+    return new DdimSampler(
+        TimestepGrid.of(descending),
+        Arrays.toString(descending),
+        descending.length,
+        eta,
+        rawEpsilon,
+        endAtFirstTimestep);
+  }
+
+  /**
+   * How much fresh noise each step adds.
+   *
+   * @param eta 0 (the default) for the deterministic sampler, 1 for the variance of DDPM
+   * @return a sampler with this η
+   * @throws IllegalArgumentException if {@code eta} is outside [0, 1]
+   */
+  public DdimSampler eta(double eta) {
+    if (!(eta >= 0 && eta <= 1)) {
+      throw new IllegalArgumentException("eta must lie in [0, 1], but was " + eta);
+    }
+    return new DdimSampler(grid, gridName, steps, eta, rawEpsilon, endAtFirstTimestep);
+  }
+
+  /**
+   * Which ε̂ a step uses once x̂_0 has been clipped. By default it is derived anew from the clipped
+   * x̂_0, so that x̂_0 and ε̂ still make up x, as improved-diffusion and denoising_diffusion_pytorch
+   * do. diffusers keeps the network's raw one.
+   *
+   * @param raw true to keep the raw ε̂; the default is false
+   * @return a sampler with this choice
+   */
+  public DdimSampler rawEpsilon(boolean raw) {
+    return new DdimSampler(grid, gridName, steps, eta, raw, endAtFirstTimestep);
+  }
+
+  /**
+   * Where the last step ends.
+   *
+   * @param end true to end at the noise level of timestep 0, as diffusers does with {@code
+   *     set_alpha_to_one=False}; by default it ends at the clean image
+   * @return a sampler with this choice
+   */
+  public DdimSampler endAtFirstTimestep(boolean end) {
+    return new DdimSampler(grid, gridName, steps, eta, rawEpsilon, end);
+  }
+
+  @Override
+  public SamplingPlan plan(Diffusion diffusion, int start) {
+    Schedule schedule = diffusion.schedule();
+    int[] timesteps = grid.from(start, schedule);
+    double alphaBarEnd = endAtFirstTimestep ? schedule.alphaBar(0) : 1;
+    List<SamplingStep> rows = new ArrayList<>(timesteps.length);
+    for (int i = 0; i < timesteps.length; i++) {
+      int t = timesteps[i];
+      double alphaBar = schedule.alphaBar(t);
+      double alphaBarNext =
+          i + 1 < timesteps.length ? schedule.alphaBar(timesteps[i + 1]) : alphaBarEnd;
+      // 1. how much of the noise is fresh
+      double sigma =
+          eta * Math.sqrt((1 - alphaBarNext) / (1 - alphaBar) * (1 - alphaBar / alphaBarNext));
+      // 2. towards x̂_0, and along ε̂ for the rest of the noise
+      double cX0 = Math.sqrt(alphaBarNext);
+      double cEps = Math.sqrt(Math.max(0, 1 - alphaBarNext - sigma * sigma));
+      double signal = schedule.signal(t);
+      double noise = schedule.noise(t);
+      // 3. ε̂ = (x − √ᾱ_t · x̂_0) / √(1 − ᾱ_t), unless the raw one is wanted
+      rows.add(
+          rawEpsilon
+              ? new SamplingStep(t, signal, noise, 0, cX0, cEps, List.of(), sigma)
+              : new SamplingStep(
+                  t,
+                  signal,
+                  noise,
+                  cEps / noise,
+                  cX0 - cEps * signal / noise,
+                  0,
+                  List.of(),
+                  sigma));
+    }
+    return new SamplingPlan(
+        rows, SamplingPlan.Memory.X0, 1, Math.sqrt(alphaBarEnd), Math.sqrt(1 - alphaBarEnd));
+  }
+
+  @Override
+  public String toString() {
+    return "ddim("
+        + gridName
+        + ", eta="
+        + eta
+        + (rawEpsilon ? ", rawEpsilon" : "")
+        + (endAtFirstTimestep ? ", endAtFirstTimestep" : "")
+        + ")";
+  }
+}

@@ -1,0 +1,109 @@
+package io.github.ddpm4j.sampling;
+
+import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.schedule.Schedule;
+import io.github.ddpm4j.schedule.TimestepSpacing;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Ancestral sampling (Ho et al. 2020, algorithm 2), over all timesteps or a part of them.
+ *
+ * <p>For a timestep t and the next one s of the list (ᾱ_s = 1 after the last):
+ *
+ * <pre>
+ *   β'  = 1 − ᾱ_t / ᾱ_s
+ *   x'  = [β' √ᾱ_s / (1 − ᾱ_t)] x̂_0 + [(1 − ᾱ_s) √(1 − β') / (1 − ᾱ_t)] x + σ z       (eq. 7)
+ *   σ²  = β' (1 − ᾱ_s) / (1 − ᾱ_t)   or   β'          (the two fixed variances, section 3.2)
+ * </pre>
+ *
+ * <p>The last step adds no noise (z = 0 in algorithm 2, line 3). Immutable.
+ */
+public final class DdpmSampler implements Sampler {
+
+  private final TimestepGrid grid;
+  private final String name;
+
+  /** The number of steps of a respaced run; 0 when every timestep is visited. */
+  private final int steps;
+
+  private DdpmSampler(TimestepGrid grid, String name, int steps) {
+    this.grid = grid;
+    this.name = name;
+    this.steps = steps;
+  }
+
+  static DdpmSampler everyTimestep() {
+    return new DdpmSampler(TimestepGrid.all(), "ddpm()", 0);
+  }
+
+  static DdpmSampler respaced(int steps) {
+    requireSteps(steps);
+    return spaced(TimestepSpacing.LEADING, steps);
+  }
+
+  /**
+   * How the timesteps are spread over the schedule.
+   *
+   * @param spacing the spacing; the default is {@link TimestepSpacing#LEADING}
+   * @return a sampler with this spacing
+   * @throws IllegalStateException if this sampler visits every timestep anyway
+   */
+  public DdpmSampler spacing(TimestepSpacing spacing) {
+    if (steps == 0) {
+      throw new IllegalStateException(
+          "spacing has no meaning for ddpm(), which visits every timestep; use ddpm(steps)");
+    }
+    return spaced(spacing, steps);
+  }
+
+  private static DdpmSampler spaced(TimestepSpacing spacing, int steps) {
+    return new DdpmSampler(
+        TimestepGrid.spaced(spacing, steps), "ddpm(" + steps + ", " + spacing + ")", steps);
+  }
+
+  static void requireSteps(int steps) {
+    if (steps < 1) {
+      throw new IllegalArgumentException("steps must be at least 1, but was " + steps);
+    }
+  }
+
+  @Override
+  public SamplingPlan plan(Diffusion diffusion, int start) {
+    Schedule schedule = diffusion.schedule();
+    int[] timesteps = grid.from(start, schedule);
+    List<SamplingStep> rows = new ArrayList<>(timesteps.length);
+    for (int i = 0; i < timesteps.length; i++) {
+      int t = timesteps[i];
+      boolean last = i + 1 == timesteps.length;
+      double alphaBar = schedule.alphaBar(t);
+      double alphaBarNext = last ? 1 : schedule.alphaBar(timesteps[i + 1]);
+      boolean adjacent = (last ? -1 : timesteps[i + 1]) == t - 1;
+      // 1 − ᾱ_t / ᾱ_s loses digits where β is small; the table has it exactly.
+      double beta = adjacent ? schedule.beta(t) : 1 - alphaBar / alphaBarNext;
+      double fromX0 = beta * Math.sqrt(alphaBarNext) / (1 - alphaBar);
+      double fromX = (1 - alphaBarNext) * Math.sqrt(1 - beta) / (1 - alphaBar);
+      double variance =
+          switch (diffusion.variance()) {
+            case FIXED_SMALL -> beta * (1 - alphaBarNext) / (1 - alphaBar);
+            case FIXED_LARGE -> beta;
+          };
+      rows.add(
+          new SamplingStep(
+              t,
+              schedule.signal(t),
+              schedule.noise(t),
+              last ? 0 : fromX,
+              last ? 1 : fromX0,
+              0,
+              List.of(),
+              last ? 0 : Math.sqrt(variance)));
+    }
+    return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, 1, 0);
+  }
+
+  @Override
+  public String toString() {
+    return name;
+  }
+}

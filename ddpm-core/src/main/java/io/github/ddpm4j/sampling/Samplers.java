@@ -1,0 +1,40 @@
+package io.github.ddpm4j.sampling;
+
+/** The samplers. */
+public final class Samplers {
+
+  private Samplers() {}
+
+  /**
+   * The paper's sampler: ancestral sampling over every timestep of the schedule (Ho et al. 2020,
+   * algorithm 2). T network calls.
+   *
+   * @return the sampler
+   */
+  public static DdpmSampler ddpm() {
+    return DdpmSampler.everyTimestep();
+  }
+
+  /**
+   * Ancestral sampling over a part of the timesteps (Nichol and Dhariwal 2021, section 4).
+   *
+   * @param steps the number of network calls, from 1 to T
+   * @return the sampler, with {@link io.github.ddpm4j.schedule.TimestepSpacing#LEADING} spacing
+   * @throws IllegalArgumentException if {@code steps} is less than 1
+   */
+  public static DdpmSampler ddpm(int steps) {
+    return DdpmSampler.respaced(steps);
+  }
+
+  /**
+   * Denoising diffusion implicit models (Song, Meng, Ermon 2021), deterministic unless {@link
+   * DdimSampler#eta(double)} says otherwise.
+   *
+   * @param steps the number of network calls, from 1 to T
+   * @return the sampler, with {@link io.github.ddpm4j.schedule.TimestepSpacing#LEADING} spacing
+   * @throws IllegalArgumentException if {@code steps} is less than 1
+   */
+  public static DdimSampler ddim(int steps) {
+    return DdimSampler.of(steps);
+  }
+}

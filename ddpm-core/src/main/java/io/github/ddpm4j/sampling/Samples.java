@@ -1,0 +1,59 @@
+package io.github.ddpm4j.sampling;
+
+import ai.djl.modality.cv.Image;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import io.github.ddpm4j.image.Pictures;
+import io.github.ddpm4j.model.DataRange;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.OptionalLong;
+import org.jspecify.annotations.Nullable;
+
+/** Images that were drawn, with the seed that draws them again. Holds native memory: close it. */
+public final class Samples implements AutoCloseable {
+
+  private final NDManager manager;
+  private final NDArray images;
+  private final DataRange range;
+  private final @Nullable Long seed;
+
+  Samples(NDManager manager, NDArray images, DataRange range, @Nullable Long seed) {
+    this.manager = manager;
+    this.images = images;
+    this.range = range;
+    this.seed = seed;
+  }
+
+  /**
+   * The number of images.
+   *
+   * @return at least 1
+   */
+  public int size() {
+    return Math.toIntExact(images.getShape().get(0));
+  }
+
+  /**
+   * The seed of the noise: the same model, sampler and seed give the same images.
+   *
+   * @return the seed, or empty when the run was given a {@link
+   *     io.github.ddpm4j.noise.NoiseSource}
+   */
+  public OptionalLong seed() {
+    return seed == null ? OptionalLong.empty() : OptionalLong.of(seed);
+  }
+
+  /**
+   * The images as one array.
+   *
+   * @param target the manager that shall own the copy
+   * @return a copy, shape (N, C, H, W), in the data range of the model, attached to {@code target}
+   */
+  public NDArray toNDArray(NDManager target) {
+    NDArray copy = images.duplicate();
+    copy.attach(target);
+    return copy;
+  }
+}

@@ -1,0 +1,375 @@
+package io.github.ddpm4j.sampling;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDArrays;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.noise.NoiseSource;
+import io.github.ddpm4j.ops.PerImage;
+import java.security.SecureRandom;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A sampling run, set up fluently: {@code ddpm.sampling().sampler(Samplers.ddim(50)).seed(42)
+ * .generate(16)}.
+ *
+ * <p>Image k of a seed is the same image whatever the batch size, the number of images asked for
+ * and the thread: the noise is bit-identical, pixels differ by float rounding alone.
+ *
+ * <p>A run may be executed again and then gives the same images if a seed was set. Not thread-safe:
+ * one thread sets up a run. Several runs may sample from one network at once.
+ *
+ * <p>Interrupting the thread stops a run between two steps with a {@link
+ * java.util.concurrent.CancellationException}; the interrupt flag stays set and native memory is
+ * freed.
+ */
+public final class Sampling {
+
+  /** Images per network call unless {@link #batchSize(int)} says otherwise: {@value}. */
+  public static final int DEFAULT_BATCH_SIZE = 64;
+
+  private static final Logger logger = LoggerFactory.getLogger(Sampling.class);
+
+  private final Diffusion diffusion;
+  private final Denoiser denoiser;
+  private Sampler sampler = Samplers.ddpm();
+  private int batchSize = DEFAULT_BATCH_SIZE;
+  private boolean clip = true;
+  private DataType dataType = DataType.FLOAT32;
+  private @Nullable Long seed;
+  private @Nullable NoiseSource noise;
+  private @Nullable Shape shape;
+  private SamplingListener listener = event -> {};
+
+  /**
+   * Sets up a run with the defaults. Users call {@code ddpm.sampling()}.
+   *
+   * @param diffusion what the model is apart from its network
+   * @param denoiser the network; not closed by the run
+   */
+  public Sampling(Diffusion diffusion, Denoiser denoiser) {
+    this.diffusion = diffusion;
+    this.denoiser = denoiser;
+    this.shape = denoiser.imageShape().orElse(null);
+  }
+
+  /**
+   * The sampler.
+   *
+   * @param sampler the default is {@link Samplers#ddpm()}, the paper's, of T network calls
+   * @return this run
+   */
+  public Sampling sampler(Sampler sampler) {
+    this.sampler = sampler;
+    return this;
+  }
+
+  /**
+   * The seed of the noise. Without one a random seed is drawn, logged at INFO level and kept in
+   * {@link Samples#seed()}.
+   *
+   * @param seed any number
+   * @return this run
+   */
+  public Sampling seed(long seed) {
+    this.seed = seed;
+    this.noise = null;
+    return this;
+  }
+
+  /**
+   * The noise itself, instead of a seed.
+   *
+   * @param noise the source, asked for draw 0 as the start of an image and draw k + 1 in step k
+   * @return this run
+   */
+  public Sampling noise(NoiseSource noise) {
+    this.noise = noise;
+    this.seed = null;
+    return this;
+  }
+
+  /**
+   * How many images go through the network at once. It decides memory and speed, not the images.
+   *
+   * @param batchSize at least 1; the default is {@value #DEFAULT_BATCH_SIZE}
+   * @return this run
+   * @throws IllegalArgumentException if {@code batchSize} is less than 1
+   */
+  public Sampling batchSize(int batchSize) {
+    if (batchSize < 1) {
+      throw new IllegalArgumentException("batchSize must be at least 1, but was " + batchSize);
+    }
+    this.batchSize = batchSize;
+    return this;
+  }
+
+  /**
+   * Whether x̂_0 is clipped to the data range in every step, as the authors' code does.
+   *
+   * @param clip the default is true
+   * @return this run
+   */
+  public Sampling clip(boolean clip) {
+    this.clip = clip;
+    return this;
+  }
+
+  /**
+   * The shape of one image, for networks that name none.
+   *
+   * @param channels C
+   * @param height H
+   * @param width W
+   * @return this run
+   * @throws IllegalArgumentException if a size is less than 1, or the network is made for another
+   *     shape
+   */
+  public Sampling shape(int channels, int height, int width) {
+    if (channels < 1 || height < 1 || width < 1) {
+      throw new IllegalArgumentException(
+          "image shape must have sizes of at least 1, but was ("
+              + channels
+              + ", "
+              + height
+              + ", "
+              + width
+              + ")");
+    }
+    Shape wanted = new Shape(channels, height, width);
+    denoiser
+        .imageShape()
+        .filter(own -> !own.equals(wanted))
+        .ifPresent(
+            own -> {
+              throw new IllegalArgumentException(
+                  "image shape "
+                      + wanted
+                      + " does not match the denoiser, which is made for "
+                      + own
+                      + "; leave shape() out");
+            });
+    this.shape = wanted;
+    return this;
+  }
+
+  /**
+   * The type that the run computes in.
+   *
+   * @param dataType FLOAT32, the default, or FLOAT64 for denoisers that can
+   * @return this run
+   * @throws IllegalArgumentException if it is another type
+   */
+  public Sampling dataType(DataType dataType) {
+    if (dataType != DataType.FLOAT32 && dataType != DataType.FLOAT64) {
+      throw new IllegalArgumentException(
+          "dataType of sampling must be FLOAT32 or FLOAT64, but was " + dataType);
+    }
+    this.dataType = dataType;
+    return this;
+  }
+
+  /**
+   * Watches the run.
+   *
+   * @param listener called after every step of every batch
+   * @return this run
+   */
+  public Sampling listener(SamplingListener listener) {
+    this.listener = listener;
+    return this;
+  }
+
+  /**
+   * Draws images from pure noise.
+   *
+   * @param count how many, at least 1
+   * @return the images; the caller closes them
+   * @throws IllegalArgumentException if {@code count} is less than 1 or the sampler cannot serve
+   *     this model
+   * @throws IllegalStateException if neither the denoiser nor {@link #shape} names an image shape,
+   *     or the denoiser returns something that is not finite
+   * @throws java.util.concurrent.CancellationException if the thread is interrupted
+   */
+  public Samples generate(int count) {
+    if (count < 1) {
+      throw new IllegalArgumentException("count must be at least 1, but was " + count);
+    }
+    Shape image = shape;
+    if (image == null) {
+      throw new IllegalStateException(
+          "the denoiser names no image shape; call shape(channels, height, width) before"
+              + " generate()");
+    }
+    SamplingPlan plan = sampler.plan(diffusion, diffusion.schedule().timesteps() - 1);
+    Draws draws = draws();
+    return run(
+        plan,
+        draws,
+        count,
+        (manager, first, images) ->
+            PlanExecutor.normal(manager, image, dataType, draws.noise, first, images, 0)
+                .muli(plan.initialScale()));
+  }
+
+  /**
+   * Goes on from images that already carry noise: the reverse process from x_t to x_0.
+   *
+   * @param xt noisy images at timestep t, float32, shape (N, C, H, W); not closed
+   * @param t the timestep they stand at, 0-based
+   * @return the images; the caller closes them
+   * @throws IllegalArgumentException if the shape does not fit or {@code t} is outside the schedule
+   * @throws IllegalStateException if the denoiser returns something that is not finite
+   * @throws java.util.concurrent.CancellationException if the thread is interrupted
+   */
+  public Samples denoise(NDArray xt, int t) {
+    requireImages("x_t", xt);
+    SamplingPlan plan = sampler.plan(diffusion, t);
+    return run(
+        plan,
+        draws(),
+        Math.toIntExact(xt.getShape().get(0)),
+        (batch, first, images) -> {
+          try (NDArray part = xt.get(first + ":" + (first + images))) {
+            return in(batch, part);
+          }
+        });
+  }
+
+  /**
+   * Interpolates between two pictures in the latent x_t (Ho et al. 2020, section 4.3 and figure 8):
+   * both are noised to depth t with the same noise, mixed linearly, and denoised.
+   *
+   * @param from one picture, float32, shape (C, H, W); not closed
+   * @param to the other, same shape
+   * @param t the depth, 0-based: the deeper, the more the result may differ from both
+   * @param fractions where to stop on the way from {@code from} (0) to {@code to} (1)
+   * @return one image per fraction; the caller closes them
+   * @throws IllegalArgumentException if shapes differ, {@code t} is outside the schedule, or there
+   *     are no fractions
+   */
+  public Samples interpolate(NDArray from, NDArray to, int t, double... fractions) {
+    if (!from.getShape().equals(to.getShape()) || from.getShape().dimension() != 3) {
+      throw new IllegalArgumentException(
+          "interpolation needs two pictures of one shape (C, H, W), but got "
+              + from.getShape()
+              + " and "
+              + to.getShape());
+    }
+    if (fractions.length == 0) {
+      throw new IllegalArgumentException("interpolation needs at least one fraction");
+    }
+    Draws draws = draws();
+    SamplingPlan plan = sampler.plan(diffusion, t);
+    double signal = diffusion.schedule().signal(t);
+    double noiseLevel = diffusion.schedule().noise(t);
+    try (NDManager manager = from.getManager().newSubManager()) {
+      NDArray z =
+          PlanExecutor.normal(manager, from.getShape(), dataType, draws.noise, 0, 1, 0);
+      NDArray first = in(manager, from);
+      NDArray second = in(manager, to);
+      NDList latents = new NDList();
+      for (double fraction : fractions) {
+        NDArray mixed = first.mul(1 - fraction).add(second.mul(fraction));
+        latents.add(mixed.mul(signal).add(z.squeeze(0).mul(noiseLevel)));
+      }
+      NDArray xt = NDArrays.stack(latents);
+      requireImages("x_t", xt);
+      return run(
+          plan,
+          draws,
+          fractions.length,
+          (batch, start, images) -> in(batch, xt.get(start + ":" + (start + images))));
+    }
+  }
+
+  /** A copy in this run's type, attached to {@code manager}. */
+  private NDArray in(NDManager manager, NDArray array) {
+    NDArray copy = array.toType(dataType, true);
+    copy.attach(manager);
+    return copy;
+  }
+
+  @FunctionalInterface
+  private interface Start {
+    NDArray of(NDManager manager, long firstImage, int images);
+  }
+
+  private record Draws(NoiseSource noise, @Nullable Long seed) {}
+
+  private Draws draws() {
+    if (noise != null) {
+      return new Draws(noise, null);
+    }
+    long value;
+    if (seed != null) {
+      value = seed;
+    } else {
+      value = new SecureRandom().nextLong();
+      logger.info("sampling with seed {}", value);
+    }
+    return new Draws(NoiseSource.seeded(value), value);
+  }
+
+  private Samples run(SamplingPlan plan, Draws draws, int count, Start start) {
+    PlanExecutor executor =
+        new PlanExecutor(
+            denoiser, diffusion, clip ? diffusion.dataRange() : null, draws.noise, listener);
+    Device device = denoiser.device().orElse(null);
+    NDManager results = NDManager.newBaseManager(device);
+    boolean done = false;
+    try {
+      NDList batches = new NDList();
+      for (int first = 0; first < count; first += batchSize) {
+        int images = Math.min(batchSize, count - first);
+        try (NDManager batch = results.newSubManager()) {
+          NDArray x = executor.run(start.of(batch, first, images), plan, first);
+          requireFinite(x, first);
+          x.attach(results);
+          batches.add(x);
+        }
+      }
+      NDArray all = batches.size() == 1 ? batches.get(0) : NDArrays.concat(batches);
+      if (batches.size() > 1) {
+        batches.close();
+      }
+      done = true;
+      return new Samples(results, all, diffusion.dataRange(), draws.seed);
+    } finally {
+      if (!done) {
+        results.close();
+      }
+    }
+  }
+
+  private void requireImages(String name, NDArray images) {
+    Shape own = images.getShape();
+    if (own.dimension() != 4 || (shape != null && !own.slice(1).equals(shape))) {
+      throw new IllegalArgumentException(
+          name
+              + " must have shape (N, C, H, W)"
+              + (shape == null ? "" : " with (C, H, W) = " + shape)
+              + ", but had "
+              + own);
+    }
+  }
+
+  private static void requireFinite(NDArray x, int first) {
+    try (NDArray finite = x.isNaN().logicalOr(x.isInfinite()).any()) {
+      if (finite.getBoolean()) {
+        throw new IllegalStateException(
+            "the images from "
+                + first
+                + " are not finite after the last step: the denoiser returned NaN or infinity;"
+                + " check its weights");
+      }
+    }
+  }
+}

@@ -1,0 +1,66 @@
+package io.github.ddpm4j.sampling;
+
+import java.util.List;
+
+/**
+ * One row of a {@link SamplingPlan}: one network call and the linear update after it.
+ *
+ * <pre>
+ *   x' = cX · x + cX0 · x̂_0 + cEps · ε̂ + Σ_k past[k−1] · (remembered k calls ago) + noise · z
+ * </pre>
+ *
+ * <p>x̂_0 is the estimate after clipping, ε̂ the raw one before it. A sampler that derives ε̂ anew
+ * from the clipped x̂_0, ε̂ = (x − signal · x̂_0) / noise, has that folded into {@code cX} and {@code
+ * cX0}.
+ *
+ * @param timestep what the network is asked about; may be fractional, takes part in no arithmetic
+ * @param signal the factor of x_0 in x before the row
+ * @param noise the factor of ε in x before the row
+ * @param cX the factor of x
+ * @param cX0 the factor of x̂_0
+ * @param cEps the factor of ε̂
+ * @param past the factors of what was remembered one, two, … calls ago; at most as many as rows came
+ *     before
+ * @param freshNoise the standard deviation of the noise that is added; 0 for none
+ */
+public record SamplingStep(
+    double timestep,
+    double signal,
+    double noise,
+    double cX,
+    double cX0,
+    double cEps,
+    List<Double> past,
+    double freshNoise) {
+
+  /**
+   * Checks the row.
+   *
+   * @throws IllegalArgumentException if a number is not finite or a level is negative
+   */
+  public SamplingStep {
+    past = List.copyOf(past);
+    requireFinite("timestep", timestep);
+    requireFinite("cX", cX);
+    requireFinite("cX0", cX0);
+    requireFinite("cEps", cEps);
+    past.forEach(factor -> requireFinite("past", factor));
+    requireLevel("signal", signal);
+    requireLevel("noise", noise);
+    requireLevel("freshNoise", freshNoise);
+  }
+
+  private static void requireFinite(String name, double value) {
+    if (!Double.isFinite(value)) {
+      throw new IllegalArgumentException(
+          name + " of a sampling step must be finite, but was " + value);
+    }
+  }
+
+  private static void requireLevel(String name, double value) {
+    if (!(value >= 0) || Double.isInfinite(value)) {
+      throw new IllegalArgumentException(
+          name + " of a sampling step must be finite and at least 0, but was " + value);
+    }
+  }
+}

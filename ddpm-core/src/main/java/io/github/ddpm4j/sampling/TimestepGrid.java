@@ -1,0 +1,68 @@
+package io.github.ddpm4j.sampling;
+
+import io.github.ddpm4j.schedule.Schedule;
+import io.github.ddpm4j.schedule.TimestepSpacing;
+import java.util.Arrays;
+import java.util.stream.IntStream;
+
+/** Which timesteps of a schedule a sampler visits, in descending order. */
+@FunctionalInterface
+interface TimestepGrid {
+
+  /** The timesteps for a schedule of T steps, strictly descending. */
+  int[] timesteps(int trainingSteps);
+
+  /** Every timestep. */
+  static TimestepGrid all() {
+    return trainingSteps ->
+        IntStream.range(0, trainingSteps).map(i -> trainingSteps - 1 - i).toArray();
+  }
+
+  static TimestepGrid spaced(TimestepSpacing spacing, int steps) {
+    return trainingSteps -> spacing.timesteps(trainingSteps, steps);
+  }
+
+  /** A list given outright. */
+  static TimestepGrid of(int... descending) {
+    int[] list = descending.clone();
+    if (list.length == 0) {
+      throw new IllegalArgumentException("timesteps must not be empty; name at least one");
+    }
+    for (int i = 0; i < list.length; i++) {
+      if (list[i] < 0 || (i > 0 && list[i] >= list[i - 1])) {
+        throw new IllegalArgumentException(
+            "timesteps must be strictly descending and at least 0, but entry "
+                + i
+                + " is "
+                + list[i]
+                + " in "
+                + Arrays.toString(list));
+      }
+    }
+    return trainingSteps -> {
+      if (list[0] >= trainingSteps) {
+        throw new IllegalArgumentException(
+            "timesteps must lie in [0, " + trainingSteps + "), but the first is " + list[0]);
+      }
+      return list.clone();
+    };
+  }
+
+  /**
+   * The grid below a start: the start itself, then what the grid holds under it. From the last
+   * timestep of the schedule the grid is taken as it is, since spacings need not begin there.
+   */
+  default int[] from(int start, Schedule schedule) {
+    int trainingSteps = schedule.timesteps();
+    if (start < 0 || start >= trainingSteps) {
+      throw new IllegalArgumentException(
+          "start timestep must lie in [0, " + trainingSteps + "), but was " + start);
+    }
+    int[] grid = timesteps(trainingSteps);
+    if (start == trainingSteps - 1) {
+      return grid;
+    }
+    return IntStream.concat(IntStream.of(start), Arrays.stream(grid).filter(t -> t < start))
+        .toArray();
+  }
+}

@@ -1,0 +1,62 @@
+package io.github.ddpm4j.training;
+
+import java.util.Arrays;
+
+/** The loss of every step of a run. Immutable. */
+public final class LossHistory {
+
+  private final double[] losses;
+
+  LossHistory(double[] losses) {
+    this.losses = losses;
+  }
+
+  /**
+   * The number of steps that were done.
+   *
+   * @return the number of losses
+   */
+  public int steps() {
+    return losses.length;
+  }
+
+  /**
+   * The loss of one step, before its update.
+   *
+   * @param step the step, from 1
+   * @return the loss
+   * @throws IndexOutOfBoundsException if there was no such step
+   */
+  public double loss(int step) {
+    if (step < 1 || step > losses.length) {
+      throw new IndexOutOfBoundsException(
+          "step must lie in [1, " + losses.length + "], but was " + step);
+    }
+    return losses[step - 1];
+  }
+
+  /**
+   * The mean loss of the last steps.
+   *
+   * @param window how many steps; all of them if there are fewer
+   * @return the mean, NaN if no step was done
+   * @throws IllegalArgumentException if {@code window} is less than 1
+   */
+  public double mean(int window) {
+    if (window < 1) {
+      throw new IllegalArgumentException("window must be at least 1, but was " + window);
+    }
+    return Arrays.stream(losses, Math.max(0, losses.length - window), losses.length)
+        .average()
+        .orElse(Double.NaN);
+  }
+
+  /**
+   * All losses.
+   *
+   * @return a copy, the loss of step s at index s − 1
+   */
+  public double[] toArray() {
+    return losses.clone();
+  }
+}

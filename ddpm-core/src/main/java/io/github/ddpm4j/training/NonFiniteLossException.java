@@ -1,0 +1,73 @@
+package io.github.ddpm4j.training;
+
+import java.util.Arrays;
+
+/**
+ * The loss became NaN or infinite. The weights are those before the step, so the network can still
+ * be used or saved.
+ */
+public final class NonFiniteLossException extends RuntimeException {
+
+  private static final long serialVersionUID = 1L;
+
+  private final long step;
+  private final int[] timesteps;
+  private final double lastFiniteLoss;
+
+  NonFiniteLossException(long step, double loss, int[] timesteps, double lastFiniteLoss) {
+    super(
+        "the loss of step "
+            + step
+            + " is "
+            + loss
+            + " at timesteps "
+            + shorten(timesteps)
+            + "; the last finite loss was "
+            + lastFiniteLoss
+            + "; the weights are those after step "
+            + (step - 1)
+            + "; lower the learning rate, lengthen the warm-up or clip the gradient norm");
+    this.step = step;
+    this.timesteps = timesteps.clone();
+    this.lastFiniteLoss = lastFiniteLoss;
+  }
+
+  /**
+   * The step that failed.
+   *
+   * @return the step, from 1
+   */
+  public long step() {
+    return step;
+  }
+
+  /**
+   * The timesteps of the batch that failed.
+   *
+   * @return a copy, one per image
+   */
+  public int[] timesteps() {
+    return timesteps.clone();
+  }
+
+  /**
+   * The loss of the step before.
+   *
+   * @return the loss, or NaN if the first step failed
+   */
+  public double lastFiniteLoss() {
+    return lastFiniteLoss;
+  }
+
+  private static String shorten(int[] timesteps) {
+    int shown = 16;
+    if (timesteps.length <= shown) {
+      return Arrays.toString(timesteps);
+    }
+    String head = Arrays.toString(Arrays.copyOf(timesteps, shown));
+    return head.substring(0, head.length() - 1)
+        + ", … "
+        + (timesteps.length - shown)
+        + " more]";
+  }
+}

@@ -1,0 +1,29 @@
+package io.github.ddpm4j.training;
+
+/** Watches a training run. */
+public interface TrainingListener {
+
+  /**
+   * Called after every step, on the thread that trains.
+   *
+   * @param event what the step did
+   */
+  void onStep(TrainingEvent event);
+
+  /**
+   * Called once when the run ends, however it ends.
+   *
+   * @param steps the number of steps that were done
+   */
+  default void onEnd(long steps) {}
+
+  /**
+   * A progress bar on standard error: steps per second, the moving mean of the loss, the time left.
+   * Where standard error is no terminal, a plain line every ten seconds instead.
+   *
+   * @return a listener for one run
+   */
+  static TrainingListener progressBar() {
+    return ProgressListener.onStandardError();
+  }
+}

@@ -1,0 +1,16 @@
+package io.github.ddpm4j.training;
+
+import io.github.ddpm4j.model.TrainableDenoiser;
+import java.util.Map;
+
+/**
+ * What a training run leaves: the front door makes its result of it.
+ *
+ * @param raw the network that was trained, with its last weights; owned by who built it
+ * @param averaged a network of its own with the averaged weights; owned by the result
+ * @param losses the loss of every step
+ * @param seed the seed of the run
+ * @param settings what the run was set to, in the words that a model file holds
+ */
+public record TrainingOutcome(
+    TrainableDenoiser raw, TrainableDenoiser averaged, LossHistory losses, long seed, Map<String, Object> settings) {}
