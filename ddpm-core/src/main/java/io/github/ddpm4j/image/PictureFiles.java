@@ -1,0 +1,89 @@
+package io.github.ddpm4j.image;
+
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.UUID;
+import java.util.stream.Collectors;
+import javax.imageio.ImageIO;
+import javax.imageio.stream.MemoryCacheImageInputStream;
+import javax.imageio.stream.MemoryCacheImageOutputStream;
+import org.jspecify.annotations.Nullable;
+
+/** Picture files, read whole and written atomically. */
+final class PictureFiles {
+
+  private PictureFiles() {}
+
+  static BufferedImage read(Path file) throws IOException {
+    if (Files.isDirectory(file)) {
+      throw new IOException(file + " is a folder; name a picture file");
+    }
+    try (InputStream in = Files.newInputStream(file)) {
+      return decode(in, file);
+    } catch (NoSuchFileException e) {
+      throw missing(file, e);
+    } catch (AccessDeniedException e) {
+      throw new IOException(file + " may not be read by this user", e);
+    }
+  }
+
+  private static NoSuchFileException missing(Path file, NoSuchFileException cause) {
+    NoSuchFileException missing = new NoSuchFileException(file + " does not exist");
+    missing.initCause(cause);
+    return missing;
+  }
+
+  private static BufferedImage decode(InputStream in, Path file) throws IOException {
+    @Nullable BufferedImage picture;
+    try {
+      // In memory: ImageIO would put what it reads into a temporary file. Closed by ImageIO.
+      picture = ImageIO.read(new MemoryCacheImageInputStream(in));
+    } catch (IOException | RuntimeException e) {
+      // Damaged files end the readers of the JDK in exceptions of many kinds.
+      throw new IOException(file + " is damaged or of an unusual kind: " + e.getMessage(), e);
+    }
+    if (picture == null) {
+      throw new IOException(
+          file + " is not a picture that Java can read; the formats are " + formats());
+    }
+    return picture;
+  }
+
+  static void write(BufferedImage picture, Path file) throws IOException {
+    Path target = file.toAbsolutePath();
+    Path folder = target.getParent();
+    if (folder == null || Files.isDirectory(target)) {
+      throw new IOException(file + " is a folder; name a file in it");
+    }
+    Files.createDirectories(folder);
+    // Not createTempFile: its files can be read by their owner alone, and stay so when renamed.
+    Path beside = folder.resolve("." + target.getFileName() + "." + UUID.randomUUID() + ".part");
+    try {
+      try (OutputStream out = Files.newOutputStream(beside, StandardOpenOption.CREATE_NEW);
+          MemoryCacheImageOutputStream png = new MemoryCacheImageOutputStream(out)) {
+        ImageIO.write(picture, "png", png);
+      }
+      Files.move(beside, target, StandardCopyOption.ATOMIC_MOVE);
+    } finally {
+      Files.deleteIfExists(beside);
+    }
+  }
+
+  private static String formats() {
+    return Arrays.stream(ImageIO.getReaderFormatNames())
+        .map(name -> name.toUpperCase(Locale.ROOT))
+        .distinct()
+        .sorted()
+        .collect(Collectors.joining(", "));
+  }
+}

@@ -1,0 +1,393 @@
+package io.github.ddpm4j.image;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import java.awt.Color;
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
+
+/**
+ * Images as tensors, turned into pictures to look at; and picture files, turned into tensors.
+ *
+ * <pre>{@code
+ * Pictures.of(images).columns(8).enlarge(8).save(Path.of("samples.png"));
+ * NDArray x0 = Pictures.read(manager, Path.of("cat.jpg"));    // (3, H, W) in [-1, 1]
+ * }</pre>
+ *
+ * <p>A grid fills its rows from left to right, with the same gap between the images and around
+ * them. Values outside the data range are shown as its ends; the tensors are not changed. Pictures
+ * are sRGB as they are in the tensor: no gamma is applied in either direction. A {@link
+ * BufferedImage} made here becomes a DJL {@code Image} by {@code
+ * ImageFactory.getInstance().fromImage(picture)}.
+ *
+ * <p>Instances hold a copy of the values in Java memory: they are immutable, may be shared between
+ * threads and own no native memory.
+ */
+public final class Pictures {
+
+  /** The lower end of the data range unless {@link #dataRange} says otherwise: {@value}. */
+  public static final double DEFAULT_MINIMUM = -1;
+
+  /** The upper end of the data range unless {@link #dataRange} says otherwise: {@value}. */
+  public static final double DEFAULT_MAXIMUM = 1;
+
+  /** The pixels between images unless {@link #gap} says otherwise: {@value}. */
+  public static final int DEFAULT_GAP = 2;
+
+  private static final int LEVELS = 255;
+
+  private final float[] values;
+  private final int count;
+  private final int channels;
+  private final int height;
+  private final int width;
+  private final Layout layout;
+
+  private Pictures(float[] values, int count, int channels, int height, int width, Layout layout) {
+    this.values = values;
+    this.count = count;
+    this.channels = channels;
+    this.height = height;
+    this.width = width;
+    this.layout = layout;
+  }
+
+  /**
+   * The pictures of a batch of images, or of one image.
+   *
+   * @param images float32 or float64, shape (N, C, H, W) or (C, H, W) with 1 channel (grey) or 3
+   *     (RGB); not closed and not changed
+   * @return the pictures, in a grid of ⌈√N⌉ columns, not enlarged, on white
+   * @throws IllegalArgumentException if shape or data type is another, or a value is NaN
+   */
+  public static Pictures of(NDArray images) {
+    DataType type = images.getDataType();
+    if (type != DataType.FLOAT32 && type != DataType.FLOAT64) {
+      throw new IllegalArgumentException(
+          "images must be float32 or float64, but were "
+              + type
+              + "; call images.toType(DataType.FLOAT32, false)");
+    }
+    Shape shape = images.getShape();
+    int axes = shape.dimension();
+    if (axes != 3 && axes != 4) {
+      throw new IllegalArgumentException(
+          "images must have shape (N, C, H, W) or (C, H, W), but had " + shape);
+    }
+    if (shape.size() == 0) {
+      throw new IllegalArgumentException(
+          "images must hold at least one pixel, but had shape " + shape);
+    }
+    int channels = Math.toIntExact(shape.get(axes - 3));
+    if (channels != 1 && channels != 3) {
+      throw new IllegalArgumentException(
+          "images must have 1 channel (grey) or 3 (RGB), but had "
+              + channels
+              + " in shape "
+              + shape
+              + "; choose channels with images.get(\":, 0:1\")");
+    }
+    return checked(
+        type == DataType.FLOAT32 ? images.toFloatArray() : floats(images.toDoubleArray()),
+        axes == 4 ? Math.toIntExact(shape.get(0)) : 1,
+        channels,
+        Math.toIntExact(shape.get(axes - 2)),
+        Math.toIntExact(shape.get(axes - 1)));
+  }
+
+  private static Pictures checked(float[] values, int count, int channels, int height, int width) {
+    for (int i = 0; i < values.length; i++) {
+      if (Float.isNaN(values[i])) {
+        int x = i % width;
+        int y = i / width % height;
+        int channel = i / (width * height) % channels;
+        throw new IllegalArgumentException(
+            "images must hold numbers, but the one at [%d, %d, %d, %d] (image, channel, row, column) is NaN"
+                .formatted(i / (width * height * channels), channel, y, x));
+      }
+    }
+    return new Pictures(values, count, channels, height, width, Layout.standard(count));
+  }
+
+  private static float[] floats(double[] values) {
+    float[] floats = new float[values.length];
+    for (int i = 0; i < values.length; i++) {
+      floats[i] = (float) values[i];
+    }
+    return floats;
+  }
+
+  /**
+   * What is shown as black and as white (or as no and full colour). By default {@value
+   * #DEFAULT_MINIMUM} and {@value #DEFAULT_MAXIMUM}.
+   *
+   * @param minimum the value shown as black
+   * @param maximum the value shown as white
+   * @return pictures with that range
+   * @throws IllegalArgumentException if the range is empty or not finite
+   */
+  public Pictures dataRange(double minimum, double maximum) {
+    if (!(minimum < maximum) || Double.isInfinite(minimum) || Double.isInfinite(maximum)) {
+      throw new IllegalArgumentException(
+          "dataRange must be finite with minimum < maximum, but was ["
+              + minimum
+              + ", "
+              + maximum
+              + "]");
+    }
+    return with(
+        new Layout(
+            minimum, maximum, layout.columns, layout.gap, layout.enlarge, layout.background));
+  }
+
+  /**
+   * How many images stand in a row of the grid. By default ⌈√N⌉.
+   *
+   * @param columns the images in a row
+   * @return pictures in that many columns
+   * @throws IllegalArgumentException if it is less than 1
+   */
+  public Pictures columns(int columns) {
+    requireAtLeast(1, "columns", columns);
+    return with(
+        new Layout(
+            layout.minimum,
+            layout.maximum,
+            columns,
+            layout.gap,
+            layout.enlarge,
+            layout.background));
+  }
+
+  /**
+   * All images in one row.
+   *
+   * @return pictures in one row
+   */
+  public Pictures strip() {
+    return columns(count);
+  }
+
+  /**
+   * The pixels between the images of a grid and around them. By default {@value #DEFAULT_GAP}.
+   * Enlarging does not enlarge the gap.
+   *
+   * @param gap pixels of the grid
+   * @return pictures with that gap
+   * @throws IllegalArgumentException if it is negative
+   */
+  public Pictures gap(int gap) {
+    requireAtLeast(0, "gap", gap);
+    return with(
+        new Layout(
+            layout.minimum,
+            layout.maximum,
+            layout.columns,
+            gap,
+            layout.enlarge,
+            layout.background));
+  }
+
+  /**
+   * How many pixels wide and high each value is shown. By default 1; an 8x8 digit is worth looking
+   * at from about 8.
+   *
+   * @param enlarge the factor
+   * @return pictures enlarged by that factor
+   * @throws IllegalArgumentException if it is less than 1
+   */
+  public Pictures enlarge(int enlarge) {
+    requireAtLeast(1, "enlarge", enlarge);
+    return with(
+        new Layout(
+            layout.minimum,
+            layout.maximum,
+            layout.columns,
+            layout.gap,
+            enlarge,
+            layout.background));
+  }
+
+  /**
+   * The colour of the gaps and of unused cells. White by default. Grey pictures on a colour that is
+   * not grey make an RGB grid.
+   *
+   * @param background the colour; its alpha is ignored
+   * @return pictures on that background
+   */
+  public Pictures background(Color background) {
+    return with(
+        new Layout(
+            layout.minimum,
+            layout.maximum,
+            layout.columns,
+            layout.gap,
+            layout.enlarge,
+            background));
+  }
+
+  /**
+   * The number of images.
+   *
+   * @return at least 1
+   */
+  public int size() {
+    return count;
+  }
+
+  /**
+   * Each image as a picture of its own, enlarged, without gaps.
+   *
+   * @return one picture per image, {@link BufferedImage#TYPE_BYTE_GRAY} or {@link
+   *     BufferedImage#TYPE_3BYTE_BGR}; the caller may change them
+   */
+  public List<BufferedImage> toImages() {
+    return IntStream.range(0, count)
+        .mapToObj(
+            i -> {
+              BufferedImage picture = canvas(width * layout.enlarge, height * layout.enlarge, true);
+              draw(i, picture, 0, 0);
+              return picture;
+            })
+        .toList();
+  }
+
+  /**
+   * All images in one picture.
+   *
+   * @return the grid, {@link BufferedImage#TYPE_BYTE_GRAY} or {@link BufferedImage#TYPE_3BYTE_BGR};
+   *     the caller may change it
+   */
+  public BufferedImage toGrid() {
+    int columns = Math.min(layout.columns, count);
+    int rows = (count + columns - 1) / columns;
+    int cellWidth = width * layout.enlarge + layout.gap;
+    int cellHeight = height * layout.enlarge + layout.gap;
+    Color background = layout.background;
+    boolean grey =
+        background.getRed() == background.getGreen() && background.getRed() == background.getBlue();
+    BufferedImage grid =
+        canvas(columns * cellWidth + layout.gap, rows * cellHeight + layout.gap, grey);
+    fill(grid, background);
+    for (int i = 0; i < count; i++) {
+      draw(i, grid, layout.gap + i % columns * cellWidth, layout.gap + i / columns * cellHeight);
+    }
+    return grid;
+  }
+
+  /**
+   * Writes {@link #toGrid} as a PNG file. It is written beside the target and renamed, so that
+   * nobody sees half a picture.
+   *
+   * @param file the file; missing folders are made, an existing file is replaced
+   * @throws IOException if it can't be written
+   */
+  public void save(Path file) throws IOException {
+    write(toGrid(), file);
+  }
+
+  /**
+   * Writes a picture as a PNG file, beside the target first and then renamed.
+   *
+   * @param picture the picture
+   * @param file the file; missing folders are made, an existing file is replaced
+   * @throws IOException if it can't be written
+   */
+  public static void write(BufferedImage picture, Path file) throws IOException {
+    PictureFiles.write(picture, file);
+  }
+
+  /**
+   * Reads a picture file of any size that Java's ImageIO knows (PNG, JPEG, GIF, BMP, TIFF, WBMP).
+   * Transparent pixels are shown on white; the rotation noted by cameras is not applied.
+   *
+   * @param manager owns the result
+   * @param file the picture
+   * @return float32, shape (1, H, W) for grey pictures and (3, H, W) for others, in [-1, 1]
+   * @throws IOException if the file is missing, is no picture or is damaged; the message says which
+   */
+  public static NDArray read(NDManager manager, Path file) throws IOException {
+    return toArray(manager, PictureFiles.read(file));
+  }
+
+  /**
+   * A picture as a tensor. Transparent pixels are shown on white.
+   *
+   * @param manager owns the result
+   * @param picture the picture, of any type
+   * @return float32, shape (1, H, W) for grey pictures and (3, H, W) for others, in [-1, 1]
+   */
+  public static NDArray toArray(NDManager manager, BufferedImage picture) {
+    Pixels pixels = Pixels.of(picture);
+    return manager.create(
+        pixels.values(), new Shape(pixels.channels(), picture.getHeight(), picture.getWidth()));
+  }
+
+  private BufferedImage canvas(int width, int height, boolean greyBackground) {
+    return new BufferedImage(
+        width,
+        height,
+        channels == 1 && greyBackground
+            ? BufferedImage.TYPE_BYTE_GRAY
+            : BufferedImage.TYPE_3BYTE_BGR);
+  }
+
+  // Bands are written directly: Graphics2D would convert between grey and RGB, with a gamma.
+  private static void fill(BufferedImage canvas, Color background) {
+    int[] levels = {background.getRed(), background.getGreen(), background.getBlue()};
+    int[] row = new int[canvas.getWidth()];
+    for (int band = 0; band < canvas.getRaster().getNumBands(); band++) {
+      Arrays.fill(row, levels[band]);
+      for (int y = 0; y < canvas.getHeight(); y++) {
+        canvas.getRaster().setSamples(0, y, row.length, 1, band, row);
+      }
+    }
+  }
+
+  private void draw(int image, BufferedImage canvas, int left, int top) {
+    int enlarge = layout.enlarge;
+    int[] row = new int[width * enlarge];
+    for (int band = 0; band < canvas.getRaster().getNumBands(); band++) {
+      int start = (image * channels + Math.min(band, channels - 1)) * height * width;
+      for (int y = 0; y < height * enlarge; y++) {
+        if (y % enlarge == 0) {
+          for (int x = 0; x < row.length; x++) {
+            row[x] = level(values[start + y / enlarge * width + x / enlarge]);
+          }
+        }
+        canvas.getRaster().setSamples(left, top + y, row.length, 1, band, row);
+      }
+    }
+  }
+
+  private int level(float value) {
+    double share = (value - layout.minimum) / (layout.maximum - layout.minimum);
+    return (int) Math.round(LEVELS * Math.max(0, Math.min(1, share)));
+  }
+
+  private Pictures with(Layout changed) {
+    return new Pictures(values, count, channels, height, width, changed);
+  }
+
+  private static void requireAtLeast(int least, String name, int value) {
+    if (value < least) {
+      throw new IllegalArgumentException(
+          name + " must be at least " + least + ", but was " + value);
+    }
+  }
+
+  private record Layout(
+      double minimum, double maximum, int columns, int gap, int enlarge, Color background) {
+
+    static Layout standard(int count) {
+      int columns = (int) Math.ceil(Math.sqrt(count));
+      return new Layout(DEFAULT_MINIMUM, DEFAULT_MAXIMUM, columns, DEFAULT_GAP, 1, Color.WHITE);
+    }
+  }
+}

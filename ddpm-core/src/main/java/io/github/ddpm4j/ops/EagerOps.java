@@ -1,0 +1,256 @@
+package io.github.ddpm4j.ops;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.NDScope;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.nn.Activation;
+import ai.djl.nn.convolutional.Conv2d;
+import ai.djl.nn.core.Linear;
+import ai.djl.nn.norm.LayerNorm;
+import io.github.ddpm4j.noise.CounterRandom;
+import java.nio.ByteBuffer;
+import java.util.function.Supplier;
+
+/**
+ * Runs every operation at once on NDArrays of float32 or float64. Results are attached to the
+ * manager of the first argument. Immutable; one instance serves many threads.
+ *
+ * <p>What an operation or a {@link #scope} makes on the way is closed as soon as its result is
+ * known. That is safe in training too: closing an NDArray drops a reference, and the recorded graph
+ * holds its own. For the same reason nothing that the graph remembers may lie in Java's memory,
+ * which arrays fresh from {@link NDManager#create} and the operands of {@code NDArray.mul(Number)}
+ * do: they are copied into the engine's memory first.
+ */
+public final class EagerOps implements Ops<NDArray> {
+
+  private static final EagerOps INFERENCE = new EagerOps(false, 0, 0);
+
+  /** Dropout decides by 16 random bits per element. */
+  private static final int MASK_LEVELS = 1 << 16;
+
+  /** The increment of SplitMix64 (Steele, Lea, Flood 2014). */
+  private static final long GOLDEN_GAMMA = 0x9E3779B97F4A7C15L;
+
+  private final boolean training;
+  private final long seed;
+  private final long pass;
+
+  private EagerOps(boolean training, long seed, long pass) {
+    this.training = training;
+    this.seed = seed;
+    this.pass = pass;
+  }
+
+  /**
+   * Operations without dropout.
+   *
+   * @return the one instance
+   */
+  public static EagerOps inference() {
+    return INFERENCE;
+  }
+
+  /**
+   * Operations with dropout. Masks are a pure function of (seed, pass, layer).
+   *
+   * @param seed the seed of the training run
+   * @param pass the number of the forward pass in it
+   * @return the operations of that pass
+   */
+  public static EagerOps training(long seed, long pass) {
+    return new EagerOps(true, seed, pass);
+  }
+
+  @Override
+  public NDArray conv2d(NDArray x, NDArray weight, NDArray bias, int stride, int padding) {
+    return Conv2d.conv2d(x, weight, bias, new Shape(stride, stride), new Shape(padding, padding))
+        .singletonOrThrow();
+  }
+
+  @Override
+  public NDArray padRightBottom(NDArray x, int count) {
+    return x.pad(new Shape(0, count, 0, count), 0);
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>Runs as the engine's layer normalisation over rows of one group each, which is faster than
+   * mean and variance one by one.
+   */
+  @Override
+  public NDArray groupNorm(NDArray x, int groups, NDArray weight, NDArray bias, double eps) {
+    return scope(
+        () -> {
+          Shape shape = x.getShape();
+          long channels = shape.get(1);
+          long rows = shape.get(0) * groups;
+          Shape row = new Shape(shape.size() / rows);
+          NDManager manager = x.getManager();
+          NDArray one = manager.ones(row, x.getDataType());
+          NDArray zero = manager.zeros(row, x.getDataType());
+          NDArray normal =
+              LayerNorm.layerNorm(x.reshape(rows, row.size()), row, one, zero, (float) eps)
+                  .singletonOrThrow()
+                  .reshape(shape);
+          return normal
+              .mul(weight.reshape(1, channels, 1, 1))
+              .addi(bias.reshape(1, channels, 1, 1));
+        });
+  }
+
+  @Override
+  public NDArray silu(NDArray x) {
+    return scope(() -> x.mul(Activation.sigmoid(x)));
+  }
+
+  @Override
+  public NDArray linear(NDArray x, NDArray weight, NDArray bias) {
+    return Linear.linear(x, weight, bias).singletonOrThrow();
+  }
+
+  @Override
+  public NDArray addPerChannel(NDArray x, NDArray values) {
+    return scope(() -> x.add(values.expandDims(-1).expandDims(-1)));
+  }
+
+  @Override
+  public NDArray add(NDArray a, NDArray b) {
+    return a.add(b);
+  }
+
+  @Override
+  public NDArray subtract(NDArray a, NDArray b) {
+    return a.sub(b);
+  }
+
+  @Override
+  public NDArray multiply(NDArray a, NDArray b) {
+    return a.mul(b);
+  }
+
+  @Override
+  public NDArray scale(NDArray x, double factor) {
+    return scope(() -> x.mul(constant(x, factor)));
+  }
+
+  @Override
+  public NDArray square(NDArray x) {
+    return x.square();
+  }
+
+  @Override
+  public NDArray meanPerImage(NDArray x) {
+    return scope(() -> x.reshape(x.getShape().get(0), -1).mean(new int[] {1}));
+  }
+
+  @Override
+  public NDArray concatChannels(NDArray a, NDArray b) {
+    return a.concat(b, 1);
+  }
+
+  @Override
+  public NDArray upsampleNearest2x(NDArray x) {
+    return scope(() -> x.repeat(3, 2).repeat(2, 2));
+  }
+
+  @Override
+  public NDArray tokens(NDArray x) {
+    return scope(() -> x.reshape(x.getShape().get(0), x.getShape().get(1), -1).transpose(0, 2, 1));
+  }
+
+  @Override
+  public NDArray images(NDArray tokens, NDArray like) {
+    return scope(() -> tokens.transpose(0, 2, 1).reshape(like.getShape()));
+  }
+
+  @Override
+  public NDArray attention(NDArray query, NDArray key, NDArray value, int heads) {
+    return scope(
+        () -> {
+          Shape shape = query.getShape();
+          double scale = 1 / Math.sqrt((double) shape.get(2) / heads);
+          // (N, heads, L, d); a single head needs no fourth axis, and no copies.
+          NDArray q = scale(split(query, heads), scale);
+          NDArray k = split(key, heads);
+          NDArray v = split(value, heads);
+          NDArray kt = heads == 1 ? k.transpose(0, 2, 1) : k.transpose(0, 1, 3, 2);
+          NDArray mixed = q.matMul(kt).softmax(-1).matMul(v);
+          return heads == 1 ? mixed : mixed.transpose(0, 2, 1, 3).reshape(shape);
+        });
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>The rate is rounded to a multiple of 1 / 65536, and what is kept is scaled by the rounded
+   * rate, so the mean stays exact.
+   *
+   * @throws IllegalArgumentException if the rate is outside [0, 1)
+   */
+  @Override
+  public NDArray dropout(NDArray x, double rate, int layer) {
+    if (!(rate >= 0 && rate < 1)) {
+      throw new IllegalArgumentException("dropout rate must be in [0, 1), but was " + rate);
+    }
+    if (!training || rate == 0) {
+      return x;
+    }
+    return scope(() -> x.mul(mask(x, rate, layer)));
+  }
+
+  @Override
+  public NDArray scope(Supplier<NDArray> body) {
+    NDArray result;
+    NDScope scope = new NDScope();
+    try {
+      result = body.get();
+      NDScope.unregister(result);
+    } finally {
+      scope.close();
+    }
+    // What is temporary to the surrounding part of the network.
+    NDScope.register(result);
+    return result;
+  }
+
+  private static NDArray split(NDArray tokens, int heads) {
+    if (heads == 1) {
+      return tokens;
+    }
+    Shape shape = tokens.getShape();
+    return tokens
+        .reshape(shape.get(0), shape.get(1), heads, shape.get(2) / heads)
+        .transpose(0, 2, 1, 3);
+  }
+
+  /** A scalar in the engine's own memory: {@code x.mul(Number)} would make one in Java's. */
+  private static NDArray constant(NDArray x, double value) {
+    return x.getManager().create(value).toType(x.getDataType(), true);
+  }
+
+  /** Zero with the probability {@code rate}, and what keeps the mean otherwise. */
+  private NDArray mask(NDArray x, double rate, int layer) {
+    int kept = Math.max(1, (int) Math.round((1 - rate) * MASK_LEVELS));
+    long state = CounterRandom.of(seed, CounterRandom.Stream.DROPOUT).at(pass, layer).nextLong();
+    byte[] keep = new byte[Math.toIntExact(x.size())];
+    for (int i = 0; i < keep.length; ) {
+      // SplitMix64 from a Philox draw: 64 bits for four elements, several times Philox's speed.
+      state += GOLDEN_GAMMA;
+      long bits = state;
+      bits = (bits ^ (bits >>> 30)) * 0xBF58476D1CE4E5B9L;
+      bits = (bits ^ (bits >>> 27)) * 0x94D049BB133111EBL;
+      bits ^= bits >>> 31;
+      for (int end = Math.min(i + 4, keep.length); i < end; i++) {
+        keep[i] = (byte) ((bits & (MASK_LEVELS - 1)) < kept ? 1 : 0);
+        bits >>>= 16;
+      }
+    }
+    return x.getManager()
+        .create(ByteBuffer.wrap(keep), x.getShape(), DataType.INT8)
+        .toType(x.getDataType(), true)
+        .muli((double) MASK_LEVELS / kept);
+  }
+}

@@ -1,0 +1,203 @@
+package io.github.ddpm4j.ops;
+
+import java.util.function.Supplier;
+
+/**
+ * The operations that networks and losses are written against, so that they are written once and
+ * can be interpreted in more than one way: {@link EagerOps} runs them on NDArrays one by one;
+ * another interpreter can write them down as a program.
+ *
+ * <p>Code written against this interface must not look into values: no control flow depends on
+ * data, and sizes come from the architecture or from the operations themselves. Images have the
+ * shape (N, C, H, W), tokens (N, L, C), weights the layout of PyTorch: convolutions (out, in,
+ * height, width), linear layers (out, in).
+ *
+ * @param <T> what a value is to the interpreter
+ */
+public interface Ops<T> {
+
+  /**
+   * Two-dimensional convolution (cross-correlation) with a bias.
+   *
+   * @param x images, shape (N, C, H, W)
+   * @param weight shape (O, C, K, K)
+   * @param bias shape (O)
+   * @param stride the step in both directions
+   * @param padding zeros added on each of the four sides
+   * @return shape (N, O, ⌊(H + 2·padding − K) / stride⌋ + 1, the same of W)
+   */
+  T conv2d(T x, T weight, T bias, int stride, int padding);
+
+  /**
+   * Adds rows of zeros below and columns of zeros to the right.
+   *
+   * @param x images, shape (N, C, H, W)
+   * @param count how many
+   * @return shape (N, C, H + count, W + count)
+   */
+  T padRightBottom(T x, int count);
+
+  /**
+   * Group normalisation (Wu and He 2018): per image and group of C / groups neighbouring channels,
+   *
+   * <pre>y = (x − mean) / √(variance + eps) · weight + bias</pre>
+   *
+   * <p>with the biased variance, and weight and bias per channel.
+   *
+   * @param x images, shape (N, C, H, W)
+   * @param groups the number of groups, a divisor of C
+   * @param weight shape (C)
+   * @param bias shape (C)
+   * @param eps keeps the root away from zero
+   * @return shape of {@code x}
+   */
+  T groupNorm(T x, int groups, T weight, T bias, double eps);
+
+  /**
+   * The activation x · sigmoid(x), also called swish.
+   *
+   * @param x any shape
+   * @return shape of {@code x}
+   */
+  T silu(T x);
+
+  /**
+   * The linear layer x · weightᵀ + bias over the last axis.
+   *
+   * @param x shape (…, C)
+   * @param weight shape (O, C)
+   * @param bias shape (O)
+   * @return shape (…, O)
+   */
+  T linear(T x, T weight, T bias);
+
+  /**
+   * Adds one value per image and channel to every pixel of that channel.
+   *
+   * @param x images, shape (N, C, H, W)
+   * @param values shape (N, C)
+   * @return shape of {@code x}
+   */
+  T addPerChannel(T x, T values);
+
+  /**
+   * The sum of two values of the same shape.
+   *
+   * @param a any shape
+   * @param b shape of {@code a}
+   * @return a + b
+   */
+  T add(T a, T b);
+
+  /**
+   * The difference of two values of the same shape.
+   *
+   * @param a any shape
+   * @param b shape of {@code a}
+   * @return a − b
+   */
+  T subtract(T a, T b);
+
+  /**
+   * The element-wise product of two values of the same shape, or of which one broadcasts.
+   *
+   * @param a any shape
+   * @param b a shape that broadcasts with that of {@code a}
+   * @return a · b
+   */
+  T multiply(T a, T b);
+
+  /**
+   * The product with a constant.
+   *
+   * @param x any shape
+   * @param factor the constant
+   * @return factor · x
+   */
+  T scale(T x, double factor);
+
+  /**
+   * The element-wise square.
+   *
+   * @param x any shape
+   * @return x²
+   */
+  T square(T x);
+
+  /**
+   * The mean over everything but the first axis.
+   *
+   * @param x shape (N, …)
+   * @return shape (N)
+   */
+  T meanPerImage(T x);
+
+  /**
+   * Joins images along their channels.
+   *
+   * @param a shape (N, C1, H, W)
+   * @param b shape (N, C2, H, W)
+   * @return shape (N, C1 + C2, H, W)
+   */
+  T concatChannels(T a, T b);
+
+  /**
+   * Doubles height and width by repeating every pixel.
+   *
+   * @param x images, shape (N, C, H, W)
+   * @return shape (N, C, 2H, 2W)
+   */
+  T upsampleNearest2x(T x);
+
+  /**
+   * Images as sequences: one token per pixel, row by row.
+   *
+   * @param x images, shape (N, C, H, W)
+   * @return tokens, shape (N, H·W, C)
+   */
+  T tokens(T x);
+
+  /**
+   * The inverse of {@link #tokens}.
+   *
+   * @param tokens shape (N, H·W, C)
+   * @param like images of the wanted shape (N, C, H, W); its values do not matter
+   * @return images, shape of {@code like}
+   */
+  T images(T tokens, T like);
+
+  /**
+   * Scaled dot-product attention (Vaswani et al. 2017, eq. 1). The channels are cut into {@code
+   * heads} neighbouring parts of width d, and for each part
+   *
+   * <pre>softmax(q · kᵀ / √d) · v</pre>
+   *
+   * @param query tokens, shape (N, L, C)
+   * @param key tokens, shape of {@code query}
+   * @param value tokens, shape of {@code query}
+   * @param heads the number of heads, a divisor of C
+   * @return tokens, shape of {@code query}
+   */
+  T attention(T query, T key, T value, int heads);
+
+  /**
+   * Inverted dropout (Srivastava et al. 2014): in training each element is zero with probability
+   * {@code rate} and divided by 1 − rate otherwise; in inference it does nothing.
+   *
+   * @param x any shape
+   * @param rate the probability of zero, in [0, 1)
+   * @param layer the number of the layer in its network, which with the seed and the number of the
+   *     pass decides the mask
+   * @return shape of {@code x}
+   */
+  T dropout(T x, double rate, int layer);
+
+  /**
+   * A part of the network: everything that {@code body} makes on the way may be forgotten once its
+   * result is known. Has no effect on values.
+   *
+   * @param body makes and returns a new value; it must not return one made outside
+   * @return what {@code body} returned
+   */
+  T scope(Supplier<T> body);
+}
