@@ -83,11 +83,7 @@ public final class DdpmSampler implements Sampler {
       double beta = adjacent ? schedule.beta(t) : 1 - alphaBar / alphaBarNext;
       double fromX0 = beta * Math.sqrt(alphaBarNext) / (1 - alphaBar);
       double fromX = (1 - alphaBarNext) * Math.sqrt(1 - beta) / (1 - alphaBar);
-      double variance =
-          switch (diffusion.variance()) {
-            case FIXED_SMALL -> beta * (1 - alphaBarNext) / (1 - alphaBar);
-            case FIXED_LARGE -> beta;
-          };
+      double variance = diffusion.variance().variance(beta, alphaBar, alphaBarNext);
       rows.add(
           new SamplingStep(
               t,

@@ -3,6 +3,7 @@ package io.github.ddpm4j.sampling;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
@@ -11,6 +12,7 @@ import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.ops.PerImage;
 import io.github.ddpm4j.prediction.LinearForm;
+import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.torch.GradMode;
 import java.util.Arrays;
 import java.util.concurrent.CancellationException;
@@ -45,7 +47,7 @@ final class PlanExecutor {
   /** N(0, I) for consecutive images of the run, shape (images, shape…), attached to the manager. */
   static NDArray normal(
       NDManager manager,
-      ai.djl.ndarray.types.Shape shape,
+      Shape shape,
       DataType type,
       NoiseSource noise,
       long firstImage,
@@ -58,7 +60,7 @@ final class PlanExecutor {
       noise.normal(firstImage + i, draw, one);
       System.arraycopy(one, 0, all, i * size, size);
     }
-    ai.djl.ndarray.types.Shape batch = new ai.djl.ndarray.types.Shape(images).addAll(shape);
+    Shape batch = new Shape(images).addAll(shape);
     if (type == DataType.FLOAT64) {
       return manager.create(all, batch);
     }
@@ -194,7 +196,7 @@ final class PlanExecutor {
   @FunctionalInterface
   private interface Conversion {
     LinearForm at(
-        io.github.ddpm4j.schedule.Schedule schedule, double timestep, double signal, double noise);
+        Schedule schedule, double timestep, double signal, double noise);
   }
 
   private NDArray combine(NDArray x, NDArray output, NoiseLevels levels, Conversion conversion) {
@@ -207,7 +209,7 @@ final class PlanExecutor {
       ofX[i] = form.first();
       ofOutput[i] = form.second();
     }
-    return x.mul(PerImage.column(x, ofX)).add(output.mul(PerImage.column(x, ofOutput)));
+    return PerImage.sum(ofX, x, ofOutput, output);
   }
 
   private static double[] column(SamplingStep[] rows, ToDoubleFunction<SamplingStep> field) {

@@ -1,6 +1,7 @@
 package io.github.ddpm4j.sampling;
 
 import ai.djl.modality.cv.Image;
+import ai.djl.modality.cv.ImageFactory;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.image.Pictures;
@@ -55,5 +56,37 @@ public final class Samples implements AutoCloseable {
     NDArray copy = images.duplicate();
     copy.attach(target);
     return copy;
+  }
+
+  /**
+   * The images as pictures: the data range becomes black to white, values outside it are clamped.
+   *
+   * @return DJL images, grey for one channel and RGB for three
+   * @throws IllegalArgumentException if the images have another number of channels
+   */
+  public List<Image> images() {
+    return pictures().toImages().stream()
+        .map(picture -> ImageFactory.getInstance().fromImage(picture))
+        .toList();
+  }
+
+  /**
+   * Writes all images into one PNG file, in a grid of about as many rows as columns.
+   *
+   * @param file where to; replaced if it exists
+   * @throws IOException if writing fails; what was there before is still there
+   * @throws IllegalArgumentException if the images have neither one channel nor three
+   */
+  public void saveGrid(Path file) throws IOException {
+    pictures().save(file);
+  }
+
+  private Pictures pictures() {
+    return Pictures.of(images).dataRange(range.min(), range.max());
+  }
+
+  @Override
+  public void close() {
+    manager.close();
   }
 }

@@ -420,7 +420,7 @@ public final class Training<R> {
               denoiser.predictForTraining(
                   xt, levels, Condition.none(), new TrainingPass(seed, pass));
           NDArray mean = loss.perImage(EagerOps.training(seed, pass), output, target).mean();
-          double value = mean.toType(ai.djl.ndarray.types.DataType.FLOAT32, false).getFloat();
+          double value = mean.getFloat();
           if (!Double.isFinite(value)) {
             throw new NonFiniteLossException(
                 done + 1L, value, t, done == 0 ? Double.NaN : losses[done - 1]);
