@@ -3,6 +3,7 @@
  *
  * <p>The native CPU jar of libtorch has no legal module name and must stay on the class path.
  */
+@SuppressWarnings("module") // io.github.ddpm4j.unet is compiled after this module
 module io.github.ddpm4j {
   requires transitive ai.djl.api;
   requires static ai.djl.pytorch_engine;
@@ -12,7 +13,7 @@ module io.github.ddpm4j {
   requires org.apache.commons.rng.sampling;
   requires org.apache.commons.rng.simple;
   requires org.slf4j;
-  requires progressbar;
+  requires me.tongfei.progressbar;
   requires static org.jspecify;
 
   exports io.github.ddpm4j;

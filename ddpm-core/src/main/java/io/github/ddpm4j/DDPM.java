@@ -95,8 +95,8 @@ public final class DDPM implements AutoCloseable {
   }
 
   /**
-   * Writes the model into a folder: {@code ddpm.json}, which says all that loading needs, and {@code
-   * weights.safetensors}. The folder appears whole or not at all.
+   * Writes the model into a folder: {@code ddpm.json}, which says all that loading needs, and
+   * {@code weights.safetensors}. The folder appears whole or not at all.
    *
    * @param folder where to; an older model there is replaced
    * @throws IllegalStateException if the model has no denoiser, or one that cannot be saved
@@ -104,8 +104,7 @@ public final class DDPM implements AutoCloseable {
    * @throws IOException if writing fails; what was there before is still there
    */
   public void save(Path folder) throws IOException {
-    ModelFolder.write(
-        folder, new ModelFolder.Contents(diffusion, trainable("saved"), provenance));
+    ModelFolder.write(folder, new ModelFolder.Contents(diffusion, trainable("saved"), provenance));
   }
 
   /**
@@ -154,8 +153,8 @@ public final class DDPM implements AutoCloseable {
   }
 
   /**
-   * How the weights were made: seed, steps and settings of the training run, if this library trained
-   * them.
+   * How the weights were made: seed, steps and settings of the training run, if this library
+   * trained them.
    *
    * @return an unmodifiable map; empty if nothing is known
    */

@@ -3,9 +3,9 @@ package io.github.ddpm4j;
 import io.github.ddpm4j.training.LossHistory;
 
 /**
- * What {@code ddpm.training()…fit(dataset)} leaves: the model over the averaged weights, and the one
- * over the last weights. Closing it frees the averaged weights; the network that was trained stays
- * with who built it.
+ * What {@code ddpm.training()…fit(dataset)} leaves: the model over the averaged weights, and the
+ * one over the last weights. Closing it frees the averaged weights; the network that was trained
+ * stays with who built it.
  */
 public final class TrainingResult implements AutoCloseable {
 

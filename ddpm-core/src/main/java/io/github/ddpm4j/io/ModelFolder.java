@@ -89,16 +89,17 @@ public final class ModelFolder {
       Safetensors.write(
           fresh.resolve(WEIGHTS), contents.denoiser().weights(), Map.of("format", FORMAT));
       if (Files.exists(target)) {
-        Path old = Files.createTempDirectory(parent, "." + name + ".old").resolve("model");
+        Path aside = Files.createTempDirectory(parent, "." + name + ".old");
+        Path old = aside.resolve("model");
         Files.move(target, old);
         try {
           Files.move(fresh, target);
         } catch (IOException e) {
           Files.move(old, target);
-          delete(old.getParent());
           throw e;
+        } finally {
+          delete(aside);
         }
-        delete(old.getParent());
       } else {
         Files.move(fresh, target);
       }
@@ -175,8 +176,7 @@ public final class ModelFolder {
     description.put("schedule", diffusion.schedule().describe());
     description.put("prediction", diffusion.prediction().name());
     description.put("variance", diffusion.variance().name());
-    description.put(
-        "dataRange", List.of(diffusion.dataRange().min(), diffusion.dataRange().max()));
+    description.put("dataRange", List.of(diffusion.dataRange().min(), diffusion.dataRange().max()));
     description.put("denoiser", network);
     if (!contents.training().isEmpty()) {
       description.put("training", contents.training());

@@ -115,8 +115,8 @@ public final class Safetensors {
         throw new IOException(
             file + " is no safetensors file: its header would be " + headerBytes + " bytes long");
       }
-      ByteBuffer json = ByteBuffer.allocate((int) headerBytes);
-      readAll(channel, json, file);
+      byte[] json = new byte[(int) headerBytes];
+      readAll(channel, ByteBuffer.wrap(json), file);
       JsonObject header = parse(file, json);
       long dataStart = LENGTH_BYTES + headerBytes;
       Map<String, NDArray> tensors = new LinkedHashMap<>();
@@ -131,10 +131,9 @@ public final class Safetensors {
     }
   }
 
-  private static JsonObject parse(Path file, ByteBuffer json) throws IOException {
+  private static JsonObject parse(Path file, byte[] json) throws IOException {
     try {
-      return JsonParser.parseString(new String(json.array(), StandardCharsets.UTF_8))
-          .getAsJsonObject();
+      return JsonParser.parseString(new String(json, StandardCharsets.UTF_8)).getAsJsonObject();
     } catch (JsonParseException | IllegalStateException e) {
       throw new IOException(file + " is no safetensors file: its header is no JSON object", e);
     }

@@ -19,8 +19,8 @@ public interface DenoiserProvider {
   /**
    * Builds the network. Its weights are about to be overwritten, so any values will do.
    *
-   * @param description what {@link TrainableDenoiser#describe()} said; numbers arrive as {@code Long}
-   *     or {@code Double}
+   * @param description what {@link TrainableDenoiser#describe()} said; numbers arrive as {@code
+   *     Long} or {@code Double}
    * @param device the device to put the weights on
    * @return the network; the caller closes it
    * @throws IllegalArgumentException if the description lacks or misspells something, naming it

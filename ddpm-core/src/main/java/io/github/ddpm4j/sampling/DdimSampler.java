@@ -98,8 +98,8 @@ public final class DdimSampler implements Sampler {
 
   /**
    * Which ε̂ a step uses once x̂_0 has been clipped. By default it is derived anew from the clipped
-   * x̂_0, so that x̂_0 and ε̂ still make up x, as improved-diffusion and denoising_diffusion_pytorch
-   * do. diffusers keeps the network's raw one.
+   * x̂_0, so that x̂_0 and ε̂ still make up x, as improved-diffusion and
+   * denoising_diffusion_pytorch do. diffusers keeps the network's raw one.
    *
    * @param raw true to keep the raw ε̂; the default is false
    * @return a sampler with this choice

@@ -147,8 +147,7 @@ final class PlanExecutor {
       x0 = x0.clip(clip.min(), clip.max());
     }
     NDArray epsilon = null;
-    boolean usesEpsilon =
-        memory == SamplingPlan.Memory.EPSILON || any(rows, SamplingStep::cEps);
+    boolean usesEpsilon = memory == SamplingPlan.Memory.EPSILON || any(rows, SamplingStep::cEps);
     if (usesEpsilon) {
       epsilon = combine(x, output, levels, diffusion.prediction()::epsilon);
     }
@@ -182,8 +181,7 @@ final class PlanExecutor {
               row + 1L);
       next = next.add(z.mul(PerImage.column(x, column(rows, SamplingStep::freshNoise))));
     }
-    listener.onStep(
-        new SamplingEvent(firstImage, row, steps, rows[0].timestep(), next, x0));
+    listener.onStep(new SamplingEvent(firstImage, row, steps, rows[0].timestep(), next, x0));
     // 5. remember
     if (past.length > 0) {
       System.arraycopy(past, 0, past, 1, past.length - 1);
@@ -195,8 +193,7 @@ final class PlanExecutor {
   /** A conversion of {@code Prediction}, as a linear form of (x, output) per image. */
   @FunctionalInterface
   private interface Conversion {
-    LinearForm at(
-        Schedule schedule, double timestep, double signal, double noise);
+    LinearForm at(Schedule schedule, double timestep, double signal, double noise);
   }
 
   private NDArray combine(NDArray x, NDArray output, NoiseLevels levels, Conversion conversion) {

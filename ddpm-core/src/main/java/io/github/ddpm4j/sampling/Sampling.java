@@ -10,7 +10,6 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.noise.NoiseSource;
-import io.github.ddpm4j.ops.PerImage;
 import java.security.SecureRandom;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -271,8 +270,7 @@ public final class Sampling {
     double signal = diffusion.schedule().signal(t);
     double noiseLevel = diffusion.schedule().noise(t);
     try (NDManager manager = from.getManager().newSubManager()) {
-      NDArray z =
-          PlanExecutor.normal(manager, from.getShape(), dataType, draws.noise, 0, 1, 0);
+      NDArray z = PlanExecutor.normal(manager, from.getShape(), dataType, draws.noise, 0, 1, 0);
       NDArray first = in(manager, from);
       NDArray second = in(manager, to);
       NDList latents = new NDList();

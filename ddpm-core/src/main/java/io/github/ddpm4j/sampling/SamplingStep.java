@@ -10,8 +10,8 @@ import java.util.List;
  * </pre>
  *
  * <p>x̂_0 is the estimate after clipping, ε̂ the raw one before it. A sampler that derives ε̂ anew
- * from the clipped x̂_0, ε̂ = (x − signal · x̂_0) / noise, has that folded into {@code cX} and {@code
- * cX0}.
+ * from the clipped x̂_0, ε̂ = (x − signal · x̂_0) / noise, has that folded into {@code cX} and
+ * {@code cX0}.
  *
  * @param timestep what the network is asked about; may be fractional, takes part in no arithmetic
  * @param signal the factor of x_0 in x before the row
@@ -19,8 +19,8 @@ import java.util.List;
  * @param cX the factor of x
  * @param cX0 the factor of x̂_0
  * @param cEps the factor of ε̂
- * @param past the factors of what was remembered one, two, … calls ago; at most as many as rows came
- *     before
+ * @param past the factors of what was remembered one, two, … calls ago; at most as many as rows
+ *     came before
  * @param freshNoise the standard deviation of the noise that is added; 0 for none
  */
 public record SamplingStep(

@@ -41,8 +41,9 @@ final class AdamState {
    */
   void step(List<NDArray> gradients, double learningRate, double gradientScale) {
     steps++;
-    double correction2 = Math.sqrt(1 - Math.pow(adam.beta2(), steps));
-    double correctedRate = learningRate * correction2 / (1 - Math.pow(adam.beta1(), steps));
+    double correction2 = Math.sqrt(1 - Math.pow(adam.beta2(), (double) steps));
+    double correctedRate =
+        learningRate * correction2 / (1 - Math.pow(adam.beta1(), (double) steps));
     double epsilon =
         switch (adam.epsilonPlacement()) {
           case BEFORE_CORRECTION -> adam.epsilon();

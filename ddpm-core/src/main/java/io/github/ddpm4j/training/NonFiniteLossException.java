@@ -65,9 +65,6 @@ public final class NonFiniteLossException extends RuntimeException {
       return Arrays.toString(timesteps);
     }
     String head = Arrays.toString(Arrays.copyOf(timesteps, shown));
-    return head.substring(0, head.length() - 1)
-        + ", … "
-        + (timesteps.length - shown)
-        + " more]";
+    return head.substring(0, head.length() - 1) + ", … " + (timesteps.length - shown) + " more]";
   }
 }

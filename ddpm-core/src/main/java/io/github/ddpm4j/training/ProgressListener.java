@@ -1,5 +1,6 @@
 package io.github.ddpm4j.training;
 
+import java.io.Console;
 import java.io.PrintStream;
 import java.time.Duration;
 import java.util.Locale;
@@ -32,7 +33,20 @@ final class ProgressListener implements TrainingListener {
   }
 
   static ProgressListener onStandardError() {
-    return new ProgressListener(System.err, System.console() != null);
+    return new ProgressListener(System.err, hasTerminal());
+  }
+
+  @SuppressWarnings("SystemConsoleNull") // newer JDKs are asked below
+  private static boolean hasTerminal() {
+    Console console = System.console();
+    if (console == null) {
+      return false;
+    }
+    try {
+      return Boolean.TRUE.equals(Console.class.getMethod("isTerminal").invoke(console));
+    } catch (ReflectiveOperationException e) {
+      return true; // before JDK 22 a console is a terminal
+    }
   }
 
   @Override

@@ -41,15 +41,16 @@ import org.slf4j.LoggerFactory;
  * ddpm.training().batchSize(128).steps(800_000).fit(dataset)}.
  *
  * <p>The network is updated in place; the result carries the averaged weights beside it. The batch
- * order, timesteps, noise and dropout masks are functions of (seed, step), so two runs with the same
- * seed, machine and thread count give identical weights.
+ * order, timesteps, noise and dropout masks are functions of (seed, step), so two runs with the
+ * same seed, machine and thread count give identical weights.
  *
  * <p>Interrupting the thread ends {@link #fit} between two steps with a {@link
  * CancellationException}: the network keeps the weights of the last whole step and the interrupt
- * flag stays set. To end early and keep the averaged weights too, call {@link TrainingEvent#stop()}.
+ * flag stays set. To end early and keep the averaged weights too, call {@link
+ * TrainingEvent#stop()}.
  *
- * <p>Not thread-safe: one thread sets up a run. Several runs of different networks may train at once
- * in one JVM; they take turns, since the engine records gradients for one of them at a time.
+ * <p>Not thread-safe: one thread sets up a run. Several runs of different networks may train at
+ * once in one JVM; they take turns, since the engine records gradients for one of them at a time.
  *
  * @param <R> what {@link #fit} returns
  */
@@ -185,8 +186,8 @@ public final class Training<R> {
   }
 
   /**
-   * Lets the learning rate grow linearly to its value over the first steps: step s has s / warmup of
-   * it. The authors use 5,000 of 800,000 steps.
+   * Lets the learning rate grow linearly to its value over the first steps: step s has s / warmup
+   * of it. The authors use 5,000 of 800,000 steps.
    *
    * @param steps at least 0, the default
    * @return this run
@@ -287,7 +288,9 @@ public final class Training<R> {
     boolean done = false;
     try (Run run = new Run(dataset, averaged, runSeed)) {
       LossHistory losses = run.execute();
-      R result = toResult.apply(new TrainingOutcome(denoiser, averaged, losses, runSeed, settings(losses, runSeed)));
+      R result =
+          toResult.apply(
+              new TrainingOutcome(denoiser, averaged, losses, runSeed, settings(losses, runSeed)));
       done = true;
       return result;
     } finally {
@@ -346,12 +349,7 @@ public final class Training<R> {
       try {
         this.data =
             TrainingData.of(
-                dataset,
-                manager,
-                batchSize,
-                seed,
-                denoiser.imageShape(),
-                diffusion.dataRange());
+                dataset, manager, batchSize, seed, denoiser.imageShape(), diffusion.dataRange());
         this.adam = new AdamState(optimizer, weights, manager);
         fine = true;
       } finally {
@@ -391,7 +389,8 @@ public final class Training<R> {
       double norm = gradientNorm();
       double scale = norm > gradientClip ? gradientClip / norm : 1;
       // 3. the update
-      double rate = learningRate.getNewValue(done) * Math.min(1, (done + 1.0) / Math.max(1, warmup));
+      double rate =
+          learningRate.getNewValue(done) * Math.min(1, (done + 1.0) / Math.max(1, warmup));
       adam.step(gradients, rate, scale);
       losses[done] = loss;
       done++;
@@ -411,8 +410,7 @@ public final class Training<R> {
         int[] t = drawTimesteps(pass, Math.toIntExact(images.getShape().get(0)));
         NDArray epsilon = drawNoise(step, images.getShape(), pass);
         NDArray xt = forward.sample(images, t, epsilon);
-        NDArray target =
-            diffusion.prediction().target(diffusion.schedule(), t, images, epsilon);
+        NDArray target = diffusion.prediction().target(diffusion.schedule(), t, images, epsilon);
         NoiseLevels levels = NoiseLevels.of(diffusion.schedule(), t);
         collecting.lock();
         try (GradientCollector collector = Engine.getEngine(engine()).newGradientCollector()) {

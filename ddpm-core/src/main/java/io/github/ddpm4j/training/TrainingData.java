@@ -7,6 +7,7 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.Batch;
 import ai.djl.training.dataset.Dataset;
 import ai.djl.training.dataset.RandomAccessDataset;
+import ai.djl.training.dataset.Sampler;
 import ai.djl.translate.TranslateException;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.noise.CounterRandom;
@@ -66,10 +67,7 @@ final class TrainingData {
                   + size
                   + ") or less");
         }
-        batches =
-            indexed
-                .getData(manager, ignored -> new EndlessOrder(size, batchSize, seed))
-                .iterator();
+        batches = indexed.getData(manager, new SeededSampler(size, batchSize, seed)).iterator();
       } else {
         batches = new Repeating(dataset, manager);
       }
@@ -148,7 +146,22 @@ final class TrainingData {
     }
   }
 
-  /** Batches of indices: every epoch is a permutation of (seed, epoch), batches run across epochs. */
+  /** An order for DJL to read by. */
+  private record SeededSampler(int size, int batchSize, long seed) implements Sampler {
+    @Override
+    public Iterator<List<Long>> sample(RandomAccessDataset dataset) {
+      return new EndlessOrder(size, batchSize, seed);
+    }
+
+    @Override
+    public int getBatchSize() {
+      return batchSize;
+    }
+  }
+
+  /**
+   * Batches of indices: every epoch is a permutation of (seed, epoch), batches run across epochs.
+   */
   private static final class EndlessOrder implements Iterator<List<Long>> {
     private final int[] order;
     private final int batchSize;

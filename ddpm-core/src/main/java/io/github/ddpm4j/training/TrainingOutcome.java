@@ -13,4 +13,8 @@ import java.util.Map;
  * @param settings what the run was set to, in the words that a model file holds
  */
 public record TrainingOutcome(
-    TrainableDenoiser raw, TrainableDenoiser averaged, LossHistory losses, long seed, Map<String, Object> settings) {}
+    TrainableDenoiser raw,
+    TrainableDenoiser averaged,
+    LossHistory losses,
+    long seed,
+    Map<String, Object> settings) {}
