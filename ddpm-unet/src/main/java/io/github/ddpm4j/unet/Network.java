@@ -1,0 +1,189 @@
+package io.github.ddpm4j.unet;
+
+import io.github.ddpm4j.ops.Ops;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * How the blocks hang together: down through the levels, once across the middle, and up again, each
+ * block on the way up seeing what a block on the way down made (Ronneberger et al. 2015; Ho et al.
+ * 2020, appendix B). Holds no weights; immutable.
+ */
+final class Network {
+
+  /** A residual block, with attention behind it where the level has it. */
+  private record Stage(ResidualBlock residual, @Nullable AttentionBlock attention) {
+
+    void declare(List<ParameterSpec> specs) {
+      residual.declare(specs);
+      if (attention != null) {
+        attention.declare(specs);
+      }
+    }
+
+    <T> T forward(Ops<T> ops, Weights<T> weights, T x, T time) {
+      if (attention == null) {
+        return residual.forward(ops, weights, x, time);
+      }
+      AttentionBlock last = attention;
+      return ops.scope(() -> last.forward(ops, weights, residual.forward(ops, weights, x, time)));
+    }
+  }
+
+  private record DownLevel(List<Stage> stages, @Nullable Downsample downsample) {}
+
+  private record UpLevel(List<Stage> stages, @Nullable Upsample upsample) {}
+
+  private final ConvLayer convIn;
+  private final TimeEmbedding timeEmbedding;
+  private final List<DownLevel> down = new ArrayList<>();
+  private final Stage middle1;
+  private final Stage middle2;
+  private final List<UpLevel> up = new ArrayList<>();
+  private final NormLayer normOut;
+  private final ConvLayer convOut;
+  private final List<ParameterSpec> parameters;
+
+  Network(UNetConfig config) {
+    int levels = config.levels();
+    int base = config.baseChannels();
+    int layer = 0;
+    timeEmbedding = new TimeEmbedding(config);
+    convIn = ConvLayer.same3x3("conv_in", config.imageChannels(), base, Initial.NORMAL);
+
+    // Every value that the way down keeps, by its channels; the way up takes them from the end.
+    Deque<Integer> skips = new ArrayDeque<>();
+    skips.push(base);
+    int channels = base;
+    for (int level = 0; level < levels; level++) {
+      String name = "down_blocks." + level;
+      int out = config.channelsAt(level);
+      List<Stage> stages = new ArrayList<>();
+      for (int j = 0; j < config.residualBlocks(); j++) {
+        stages.add(stage(config, name, j, channels, out, layer++, config.hasAttention(level)));
+        channels = out;
+        skips.push(channels);
+      }
+      Downsample downsample = null;
+      if (level < levels - 1) {
+        downsample = new Downsample(config, name + ".downsamplers.0", channels);
+        skips.push(channels);
+      }
+      down.add(new DownLevel(stages, downsample));
+    }
+
+    middle1 = stage(config, "mid_block", 0, channels, channels, layer++, true);
+    middle2 = stage(config, "mid_block", 1, channels, channels, layer++, false);
+
+    for (int level = levels - 1; level >= 0; level--) {
+      String name = "up_blocks." + (levels - 1 - level);
+      int out = config.channelsAt(level);
+      List<Stage> stages = new ArrayList<>();
+      for (int j = 0; j <= config.residualBlocks(); j++) {
+        int in = channels + skips.pop();
+        stages.add(stage(config, name, j, in, out, layer++, config.hasAttention(level)));
+        channels = out;
+      }
+      Upsample upsample = level > 0 ? new Upsample(name + ".upsamplers.0", channels) : null;
+      up.add(new UpLevel(stages, upsample));
+    }
+
+    normOut = new NormLayer("conv_norm_out", base, config.groups(), config.normEpsilon());
+    convOut = ConvLayer.same3x3("conv_out", base, config.imageChannels(), Initial.ALMOST_ZERO);
+    parameters = List.copyOf(declare());
+  }
+
+  private static Stage stage(
+      UNetConfig config, String name, int j, int in, int out, int layer, boolean attention) {
+    return new Stage(
+        new ResidualBlock(config, name + ".resnets." + j, in, out, layer),
+        attention ? new AttentionBlock(config, name + ".attentions." + j, out) : null);
+  }
+
+  private List<ParameterSpec> declare() {
+    List<ParameterSpec> specs = new ArrayList<>();
+    convIn.declare(specs);
+    timeEmbedding.declare(specs);
+    for (DownLevel level : down) {
+      level.stages.forEach(stage -> stage.declare(specs));
+      if (level.downsample != null) {
+        level.downsample.declare(specs);
+      }
+    }
+    middle1.declare(specs);
+    middle2.declare(specs);
+    for (UpLevel level : up) {
+      level.stages.forEach(stage -> stage.declare(specs));
+      if (level.upsample != null) {
+        level.upsample.declare(specs);
+      }
+    }
+    normOut.declare(specs);
+    convOut.declare(specs);
+    return specs;
+  }
+
+  /** Every weight, in the order of the network. */
+  List<ParameterSpec> parameters() {
+    return parameters;
+  }
+
+  TimeEmbedding timeEmbedding() {
+    return timeEmbedding;
+  }
+
+  /**
+   * The whole network.
+   *
+   * @param x images, shape (N, C, H, W)
+   * @param sinusoids {@link TimeEmbedding#sinusoids} of the timesteps, shape (N, base channels)
+   * @return the prediction, shape of {@code x}
+   */
+  <T> T forward(Ops<T> ops, Weights<T> weights, T x, T sinusoids) {
+    return ops.scope(
+        () -> {
+          T time = ops.silu(timeEmbedding.forward(ops, weights, sinusoids));
+          Deque<T> skips = new ArrayDeque<>();
+          T h = convIn.apply(ops, weights, x);
+          skips.push(h);
+          for (DownLevel level : down) {
+            for (Stage stage : level.stages) {
+              h = stage.forward(ops, weights, h, time);
+              skips.push(h);
+            }
+            if (level.downsample != null) {
+              h = level.downsample.forward(ops, weights, h);
+              skips.push(h);
+            }
+          }
+          h = middle(ops, weights, h, time);
+          for (UpLevel level : up) {
+            h = upward(ops, weights, level, h, time, skips);
+          }
+          return convOut.apply(ops, weights, ops.silu(normOut.apply(ops, weights, h)));
+        });
+  }
+
+  private <T> T middle(Ops<T> ops, Weights<T> weights, T x, T time) {
+    return ops.scope(
+        () -> {
+          T h = middle1.forward(ops, weights, x, time);
+          return middle2.forward(ops, weights, h, time);
+        });
+  }
+
+  private static <T> T upward(
+      Ops<T> ops, Weights<T> weights, UpLevel level, T x, T time, Deque<T> skips) {
+    return ops.scope(
+        () -> {
+          T h = x;
+          for (Stage stage : level.stages) {
+            h = stage.forward(ops, weights, ops.concatChannels(h, skips.pop()), time);
+          }
+          return level.upsample == null ? h : level.upsample.forward(ops, weights, h);
+        });
+  }
+}

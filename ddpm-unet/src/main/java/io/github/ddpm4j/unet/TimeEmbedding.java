@@ -1,0 +1,69 @@
+package io.github.ddpm4j.unet;
+
+import io.github.ddpm4j.ops.Ops;
+import java.util.List;
+
+/**
+ * The timestep as the network sees it: sinusoids of geometrically spaced frequencies, as the
+ * Transformer's positions (Vaswani et al. 2017, section 3.5), and two linear layers on them.
+ *
+ * <pre>
+ * ω_i = 10000^(−i / divisor)                                 i = 0 … half − 1
+ * sin(t · ω_0), sin(t · ω_1), …, cos(t · ω_0), cos(t · ω_1), …    (or the cosines first)
+ * </pre>
+ *
+ * <p>with half = ⌊channels / 2⌋ and the divisor half − 1 as in the paper's code, or half. An odd
+ * channel stays 0.
+ */
+final class TimeEmbedding {
+
+  private static final double MAX_PERIOD = 10_000;
+
+  private final int channels;
+  private final boolean cosineFirst;
+  private final double[] frequencies;
+  private final LinearLayer linear1;
+  private final LinearLayer linear2;
+
+  TimeEmbedding(UNetConfig config) {
+    channels = config.baseChannels();
+    cosineFirst = config.timeOrder() == UNetConfig.TimeOrder.COS_SIN;
+    int half = channels / 2;
+    int divisor =
+        switch (config.timeDivisor()) {
+          case HALF_MINUS_ONE -> Math.max(1, half - 1);
+          case HALF -> half;
+        };
+    frequencies = new double[half];
+    for (int i = 0; i < half; i++) {
+      frequencies[i] = Math.pow(MAX_PERIOD, -(double) i / divisor);
+    }
+    int hidden = config.timeChannels();
+    linear1 = new LinearLayer("time_embedding.linear_1", channels, hidden, Initial.NORMAL);
+    linear2 = new LinearLayer("time_embedding.linear_2", hidden, hidden, Initial.NORMAL);
+  }
+
+  void declare(List<ParameterSpec> specs) {
+    linear1.declare(specs);
+    linear2.declare(specs);
+  }
+
+  /** The sinusoids of one timestep per image, row-major (N, channels). */
+  double[] sinusoids(double[] timesteps) {
+    double[] values = new double[timesteps.length * channels];
+    int half = frequencies.length;
+    for (int n = 0; n < timesteps.length; n++) {
+      int row = n * channels;
+      for (int i = 0; i < half; i++) {
+        double angle = timesteps[n] * frequencies[i];
+        values[row + (cosineFirst ? half : 0) + i] = Math.sin(angle);
+        values[row + (cosineFirst ? 0 : half) + i] = Math.cos(angle);
+      }
+    }
+    return values;
+  }
+
+  <T> T forward(Ops<T> ops, Weights<T> weights, T sinusoids) {
+    return linear2.apply(ops, weights, ops.silu(linear1.apply(ops, weights, sinusoids)));
+  }
+}

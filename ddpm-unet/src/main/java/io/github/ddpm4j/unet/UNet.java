@@ -1,0 +1,845 @@
+package io.github.ddpm4j.unet;
+
+import ai.djl.Device;
+import ai.djl.MalformedModelException;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.NDScope;
+import ai.djl.ndarray.index.NDIndex;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.nn.AbstractBlock;
+import ai.djl.nn.Parameter;
+import ai.djl.training.ParameterStore;
+import ai.djl.util.PairList;
+import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.model.NoiseLevels;
+import io.github.ddpm4j.model.TrainableDenoiser;
+import io.github.ddpm4j.model.TrainingPass;
+import io.github.ddpm4j.noise.CounterRandom;
+import io.github.ddpm4j.ops.EagerOps;
+import io.github.ddpm4j.torch.GradMode;
+import java.io.DataInputStream;
+import java.io.IOException;
+import java.security.SecureRandom;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The noise-predicting U-Net of the paper (Ho, Jain, Abbeel 2020, "Denoising Diffusion
+ * Probabilistic Models", appendix B): residual blocks with group normalisation and SiLU, a
+ * sinusoidal time embedding added in each, self-attention at chosen levels.
+ *
+ * <pre>{@code
+ * UNet unet = UNet.builder().image(3, 32, 32).baseChannels(128).build();
+ * }</pre>
+ *
+ * <p>It is a denoiser of this library and a DJL block at once. As a block it takes two inputs,
+ * images of shape (N, C, H, W) and timesteps of shape (N), and gives one output of the shape of the
+ * images. All weights are its direct parameters, under the names and in the layout of diffusers'
+ * UNet2DModel, so published weights need no translation.
+ *
+ * <p>It owns its weights: they live in a manager of its own until {@link #close()}, which frees
+ * them. Results belong to the manager of the images. Many threads may call {@link #predict} at
+ * once; training, loading and closing need the network for themselves.
+ */
+public final class UNet extends AbstractBlock implements TrainableDenoiser {
+
+  /** What {@link #type()} says. */
+  static final String TYPE = "unet";
+
+  private static final byte VERSION = 1;
+
+  /** Makes the first value of a weight, given its place in the order of the weights. */
+  private interface Start {
+    NDArray value(NDManager manager, ParameterSpec spec, int index);
+  }
+
+  private final UNetConfig config;
+  private final long seed;
+  private final Network network;
+  private final NDManager manager;
+  private final AtomicLong passes = new AtomicLong();
+  private volatile boolean closed;
+
+  private UNet(UNetConfig config, long seed, @Nullable Device device, Start start) {
+    super(VERSION);
+    this.config = config;
+    this.seed = seed;
+    network = new Network(config);
+    manager = NDManager.newBaseManager(device);
+    manager.setName("UNet");
+    try {
+      List<ParameterSpec> specs = network.parameters();
+      for (int i = 0; i < specs.size(); i++) {
+        ParameterSpec spec = specs.get(i);
+        int index = i;
+        Parameter parameter =
+            addParameter(
+                Parameter.builder()
+                    .setName(spec.name())
+                    .setType(spec.type())
+                    .optShape(spec.shape())
+                    .optInitializer((owner, shape, type) -> start.value(owner, spec, index))
+                    .build());
+        parameter.initialize(manager, DataType.FLOAT32);
+        // Another call may initialise again after Block.clear().
+        parameter.setInitializer((owner, shape, type) -> initial(owner, spec, index, seed));
+      }
+    } catch (RuntimeException | Error e) {
+      manager.close();
+      throw e;
+    }
+    inputNames = List.of("images", "timesteps");
+    inputShapes = new Shape[] {new Shape(-1).addAll(config.imageShape()), new Shape(-1)};
+    outputDataTypes = new DataType[] {DataType.FLOAT32};
+  }
+
+  /**
+   * A builder with the choices of the paper's CIFAR-10 network; the image shape must be given.
+   *
+   * @return the builder
+   */
+  public static Builder builder() {
+    return new Builder();
+  }
+
+  /**
+   * A builder with the architecture given.
+   *
+   * @param config the architecture
+   * @return the builder
+   */
+  public static Builder builder(UNetConfig config) {
+    return config.toBuilder();
+  }
+
+  /**
+   * A builder with the choices of {@link UNetConfig#cifar10()}.
+   *
+   * @return the builder
+   */
+  public static Builder cifar10() {
+    return builder()
+        .image(3, 32, 32)
+        .baseChannels(128)
+        .channelMultipliers(1, 2, 2, 2)
+        .attentionAt(16)
+        .dropout(0.1);
+  }
+
+  /**
+   * A builder with the choices of {@link UNetConfig#image256()}.
+   *
+   * @return the builder
+   */
+  public static Builder image256() {
+    return builder()
+        .image(3, 256, 256)
+        .baseChannels(128)
+        .channelMultipliers(1, 1, 2, 2, 4, 4)
+        .attentionAt(16)
+        .dropout(0);
+  }
+
+  /** A network whose weights are all zero, for those who are about to overwrite them. */
+  static UNet blank(UNetConfig config, @Nullable Device device) {
+    return new UNet(
+        config,
+        new SecureRandom().nextLong(),
+        device,
+        (owner, spec, index) -> kept(owner.zeros(spec.shape())));
+  }
+
+  /** The first value of a weight: the same for the same seed, whatever came before. */
+  private static NDArray initial(NDManager owner, ParameterSpec spec, int index, long seed) {
+    if (spec.type() == Parameter.Type.GAMMA) {
+      return kept(owner.ones(spec.shape()));
+    }
+    if (spec.limit() == 0) {
+      return kept(owner.zeros(spec.shape()));
+    }
+    var random = CounterRandom.of(seed, CounterRandom.Stream.INITIALIZATION).at(index, 0);
+    float[] values = new float[Math.toIntExact(spec.shape().size())];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = (float) ((2 * random.nextDouble() - 1) * spec.limit());
+    }
+    // A copy in the engine's own memory, which is aligned as its kernels like it.
+    try (NDArray java = owner.create(values, spec.shape())) {
+      return kept(java.duplicate());
+    }
+  }
+
+  /** Weights outlive whatever NDScope their maker is in. */
+  private static NDArray kept(NDArray weight) {
+    NDScope.unregister(weight);
+    return weight;
+  }
+
+  /**
+   * The architecture.
+   *
+   * @return the architecture
+   */
+  public UNetConfig config() {
+    return config;
+  }
+
+  /**
+   * The seed that the first weights were drawn with. Given to a builder of the same architecture it
+   * makes the same weights, bit by bit.
+   *
+   * @return the seed, drawn at random if none was given
+   */
+  public long seed() {
+    return seed;
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * @param condition must be {@link Condition#none()}
+   * @throws IllegalStateException if the network is closed
+   * @throws IllegalArgumentException if {@code x} has the wrong shape, type or device, {@code
+   *     levels} has another number of images, or there is a condition
+   */
+  @Override
+  @SuppressWarnings("try")
+  public NDArray predict(NDArray x, NoiseLevels levels, Condition condition) {
+    check(x, levels, condition);
+    try (GradMode off = GradMode.off()) {
+      return run(EagerOps.inference(), this::weight, x, timesteps(levels));
+    }
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * @param condition must be {@link Condition#none()}
+   * @throws IllegalStateException if the network is closed
+   * @throws IllegalArgumentException if {@code x} has the wrong shape, type or device, {@code
+   *     levels} has another number of images, or there is a condition
+   */
+  @Override
+  public NDArray predictForTraining(
+      NDArray x, NoiseLevels levels, Condition condition, TrainingPass pass) {
+    check(x, levels, condition);
+    return run(EagerOps.training(pass.seed(), pass.index()), this::weight, x, timesteps(levels));
+  }
+
+  /** Dropout of passes through DJL's trainer follows the network's own seed, pass by pass. */
+  @Override
+  @SuppressWarnings("try")
+  protected NDList forwardInternal(
+      ParameterStore parameterStore,
+      NDList inputs,
+      boolean training,
+      @Nullable PairList<String, Object> params) {
+    requireOpen();
+    if (inputs.size() != 2) {
+      throw new IllegalArgumentException(
+          "the U-Net takes 2 inputs, images and timesteps, but got " + inputs.size());
+    }
+    NDArray x = inputs.get(0);
+    NDArray timesteps = inputs.get(1);
+    checkImages(x);
+    Shape wanted = new Shape(x.getShape().get(0));
+    if (!timesteps.getShape().equals(wanted)) {
+      throw new IllegalArgumentException(
+          "timesteps must have the shape "
+              + wanted
+              + ", one per image, but have "
+              + timesteps.getShape());
+    }
+    double[] t = timestepsOf(timesteps);
+    Weights<NDArray> weights =
+        name -> parameterStore.getValue(parameter(name), x.getDevice(), training);
+    if (training) {
+      return new NDList(run(EagerOps.training(seed, passes.getAndIncrement()), weights, x, t));
+    }
+    try (GradMode off = GradMode.off()) {
+      return new NDList(run(EagerOps.inference(), weights, x, t));
+    }
+  }
+
+  private NDArray run(EagerOps ops, Weights<NDArray> weights, NDArray x, double[] timesteps) {
+    return ops.scope(
+        () -> {
+          Shape shape = new Shape(timesteps.length, config.baseChannels());
+          // A copy in the engine's memory: the recorded graph may outlive Java's buffer.
+          NDArray sinusoids =
+              x.getManager()
+                  .create(network.timeEmbedding().sinusoids(timesteps), shape)
+                  .toType(x.getDataType(), true)
+                  .toDevice(x.getDevice(), false);
+          return network.forward(ops, weights, x, sinusoids);
+        });
+  }
+
+  private Parameter parameter(String name) {
+    return Objects.requireNonNull(parameters.get(name), name);
+  }
+
+  private NDArray weight(String name) {
+    return parameter(name).getArray();
+  }
+
+  private static double[] timesteps(NoiseLevels levels) {
+    return IntStream.range(0, levels.size()).mapToDouble(levels::timestep).toArray();
+  }
+
+  private static double[] timestepsOf(NDArray timesteps) {
+    try (NDArray doubles = timesteps.toType(DataType.FLOAT64, true)) {
+      return doubles.toDoubleArray();
+    }
+  }
+
+  private void check(NDArray x, NoiseLevels levels, Condition condition) {
+    requireOpen();
+    checkImages(x);
+    if (levels.size() != x.getShape().get(0)) {
+      throw new IllegalArgumentException(
+          "there must be one noise level per image, but there are "
+              + x.getShape().get(0)
+              + " images and "
+              + levels.size()
+              + " levels");
+    }
+    if (condition != Condition.none()) {
+      throw new IllegalArgumentException(
+          "the U-Net is unconditional: the condition must be Condition.none(), but was "
+              + condition);
+    }
+    requireDevice(x.getDevice(), manager.getDevice());
+  }
+
+  private void checkImages(NDArray x) {
+    checkShape(x.getShape());
+    if (x.getDataType() != DataType.FLOAT32) {
+      throw new IllegalArgumentException(
+          "images must be float32, but are " + x.getDataType() + "; convert them by toType");
+    }
+  }
+
+  private void checkShape(Shape images) {
+    if (images.dimension() != 4 || !images.slice(1).equals(config.imageShape())) {
+      throw new IllegalArgumentException(
+          String.format(
+              Locale.ROOT,
+              "images must have the shape (N, %d, %d, %d), but have %s",
+              config.imageChannels(),
+              config.imageShape().get(1),
+              config.imageShape().get(2),
+              images));
+    }
+  }
+
+  /** Apart, so that it can be tested where there is one device only. */
+  static void requireDevice(Device images, Device weights) {
+    if (!images.equals(weights)) {
+      throw new IllegalArgumentException(
+          "images must be on the device of the network, "
+              + weights
+              + ", but are on "
+              + images
+              + "; move them by toDevice");
+    }
+  }
+
+  private void requireOpen() {
+    if (closed || !parameters.values().iterator().next().isInitialized()) {
+      throw new IllegalStateException(
+          "the U-Net is closed and its weights are freed; build or load another one");
+    }
+  }
+
+  @Override
+  public Optional<Shape> imageShape() {
+    return Optional.of(config.imageShape());
+  }
+
+  @Override
+  public Optional<Device> device() {
+    return Optional.of(manager.getDevice());
+  }
+
+  @Override
+  public Map<String, NDArray> weights() {
+    requireOpen();
+    Map<String, NDArray> weights = new LinkedHashMap<>();
+    parameters.forEach((name, parameter) -> weights.put(name, parameter.getArray()));
+    return Collections.unmodifiableMap(weights);
+  }
+
+  @Override
+  @SuppressWarnings("try")
+  public UNet copy() {
+    requireOpen();
+    try (GradMode off = GradMode.off()) {
+      return new UNet(
+          config,
+          seed,
+          manager.getDevice(),
+          (owner, spec, index) -> {
+            NDArray weight = kept(weight(spec.name()).duplicate());
+            weight.attach(owner);
+            return weight;
+          });
+    }
+  }
+
+  @Override
+  public String type() {
+    return TYPE;
+  }
+
+  @Override
+  public Map<String, Object> describe() {
+    return config.describe();
+  }
+
+  /**
+   * Does nothing to weights that are there, as they are from the start; draws them anew after
+   * {@link #clear()}. They always belong to the network's own manager.
+   *
+   * @param owner not used
+   * @param dataType must be float32
+   * @param shapes the shapes of images and timesteps
+   * @throws IllegalArgumentException if the type or a shape will not do
+   * @throws IllegalStateException if the network is closed
+   */
+  @Override
+  public void initialize(NDManager owner, DataType dataType, Shape... shapes) {
+    if (closed) {
+      requireOpen();
+    }
+    if (dataType != DataType.FLOAT32) {
+      throw new IllegalArgumentException("weights must be float32, but " + dataType + " was asked");
+    }
+    checkInputs(shapes);
+    super.initialize(manager, dataType, shapes);
+  }
+
+  @Override
+  public Shape[] getOutputShapes(Shape[] shapes) {
+    checkInputs(shapes);
+    return new Shape[] {shapes[0]};
+  }
+
+  private void checkInputs(Shape[] shapes) {
+    if (shapes.length != 2) {
+      throw new IllegalArgumentException(
+          "the U-Net takes 2 inputs, images and timesteps, but got " + shapes.length);
+    }
+    checkShape(shapes[0]);
+    Shape wanted = new Shape(shapes[0].get(0));
+    if (!shapes[1].equals(wanted)) {
+      throw new IllegalArgumentException(
+          "timesteps must have the shape " + wanted + ", one per image, but have " + shapes[1]);
+    }
+  }
+
+  /**
+   * Writes the saved values into the live weights, which keep requiring gradients.
+   *
+   * @param owner for what is needed on the way
+   * @param is what {@link #saveParameters} wrote
+   * @throws IOException if reading fails
+   * @throws MalformedModelException if the weights are those of another network, naming the first
+   *     that differs
+   */
+  @Override
+  @SuppressWarnings("try")
+  public void loadParameters(NDManager owner, DataInputStream is)
+      throws IOException, MalformedModelException {
+    requireOpen();
+    loadMetadata(is.readByte(), is);
+    try (GradMode off = GradMode.off();
+        NDManager temporary = NDManager.newBaseManager(manager.getDevice())) {
+      for (Parameter parameter : parameters.values()) {
+        try (Parameter saved = Parameter.builder().setName(parameter.getName()).build()) {
+          saved.load(temporary, is);
+          NDArray weight = parameter.getArray();
+          if (!saved.getArray().getShape().equals(weight.getShape())) {
+            throw new MalformedModelException(
+                "weight "
+                    + parameter.getName()
+                    + " must have the shape "
+                    + weight.getShape()
+                    + ", but the saved one has "
+                    + saved.getArray().getShape());
+          }
+          weight.set(new NDIndex(":"), saved.getArray());
+        }
+      }
+    }
+  }
+
+  /** Frees the weights. Does nothing the second time. */
+  @Override
+  public void close() {
+    closed = true;
+    clear();
+    manager.close();
+  }
+
+  @Override
+  public String toString() {
+    return String.format(
+        Locale.ROOT,
+        "UNet[image %s, %,d parameters, on %s]",
+        config.imageShape(),
+        config.parameterCount(),
+        manager.getDevice());
+  }
+
+  /**
+   * Choices of an architecture, and where and how its weights start. Setters check their own
+   * argument; {@link #build()} and {@link #config()} check what depends on more than one. May be
+   * used again after building.
+   */
+  public static final class Builder {
+
+    /** The default of {@link #baseChannels(int)}. */
+    public static final int DEFAULT_BASE_CHANNELS = 128;
+
+    /** The default of {@link #residualBlocks(int)}. */
+    public static final int DEFAULT_RESIDUAL_BLOCKS = 2;
+
+    /** The default of {@link #heads(int)}. */
+    public static final int DEFAULT_HEADS = 1;
+
+    /** The default of {@link #dropout(double)}. */
+    public static final double DEFAULT_DROPOUT = 0.1;
+
+    /** The default of {@link #groups(int)}. */
+    public static final int DEFAULT_GROUPS = 32;
+
+    /** The default of {@link #normEpsilon(double)}. */
+    public static final double DEFAULT_NORM_EPSILON = 1e-6;
+
+    /** The side of the levels that have attention by default. */
+    public static final int DEFAULT_ATTENTION_SIDE = 16;
+
+    private static final int MOST_LEVELS = 16;
+
+    int @Nullable [] image;
+    int baseChannels = DEFAULT_BASE_CHANNELS;
+    int[] channelMultipliers = {1, 2, 2, 2};
+    int @Nullable [] levelChannels;
+    int[] attentionLevels = {};
+    int[] attentionSides = {DEFAULT_ATTENTION_SIDE};
+
+    /** Whether attention was asked for: a default that finds no level is no mistake. */
+    boolean attentionChosen;
+
+    int residualBlocks = DEFAULT_RESIDUAL_BLOCKS;
+    int heads = DEFAULT_HEADS;
+    int headChannels;
+    double dropout = DEFAULT_DROPOUT;
+    int groups = DEFAULT_GROUPS;
+    double normEpsilon = DEFAULT_NORM_EPSILON;
+    UNetConfig.DownsamplePadding downsamplePadding = UNetConfig.DownsamplePadding.RIGHT_BOTTOM;
+    UNetConfig.TimeOrder timeOrder = UNetConfig.TimeOrder.SIN_COS;
+    UNetConfig.TimeDivisor timeDivisor = UNetConfig.TimeDivisor.HALF_MINUS_ONE;
+    private @Nullable Long seed;
+    private @Nullable Device device;
+
+    private Builder() {}
+
+    /**
+     * The shape of one image. Height and width need not be equal, but each must be divisible by
+     * 2<sup>levels − 1</sup>. Required.
+     *
+     * @param channels the number of channels
+     * @param height the number of rows
+     * @param width the number of columns
+     * @return this builder
+     * @throws IllegalArgumentException if one is less than 1
+     */
+    public Builder image(int channels, int height, int width) {
+      requireAtLeast("image channels", 1, channels);
+      requireAtLeast("image height", 1, height);
+      requireAtLeast("image width", 1, width);
+      image = new int[] {channels, height, width};
+      return this;
+    }
+
+    /**
+     * The number of channels that {@link #channelMultipliers} multiplies; {@value
+     * #DEFAULT_BASE_CHANNELS} by default. The work grows with its square.
+     *
+     * @param channels the number of channels
+     * @return this builder
+     * @throws IllegalArgumentException if it is less than 2
+     */
+    public Builder baseChannels(int channels) {
+      requireAtLeast("base channels", 2, channels);
+      baseChannels = channels;
+      levelChannels = null;
+      return this;
+    }
+
+    /**
+     * The channels of each level as multiples of {@link #baseChannels}; 1, 2, 2, 2 by default.
+     * Their number is the number of levels, each of half the size of the one before.
+     *
+     * @param multipliers one per level
+     * @return this builder
+     * @throws IllegalArgumentException if there are none or more than 16, or one is less than 1
+     */
+    public Builder channelMultipliers(int... multipliers) {
+      requireLevels("channel multipliers", multipliers, 1);
+      channelMultipliers = multipliers.clone();
+      levelChannels = null;
+      return this;
+    }
+
+    /**
+     * The channels of each level outright, in place of {@link #baseChannels} and {@link
+     * #channelMultipliers}; the later call holds.
+     *
+     * @param channels one per level
+     * @return this builder
+     * @throws IllegalArgumentException if there are none or more than 16, or one is less than 2
+     */
+    public Builder levelChannels(int... channels) {
+      requireLevels("level channels", channels, 2);
+      levelChannels = channels.clone();
+      return this;
+    }
+
+    /**
+     * The levels with self-attention by their number, 0 at full size, in place of {@link
+     * #attentionAt}; the later call holds. The middle always has attention.
+     *
+     * @param levels the levels; none for attention in the middle alone
+     * @return this builder
+     * @throws IllegalArgumentException if one is negative
+     */
+    public Builder attentionAtLevels(int... levels) {
+      for (int level : levels) {
+        requireAtLeast("attention level", 0, level);
+      }
+      attentionLevels = levels.clone();
+      attentionSides = new int[] {};
+      attentionChosen = true;
+      return this;
+    }
+
+    /**
+     * The levels with self-attention by the length of their longer side, in place of {@link
+     * #attentionAtLevels}; the later call holds. By default the level of {@value
+     * #DEFAULT_ATTENTION_SIDE} has it, if there is one.
+     *
+     * @param sides the sides, each of which must be the longer side of a level
+     * @return this builder
+     * @throws IllegalArgumentException if one is less than 1
+     */
+    public Builder attentionAt(int... sides) {
+      for (int side : sides) {
+        requireAtLeast("attention side", 1, side);
+      }
+      attentionSides = sides.clone();
+      attentionLevels = new int[] {};
+      attentionChosen = true;
+      return this;
+    }
+
+    /**
+     * The residual blocks per level on the way down; the way up has one more per level. {@value
+     * #DEFAULT_RESIDUAL_BLOCKS} by default.
+     *
+     * @param count the number of blocks
+     * @return this builder
+     * @throws IllegalArgumentException if it is less than 1
+     */
+    public Builder residualBlocks(int count) {
+      requireAtLeast("residual blocks", 1, count);
+      residualBlocks = count;
+      return this;
+    }
+
+    /**
+     * The number of attention heads, the same at every level; {@value #DEFAULT_HEADS} by default.
+     * Takes the place of {@link #headChannels}; the later call holds.
+     *
+     * @param count the number of heads, a divisor of the channels wherever there is attention
+     * @return this builder
+     * @throws IllegalArgumentException if it is less than 1
+     */
+    public Builder heads(int count) {
+      requireAtLeast("heads", 1, count);
+      heads = count;
+      headChannels = 0;
+      return this;
+    }
+
+    /**
+     * The channels of one attention head, so that wider levels have more heads. Takes the place of
+     * {@link #heads}; the later call holds. (diffusers calls it {@code attention_head_dim}.)
+     *
+     * @param channels the channels, a divisor of those wherever there is attention
+     * @return this builder
+     * @throws IllegalArgumentException if it is less than 1
+     */
+    public Builder headChannels(int channels) {
+      requireAtLeast("head channels", 1, channels);
+      headChannels = channels;
+      heads = 0;
+      return this;
+    }
+
+    /**
+     * The dropout rate in the residual blocks while training; {@value #DEFAULT_DROPOUT} by default,
+     * as the paper's for CIFAR-10 (its larger images have 0).
+     *
+     * @param rate the rate
+     * @return this builder
+     * @throws IllegalArgumentException if it is outside [0, 1)
+     */
+    public Builder dropout(double rate) {
+      if (!(rate >= 0 && rate < 1)) {
+        throw new IllegalArgumentException("dropout must be in [0, 1), but was " + rate);
+      }
+      dropout = rate;
+      return this;
+    }
+
+    /**
+     * The number of groups of every normalisation; {@value #DEFAULT_GROUPS} by default.
+     *
+     * @param count the number of groups, a divisor of the channels of every level
+     * @return this builder
+     * @throws IllegalArgumentException if it is less than 1
+     */
+    public Builder groups(int count) {
+      requireAtLeast("groups", 1, count);
+      groups = count;
+      return this;
+    }
+
+    /**
+     * What keeps the root of every normalisation from zero; {@value #DEFAULT_NORM_EPSILON} by
+     * default.
+     *
+     * @param epsilon a small number
+     * @return this builder
+     * @throws IllegalArgumentException if it is not greater than 0, or not finite
+     */
+    public Builder normEpsilon(double epsilon) {
+      if (!(epsilon > 0 && Double.isFinite(epsilon))) {
+        throw new IllegalArgumentException(
+            "norm epsilon must be greater than 0 and finite, but was " + epsilon);
+      }
+      normEpsilon = epsilon;
+      return this;
+    }
+
+    /**
+     * Where images are padded before they are halved; {@link
+     * UNetConfig.DownsamplePadding#RIGHT_BOTTOM} by default.
+     *
+     * @param padding the padding
+     * @return this builder
+     */
+    public Builder downsamplePadding(UNetConfig.DownsamplePadding padding) {
+      downsamplePadding = Objects.requireNonNull(padding, "padding");
+      return this;
+    }
+
+    /**
+     * The form of the time embedding; {@link UNetConfig.TimeOrder#SIN_COS} and {@link
+     * UNetConfig.TimeDivisor#HALF_MINUS_ONE} by default.
+     *
+     * @param order whether sines or cosines come first
+     * @param divisor what the frequencies are spaced by
+     * @return this builder
+     */
+    public Builder timeEmbedding(UNetConfig.TimeOrder order, UNetConfig.TimeDivisor divisor) {
+      timeOrder = Objects.requireNonNull(order, "order");
+      timeDivisor = Objects.requireNonNull(divisor, "divisor");
+      return this;
+    }
+
+    /**
+     * The seed of the first weights: the same seed gives the same weights, bit by bit. Drawn at
+     * random for each network if it is not set.
+     *
+     * @param value any number
+     * @return this builder
+     */
+    public Builder seed(long value) {
+      seed = value;
+      return this;
+    }
+
+    /**
+     * The device for the weights, where images must be too; the engine's default if it is not set.
+     *
+     * @param value the device
+     * @return this builder
+     */
+    public Builder device(Device value) {
+      device = Objects.requireNonNull(value, "device");
+      return this;
+    }
+
+    /**
+     * The architecture alone.
+     *
+     * @return the architecture
+     * @throws IllegalArgumentException if options do not fit together, naming what would
+     */
+    public UNetConfig config() {
+      return new UNetConfig(this);
+    }
+
+    /**
+     * A network with fresh weights: variance scaling over the mean of inputs and outputs, uniform;
+     * the last layer of each residual branch and of the network as good as zero; biases 0, norms 1.
+     *
+     * @return the network; the caller closes it
+     * @throws IllegalArgumentException if options do not fit together, naming what would
+     */
+    public UNet build() {
+      long start = seed == null ? new SecureRandom().nextLong() : seed;
+      return new UNet(
+          config(), start, device, (owner, spec, index) -> initial(owner, spec, index, start));
+    }
+
+    private static void requireAtLeast(String name, int least, int value) {
+      if (value < least) {
+        throw new IllegalArgumentException(
+            name + " must be at least " + least + ", but was " + value);
+      }
+    }
+
+    private static void requireLevels(String name, int[] values, int least) {
+      if (values.length < 1 || values.length > MOST_LEVELS) {
+        throw new IllegalArgumentException(
+            name
+                + " must be given for 1 to "
+                + MOST_LEVELS
+                + " levels, but were for "
+                + values.length);
+      }
+      for (int value : values) {
+        if (value < least) {
+          throw new IllegalArgumentException(
+              name + " must be at least " + least + ", but were " + Arrays.toString(values));
+        }
+      }
+    }
+  }
+}
