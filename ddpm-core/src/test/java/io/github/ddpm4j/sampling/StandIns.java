@@ -1,0 +1,70 @@
+package io.github.ddpm4j.sampling;
+
+import ai.djl.ndarray.NDArray;
+import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.model.NoiseLevels;
+import io.github.ddpm4j.noise.NoiseSource;
+import io.github.ddpm4j.ops.PerImage;
+import io.github.ddpm4j.prediction.Prediction;
+import java.util.function.IntToDoubleFunction;
+import java.util.stream.IntStream;
+
+/** Denoisers in closed form, and recorded noise. */
+final class StandIns {
+
+  private StandIns() {}
+
+  /** Model A of the golden data: ε = 0.1 x + 0.01 sin(t / 100). */
+  static Denoiser modelA() {
+    return (x, levels, condition) ->
+        x.mul(0.1).add(column(x, levels, i -> 0.01 * Math.sin(levels.timestep(i) / 100)));
+  }
+
+  /** The exact score of N(mean, variance) data, as ε. */
+  static Denoiser gaussian(double mean, double variance) {
+    return (x, levels, condition) -> {
+      IntToDoubleFunction total =
+          i -> levels.signal(i) * levels.signal(i) * variance + levels.noise(i) * levels.noise(i);
+      return x.sub(column(x, levels, i -> levels.signal(i) * mean))
+          .mul(column(x, levels, i -> levels.noise(i) / total.applyAsDouble(i)));
+    };
+  }
+
+  /** Model G of the golden data: the exact score of N(0.3, 0.5²). */
+  static Denoiser modelG() {
+    return gaussian(0.3, 0.25);
+  }
+
+  /** An ε-denoiser, asked for something else. */
+  static Denoiser predicting(Prediction prediction, Denoiser epsilonDenoiser) {
+    return (x, levels, condition) -> {
+      NDArray epsilon = epsilonDenoiser.predict(x, levels, condition);
+      NDArray x0 =
+          x.sub(epsilon.mul(column(x, levels, levels::noise)))
+              .mul(column(x, levels, i -> 1 / levels.signal(i)));
+      return switch (prediction) {
+        case EPSILON -> epsilon;
+        case X0 -> x0;
+        case VELOCITY ->
+            epsilon
+                .mul(column(x, levels, levels::signal))
+                .sub(x0.mul(column(x, levels, levels::noise)));
+        case PREVIOUS_MEAN -> throw new IllegalArgumentException("not in the golden data");
+      };
+    };
+  }
+
+  /** Draw 0 is the start, draw k + 1 the noise of step k, each (images, size) flattened. */
+  static NoiseSource recorded(double[] start, double[] steps, int images) {
+    int size = start.length / images;
+    return (image, draw, target) -> {
+      double[] source = draw == 0 ? start : steps;
+      long offset = draw == 0 ? 0 : (draw - 1) * start.length;
+      System.arraycopy(source, Math.toIntExact(offset + image * size), target, 0, size);
+    };
+  }
+
+  private static NDArray column(NDArray x, NoiseLevels levels, IntToDoubleFunction value) {
+    return PerImage.column(x, IntStream.range(0, levels.size()).mapToDouble(value).toArray());
+  }
+}
