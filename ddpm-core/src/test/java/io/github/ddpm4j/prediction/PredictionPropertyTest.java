@@ -1,0 +1,64 @@
+package io.github.ddpm4j.prediction;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.ddpm4j.schedule.Schedule;
+import io.github.ddpm4j.schedule.Schedules;
+import java.util.List;
+import net.jqwik.api.ForAll;
+import net.jqwik.api.Property;
+import net.jqwik.api.constraints.DoubleRange;
+import net.jqwik.api.constraints.IntRange;
+
+class PredictionPropertyTest {
+
+  private static final List<Schedule> SCHEDULES =
+      List.of(
+          Schedules.linear(1000),
+          Schedules.cosine(1000),
+          Schedules.sigmoidJabri(1000),
+          Schedules.scaledLinear(1000));
+
+  @Property
+  void forms_targetAndBack_giveImageAndNoise(
+      @ForAll Prediction prediction,
+      @ForAll @IntRange(min = 0, max = 3) int which,
+      @ForAll @IntRange(min = 0, max = 999) int t,
+      @ForAll @DoubleRange(min = -1, max = 1) double x0,
+      @ForAll @DoubleRange(min = -4, max = 4) double epsilon) {
+    Schedule schedule = SCHEDULES.get(which);
+    double signal = schedule.signal(t);
+    double noise = schedule.noise(t);
+    double x = signal * x0 + noise * epsilon;
+    double output = apply(prediction.target(schedule, t, signal, noise), x0, epsilon);
+    assertInverse(prediction.x0(schedule, t, signal, noise), x, output, x0);
+    assertInverse(prediction.epsilon(schedule, t, signal, noise), x, output, epsilon);
+  }
+
+  /** The two halves of one output make x again: signal · x̂_0 + noise · ε̂ = x. */
+  @Property
+  void forms_anyOutput_splitX(
+      @ForAll Prediction prediction,
+      @ForAll @IntRange(min = 0, max = 3) int which,
+      @ForAll @IntRange(min = 0, max = 999) int t) {
+    Schedule schedule = SCHEDULES.get(which);
+    double signal = schedule.signal(t);
+    double noise = schedule.noise(t);
+    LinearForm x0 = prediction.x0(schedule, t, signal, noise);
+    LinearForm epsilon = prediction.epsilon(schedule, t, signal, noise);
+    double scale = 1 + Math.abs(signal * x0.second()) + Math.abs(signal * x0.first());
+    assertThat(Math.abs(signal * x0.first() + noise * epsilon.first() - 1))
+        .isLessThan(1e-14 * scale);
+    assertThat(Math.abs(signal * x0.second() + noise * epsilon.second())).isLessThan(1e-14 * scale);
+  }
+
+  private static double apply(LinearForm form, double a, double b) {
+    return form.first() * a + form.second() * b;
+  }
+
+  /** Up to rounding of the two terms, which may be large and cancel. */
+  private static void assertInverse(LinearForm form, double x, double output, double expected) {
+    double scale = 1 + Math.abs(form.first()) + Math.abs(form.second() * (1 + Math.abs(output)));
+    assertThat(Math.abs(apply(form, x, output) - expected)).isLessThan(1e-13 * scale);
+  }
+}

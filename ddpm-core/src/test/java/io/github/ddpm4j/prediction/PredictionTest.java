@@ -1,0 +1,232 @@
+package io.github.ddpm4j.prediction;
+
+import static io.github.ddpm4j.Golden.assertClose;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.Golden;
+import io.github.ddpm4j.process.ForwardProcess;
+import io.github.ddpm4j.schedule.Schedule;
+import io.github.ddpm4j.schedule.Schedules;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+class PredictionTest {
+
+  private static final Schedule LINEAR = Schedules.linear(1000);
+  private static final Schedule ZERO_SNR = Schedules.zeroTerminalSnr(LINEAR);
+
+  private NDManager manager;
+
+  @BeforeEach
+  void openManager() {
+    manager = NDManager.newBaseManager();
+  }
+
+  @AfterEach
+  void closeManager() {
+    manager.close();
+  }
+
+  /** Every one-step case of the reference code whose variance is not learned. */
+  @Test
+  void x0AndPosterior_goldenSteps_agree() {
+    Golden steps = Golden.load("ddpm_steps.json");
+    NDArray sample = steps.array(manager, DataType.FLOAT64, "inputs", "sample");
+    NDArray output = steps.array(manager, DataType.FLOAT64, "inputs", "model_output");
+    NDArray noise = steps.array(manager, DataType.FLOAT64, "inputs", "noise");
+    int compared = 0;
+    for (String key : steps.keys()) {
+      String[] parts = key.split("\\|", -1);
+      if (parts.length != 5 || parts[1].startsWith("learned")) {
+        continue;
+      }
+      Schedule schedule = parts[0].equals("linear") ? LINEAR : Schedules.cosine(1000);
+      Variance variance =
+          parts[1].equals("fixed_large") ? Variance.FIXED_LARGE : Variance.FIXED_SMALL;
+      Prediction prediction =
+          switch (parts[2]) {
+            case "epsilon" -> Prediction.EPSILON;
+            case "sample" -> Prediction.X0;
+            case "v_prediction" -> Prediction.VELOCITY;
+            default -> throw new AssertionError(parts[2]);
+          };
+      int t = Integer.parseInt(parts[4].substring("t=".length()));
+      int[] each = {t, t};
+      NDArray x0 = prediction.x0(schedule, each, sample, output);
+      if (parts[3].equals("clip=True")) {
+        x0 = x0.clip(-1, 1);
+      }
+      assertClose(key + " x0", x0.toDoubleArray(), steps.data(key, "pred_x0"), 1e-11);
+      NDArray previous = ForwardProcess.of(schedule).posteriorMean(x0, sample, each);
+      if (t > 0) {
+        previous = previous.add(noise.mul(Math.sqrt(variance.variance(schedule, t))));
+      }
+      assertClose(
+          key + " previous", previous.toDoubleArray(), steps.data(key, "prev_sample"), 1e-11);
+      compared++;
+    }
+    assertThat(compared).isGreaterThanOrEqualTo(60);
+  }
+
+  /** x = 1, ε = 0.5 at t = 500, worked out by an independent program in float64. */
+  @Test
+  void x0_scalarAnchor_agrees() {
+    LinearForm form = Prediction.EPSILON.x0(LINEAR, 500, LINEAR.signal(500), LINEAR.noise(500));
+    double x0 = form.first() * 1 + form.second() * 0.5;
+    assertThat(x0).isCloseTo(1.8637671376, within(1e-9));
+    double ofX0 = LINEAR.posteriorMeanX0(500);
+    double ofXt = LINEAR.posteriorMeanXt(500);
+    assertThat(ofX0 * x0 + ofXt).isCloseTo(.9998038570, within(1e-9));
+    assertThat(ofX0 + ofXt).isCloseTo(.9971624078, within(1e-9));
+    assertThat(Math.sqrt(Variance.FIXED_SMALL.variance(LINEAR, 500)))
+        .isCloseTo(.10025635032, within(1e-10));
+    assertThat(Math.sqrt(Variance.FIXED_LARGE.variance(LINEAR, 500)))
+        .isCloseTo(.10029935174, within(1e-10));
+  }
+
+  @Test
+  void target_arrays_areWhatTheNamesSay() {
+    NDArray x0 = manager.create(new double[] {1, -0.5, 0.25, 0}, new Shape(2, 2));
+    NDArray noise = manager.create(new double[] {0.3, 2, -1, 0.7}, new Shape(2, 2));
+    int[] t = {0, 700};
+    ForwardProcess process = ForwardProcess.of(LINEAR);
+    NDArray xt = process.sample(x0, t, noise);
+    assertTarget(Prediction.EPSILON, noise, t, x0, noise);
+    assertTarget(Prediction.X0, x0, t, x0, noise);
+    assertTarget(Prediction.VELOCITY, process.velocity(x0, noise, t), t, x0, noise);
+    assertTarget(Prediction.PREVIOUS_MEAN, process.posteriorMean(x0, xt, t), t, x0, noise);
+  }
+
+  private static void assertTarget(
+      Prediction prediction, NDArray expected, int[] t, NDArray x0, NDArray noise) {
+    assertClose(
+        prediction + " target",
+        prediction.target(LINEAR, t, x0, noise).toDoubleArray(),
+        expected.toDoubleArray(),
+        1e-15);
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void arrays_roundTrip_isExactInFloat64(Prediction prediction) {
+    NDArray x0 = manager.create(new double[] {1, -0.5, 0.25, 0, 0.1, 0.9}, new Shape(3, 1, 2));
+    NDArray noise = manager.create(new double[] {0.3, 2, -1, 0.7, 1, -2}, new Shape(3, 1, 2));
+    int[] t = {0, 431, 999};
+    NDArray x = ForwardProcess.of(LINEAR).sample(x0, t, noise);
+    NDArray target = prediction.target(LINEAR, t, x0, noise);
+    int before = manager.getManagedArrays().size();
+    NDArray x0Again = prediction.x0(LINEAR, t, x, target);
+    NDArray noiseAgain = prediction.epsilon(LINEAR, t, x, target);
+    assertThat(manager.getManagedArrays()).hasSize(before + 2);
+    assertThat(x0Again.getManager()).isSameAs(manager);
+    assertClose("x0", x0Again.toDoubleArray(), x0.toDoubleArray(), 1e-11);
+    assertClose("epsilon", noiseAgain.toDoubleArray(), noise.toDoubleArray(), 1e-11);
+  }
+
+  @Test
+  void zeroTerminalSnr_lastStep_worksWithoutEpsilon() {
+    for (Prediction prediction :
+        new Prediction[] {Prediction.X0, Prediction.VELOCITY, Prediction.PREVIOUS_MEAN}) {
+      LinearForm target = prediction.target(ZERO_SNR, 999, 0, 1);
+      double x0 = 0.4;
+      double epsilon = -1.2;
+      double output = target.first() * x0 + target.second() * epsilon;
+      LinearForm toX0 = prediction.x0(ZERO_SNR, 999, 0, 1);
+      LinearForm toEpsilon = prediction.epsilon(ZERO_SNR, 999, 0, 1);
+      assertThat(toX0.first() * epsilon + toX0.second() * output).isCloseTo(x0, within(1e-12));
+      assertThat(toEpsilon.first() * epsilon + toEpsilon.second() * output)
+          .isCloseTo(epsilon, within(1e-12));
+    }
+  }
+
+  @Test
+  void cleanImages_epsilonOfEpsilonAndVelocity_isDefined() {
+    assertThat(Prediction.EPSILON.epsilon(LINEAR, 0, 1, 0)).isEqualTo(new LinearForm(0, 1));
+    assertThat(Prediction.VELOCITY.epsilon(LINEAR, 0, 1, 0)).isEqualTo(new LinearForm(0, 1));
+  }
+
+  @Test
+  void velocity_levelsOffTheUnitCircle_areInverted() {
+    LinearForm target = Prediction.VELOCITY.target(LINEAR, 3.5, 1, 20);
+    double output = target.first() * 0.4 + target.second() * -1.2;
+    double x = 0.4 + 20 * -1.2;
+    LinearForm x0 = Prediction.VELOCITY.x0(LINEAR, 3.5, 1, 20);
+    LinearForm epsilon = Prediction.VELOCITY.epsilon(LINEAR, 3.5, 1, 20);
+    assertThat(x0.first() * x + x0.second() * output).isCloseTo(0.4, within(1e-13));
+    assertThat(epsilon.first() * x + epsilon.second() * output).isCloseTo(-1.2, within(1e-13));
+  }
+
+  @Test
+  void forms_whereNoConversionExists_areRefused() {
+    String withoutSignal =
+        "prediction EPSILON needs signal above 0, but at timestep 999.0 it was 0, where x is all"
+            + " noise and says nothing about x_0; use VELOCITY or X0 with a zero-terminal-SNR"
+            + " schedule";
+    assertRefused(() -> Prediction.EPSILON.target(ZERO_SNR, 999, 0, 1), withoutSignal);
+    assertRefused(() -> Prediction.EPSILON.x0(ZERO_SNR, 999, 0, 1), withoutSignal);
+    assertRefused(() -> Prediction.EPSILON.epsilon(ZERO_SNR, 999, 0, 1), withoutSignal);
+    NDArray x = manager.zeros(new Shape(2, 2));
+    assertRefused(() -> Prediction.EPSILON.x0(ZERO_SNR, new int[] {3, 999}, x, x), withoutSignal);
+    assertRefused(
+        () -> Prediction.X0.epsilon(LINEAR, 0, 1, 0),
+        "prediction X0 needs noise above 0 to give epsilon, but at timestep 0.0 it was 0, where x is"
+            + " x_0; use EPSILON or VELOCITY to start from clean images");
+    assertRefused(
+        () -> Prediction.PREVIOUS_MEAN.x0(LINEAR, 10.5, 0.9, 0.1),
+        "prediction PREVIOUS_MEAN needs a whole timestep of the schedule, from 0 to 999, but was"
+            + " asked at 10.5; use EPSILON, X0 or VELOCITY with a sampler that asks in between");
+    assertRefused(
+        () -> Prediction.PREVIOUS_MEAN.target(LINEAR, 1000, 0.9, 0.1),
+        "prediction PREVIOUS_MEAN needs a whole timestep of the schedule, from 0 to 999, but was"
+            + " asked at 1000.0; use EPSILON, X0 or VELOCITY with a sampler that asks in between");
+    Schedule quarter = Schedules.ofBetas(0.75, 0.5);
+    assertRefused(
+        () -> Prediction.PREVIOUS_MEAN.epsilon(quarter, 0, 0.25, 0.9),
+        "prediction PREVIOUS_MEAN needs the levels of the schedule at timestep 0, signal 0.5 and"
+            + " noise 0.8660254037844386, but they were 0.25 and 0.9; use EPSILON, X0 or VELOCITY"
+            + " with a sampler that leaves the schedule");
+    String levels = "signal and noise must be finite, at least 0 and not both 0, but were ";
+    assertRefused(() -> Prediction.X0.x0(LINEAR, 0, 0, 0), levels + "0.0 and 0.0");
+    assertRefused(() -> Prediction.X0.target(LINEAR, 0, -0.1, 1), levels + "-0.1 and 1.0");
+    assertRefused(
+        () -> Prediction.VELOCITY.epsilon(LINEAR, 0, 1, Double.NaN), levels + "1.0 and NaN");
+    assertRefused(
+        () -> Prediction.VELOCITY.x0(LINEAR, 0, Double.POSITIVE_INFINITY, 1),
+        levels + "Infinity and 1.0");
+    assertRefused(
+        () -> Prediction.VELOCITY.x0(LINEAR, 0, 1, Double.POSITIVE_INFINITY),
+        levels + "1.0 and Infinity");
+  }
+
+  @Test
+  void arrays_badArguments_areRefused() {
+    NDArray x = manager.zeros(new Shape(2, 3));
+    NDArray other = manager.zeros(new Shape(2, 4));
+    assertRefused(
+        () -> Prediction.EPSILON.x0(LINEAR, new int[] {1, 2}, x, other),
+        "output must have the shape of x, (2, 3), but had (2, 4)");
+    assertRefused(
+        () -> Prediction.X0.target(LINEAR, new int[] {1, 2}, x, other),
+        "noise must have the shape of x0, (2, 3), but had (2, 4)");
+    assertRefused(
+        () -> Prediction.X0.epsilon(LINEAR, new int[] {1, 2, 3}, x, x),
+        "t must have one entry per image of x, that is 2, but had 3");
+    assertThatThrownBy(() -> Prediction.VELOCITY.x0(LINEAR, new int[] {1, 1000}, x, x))
+        .isInstanceOf(IndexOutOfBoundsException.class)
+        .hasMessage("t must be at least 0 and less than 1000, but was 1000");
+  }
+
+  private static void assertRefused(ThrowingCallable call, String message) {
+    assertThatThrownBy(call).isInstanceOf(IllegalArgumentException.class).hasMessage(message);
+  }
+}
