@@ -10,8 +10,8 @@ import io.github.ddpm4j.schedule.Schedule;
  *
  * <p>A noisy image is {@code x = signal · x_0 + noise · ε}. All conversions are linear, so each is
  * given as a {@link LinearForm} in {@code double}, for any level of signal and noise; the methods
- * that take arrays apply them at the levels of a schedule. Ho et al. 2020, section 3.2, compare
- * {@link #EPSILON} and {@link #PREVIOUS_MEAN}.
+ * that take arrays apply them at the levels of a schedule. Ho et al. 2020, sections 3.2 and 4.2,
+ * compare {@link #EPSILON} and {@link #PREVIOUS_MEAN}.
  *
  * <p>The forms throw {@link IllegalArgumentException} where a conversion does not exist, saying
  * what would do instead: {@link #EPSILON} without signal, ε from {@link #X0} without noise, {@link
@@ -73,7 +73,7 @@ public enum Prediction {
   },
 
   /**
-   * The velocity v = signal · ε − noise · x_0 (Salimans and Ho 2022, appendix D). Defined at every
+   * The velocity v = signal · ε − noise · x_0 (Salimans and Ho 2022, section 4). Defined at every
    * level, so it suits zero-terminal-SNR schedules.
    *
    * <pre>

@@ -91,7 +91,7 @@ public interface ForwardProcess {
   double posteriorVariance(int t);
 
   /**
-   * The velocity of the path from x_0 to noise (Salimans and Ho 2022, appendix D).
+   * The velocity of the path from x_0 to noise (Salimans and Ho 2022, section 4).
    *
    * <pre>
    *   v_t = √ᾱ_t · ε − √(1 − ᾱ_t) · x_0

@@ -108,7 +108,7 @@ public interface Schedule {
    * The factor of x_0 in the posterior mean μ̃<sub>t</sub> (eq. 7).
    *
    * @param t the step, 0-based
-   * @return β<sub>t</sub> √ᾱ<sub>t−1</sub> / (1 − ᾱ<sub>t</sub>)
+   * @return β<sub>t</sub> √ᾱ<sub>t−1</sub> / (1 − ᾱ<sub>t</sub>); exactly 1 for t = 0
    */
   double posteriorMeanX0(int t);
 
@@ -116,7 +116,7 @@ public interface Schedule {
    * The factor of x_t in the posterior mean μ̃<sub>t</sub> (eq. 7).
    *
    * @param t the step, 0-based
-   * @return (1 − ᾱ<sub>t−1</sub>) √α<sub>t</sub> / (1 − ᾱ<sub>t</sub>)
+   * @return (1 − ᾱ<sub>t−1</sub>) √α<sub>t</sub> / (1 − ᾱ<sub>t</sub>); 0 for t = 0
    */
   double posteriorMeanXt(int t);
 

@@ -7,7 +7,6 @@ import io.github.ddpm4j.schedule.Schedules;
 import java.util.List;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
-import net.jqwik.api.constraints.DoubleRange;
 import net.jqwik.api.constraints.IntRange;
 
 class PredictionPropertyTest {
@@ -19,20 +18,21 @@ class PredictionPropertyTest {
           Schedules.sigmoidJabri(1000),
           Schedules.scaledLinear(1000));
 
+  /** Everything is linear in (x_0, ε), so two of them will do. */
   @Property
   void forms_targetAndBack_giveImageAndNoise(
       @ForAll Prediction prediction,
       @ForAll @IntRange(min = 0, max = 3) int which,
-      @ForAll @IntRange(min = 0, max = 999) int t,
-      @ForAll @DoubleRange(min = -1, max = 1) double x0,
-      @ForAll @DoubleRange(min = -4, max = 4) double epsilon) {
+      @ForAll @IntRange(min = 0, max = 999) int t) {
     Schedule schedule = SCHEDULES.get(which);
     double signal = schedule.signal(t);
     double noise = schedule.noise(t);
-    double x = signal * x0 + noise * epsilon;
-    double output = apply(prediction.target(schedule, t, signal, noise), x0, epsilon);
-    assertInverse(prediction.x0(schedule, t, signal, noise), x, output, x0);
-    assertInverse(prediction.epsilon(schedule, t, signal, noise), x, output, epsilon);
+    for (double[] pair : new double[][] {{0.8, -1.7}, {-0.3, 2.9}}) {
+      double x = signal * pair[0] + noise * pair[1];
+      double output = apply(prediction.target(schedule, t, signal, noise), pair[0], pair[1]);
+      assertInverse(prediction.x0(schedule, t, signal, noise), x, output, pair[0]);
+      assertInverse(prediction.epsilon(schedule, t, signal, noise), x, output, pair[1]);
+    }
   }
 
   /** The two halves of one output make x again: signal · x̂_0 + noise · ε̂ = x. */
