@@ -48,10 +48,7 @@ public final class PerImage {
     Arrays.fill(dimensions, 1);
     dimensions[0] = values.length;
     Shape shape = new Shape(dimensions);
-    NDArray column =
-        like.getDataType() == DataType.FLOAT64
-            ? manager.create(values, shape)
-            : manager.create(toFloats(values), shape);
+    NDArray column = Upload.doubles(manager, values, shape, like.getDataType());
     if (column.getDevice().equals(like.getDevice())) {
       return column;
     }
@@ -174,13 +171,5 @@ public final class PerImage {
               + found
               + wayOut);
     }
-  }
-
-  private static float[] toFloats(double[] values) {
-    float[] floats = new float[values.length];
-    for (int i = 0; i < values.length; i++) {
-      floats[i] = (float) values[i];
-    }
-    return floats;
   }
 }

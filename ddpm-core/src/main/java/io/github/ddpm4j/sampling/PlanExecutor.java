@@ -11,6 +11,7 @@ import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.ops.PerImage;
+import io.github.ddpm4j.ops.Upload;
 import io.github.ddpm4j.prediction.LinearForm;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.torch.GradMode;
@@ -61,14 +62,7 @@ final class PlanExecutor {
       System.arraycopy(one, 0, all, i * size, size);
     }
     Shape batch = new Shape(images).addAll(shape);
-    if (type == DataType.FLOAT64) {
-      return manager.create(all, batch);
-    }
-    float[] floats = new float[all.length];
-    for (int i = 0; i < all.length; i++) {
-      floats[i] = (float) all[i];
-    }
-    return manager.create(floats, batch);
+    return Upload.doubles(manager, all, batch, type);
   }
 
   /**

@@ -5,6 +5,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.GradientCollector;
 import ai.djl.training.dataset.Batch;
@@ -19,6 +20,7 @@ import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.model.TrainingPass;
 import io.github.ddpm4j.noise.CounterRandom;
 import io.github.ddpm4j.ops.EagerOps;
+import io.github.ddpm4j.ops.Upload;
 import io.github.ddpm4j.process.ForwardProcess;
 import io.github.ddpm4j.torch.GradMode;
 import java.security.SecureRandom;
@@ -448,14 +450,12 @@ public final class Training<R> {
       int images = Math.toIntExact(shape.get(0));
       int size = Math.toIntExact(shape.size() / images);
       double[] one = new double[size];
-      float[] all = new float[images * size];
+      double[] all = new double[images * size];
       for (int i = 0; i < images; i++) {
         noise.normal(pass, i, one);
-        for (int j = 0; j < size; j++) {
-          all[i * size + j] = (float) one[j];
-        }
+        System.arraycopy(one, 0, all, i * size, size);
       }
-      return step.create(all, shape);
+      return Upload.doubles(step, all, shape, DataType.FLOAT32);
     }
 
     private double gradientNorm() {

@@ -1,0 +1,97 @@
+package io.github.ddpm4j.ops;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import java.lang.ref.SoftReference;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+
+/**
+ * Copies numbers from Java into the engine's own memory.
+ *
+ * <p>{@link NDManager#create(float[], Shape)} makes an array that lies in a fresh direct buffer,
+ * whose memory returns only when the garbage collector finds it: a loop that uploads something in
+ * each step grows by all of it in the meantime. Here one buffer per thread is used again and again,
+ * and the array is a copy that is freed when it is closed.
+ */
+public final class Upload {
+
+  private static final int SMALLEST_BUFFER = 1 << 12;
+
+  private static final ThreadLocal<SoftReference<ByteBuffer>> staging =
+      ThreadLocal.withInitial(() -> new SoftReference<>(null));
+
+  private Upload() {}
+
+  /**
+   * Uploads float32 values.
+   *
+   * @param manager owns the array that is returned, on its device
+   * @param values the values, row-major
+   * @param shape their shape
+   * @return a float32 array
+   */
+  public static NDArray floats(NDManager manager, float[] values, Shape shape) {
+    ByteBuffer buffer = buffer(values.length * Float.BYTES);
+    buffer.asFloatBuffer().put(values);
+    return copy(manager, buffer, shape, DataType.FLOAT32);
+  }
+
+  /**
+   * Uploads float64 values as float32 or float64.
+   *
+   * @param manager owns the array that is returned, on its device
+   * @param values the values, row-major
+   * @param shape their shape
+   * @param type FLOAT32, to which the values are rounded, or FLOAT64
+   * @return an array of that type
+   * @throws IllegalArgumentException if the type is another
+   */
+  public static NDArray doubles(NDManager manager, double[] values, Shape shape, DataType type) {
+    ByteBuffer buffer = buffer(values.length * type.getNumOfBytes());
+    switch (type) {
+      case FLOAT64 -> buffer.asDoubleBuffer().put(values);
+      case FLOAT32 -> {
+        for (int i = 0; i < values.length; i++) {
+          buffer.putFloat(i * Float.BYTES, (float) values[i]);
+        }
+      }
+      default ->
+          throw new IllegalArgumentException(
+              "values can be uploaded as float32 or float64, but not as " + type);
+    }
+    return copy(manager, buffer, shape, type);
+  }
+
+  /**
+   * Uploads bytes as int8.
+   *
+   * @param manager owns the array that is returned, on its device
+   * @param values the values, row-major
+   * @param shape their shape
+   * @return an int8 array
+   */
+  public static NDArray bytes(NDManager manager, byte[] values, Shape shape) {
+    ByteBuffer buffer = buffer(values.length);
+    buffer.duplicate().put(values);
+    return copy(manager, buffer, shape, DataType.INT8);
+  }
+
+  /** A direct buffer of exactly this many bytes, over memory that the thread keeps. */
+  private static ByteBuffer buffer(int bytes) {
+    ByteBuffer kept = staging.get().get();
+    if (kept == null || kept.capacity() < bytes) {
+      kept = ByteBuffer.allocateDirect(Math.max(SMALLEST_BUFFER, bytes));
+      staging.set(new SoftReference<>(kept));
+    }
+    return kept.slice(0, bytes).order(ByteOrder.nativeOrder());
+  }
+
+  private static NDArray copy(NDManager manager, ByteBuffer buffer, Shape shape, DataType type) {
+    try (NDArray view = manager.create(buffer, shape, type)) {
+      return view.duplicate();
+    }
+  }
+}

@@ -1,0 +1,492 @@
+package io.github.ddpm4j.training;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
+import static org.assertj.core.api.Assertions.within;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.training.dataset.ArrayDataset;
+import ai.djl.training.dataset.Batch;
+import ai.djl.training.dataset.Dataset;
+import ai.djl.training.tracker.Tracker;
+import ai.djl.util.Progress;
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.model.TinyDenoiser;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+class TrainingTest {
+
+  private static final int SIZE = 6;
+  private static final int IMAGES = 20;
+
+  private final NDManager manager = NDManager.newBaseManager();
+  private final TinyDenoiser network = new TinyDenoiser(SIZE, 0.1, 1);
+  private final DDPM ddpm = DDPM.builder().timesteps(100).denoiser(network).build();
+  private final Dataset stripes = dataset(0.5f);
+
+  @BeforeEach
+  void clearInterrupt() {
+    Thread.interrupted();
+  }
+
+  @AfterEach
+  void close() {
+    Thread.interrupted();
+    network.close();
+    manager.close();
+  }
+
+  /** Stripes of the given contrast with a little noise. */
+  private Dataset dataset(float contrast) {
+    Random random = new Random(3);
+    float[] values = new float[IMAGES * SIZE * SIZE];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = (i % 2 == 0 ? contrast : -contrast) + 0.1f * random.nextFloat();
+    }
+    return dataset(values, new Shape(IMAGES, 1, SIZE, SIZE));
+  }
+
+  private Dataset dataset(float[] values, Shape shape) {
+    return new ArrayDataset.Builder()
+        .setData(manager.create(values, shape))
+        .setSampling(1, false)
+        .build();
+  }
+
+  private Training<TrainingResult> training() {
+    return ddpm.training().batchSize(10).steps(20).learningRate(1e-2).seed(5);
+  }
+
+  private static Map<String, float[]> weights(TinyDenoiser network) {
+    Map<String, float[]> values = new LinkedHashMap<>();
+    network.weights().forEach((name, weight) -> values.put(name, weight.toFloatArray()));
+    return values;
+  }
+
+  @Test
+  void fit_lowersTheLoss() {
+    try (TrainingResult result = training().steps(300).fit(stripes)) {
+      double before = Arrays.stream(result.losses().toArray(), 0, 20).average().orElseThrow();
+      assertThat(result.losses().mean(20)).isLessThan(0.7 * before);
+      assertThat(result.losses().steps()).isEqualTo(300);
+      assertThat(result.losses().loss(300)).isEqualTo(result.losses().toArray()[299]);
+      assertThat(result.seed()).isEqualTo(5);
+      assertThat(result.raw().denoiser()).containsSame(network);
+      assertThat(result.ddpm().denoiser()).isPresent().get().isNotSameAs(network);
+      assertThat(result.ddpm().provenance())
+          .containsEntry("weights", "averaged")
+          .containsEntry("seed", 5L)
+          .containsEntry("steps", 300);
+      assertThat(result.raw().provenance()).containsEntry("weights", "last");
+    }
+  }
+
+  @Test
+  void fit_sameSeed_givesIdenticalWeights() {
+    Map<String, float[]> first;
+    Map<String, float[]> firstAveraged;
+    try (TrainingResult result = training().accumulation(2).fit(stripes)) {
+      first = weights(network);
+      firstAveraged = weights((TinyDenoiser) result.ddpm().denoiser().orElseThrow());
+    }
+    for (long seed : new long[] {5, 6}) {
+      try (TinyDenoiser again = new TinyDenoiser(SIZE, 0.1, 1);
+          TrainingResult result =
+              ddpm.withDenoiser(again)
+                  .training()
+                  .batchSize(10)
+                  .steps(20)
+                  .learningRate(1e-2)
+                  .accumulation(2)
+                  .seed(seed)
+                  .fit(stripes)) {
+        boolean same = seed == 5;
+        weights(again)
+            .forEach(
+                (name, values) ->
+                    assertThat(Arrays.equals(values, first.get(name))).as(name).isEqualTo(same));
+        weights((TinyDenoiser) result.ddpm().denoiser().orElseThrow())
+            .forEach(
+                (name, values) ->
+                    assertThat(Arrays.equals(values, firstAveraged.get(name)))
+                        .as(name)
+                        .isEqualTo(same));
+      }
+    }
+  }
+
+  /** ā follows the definition, in double, from the weights that each step left. */
+  @Test
+  void fit_averagesTheWeights() {
+    double[] average = weight();
+    double[] expected = average.clone();
+    TrainingListener follow =
+        event -> {
+          double[] now = weight();
+          double decay = Math.min(0.9, (1.0 + event.step()) / (10.0 + event.step()));
+          for (int i = 0; i < now.length; i++) {
+            expected[i] = decay * expected[i] + (1 - decay) * now[i];
+          }
+        };
+    try (TrainingResult result = training().ema(0.9).listener(follow).fit(stripes)) {
+      TinyDenoiser averaged = (TinyDenoiser) result.ddpm().denoiser().orElseThrow();
+      float[] actual = weights(averaged).get("first.weight");
+      for (int i = 0; i < expected.length; i++) {
+        assertThat((double) actual[i]).isCloseTo(expected[i], within(1e-6));
+      }
+    }
+  }
+
+  private double[] weight() {
+    float[] values = weights(network).get("first.weight");
+    return IntStream.range(0, values.length).mapToDouble(i -> values[i]).toArray();
+  }
+
+  @Test
+  void fit_noAveraging_keepsTheLastWeights() {
+    try (TrainingResult result = training().ema(0).fit(stripes)) {
+      float[] averaged =
+          weights((TinyDenoiser) result.ddpm().denoiser().orElseThrow()).get("first.weight");
+      float[] last = weights(network).get("first.weight");
+      for (int i = 0; i < last.length; i++) {
+        assertThat(averaged[i]).isCloseTo(last[i], within(1e-6f));
+      }
+    }
+  }
+
+  @Test
+  void listener_seesEveryStep() {
+    List<TrainingEvent> events = new ArrayList<>();
+    List<Long> ends = new ArrayList<>();
+    TrainingListener listener =
+        new TrainingListener() {
+          @Override
+          public void onStep(TrainingEvent event) {
+            events.add(event);
+          }
+
+          @Override
+          public void onEnd(long steps) {
+            ends.add(steps);
+          }
+        };
+    try (TrainingResult result =
+        training()
+            .warmup(10)
+            .learningRate((Tracker) done -> done < 15 ? 1e-2f : 5e-3f)
+            .listener(listener)
+            .fit(stripes)) {
+      assertThat(ends).containsExactly(20L);
+      assertThat(events).hasSize(20);
+      for (int s = 1; s <= 20; s++) {
+        TrainingEvent event = events.get(s - 1);
+        assertThat(event.step()).isEqualTo(s);
+        assertThat(event.steps()).isEqualTo(20);
+        assertThat(event.loss()).isEqualTo(result.losses().loss(s));
+        assertThat(event.gradientNorm()).isPositive();
+      }
+      assertThat(events.get(0).learningRate()).isCloseTo(1e-3, within(1e-9));
+      assertThat(events.get(4).learningRate()).isCloseTo(5e-3, within(1e-9));
+      assertThat(events.get(9).learningRate()).isCloseTo(1e-2, within(1e-9));
+      assertThat(events.get(19).learningRate()).isCloseTo(5e-3, within(1e-9));
+    }
+  }
+
+  @Test
+  void stop_endsEarlyAndKeepsTheResult() {
+    TrainingListener stopper =
+        event -> {
+          if (event.step() == 7) {
+            event.stop();
+          }
+        };
+    try (TrainingResult result = training().listener(stopper).fit(stripes)) {
+      assertThat(result.losses().steps()).isEqualTo(7);
+      assertThat(result.ddpm().provenance()).containsEntry("steps", 7);
+    }
+  }
+
+  /** The norm in the event is that of the whole gradient, and clipping bounds the step by it. */
+  @Test
+  void gradientClip_scalesTheWholeGradient() {
+    // One plain step of Adam without memory moves every weight by η g / (|g| + ε): with ε large
+    // against g that is η g / ε, so the step shows the clipped gradient.
+    Adam linear = new Adam(0, 0, 1e6, 0, Adam.EpsilonPlacement.AFTER_CORRECTION);
+    double[] before = allWeights();
+    List<Double> norms = new ArrayList<>();
+    try (TrainingResult result =
+        training()
+            .steps(1)
+            .optimizer(linear)
+            .learningRate(1e6)
+            .gradientClip(1e-3)
+            .listener(event -> norms.add(event.gradientNorm()))
+            .fit(stripes)) {
+      assertThat(result.losses().steps()).isEqualTo(1);
+    }
+    double[] after = allWeights();
+    double moved = 0;
+    for (int i = 0; i < before.length; i++) {
+      moved += (after[i] - before[i]) * (after[i] - before[i]);
+    }
+    assertThat(norms.get(0)).isGreaterThan(1e-2);
+    assertThat(Math.sqrt(moved)).isCloseTo(1e-3, within(1e-5));
+  }
+
+  private double[] allWeights() {
+    return weights(network).values().stream()
+        .flatMapToDouble(values -> IntStream.range(0, values.length).mapToDouble(i -> values[i]))
+        .toArray();
+  }
+
+  /** Two half batches accumulated have the loss of what they hold together. */
+  @Test
+  void accumulation_averagesItsBatches() {
+    try (TinyDenoiser plain = new TinyDenoiser(SIZE, 0, 1);
+        TrainingResult result =
+            ddpm.withDenoiser(plain)
+                .training()
+                .batchSize(10)
+                .accumulation(2)
+                .steps(1)
+                .seed(5)
+                .fit(stripes);
+        TinyDenoiser other = new TinyDenoiser(SIZE, 0, 1);
+        TrainingResult single =
+            ddpm.withDenoiser(other)
+                .training()
+                .batchSize(10)
+                .steps(2)
+                .learningRate(1e-30)
+                .seed(5)
+                .fit(stripes)) {
+      assertThat(result.losses().loss(1))
+          .isCloseTo((single.losses().loss(1) + single.losses().loss(2)) / 2, within(1e-6));
+    }
+  }
+
+  @Test
+  void fit_datasetWithItsOwnBatches_readsItAgain() {
+    Dataset streaming =
+        new Dataset() {
+          @Override
+          public Iterable<Batch> getData(NDManager owner)
+              throws java.io.IOException, ai.djl.translate.TranslateException {
+            return new ArrayDataset.Builder()
+                .setData(owner.ones(new Shape(6, 1, SIZE, SIZE)))
+                .setSampling(3, false)
+                .build()
+                .getData(owner);
+          }
+
+          @Override
+          public void prepare(@Nullable Progress progress) {}
+        };
+    try (TrainingResult result = training().fit(streaming)) {
+      assertThat(result.losses().steps()).isEqualTo(20);
+    }
+  }
+
+  @Test
+  void fit_twoRunsAtOnce_bothTrain() throws Exception {
+    ExecutorService threads = Executors.newFixedThreadPool(2);
+    try (TinyDenoiser first = new TinyDenoiser(SIZE, 0.1, 1);
+        TinyDenoiser second = new TinyDenoiser(SIZE, 0.1, 1)) {
+      List<Future<double[]>> runs =
+          List.of(threads.submit(() -> losses(first)), threads.submit(() -> losses(second)));
+      assertThat(runs.get(0).get()).isEqualTo(runs.get(1).get());
+    } finally {
+      threads.shutdown();
+    }
+  }
+
+  private double[] losses(TinyDenoiser denoiser) {
+    try (NDManager own = NDManager.newBaseManager()) {
+      Dataset data =
+          new ArrayDataset.Builder()
+              .setData(own.ones(new Shape(IMAGES, 1, SIZE, SIZE)))
+              .setSampling(1, false)
+              .build();
+      try (TrainingResult result =
+          ddpm.withDenoiser(denoiser).training().batchSize(10).steps(50).seed(5).fit(data)) {
+        return result.losses().toArray();
+      }
+    }
+  }
+
+  /* --- what can go wrong --- */
+
+  @Test
+  void fit_interrupted_keepsTheLastWholeStep() {
+    Map<Long, Map<String, float[]>> history = new LinkedHashMap<>();
+    TrainingListener interrupter =
+        event -> {
+          history.put(event.step(), weights(network));
+          if (event.step() == 3) {
+            Thread.currentThread().interrupt();
+          }
+        };
+    assertThatThrownBy(() -> training().listener(interrupter).fit(stripes))
+        .isInstanceOf(CancellationException.class)
+        .hasMessage(
+            "training was interrupted after step 3 of 20; the network holds the weights of that"
+                + " step, the averaged weights are dropped");
+    assertThat(Thread.interrupted()).isTrue();
+    Map<String, float[]> last = history.get(3L);
+    assertThat(last).isNotNull();
+    weights(network).forEach((name, values) -> assertThat(values).isEqualTo(last.get(name)));
+  }
+
+  @Test
+  void fit_nonFiniteLoss_namesStepTimestepsAndLastLoss() {
+    List<Double> losses = new ArrayList<>();
+    TrainingListener breaker =
+        event -> {
+          losses.add(event.loss());
+          if (event.step() == 2) {
+            NDArray bias = network.weights().get("second.bias");
+            if (bias != null) {
+              bias.set(new float[] {Float.NaN});
+            }
+          }
+        };
+    NonFiniteLossException failure =
+        catchThrowableOfType(
+            NonFiniteLossException.class, () -> training().listener(breaker).fit(stripes));
+    assertThat(failure.step()).isEqualTo(3);
+    assertThat(Arrays.stream(failure.timesteps()).boxed())
+        .hasSize(10)
+        .allMatch(t -> t >= 0 && t < 100);
+    assertThat(failure.lastFiniteLoss()).isEqualTo(losses.get(1));
+    assertThat(failure)
+        .hasMessage(
+            "the loss of step 3 is NaN at timesteps "
+                + Arrays.toString(failure.timesteps())
+                + "; the last finite loss was "
+                + losses.get(1)
+                + "; the weights are those after step 2; lower the learning rate, lengthen the"
+                + " warm-up or clip the gradient norm");
+  }
+
+  @Test
+  void fit_stepsNotSet_isRefused() {
+    assertThatThrownBy(() -> ddpm.training().fit(stripes))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("the number of training steps is not set; call steps(n) before fit()");
+  }
+
+  @Test
+  void fit_batchLargerThanTheData_isRefused() {
+    assertThatThrownBy(() -> training().batchSize(21).fit(stripes))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "batchSize must be at most the size of the dataset, 20, but was 21; use batchSize(20)"
+                + " or less");
+  }
+
+  @Test
+  void fit_emptyDataset_isRefused() {
+    Dataset empty =
+        new Dataset() {
+          @Override
+          public Iterable<Batch> getData(NDManager owner) {
+            return List.of();
+          }
+
+          @Override
+          public void prepare(@Nullable Progress progress) {}
+        };
+    assertThatThrownBy(() -> training().fit(empty))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("the dataset is empty; training needs at least one image");
+    Dataset none = dataset(new float[0], new Shape(0, 1, SIZE, SIZE));
+    assertThatThrownBy(() -> training().fit(none))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("the dataset is empty; training needs at least one image");
+  }
+
+  @Test
+  void fit_dataOfAnotherShape_isRefused() {
+    Dataset wide = dataset(new float[IMAGES * 72], new Shape(IMAGES, 1, 6, 12));
+    assertThatThrownBy(() -> training().fit(wide))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "training data must have shape (N, C, H, W) with (C, H, W) = (1, 6, 6), but batch 1 has"
+                + " (10, 1, 6, 12)");
+  }
+
+  @Test
+  void fit_dataOfAnotherType_isRefused() {
+    Dataset bytes =
+        new ArrayDataset.Builder()
+            .setData(
+                manager.zeros(
+                    new Shape(IMAGES, 1, SIZE, SIZE), ai.djl.ndarray.types.DataType.UINT8))
+            .setSampling(1, false)
+            .build();
+    assertThatThrownBy(() -> training().fit(bytes))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "training data must be FLOAT32, but batch 1 is uint8; convert it and scale it to [-1.0,"
+                + " 1.0]");
+  }
+
+  @Test
+  void fit_dataWithNaN_isRefused() {
+    float[] values = new float[IMAGES * SIZE * SIZE];
+    values[0] = Float.NaN;
+    Dataset broken = dataset(values, new Shape(IMAGES, 1, SIZE, SIZE));
+    assertThatThrownBy(() -> training().batchSize(20).fit(broken))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("training data must be finite, but batch 1 holds NaN; look for broken images");
+  }
+
+  @Test
+  void fit_dataOutOfRange_isRefused() {
+    float[] values = new float[IMAGES * SIZE * SIZE];
+    Arrays.fill(values, 255);
+    values[0] = 0;
+    Dataset bytes = dataset(values, new Shape(IMAGES, 1, SIZE, SIZE));
+    assertThatThrownBy(() -> training().batchSize(20).fit(bytes))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "training data must lie in the data range [-1.0, 1.0], but batch 1 holds values from"
+                + " 0.0 to 255.0; scale the images, or set dataRange(min, max) when building DDPM");
+  }
+
+  @Test
+  void setters_refuseWhatIsOutOfRange() {
+    Training<TrainingResult> training = ddpm.training();
+    assertThatThrownBy(() -> training.batchSize(0))
+        .hasMessage("batchSize must be at least 1, but was 0");
+    assertThatThrownBy(() -> training.steps(-1)).hasMessage("steps must be at least 1, but was -1");
+    assertThatThrownBy(() -> training.accumulation(0))
+        .hasMessage("accumulation must be at least 1, but was 0");
+    assertThatThrownBy(() -> training.learningRate(0))
+        .hasMessage("learningRate must be positive and finite, but was 0.0");
+    assertThatThrownBy(() -> training.warmup(-1))
+        .hasMessage("warmup must be at least 0 steps, but was -1");
+    assertThatThrownBy(() -> training.gradientClip(0))
+        .hasMessage("gradientClip must be positive (infinity for none), but was 0.0");
+    assertThatThrownBy(() -> training.ema(1))
+        .hasMessage("EMA decay must lie in [0, 1), but was 1.0");
+  }
+}
