@@ -469,7 +469,8 @@ public final class UNet extends AbstractBlock implements TrainableDenoiser {
     try (GradMode off = GradMode.off();
         NDManager temporary = NDManager.newBaseManager(manager.getDevice())) {
       for (Parameter parameter : parameters.values()) {
-        try (Parameter saved = Parameter.builder().setName(parameter.getName()).build()) {
+        try (Parameter saved =
+            Parameter.builder().setName(parameter.getName()).setType(parameter.getType()).build()) {
           saved.load(temporary, is);
           NDArray weight = parameter.getArray();
           if (!saved.getArray().getShape().equals(weight.getShape())) {

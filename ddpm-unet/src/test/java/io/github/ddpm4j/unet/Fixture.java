@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -24,7 +25,7 @@ import java.util.stream.StreamSupport;
 final class Fixture {
 
   /** A tensor of a fixture. */
-  record Tensor(Shape shape, float[] values) {}
+  record Tensor(Shape shape, FloatBuffer values) {}
 
   private final JsonObject config;
   private final Map<String, Tensor> weights = new LinkedHashMap<>();
@@ -71,7 +72,7 @@ final class Fixture {
       for (int i = 0; i < values.length; i++) {
         values[i] = half ? Float.intBitsToFloat(file.getShort() << 16) : file.getFloat();
       }
-      tensors.put(entry.getKey(), new Tensor(shape, values));
+      tensors.put(entry.getKey(), new Tensor(shape, FloatBuffer.wrap(values)));
     }
     return tensors;
   }
@@ -125,7 +126,8 @@ final class Fixture {
           .forEach(
               (name, weight) -> {
                 Tensor tensor = Objects.requireNonNull(weights.get(name), name);
-                weight.set(new NDIndex(":"), temporary.create(tensor.values(), tensor.shape()));
+                weight.set(
+                    new NDIndex(":"), temporary.create(tensor.values().array(), tensor.shape()));
               });
     }
   }
@@ -135,15 +137,15 @@ final class Fixture {
   }
 
   NDArray input(NDManager manager) {
-    return manager.create(input.values(), input.shape());
+    return manager.create(input.values().array(), input.shape());
   }
 
   double[] timesteps() {
-    float[] values = timesteps.values();
+    float[] values = timesteps.values().array();
     return IntStream.range(0, values.length).mapToDouble(i -> values[i]).toArray();
   }
 
   float[] output() {
-    return output.values();
+    return output.values().array();
   }
 }

@@ -140,9 +140,9 @@ class UNetConfigTest {
   void of_badDescription_refusedByName() {
     refused("U-Net description lacks \"groups\"", map -> map.remove("groups"));
     refused(
-        "U-Net description has the unknown option \"group\"; known are attentionLevels, dropout,"
-            + " downsamplePadding, groups, headChannels, heads, image, levelChannels, normEpsilon,"
-            + " residualBlocks, timeDivisor, timeOrder",
+        "U-Net description has the unknown option \"group\"; known are attentionLevels,"
+            + " downsamplePadding, dropout, groups, headChannels, heads, image, levelChannels,"
+            + " normEpsilon, residualBlocks, timeDivisor, timeOrder",
         map -> map.put("group", 32));
     refused(
         "\"image\" of the U-Net description must be [channels, height, width], but was [32, 32]",
