@@ -21,7 +21,8 @@ import java.util.function.Supplier;
  * known. That is safe in training too: closing an NDArray drops a reference, and the recorded graph
  * holds its own. For the same reason nothing that the graph remembers may lie in Java's memory,
  * which arrays fresh from {@link NDManager#create} and the operands of {@code NDArray.mul(Number)}
- * do: they are copied into the engine's memory first.
+ * do: they are duplicated in the engine's memory first. ({@code toType(type, true)} is no copy on
+ * PyTorch if the array has that type.)
  */
 public final class EagerOps implements Ops<NDArray> {
 
@@ -228,7 +229,7 @@ public final class EagerOps implements Ops<NDArray> {
 
   /** A scalar in the engine's own memory: {@code x.mul(Number)} would make one in Java's. */
   private static NDArray constant(NDArray x, double value) {
-    return x.getManager().create(value).toType(x.getDataType(), true);
+    return x.getManager().create(value).toType(x.getDataType(), false).duplicate();
   }
 
   /** Zero with the probability {@code rate}, and what keeps the mean otherwise. */

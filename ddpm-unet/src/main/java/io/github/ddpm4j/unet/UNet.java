@@ -170,9 +170,10 @@ public final class UNet extends AbstractBlock implements TrainableDenoiser {
       return kept(owner.zeros(spec.shape()));
     }
     var random = CounterRandom.of(seed, CounterRandom.Stream.INITIALIZATION).at(index, 0);
+    float limit = (float) spec.limit();
     float[] values = new float[Math.toIntExact(spec.shape().size())];
     for (int i = 0; i < values.length; i++) {
-      values[i] = (float) ((2 * random.nextDouble() - 1) * spec.limit());
+      values[i] = (2 * random.nextFloat() - 1) * limit;
     }
     // A copy in the engine's own memory, which is aligned as its kernels like it.
     try (NDArray java = owner.create(values, spec.shape())) {
@@ -280,7 +281,8 @@ public final class UNet extends AbstractBlock implements TrainableDenoiser {
           NDArray sinusoids =
               x.getManager()
                   .create(network.timeEmbedding().sinusoids(timesteps), shape)
-                  .toType(x.getDataType(), true)
+                  .toType(x.getDataType(), false)
+                  .duplicate()
                   .toDevice(x.getDevice(), false);
           return network.forward(ops, weights, x, sinusoids);
         });
@@ -467,7 +469,8 @@ public final class UNet extends AbstractBlock implements TrainableDenoiser {
     try (GradMode off = GradMode.off();
         NDManager temporary = NDManager.newBaseManager(manager.getDevice())) {
       for (Parameter parameter : parameters.values()) {
-        try (Parameter saved = Parameter.builder().setName(parameter.getName()).build()) {
+        try (Parameter saved =
+            Parameter.builder().setName(parameter.getName()).setType(parameter.getType()).build()) {
           saved.load(temporary, is);
           NDArray weight = parameter.getArray();
           if (!saved.getArray().getShape().equals(weight.getShape())) {

@@ -1,0 +1,309 @@
+package io.github.ddpm4j.unet;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ai.djl.ndarray.types.Shape;
+import com.google.gson.Gson;
+import io.github.ddpm4j.unet.UNetConfig.DownsamplePadding;
+import io.github.ddpm4j.unet.UNetConfig.TimeDivisor;
+import io.github.ddpm4j.unet.UNetConfig.TimeOrder;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.Test;
+
+class UNetConfigTest {
+
+  @Test
+  void parameterCount_presets_asThePaper() {
+    assertThat(UNetConfig.cifar10().parameterCount()).isEqualTo(35_746_307);
+    assertThat(UNetConfig.image256().parameterCount()).isEqualTo(113_673_219);
+  }
+
+  @Test
+  void parameters_presets_asManyTensorsAsDiffusers() {
+    assertThat(new Network(UNetConfig.cifar10()).parameters()).hasSize(328);
+    assertThat(new Network(UNetConfig.image256()).parameters()).hasSize(450);
+  }
+
+  @Test
+  void cifar10_choices_asThePaper() {
+    UNetConfig config = UNetConfig.cifar10();
+    assertThat(config.imageShape()).isEqualTo(new Shape(3, 32, 32));
+    assertThat(config.imageChannels()).isEqualTo(3);
+    assertThat(config.levels()).isEqualTo(4);
+    assertThat(config.baseChannels()).isEqualTo(128);
+    assertThat(config.channelsAt(3)).isEqualTo(256);
+    assertThat(config.residualBlocks()).isEqualTo(2);
+    assertThat(List.of(config.hasAttention(0), config.hasAttention(1), config.hasAttention(2)))
+        .containsExactly(false, true, false);
+    assertThat(config.headsFor(256)).isEqualTo(1);
+    assertThat(config.dropout()).isEqualTo(0.1);
+    assertThat(config.groups()).isEqualTo(32);
+    assertThat(config.normEpsilon()).isEqualTo(1e-6);
+    assertThat(config.downsamplePadding()).isEqualTo(DownsamplePadding.RIGHT_BOTTOM);
+    assertThat(config.timeOrder()).isEqualTo(TimeOrder.SIN_COS);
+    assertThat(config.timeDivisor()).isEqualTo(TimeDivisor.HALF_MINUS_ONE);
+    assertThat(UNetConfig.image256().dropout()).isZero();
+    assertThat(UNetConfig.image256().hasAttention(4)).isTrue();
+  }
+
+  @Test
+  void builder_defaults_areCifar10() {
+    assertThat(UNet.builder().image(3, 32, 32).config()).isEqualTo(UNetConfig.cifar10());
+  }
+
+  @Test
+  void builder_defaultAttentionWithoutItsLevel_onlyInTheMiddle() {
+    UNetConfig config = UNet.builder().image(1, 28, 28).channelMultipliers(1, 2, 2).config();
+    assertThat(List.of(config.hasAttention(0), config.hasAttention(1), config.hasAttention(2)))
+        .containsExactly(false, false, false);
+  }
+
+  @Test
+  void builder_usedAgain_productUnchanged() {
+    UNet.Builder builder = UNet.builder().image(1, 8, 8).levelChannels(8, 16).groups(4);
+    UNetConfig first = builder.config();
+    UNetConfig second = builder.groups(8).attentionAtLevels(0).config();
+    assertThat(first.groups()).isEqualTo(4);
+    assertThat(first.hasAttention(0)).isFalse();
+    assertThat(second.groups()).isEqualTo(8);
+    assertThat(second).isNotEqualTo(first).isNotEqualTo("x");
+  }
+
+  @Test
+  void builder_arrayArgumentsChangedLater_productUnchanged() {
+    int[] channels = {8, 16};
+    UNet.Builder builder = UNet.builder().image(1, 8, 8).levelChannels(channels).groups(4);
+    UNetConfig config = builder.config();
+    channels[0] = 4;
+    assertThat(config.baseChannels()).isEqualTo(8);
+    assertThat(builder.config()).isEqualTo(config);
+  }
+
+  @Test
+  void builder_laterCallOfAPair_holds() {
+    UNet.Builder builder = UNet.builder().image(1, 16, 16).groups(4);
+    assertThat(builder.levelChannels(8, 16).baseChannels(4).channelMultipliers(1, 3).config())
+        .satisfies(config -> assertThat(config.channelsAt(1)).isEqualTo(12));
+    assertThat(builder.headChannels(2).config().headsFor(12)).isEqualTo(6);
+    assertThat(builder.heads(3).attentionAtLevels().config().headsFor(12)).isEqualTo(3);
+    assertThat(builder.attentionAtLevels(0).attentionAt(8).config().hasAttention(0)).isFalse();
+  }
+
+  @Test
+  void attentionAt_notSquare_levelOfLongerSide() {
+    UNetConfig config =
+        UNet.builder().image(1, 8, 32).channelMultipliers(1, 1, 1).attentionAt(16).config();
+    assertThat(config.hasAttention(1)).isTrue();
+    assertThat(config.hasAttention(0)).isFalse();
+  }
+
+  @Test
+  void describe_allKindsOfOptions_readBack() {
+    UNetConfig config =
+        UNet.builder()
+            .image(2, 8, 12)
+            .levelChannels(9, 15, 21)
+            .groups(3)
+            .headChannels(3)
+            .attentionAtLevels(0, 2)
+            .residualBlocks(1)
+            .dropout(0.25)
+            .normEpsilon(1e-5)
+            .downsamplePadding(DownsamplePadding.ALL_SIDES)
+            .timeEmbedding(TimeOrder.COS_SIN, TimeDivisor.HALF)
+            .config();
+
+    assertThat(UNetConfig.of(config.describe())).isEqualTo(config).hasSameHashCodeAs(config);
+    assertThat(config.toBuilder().config()).isEqualTo(config);
+    assertThat(config)
+        .hasToString(
+            "UNetConfig{image=[2, 8, 12], levelChannels=[9, 15, 21], residualBlocks=1,"
+                + " attentionLevels=[0, 2], headChannels=3, dropout=0.25, groups=3,"
+                + " normEpsilon=1.0E-5, downsamplePadding=ALL_SIDES, timeOrder=COS_SIN,"
+                + " timeDivisor=HALF}");
+  }
+
+  @Test
+  @SuppressWarnings("unchecked")
+  void describe_throughJson_readBack() {
+    UNetConfig config = UNetConfig.cifar10();
+    Map<String, Object> json = new Gson().fromJson(new Gson().toJson(config.describe()), Map.class);
+    assertThat(json.get("groups")).isEqualTo(32.0);
+    assertThat(UNetConfig.of(json)).isEqualTo(config);
+  }
+
+  @Test
+  void of_badDescription_refusedByName() {
+    refused("U-Net description lacks \"groups\"", map -> map.remove("groups"));
+    refused(
+        "U-Net description has the unknown option \"group\"; known are attentionLevels,"
+            + " downsamplePadding, dropout, groups, headChannels, heads, image, levelChannels,"
+            + " normEpsilon, residualBlocks, timeDivisor, timeOrder",
+        map -> map.put("group", 32));
+    refused(
+        "\"image\" of the U-Net description must be [channels, height, width], but was [32, 32]",
+        map -> map.put("image", List.of(32, 32)));
+    refused(
+        "\"image\" of the U-Net description must be a list of whole numbers, but was 32",
+        map -> map.put("image", 32));
+    refused(
+        "\"levelChannels\" of the U-Net description must be a list of whole numbers, but was [128,"
+            + " 1.5]",
+        map -> map.put("levelChannels", List.of(128, 1.5)));
+    refused(
+        "\"residualBlocks\" of the U-Net description must be a whole number, but was 2.5",
+        map -> map.put("residualBlocks", 2.5));
+    refused(
+        "\"dropout\" of the U-Net description must be a number, but was none",
+        map -> map.put("dropout", "none"));
+    refused(
+        "\"timeOrder\" of the U-Net description must be one of SIN_COS, COS_SIN, but was sin",
+        map -> map.put("timeOrder", "sin"));
+    refused(
+        "U-Net description must have either \"heads\" or \"headChannels\", but has both",
+        map -> map.put("headChannels", 8));
+    refused(
+        "U-Net description must have either \"heads\" or \"headChannels\", but has neither",
+        map -> map.remove("heads"));
+    refused("groups must be at least 1, but was 0", map -> map.put("groups", 0.0));
+  }
+
+  private static void refused(String message, Consumer<Map<String, Object>> change) {
+    Map<String, Object> map = new LinkedHashMap<>(UNetConfig.cifar10().describe());
+    change.accept(map);
+    assertThatThrownBy(() -> UNetConfig.of(map))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(message);
+  }
+
+  @Test
+  void setters_badArguments_refused() {
+    UNet.Builder b = UNet.builder();
+    refused("image channels must be at least 1, but was 0", () -> b.image(0, 32, 32));
+    refused("image height must be at least 1, but was -1", () -> b.image(3, -1, 32));
+    refused("image width must be at least 1, but was 0", () -> b.image(3, 32, 0));
+    refused("base channels must be at least 2, but was 1", () -> b.baseChannels(1));
+    refused(
+        "channel multipliers must be given for 1 to 16 levels, but were for 0",
+        () -> b.channelMultipliers());
+    refused(
+        "channel multipliers must be at least 1, but were [1, 0]",
+        () -> b.channelMultipliers(1, 0));
+    refused("level channels must be at least 2, but were [8, 1]", () -> b.levelChannels(8, 1));
+    refused(
+        "level channels must be given for 1 to 16 levels, but were for 17",
+        () -> b.levelChannels(new int[17]));
+    refused("attention level must be at least 0, but was -1", () -> b.attentionAtLevels(-1));
+    refused("attention side must be at least 1, but was 0", () -> b.attentionAt(0));
+    refused("residual blocks must be at least 1, but was 0", () -> b.residualBlocks(0));
+    refused("heads must be at least 1, but was 0", () -> b.heads(0));
+    refused("head channels must be at least 1, but was -8", () -> b.headChannels(-8));
+    refused("dropout must be in [0, 1), but was 1.0", () -> b.dropout(1));
+    refused("dropout must be in [0, 1), but was NaN", () -> b.dropout(Double.NaN));
+    refused("groups must be at least 1, but was 0", () -> b.groups(0));
+    refused("norm epsilon must be greater than 0 and finite, but was 0.0", () -> b.normEpsilon(0));
+    refused(
+        "norm epsilon must be greater than 0 and finite, but was Infinity",
+        () -> b.normEpsilon(Double.POSITIVE_INFINITY));
+  }
+
+  @Test
+  void config_optionsThatDoNotFit_refusedWithWhatWould() {
+    refused(
+        "the image shape is missing: call image(channels, height, width)",
+        () -> UNet.builder().config());
+    refused(
+        "image height must be divisible by 8, because 4 levels halve it 3 times, but was 28; 24 or"
+            + " 32 would do",
+        () -> UNet.builder().image(1, 28, 32).config());
+    refused(
+        "image width must be divisible by 8, because 4 levels halve it 3 times, but was 5; 8 would"
+            + " do",
+        () -> UNet.builder().image(1, 32, 5).config());
+    refused(
+        "groups must divide the channels of every level, but 32 does not divide 48 at level 0; 1,"
+            + " 2, 3, 4, 6, 8, 12, 16, 24 or 48 would do",
+        () -> UNet.builder().image(3, 32, 32).baseChannels(48).config());
+    refused(
+        "groups must divide the channels of every level, but 4 does not divide 9 at level 1; only"
+            + " 1 would do",
+        () -> UNet.builder().image(3, 32, 32).levelChannels(8, 9).groups(4).config());
+    refused(
+        "attention at 16 needs a level whose longer side is 16, but the longer sides of the levels"
+            + " are 28, 14, 7",
+        () -> UNet.builder().image(1, 28, 28).channelMultipliers(1, 2, 2).attentionAt(16).config());
+    refused(
+        "attention level must be between 0 and 3, because there are 4 levels, but was 4",
+        () -> UNet.builder().image(3, 32, 32).attentionAtLevels(1, 4).config());
+    refused(
+        "heads must divide the channels of every level with attention and of the last, but 3 does"
+            + " not divide 256 at level 1; 1, 2, 4, 8, 16, 32, 64, 128 or 256 would do",
+        () -> UNet.builder().image(3, 32, 32).heads(3).config());
+    refused(
+        "head channels must divide the channels of every level with attention and of the last, but"
+            + " 24 does not divide 64 at level 2; 1, 2, 4, 8 or 16 would do",
+        () ->
+            UNet.builder()
+                .image(3, 32, 32)
+                .levelChannels(32, 48, 64)
+                .groups(16)
+                .attentionAtLevels(1)
+                .headChannels(24)
+                .config());
+  }
+
+  private static void refused(String message, Runnable call) {
+    assertThatThrownBy(call::run).isInstanceOf(IllegalArgumentException.class).hasMessage(message);
+  }
+
+  @Test
+  void sinusoids_known_asTheirSources() {
+    // peers.md 2.11: t = 10, 8 channels, Ho et al. and improved-diffusion
+    assertThat(sinusoids(TimeOrder.SIN_COS, TimeDivisor.HALF_MINUS_ONE, 8, 10))
+        .usingComparatorWithPrecision(1e-9)
+        .containsExactly(
+            -.5440211109,
+            .4476708347,
+            .0215426803,
+            .0009999998,
+            -.8390715291,
+            .8941984253,
+            .9997679295,
+            .9999995);
+    assertThat(sinusoids(TimeOrder.COS_SIN, TimeDivisor.HALF, 8, 10))
+        .usingComparatorWithPrecision(1e-9)
+        .containsExactly(
+            -.8390715291,
+            .5403023059,
+            .9950041653,
+            .9999500004,
+            -.5440211109,
+            .8414709848,
+            .0998334166,
+            .0099998333);
+  }
+
+  @Test
+  void sinusoids_fewOrOddChannels_lastStaysZero() {
+    assertThat(sinusoids(TimeOrder.SIN_COS, TimeDivisor.HALF_MINUS_ONE, 3, 0.5))
+        .containsExactly(Math.sin(0.5), Math.cos(0.5), 0);
+    assertThat(sinusoids(TimeOrder.COS_SIN, TimeDivisor.HALF, 5, 2))
+        .containsExactly(Math.cos(2), Math.cos(0.02), Math.sin(2), Math.sin(0.02), 0);
+  }
+
+  private static double[] sinusoids(
+      TimeOrder order, TimeDivisor divisor, int channels, double timestep) {
+    UNetConfig config =
+        UNet.builder()
+            .image(1, 8, 8)
+            .levelChannels(channels)
+            .groups(1)
+            .timeEmbedding(order, divisor)
+            .config();
+    return new TimeEmbedding(config).sinusoids(new double[] {timestep});
+  }
+}
