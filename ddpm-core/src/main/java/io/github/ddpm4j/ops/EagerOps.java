@@ -3,14 +3,12 @@ package io.github.ddpm4j.ops;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.NDScope;
-import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.Activation;
 import ai.djl.nn.convolutional.Conv2d;
 import ai.djl.nn.core.Linear;
 import ai.djl.nn.norm.LayerNorm;
 import io.github.ddpm4j.noise.CounterRandom;
-import java.nio.ByteBuffer;
 import java.util.function.Supplier;
 
 /**
@@ -249,8 +247,7 @@ public final class EagerOps implements Ops<NDArray> {
         bits >>>= 16;
       }
     }
-    return x.getManager()
-        .create(ByteBuffer.wrap(keep), x.getShape(), DataType.INT8)
+    return Upload.bytes(x.getManager(), keep, x.getShape())
         .toType(x.getDataType(), true)
         .muli((double) MASK_LEVELS / kept);
   }

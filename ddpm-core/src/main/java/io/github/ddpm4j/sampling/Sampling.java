@@ -290,7 +290,8 @@ public final class Sampling {
 
   /** A copy in this run's type, attached to {@code manager}. */
   private NDArray in(NDManager manager, NDArray array) {
-    NDArray copy = array.toType(dataType, true);
+    NDArray copy =
+        array.getDataType() == dataType ? array.duplicate() : array.toType(dataType, false);
     copy.attach(manager);
     return copy;
   }

@@ -19,6 +19,7 @@ import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.model.TrainingPass;
 import io.github.ddpm4j.noise.CounterRandom;
 import io.github.ddpm4j.ops.EagerOps;
+import io.github.ddpm4j.ops.Upload;
 import io.github.ddpm4j.torch.GradMode;
 import java.io.DataInputStream;
 import java.io.IOException;
@@ -277,12 +278,12 @@ public final class UNet extends AbstractBlock implements TrainableDenoiser {
     return ops.scope(
         () -> {
           Shape shape = new Shape(timesteps.length, config.baseChannels());
-          // A copy in the engine's memory: the recorded graph may outlive Java's buffer.
           NDArray sinusoids =
-              x.getManager()
-                  .create(network.timeEmbedding().sinusoids(timesteps), shape)
-                  .toType(x.getDataType(), false)
-                  .duplicate()
+              Upload.doubles(
+                      x.getManager(),
+                      network.timeEmbedding().sinusoids(timesteps),
+                      shape,
+                      x.getDataType())
                   .toDevice(x.getDevice(), false);
           return network.forward(ops, weights, x, sinusoids);
         });
