@@ -124,7 +124,8 @@ public interface Schedule {
    * What this schedule is, in the words that a model file holds: the key {@code type} names the
    * factory, the others its arguments. {@link Schedules#of(Map)} reads it back.
    *
-   * @return an unmodifiable map of strings, numbers and lists of numbers, in a stable order
+   * @return an unmodifiable map of strings, numbers, lists of numbers and such maps, in a stable
+   *     order
    */
   Map<String, Object> describe();
 }

@@ -1,0 +1,75 @@
+package io.github.ddpm4j.schedule;
+
+import java.util.stream.IntStream;
+
+/**
+ * Which timesteps are visited when fewer are wanted than the schedule has (Lin et al. 2024, table
+ * 2; the names are diffusers'). Halves are rounded to even, as numpy does.
+ *
+ * <p>For T = 1000 and 10 steps:
+ *
+ * <pre>
+ *   LEADING   900 800 700 600 500 400 300 200 100   0
+ *   LINSPACE  999 888 777 666 555 444 333 222 111   0
+ *   TRAILING  999 899 799 699 599 499 399 299 199  99
+ * </pre>
+ *
+ * All visit every timestep when steps = T. A single step is timestep 0 with {@code LEADING} and
+ * {@code LINSPACE}, and T − 1 with {@code TRAILING}: few steps want {@code TRAILING}.
+ */
+public enum TimestepSpacing {
+  /** Multiples of ⌊T / steps⌋ from 0: ends at 0, does not start at T − 1. */
+  LEADING {
+    @Override
+    double[] ascending(int trainingSteps, int steps) {
+      int stride = trainingSteps / steps;
+      return IntStream.range(0, steps).mapToDouble(i -> (double) i * stride).toArray();
+    }
+  },
+  /** Evenly from 0 to T − 1, both included. */
+  LINSPACE {
+    @Override
+    double[] ascending(int trainingSteps, int steps) {
+      return Schedules.linspace(0, trainingSteps - 1, steps);
+    }
+  },
+  /** Every T / steps back from T − 1: starts at T − 1, does not end at 0. */
+  TRAILING {
+    @Override
+    double[] ascending(int trainingSteps, int steps) {
+      // As numpy.arange(T, 0, -T / steps) - 1, which multiplies the difference of its first two.
+      double stride = trainingSteps - (trainingSteps - (double) trainingSteps / steps);
+      return IntStream.range(0, steps)
+          .mapToDouble(i -> Math.rint(trainingSteps - (steps - 1 - i) * stride) - 1)
+          .toArray();
+    }
+  };
+
+  /** The timesteps in rising order, before rounding. */
+  abstract double[] ascending(int trainingSteps, int steps);
+
+  /**
+   * The timesteps to visit, from noisy to clean.
+   *
+   * @param trainingSteps the number of timesteps of the schedule, T, at least 1
+   * @param steps how many to visit, from 1 to T
+   * @return {@code steps} distinct timesteps in [0, T), strictly descending
+   * @throws IllegalArgumentException if {@code trainingSteps} is less than 1, or {@code steps} less
+   *     than 1 or more than {@code trainingSteps}
+   */
+  public int[] timesteps(int trainingSteps, int steps) {
+    if (trainingSteps < 1) {
+      throw new IllegalArgumentException(
+          "trainingSteps must be at least 1, but was " + trainingSteps);
+    }
+    if (steps < 1 || steps > trainingSteps) {
+      throw new IllegalArgumentException(
+          "steps must be at least 1 and at most the schedule's "
+              + trainingSteps
+              + " timesteps, but was "
+              + steps);
+    }
+    double[] ascending = ascending(trainingSteps, steps);
+    return IntStream.range(0, steps).map(i -> (int) Math.rint(ascending[steps - 1 - i])).toArray();
+  }
+}
