@@ -1,0 +1,52 @@
+package io.github.ddpm4j.examples;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import picocli.CommandLine;
+import picocli.CommandLine.ParseResult;
+
+/** How every main of the examples runs its command. */
+final class Mains {
+
+  /** The exit code for what the user can put right: a wrong option, a missing file. */
+  static final int USER_ERROR = CommandLine.ExitCode.USAGE;
+
+  private Mains() {}
+
+  /**
+   * Runs a command and gives its exit code. What the user can put right ends in one line on the
+   * error stream and {@link #USER_ERROR}; anything else in a stack trace and 1.
+   */
+  static int run(Object command, String... args) {
+    setDefault("java.awt.headless", "true");
+    setDefault("org.slf4j.simpleLogger.defaultLogLevel", "warn");
+    return commandLine(command).execute(args);
+  }
+
+  static CommandLine commandLine(Object command) {
+    return new CommandLine(command)
+        .setCaseInsensitiveEnumValuesAllowed(true)
+        .setExecutionExceptionHandler(Mains::report);
+  }
+
+  private static int report(Exception problem, CommandLine command, ParseResult result)
+      throws Exception {
+    if (problem instanceof IOException
+        || problem instanceof UncheckedIOException
+        || problem instanceof IllegalArgumentException) {
+      String message =
+          problem instanceof UncheckedIOException && problem.getCause() != null
+              ? problem.getCause().getMessage()
+              : problem.getMessage();
+      command.getErr().println(command.getCommandName() + ": " + message);
+      return USER_ERROR;
+    }
+    throw problem;
+  }
+
+  private static void setDefault(String property, String value) {
+    if (System.getProperty(property) == null) {
+      System.setProperty(property, value);
+    }
+  }
+}

@@ -1,0 +1,62 @@
+package io.github.ddpm4j.examples.judge;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class JudgementTest {
+
+  private static final Judgement AT_THE_BOUNDS =
+      new Judgement(0.01, 0.60, 0.70, 0.70, 0.65, List.of(0.04, 0.2), 0.8);
+  private static final Judgement BEYOND =
+      new Judgement(0.0101, 0.599, 0.699, 0.701, 0.649, List.of(0.039, 0.2), 0.799);
+
+  @Test
+  void passes_atTheBounds() {
+    assertThat(AT_THE_BOUNDS.passes()).isTrue();
+    assertThat(AT_THE_BOUNDS.failures()).isEmpty();
+  }
+
+  @Test
+  void failures_beyondTheBounds_nameEach() {
+    assertThat(BEYOND.passes()).isFalse();
+    assertThat(BEYOND.failures())
+        .containsExactly(
+            "MMD, share of the way to noise must be at most 0.010, but was 0.0101",
+            "precision (k=3) must be at least 0.600, but was 0.599",
+            "recall (k=3) must be at least 0.700, but was 0.699",
+            "two-sample accuracy (1-NN) must be at most 0.700, but was 0.701",
+            "digit-like share must be at least 0.650, but was 0.649",
+            "class shares (least to most) must be 0.040 to 0.200, but was 0.039 to 0.200",
+            "distance to training (copying) must be at least 0.800, but was 0.799");
+  }
+
+  @Test
+  void failures_nan_fails() {
+    double nan = Double.NaN;
+
+    assertThat(new Judgement(nan, nan, nan, nan, nan, List.of(nan), nan).failures()).hasSize(7);
+  }
+
+  @Test
+  void table_showsBothBesideTheBounds() {
+    assertThat(BEYOND.table(AT_THE_BOUNDS))
+        .isEqualTo(
+            """
+                                                  generated  real against real           bound
+            MMD, share of the way to noise           0.0101             0.0100   at most 0.010  FAILS
+            precision (k=3)                           0.599              0.600  at least 0.600  FAILS
+            recall (k=3)                              0.699              0.700  at least 0.700  FAILS
+            two-sample accuracy (1-NN)                0.701              0.700   at most 0.700  FAILS
+            digit-like share                          0.649              0.650  at least 0.650  FAILS
+            class shares (least to most)     0.039 to 0.200     0.040 to 0.200  0.040 to 0.200  FAILS
+            distance to training (copying)            0.799              0.800  at least 0.800  FAILS
+
+            class              0     1
+            generated, %     3.9  20.0
+            real, %          4.0  20.0
+            """);
+    assertThat(AT_THE_BOUNDS.table(AT_THE_BOUNDS)).doesNotContain("FAILS").contains("0.800  ok");
+  }
+}
