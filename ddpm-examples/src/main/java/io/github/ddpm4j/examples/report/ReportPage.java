@@ -49,7 +49,7 @@ public final class ReportPage {
       td:last-child, th:last-child { padding-right: 0; }
       thead th { color: var(--soft); font-weight: 500; }
       tbody th { font-weight: 400; }
-      .number { text-align: right; }
+      .number { text-align: right; white-space: nowrap; }
       .good { color: var(--good); }
       .bad { color: var(--bad); font-weight: 600; }
       """;
