@@ -40,6 +40,7 @@ public final class Pictures {
   /** The pixels between images unless {@link #gap} says otherwise: {@value}. */
   public static final int DEFAULT_GAP = 2;
 
+  private static final Color DARK_GREY = new Color(0x2B2B2B);
   private static final int LEVELS = 255;
 
   private final float[] values;
@@ -63,7 +64,7 @@ public final class Pictures {
    *
    * @param images float32 or float64, shape (N, C, H, W) or (C, H, W) with 1 channel (grey) or 3
    *     (RGB); not closed and not changed
-   * @return the pictures, in a grid of ⌈√N⌉ columns, not enlarged, on white
+   * @return the pictures, in a grid of ⌈√N⌉ columns, not enlarged, on dark grey
    * @throws IllegalArgumentException if shape or data type is another, or a value is NaN
    */
   public static Pictures of(NDArray images) {
@@ -215,8 +216,8 @@ public final class Pictures {
   }
 
   /**
-   * The colour of the gaps and of unused cells. White by default. Grey pictures on a colour that is
-   * not grey make an RGB grid.
+   * The colour of the gaps and of unused cells. Dark grey by default. Grey pictures on a colour
+   * that is not grey make an RGB grid.
    *
    * @param background the colour; its alpha is ignored
    * @return pictures on that background
@@ -305,7 +306,8 @@ public final class Pictures {
 
   /**
    * Reads a picture file of any size that Java's ImageIO knows (PNG, JPEG, GIF, BMP, TIFF, WBMP).
-   * Transparent pixels are shown on white; the rotation noted by cameras is not applied.
+   * Transparent pixels are shown on white; the rotation noted by cameras is not applied. A JPEG
+   * file that was cut short is read as far as it goes.
    *
    * @param manager owns the result
    * @param file the picture
@@ -387,7 +389,7 @@ public final class Pictures {
 
     static Layout standard(int count) {
       int columns = (int) Math.ceil(Math.sqrt(count));
-      return new Layout(DEFAULT_MINIMUM, DEFAULT_MAXIMUM, columns, DEFAULT_GAP, 1, Color.WHITE);
+      return new Layout(DEFAULT_MINIMUM, DEFAULT_MAXIMUM, columns, DEFAULT_GAP, 1, DARK_GREY);
     }
   }
 }

@@ -30,7 +30,6 @@ import picocli.CommandLine.Spec;
  */
 @Command(
     name = "ForwardProcessDemo",
-    mixinStandardHelpOptions = true,
     description = "Noises a picture file and writes a strip of it, from clean to noise.",
     sortOptions = false)
 public final class ForwardProcessDemo implements Callable<Integer> {
@@ -40,7 +39,9 @@ public final class ForwardProcessDemo implements Callable<Integer> {
 
   @Spec private CommandSpec spec = CommandSpec.create();
 
-  @Parameters(paramLabel = "IMAGE", description = "Any picture that Java reads: PNG, JPEG, GIF, …")
+  @Parameters(
+      paramLabel = "IMAGE",
+      description = "Any picture that Java reads: PNG, JPEG, GIF, BMP, TIFF.")
   private Path image = Path.of("");
 
   @Option(
@@ -98,11 +99,12 @@ public final class ForwardProcessDemo implements Callable<Integer> {
     Schedule schedule = Schedules.linear(timesteps);
     int[] t = timesteps();
     try (NDManager manager = NDManager.newBaseManager()) {
-      NDArray x0 = smaller(Pictures.read(manager, image), t.length + 1);
+      NDArray whole = Pictures.read(manager, image);
+      NDArray x0 = smaller(whole, t.length + 1);
       NDArray strip = NDArrays.concat(new NDList(x0.expandDims(0), noised(schedule, x0, t)));
       long side = Math.max(x0.getShape().get(1), x0.getShape().get(2));
       Pictures.of(strip).strip().enlarge((int) Math.max(1, LEAST_SIDE / side)).save(output);
-      print(schedule, t, x0.getShape());
+      print(schedule, t, whole.getShape(), x0.getShape());
     }
     return 0;
   }
@@ -166,14 +168,19 @@ public final class ForwardProcessDemo implements Callable<Integer> {
     return value;
   }
 
-  private void print(Schedule schedule, int[] t, Shape shape) {
+  private void print(Schedule schedule, int[] t, Shape shape, Shape shown) {
     PrintWriter out = spec.commandLine().getOut();
     out.printf(
         Locale.ROOT,
-        "%d x %d pixels, %s; x_t = signal * x_0 + noise * epsilon%n%n",
+        "%s: %d x %d pixels, %s%s%n",
+        image,
         shape.get(2),
         shape.get(1),
-        shape.get(0) == 1 ? "grey" : "RGB");
+        shape.get(0) == 1 ? "grey" : "RGB",
+        shown.equals(shape)
+            ? ""
+            : ", made smaller to %d x %d".formatted(shown.get(2), shown.get(1)));
+    out.printf("x_t = signal * x_0 + noise * epsilon%n%n");
     out.printf("%14s  %6s  %6s%n", "noising steps", "signal", "noise");
     out.printf(Locale.ROOT, "%14d  %6.3f  %6.3f%n", 0, 1.0, 0.0);
     for (int step : t) {

@@ -3,6 +3,7 @@ package io.github.ddpm4j.examples;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import picocli.CommandLine;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParseResult;
 
 /** How every main of the examples runs its command. */
@@ -24,7 +25,15 @@ final class Mains {
   }
 
   static CommandLine commandLine(Object command) {
-    return new CommandLine(command)
+    CommandLine commandLine = new CommandLine(command);
+    commandLine
+        .getCommandSpec()
+        .addOption(
+            OptionSpec.builder("-h", "--help")
+                .usageHelp(true)
+                .description("Show this help and exit.")
+                .build());
+    return commandLine
         .setCaseInsensitiveEnumValuesAllowed(true)
         .setExecutionExceptionHandler(Mains::report);
   }

@@ -54,6 +54,8 @@ class ForwardProcessDemoTest {
     BufferedImage written = ImageIO.read(strip.toFile());
     assertThat(written.getWidth()).isEqualTo(10 * (87 + 2) + 2);
     assertThat(written.getHeight()).isEqualTo(37 + 4);
+    assertThat(out.toString())
+        .startsWith(picture + ": 701 x 300 pixels, RGB, made smaller to 87 x 37" + LINE);
   }
 
   @Test
@@ -73,7 +75,8 @@ class ForwardProcessDemoTest {
 
     assertThat(out.toString().lines())
         .containsExactly(
-            "8 x 8 pixels, grey; x_t = signal * x_0 + noise * epsilon",
+            picture + ": 8 x 8 pixels, grey",
+            "x_t = signal * x_0 + noise * epsilon",
             "",
             " noising steps  signal   noise",
             "             0   1.000   0.000",

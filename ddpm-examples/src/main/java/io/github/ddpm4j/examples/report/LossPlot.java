@@ -56,9 +56,11 @@ public final class LossPlot {
     window = Math.max(1, losses.length / WINDOWS_IN_A_RUN);
     double[] means = movingMean(losses, window);
     int stride = (losses.length + MOST_POINTS - 1) / MOST_POINTS;
+    // Without its second point the run is not evenly spaced. Where it is, XChart takes every k-th
+    // of its steps for ticks, such as 73 and 145, in place of round numbers.
     int[] shown =
         IntStream.range(0, losses.length)
-            .filter(i -> i % stride == 0 && losses[i] > 0 && means[i] > 0)
+            .filter(i -> i % stride == 0 && i != stride && losses[i] > 0 && means[i] > 0)
             .toArray();
     steps = Arrays.stream(shown).mapToDouble(i -> i + 1).toArray();
     raw = Arrays.stream(shown).mapToDouble(i -> losses[i]).toArray();
@@ -121,6 +123,8 @@ public final class LossPlot {
     styler.setChartFontColor(INK);
     styler.setAxisTickLabelsColor(INK);
     styler.setAxisTitleFont(styler.getAxisTitleFont().deriveFont(Font.PLAIN));
+    styler.setAxisTickLabelsFont(styler.getAxisTickLabelsFont().deriveFont(Font.PLAIN));
+    styler.setXAxisMin(0.0);
     addLine(chart, "each step", raw, RAW, 1);
     addLine(chart, "mean of " + window, mean, MEAN, 2.5f);
     return BitmapEncoder.getBufferedImage(chart);

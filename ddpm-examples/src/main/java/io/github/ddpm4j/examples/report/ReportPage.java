@@ -39,6 +39,7 @@ public final class ReportPage {
         font: 16px/1.5 system-ui, sans-serif; }
       h1 { margin: 0 0 .25rem; font-size: 1.9rem; }
       h2 { margin: 2.75rem 0 .25rem; font-size: 1.25rem; }
+      h3 { margin: 1.75rem 0 .25rem; font-size: 1rem; }
       p { margin: 0 0 1rem; color: var(--soft); max-width: 46rem; }
       img { display: block; max-width: 100%; height: auto; border-radius: 4px; }
       img.pixels { image-rendering: pixelated; }
@@ -48,7 +49,7 @@ public final class ReportPage {
       td:last-child, th:last-child { padding-right: 0; }
       thead th { color: var(--soft); font-weight: 500; }
       tbody th { font-weight: 400; }
-      .number { text-align: right; }
+      .number { text-align: right; white-space: nowrap; }
       .good { color: var(--good); }
       .bad { color: var(--bad); font-weight: 600; }
       """;
@@ -145,7 +146,7 @@ public final class ReportPage {
           .append(figure.kept() ? "<td class=\"good\">ok</td>" : "<td class=\"bad\">fails</td>")
           .append("</tr>\n");
     }
-    body.append("</tbody>\n</table></div>\n<h2>Class shares</h2>\n");
+    body.append("</tbody>\n</table></div>\n<h3>Class shares</h3>\n");
     body.append("<p>In percent, by the label of the nearest training image.</p>\n");
     body.append("<div class=\"scroll\"><table>\n");
     List<String> classes = new ArrayList<>(List.of(""));
