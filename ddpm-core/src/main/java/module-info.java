@@ -9,7 +9,7 @@ module io.github.ddpm4j {
   requires static ai.djl.pytorch_engine;
   requires com.google.gson;
   requires java.desktop;
-  requires org.apache.commons.rng.api;
+  requires transitive org.apache.commons.rng.api;
   requires org.apache.commons.rng.sampling;
   requires org.apache.commons.rng.simple;
   requires org.slf4j;

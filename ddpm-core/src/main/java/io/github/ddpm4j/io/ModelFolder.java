@@ -3,6 +3,7 @@ package io.github.ddpm4j.io;
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
 import com.google.gson.JsonParseException;
@@ -245,7 +246,8 @@ public final class ModelFolder {
                   + ", but is "
                   + (value == null ? "missing" : value.getShape() + " of " + value.getDataType()));
         }
-        value.copyTo(weight);
+        // Into the weight's own memory; copyTo would point the weight at memory of Java.
+        weight.set(new NDIndex("..."), value);
       }
     }
   }

@@ -5,6 +5,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.GradientCollector;
@@ -419,13 +420,14 @@ public final class Training<R> {
           NDArray output =
               denoiser.predictForTraining(
                   xt, levels, Condition.none(), new TrainingPass(seed, pass));
-          NDArray mean = loss.perImage(EagerOps.training(seed, pass), output, target).mean();
+          EagerOps ops = EagerOps.training(seed, pass);
+          NDArray mean = loss.perImage(ops, output, target).mean();
           double value = mean.getFloat();
           if (!Double.isFinite(value)) {
             throw new NonFiniteLossException(
                 done + 1L, value, t, done == 0 ? Double.NaN : losses[done - 1]);
           }
-          collector.backward(accumulation == 1 ? mean : mean.div(accumulation));
+          collector.backward(ops.scale(mean, 1.0 / accumulation));
           return value;
         } finally {
           collecting.unlock();
@@ -503,7 +505,7 @@ public final class Training<R> {
       try (GradMode update = GradMode.off()) {
         for (NDArray gradient : gradients) {
           try (NDArray zeros = gradient.zerosLike()) {
-            zeros.copyTo(gradient);
+            gradient.set(new NDIndex("..."), zeros);
           }
           gradient.close();
         }

@@ -3,6 +3,7 @@ package io.github.ddpm4j.model;
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.noise.CounterRandom;
 import io.github.ddpm4j.ops.EagerOps;
@@ -96,7 +97,7 @@ public final class TinyDenoiser implements TrainableDenoiser {
   public TinyDenoiser copy() {
     TinyDenoiser copy = new TinyDenoiser(size, dropout, 0);
     try (GradMode off = GradMode.off()) {
-      weights.forEach((name, weight) -> weight.copyTo(copy.weight(name)));
+      weights.forEach((name, weight) -> copy.weight(name).set(new NDIndex("..."), weight));
     }
     return copy;
   }

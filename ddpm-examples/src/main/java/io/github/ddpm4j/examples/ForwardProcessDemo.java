@@ -91,7 +91,7 @@ public final class ForwardProcessDemo implements Callable<Integer> {
    * @param args see {@code --help}
    */
   public static void main(String[] args) {
-    System.exit(Mains.run(new ForwardProcessDemo(), args));
+    Mains.exitWith(Mains.run(new ForwardProcessDemo(), args));
   }
 
   @Override

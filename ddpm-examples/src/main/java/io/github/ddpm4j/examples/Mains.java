@@ -2,6 +2,7 @@ package io.github.ddpm4j.examples;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.Path;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParseResult;
@@ -12,7 +13,25 @@ final class Mains {
   /** The exit code for what the user can put right: a wrong option, a missing file. */
   static final int USER_ERROR = CommandLine.ExitCode.USAGE;
 
+  /** The exit code of a run that worked but whose result misses a bound. */
+  static final int RESULT_FALLS_SHORT = 3;
+
   private Mains() {}
+
+  /**
+   * A folder below the build folder, which the build passes in; below {@code target} of the working
+   * folder where it does not.
+   */
+  static Path target(String folder) {
+    return Path.of(System.getProperty("ddpm4j.target", "target"), folder);
+  }
+
+  /** Ends the process only when there is something to report, since Maven may be running in it. */
+  static void exitWith(int code) {
+    if (code != 0) {
+      System.exit(code);
+    }
+  }
 
   /**
    * Runs a command and gives its exit code. What the user can put right ends in one line on the
@@ -20,6 +39,7 @@ final class Mains {
    */
   static int run(Object command, String... args) {
     setDefault("java.awt.headless", "true");
+    setDefault("OPT_OUT_TRACKING", "true"); // DJL would call home
     setDefault("org.slf4j.simpleLogger.defaultLogLevel", "warn");
     return commandLine(command).execute(args);
   }

@@ -1,0 +1,240 @@
+package io.github.ddpm4j.examples;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.training.tracker.Tracker;
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.examples.data.Digits;
+import io.github.ddpm4j.examples.judge.Judge;
+import io.github.ddpm4j.examples.judge.Judgement;
+import io.github.ddpm4j.examples.report.LossPlot;
+import io.github.ddpm4j.examples.report.ReportPage;
+import io.github.ddpm4j.sampling.Sampler;
+import io.github.ddpm4j.sampling.Samplers;
+import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.training.TrainingListener;
+import io.github.ddpm4j.unet.UNet;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/**
+ * The main job: trains a small U-Net on the bundled digits, draws new ones, judges them against
+ * digits that it has not seen, and writes pictures, a page and the model.
+ */
+@Command(
+    name = "Quickstart",
+    mixinStandardHelpOptions = true,
+    description = "Trains on the bundled 8x8 digits, draws new ones and judges them.",
+    sortOptions = false)
+public final class Quickstart implements Callable<Integer> {
+
+  /** How many digits are drawn and judged. */
+  private static final int DRAWN = 500;
+
+  /** The share of the run after which the learning rate falls, and where it ends. */
+  private static final double CONSTANT_SHARE = 0.6;
+
+  private static final double LAST_RATE_SHARE = 0.02;
+
+  @Spec private CommandSpec spec = CommandSpec.create();
+
+  @Option(
+      names = "--steps",
+      paramLabel = "N",
+      description = "Training steps (default: ${DEFAULT-VALUE}).")
+  private int steps = 800;
+
+  @Option(
+      names = "--batch",
+      paramLabel = "N",
+      description = "Digits per training step (default: ${DEFAULT-VALUE}).")
+  private int batchSize = 64;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "SEED",
+      description = "Seed of weights, training and sampling (default: ${DEFAULT-VALUE}).")
+  private long seed = 1;
+
+  @Option(
+      names = {"-o", "--output"},
+      paramLabel = "FOLDER",
+      description = "Where pictures, page and model go (default: target/quickstart).")
+  private Path output = Mains.target("quickstart");
+
+  /**
+   * Runs the quickstart.
+   *
+   * @param args see {@code --help}
+   */
+  public static void main(String[] args) {
+    Mains.exitWith(Mains.run(new Quickstart(), args));
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    Files.createDirectories(output);
+    PrintWriter out = spec.commandLine().getOut();
+    Judgement judgement = run(out);
+    out.flush();
+    return judgement.passes() ? 0 : Mains.RESULT_FALLS_SHORT;
+  }
+
+  private Judgement run(PrintWriter out) throws IOException {
+    long start = System.nanoTime();
+    Digits digits = Digits.load();
+    Sampler sampler = Samplers.ddim(50);
+    try (NDManager manager = NDManager.newBaseManager();
+        UNet unet =
+            UNet.builder()
+                .image(1, Digits.SIDE, Digits.SIDE)
+                .baseChannels(32)
+                .channelMultipliers(1, 2)
+                .residualBlocks(1)
+                .attentionAtLevels(1)
+                .groups(8)
+                .dropout(0)
+                .seed(seed)
+                .build()) {
+      out.printf(
+          Locale.ROOT,
+          "Training a U-Net of %,d parameters on %,d hand-written digits of %dx%d pixels.%n",
+          unet.config().parameterCount(),
+          digits.training().size(),
+          Digits.SIDE,
+          Digits.SIDE);
+      out.flush();
+
+      // 1. train
+      DDPM ddpm = DDPM.builder().timesteps(1000).denoiser(unet).build();
+      try (TrainingResult result =
+          ddpm.training()
+              .batchSize(batchSize)
+              .steps(steps)
+              .learningRate(fallingRate(2e-3))
+              .warmup(50)
+              .ema(0.995)
+              .seed(seed)
+              .listener(TrainingListener.progressBar())
+              .fit(digits.training().toDataset(manager, batchSize))) {
+        double trained = secondsSince(start);
+
+        // 2. draw
+        out.printf("Drawing %d digits, %d network calls each.%n", DRAWN, 50);
+        out.flush();
+        DDPM averaged = result.ddpm();
+        QuickstartPictures pictures =
+            new QuickstartPictures(averaged, sampler, digits.heldOut(), seed, output);
+        Judge judge = Judge.of(digits);
+        Judgement judgement;
+        try (Samples samples =
+            averaged.sampling().sampler(sampler).seed(seed).batchSize(250).generate(DRAWN)) {
+          NDArray drawn = samples.toNDArray(manager);
+          pictures.samples(drawn);
+          // 3. judge
+          judgement = judge.judge(drawn);
+        }
+        Judgement real = judge.realAgainstReal();
+        out.printf(
+            "%n%d generated digits against %d held-out ones, beside real digits against them:%n%n",
+            DRAWN, Digits.HELD_OUT);
+        out.print(judgement.table(real));
+
+        // 4. keep
+        pictures.denoising(manager);
+        pictures.forward(manager);
+        pictures.interpolation(manager);
+        LossPlot.save(result.losses().toArray(), output.resolve("loss.png"));
+        averaged.save(output.resolve("model"));
+        page(judgement, real, settings(unet, averaged, sampler, trained));
+        out.println();
+        for (String file :
+            new String[] {
+              "index.html",
+              "samples.png",
+              "denoising.png",
+              "forward.png",
+              "interpolation.png",
+              "loss.png",
+              "model"
+            }) {
+          out.println(output.resolve(file).toAbsolutePath().normalize());
+        }
+        if (!judgement.passes()) {
+          out.println();
+          judgement.failures().forEach(failure -> out.println("Falls short: " + failure));
+        }
+        return judgement;
+      }
+    }
+  }
+
+  /** Constant for most of the run, then linearly down. */
+  private Tracker fallingRate(double rate) {
+    return done -> {
+      double left = (1 - (double) done / steps) / (1 - CONSTANT_SHARE);
+      return (float) (rate * Math.max(LAST_RATE_SHARE, Math.min(1, left)));
+    };
+  }
+
+  private Map<String, Object> settings(UNet unet, DDPM ddpm, Sampler sampler, double seconds) {
+    Map<String, Object> settings = new LinkedHashMap<>();
+    settings.put("schedule", ddpm.schedule().describe());
+    settings.put("prediction", ddpm.prediction());
+    settings.put("network", unet.config());
+    settings.put("training", ddpm.provenance());
+    settings.put("training time", String.format(Locale.ROOT, "%.0f s", seconds));
+    settings.put("sampler", sampler);
+    return settings;
+  }
+
+  private void page(Judgement judgement, Judgement real, Map<String, Object> settings)
+      throws IOException {
+    new ReportPage(
+            "ddpm4j quickstart",
+            "A denoising diffusion model trained on 1,297 hand-written digits of 8x8 pixels.")
+        .picture(
+            "Generated digits",
+            "64 digits drawn from pure noise; none of them was written by anybody.",
+            output.resolve("samples.png"))
+        .judgement(
+            "How good they are",
+            DRAWN
+                + " generated digits against 500 held-out ones, and as a yardstick real digits"
+                + " against the same.",
+            judgement,
+            real)
+        .picture(
+            "Denoising",
+            "For each digit: x_t on its way from noise to picture, and under it what the network"
+                + " takes the picture to be at that point, the estimate of x_0.",
+            output.resolve("denoising.png"))
+        .picture(
+            "The forward process",
+            "Real digits being noised, from x_0 on the left to x_999 on the right.",
+            output.resolve("forward.png"))
+        .picture(
+            "Interpolation",
+            "Between two real digits (the outer columns): both are noised to a depth, mixed and"
+                + " denoised. Depth grows from the top row to the bottom row.",
+            output.resolve("interpolation.png"))
+        .plot("Loss", "The loss of every training step.", output.resolve("loss.png"))
+        .table("Settings", settings)
+        .save(output.resolve("index.html"));
+  }
+
+  private static double secondsSince(long start) {
+    return (System.nanoTime() - start) / 1e9;
+  }
+}

@@ -1,0 +1,178 @@
+package io.github.ddpm4j.examples;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDManager;
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.examples.data.IdxFiles;
+import io.github.ddpm4j.examples.data.LabeledImages;
+import io.github.ddpm4j.examples.report.LossPlot;
+import io.github.ddpm4j.image.Pictures;
+import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.sampling.Samplers;
+import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.training.TrainingListener;
+import io.github.ddpm4j.unet.UNet;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/**
+ * Trains on Fashion-MNIST, or anything else in IDX files of 28x28 grey pictures, on CPU or GPU,
+ * with a grid of samples as it goes.
+ */
+@Command(
+    name = "TrainFashionMnist",
+    mixinStandardHelpOptions = true,
+    description = "Trains on 28x28 grey pictures in IDX files and writes samples as it goes.",
+    sortOptions = false)
+public final class TrainFashionMnist implements Callable<Integer> {
+
+  private static final int ENLARGE = 2;
+
+  @Spec private CommandSpec spec = CommandSpec.create();
+
+  @Option(
+      names = "--data",
+      paramLabel = "FOLDER",
+      required = true,
+      description =
+          "Where train-images-idx3-ubyte and train-labels-idx1-ubyte lie, gzipped or not.")
+  private Path data = Path.of("");
+
+  @Option(
+      names = "--device",
+      paramLabel = "DEVICE",
+      description = "cpu, gpu0, gpu1, ... (default: ${DEFAULT-VALUE}).")
+  private String device = "cpu";
+
+  @Option(
+      names = "--steps",
+      paramLabel = "N",
+      description = "Training steps (default: ${DEFAULT-VALUE}).")
+  private int steps = 20_000;
+
+  @Option(
+      names = "--batch",
+      paramLabel = "N",
+      description = "Pictures per training step (default: ${DEFAULT-VALUE}).")
+  private int batchSize = 128;
+
+  @Option(
+      names = "--channels",
+      paramLabel = "N",
+      description =
+          "Channels of the first level; the others have twice as many (default: ${DEFAULT-VALUE}).")
+  private int channels = 64;
+
+  @Option(
+      names = "--sample-every",
+      paramLabel = "N",
+      description = "Steps between two grids of samples (default: ${DEFAULT-VALUE}).")
+  private int sampleEvery = 1000;
+
+  @Option(
+      names = "--samples",
+      paramLabel = "N",
+      description = "Pictures in a grid (default: ${DEFAULT-VALUE}).")
+  private int samples = 36;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "SEED",
+      description = "Seed of weights, training and sampling (default: ${DEFAULT-VALUE}).")
+  private long seed = 1;
+
+  @Option(
+      names = {"-o", "--output"},
+      paramLabel = "FOLDER",
+      description = "Where grids and the model go (default: target/fashion-mnist).")
+  private Path output = Mains.target("fashion-mnist");
+
+  /**
+   * Runs the training.
+   *
+   * @param args see {@code --help}
+   */
+  public static void main(String[] args) {
+    Mains.exitWith(Mains.run(new TrainFashionMnist(), args));
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    PrintWriter out = spec.commandLine().getOut();
+    if (sampleEvery < 1) {
+      throw new IllegalArgumentException(
+          "--sample-every must be at least 1, but was " + sampleEvery);
+    }
+    LabeledImages pictures = IdxFiles.training(data);
+    Device chosen = Devices.of(device, out);
+    Files.createDirectories(output);
+    try (NDManager manager = NDManager.newBaseManager(Device.cpu());
+        UNet unet =
+            UNet.builder()
+                .image(1, pictures.height(), pictures.width())
+                .baseChannels(channels)
+                .channelMultipliers(1, 2, 2)
+                .attentionAtLevels(1)
+                .seed(seed)
+                .device(chosen)
+                .build()) {
+      out.printf(
+          Locale.ROOT,
+          "Training a U-Net of %,d parameters on %,d pictures of %dx%d pixels, on %s.%n",
+          unet.config().parameterCount(),
+          pictures.size(),
+          pictures.width(),
+          pictures.height(),
+          chosen);
+      out.flush();
+      DDPM ddpm = DDPM.builder().timesteps(1000).denoiser(unet).build();
+      try (TrainingResult result =
+          ddpm.training()
+              .batchSize(batchSize)
+              .steps(steps)
+              .warmup(Math.min(1000, steps / 10))
+              .ema(0.999)
+              .seed(seed)
+              .listener(TrainingListener.progressBar())
+              .listener(
+                  event -> {
+                    if (event.step() % sampleEvery == 0 || event.step() == event.steps()) {
+                      grid(ddpm, event.averaged(), event.step());
+                    }
+                  })
+              .fit(pictures.toDataset(manager, batchSize))) {
+        result.ddpm().save(output.resolve("model"));
+        LossPlot.save(result.losses().toArray(), output.resolve("loss.png"));
+      }
+    }
+    out.println(output.toAbsolutePath().normalize());
+    out.flush();
+    return 0;
+  }
+
+  private void grid(DDPM ddpm, Denoiser averaged, long step) {
+    try (NDManager manager = NDManager.newBaseManager(Device.cpu());
+        Samples drawn =
+            ddpm.withDenoiser(averaged)
+                .sampling()
+                .sampler(Samplers.ddim(50))
+                .seed(seed)
+                .generate(samples)) {
+      Pictures.of(drawn.toNDArray(manager))
+          .enlarge(ENLARGE)
+          .save(output.resolve(String.format(Locale.ROOT, "samples-%06d.png", step)));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}
