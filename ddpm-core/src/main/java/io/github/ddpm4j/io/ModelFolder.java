@@ -203,7 +203,9 @@ public final class ModelFolder {
     TreeSet<String> known = new TreeSet<>();
     for (DenoiserProvider provider : ServiceLoader.load(DenoiserProvider.class)) {
       if (provider.type().equals(type)) {
-        return provider.create(network, device);
+        Map<String, Object> architecture = new LinkedHashMap<>(network);
+        architecture.remove("type");
+        return provider.create(architecture, device);
       }
       known.add(provider.type());
     }

@@ -1,0 +1,86 @@
+package io.github.ddpm4j.unet;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.training.dataset.Dataset;
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.sampling.Samplers;
+import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.training.TrainingListener;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+
+/** Every Java snippet of README.md is compiled: it stands here, word for word. */
+class SnippetsTest {
+
+  private static final Pattern SNIPPET = Pattern.compile("```java\n(.*?)```", Pattern.DOTALL);
+  private static final Path SOURCE =
+      Path.of("src/test/java/io/github/ddpm4j/unet/SnippetsTest.java");
+
+  static NDArray theMathsAlone(NDArray x0, int[] t, NDArray noise) {
+    DDPM ddpm = DDPM.builder().timesteps(1000).build();
+    NDArray xt = ddpm.forwardProcess().sample(x0, t, noise); // q(x_t | x_0), int[] t one per image
+    return xt;
+  }
+
+  static void train(Dataset dataset) throws IOException {
+    try (UNet unet =
+        UNet.builder()
+            .image(3, 32, 32)
+            .baseChannels(128)
+            .channelMultipliers(1, 2, 2, 2)
+            .attentionAtLevels(1)
+            .dropout(0.1)
+            .build()) {
+      DDPM ddpm = DDPM.builder().timesteps(1000).denoiser(unet).build();
+      try (TrainingResult result =
+          ddpm.training()
+              .batchSize(128)
+              .steps(800_000)
+              .ema(0.9999)
+              .listener(TrainingListener.progressBar())
+              .fit(dataset)) {
+        result.ddpm().save(Path.of("cifar10")); // result.raw() holds the last weights
+      }
+    }
+  }
+
+  static void sample() throws IOException {
+    try (DDPM cifar10 = DDPM.load(Path.of("cifar10"));
+        Samples samples = cifar10.sampling().sampler(Samplers.ddim(50)).seed(42).generate(16)) {
+      samples.saveGrid(Path.of("samples.png")); // always the same 16 pictures for seed 42
+    }
+  }
+
+  @Test
+  void readme_holdsTheseSnippets() throws IOException {
+    String source = squeezed(Files.readString(SOURCE));
+    Matcher snippets = SNIPPET.matcher(Files.readString(Path.of("../README.md")));
+    List<String> found = snippets.results().map(result -> result.group(1)).toList();
+    assertThat(found).hasSize(3);
+    assertThat(found).allSatisfy(snippet -> assertThat(source).contains(squeezed(snippet)));
+  }
+
+  @Test
+  void theMathsAlone_runs() {
+    try (NDManager manager = NDManager.newBaseManager()) {
+      NDArray x0 = manager.ones(new Shape(2, 3, 4, 4));
+      NDArray xt = theMathsAlone(x0, new int[] {0, 999}, manager.zeros(x0.getShape()));
+      assertThat(xt.getShape()).isEqualTo(x0.getShape());
+    }
+  }
+
+  /** Without white space, so that both may be formatted as fits. */
+  private static String squeezed(String code) {
+    return code.replaceAll("\\s+", "");
+  }
+}
