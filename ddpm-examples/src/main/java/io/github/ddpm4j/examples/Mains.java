@@ -73,7 +73,8 @@ final class Mains {
     throw problem;
   }
 
-  private static void setDefault(String property, String value) {
+  /** Sets a system property unless the user did. */
+  static void setDefault(String property, String value) {
     if (System.getProperty(property) == null) {
       System.setProperty(property, value);
     }

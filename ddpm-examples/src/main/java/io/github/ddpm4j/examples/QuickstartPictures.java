@@ -10,6 +10,7 @@ import io.github.ddpm4j.examples.data.LabeledImages;
 import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.sampling.Sampler;
+import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -27,15 +28,16 @@ final class QuickstartPictures {
   private static final int SMALL = 7;
   private static final int[] DEPTHS = {99, 249, 499, 749};
 
+  /** Deterministic, so that neighbouring columns differ by what is shown and not by noise. */
+  private static final Sampler SAMPLER = Samplers.ddim(50);
+
   private final DDPM ddpm;
-  private final Sampler sampler;
   private final LabeledImages real;
   private final long seed;
   private final Path folder;
 
-  QuickstartPictures(DDPM ddpm, Sampler sampler, LabeledImages real, long seed, Path folder) {
+  QuickstartPictures(DDPM ddpm, LabeledImages real, long seed, Path folder) {
     this.ddpm = ddpm;
-    this.sampler = sampler;
     this.real = real;
     this.seed = seed;
     this.folder = folder;
@@ -55,7 +57,7 @@ final class QuickstartPictures {
     NDList x0s = new NDList();
     try (Samples last =
         ddpm.sampling()
-            .sampler(sampler)
+            .sampler(SAMPLER)
             .seed(seed)
             .listener(
                 event -> {
@@ -124,7 +126,7 @@ final class QuickstartPictures {
     NDList cells = new NDList();
     for (int depth : DEPTHS) {
       try (Samples between =
-          ddpm.sampling().sampler(sampler).seed(seed).interpolate(from, to, depth, fractions)) {
+          ddpm.sampling().sampler(SAMPLER).seed(seed).interpolate(from, to, depth, fractions)) {
         cells.add(from);
         NDArray images = between.toNDArray(manager);
         for (int i = 0; i < fractions.length; i++) {
