@@ -17,6 +17,7 @@ import io.github.ddpm4j.training.Training;
 import io.github.ddpm4j.training.TrainingOutcome;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
@@ -55,7 +56,7 @@ public final class DDPM implements AutoCloseable {
     this.diffusion = diffusion;
     this.denoiser = denoiser;
     this.ownsDenoiser = ownsDenoiser;
-    this.provenance = provenance;
+    this.provenance = Collections.unmodifiableMap(new LinkedHashMap<>(provenance));
   }
 
   /**
@@ -156,10 +157,10 @@ public final class DDPM implements AutoCloseable {
    * How the weights were made: seed, steps and settings of the training run, if this library
    * trained them.
    *
-   * @return an unmodifiable map; empty if nothing is known
+   * @return an unmodifiable map in a stable order; empty if nothing is known
    */
   public Map<String, Object> provenance() {
-    return Map.copyOf(provenance);
+    return provenance;
   }
 
   /**

@@ -6,7 +6,9 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
+import com.google.gson.JsonElement;
 import com.google.gson.JsonParseException;
+import com.google.gson.JsonParser;
 import com.google.gson.ToNumberPolicy;
 import com.google.gson.reflect.TypeToken;
 import io.github.ddpm4j.model.DataRange;
@@ -18,16 +20,20 @@ import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.torch.GradMode;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.ServiceLoader;
 import java.util.TreeSet;
+import java.util.UUID;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
@@ -53,6 +59,9 @@ public final class ModelFolder {
           .setObjectToNumberStrategy(ToNumberPolicy.LONG_OR_DOUBLE)
           .create();
 
+  /** A list without texts, lists and objects in it, as Gson indents it. */
+  private static final Pattern NUMBERS = Pattern.compile("\\[\\n[^\\[\\]{}\"]*]");
+
   private ModelFolder() {}
 
   /**
@@ -67,16 +76,17 @@ public final class ModelFolder {
 
   /**
    * Writes a model. The files are written into a new folder beside {@code folder}, which is then
-   * renamed: a reader sees the old model or the new one, never a part.
+   * renamed: a reader sees the old model or the new one, never a part. While an older model is
+   * replaced there is none for an instant, between two renames.
    *
-   * @param folder where to; an older model folder there is replaced
+   * @param folder where to; an older model folder there is replaced as a whole
    * @param contents the model
    * @throws FileAlreadyExistsException if {@code folder} is something other than a model folder or
    *     an empty folder
    * @throws IOException if writing fails; what was there before is still there
    */
   public static void write(Path folder, Contents contents) throws IOException {
-    Path target = folder.toAbsolutePath().normalize();
+    Path target = Files.exists(folder) ? folder.toRealPath() : folder.toAbsolutePath().normalize();
     Path name = target.getFileName();
     Path parent = target.getParent();
     if (name == null || parent == null) {
@@ -84,29 +94,32 @@ public final class ModelFolder {
     }
     requireReplaceable(target);
     Files.createDirectories(parent);
-    Path fresh = Files.createTempDirectory(parent, "." + name + ".new");
+    String beside = "." + name + "." + UUID.randomUUID();
+    // Not createTempDirectory: nobody else could read the model.
+    Path fresh = Files.createDirectory(parent.resolve(beside + ".new"));
     try {
-      Files.writeString(fresh.resolve(DESCRIPTION), gson.toJson(describe(contents)) + "\n");
+      Files.writeString(fresh.resolve(DESCRIPTION), toJson(describe(contents)));
       Safetensors.write(
           fresh.resolve(WEIGHTS), contents.denoiser().weights(), Map.of("format", FORMAT));
       if (Files.exists(target)) {
-        Path aside = Files.createTempDirectory(parent, "." + name + ".old");
-        Path old = aside.resolve("model");
-        Files.move(target, old);
-        try {
-          Files.move(fresh, target);
-        } catch (IOException e) {
-          Files.move(old, target);
-          throw e;
-        } finally {
-          delete(aside);
-        }
+        replace(target, fresh, parent.resolve(beside + ".old"));
       } else {
         Files.move(fresh, target);
       }
     } finally {
       delete(fresh);
     }
+  }
+
+  private static void replace(Path target, Path fresh, Path aside) throws IOException {
+    Files.move(target, aside);
+    try {
+      Files.move(fresh, target);
+    } catch (IOException e) {
+      Files.move(aside, target); // should this fail too, the old model is still there, aside
+      throw e;
+    }
+    delete(aside);
   }
 
   /**
@@ -121,9 +134,11 @@ public final class ModelFolder {
    */
   public static Contents read(Path folder, Device device) throws IOException {
     Path file = folder.resolve(DESCRIPTION);
-    if (!Files.isRegularFile(file)) {
-      throw new NoSuchFileException(
-          folder.toString(), null, "no model folder: it has no " + DESCRIPTION);
+    for (String name : List.of(DESCRIPTION, WEIGHTS)) {
+      if (!Files.isRegularFile(folder.resolve(name))) {
+        throw new NoSuchFileException(
+            folder.toString(), null, "no model folder: it has no " + name);
+      }
     }
     Map<String, Object> description = parse(file);
     Object format = description.get("format");
@@ -144,8 +159,8 @@ public final class ModelFolder {
       Diffusion diffusion =
           new Diffusion(
               Schedules.of(object(description, "schedule")),
-              Prediction.valueOf(text(description, "prediction")),
-              Variance.valueOf(text(description, "variance")),
+              constant(description, "prediction", Prediction.class),
+              constant(description, "variance", Variance.class),
               range(description));
       Map<String, Object> network = object(description, "denoiser");
       TrainableDenoiser denoiser = create(network, device);
@@ -185,16 +200,27 @@ public final class ModelFolder {
     return description;
   }
 
+  /** Indented, but lists of numbers on one line. */
+  private static String toJson(Map<String, Object> description) {
+    return NUMBERS
+            .matcher(gson.toJson(description))
+            .replaceAll(
+                list -> list.group().replaceAll("\\s+", " ").replaceAll("(?<=\\[) | (?=])", ""))
+        + "\n";
+  }
+
   private static Map<String, Object> parse(Path file) throws IOException {
     try {
-      Map<String, Object> map =
-          gson.fromJson(Files.readString(file), new TypeToken<Map<String, Object>>() {});
-      if (map == null) {
-        throw new IOException(file + " is empty");
+      String json = new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
+      JsonElement element = JsonParser.parseString(json);
+      if (!element.isJsonObject()) {
+        throw new IOException(file + (element.isJsonNull() ? " is empty" : " is no JSON object"));
       }
-      return map;
+      return gson.fromJson(element, new TypeToken<Map<String, Object>>() {});
     } catch (JsonParseException e) {
-      throw new IOException(file + " is no JSON object: " + e.getMessage(), e);
+      String message = String.valueOf((e.getCause() == null ? e : e.getCause()).getMessage());
+      throw new IOException(
+          file + " is no JSON object: " + message.lines().findFirst().orElse(""), e);
     }
   }
 
@@ -278,6 +304,18 @@ public final class ModelFolder {
       return text;
     }
     throw new IllegalArgumentException(key + " must be a string, but is " + parent.get(key));
+  }
+
+  private static <E extends Enum<E>> E constant(
+      Map<String, Object> parent, String key, Class<E> type) {
+    String name = text(parent, key);
+    for (E constant : type.getEnumConstants()) {
+      if (constant.name().equals(name)) {
+        return constant;
+      }
+    }
+    throw new IllegalArgumentException(
+        key + " must be one of " + Arrays.toString(type.getEnumConstants()) + ", but is " + name);
   }
 
   private static void requireReplaceable(Path target) throws IOException {

@@ -17,7 +17,10 @@ import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -96,7 +99,8 @@ public final class Safetensors {
   }
 
   /**
-   * Reads every tensor of a file.
+   * Reads every tensor of a file. What the header says is checked against the size of the file
+   * before any memory is taken.
    *
    * @param file the file
    * @param manager owns the arrays that are returned
@@ -113,23 +117,22 @@ public final class Safetensors {
           || headerBytes > MAX_HEADER_BYTES
           || headerBytes > channel.size() - LENGTH_BYTES) {
         throw new IOException(
-            file + " is no safetensors file: its header would be " + headerBytes + " bytes long");
+            file
+                + " is no safetensors file, or is cut off: its header would be "
+                + Long.toUnsignedString(headerBytes)
+                + " bytes long");
       }
       byte[] json = new byte[(int) headerBytes];
       readAll(channel, ByteBuffer.wrap(json), file);
-      JsonObject header = parse(file, json);
       long dataStart = LENGTH_BYTES + headerBytes;
-      Map<String, NDArray> tensors = new LinkedHashMap<>();
-      for (Map.Entry<String, JsonElement> entry : header.entrySet()) {
-        if (!entry.getKey().equals(METADATA)) {
-          tensors.put(
-              entry.getKey(),
-              readTensor(file, channel, dataStart, entry.getKey(), entry.getValue(), manager));
-        }
-      }
-      return tensors;
+      List<Entry> entries = entries(file, parse(file, json));
+      requireWhole(file, entries, channel.size() - dataStart);
+      return readTensors(file, channel, dataStart, entries, manager);
     }
   }
+
+  /** What the header says about one tensor; bytes are counted from the end of the header. */
+  private record Entry(String name, DataType type, Shape shape, long start, long end) {}
 
   private static JsonObject parse(Path file, byte[] json) throws IOException {
     try {
@@ -139,25 +142,33 @@ public final class Safetensors {
     }
   }
 
-  private static NDArray readTensor(
-      Path file,
-      FileChannel channel,
-      long dataStart,
-      String name,
-      JsonElement element,
-      NDManager manager)
-      throws IOException {
-    DataType type;
+  private static List<Entry> entries(Path file, JsonObject header) throws IOException {
+    List<Entry> entries = new ArrayList<>();
+    for (Map.Entry<String, JsonElement> entry : header.entrySet()) {
+      if (!entry.getKey().equals(METADATA)) {
+        entries.add(entry(file, entry.getKey(), entry.getValue()));
+      }
+    }
+    return entries;
+  }
+
+  private static Entry entry(Path file, String name, JsonElement element) throws IOException {
+    String typeName;
     Shape shape;
+    long elements = 1;
     long start;
     long end;
     try {
       JsonObject description = element.getAsJsonObject();
-      type = typeOf(description.get("dtype").getAsString());
+      typeName = description.get("dtype").getAsString();
       JsonArray sizes = description.getAsJsonArray("shape");
       long[] dimensions = new long[sizes.size()];
       for (int i = 0; i < dimensions.length; i++) {
         dimensions[i] = sizes.get(i).getAsLong();
+        if (dimensions[i] < 0) {
+          throw new IllegalArgumentException("dimension " + i + " is " + dimensions[i]);
+        }
+        elements = Math.multiplyExact(elements, dimensions[i]);
       }
       shape = new Shape(dimensions);
       JsonArray offsets = description.getAsJsonArray("data_offsets");
@@ -167,8 +178,13 @@ public final class Safetensors {
       throw new IOException(
           "tensor " + name + " of " + file + " is described wrongly: " + element, e);
     }
-    long bytes = shape.size() * type.getNumOfBytes();
-    if (start < 0 || end - start != bytes || bytes > Integer.MAX_VALUE) {
+    DataType type = typeOf(file, name, typeName);
+    if (elements > Integer.MAX_VALUE / type.getNumOfBytes()) {
+      throw new IOException(
+          "tensor " + name + " of " + file + " must take less than 2 GB, but is " + shape);
+    }
+    long bytes = elements * type.getNumOfBytes();
+    if (start < 0 || end != start + bytes) {
       throw new IOException(
           "tensor "
               + name
@@ -185,11 +201,68 @@ public final class Safetensors {
               + " to "
               + end);
     }
-    ByteBuffer data = ByteBuffer.allocateDirect((int) bytes).order(ByteOrder.nativeOrder());
-    channel.position(dataStart + start);
-    readAll(channel, data, file);
-    data.rewind();
-    return manager.create(data, shape, type);
+    return new Entry(name, type, shape, start, end);
+  }
+
+  /** The format has neither gaps nor overlaps, so tensors take no more memory than the file. */
+  private static void requireWhole(Path file, List<Entry> entries, long dataBytes)
+      throws IOException {
+    long end = 0;
+    List<Entry> sorted = new ArrayList<>(entries);
+    sorted.sort(Comparator.comparingLong(Entry::start).thenComparingLong(Entry::end));
+    for (Entry entry : sorted) {
+      if (entry.start != end) {
+        throw new IOException(
+            "tensor "
+                + entry.name
+                + " of "
+                + file
+                + " should begin at "
+                + end
+                + ", where the one before it ends, but lies from "
+                + entry.start
+                + " to "
+                + entry.end);
+      }
+      end = entry.end;
+    }
+    if (end != dataBytes) {
+      throw new IOException(
+          file
+              + " should hold "
+              + end
+              + " bytes of tensors, but holds "
+              + dataBytes
+              + (end > dataBytes ? "; it is cut off" : ""));
+    }
+  }
+
+  private static Map<String, NDArray> readTensors(
+      Path file, FileChannel channel, long dataStart, List<Entry> entries, NDManager manager)
+      throws IOException {
+    long largest = entries.stream().mapToLong(entry -> entry.end - entry.start).max().orElse(0);
+    ByteBuffer memory = ByteBuffer.allocateDirect((int) largest);
+    Map<String, NDArray> tensors = new LinkedHashMap<>();
+    boolean done = false;
+    try {
+      for (Entry entry : entries) {
+        ByteBuffer data =
+            memory.slice(0, (int) (entry.end - entry.start)).order(ByteOrder.nativeOrder());
+        channel.position(dataStart + entry.start);
+        readAll(channel, data, file);
+        data.rewind();
+        // An array from a buffer lies in that buffer: its copy lies in the engine's memory.
+        try (NDArray view = manager.create(data, entry.shape, entry.type)) {
+          tensors.put(entry.name, view.duplicate());
+        }
+      }
+      done = true;
+      return tensors;
+    } finally {
+      if (!done) {
+        tensors.values().forEach(NDArray::close);
+      }
+    }
   }
 
   private static String nameOf(String tensor, DataType type) {
@@ -202,7 +275,7 @@ public final class Safetensors {
     };
   }
 
-  private static DataType typeOf(String name) {
+  private static DataType typeOf(Path file, String tensor, String name) throws IOException {
     return switch (name) {
       case "F32" -> DataType.FLOAT32;
       case "F64" -> DataType.FLOAT64;
@@ -210,7 +283,15 @@ public final class Safetensors {
       case "I32" -> DataType.INT32;
       case "U8" -> DataType.UINT8;
       case "BOOL" -> DataType.BOOLEAN;
-      default -> throw new IllegalArgumentException("dtype " + name + " is not supported");
+      default ->
+          throw new IOException(
+              "tensor "
+                  + tensor
+                  + " of "
+                  + file
+                  + " must have a dtype of F32, F64, I64, I32, U8 and BOOL to be read, but has "
+                  + name
+                  + "; convert the file");
     };
   }
 

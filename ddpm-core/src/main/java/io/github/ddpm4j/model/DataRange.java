@@ -16,6 +16,8 @@ public record DataRange(double min, double max) {
   /**
    * Checks the range.
    *
+   * @param min the least value
+   * @param max the greatest value
    * @throws IllegalArgumentException unless both ends are finite and {@code min < max}
    */
   public DataRange {

@@ -19,6 +19,10 @@ public record Diffusion(
   /**
    * Checks that the parts fit together.
    *
+   * @param schedule the noise schedule
+   * @param prediction what the network predicts
+   * @param variance the variance of the reverse process
+   * @param dataRange the range of clean images
    * @throws IllegalArgumentException if the schedule ends without any signal and the network
    *     predicts the noise or the previous mean, from which x_0 cannot be told there
    */

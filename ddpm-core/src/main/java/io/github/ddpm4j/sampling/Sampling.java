@@ -10,6 +10,7 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.noise.NoiseSource;
+import io.github.ddpm4j.ops.PerImage;
 import java.security.SecureRandom;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -221,10 +222,12 @@ public final class Sampling {
   /**
    * Goes on from images that already carry noise: the reverse process from x_t to x_0.
    *
-   * @param xt noisy images at timestep t, float32, shape (N, C, H, W); not closed
+   * @param xt noisy images at timestep t, float32 or float64, shape (N, C, H, W), on any device;
+   *     not closed
    * @param t the timestep they stand at, 0-based
    * @return the images; the caller closes them
-   * @throws IllegalArgumentException if the shape does not fit or {@code t} is outside the schedule
+   * @throws IllegalArgumentException if the images have another shape or type or are not finite, or
+   *     {@code t} is outside the schedule
    * @throws IllegalStateException if the denoiser returns something that is not finite
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
@@ -246,27 +249,35 @@ public final class Sampling {
    * Interpolates between two pictures in the latent x_t (Ho et al. 2020, section 4.3 and figure 8):
    * both are noised to depth t with the same noise, mixed linearly, and denoised.
    *
-   * @param from one picture, float32, shape (C, H, W); not closed
-   * @param to the other, same shape
+   * <p>Every fraction meets the noise of image 0 on its way, so that neighbours differ by their
+   * fraction alone.
+   *
+   * @param from one picture, float32 or float64, shape (C, H, W), on any device; not closed
+   * @param to the other, same shape and device
    * @param t the depth, 0-based: the deeper, the more the result may differ from both
    * @param fractions where to stop on the way from {@code from} (0) to {@code to} (1)
    * @return one image per fraction; the caller closes them
-   * @throws IllegalArgumentException if shapes differ, {@code t} is outside the schedule, or there
-   *     are no fractions
+   * @throws IllegalArgumentException if the pictures have another shape or type or are not finite,
+   *     {@code t} is outside the schedule, or there are no fractions or one that is not finite
+   * @throws IllegalStateException if the denoiser returns something that is not finite
+   * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public Samples interpolate(NDArray from, NDArray to, int t, double... fractions) {
-    if (!from.getShape().equals(to.getShape()) || from.getShape().dimension() != 3) {
-      throw new IllegalArgumentException(
-          "interpolation needs two pictures of one shape (C, H, W), but got "
-              + from.getShape()
-              + " and "
-              + to.getShape());
-    }
+    requirePicture("from", from);
+    requirePicture("to", to);
+    PerImage.requireLike("to", to, "from", from);
     if (fractions.length == 0) {
       throw new IllegalArgumentException("interpolation needs at least one fraction");
     }
-    Draws draws = draws();
+    for (double fraction : fractions) {
+      if (!Double.isFinite(fraction)) {
+        throw new IllegalArgumentException(
+            "fractions of an interpolation must be finite, but one was " + fraction);
+      }
+    }
     SamplingPlan plan = sampler.plan(diffusion, t);
+    Draws own = draws();
+    Draws draws = new Draws((image, draw, target) -> own.noise.normal(0, draw, target), own.seed);
     double signal = diffusion.schedule().signal(t);
     double noiseLevel = diffusion.schedule().noise(t);
     try (NDManager manager = from.getManager().newSubManager()) {
@@ -279,7 +290,6 @@ public final class Sampling {
         latents.add(mixed.mul(signal).add(z.squeeze(0).mul(noiseLevel)));
       }
       NDArray xt = NDArrays.stack(latents);
-      requireImages("x_t", xt);
       return run(
           plan,
           draws,
@@ -288,12 +298,11 @@ public final class Sampling {
     }
   }
 
-  /** A copy in this run's type, attached to {@code manager}. */
+  /** A copy in this run's type, attached to {@code manager}, on its device. */
   private NDArray in(NDManager manager, NDArray array) {
-    NDArray copy =
-        array.getDataType() == dataType ? array.duplicate() : array.toType(dataType, false);
+    NDArray copy = array.duplicate();
     copy.attach(manager);
-    return copy;
+    return copy.toType(dataType, false).toDevice(manager.getDevice(), false);
   }
 
   @FunctionalInterface
@@ -330,7 +339,13 @@ public final class Sampling {
         int images = Math.min(batchSize, count - first);
         try (NDManager batch = results.newSubManager()) {
           NDArray x = executor.run(start.of(batch, first, images), plan, first);
-          requireFinite(x, first);
+          if (!isFinite(x)) {
+            throw new IllegalStateException(
+                "the images from "
+                    + first
+                    + " are not finite after the last step: the denoiser returned NaN or infinity;"
+                    + " check its weights");
+          }
           x.attach(results);
           batches.add(x);
         }
@@ -350,7 +365,7 @@ public final class Sampling {
 
   private void requireImages(String name, NDArray images) {
     Shape own = images.getShape();
-    if (own.dimension() != 4 || (shape != null && !own.slice(1).equals(shape))) {
+    if (own.dimension() != 4 || own.get(0) < 1 || (shape != null && !own.slice(1).equals(shape))) {
       throw new IllegalArgumentException(
           name
               + " must have shape (N, C, H, W)"
@@ -358,17 +373,46 @@ public final class Sampling {
               + ", but had "
               + own);
     }
+    requireValues(name, images);
   }
 
-  private static void requireFinite(NDArray x, int first) {
-    try (NDArray finite = x.isNaN().logicalOr(x.isInfinite()).any()) {
-      if (finite.getBoolean()) {
-        throw new IllegalStateException(
-            "the images from "
-                + first
-                + " are not finite after the last step: the denoiser returned NaN or infinity;"
-                + " check its weights");
-      }
+  private void requirePicture(String name, NDArray picture) {
+    Shape own = picture.getShape();
+    if (own.dimension() != 3 || (shape != null && !own.equals(shape))) {
+      throw new IllegalArgumentException(
+          name
+              + " must be one picture of shape "
+              + (shape == null ? "(C, H, W)" : shape)
+              + ", but had "
+              + own);
     }
+    requireValues(name, picture);
+  }
+
+  private void requireValues(String name, NDArray images) {
+    DataType type = images.getDataType();
+    if (type != DataType.FLOAT32 && type != DataType.FLOAT64) {
+      throw new IllegalArgumentException(
+          name
+              + " must be float32 or float64, but was "
+              + type
+              + "; convert it and scale it to "
+              + diffusion.dataRange());
+    }
+    if (!isFinite(images)) {
+      throw new IllegalArgumentException(
+          name + " must be finite, but holds NaN or infinity; look for broken images");
+    }
+  }
+
+  private static boolean isFinite(NDArray array) {
+    try (NDArray least = array.min();
+        NDArray greatest = array.max()) {
+      return Double.isFinite(number(least)) && Double.isFinite(number(greatest));
+    }
+  }
+
+  private static double number(NDArray scalar) {
+    return scalar.getDataType() == DataType.FLOAT64 ? scalar.getDouble() : scalar.getFloat();
   }
 }

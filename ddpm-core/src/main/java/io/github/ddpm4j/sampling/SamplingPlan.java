@@ -30,6 +30,11 @@ public record SamplingPlan(
   /**
    * Checks the plan.
    *
+   * @param steps the rows
+   * @param memory what each call remembers for later rows
+   * @param initialScale the standard deviation of the start
+   * @param finalSignal the factor of x_0 in the result
+   * @param finalNoise the factor of ε in the result
    * @throws IllegalArgumentException if there are no rows, a row looks further back than there are
    *     rows before it, or a scale or level is negative or not finite
    */

@@ -36,6 +36,14 @@ public record SamplingStep(
   /**
    * Checks the row.
    *
+   * @param timestep what the network is asked about
+   * @param signal the factor of x_0 in x before the row
+   * @param noise the factor of ε in x before the row
+   * @param cX the factor of x
+   * @param cX0 the factor of x̂_0
+   * @param cEps the factor of ε̂
+   * @param past the factors of what was remembered
+   * @param freshNoise the standard deviation of the noise that is added
    * @throws IllegalArgumentException if a number is not finite or a level is negative
    */
   public SamplingStep {

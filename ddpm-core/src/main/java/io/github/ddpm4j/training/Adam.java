@@ -38,6 +38,11 @@ public record Adam(
   /**
    * Checks the numbers.
    *
+   * @param beta1 the decay of the first moment
+   * @param beta2 the decay of the second moment
+   * @param epsilon what keeps the denominator from zero
+   * @param weightDecay the decoupled weight decay λ
+   * @param epsilonPlacement where ε stands
    * @throws IllegalArgumentException if one is outside its range
    */
   public Adam {

@@ -21,6 +21,8 @@ public record Ema(double decay, boolean warmup) {
   /**
    * Checks the decay.
    *
+   * @param decay the decay once warmed up
+   * @param warmup whether the decay grows from small values
    * @throws IllegalArgumentException if {@code decay} is outside [0, 1)
    */
   public Ema {

@@ -10,8 +10,13 @@ public final class NonFiniteLossException extends RuntimeException {
 
   private static final long serialVersionUID = 1L;
 
+  /** From 1. */
   private final long step;
+
+  /** One per image. */
   private final int[] timesteps;
+
+  /** NaN if there was none. */
   private final double lastFiniteLoss;
 
   NonFiniteLossException(long step, double loss, int[] timesteps, double lastFiniteLoss) {

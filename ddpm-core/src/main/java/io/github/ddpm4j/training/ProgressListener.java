@@ -8,7 +8,7 @@ import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.DelegatingProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
-import me.tongfei.progressbar.ProgressBarStyle;
+import me.tongfei.progressbar.ProgressState;
 import org.jspecify.annotations.Nullable;
 
 /** A progress bar, or plain lines where there is no terminal. */
@@ -20,6 +20,8 @@ final class ProgressListener implements TrainingListener {
   private static final Duration BAR_INTERVAL = Duration.ofMillis(250);
   private static final Duration LINE_INTERVAL = Duration.ofSeconds(10);
   private static final int LINE_LENGTH = 100;
+  private static final int SHORTEST_BAR = 5;
+  private static final double MILLIS_PER_SECOND = 1000;
 
   private final PrintStream out;
   private final boolean terminal;
@@ -52,40 +54,96 @@ final class ProgressListener implements TrainingListener {
   @Override
   public void onStep(TrainingEvent event) {
     if (bar == null) {
-      bar = start(event.steps());
+      bar = start(event);
+      weightedLoss = 0;
+      weight = 0;
     }
     weightedLoss = LOSS_MEMORY * weightedLoss + (1 - LOSS_MEMORY) * event.loss();
     weight = LOSS_MEMORY * weight + (1 - LOSS_MEMORY);
-    bar.setExtraMessage(String.format(Locale.ROOT, "loss %.4f", weightedLoss / weight));
+    bar.setExtraMessage(String.format(Locale.ROOT, "%.4f", weightedLoss / weight));
     bar.stepTo(event.step());
   }
 
   @Override
   public void onEnd(long steps) {
-    if (bar != null) {
-      bar.close();
-      bar = null;
+    if (bar == null) {
+      return;
+    }
+    boolean interrupted = Thread.interrupted(); // close() would swallow it
+    bar.close();
+    bar = null;
+    if (interrupted) {
+      Thread.currentThread().interrupt();
     }
   }
 
-  private ProgressBar start(long steps) {
+  private ProgressBar start(TrainingEvent event) {
     ProgressBarBuilder builder =
         new ProgressBarBuilder()
-            .setTaskName("training")
-            .setInitialMax(steps)
-            .setUnit(" steps", 1)
-            .showSpeed();
+            .setInitialMax(event.steps())
+            .startsFrom(event.step(), Duration.ZERO)
+            .setRenderer(ProgressListener::render);
     if (terminal) {
       builder
-          .setStyle(ProgressBarStyle.ASCII)
           .setUpdateIntervalMillis((int) BAR_INTERVAL.toMillis())
           .setConsumer(new ConsoleProgressBarConsumer(out));
     } else {
       builder
-          .setStyle(ProgressBarStyle.ASCII)
           .setUpdateIntervalMillis((int) LINE_INTERVAL.toMillis())
           .setConsumer(new DelegatingProgressBarConsumer(out::println, LINE_LENGTH));
     }
     return builder.build();
+  }
+
+  private static String render(ProgressState state, int width) {
+    double seconds = state.getElapsedAfterStart().toMillis() / MILLIS_PER_SECOND;
+    return line(
+        state.getCurrent(),
+        state.getMax(),
+        // The time of the first step is not known: the clock starts after it.
+        (state.getCurrent() - state.getStart()) / seconds,
+        String.valueOf(state.getExtraMessage()),
+        state.isAlive() ? null : seconds,
+        width);
+  }
+
+  /**
+   * One line of progress.
+   *
+   * @param speed steps per second; NaN, zero or infinite as long as it is not known
+   * @param loss the moving mean of the loss
+   * @param took the seconds that the whole run took, or null while it goes on
+   * @param width the greatest length of the line
+   */
+  static String line(
+      long step, long steps, double speed, String loss, @Nullable Double took, int width) {
+    String head = String.format(Locale.ROOT, "training %3d%% ", 100 * step / steps);
+    StringBuilder tail = new StringBuilder().append(step).append('/').append(steps);
+    if (speed > 0 && Double.isFinite(speed)) {
+      tail.append(
+          speed >= 1
+              ? String.format(Locale.ROOT, ", %.1f steps/s", speed)
+              : String.format(Locale.ROOT, ", %.1f s/step", 1 / speed));
+    }
+    tail.append(", loss ").append(loss);
+    if (took != null) {
+      tail.append(", took ").append(time(took));
+    } else if (speed > 0 && Double.isFinite(speed)) {
+      tail.append(", ").append(time((steps - step) / speed)).append(" left");
+    }
+    int room = width - head.length() - tail.length() - "[] ".length();
+    String bar = "";
+    if (room >= SHORTEST_BAR) {
+      int done = (int) (room * step / steps);
+      String arrow = done == room ? "=".repeat(room) : "=".repeat(done) + ">";
+      bar = "[" + arrow + " ".repeat(room - arrow.length()) + "] ";
+    }
+    return head + bar + tail;
+  }
+
+  /** Hours, minutes and seconds. */
+  private static String time(double seconds) {
+    long whole = Math.round(seconds);
+    return String.format(Locale.ROOT, "%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60);
   }
 }

@@ -303,11 +303,12 @@ public final class Training<R> {
     }
   }
 
+  /** Numbers as {@code Long} and {@code Double}, as they come back from a model file. */
   private Map<String, Object> settings(LossHistory losses, long runSeed) {
     Map<String, Object> settings = new LinkedHashMap<>();
-    settings.put("steps", losses.steps());
-    settings.put("batchSize", batchSize);
-    settings.put("accumulation", accumulation);
+    settings.put("steps", (long) losses.steps());
+    settings.put("batchSize", (long) batchSize);
+    settings.put("accumulation", (long) accumulation);
     settings.put("loss", loss.toString());
     settings.put("emaDecay", ema.decay());
     settings.put("seed", runSeed);

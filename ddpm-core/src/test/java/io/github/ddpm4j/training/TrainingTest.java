@@ -94,7 +94,7 @@ class TrainingTest {
       assertThat(result.ddpm().provenance())
           .containsEntry("weights", "averaged")
           .containsEntry("seed", 5L)
-          .containsEntry("steps", 300);
+          .containsEntry("steps", 300L);
       assertThat(result.raw().provenance()).containsEntry("weights", "last");
     }
   }
@@ -220,7 +220,7 @@ class TrainingTest {
         };
     try (TrainingResult result = training().listener(stopper).fit(stripes)) {
       assertThat(result.losses().steps()).isEqualTo(7);
-      assertThat(result.ddpm().provenance()).containsEntry("steps", 7);
+      assertThat(result.ddpm().provenance()).containsEntry("steps", 7L);
     }
   }
 

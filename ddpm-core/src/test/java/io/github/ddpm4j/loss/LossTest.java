@@ -1,0 +1,69 @@
+package io.github.ddpm4j.loss;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.Golden;
+import io.github.ddpm4j.ops.EagerOps;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+
+class LossTest {
+
+  private static final Shape SHAPE = new Shape(3, 2, 4, 5);
+  private static final int PIXELS = 40;
+
+  @Test
+  void simple_isTheMeanSquaredErrorOfEachImage() {
+    Random random = new Random(1);
+    double[] output = random.doubles(3 * PIXELS, -3, 3).toArray();
+    double[] target = random.doubles(3 * PIXELS, -3, 3).toArray();
+    double[] expected = new double[3];
+    for (int i = 0; i < output.length; i++) {
+      expected[i / PIXELS] += (output[i] - target[i]) * (output[i] - target[i]) / PIXELS;
+    }
+    double mean = (expected[0] + expected[1] + expected[2]) / 3;
+    try (NDManager manager = NDManager.newBaseManager()) {
+      for (DataType type : new DataType[] {DataType.FLOAT32, DataType.FLOAT64}) {
+        double tolerance = type == DataType.FLOAT32 ? 1e-6 : 1e-14;
+        NDArray a = manager.create(output, SHAPE).toType(type, false);
+        NDArray b = manager.create(target, SHAPE).toType(type, false);
+        NDArray perImage = Losses.simple().perImage(EagerOps.inference(), a, b);
+        assertThat(perImage.getShape()).isEqualTo(new Shape(3));
+        Golden.assertClose("per image", Golden.values(perImage), expected, tolerance);
+        NDArray all = Losses.simple().evaluate(a, b);
+        assertThat(all.getShape()).isEqualTo(new Shape());
+        assertThat(all.getManager()).isSameAs(manager);
+        assertThat(Golden.values(all)[0]).isCloseTo(mean, within(10 * tolerance));
+      }
+    }
+  }
+
+  @Test
+  void simple_perfectPrediction_isZero() {
+    try (NDManager manager = NDManager.newBaseManager()) {
+      NDArray ones = manager.ones(SHAPE);
+      assertThat(Losses.simple().evaluate(ones, ones).getFloat()).isZero();
+    }
+  }
+
+  @Test
+  void simple_isNamedInModelFiles() {
+    assertThat(Losses.simple()).hasToString("simple");
+  }
+
+  @Test
+  void evaluate_otherShapes_isRefused() {
+    try (NDManager manager = NDManager.newBaseManager()) {
+      assertThatThrownBy(
+              () -> Losses.simple().evaluate(manager.ones(SHAPE), manager.ones(new Shape(3, 40))))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("output shape (3, 2, 4, 5) does not match target shape (3, 40)");
+    }
+  }
+}

@@ -1,0 +1,80 @@
+package io.github.ddpm4j.sampling;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.schedule.Schedules;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.random.RandomGenerator;
+import java.util.random.RandomGeneratorFactory;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** The loop executes what the record of a row says, memory of earlier calls included. */
+class PlanExecutorTest {
+
+  private static final int ROWS = 6;
+  private static final int DEPTH = 3;
+
+  @ParameterizedTest
+  @EnumSource(SamplingPlan.Memory.class)
+  void run_anyTable_isTheSumThatTheRowSays(SamplingPlan.Memory memory) {
+    RandomGenerator random = RandomGeneratorFactory.of("L64X128MixRandom").create(1);
+    List<SamplingStep> rows = new ArrayList<>();
+    for (int i = 0; i < ROWS; i++) {
+      List<Double> past =
+          random.doubles(Math.min(i, DEPTH), -1, 1).boxed().toList(); // as far back as there is
+      rows.add(
+          new SamplingStep(
+              i + 0.5,
+              random.nextDouble(0.5, 1),
+              random.nextDouble(),
+              random.nextDouble(-1, 1),
+              random.nextDouble(-1, 1),
+              i % 2 == 0 ? random.nextDouble(-1, 1) : 0,
+              past,
+              i % 3 == 0 ? random.nextDouble() : 0));
+    }
+    SamplingPlan plan = new SamplingPlan(rows, memory, 2, 1, 0);
+
+    double x = 2 * z(0);
+    List<Double> calls = new ArrayList<>();
+    for (int i = 0; i < ROWS; i++) {
+      SamplingStep row = rows.get(i);
+      double epsilon = 0.3 * x + row.timestep();
+      double raw = (x - row.noise() * epsilon) / row.signal();
+      double x0 = Math.max(-1, Math.min(1, raw));
+      double next = row.cX() * x + row.cX0() * x0 + row.cEps() * epsilon;
+      for (int k = 0; k < row.past().size(); k++) {
+        next += row.past().get(k) * calls.get(i - 1 - k);
+      }
+      calls.add(memory == SamplingPlan.Memory.X0 ? x0 : epsilon);
+      x = next + row.freshNoise() * z(i + 1);
+    }
+
+    Diffusion diffusion =
+        new Diffusion(
+            Schedules.linear(10), Prediction.EPSILON, Variance.FIXED_LARGE, DataRange.DEFAULT);
+    try (NDManager manager = NDManager.newBaseManager();
+        Samples samples =
+            new Sampling(diffusion, (in, levels, condition) -> in.mul(0.3).add(levels.timestep(0)))
+                .sampler((model, start) -> plan)
+                .noise((image, draw, target) -> target[0] = z(draw))
+                .shape(1, 1, 1)
+                .dataType(DataType.FLOAT64)
+                .generate(1)) {
+      assertThat(samples.toNDArray(manager).toDoubleArray()[0]).isCloseTo(x, within(1e-12));
+    }
+  }
+
+  private static double z(long draw) {
+    return Math.sin(draw + 1.0);
+  }
+}

@@ -1,0 +1,211 @@
+package io.github.ddpm4j.sampling;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.schedule.Schedules;
+import io.github.ddpm4j.schedule.TimestepSpacing;
+import java.util.List;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class SamplersTest {
+
+  private static final Diffusion TEN =
+      new Diffusion(
+          Schedules.linear(10), Prediction.EPSILON, Variance.FIXED_LARGE, DataRange.DEFAULT);
+
+  private static double[] timesteps(Sampler sampler, int start) {
+    return sampler.plan(TEN, start).steps().stream().mapToDouble(SamplingStep::timestep).toArray();
+  }
+
+  private static void assertRefused(ThrowingCallable call, String message) {
+    assertThatThrownBy(call).isInstanceOf(IllegalArgumentException.class).hasMessage(message);
+  }
+
+  /* --- grids --- */
+
+  @Test
+  void plan_visitsTheTimestepsOfItsGrid() {
+    assertThat(timesteps(Samplers.ddpm(), 9)).containsExactly(9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    assertThat(timesteps(Samplers.ddpm(3), 9)).containsExactly(6, 3, 0);
+    assertThat(timesteps(Samplers.ddpm(3).spacing(TimestepSpacing.LINSPACE), 9))
+        .containsExactly(9, 4, 0);
+    assertThat(timesteps(Samplers.ddpm(3).spacing(TimestepSpacing.TRAILING), 9))
+        .containsExactly(9, 6, 2);
+    assertThat(timesteps(Samplers.ddim(3), 9)).containsExactly(6, 3, 0);
+    assertThat(timesteps(Samplers.ddim(3).spacing(TimestepSpacing.TRAILING), 9))
+        .containsExactly(9, 6, 2);
+    assertThat(timesteps(Samplers.ddim(10), 9)).containsExactly(9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    assertThat(timesteps(Samplers.ddim(3).timesteps(8, 5, 1), 9)).containsExactly(8, 5, 1);
+  }
+
+  @Test
+  void plan_startInTheMiddle_beginsThereAndGoesOnBelow() {
+    assertThat(timesteps(Samplers.ddpm(), 3)).containsExactly(3, 2, 1, 0);
+    assertThat(timesteps(Samplers.ddpm(3), 5)).containsExactly(5, 3, 0);
+    assertThat(timesteps(Samplers.ddim(3), 6)).containsExactly(6, 3, 0);
+    assertThat(timesteps(Samplers.ddim(3).spacing(TimestepSpacing.TRAILING), 1)).containsExactly(1);
+    assertThat(timesteps(Samplers.ddim(3).timesteps(8, 5, 1), 4)).containsExactly(4, 1);
+    assertThat(timesteps(Samplers.ddim(3), 0)).containsExactly(0);
+  }
+
+  @Test
+  void plan_endsAtTheImage() {
+    for (Sampler sampler : List.of(Samplers.ddpm(), Samplers.ddpm(3), Samplers.ddim(3).eta(1))) {
+      SamplingPlan plan = sampler.plan(TEN, 9);
+      SamplingStep last = plan.steps().get(plan.steps().size() - 1);
+      assertThat(plan.initialScale()).isEqualTo(1);
+      assertThat(plan.finalSignal()).isEqualTo(1);
+      assertThat(plan.finalNoise()).isEqualTo(0);
+      assertThat(last.cX0()).as("cX0 of %s", sampler).isEqualTo(1);
+      assertThat(last.cX()).as("cX of %s", sampler).isEqualTo(0);
+      assertThat(last.cEps()).as("cEps of %s", sampler).isEqualTo(0);
+      assertThat(last.freshNoise()).as("noise of %s", sampler).isEqualTo(0);
+    }
+    SamplingPlan noisy = Samplers.ddim(3).endAtFirstTimestep(true).plan(TEN, 9);
+    assertThat(noisy.finalSignal()).isCloseTo(TEN.schedule().signal(0), within(1e-15));
+    assertThat(noisy.finalNoise()).isCloseTo(TEN.schedule().noise(0), within(1e-15));
+  }
+
+  @Test
+  void toString_saysWhatIsSampled() {
+    assertThat(Samplers.ddpm()).hasToString("ddpm()");
+    assertThat(Samplers.ddpm(50)).hasToString("ddpm(50, LEADING)");
+    assertThat(Samplers.ddpm(50).spacing(TimestepSpacing.TRAILING))
+        .hasToString("ddpm(50, TRAILING)");
+    assertThat(Samplers.ddim(50)).hasToString("ddim(50, LEADING, eta=0.0)");
+    assertThat(Samplers.ddim(2).timesteps(7, 3).eta(0.5)).hasToString("ddim([7, 3], eta=0.5)");
+    assertThat(Samplers.ddim(5).rawEpsilon(true).endAtFirstTimestep(true))
+        .hasToString("ddim(5, LEADING, eta=0.0, rawEpsilon, endAtFirstTimestep)");
+  }
+
+  @Test
+  void sampler_keepsItsListOfTimesteps() {
+    int[] list = {5, 2};
+    Sampler sampler = Samplers.ddim(2).timesteps(list);
+    list[0] = 9;
+    assertThat(timesteps(sampler, 9)).containsExactly(5, 2);
+  }
+
+  /* --- what can go wrong --- */
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, -1})
+  void steps_lessThanOne_areRefused(int steps) {
+    assertRefused(() -> Samplers.ddpm(steps), "steps must be at least 1, but was " + steps);
+    assertRefused(() -> Samplers.ddim(steps), "steps must be at least 1, but was " + steps);
+  }
+
+  @Test
+  void steps_moreThanTimesteps_areRefused() {
+    String message = "steps must be at least 1 and at most the schedule's 10 timesteps, but was 11";
+    assertRefused(() -> Samplers.ddpm(11).plan(TEN, 9), message);
+    assertRefused(() -> Samplers.ddim(11).plan(TEN, 3), message);
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {2, -0.1, Double.NaN})
+  void eta_outsideItsRange_isRefused(double eta) {
+    assertRefused(() -> Samplers.ddim(5).eta(eta), "eta must lie in [0, 1], but was " + eta);
+  }
+
+  @Test
+  void timesteps_thatAreNoDescendingList_areRefused() {
+    DdimSampler ddim = Samplers.ddim(5);
+    assertRefused(() -> ddim.timesteps(), "timesteps must not be empty; name at least one");
+    assertRefused(
+        () -> ddim.timesteps(5, 7, 1),
+        "timesteps must be strictly descending and at least 0, but entry 1 is 7 in [5, 7, 1]");
+    assertRefused(
+        () -> ddim.timesteps(5, 5),
+        "timesteps must be strictly descending and at least 0, but entry 1 is 5 in [5, 5]");
+    assertRefused(
+        () -> ddim.timesteps(5, -1),
+        "timesteps must be strictly descending and at least 0, but entry 1 is -1 in [5, -1]");
+    assertRefused(
+        () -> ddim.timesteps(10, 5).plan(TEN, 9),
+        "timesteps must lie in [0, 10), but the first is 10");
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {-1, 10})
+  void start_outsideTheSchedule_isRefused(int start) {
+    String message = "start timestep must lie in [0, 10), but was " + start;
+    assertRefused(() -> Samplers.ddpm().plan(TEN, start), message);
+    assertRefused(() -> Samplers.ddim(5).plan(TEN, start), message);
+  }
+
+  @Test
+  void spacing_ofEveryTimestep_isRefused() {
+    assertThatThrownBy(() -> Samplers.ddpm().spacing(TimestepSpacing.TRAILING))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage(
+            "spacing has no meaning for ddpm(), which visits every timestep; use ddpm(steps)");
+  }
+
+  /* --- rows and plans --- */
+
+  private static SamplingStep row(double... values) {
+    return new SamplingStep(
+        values[0], values[1], values[2], values[3], values[4], values[5], List.of(), values[6]);
+  }
+
+  @Test
+  void step_badNumbers_areRefused() {
+    String[] names = {"timestep", "signal", "noise", "cX", "cX0", "cEps", "freshNoise"};
+    List<String> levels = List.of("signal", "noise", "freshNoise");
+    for (int i = 0; i < names.length; i++) {
+      String rule = levels.contains(names[i]) ? "finite and at least 0" : "finite";
+      for (double bad : new double[] {Double.NaN, Double.POSITIVE_INFINITY}) {
+        double[] values = new double[names.length];
+        values[i] = bad;
+        assertRefused(
+            () -> row(values),
+            names[i] + " of a sampling step must be " + rule + ", but was " + bad);
+      }
+      double[] negative = new double[names.length];
+      negative[i] = -1;
+      if (levels.contains(names[i])) {
+        assertRefused(
+            () -> row(negative),
+            names[i] + " of a sampling step must be finite and at least 0, but was -1.0");
+      } else {
+        assertThat(row(negative)).isNotNull();
+      }
+    }
+    assertRefused(
+        () -> new SamplingStep(0, 0, 0, 0, 0, 0, List.of(Double.NaN), 0),
+        "past of a sampling step must be finite, but was NaN");
+  }
+
+  @Test
+  void plan_badTables_areRefused() {
+    SamplingStep plain = row(0, 1, 0, 0, 1, 0, 0);
+    SamplingStep back = new SamplingStep(0, 1, 0, 0, 1, 0, List.of(0.5, 0.5), 0);
+    assertRefused(
+        () -> new SamplingPlan(List.of(), SamplingPlan.Memory.X0, 1, 1, 0),
+        "a sampling plan needs at least one step, but has none");
+    assertRefused(
+        () -> new SamplingPlan(List.of(plain, back), SamplingPlan.Memory.X0, 1, 1, 0),
+        "step 1 of a sampling plan can look back at most 1 calls, but looks back 2");
+    assertThat(
+            new SamplingPlan(List.of(plain, plain, back), SamplingPlan.Memory.X0, 1, 1, 0).depth())
+        .isEqualTo(2);
+    assertRefused(
+        () -> new SamplingPlan(List.of(plain), SamplingPlan.Memory.X0, Double.NaN, 1, 0),
+        "initial scale and final levels of a sampling plan must be finite and at least 0, but were"
+            + " NaN, 1.0 and 0.0");
+    assertRefused(
+        () -> new SamplingPlan(List.of(plain), SamplingPlan.Memory.X0, 1, 1, -0.5),
+        "initial scale and final levels of a sampling plan must be finite and at least 0, but were"
+            + " 1.0, 1.0 and -0.5");
+  }
+}
