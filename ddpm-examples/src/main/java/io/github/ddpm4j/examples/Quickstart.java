@@ -35,7 +35,6 @@ import picocli.CommandLine.Spec;
  */
 @Command(
     name = "Quickstart",
-    mixinStandardHelpOptions = true,
     description = "Trains on the bundled 8x8 digits, draws new ones and judges them.",
     sortOptions = false)
 public final class Quickstart implements Callable<Integer> {

@@ -31,7 +31,6 @@ import picocli.CommandLine.Spec;
  */
 @Command(
     name = "TrainFashionMnist",
-    mixinStandardHelpOptions = true,
     description = "Trains on 28x28 grey pictures in IDX files and writes samples as it goes.",
     sortOptions = false)
 public final class TrainFashionMnist implements Callable<Integer> {
