@@ -42,9 +42,6 @@ public final class Quickstart implements Callable<Integer> {
   /** How many digits are drawn and judged. */
   private static final int DRAWN = 500;
 
-  /** Network calls per drawn digit. */
-  private static final int CALLS = 50;
-
   /** The share of the run after which the learning rate falls, and where it ends. */
   private static final double CONSTANT_SHARE = 0.7;
 
@@ -69,6 +66,12 @@ public final class Quickstart implements Callable<Integer> {
       paramLabel = "N",
       description = "Digits per training step (default: ${DEFAULT-VALUE}).")
   private int batchSize = 64;
+
+  @Option(
+      names = "--calls",
+      paramLabel = "N",
+      description = "Network calls per drawn digit (default: ${DEFAULT-VALUE}).")
+  private int calls = 50;
 
   @Option(
       names = "--seed",
@@ -104,7 +107,7 @@ public final class Quickstart implements Callable<Integer> {
   private Judgement run(PrintWriter out) throws IOException {
     long start = System.nanoTime();
     Digits digits = Digits.load();
-    Sampler sampler = Samplers.ddim(CALLS).eta(1);
+    Sampler sampler = Samplers.ddim(calls).eta(1);
     try (NDManager manager = NDManager.newBaseManager();
         UNet unet =
             UNet.builder()
@@ -142,7 +145,7 @@ public final class Quickstart implements Callable<Integer> {
         double trained = secondsSince(start);
 
         // 2. draw
-        out.printf("Drawing %d digits, %d network calls each.%n", DRAWN, CALLS);
+        out.printf("Drawing %d digits, %d network calls each.%n", DRAWN, calls);
         out.flush();
         DDPM averaged = result.ddpm();
         QuickstartPictures pictures =

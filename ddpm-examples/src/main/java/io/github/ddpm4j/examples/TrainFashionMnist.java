@@ -85,6 +85,12 @@ public final class TrainFashionMnist implements Callable<Integer> {
   private int samples = 36;
 
   @Option(
+      names = "--calls",
+      paramLabel = "N",
+      description = "Network calls per sample (default: ${DEFAULT-VALUE}).")
+  private int calls = 50;
+
+  @Option(
       names = "--seed",
       paramLabel = "SEED",
       description = "Seed of weights, training and sampling (default: ${DEFAULT-VALUE}).")
@@ -164,7 +170,7 @@ public final class TrainFashionMnist implements Callable<Integer> {
         Samples drawn =
             ddpm.withDenoiser(averaged)
                 .sampling()
-                .sampler(Samplers.ddim(50))
+                .sampler(Samplers.ddim(calls))
                 .seed(seed)
                 .generate(samples)) {
       Pictures.of(drawn.toNDArray(manager))
