@@ -8,6 +8,7 @@ import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.DelegatingProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
+import me.tongfei.progressbar.ProgressBarConsumer;
 import me.tongfei.progressbar.ProgressState;
 import org.jspecify.annotations.Nullable;
 
@@ -26,6 +27,7 @@ final class ProgressListener implements TrainingListener {
   private final PrintStream out;
   private final boolean terminal;
   private @Nullable ProgressBar bar;
+  private @Nullable Lines lines;
   private double weightedLoss;
   private double weight;
 
@@ -72,6 +74,9 @@ final class ProgressListener implements TrainingListener {
     boolean interrupted = Thread.interrupted(); // close() would swallow it
     bar.close();
     bar = null;
+    if (lines != null) {
+      lines.close();
+    }
     if (interrupted) {
       Thread.currentThread().interrupt();
     }
@@ -83,16 +88,50 @@ final class ProgressListener implements TrainingListener {
             .setInitialMax(event.steps())
             .startsFrom(event.step(), Duration.ZERO)
             .setRenderer(ProgressListener::render);
-    if (terminal) {
-      builder
-          .setUpdateIntervalMillis((int) BAR_INTERVAL.toMillis())
-          .setConsumer(new ConsoleProgressBarConsumer(out));
-    } else {
-      builder
-          .setUpdateIntervalMillis((int) LINE_INTERVAL.toMillis())
-          .setConsumer(new DelegatingProgressBarConsumer(out::println, LINE_LENGTH));
-    }
+    lines =
+        new Lines(
+            terminal
+                ? new ConsoleProgressBarConsumer(out)
+                : new DelegatingProgressBarConsumer(out::println, LINE_LENGTH));
+    builder
+        .setUpdateIntervalMillis((int) (terminal ? BAR_INTERVAL : LINE_INTERVAL).toMillis())
+        .setConsumer(lines);
     return builder.build();
+  }
+
+  /**
+   * Each line once, and one end: the library repeats the last line of a bar, and never ends one
+   * that is closed before its first update.
+   */
+  private static final class Lines implements ProgressBarConsumer {
+    private final ProgressBarConsumer consumer;
+    private String last = "";
+    private boolean closed;
+
+    Lines(ProgressBarConsumer consumer) {
+      this.consumer = consumer;
+    }
+
+    @Override
+    public int getMaxRenderedLength() {
+      return consumer.getMaxRenderedLength();
+    }
+
+    @Override
+    public synchronized void accept(String line) {
+      if (!closed && !line.equals(last)) {
+        last = line;
+        consumer.accept(line);
+      }
+    }
+
+    @Override
+    public synchronized void close() {
+      if (!closed) {
+        closed = true;
+        consumer.close();
+      }
+    }
   }
 
   private static String render(ProgressState state, int width) {

@@ -422,7 +422,7 @@ class ModelFolderTest {
             + "FILE is not valid: denoiser type huge is unknown; known are [tiny]; is the module"
             + " that holds it, such as ddpm-unet, a dependency?",
         "\"size\": 6|\"length\": 6|"
-            + "FILE is not valid: size and dropout must be numbers in {type=tiny, length=6,"
+            + "FILE is not valid: size and dropout must be numbers in {length=6,"
             + " dropout=0.1}",
         "\"schedule\"|\"plan\"|FILE is not valid: schedule must be an object, but is null",
         "\"type\": \"linear\"|\"type\": \"wavy\"|"

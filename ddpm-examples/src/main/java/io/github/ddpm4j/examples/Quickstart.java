@@ -107,7 +107,7 @@ public final class Quickstart implements Callable<Integer> {
   private Judgement run(PrintWriter out) throws IOException {
     long start = System.nanoTime();
     Digits digits = Digits.load();
-    Sampler sampler = Samplers.ddim(calls).eta(1);
+    Sampler sampler = Samplers.ddim(calls).eta(0.5);
     try (NDManager manager = NDManager.newBaseManager();
         UNet unet =
             UNet.builder()
@@ -138,7 +138,7 @@ public final class Quickstart implements Callable<Integer> {
               .steps(steps)
               .learningRate(fallingRate(2e-3))
               .warmup(50)
-              .ema(0.995)
+              .ema(0.99)
               .seed(seed)
               .listener(TrainingListener.progressBar())
               .fit(digits.training().toDataset(manager, batchSize))) {
