@@ -24,6 +24,9 @@ final class ProgressListener implements TrainingListener {
   private static final int SHORTEST_BAR = 5;
   private static final double MILLIS_PER_SECOND = 1000;
 
+  /** What only the last line says. */
+  private static final String TOOK = ", took ";
+
   private final PrintStream out;
   private final boolean terminal;
   private @Nullable ProgressBar bar;
@@ -119,7 +122,7 @@ final class ProgressListener implements TrainingListener {
 
     @Override
     public synchronized void accept(String line) {
-      if (!closed && !line.equals(last)) {
+      if (!closed && !last.contains(TOOK)) {
         last = line;
         consumer.accept(line);
       }
@@ -166,7 +169,7 @@ final class ProgressListener implements TrainingListener {
     }
     tail.append(", loss ").append(loss);
     if (took != null) {
-      tail.append(", took ").append(time(took));
+      tail.append(TOOK).append(time(took));
     } else if (speed > 0 && Double.isFinite(speed)) {
       tail.append(", ").append(time((steps - step) / speed)).append(" left");
     }
