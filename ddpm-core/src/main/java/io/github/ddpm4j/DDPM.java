@@ -20,6 +20,7 @@ import java.nio.file.Path;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -283,7 +284,7 @@ public final class DDPM implements AutoCloseable {
      * @return this builder
      */
     public Builder schedule(Schedule schedule) {
-      this.schedule = schedule;
+      this.schedule = Objects.requireNonNull(schedule, "schedule");
       return this;
     }
 
@@ -294,7 +295,7 @@ public final class DDPM implements AutoCloseable {
      * @return this builder
      */
     public Builder prediction(Prediction prediction) {
-      this.prediction = prediction;
+      this.prediction = Objects.requireNonNull(prediction, "prediction");
       return this;
     }
 
@@ -305,7 +306,7 @@ public final class DDPM implements AutoCloseable {
      * @return this builder
      */
     public Builder variance(Variance variance) {
-      this.variance = variance;
+      this.variance = Objects.requireNonNull(variance, "variance");
       return this;
     }
 
@@ -329,7 +330,7 @@ public final class DDPM implements AutoCloseable {
      * @return this builder
      */
     public Builder denoiser(Denoiser denoiser) {
-      this.denoiser = denoiser;
+      this.denoiser = Objects.requireNonNull(denoiser, "denoiser");
       return this;
     }
 

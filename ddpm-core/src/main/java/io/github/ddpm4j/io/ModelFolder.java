@@ -35,6 +35,8 @@ import java.util.TreeSet;
 import java.util.UUID;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * A model on disk: a folder with {@value #DESCRIPTION}, which says everything that is needed to use
@@ -48,6 +50,8 @@ public final class ModelFolder {
 
   /** The file that holds the weights. */
   public static final String WEIGHTS = "weights.safetensors";
+
+  private static final Logger logger = LoggerFactory.getLogger(ModelFolder.class);
 
   private static final String FORMAT = "ddpm4j";
   private static final long VERSION = 1;
@@ -81,8 +85,8 @@ public final class ModelFolder {
    *
    * @param folder where to; an older model folder there is replaced as a whole
    * @param contents the model
-   * @throws FileAlreadyExistsException if {@code folder} is something other than a model folder or
-   *     an empty folder
+   * @throws FileAlreadyExistsException if {@code folder} is something other than an older model or
+   *     an empty folder, or holds more than that
    * @throws IOException if writing fails; what was there before is still there
    */
   public static void write(Path folder, Contents contents) throws IOException {
@@ -119,7 +123,11 @@ public final class ModelFolder {
       Files.move(aside, target); // should this fail too, the old model is still there, aside
       throw e;
     }
-    delete(aside);
+    try {
+      delete(aside);
+    } catch (IOException e) {
+      logger.warn("the model is saved, but the older one could not be removed from {}", aside, e);
+    }
   }
 
   /**
@@ -319,13 +327,25 @@ public final class ModelFolder {
   }
 
   private static void requireReplaceable(Path target) throws IOException {
-    if (!Files.exists(target) || Files.isRegularFile(target.resolve(DESCRIPTION))) {
+    if (!Files.exists(target)) {
       return;
     }
     if (Files.isDirectory(target)) {
       try (Stream<Path> entries = Files.list(target)) {
-        if (entries.findAny().isEmpty()) {
+        TreeSet<String> names = new TreeSet<>();
+        entries.forEach(entry -> names.add(String.valueOf(entry.getFileName())));
+        boolean model = names.contains(DESCRIPTION);
+        names.removeAll(List.of(DESCRIPTION, WEIGHTS));
+        if (names.isEmpty()) {
           return;
+        }
+        if (model) {
+          throw new FileAlreadyExistsException(
+              target.toString(),
+              null,
+              "besides an older model it holds "
+                  + names
+                  + ", which would be lost; move that away or choose another name");
         }
       }
     }

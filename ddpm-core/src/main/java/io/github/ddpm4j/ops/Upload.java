@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.noise.NoiseSource;
 import java.lang.ref.SoftReference;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -63,6 +64,36 @@ public final class Upload {
               "values can be uploaded as float32 or float64, but not as " + type);
     }
     return copy(manager, buffer, shape, type);
+  }
+
+  /**
+   * Uploads standard normal noise for consecutive images of a run.
+   *
+   * @param manager owns the array that is returned, on its device
+   * @param noise the source
+   * @param firstImage the index in the run of the first image
+   * @param draw which of the images' draws
+   * @param batch the shape of the batch, (N, …)
+   * @param type FLOAT32 or FLOAT64
+   * @return N(0, I), an array of that shape and type
+   * @throws IllegalArgumentException if the type is another
+   */
+  public static NDArray normal(
+      NDManager manager,
+      NoiseSource noise,
+      long firstImage,
+      long draw,
+      Shape batch,
+      DataType type) {
+    int images = Math.toIntExact(batch.get(0));
+    int size = Math.toIntExact(batch.size() / images);
+    double[] all = new double[Math.multiplyExact(images, size)];
+    double[] one = new double[size];
+    for (int i = 0; i < images; i++) {
+      noise.normal(firstImage + i, draw, one);
+      System.arraycopy(one, 0, all, i * size, size);
+    }
+    return doubles(manager, all, batch, type);
   }
 
   /**

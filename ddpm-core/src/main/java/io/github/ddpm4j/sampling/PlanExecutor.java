@@ -2,8 +2,6 @@ package io.github.ddpm4j.sampling;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.DataType;
-import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
@@ -45,26 +43,6 @@ final class PlanExecutor {
     this.listener = listener;
   }
 
-  /** N(0, I) for consecutive images of the run, shape (images, shape…), attached to the manager. */
-  static NDArray normal(
-      NDManager manager,
-      Shape shape,
-      DataType type,
-      NoiseSource noise,
-      long firstImage,
-      int images,
-      long draw) {
-    int size = Math.toIntExact(shape.size());
-    double[] all = new double[images * size];
-    double[] one = new double[size];
-    for (int i = 0; i < images; i++) {
-      noise.normal(firstImage + i, draw, one);
-      System.arraycopy(one, 0, all, i * size, size);
-    }
-    Shape batch = new Shape(images).addAll(shape);
-    return Upload.doubles(manager, all, batch, type);
-  }
-
   /**
    * Runs a plan on one batch.
    *
@@ -92,20 +70,25 @@ final class PlanExecutor {
         }
         try (NDManager step = manager.newSubManager()) {
           x.attach(step);
+          attach(past, step);
           SamplingStep[] perImage = new SamplingStep[images];
           Arrays.fill(perImage, plan.steps().get(row));
           x = tick(x, perImage, plan.memory(), past, firstImage, row, rows);
           x.attach(manager);
-          for (NDArray array : past) {
-            if (array != null) {
-              array.attach(manager);
-            }
-          }
+          attach(past, manager);
         }
       }
     }
     Arrays.stream(past).filter(array -> array != null).forEach(NDArray::close);
     return x;
+  }
+
+  private static void attach(NDArray[] past, NDManager owner) {
+    for (NDArray array : past) {
+      if (array != null) {
+        array.attach(owner);
+      }
+    }
   }
 
   /** One row for every image; the result and the memory are attached to the manager of x. */
@@ -165,14 +148,7 @@ final class PlanExecutor {
     // 4. fresh noise
     if (any(rows, SamplingStep::freshNoise)) {
       NDArray z =
-          normal(
-              x.getManager(),
-              x.getShape().slice(1),
-              x.getDataType(),
-              noise,
-              firstImage,
-              rows.length,
-              row + 1L);
+          Upload.normal(x.getManager(), noise, firstImage, row + 1L, x.getShape(), x.getDataType());
       next = next.add(z.mul(PerImage.column(x, column(rows, SamplingStep::freshNoise))));
     }
     listener.onStep(new SamplingEvent(firstImage, row, steps, rows[0].timestep(), next, x0));

@@ -50,9 +50,13 @@ public final class Samples implements AutoCloseable {
    *
    * @param target the manager that shall own the copy
    * @return a copy, shape (N, C, H, W), in the data range of the model, attached to {@code target}
+   *     and on its device
    */
   public NDArray toNDArray(NDManager target) {
-    NDArray copy = images.duplicate();
+    NDArray copy =
+        images.getDevice().equals(target.getDevice())
+            ? images.duplicate()
+            : images.toDevice(target.getDevice(), true);
     copy.attach(target);
     return copy;
   }

@@ -11,7 +11,9 @@ import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.ops.PerImage;
+import io.github.ddpm4j.ops.Upload;
 import java.security.SecureRandom;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -67,7 +69,7 @@ public final class Sampling {
    * @return this run
    */
   public Sampling sampler(Sampler sampler) {
-    this.sampler = sampler;
+    this.sampler = Objects.requireNonNull(sampler, "sampler");
     return this;
   }
 
@@ -91,7 +93,7 @@ public final class Sampling {
    * @return this run
    */
   public Sampling noise(NoiseSource noise) {
-    this.noise = noise;
+    this.noise = Objects.requireNonNull(noise, "noise");
     this.seed = null;
     return this;
   }
@@ -183,7 +185,7 @@ public final class Sampling {
    * @return this run
    */
   public Sampling listener(SamplingListener listener) {
-    this.listener = listener;
+    this.listener = Objects.requireNonNull(listener, "listener");
     return this;
   }
 
@@ -195,7 +197,7 @@ public final class Sampling {
    * @throws IllegalArgumentException if {@code count} is less than 1 or the sampler cannot serve
    *     this model
    * @throws IllegalStateException if neither the denoiser nor {@link #shape} names an image shape,
-   *     or the denoiser returns something that is not finite
+   *     or the denoiser returns NaN
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public Samples generate(int count) {
@@ -208,14 +210,14 @@ public final class Sampling {
           "the denoiser names no image shape; call shape(channels, height, width) before"
               + " generate()");
     }
-    SamplingPlan plan = sampler.plan(diffusion, diffusion.schedule().timesteps() - 1);
+    SamplingPlan plan = sampler.plan(diffusion);
     Draws draws = draws();
     return run(
         plan,
         draws,
         count,
         (manager, first, images) ->
-            PlanExecutor.normal(manager, image, dataType, draws.noise, first, images, 0)
+            Upload.normal(manager, draws.noise, first, 0, new Shape(images).addAll(image), dataType)
                 .muli(plan.initialScale()));
   }
 
@@ -228,12 +230,12 @@ public final class Sampling {
    * @return the images; the caller closes them
    * @throws IllegalArgumentException if the images have another shape or type or are not finite, or
    *     {@code t} is outside the schedule
-   * @throws IllegalStateException if the denoiser returns something that is not finite
+   * @throws IllegalStateException if the denoiser returns NaN, or infinity that is not clipped
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public Samples denoise(NDArray xt, int t) {
     requireImages("x_t", xt);
-    SamplingPlan plan = sampler.plan(diffusion, t);
+    SamplingPlan plan = planFrom(t);
     return run(
         plan,
         draws(),
@@ -259,7 +261,7 @@ public final class Sampling {
    * @return one image per fraction; the caller closes them
    * @throws IllegalArgumentException if the pictures have another shape or type or are not finite,
    *     {@code t} is outside the schedule, or there are no fractions or one that is not finite
-   * @throws IllegalStateException if the denoiser returns something that is not finite
+   * @throws IllegalStateException if the denoiser returns NaN, or infinity that is not clipped
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public Samples interpolate(NDArray from, NDArray to, int t, double... fractions) {
@@ -275,13 +277,14 @@ public final class Sampling {
             "fractions of an interpolation must be finite, but one was " + fraction);
       }
     }
-    SamplingPlan plan = sampler.plan(diffusion, t);
+    SamplingPlan plan = planFrom(t);
     Draws own = draws();
     Draws draws = new Draws((image, draw, target) -> own.noise.normal(0, draw, target), own.seed);
     double signal = diffusion.schedule().signal(t);
     double noiseLevel = diffusion.schedule().noise(t);
     try (NDManager manager = from.getManager().newSubManager()) {
-      NDArray z = PlanExecutor.normal(manager, from.getShape(), dataType, draws.noise, 0, 1, 0);
+      NDArray z =
+          Upload.normal(manager, draws.noise, 0, 0, new Shape(1).addAll(from.getShape()), dataType);
       NDArray first = in(manager, from);
       NDArray second = in(manager, to);
       NDList latents = new NDList();
@@ -296,6 +299,15 @@ public final class Sampling {
           fractions.length,
           (batch, start, images) -> in(batch, xt.get(start + ":" + (start + images))));
     }
+  }
+
+  private SamplingPlan planFrom(int t) {
+    int timesteps = diffusion.schedule().timesteps();
+    if (t < 0 || t >= timesteps) {
+      throw new IllegalArgumentException(
+          "start timestep must lie in [0, " + timesteps + "), but was " + t);
+    }
+    return sampler.plan(diffusion, t);
   }
 
   /** A copy in this run's type, attached to {@code manager}, on its device. */

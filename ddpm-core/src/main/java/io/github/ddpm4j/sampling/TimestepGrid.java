@@ -49,17 +49,23 @@ interface TimestepGrid {
   }
 
   /**
-   * The grid below a start: the start itself, then what the grid holds under it. From the last
-   * timestep of the schedule the grid is taken as it is, since spacings need not begin there.
+   * The timesteps to visit from a start on: the grid as it is from pure noise (start T), since
+   * spacings need not begin at the last timestep; otherwise the start itself and what the grid
+   * holds under it.
    */
   default int[] from(int start, Schedule schedule) {
     int trainingSteps = schedule.timesteps();
-    if (start < 0 || start >= trainingSteps) {
+    if (start < 0 || start > trainingSteps) {
       throw new IllegalArgumentException(
-          "start timestep must lie in [0, " + trainingSteps + "), but was " + start);
+          "start timestep must lie in [0, "
+              + trainingSteps
+              + "], where "
+              + trainingSteps
+              + " stands for pure noise, but was "
+              + start);
     }
     int[] grid = timesteps(trainingSteps);
-    if (start == trainingSteps - 1) {
+    if (start == trainingSteps) {
       return grid;
     }
     return IntStream.concat(IntStream.of(start), Arrays.stream(grid).filter(t -> t < start))

@@ -3,8 +3,8 @@ package io.github.ddpm4j.training;
 import java.util.Arrays;
 
 /**
- * The loss became NaN or infinite. The weights are those before the step, so the network can still
- * be used or saved.
+ * The loss or its gradient became NaN or infinite. The weights are those before the step, so the
+ * network can still be used or saved.
  */
 public final class NonFiniteLossException extends RuntimeException {
 
@@ -19,12 +19,15 @@ public final class NonFiniteLossException extends RuntimeException {
   /** NaN if there was none. */
   private final double lastFiniteLoss;
 
-  NonFiniteLossException(long step, double loss, int[] timesteps, double lastFiniteLoss) {
+  NonFiniteLossException(
+      long step, String what, double value, int[] timesteps, double lastFiniteLoss) {
     super(
-        "the loss of step "
+        "the "
+            + what
+            + " of step "
             + step
             + " is "
-            + loss
+            + value
             + " at timesteps "
             + shorten(timesteps)
             + "; the last finite loss was "

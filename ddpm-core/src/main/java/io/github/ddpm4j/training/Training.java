@@ -1,5 +1,6 @@
 package io.github.ddpm4j.training;
 
+import ai.djl.Device;
 import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
@@ -11,6 +12,7 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.GradientCollector;
 import ai.djl.training.dataset.Batch;
 import ai.djl.training.dataset.Dataset;
+import ai.djl.training.dataset.RandomAccessDataset;
 import ai.djl.training.tracker.Tracker;
 import io.github.ddpm4j.loss.Loss;
 import io.github.ddpm4j.loss.Losses;
@@ -31,6 +33,7 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
@@ -42,6 +45,9 @@ import org.slf4j.LoggerFactory;
 /**
  * A training run (Ho et al. 2020, algorithm 1), set up fluently: {@code
  * ddpm.training().batchSize(128).steps(800_000).fit(dataset)}.
+ *
+ * <p>It runs where the network is: {@code UNet.builder().device(…)} decides between CPU and GPU,
+ * and batches are moved there.
  *
  * <p>The network is updated in place; the result carries the averaged weights beside it. The batch
  * order, timesteps, noise and dropout masks are functions of (seed, step), so two runs with the
@@ -109,7 +115,7 @@ public final class Training<R> {
    * @return this run
    */
   public Training<R> loss(Loss loss) {
-    this.loss = loss;
+    this.loss = Objects.requireNonNull(loss, "loss");
     return this;
   }
 
@@ -158,7 +164,7 @@ public final class Training<R> {
    * @return this run
    */
   public Training<R> optimizer(Adam optimizer) {
-    this.optimizer = optimizer;
+    this.optimizer = Objects.requireNonNull(optimizer, "optimizer");
     return this;
   }
 
@@ -184,7 +190,7 @@ public final class Training<R> {
    * @return this run
    */
   public Training<R> learningRate(Tracker rate) {
-    this.learningRate = rate;
+    this.learningRate = Objects.requireNonNull(rate, "learningRate");
     return this;
   }
 
@@ -239,7 +245,7 @@ public final class Training<R> {
    * @return this run
    */
   public Training<R> ema(Ema ema) {
-    this.ema = ema;
+    this.ema = Objects.requireNonNull(ema, "ema");
     return this;
   }
 
@@ -262,7 +268,7 @@ public final class Training<R> {
    * @return this run
    */
   public Training<R> listener(TrainingListener listener) {
-    listeners.add(listener);
+    listeners.add(Objects.requireNonNull(listener, "listener"));
     return this;
   }
 
@@ -275,7 +281,7 @@ public final class Training<R> {
    * @throws IllegalStateException if {@link #steps} was not set
    * @throws IllegalArgumentException if the dataset is empty or smaller than a batch, or its images
    *     have another shape or type, lie outside the data range or are not finite
-   * @throws NonFiniteLossException if the loss becomes NaN or infinite
+   * @throws NonFiniteLossException if the loss or its gradient becomes NaN or infinite
    * @throws CancellationException if the thread is interrupted
    */
   public R fit(Dataset dataset) {
@@ -293,7 +299,8 @@ public final class Training<R> {
       LossHistory losses = run.execute();
       R result =
           toResult.apply(
-              new TrainingOutcome(denoiser, averaged, losses, runSeed, settings(losses, runSeed)));
+              new TrainingOutcome(
+                  denoiser, averaged, losses, runSeed, settings(dataset, losses, runSeed)));
       done = true;
       return result;
     } finally {
@@ -304,13 +311,22 @@ public final class Training<R> {
   }
 
   /** Numbers as {@code Long} and {@code Double}, as they come back from a model file. */
-  private Map<String, Object> settings(LossHistory losses, long runSeed) {
+  private Map<String, Object> settings(Dataset dataset, LossHistory losses, long runSeed) {
     Map<String, Object> settings = new LinkedHashMap<>();
     settings.put("steps", (long) losses.steps());
-    settings.put("batchSize", (long) batchSize);
+    if (dataset instanceof RandomAccessDataset) {
+      settings.put("batchSize", (long) batchSize);
+    }
     settings.put("accumulation", (long) accumulation);
     settings.put("loss", loss.toString());
+    settings.put("optimizer", optimizer.toString());
+    settings.put("firstLearningRate", (double) learningRate.getNewValue(0));
+    settings.put("warmup", (long) warmup);
+    if (Double.isFinite(gradientClip)) {
+      settings.put("gradientClip", gradientClip);
+    }
     settings.put("emaDecay", ema.decay());
+    settings.put("emaWarmup", ema.warmup());
     settings.put("seed", runSeed);
     settings.put("meanLossOfLast100Steps", losses.mean(100));
     return settings;
@@ -326,6 +342,10 @@ public final class Training<R> {
   /** The state of one run. */
   private final class Run implements AutoCloseable {
     private final NDManager manager;
+
+    /** Datasets are read on the CPU, where their indices must be; batches move to the network. */
+    private final NDManager reading = NDManager.newBaseManager(Device.cpu());
+
     private final TrainingData data;
     private final TrainableDenoiser averaged;
     private final Collection<NDArray> weights;
@@ -336,11 +356,9 @@ public final class Training<R> {
     private final CounterRandom noise;
     private final double[] losses = new double[steps];
 
-    /** Views of the gradients, taken once: every further call would attach another view. */
-    private List<NDArray> gradients = List.of();
-
     private int done;
     private boolean stop;
+    private int[] lastTimesteps = {};
 
     Run(Dataset dataset, TrainableDenoiser averaged, long seed) {
       this.seed = seed;
@@ -353,11 +371,12 @@ public final class Training<R> {
       try {
         this.data =
             TrainingData.of(
-                dataset, manager, batchSize, seed, denoiser.imageShape(), diffusion.dataRange());
+                dataset, reading, batchSize, seed, denoiser.imageShape(), diffusion.dataRange());
         this.adam = new AdamState(optimizer, weights, manager);
         fine = true;
       } finally {
         if (!fine) {
+          reading.close();
           manager.close();
         }
       }
@@ -389,13 +408,20 @@ public final class Training<R> {
       for (int i = 0; i < accumulation; i++) {
         loss += backward((long) done * accumulation + i) / accumulation;
       }
-      // 2. the global norm
-      double norm = gradientNorm();
-      double scale = norm > gradientClip ? gradientClip / norm : 1;
-      // 3. the update
-      double rate =
-          learningRate.getNewValue(done) * Math.min(1, (done + 1.0) / Math.max(1, warmup));
-      adam.step(gradients, rate, scale);
+      double rate = rate();
+      double norm;
+      List<NDArray> gradients = gradients();
+      try (GradMode update = GradMode.off()) {
+        // 2. the global norm
+        norm = norm(gradients);
+        if (!Double.isFinite(norm)) {
+          throw notFinite("gradient norm", norm);
+        }
+        // 3. the update
+        adam.step(gradients, rate, norm > gradientClip ? gradientClip / norm : 1);
+      } finally {
+        gradients.forEach(NDArray::close);
+      }
       losses[done] = loss;
       done++;
       // 4. the average
@@ -424,9 +450,9 @@ public final class Training<R> {
           EagerOps ops = EagerOps.training(seed, pass);
           NDArray mean = loss.perImage(ops, output, target).mean();
           double value = mean.getFloat();
+          lastTimesteps = t;
           if (!Double.isFinite(value)) {
-            throw new NonFiniteLossException(
-                done + 1L, value, t, done == 0 ? Double.NaN : losses[done - 1]);
+            throw notFinite("loss", value);
           }
           collector.backward(ops.scale(mean, 1.0 / accumulation));
           return value;
@@ -449,24 +475,41 @@ public final class Training<R> {
       return t;
     }
 
+    /** Place i of the batch has noise of its own, whatever the size of the batch. */
     private NDArray drawNoise(NDManager step, Shape shape, long pass) {
-      int images = Math.toIntExact(shape.get(0));
-      int size = Math.toIntExact(shape.size() / images);
-      double[] one = new double[size];
-      double[] all = new double[images * size];
-      for (int i = 0; i < images; i++) {
-        noise.normal(pass, i, one);
-        System.arraycopy(one, 0, all, i * size, size);
-      }
-      return Upload.doubles(step, all, shape, DataType.FLOAT32);
+      return Upload.normal(
+          step,
+          (place, draw, target) -> noise.normal(draw, place, target),
+          0,
+          pass,
+          shape,
+          DataType.FLOAT32);
     }
 
-    private double gradientNorm() {
-      if (gradients.isEmpty()) {
-        gradients = weights.stream().map(NDArray::getGradient).toList();
+    private NonFiniteLossException notFinite(String what, double value) {
+      return new NonFiniteLossException(
+          done + 1L, what, value, lastTimesteps, done == 0 ? Double.NaN : losses[done - 1]);
+    }
+
+    private double rate() {
+      double rate = learningRate.getNewValue(done);
+      if (!(rate >= 0) || Double.isInfinite(rate)) {
+        throw new IllegalStateException(
+            "the learning rate must be finite and at least 0, but the tracker gave "
+                + rate
+                + " for step "
+                + (done + 1));
       }
-      try (GradMode reading = GradMode.off();
-          NDManager step = manager.newSubManager()) {
+      return rate * Math.min(1, (done + 1.0) / Math.max(1, warmup));
+    }
+
+    /** Views of the gradients, which every call attaches to the weights' manager anew. */
+    private List<NDArray> gradients() {
+      return weights.stream().map(NDArray::getGradient).toList();
+    }
+
+    private double norm(List<NDArray> gradients) {
+      try (NDManager step = manager.newSubManager()) {
         NDList squares = new NDList(gradients.size());
         for (NDArray gradient : gradients) {
           try (NDArray square = gradient.square()) {
@@ -504,13 +547,14 @@ public final class Training<R> {
     public void close() {
       // A run that ended between backward and update must not leave its gradients to the next one.
       try (GradMode update = GradMode.off()) {
-        for (NDArray gradient : gradients) {
+        for (NDArray gradient : gradients()) {
           try (NDArray zeros = gradient.zerosLike()) {
             gradient.set(new NDIndex("..."), zeros);
           }
           gradient.close();
         }
       }
+      reading.close();
       manager.close();
     }
   }

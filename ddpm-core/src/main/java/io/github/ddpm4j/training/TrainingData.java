@@ -19,6 +19,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
 import org.apache.commons.rng.sampling.ArraySampler;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Endless batches of a dataset, checked. A {@link RandomAccessDataset} is visited in an order that
@@ -26,6 +28,8 @@ import org.apache.commons.rng.sampling.ArraySampler;
  * and batch size and is read again when it ends.
  */
 final class TrainingData {
+
+  private static final Logger logger = LoggerFactory.getLogger(TrainingData.class);
 
   /** How far outside the range rounding may put a value, as a share of the width of the range. */
   private static final double RANGE_TOLERANCE = 1e-4;
@@ -131,6 +135,15 @@ final class TrainingData {
               + (Float.isFinite(min) ? max : min)
               + "; look for broken images");
     }
+    if (served == 1 && min >= 0 && range.min() < 0) {
+      logger.warn(
+          "the first batch lies in [{}, {}] while the data range is {}: images in [0, 1], such as"
+              + " those of DJL's ToTensor, must be mapped by 2x - 1, or dataRange(0, 1) set when"
+              + " building DDPM",
+          min,
+          max,
+          range);
+    }
     double tolerance = RANGE_TOLERANCE * (range.max() - range.min());
     if (min < range.min() - tolerance || max > range.max() + tolerance) {
       throw new IllegalArgumentException(
@@ -225,6 +238,11 @@ final class TrainingData {
       try {
         if (!current.hasNext()) {
           current = dataset.getData(manager).iterator();
+          if (!current.hasNext()) {
+            throw new IllegalStateException(
+                "the dataset gave batches once and none when it was read again; training reads it"
+                    + " as often as the steps need");
+          }
         }
       } catch (IOException e) {
         throw new UncheckedIOException("the dataset could not be read: " + e.getMessage(), e);

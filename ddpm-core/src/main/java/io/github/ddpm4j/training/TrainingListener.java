@@ -19,7 +19,7 @@ public interface TrainingListener {
 
   /**
    * A progress bar on standard error: steps per second, the moving mean of the loss, the time left.
-   * Where standard error is no terminal, a plain line every ten seconds instead.
+   * Where the process has no terminal, a plain line every ten seconds instead.
    *
    * <pre>
    *   training  45% [==========&gt;             ] 135/300, 13.2 steps/s, loss 0.1050, 0:00:12 left

@@ -250,7 +250,6 @@ class ModelFolderTest {
   @Test
   void save_olderModel_isReplacedAsAWhole() throws IOException {
     ddpm.save(folder());
-    Files.writeString(folder().resolve("stray"), "not of this model");
     try (TinyDenoiser other = new TinyDenoiser(SIZE, 0, 4)) {
       ddpm.withDenoiser(other).save(folder());
       assertIsSaved(other);
@@ -306,6 +305,22 @@ class ModelFolderTest {
     assertThat(namesIn(parent)).containsExactly("model");
     assertThat(namesIn(folder())).containsExactly("precious");
     assertThat(Files.readString(precious)).isEqualTo("data");
+  }
+
+  @Test
+  void save_modelWithOtherFilesBesideIt_isRefusedAndKept() throws IOException {
+    ddpm.save(folder());
+    Path samples = Files.writeString(folder().resolve("samples.png"), "precious");
+    assertThatThrownBy(() -> ddpm.save(folder()))
+        .isInstanceOf(FileAlreadyExistsException.class)
+        .hasMessage(
+            folder().toRealPath()
+                + ": besides an older model it holds [samples.png], which would be lost; move that"
+                + " away or choose another name");
+    assertThat(Files.readString(samples)).isEqualTo("precious");
+    try (DDPM loaded = DDPM.load(folder())) {
+      assertSameWeights(loaded, network);
+    }
   }
 
   @Test

@@ -86,7 +86,7 @@ class GaussianOracleTest {
     }
 
     SamplingPlan plan() {
-      return sampler.plan(diffusion, 999);
+      return sampler.plan(diffusion);
     }
   }
 

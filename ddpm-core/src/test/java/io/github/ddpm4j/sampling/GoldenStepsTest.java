@@ -85,8 +85,7 @@ class GoldenStepsTest {
       int t,
       double[] output) {
     Diffusion diffusion = new Diffusion(schedule, prediction, variance, DataRange.DEFAULT);
-    SamplingStep row =
-        Samplers.ddpm().plan(diffusion, 999).steps().get(schedule.timesteps() - 1 - t);
+    SamplingStep row = Samplers.ddpm().plan(diffusion).steps().get(schedule.timesteps() - 1 - t);
     assertThat(row.timestep()).isEqualTo(t);
     double[][] x0 = new double[1][];
     try (NDManager manager = NDManager.newBaseManager();

@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.random.RandomGenerator;
 import java.util.random.RandomGeneratorFactory;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -76,5 +77,31 @@ class PlanExecutorTest {
 
   private static double z(long draw) {
     return Math.sin(draw + 1.0);
+  }
+
+  /** A plan that looks back keeps as many batches as it looks back, not one per row. */
+  @Test
+  void run_planWithMemory_doesNotGrow() {
+    List<SamplingStep> rows = new ArrayList<>();
+    for (int i = 0; i < 100; i++) {
+      rows.add(
+          new SamplingStep(500, 0.5, 0.5, 0.5, 0.1, 0.1, i < 2 ? List.of() : List.of(0.1, 0.1), 0));
+    }
+    List<Integer> held = new ArrayList<>();
+    Diffusion diffusion =
+        new Diffusion(
+            Schedules.linear(1000), Prediction.EPSILON, Variance.FIXED_LARGE, DataRange.DEFAULT);
+    try (Samples samples =
+        new Sampling(diffusion, StandIns.modelG())
+            .sampler((model, start) -> new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, 1, 0))
+            .shape(1, 4, 4)
+            .seed(1)
+            .listener(
+                event ->
+                    held.add(event.x().getManager().getParentManager().getManagedArrays().size()))
+            .generate(2)) {
+      assertThat(samples.size()).isEqualTo(2);
+    }
+    assertThat(held.get(99)).isEqualTo(held.get(10));
   }
 }

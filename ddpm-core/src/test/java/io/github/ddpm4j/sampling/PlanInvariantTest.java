@@ -56,7 +56,7 @@ class PlanInvariantTest {
           }
         }
         for (Sampler sampler : samplers) {
-          for (int start : new int[] {last, last / 2, 0}) {
+          for (int start : new int[] {last + 1, last, last / 2, 0}) {
             if (start == 0 && sampler.toString().contains("endAtFirstTimestep")) {
               continue; // it would start where it ends
             }

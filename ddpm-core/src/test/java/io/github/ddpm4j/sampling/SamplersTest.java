@@ -34,21 +34,23 @@ class SamplersTest {
 
   @Test
   void plan_visitsTheTimestepsOfItsGrid() {
-    assertThat(timesteps(Samplers.ddpm(), 9)).containsExactly(9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    assertThat(timesteps(Samplers.ddpm(3), 9)).containsExactly(6, 3, 0);
-    assertThat(timesteps(Samplers.ddpm(3).spacing(TimestepSpacing.LINSPACE), 9))
+    assertThat(timesteps(Samplers.ddpm(), 10)).containsExactly(9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    assertThat(timesteps(Samplers.ddpm(3), 10)).containsExactly(6, 3, 0);
+    assertThat(timesteps(Samplers.ddpm(3).spacing(TimestepSpacing.LINSPACE), 10))
         .containsExactly(9, 4, 0);
-    assertThat(timesteps(Samplers.ddpm(3).spacing(TimestepSpacing.TRAILING), 9))
+    assertThat(timesteps(Samplers.ddpm(3).spacing(TimestepSpacing.TRAILING), 10))
         .containsExactly(9, 6, 2);
-    assertThat(timesteps(Samplers.ddim(3), 9)).containsExactly(6, 3, 0);
-    assertThat(timesteps(Samplers.ddim(3).spacing(TimestepSpacing.TRAILING), 9))
+    assertThat(timesteps(Samplers.ddim(3), 10)).containsExactly(6, 3, 0);
+    assertThat(timesteps(Samplers.ddim(3).spacing(TimestepSpacing.TRAILING), 10))
         .containsExactly(9, 6, 2);
-    assertThat(timesteps(Samplers.ddim(10), 9)).containsExactly(9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    assertThat(timesteps(Samplers.ddim(3).timesteps(8, 5, 1), 9)).containsExactly(8, 5, 1);
+    assertThat(timesteps(Samplers.ddim(10), 10)).containsExactly(9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    assertThat(timesteps(Samplers.ddim(3).timesteps(8, 5, 1), 10)).containsExactly(8, 5, 1);
   }
 
   @Test
   void plan_startInTheMiddle_beginsThereAndGoesOnBelow() {
+    assertThat(timesteps(Samplers.ddpm(3), 9)).containsExactly(9, 6, 3, 0);
+    assertThat(timesteps(Samplers.ddim(3).timesteps(8, 5, 1), 9)).containsExactly(9, 8, 5, 1);
     assertThat(timesteps(Samplers.ddpm(), 3)).containsExactly(3, 2, 1, 0);
     assertThat(timesteps(Samplers.ddpm(3), 5)).containsExactly(5, 3, 0);
     assertThat(timesteps(Samplers.ddim(3), 6)).containsExactly(6, 3, 0);
@@ -60,7 +62,7 @@ class SamplersTest {
   @Test
   void plan_endsAtTheImage() {
     for (Sampler sampler : List.of(Samplers.ddpm(), Samplers.ddpm(3), Samplers.ddim(3).eta(1))) {
-      SamplingPlan plan = sampler.plan(TEN, 9);
+      SamplingPlan plan = sampler.plan(TEN);
       SamplingStep last = plan.steps().get(plan.steps().size() - 1);
       assertThat(plan.initialScale()).isEqualTo(1);
       assertThat(plan.finalSignal()).isEqualTo(1);
@@ -70,7 +72,7 @@ class SamplersTest {
       assertThat(last.cEps()).as("cEps of %s", sampler).isEqualTo(0);
       assertThat(last.freshNoise()).as("noise of %s", sampler).isEqualTo(0);
     }
-    SamplingPlan noisy = Samplers.ddim(3).endAtFirstTimestep(true).plan(TEN, 9);
+    SamplingPlan noisy = Samplers.ddim(3).endAtFirstTimestep(true).plan(TEN);
     assertThat(noisy.finalSignal()).isCloseTo(TEN.schedule().signal(0), within(1e-15));
     assertThat(noisy.finalNoise()).isCloseTo(TEN.schedule().noise(0), within(1e-15));
   }
@@ -92,7 +94,7 @@ class SamplersTest {
     int[] list = {5, 2};
     Sampler sampler = Samplers.ddim(2).timesteps(list);
     list[0] = 9;
-    assertThat(timesteps(sampler, 9)).containsExactly(5, 2);
+    assertThat(timesteps(sampler, 10)).containsExactly(5, 2);
   }
 
   /* --- what can go wrong --- */
@@ -107,7 +109,7 @@ class SamplersTest {
   @Test
   void steps_moreThanTimesteps_areRefused() {
     String message = "steps must be at least 1 and at most the schedule's 10 timesteps, but was 11";
-    assertRefused(() -> Samplers.ddpm(11).plan(TEN, 9), message);
+    assertRefused(() -> Samplers.ddpm(11).plan(TEN), message);
     assertRefused(() -> Samplers.ddim(11).plan(TEN, 3), message);
   }
 
@@ -131,14 +133,15 @@ class SamplersTest {
         () -> ddim.timesteps(5, -1),
         "timesteps must be strictly descending and at least 0, but entry 1 is -1 in [5, -1]");
     assertRefused(
-        () -> ddim.timesteps(10, 5).plan(TEN, 9),
+        () -> ddim.timesteps(10, 5).plan(TEN),
         "timesteps must lie in [0, 10), but the first is 10");
   }
 
   @ParameterizedTest
-  @ValueSource(ints = {-1, 10})
+  @ValueSource(ints = {-1, 11})
   void start_outsideTheSchedule_isRefused(int start) {
-    String message = "start timestep must lie in [0, 10), but was " + start;
+    String message =
+        "start timestep must lie in [0, 10], where 10 stands for pure noise, but was " + start;
     assertRefused(() -> Samplers.ddpm().plan(TEN, start), message);
     assertRefused(() -> Samplers.ddim(5).plan(TEN, start), message);
   }

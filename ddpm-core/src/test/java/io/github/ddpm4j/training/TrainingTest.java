@@ -15,7 +15,9 @@ import ai.djl.training.tracker.Tracker;
 import ai.djl.util.Progress;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.loss.Loss;
 import io.github.ddpm4j.model.TinyDenoiser;
+import io.github.ddpm4j.ops.Ops;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -384,6 +386,77 @@ class TrainingTest {
                 + losses.get(1)
                 + "; the weights are those after step 2; lower the learning rate, lengthen the"
                 + " warm-up or clip the gradient norm");
+  }
+
+  /** The loss is finite, its gradient is not: nothing may reach the weights. */
+  @Test
+  void fit_nonFiniteGradient_leavesTheWeights() {
+    Loss exploding =
+        new Loss() {
+          @Override
+          public <T> T perImage(Ops<T> ops, T output, T target) {
+            // 1e35 (output − target): finite as a loss, but its squared gradients are not.
+            T tiny = ops.scale(ops.subtract(output, target), 1e-25);
+            return ops.meanPerImage(ops.scale(ops.scale(tiny, 1e30), 1e30));
+          }
+        };
+    Map<String, float[]> before = weights(network);
+    assertThatThrownBy(() -> training().loss(exploding).fit(stripes))
+        .isInstanceOf(NonFiniteLossException.class)
+        .hasMessageMatching(
+            "the (loss|gradient norm) of step 1 is .* at timesteps \\[.*\\]; the last finite loss was"
+                + " NaN; the weights are those after step 0; lower the learning rate, lengthen the"
+                + " warm-up or clip the gradient norm");
+    weights(network).forEach((name, values) -> assertThat(values).isEqualTo(before.get(name)));
+  }
+
+  /** A run that fails between two accumulated batches leaves no gradient to the next run. */
+  @Test
+  void fit_afterAFailedRun_startsWithoutItsGradients() {
+    float[] values = new float[IMAGES * SIZE * SIZE];
+    values[0] = 7;
+    Dataset broken = dataset(values, new Shape(IMAGES, 1, SIZE, SIZE));
+    int failed = 0;
+    for (long seed = 0; seed < 6; seed++) {
+      // Depending on the order the broken image comes in the first batch or in a later one.
+      try {
+        training().batchSize(5).accumulation(4).steps(1).seed(seed).fit(broken).close();
+      } catch (IllegalArgumentException e) {
+        failed++;
+      }
+    }
+    assertThat(failed).isEqualTo(6);
+    List<Double> norms = new ArrayList<>();
+    training().steps(1).listener(event -> norms.add(event.gradientNorm())).fit(stripes).close();
+    try (TinyDenoiser fresh = new TinyDenoiser(SIZE, 0.1, 1)) {
+      ddpm.withDenoiser(fresh)
+          .training()
+          .batchSize(10)
+          .steps(1)
+          .seed(5)
+          .listener(event -> norms.add(event.gradientNorm()))
+          .fit(stripes)
+          .close();
+    }
+    assertThat(norms.get(0)).isEqualTo(norms.get(1));
+  }
+
+  @Test
+  void fit_trackerGivesNaN_isRefused() {
+    assertThatThrownBy(() -> training().learningRate((Tracker) done -> Float.NaN).fit(stripes))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage(
+            "the learning rate must be finite and at least 0, but the tracker gave NaN for step 1");
+  }
+
+  @Test
+  void setters_refuseNull() {
+    Training<TrainingResult> training = ddpm.training();
+    assertThatThrownBy(() -> training.loss(null)).hasMessage("loss");
+    assertThatThrownBy(() -> training.optimizer(null)).hasMessage("optimizer");
+    assertThatThrownBy(() -> training.ema((Ema) null)).hasMessage("ema");
+    assertThatThrownBy(() -> training.learningRate((Tracker) null)).hasMessage("learningRate");
+    assertThatThrownBy(() -> training.listener(null)).hasMessage("listener");
   }
 
   @Test

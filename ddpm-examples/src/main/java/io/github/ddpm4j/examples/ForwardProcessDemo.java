@@ -4,10 +4,12 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.pooling.Pool;
 import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.noise.NoiseSource;
+import io.github.ddpm4j.ops.Upload;
 import io.github.ddpm4j.process.ForwardProcess;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
@@ -110,19 +112,17 @@ public final class ForwardProcessDemo implements Callable<Integer> {
   }
 
   private NDArray noised(Schedule schedule, NDArray x0, int[] t) {
-    Shape shape = x0.getShape();
-    double[] epsilon = new double[Math.toIntExact(shape.size())];
-    NoiseSource.seeded(seed).normal(0, 0, epsilon);
-    float[] values = new float[epsilon.length];
-    for (int i = 0; i < values.length; i++) {
-      values[i] = (float) epsilon[i];
-    }
-    NDArray noise = x0.getManager().create(values, shape);
+    NDArray noise =
+        Upload.normal(
+            x0.getManager(),
+            NoiseSource.seeded(seed),
+            0,
+            0,
+            new Shape(1).addAll(x0.getShape()),
+            DataType.FLOAT32);
     NDList noised = new NDList();
     for (int step : t) {
-      noised.add(
-          ForwardProcess.of(schedule)
-              .sample(x0.expandDims(0), new int[] {step}, noise.expandDims(0)));
+      noised.add(ForwardProcess.of(schedule).sample(x0.expandDims(0), new int[] {step}, noise));
     }
     return NDArrays.concat(noised);
   }

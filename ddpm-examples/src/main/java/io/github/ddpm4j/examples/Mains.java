@@ -26,6 +26,19 @@ final class Mains {
     return Path.of(System.getProperty("ddpm4j.target", "target"), folder);
   }
 
+  /**
+   * Checks a whole number that an option gave.
+   *
+   * @throws IllegalArgumentException if it is out of range
+   */
+  static int within(String option, int least, int most, int value) {
+    if (value < least || value > most) {
+      throw new IllegalArgumentException(
+          option + " must be from " + least + " to " + most + ", but was " + value);
+    }
+    return value;
+  }
+
   /** Ends the process only when there is something to report, since Maven may be running in it. */
   static void exitWith(int code) {
     if (code != 0) {

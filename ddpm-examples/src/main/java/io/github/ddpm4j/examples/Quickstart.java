@@ -39,6 +39,8 @@ import picocli.CommandLine.Spec;
     sortOptions = false)
 public final class Quickstart implements Callable<Integer> {
 
+  private static final int TIMESTEPS = 1000;
+
   /** How many digits are drawn and judged. */
   private static final int DRAWN = 500;
 
@@ -97,6 +99,7 @@ public final class Quickstart implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    Mains.within("--calls", 1, TIMESTEPS, calls);
     Files.createDirectories(output);
     PrintWriter out = spec.commandLine().getOut();
     Judgement judgement = run(out);
@@ -131,7 +134,7 @@ public final class Quickstart implements Callable<Integer> {
 
       // 1. train
       // The cosine schedule leaves more steps for small images than the paper's linear one.
-      DDPM ddpm = DDPM.builder().schedule(Schedules.cosine(1000)).denoiser(unet).build();
+      DDPM ddpm = DDPM.builder().schedule(Schedules.cosine(TIMESTEPS)).denoiser(unet).build();
       try (TrainingResult result =
           ddpm.training()
               .batchSize(batchSize)

@@ -4,11 +4,13 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.examples.data.LabeledImages;
 import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.noise.NoiseSource;
+import io.github.ddpm4j.ops.Upload;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
@@ -82,15 +84,8 @@ final class QuickstartPictures {
 
   private NDArray initialNoise(NDManager manager) {
     Shape shape = ddpm.denoiser().orElseThrow().imageShape().orElseThrow();
-    double[] one = new double[Math.toIntExact(shape.size())];
-    float[] all = new float[ROWS * one.length];
-    for (int digit = 0; digit < ROWS; digit++) {
-      NoiseSource.seeded(seed).normal(digit, 0, one);
-      for (int i = 0; i < one.length; i++) {
-        all[digit * one.length + i] = (float) one[i];
-      }
-    }
-    return manager.create(all, new Shape(ROWS).addAll(shape));
+    return Upload.normal(
+        manager, NoiseSource.seeded(seed), 0, 0, new Shape(ROWS).addAll(shape), DataType.FLOAT32);
   }
 
   /** Real digits being noised, q(x_t | x_0), one row each with the same noise all along. */

@@ -216,7 +216,6 @@ public final class UNet extends AbstractBlock implements TrainableDenoiser {
    *     levels} has another number of images, or there is a condition
    */
   @Override
-  @SuppressWarnings("try")
   public NDArray predict(NDArray x, NoiseLevels levels, Condition condition) {
     check(x, levels, condition);
     try (GradMode off = GradMode.off()) {
@@ -241,7 +240,6 @@ public final class UNet extends AbstractBlock implements TrainableDenoiser {
 
   /** Dropout of passes through DJL's trainer follows the network's own seed, pass by pass. */
   @Override
-  @SuppressWarnings("try")
   protected NDList forwardInternal(
       ParameterStore parameterStore,
       NDList inputs,
@@ -385,7 +383,6 @@ public final class UNet extends AbstractBlock implements TrainableDenoiser {
   }
 
   @Override
-  @SuppressWarnings("try")
   public UNet copy() {
     requireOpen();
     try (GradMode off = GradMode.off()) {
@@ -462,30 +459,31 @@ public final class UNet extends AbstractBlock implements TrainableDenoiser {
    *     that differs
    */
   @Override
-  @SuppressWarnings("try")
   public void loadParameters(NDManager owner, DataInputStream is)
       throws IOException, MalformedModelException {
     requireOpen();
     loadMetadata(is.readByte(), is);
     try (GradMode off = GradMode.off();
         NDManager temporary = NDManager.newBaseManager(manager.getDevice())) {
+      // All of them are read and checked before the first is written.
+      Map<String, NDArray> read = new LinkedHashMap<>();
       for (Parameter parameter : parameters.values()) {
-        try (Parameter saved =
-            Parameter.builder().setName(parameter.getName()).setType(parameter.getType()).build()) {
-          saved.load(temporary, is);
-          NDArray weight = parameter.getArray();
-          if (!saved.getArray().getShape().equals(weight.getShape())) {
-            throw new MalformedModelException(
-                "weight "
-                    + parameter.getName()
-                    + " must have the shape "
-                    + weight.getShape()
-                    + ", but the saved one has "
-                    + saved.getArray().getShape());
-          }
-          weight.set(new NDIndex(":"), saved.getArray());
+        Parameter saved =
+            Parameter.builder().setName(parameter.getName()).setType(parameter.getType()).build();
+        saved.load(temporary, is);
+        NDArray weight = parameter.getArray();
+        if (!saved.getArray().getShape().equals(weight.getShape())) {
+          throw new MalformedModelException(
+              "weight "
+                  + parameter.getName()
+                  + " must have the shape "
+                  + weight.getShape()
+                  + ", but the saved one has "
+                  + saved.getArray().getShape());
         }
+        read.put(parameter.getName(), saved.getArray());
       }
+      read.forEach((name, value) -> weight(name).set(new NDIndex(":"), value));
     }
   }
 

@@ -158,7 +158,6 @@ public final class UNetConfig {
     UNet.Builder builder =
         UNet.builder()
             .image(imageChannels, height, width)
-            .levelChannels(levelChannels)
             .residualBlocks(residualBlocks)
             .attentionAtLevels(attentionLevels.stream().mapToInt(Integer::intValue).toArray())
             .dropout(dropout)
@@ -166,6 +165,16 @@ public final class UNetConfig {
             .normEpsilon(normEpsilon)
             .downsamplePadding(downsamplePadding)
             .timeEmbedding(timeOrder, timeDivisor);
+    int base = baseChannels();
+    if (Arrays.stream(levelChannels).allMatch(channels -> channels % base == 0)) {
+      // So that a caller who sets the base channels anew keeps the multipliers.
+      builder
+          .baseChannels(base)
+          .channelMultipliers(
+              Arrays.stream(levelChannels).map(channels -> channels / base).toArray());
+    } else {
+      builder.levelChannels(levelChannels);
+    }
     return heads > 0 ? builder.heads(heads) : builder.headChannels(headChannels);
   }
 

@@ -262,7 +262,7 @@ class UNetConfigTest {
 
   @Test
   void sinusoids_known_asTheirSources() {
-    // peers.md 2.11: t = 10, 8 channels, Ho et al. and improved-diffusion
+    // the published codes: t = 10, 8 channels, Ho et al. and improved-diffusion
     assertThat(sinusoids(TimeOrder.SIN_COS, TimeDivisor.HALF_MINUS_ONE, 8, 10))
         .usingComparatorWithPrecision(1e-9)
         .containsExactly(
