@@ -241,6 +241,11 @@ public final class DDPM implements AutoCloseable {
             + "; it must implement TrainableDenoiser, as UNet does");
   }
 
+  @Override
+  public String toString() {
+    return "DDPM[" + diffusion + ", denoiser=" + denoiser + "]";
+  }
+
   /** Closes the network if this model loaded or trained it; otherwise does nothing. */
   @Override
   public void close() {

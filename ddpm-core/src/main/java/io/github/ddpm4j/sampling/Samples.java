@@ -15,10 +15,14 @@ import org.jspecify.annotations.Nullable;
 /** Images that were drawn, with the seed that draws them again. Holds native memory: close it. */
 public final class Samples implements AutoCloseable {
 
+  /** The least pixels that the longer side of an image has in a saved grid: {@value}. */
+  public static final int LEAST_GRID_SIDE = 64;
+
   private final NDManager manager;
   private final NDArray images;
   private final DataRange range;
   private final @Nullable Long seed;
+  private boolean closed;
 
   Samples(NDManager manager, NDArray images, DataRange range, @Nullable Long seed) {
     this.manager = manager;
@@ -31,8 +35,10 @@ public final class Samples implements AutoCloseable {
    * The number of images.
    *
    * @return at least 1
+   * @throws IllegalStateException if the samples are closed
    */
   public int size() {
+    requireOpen();
     return Math.toIntExact(images.getShape().get(0));
   }
 
@@ -51,8 +57,10 @@ public final class Samples implements AutoCloseable {
    * @param target the manager that shall own the copy
    * @return a copy, shape (N, C, H, W), in the data range of the model, attached to {@code target}
    *     and on its device
+   * @throws IllegalStateException if the samples are closed
    */
   public NDArray toNDArray(NDManager target) {
+    requireOpen();
     NDArray copy =
         images.getDevice().equals(target.getDevice())
             ? images.duplicate()
@@ -65,6 +73,7 @@ public final class Samples implements AutoCloseable {
    * The images as pictures: the data range becomes black to white, values outside it are clamped.
    *
    * @return DJL images, grey for one channel and RGB for three
+   * @throws IllegalStateException if the samples are closed
    * @throws IllegalArgumentException if the images have another number of channels
    */
   public List<Image> images() {
@@ -74,22 +83,43 @@ public final class Samples implements AutoCloseable {
   }
 
   /**
-   * Writes all images into one PNG file, in a grid of about as many rows as columns.
+   * Writes all images into one PNG file, in a grid of about as many rows as columns. Small images
+   * are enlarged by a whole factor, until their longer side has at least {@value #LEAST_GRID_SIDE}
+   * pixels; {@link io.github.ddpm4j.image.Pictures} gives other layouts.
    *
    * @param file where to; replaced if it exists
+   * @throws IllegalStateException if the samples are closed
    * @throws IOException if writing fails; what was there before is still there
    * @throws IllegalArgumentException if the images have neither one channel nor three
    */
   public void saveGrid(Path file) throws IOException {
-    pictures().save(file);
+    requireOpen();
+    long side = Math.max(images.getShape().get(2), images.getShape().get(3));
+    int factor = (int) Math.max(1, (LEAST_GRID_SIDE + side - 1) / side);
+    pictures().enlarge(factor).save(file);
   }
 
   private Pictures pictures() {
+    requireOpen();
     return Pictures.of(images).dataRange(range.min(), range.max());
   }
 
   @Override
+  public String toString() {
+    return "Samples[" + (closed ? "closed" : images.getShape()) + ", seed=" + seed + "]";
+  }
+
+  private void requireOpen() {
+    if (closed) {
+      throw new IllegalStateException(
+          "these samples are closed and their images are freed; copy them by toNDArray(manager)"
+              + " before closing");
+    }
+  }
+
+  @Override
   public void close() {
+    closed = true;
     manager.close();
   }
 }

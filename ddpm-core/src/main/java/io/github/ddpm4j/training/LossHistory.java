@@ -5,6 +5,8 @@ import java.util.Arrays;
 /** The loss of every step of a run. Immutable. */
 public final class LossHistory {
 
+  private static final int SHOWN = 100;
+
   private final double[] losses;
 
   LossHistory(double[] losses) {
@@ -49,6 +51,11 @@ public final class LossHistory {
     return Arrays.stream(losses, Math.max(0, losses.length - window), losses.length)
         .average()
         .orElse(Double.NaN);
+  }
+
+  @Override
+  public String toString() {
+    return losses.length + " steps, mean loss of the last " + SHOWN + ": " + mean(SHOWN);
   }
 
   /**

@@ -31,6 +31,7 @@ final class ProgressListener implements TrainingListener {
   private final boolean terminal;
   private @Nullable ProgressBar bar;
   private @Nullable Lines lines;
+  private volatile String loss = "";
   private double weightedLoss;
   private double weight;
 
@@ -59,13 +60,15 @@ final class ProgressListener implements TrainingListener {
   @Override
   public void onStep(TrainingEvent event) {
     if (bar == null) {
-      bar = start(event);
       weightedLoss = 0;
       weight = 0;
     }
     weightedLoss = LOSS_MEMORY * weightedLoss + (1 - LOSS_MEMORY) * event.loss();
     weight = LOSS_MEMORY * weight + (1 - LOSS_MEMORY);
-    bar.setExtraMessage(String.format(Locale.ROOT, "%.4f", weightedLoss / weight));
+    loss = String.format(Locale.ROOT, "%.4f", weightedLoss / weight);
+    if (bar == null) {
+      bar = start(event); // draws at once, from another thread
+    }
     bar.stepTo(event.step());
   }
 
@@ -90,7 +93,7 @@ final class ProgressListener implements TrainingListener {
         new ProgressBarBuilder()
             .setInitialMax(event.steps())
             .startsFrom(event.step(), Duration.ZERO)
-            .setRenderer(ProgressListener::render);
+            .setRenderer(this::render);
     lines =
         new Lines(
             terminal
@@ -137,14 +140,14 @@ final class ProgressListener implements TrainingListener {
     }
   }
 
-  private static String render(ProgressState state, int width) {
+  private String render(ProgressState state, int width) {
     double seconds = state.getElapsedAfterStart().toMillis() / MILLIS_PER_SECOND;
     return line(
         state.getCurrent(),
         state.getMax(),
         // The time of the first step is not known: the clock starts after it.
         (state.getCurrent() - state.getStart()) / seconds,
-        String.valueOf(state.getExtraMessage()),
+        loss,
         state.isAlive() ? null : seconds,
         width);
   }

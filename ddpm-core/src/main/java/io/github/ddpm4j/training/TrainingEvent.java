@@ -76,8 +76,8 @@ public final class TrainingEvent {
   }
 
   /**
-   * The network over the averaged weights as they stand now. Owned by the run: draw from it during
-   * the call, do not keep or close it.
+   * The network over the averaged weights as they stand now, to draw from during the call: {@code
+   * ddpm.withDenoiser(event.averaged()).sampling()…}. Owned by the run: do not keep or close it.
    *
    * @return the averaged network
    */

@@ -50,7 +50,7 @@ public final class ForwardProcessDemo implements Callable<Integer> {
       names = {"-o", "--output"},
       paramLabel = "FILE",
       description = "The strip, as PNG (default: ${DEFAULT-VALUE}).")
-  private Path output = Path.of("forward.png");
+  private Path output = Mains.target("forward.png");
 
   @Option(
       names = "--timesteps",
@@ -79,7 +79,7 @@ public final class ForwardProcessDemo implements Callable<Integer> {
       description =
           "Pictures are made smaller before they are noised, until the strip is no wider than this;"
               + " 0 keeps their size (default: ${DEFAULT-VALUE}).")
-  private int maxWidth = 4096;
+  private int maxWidth = 1600;
 
   @Option(
       names = "--seed",

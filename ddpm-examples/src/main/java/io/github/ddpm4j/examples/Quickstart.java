@@ -35,7 +35,10 @@ import picocli.CommandLine.Spec;
  */
 @Command(
     name = "Quickstart",
-    description = "Trains on the bundled 8x8 digits, draws new ones and judges them.",
+    description = {
+      "Trains on the bundled 8x8 digits, draws new ones and judges them.",
+      "Exit code 0: the digits pass; 3: a figure falls short; 2: something to put right."
+    },
     sortOptions = false)
 public final class Quickstart implements Callable<Integer> {
 
@@ -84,7 +87,7 @@ public final class Quickstart implements Callable<Integer> {
   @Option(
       names = {"-o", "--output"},
       paramLabel = "FOLDER",
-      description = "Where pictures, page and model go (default: target/quickstart).")
+      description = "Where pictures, page and model go (default: ${DEFAULT-VALUE}).")
   private Path output = Mains.target("quickstart");
 
   /**
@@ -125,7 +128,7 @@ public final class Quickstart implements Callable<Integer> {
                 .build()) {
       out.printf(
           Locale.ROOT,
-          "Training a U-Net of %,d parameters on %,d hand-written digits of %dx%d pixels.%n",
+          "Training a U-Net of %,d parameters on %,d hand-written %dx%d digits.%n",
           unet.config().parameterCount(),
           digits.training().size(),
           Digits.SIDE,
@@ -158,6 +161,7 @@ public final class Quickstart implements Callable<Integer> {
         try (Samples samples = averaged.sampling().sampler(sampler).seed(seed).generate(DRAWN)) {
           NDArray drawn = samples.toNDArray(manager);
           pictures.samples(drawn);
+          pictures.real(manager);
           // 3. judge
           judgement = judge.judge(drawn);
         }
@@ -179,6 +183,7 @@ public final class Quickstart implements Callable<Integer> {
             new String[] {
               "index.html",
               "samples.png",
+              "real.png",
               "denoising.png",
               "forward.png",
               "interpolation.png",
@@ -206,10 +211,10 @@ public final class Quickstart implements Callable<Integer> {
 
   private Map<String, Object> settings(UNet unet, DDPM ddpm, Sampler sampler, double seconds) {
     Map<String, Object> settings = new LinkedHashMap<>();
-    settings.put("schedule", ddpm.schedule().describe());
+    ddpm.schedule().describe().forEach((name, value) -> settings.put("schedule: " + name, value));
     settings.put("prediction", ddpm.prediction());
-    settings.put("network", unet.config());
-    settings.put("training", ddpm.provenance());
+    unet.describe().forEach((name, value) -> settings.put("network: " + name, value));
+    ddpm.provenance().forEach((name, value) -> settings.put("training: " + name, value));
     settings.put("training time", String.format(Locale.ROOT, "%.0f s", seconds));
     settings.put("sampler", sampler);
     return settings;
@@ -224,26 +229,40 @@ public final class Quickstart implements Callable<Integer> {
             "Generated digits",
             "64 digits drawn from pure noise; none of them was written by anybody.",
             output.resolve("samples.png"))
+        .picture(
+            "Real digits",
+            "64 of the held-out digits, for comparison: at 8x8 pixels some are hard to read too.",
+            output.resolve("real.png"))
         .judgement(
             "How good they are",
             DRAWN
                 + " generated digits against 500 held-out ones, and as a yardstick real digits"
-                + " against the same.",
+                + " against the same. MMD is a distance between the two sets, 0 for the same"
+                + " distribution (a little below by chance) and 1 for noise; precision is the share"
+                + " of generated digits among the real ones, recall the share of real ones among the"
+                + " generated; the two-sample accuracy is how often a nearest neighbour tells real"
+                + " from generated, 0.5 if it cannot; digit-like is the share as near to a real digit"
+                + " as real ones are; copying compares the distance to the training digits with that"
+                + " of held-out ones, 1 if alike and 0 for copies.",
             judgement,
             real)
         .picture(
             "Denoising",
             "For each digit: x_t on its way from noise to picture, and under it what the network"
-                + " takes the picture to be at that point, the estimate of x_0.",
+                + " takes the picture to be at that point, the estimate of x_0. The first estimates,"
+                + " from pure noise, are clipped to black and white and mean little.",
             output.resolve("denoising.png"))
         .picture(
             "The forward process",
-            "Real digits being noised, from x_0 on the left to x_999 on the right.",
+            "Real digits being noised, from the clean one on the left to all "
+                + TIMESTEPS
+                + " steps on the right.",
             output.resolve("forward.png"))
         .picture(
             "Interpolation",
             "Between two real digits (the outer columns): both are noised to a depth, mixed and"
-                + " denoised. Depth grows from the top row to the bottom row.",
+                + " denoised. The depths, from the top row: 100, 250, 500 and 750 of the 1,000"
+                + " noising steps.",
             output.resolve("interpolation.png"))
         .plot("Loss", "The loss of every training step.", output.resolve("loss.png"))
         .table("Settings", settings)

@@ -24,7 +24,7 @@ final class QuickstartPictures {
 
   private static final int GRID_COLUMNS = 8;
   private static final int GRID = 64;
-  private static final int ROWS = 6;
+  private static final int ROWS = 4;
   private static final int STRIP_COLUMNS = 11;
   private static final int LARGE = 10;
   private static final int SMALL = 7;
@@ -51,6 +51,14 @@ final class QuickstartPictures {
         .columns(GRID_COLUMNS)
         .enlarge(LARGE)
         .save(folder.resolve("samples.png"));
+  }
+
+  /** A grid of real digits, to compare with. */
+  void real(NDManager manager) throws IOException {
+    Pictures.of(real.slice(0, GRID).toArray(manager))
+        .columns(GRID_COLUMNS)
+        .enlarge(LARGE)
+        .save(folder.resolve("real.png"));
   }
 
   /** Digits on the way from noise to picture: two rows each, x_t and under it x̂_0. */

@@ -30,11 +30,14 @@ import picocli.CommandLine.Spec;
  */
 @Command(
     name = "TrainFashionMnist",
-    description = "Trains on 28x28 grey pictures in IDX files and writes samples as it goes.",
+    description = {
+      "Trains on 28x28 grey pictures in IDX files and writes samples as it goes.",
+      "Samples begin to look like the data after a few thousand steps."
+    },
     sortOptions = false)
 public final class TrainFashionMnist implements Callable<Integer> {
 
-  private static final int ENLARGE = 2;
+  private static final int ENLARGE = 3;
   private static final int TIMESTEPS = 1000;
   private static final int MOST_SAMPLES = 10_000;
 
@@ -100,7 +103,7 @@ public final class TrainFashionMnist implements Callable<Integer> {
   @Option(
       names = {"-o", "--output"},
       paramLabel = "FOLDER",
-      description = "Where grids and the model go (default: target/fashion-mnist).")
+      description = "Where grids and the model go (default: ${DEFAULT-VALUE}).")
   private Path output = Mains.target("fashion-mnist");
 
   /**

@@ -34,12 +34,13 @@ class QuickstartTest {
 
     assertThat(code).isEqualTo(Mains.RESULT_FALLS_SHORT);
     assertThat(out.toString())
-        .contains("Training a U-Net of 701,345 parameters on 1,297 hand-written digits")
+        .contains("Training a U-Net of 701,345 parameters on 1,297 hand-written 8x8 digits.")
         .contains("real against real")
         .contains("Falls short: precision (k=3) must be at least 0.600, but was ");
     assertSize("samples.png", 8, 8, 10);
-    assertSize("denoising.png", 11, 12, 7);
-    assertSize("forward.png", 11, 6, 7);
+    assertSize("real.png", 8, 8, 10);
+    assertSize("denoising.png", 11, 8, 7);
+    assertSize("forward.png", 11, 4, 7);
     assertSize("interpolation.png", 11, 4, 7);
     assertThat(ImageIO.read(folder.resolve("loss.png").toFile()).getWidth()).isGreaterThan(500);
     for (String file :

@@ -208,9 +208,12 @@ public final class UNet extends AbstractBlock implements TrainableDenoiser {
   }
 
   /**
-   * {@inheritDoc}
+   * Predicts for a batch of noisy images, without dropout and without recording gradients.
    *
+   * @param x the noisy images, float32, shape (N, C, H, W), on the network's device
+   * @param levels how noisy each image is, N entries; the network sees the timesteps alone
    * @param condition must be {@link Condition#none()}
+   * @return the prediction, of the shape and type of {@code x}, attached to its manager
    * @throws IllegalStateException if the network is closed
    * @throws IllegalArgumentException if {@code x} has the wrong shape, type or device, {@code
    *     levels} has another number of images, or there is a condition
@@ -224,9 +227,13 @@ public final class UNet extends AbstractBlock implements TrainableDenoiser {
   }
 
   /**
-   * {@inheritDoc}
+   * Predicts for a batch with dropout, recording gradients when a collector is open.
    *
+   * @param x the noisy images, float32, shape (N, C, H, W), on the network's device
+   * @param levels how noisy each image is, N entries; the network sees the timesteps alone
+   * @param pass the training pass that dropout masks are drawn for
    * @param condition must be {@link Condition#none()}
+   * @return the prediction, of the shape and type of {@code x}, attached to its manager
    * @throws IllegalStateException if the network is closed
    * @throws IllegalArgumentException if {@code x} has the wrong shape, type or device, {@code
    *     levels} has another number of images, or there is a condition
@@ -364,16 +371,19 @@ public final class UNet extends AbstractBlock implements TrainableDenoiser {
     }
   }
 
+  /** The shape of one image, (C, H, W). */
   @Override
   public Optional<Shape> imageShape() {
     return Optional.of(config.imageShape());
   }
 
+  /** The device that holds the weights. */
   @Override
   public Optional<Device> device() {
     return Optional.of(manager.getDevice());
   }
 
+  /** The live weights under diffusers' names, owned by this network. */
   @Override
   public Map<String, NDArray> weights() {
     requireOpen();
@@ -382,6 +392,7 @@ public final class UNet extends AbstractBlock implements TrainableDenoiser {
     return Collections.unmodifiableMap(weights);
   }
 
+  /** A network of its own with the same weights, on the same device; the caller closes it. */
   @Override
   public UNet copy() {
     requireOpen();
@@ -398,11 +409,13 @@ public final class UNet extends AbstractBlock implements TrainableDenoiser {
     }
   }
 
+  /** The name under which model folders know this kind of network. */
   @Override
   public String type() {
     return TYPE;
   }
 
+  /** The architecture, as {@link UNetConfig#of} reads it back. */
   @Override
   public Map<String, Object> describe() {
     return config.describe();
@@ -430,6 +443,7 @@ public final class UNet extends AbstractBlock implements TrainableDenoiser {
     super.initialize(manager, dataType, shapes);
   }
 
+  /** The shape of the images, for the shapes of images and timesteps. */
   @Override
   public Shape[] getOutputShapes(Shape[] shapes) {
     checkInputs(shapes);

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import ai.djl.training.dataset.ArrayDataset;
 import ai.djl.training.dataset.Dataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainingResult;
@@ -30,6 +31,12 @@ class SnippetsTest {
     DDPM ddpm = DDPM.builder().timesteps(1000).build();
     NDArray xt = ddpm.forwardProcess().sample(x0, t, noise); // q(x_t | x_0), int[] t one per image
     return xt;
+  }
+
+  static Dataset dataset(NDArray images) {
+    // images: an NDArray, float32, shape (count, channels, height, width), in [−1, 1]
+    Dataset dataset = new ArrayDataset.Builder().setData(images).setSampling(128, true).build();
+    return dataset;
   }
 
   static void train(Dataset dataset) throws IOException {
@@ -66,7 +73,7 @@ class SnippetsTest {
     String source = squeezed(Files.readString(SOURCE));
     Matcher snippets = SNIPPET.matcher(Files.readString(Path.of("../README.md")));
     List<String> found = snippets.results().map(result -> result.group(1)).toList();
-    assertThat(found).hasSize(3);
+    assertThat(found).hasSize(4);
     assertThat(found).allSatisfy(snippet -> assertThat(source).contains(squeezed(snippet)));
   }
 
