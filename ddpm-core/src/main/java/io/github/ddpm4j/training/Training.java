@@ -250,6 +250,34 @@ public final class Training<R> {
   }
 
   /**
+   * States where the run must take place. A run is always where the network's weights are, and data
+   * is moved there; naming the device makes a run that would be elsewhere fail at once instead of
+   * being slow.
+   *
+   * @param device the device that the weights must be on
+   * @return this run
+   * @throws IllegalArgumentException if the weights are on another device
+   */
+  public Training<R> device(Device device) {
+    Objects.requireNonNull(device, "device");
+    for (Map.Entry<String, NDArray> weight : denoiser.weights().entrySet()) {
+      Device own = weight.getValue().getDevice();
+      if (!own.equals(device)) {
+        throw new IllegalArgumentException(
+            "training was to run on "
+                + device
+                + ", but the weight "
+                + weight.getKey()
+                + " is on "
+                + own
+                + "; build or load the network there, as by UNet.builder().device(...) or"
+                + " DDPM.load(folder, device)");
+      }
+    }
+    return this;
+  }
+
+  /**
    * The seed of batch order, timesteps, noise and dropout. Without one a random seed is drawn,
    * logged at INFO level and kept in the result.
    *

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import static org.assertj.core.api.Assertions.within;
 
+import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
@@ -447,6 +448,18 @@ class TrainingTest {
         .isInstanceOf(IllegalStateException.class)
         .hasMessage(
             "the learning rate must be finite and at least 0, but the tracker gave NaN for step 1");
+  }
+
+  @Test
+  void device_otherThanThatOfTheWeights_isRefused() {
+    Training<TrainingResult> training = training();
+    assertThat(training.device(Device.cpu())).isSameAs(training);
+    assertThatThrownBy(() -> training.device(Device.gpu(3)))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "training was to run on gpu(3), but the weight first.weight is on cpu(); build or load"
+                + " the network there, as by UNet.builder().device(...) or DDPM.load(folder,"
+                + " device)");
   }
 
   @Test

@@ -146,6 +146,7 @@ public final class TrainFashionMnist implements Callable<Integer> {
       DDPM ddpm = DDPM.builder().timesteps(TIMESTEPS).denoiser(unet).build();
       try (TrainingResult result =
           ddpm.training()
+              .device(chosen)
               .batchSize(batchSize)
               .steps(steps)
               .warmup(Math.min(1000, steps / 10))
