@@ -17,7 +17,6 @@ import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
-import java.util.stream.IntStream;
 import org.apache.commons.rng.sampling.ArraySampler;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -183,7 +182,7 @@ final class TrainingData {
     private int position;
 
     EndlessOrder(int size, int batchSize, long seed) {
-      this.order = IntStream.range(0, size).toArray();
+      this.order = new int[size];
       this.batchSize = batchSize;
       this.random = CounterRandom.of(seed, CounterRandom.Stream.DATA_ORDER);
       this.position = size;

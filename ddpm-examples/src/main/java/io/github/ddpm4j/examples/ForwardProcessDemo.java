@@ -131,7 +131,7 @@ public final class ForwardProcessDemo implements Callable<Integer> {
     int[] shown =
         steps.length > 0
             ? steps
-            : IntStream.rangeClosed(1, atLeast(1, "--columns", columns))
+            : IntStream.rangeClosed(1, Mains.atLeast("--columns", 1, columns))
                 .map(
                     k ->
                         (int)
@@ -149,7 +149,7 @@ public final class ForwardProcessDemo implements Callable<Integer> {
   /** Averages squares of pixels: noise that is averaged afterwards would be less of it. */
   private NDArray smaller(NDArray x0, int pictures) {
     long width = x0.getShape().get(2) * pictures;
-    long most = atLeast(0, "--max-width", maxWidth);
+    long most = Mains.atLeast("--max-width", 0, maxWidth);
     long factor = most == 0 ? 1 : (width + most - 1) / most;
     factor = Math.min(factor, Math.min(x0.getShape().get(1), x0.getShape().get(2)));
     if (factor == 1) {
@@ -158,14 +158,6 @@ public final class ForwardProcessDemo implements Callable<Integer> {
     Shape square = new Shape(factor, factor);
     return Pool.avgPool2d(x0.expandDims(0), square, square, new Shape(0, 0), false, false)
         .squeeze(0);
-  }
-
-  private static int atLeast(int least, String option, int value) {
-    if (value < least) {
-      throw new IllegalArgumentException(
-          option + " must be at least " + least + ", but was " + value);
-    }
-    return value;
   }
 
   private void print(Schedule schedule, int[] t, Shape shape, Shape shown) {

@@ -39,6 +39,19 @@ final class Mains {
     return value;
   }
 
+  /**
+   * Checks a whole number that an option gave.
+   *
+   * @throws IllegalArgumentException if it is too small
+   */
+  static int atLeast(String option, int least, int value) {
+    if (value < least) {
+      throw new IllegalArgumentException(
+          option + " must be at least " + least + ", but was " + value);
+    }
+    return value;
+  }
+
   /** Ends the process only when there is something to report, since Maven may be running in it. */
   static void exitWith(int code) {
     if (code != 0) {

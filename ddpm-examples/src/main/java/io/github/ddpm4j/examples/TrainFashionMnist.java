@@ -118,7 +118,7 @@ public final class TrainFashionMnist implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     PrintWriter out = spec.commandLine().getOut();
-    Mains.within("--sample-every", 1, Integer.MAX_VALUE, sampleEvery);
+    Mains.atLeast("--sample-every", 1, sampleEvery);
     Mains.within("--samples", 1, MOST_SAMPLES, samples);
     Mains.within("--calls", 1, TIMESTEPS, calls);
     LabeledImages pictures = IdxFiles.training(data);

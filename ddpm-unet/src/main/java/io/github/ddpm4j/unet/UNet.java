@@ -176,10 +176,7 @@ public final class UNet extends AbstractBlock implements TrainableDenoiser {
     for (int i = 0; i < values.length; i++) {
       values[i] = (2 * random.nextFloat() - 1) * limit;
     }
-    // A copy in the engine's own memory, which is aligned as its kernels like it.
-    try (NDArray java = owner.create(values, spec.shape())) {
-      return kept(java.duplicate());
-    }
+    return kept(Upload.floats(owner, values, spec.shape()));
   }
 
   /** Weights outlive whatever NDScope their maker is in. */
