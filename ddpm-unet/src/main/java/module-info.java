@@ -1,6 +1,7 @@
 /** The U-Net of Ho et al. 2020 as a DJL block and a denoiser of ddpm4j. */
 module io.github.ddpm4j.unet {
   requires transitive io.github.ddpm4j;
+  requires org.slf4j;
   requires static org.jspecify;
 
   exports io.github.ddpm4j.unet;

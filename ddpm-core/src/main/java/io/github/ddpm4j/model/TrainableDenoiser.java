@@ -34,6 +34,18 @@ public interface TrainableDenoiser extends Denoiser {
   TrainableDenoiser copy();
 
   /**
+   * Claims the network for a training run on this thread. Until the claim ends, a network that
+   * several threads may share refuses every other thread, whose predictions would be made of
+   * weights that change under them.
+   *
+   * @return ends the claim
+   * @throws IllegalStateException if the network is claimed already
+   */
+  default Runnable beginTraining() {
+    return () -> {};
+  }
+
+  /**
    * The name under which a {@link DenoiserProvider} rebuilds this network.
    *
    * @return the provider's type

@@ -26,11 +26,7 @@ public final class EagerOps implements Ops<NDArray> {
 
   private static final EagerOps INFERENCE = new EagerOps(false, 0, 0);
 
-  /** Dropout decides by 16 random bits per element. */
-  private static final int MASK_LEVELS = 1 << 16;
-
-  /** The increment of SplitMix64 (Steele, Lea, Flood 2014). */
-  private static final long GOLDEN_GAMMA = 0x9E3779B97F4A7C15L;
+  private static final int SEED_BITS = 53;
 
   private final boolean training;
   private final long seed;
@@ -60,6 +56,19 @@ public final class EagerOps implements Ops<NDArray> {
    */
   public static EagerOps training(long seed, long pass) {
     return new EagerOps(true, seed, pass);
+  }
+
+  /**
+   * The seed of a layer's dropout mask.
+   *
+   * @param seed the seed of the training run
+   * @param pass the number of the forward pass in it
+   * @param layer the number of the layer in its network
+   * @return a whole number below 2<sup>53</sup>, which a {@code double} holds exactly
+   */
+  public static double dropoutSeed(long seed, long pass, int layer) {
+    return CounterRandom.of(seed, CounterRandom.Stream.DROPOUT).at(pass, layer).nextLong()
+        >>> (Long.SIZE - SEED_BITS);
   }
 
   @Override
@@ -184,9 +193,6 @@ public final class EagerOps implements Ops<NDArray> {
   /**
    * {@inheritDoc}
    *
-   * <p>The rate is rounded to a multiple of 1 / 65536, and what is kept is scaled by the rounded
-   * rate, so the mean stays exact.
-   *
    * @throws IllegalArgumentException if the rate is outside [0, 1)
    */
   @Override
@@ -197,7 +203,7 @@ public final class EagerOps implements Ops<NDArray> {
     if (!training || rate == 0) {
       return x;
     }
-    return scope(() -> x.mul(mask(x, rate, layer)));
+    return scope(() -> x.mul(DropoutMask.of(x, rate, dropoutSeed(seed, pass, layer))));
   }
 
   @Override
@@ -228,27 +234,5 @@ public final class EagerOps implements Ops<NDArray> {
   /** A scalar in the engine's own memory: {@code x.mul(Number)} would make one in Java's. */
   private static NDArray constant(NDArray x, double value) {
     return x.getManager().create(value).toType(x.getDataType(), false).duplicate();
-  }
-
-  /** Zero with the probability {@code rate}, and what keeps the mean otherwise. */
-  private NDArray mask(NDArray x, double rate, int layer) {
-    int kept = Math.max(1, (int) Math.round((1 - rate) * MASK_LEVELS));
-    long state = CounterRandom.of(seed, CounterRandom.Stream.DROPOUT).at(pass, layer).nextLong();
-    byte[] keep = new byte[Math.toIntExact(x.size())];
-    for (int i = 0; i < keep.length; ) {
-      // SplitMix64 from a Philox draw: 64 bits for four elements, several times Philox's speed.
-      state += GOLDEN_GAMMA;
-      long bits = state;
-      bits = (bits ^ (bits >>> 30)) * 0xBF58476D1CE4E5B9L;
-      bits = (bits ^ (bits >>> 27)) * 0x94D049BB133111EBL;
-      bits ^= bits >>> 31;
-      for (int end = Math.min(i + 4, keep.length); i < end; i++) {
-        keep[i] = (byte) ((bits & (MASK_LEVELS - 1)) < kept ? 1 : 0);
-        bits >>>= 16;
-      }
-    }
-    return Upload.bytes(x.getManager(), keep, x.getShape())
-        .toType(x.getDataType(), true)
-        .muli((double) MASK_LEVELS / kept);
   }
 }

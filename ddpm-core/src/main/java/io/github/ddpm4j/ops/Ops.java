@@ -150,6 +150,18 @@ public interface Ops<T> {
   T upsampleNearest2x(T x);
 
   /**
+   * Doubles height and width by repeating every pixel, and smooths by a 3x3 convolution.
+   *
+   * @param x images, shape (N, C, H, W)
+   * @param weight shape (O, C, 3, 3)
+   * @param bias shape (O)
+   * @return shape (N, O, 2H, 2W)
+   */
+  default T upsampleConv3x3(T x, T weight, T bias) {
+    return scope(() -> conv2d(upsampleNearest2x(x), weight, bias, 1, 1));
+  }
+
+  /**
    * Images as sequences: one token per pixel, row by row.
    *
    * @param x images, shape (N, C, H, W)

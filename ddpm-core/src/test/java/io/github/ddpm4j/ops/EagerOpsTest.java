@@ -11,7 +11,6 @@ import ai.djl.ndarray.NDScope;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.GradientCollector;
-import io.github.ddpm4j.noise.CounterRandom;
 import java.util.Arrays;
 import java.util.Random;
 import java.util.stream.DoubleStream;
@@ -285,19 +284,45 @@ class EagerOpsTest {
   void dropout_mask_isPartOfWhatASeedMeans() {
     float[] mask =
         EagerOps.training(42, 1).dropout(manager.ones(new Shape(16)), 0.5, 2).toFloatArray();
-    long state = CounterRandom.of(42, CounterRandom.Stream.DROPOUT).at(1, 2).nextLong();
+    int[] twister = mersenneTwister((int) (long) EagerOps.dropoutSeed(42, 1, 2), 8);
     float[] expected = new float[16];
-    for (int i = 0; i < 16; i += 4) {
-      state += 0x9E3779B97F4A7C15L;
-      long bits = state;
-      bits = (bits ^ (bits >>> 30)) * 0xBF58476D1CE4E5B9L;
-      bits = (bits ^ (bits >>> 27)) * 0x94D049BB133111EBL;
-      bits ^= bits >>> 31;
-      for (int j = 0; j < 4; j++) {
-        expected[i + j] = ((bits >>> (16 * j)) & 0xFFFF) < 0x8000 ? 2 : 0;
-      }
+    for (int i = 0; i < 16; i++) {
+      long bits = ((long) twister[i / 4 * 2] << 32) | (twister[i / 4 * 2 + 1] & 0xFFFFFFFFL);
+      expected[i] = ((bits >>> (16 * (i % 4))) & 0x7FFF) < 0x4000 ? 2 : 0;
     }
     assertThat(mask).containsExactly(expected);
+  }
+
+  @Test
+  void dropout_sameShapeInOtherTypeAndLayout_sameMask() {
+    Shape shape = new Shape(2, 3, 4, 5);
+    EagerOps training = EagerOps.training(1, 2);
+    NDArray mask = training.dropout(manager.ones(shape), 0.5, 3);
+
+    NDArray doubles = training.dropout(manager.ones(shape, DataType.FLOAT64), 0.5, 3);
+    assertThat(doubles.toType(DataType.FLOAT32, false)).isEqualTo(mask);
+    NDArray turned = manager.ones(new Shape(5, 4, 3, 2)).transpose(3, 2, 1, 0);
+    assertThat(training.dropout(turned, 0.5, 3)).isEqualTo(mask);
+  }
+
+  /** The first draws of MT19937 (Matsumoto and Nishimura 1998). */
+  private static int[] mersenneTwister(int seed, int count) {
+    int size = 624;
+    int[] state = new int[size];
+    state[0] = seed;
+    for (int i = 1; i < size; i++) {
+      state[i] = 1812433253 * (state[i - 1] ^ (state[i - 1] >>> 30)) + i;
+    }
+    int[] draws = new int[count];
+    for (int i = 0; i < count; i++) {
+      int y = (state[i] & 0x80000000) | (state[i + 1] & 0x7FFFFFFF);
+      y = state[i + 397] ^ (y >>> 1) ^ ((y & 1) == 0 ? 0 : 0x9908B0DF);
+      y ^= y >>> 11;
+      y ^= (y << 7) & 0x9D2C5680;
+      y ^= (y << 15) & 0xEFC60000;
+      draws[i] = y ^ (y >>> 18);
+    }
+    return draws;
   }
 
   @ParameterizedTest

@@ -64,4 +64,9 @@ class GradModeTest {
       assertThat(JniUtils.isGradMode()).isFalse();
     }
   }
+
+  /** Whether this thread records gradients. */
+  static boolean isRecording() {
+    return JniUtils.isGradMode();
+  }
 }

@@ -29,4 +29,9 @@ record ConvLayer(
     return ops.conv2d(
         x, weights.get(name + ".weight"), weights.get(name + ".bias"), stride, padding);
   }
+
+  /** The 3x3 convolution after doubling height and width. */
+  <T> T applyUpsampled(Ops<T> ops, Weights<T> weights, T x) {
+    return ops.upsampleConv3x3(x, weights.get(name + ".weight"), weights.get(name + ".bias"));
+  }
 }

@@ -46,6 +46,7 @@ final class Network {
   private final NormLayer normOut;
   private final ConvLayer convOut;
   private final List<ParameterSpec> parameters;
+  private final int dropoutLayers;
 
   Network(UNetConfig config) {
     int levels = config.levels();
@@ -91,6 +92,7 @@ final class Network {
       up.add(new UpLevel(stages, upsample));
     }
 
+    dropoutLayers = layer;
     normOut = new NormLayer("conv_norm_out", base, config.groups(), config.normEpsilon());
     convOut = ConvLayer.same3x3("conv_out", base, config.imageChannels(), Initial.ALMOST_ZERO);
     parameters = List.copyOf(declare());
@@ -129,6 +131,11 @@ final class Network {
   /** Every weight, in the order of the network. */
   List<ParameterSpec> parameters() {
     return parameters;
+  }
+
+  /** The number of layers with dropout, numbered from 0. */
+  int dropoutLayers() {
+    return dropoutLayers;
   }
 
   TimeEmbedding timeEmbedding() {

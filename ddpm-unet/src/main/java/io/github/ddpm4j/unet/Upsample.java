@@ -17,6 +17,6 @@ final class Upsample {
   }
 
   <T> T forward(Ops<T> ops, Weights<T> weights, T x) {
-    return ops.scope(() -> conv.apply(ops, weights, ops.upsampleNearest2x(x)));
+    return conv.applyUpsampled(ops, weights, x);
   }
 }

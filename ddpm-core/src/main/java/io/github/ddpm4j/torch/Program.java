@@ -1,0 +1,173 @@
+package io.github.ddpm4j.torch;
+
+import ai.djl.Device;
+import ai.djl.MalformedModelException;
+import ai.djl.Model;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.NDScope;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.pytorch.engine.PtSymbolBlock;
+import ai.djl.pytorch.jni.IValueUtils;
+import ai.djl.pytorch.jni.JniUtils;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+
+/**
+ * TorchScript that was compiled from its text, ready to be called: each call of a method is one
+ * call of the engine, whatever the method does.
+ *
+ * <p>The text is a list of methods, each with the signature {@code (self: __torch__.Program, …)}
+ * and indented by two spaces. Many threads may call one program at once; closing it needs it for
+ * itself.
+ */
+public final class Program implements AutoCloseable {
+
+  private static final String TYPE = "Program";
+  private static final String HEAD =
+      "class "
+          + TYPE
+          + "(Module):\n"
+          + "  __parameters__ = []\n"
+          + "  __buffers__ = []\n"
+          + "  training : bool\n";
+
+  /** DJL takes arrays of this name as one argument of the type {@code List[Tensor]}. */
+  private static final String LIST = "list[]";
+
+  /** DJL takes an array whose name starts so as the name of the method. */
+  private static final String METHOD = "module_method:";
+
+  /** What DJL sets the graph optimizer to before each call of a model, if the user wants it. */
+  private static final String OPTIMIZER_PROPERTY = "ai.djl.pytorch.graph_optimizer";
+
+  // Kept, since a model that nobody refers to is closed by its finalizer.
+  private final Model model;
+  private final PtSymbolBlock block;
+  private final NDManager names = NDManager.newBaseManager(Device.cpu());
+  private final Map<String, NDArray> methods = new ConcurrentHashMap<>();
+
+  private volatile boolean closed;
+
+  private Program(Model model) {
+    this.model = model;
+    this.block = (PtSymbolBlock) model.getBlock();
+  }
+
+  /**
+   * Compiles a program.
+   *
+   * @param methods the text of its methods
+   * @return the program; the caller closes it
+   * @throws IllegalArgumentException if the text is no valid TorchScript; the message says where
+   */
+  public static Program compile(String methods) {
+    ByteArrayOutputStream archive = new ByteArrayOutputStream();
+    Model model = Model.newInstance("ddpm4j", Device.cpu(), "PyTorch");
+    try {
+      ScriptArchive.write(HEAD + methods, TYPE, archive);
+      model.load(new ByteArrayInputStream(archive.toByteArray()));
+      return new Program(model);
+    } catch (IOException e) {
+      model.close();
+      throw new UncheckedIOException(e);
+    } catch (MalformedModelException | RuntimeException e) {
+      model.close();
+      throw new IllegalArgumentException("the program cannot be compiled: " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * Calls a method that records no gradients.
+   *
+   * @param method the method, which takes {@code first} as a tensor, {@code list} as a list of
+   *     tensors, and the others as a tensor each, in this order, and returns a tensor or a list of
+   *     them
+   * @param first the first argument
+   * @param list the list; its arrays are named anew, all alike
+   * @param others the other arguments
+   * @return what the method returned, attached to the manager of {@code first}
+   * @throws IllegalStateException if the program is closed
+   */
+  public NDList call(String method, NDArray first, NDList list, NDArray... others) {
+    try (GradMode off = GradMode.off()) {
+      return run(method, first, list, others);
+    }
+  }
+
+  /**
+   * Calls a method that records gradients, or works some out inside.
+   *
+   * @param method the method, as that of {@link #call}
+   * @param first the first argument
+   * @param list the list; its arrays are named anew, all alike
+   * @param others the other arguments
+   * @return what the method returned, attached to the manager of {@code first}
+   * @throws IllegalStateException if the program is closed
+   */
+  public NDList callRecording(String method, NDArray first, NDList list, NDArray... others) {
+    try (GradMode on = GradMode.on()) {
+      return run(method, first, list, others);
+    }
+  }
+
+  private NDList run(String method, NDArray first, NDList list, NDArray... others) {
+    if (closed) {
+      throw new IllegalStateException("the program is closed; compile it anew");
+    }
+    NDList inputs = new NDList(list.size() + others.length + 2);
+    try (NDList renamed = new NDList()) {
+      inputs.add(nameless(first, renamed));
+      for (NDArray array : list) {
+        if (!LIST.equals(array.getName())) {
+          array.setName(LIST);
+        }
+        inputs.add(array);
+      }
+      for (NDArray other : others) {
+        inputs.add(nameless(other, renamed));
+      }
+      inputs.add(methods.computeIfAbsent(method, this::name));
+      // The profiling executor costs time in training and pays off nowhere; the switch belongs to
+      // the thread, and other models of the user's may run on it.
+      JniUtils.setGraphExecutorOptimize(false);
+      try {
+        // In DJL's other mode results are inference tensors, which autograd refuses ever after.
+        return IValueUtils.forward(block, inputs, true);
+      } finally {
+        JniUtils.setGraphExecutorOptimize(
+            !"false".equalsIgnoreCase(System.getProperty(OPTIMIZER_PROPERTY)));
+      }
+    }
+  }
+
+  /** DJL gives names of arrays a meaning, and these are the user's: a view has none. */
+  private static NDArray nameless(NDArray array, NDList renamed) {
+    if (array.getName() == null) {
+      return array;
+    }
+    NDArray view = array.reshape(array.getShape());
+    renamed.add(view);
+    return view;
+  }
+
+  private NDArray name(String method) {
+    NDArray name = names.create(new Shape(0));
+    NDScope.unregister(name);
+    name.setName(METHOD + method);
+    return name;
+  }
+
+  /** Frees the compiled code. Does nothing the second time. */
+  @Override
+  public void close() {
+    closed = true;
+    names.close();
+    model.close();
+  }
+}
