@@ -2,12 +2,12 @@ package io.github.ddpm4j.ops;
 
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.ops.Script.Value;
 import io.github.ddpm4j.torch.Program;
+import java.util.List;
 
 /**
  * What dropout multiplies by: 0 with the probability of the rate, and what keeps the mean
@@ -64,7 +64,7 @@ final class DropoutMask {
               new double[] {seed, kept, (double) LEVELS / kept},
               new Shape(3),
               DataType.FLOAT64);
-      return Eager.PROGRAM.call("mask", x, new NDList(), numbers).head();
+      return Eager.PROGRAM.call("mask", x, List.of(), numbers).head();
     }
   }
 

@@ -15,6 +15,7 @@ import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 
@@ -37,8 +38,8 @@ public final class Program implements AutoCloseable {
           + "  __buffers__ = []\n"
           + "  training : bool\n";
 
-  /** DJL takes arrays of this name as one argument of the type {@code List[Tensor]}. */
-  private static final String LIST = "list[]";
+  /** DJL takes arrays of one such name as one argument of the type {@code List[Tensor]}. */
+  private static final List<String> LISTS = List.of("a[]", "b[]", "c[]", "d[]", "e[]");
 
   /** DJL takes an array whose name starts so as the name of the method. */
   private static final String METHOD = "module_method:";
@@ -85,18 +86,18 @@ public final class Program implements AutoCloseable {
   /**
    * Calls a method that records no gradients.
    *
-   * @param method the method, which takes {@code first} as a tensor, {@code list} as a list of
-   *     tensors, and the others as a tensor each, in this order, and returns a tensor or a list of
-   *     them
+   * @param method the method, which takes {@code first} as a tensor, each of {@code lists} as a
+   *     list of tensors, and the others as a tensor each, in this order, and returns a tensor or a
+   *     list of them
    * @param first the first argument
-   * @param list the list; its arrays are named anew, all alike
+   * @param lists the lists, none of them empty; the arrays of each are named anew, all alike
    * @param others the other arguments
    * @return what the method returned, attached to the manager of {@code first}
    * @throws IllegalStateException if the program is closed
    */
-  public NDList call(String method, NDArray first, NDList list, NDArray... others) {
+  public NDList call(String method, NDArray first, List<NDList> lists, NDArray... others) {
     try (GradMode off = GradMode.off()) {
-      return run(method, first, list, others);
+      return run(method, first, lists, others);
     }
   }
 
@@ -105,29 +106,32 @@ public final class Program implements AutoCloseable {
    *
    * @param method the method, as that of {@link #call}
    * @param first the first argument
-   * @param list the list; its arrays are named anew, all alike
+   * @param lists the lists, none of them empty; the arrays of each are named anew, all alike
    * @param others the other arguments
    * @return what the method returned, attached to the manager of {@code first}
    * @throws IllegalStateException if the program is closed
    */
-  public NDList callRecording(String method, NDArray first, NDList list, NDArray... others) {
+  public NDList callRecording(String method, NDArray first, List<NDList> lists, NDArray... others) {
     try (GradMode on = GradMode.on()) {
-      return run(method, first, list, others);
+      return run(method, first, lists, others);
     }
   }
 
-  private NDList run(String method, NDArray first, NDList list, NDArray... others) {
+  private NDList run(String method, NDArray first, List<NDList> lists, NDArray... others) {
     if (closed) {
       throw new IllegalStateException("the program is closed; compile it anew");
     }
-    NDList inputs = new NDList(list.size() + others.length + 2);
+    NDList inputs = new NDList();
     try (NDList renamed = new NDList()) {
       inputs.add(nameless(first, renamed));
-      for (NDArray array : list) {
-        if (!LIST.equals(array.getName())) {
-          array.setName(LIST);
+      for (int i = 0; i < lists.size(); i++) {
+        String name = LISTS.get(i);
+        for (NDArray array : lists.get(i)) {
+          if (!name.equals(array.getName())) {
+            array.setName(name);
+          }
+          inputs.add(array);
         }
-        inputs.add(array);
       }
       for (NDArray other : others) {
         inputs.add(nameless(other, renamed));

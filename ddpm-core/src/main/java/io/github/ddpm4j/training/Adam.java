@@ -66,6 +66,14 @@ public record Adam(
     return new Adam(0.9, 0.999, 1e-8, weightDecay, EpsilonPlacement.AFTER_CORRECTION);
   }
 
+  /** ε as PyTorch's update wants it, which divides by √(1 − β2ˢ) before it adds ε. */
+  double correctedEpsilon(long step) {
+    return switch (epsilonPlacement) {
+      case AFTER_CORRECTION -> epsilon;
+      case BEFORE_CORRECTION -> epsilon / Math.sqrt(1 - Math.pow(beta2, (double) step));
+    };
+  }
+
   private static void requireDecay(String name, double value) {
     if (!(value >= 0 && value < 1)) {
       throw new IllegalArgumentException(name + " must lie in [0, 1), but was " + value);

@@ -63,9 +63,11 @@ final class ProgressListener implements TrainingListener {
       weightedLoss = 0;
       weight = 0;
     }
-    weightedLoss = LOSS_MEMORY * weightedLoss + (1 - LOSS_MEMORY) * event.loss();
-    weight = LOSS_MEMORY * weight + (1 - LOSS_MEMORY);
-    loss = String.format(Locale.ROOT, "%.4f", weightedLoss / weight);
+    if (bar == null || event.isLossAtHand()) {
+      weightedLoss = LOSS_MEMORY * weightedLoss + (1 - LOSS_MEMORY) * event.loss();
+      weight = LOSS_MEMORY * weight + (1 - LOSS_MEMORY);
+      loss = String.format(Locale.ROOT, "%.4f", weightedLoss / weight);
+    }
     if (bar == null) {
       bar = start(event); // draws at once, from another thread
     }

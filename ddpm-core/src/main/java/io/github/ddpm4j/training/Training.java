@@ -3,7 +3,6 @@ package io.github.ddpm4j.training;
 import ai.djl.Device;
 import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
@@ -19,17 +18,20 @@ import io.github.ddpm4j.loss.Losses;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.model.NoiseLevels;
+import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.model.TrainingPass;
 import io.github.ddpm4j.noise.CounterRandom;
 import io.github.ddpm4j.ops.EagerOps;
 import io.github.ddpm4j.ops.Upload;
+import io.github.ddpm4j.prediction.LinearForm;
 import io.github.ddpm4j.process.ForwardProcess;
+import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.torch.GradMode;
+import io.github.ddpm4j.torch.Program;
 import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -58,8 +60,15 @@ import org.slf4j.LoggerFactory;
  * flag stays set. To end early and keep the averaged weights too, call {@link
  * TrainingEvent#stop()}.
  *
+ * <p>A compiled network, as {@code UNet} is by default, takes a step in one call of the engine,
+ * from the noising of the images to the update of the averages; with {@link #accumulation} in one
+ * call per batch and one for the update. Nothing is copied from the device for it: losses are
+ * fetched every {@value #GPU_LOG_ROWS} steps, or when a listener asks for one. (On the CPU they are
+ * there.)
+ *
  * <p>Not thread-safe: one thread sets up a run. Several runs of different networks may train at
- * once in one JVM; they take turns, since the engine records gradients for one of them at a time.
+ * once in one JVM. Those of networks that are not compiled take turns, since the engine's gradient
+ * collector is one per process. While a run trains a network, other threads cannot use it.
  *
  * @param <R> what {@link #fit} returns
  */
@@ -75,6 +84,9 @@ public final class Training<R> {
   public static final double DEFAULT_GRADIENT_CLIP = 1;
 
   private static final Logger logger = LoggerFactory.getLogger(Training.class);
+
+  /** How many steps a GPU may be ahead of what was read of them. */
+  private static final int GPU_LOG_ROWS = 50;
 
   /** The engine's gradient collector is one per process. */
   private static final ReentrantLock collecting = new ReentrantLock(true);
@@ -306,7 +318,8 @@ public final class Training<R> {
    * @param dataset images as the first array of each record, float32, shape (C, H, W), in the data
    *     range; labels are ignored
    * @return the result; the caller closes it
-   * @throws IllegalStateException if {@link #steps} was not set
+   * @throws IllegalStateException if {@link #steps} was not set, or the network is being trained by
+   *     another run
    * @throws IllegalArgumentException if the dataset is empty or smaller than a batch, or its images
    *     have another shape or type, lie outside the data range or are not finite
    * @throws NonFiniteLossException if the loss or its gradient becomes NaN or infinite
@@ -321,6 +334,15 @@ public final class Training<R> {
     if (seed == null) {
       logger.info("training with seed {}", runSeed);
     }
+    Runnable release = denoiser.beginTraining();
+    try {
+      return fit(dataset, runSeed);
+    } finally {
+      release.run();
+    }
+  }
+
+  private R fit(Dataset dataset, long runSeed) {
     TrainableDenoiser averaged = denoiser.copy();
     boolean done = false;
     try (Run run = new Run(dataset, averaged, runSeed)) {
@@ -376,31 +398,43 @@ public final class Training<R> {
 
     private final TrainingData data;
     private final TrainableDenoiser averaged;
-    private final Collection<NDArray> weights;
-    private final AdamState adam;
+    private final @Nullable ScriptedDenoiser scripted = StepProgram.scripted(denoiser);
+    private final Program program;
+    private final StepState state;
+
+    /** Where gradients are added up, if a program makes them batch by batch. */
+    private final NDList sums;
+
     private final ForwardProcess forward = ForwardProcess.of(diffusion.schedule());
     private final long seed;
     private final CounterRandom timesteps;
     private final CounterRandom noise;
-    private final double[] losses = new double[steps];
 
+    private final double[] losses = new double[steps];
+    private final double[] norms = new double[steps];
+    private final int[][] timestepsOfRows;
+
+    /** Steps that are done, and those of them whose loss and norm were read. */
     private int done;
+
+    private int read;
     private boolean stop;
-    private int[] lastTimesteps = {};
 
     Run(Dataset dataset, TrainableDenoiser averaged, long seed) {
       this.seed = seed;
       this.averaged = averaged;
       this.timesteps = CounterRandom.of(seed, CounterRandom.Stream.TIMESTEPS);
       this.noise = CounterRandom.of(seed, CounterRandom.Stream.TRAINING_NOISE);
-      this.weights = denoiser.weights().values();
       this.manager = NDManager.newBaseManager(denoiser.device().orElse(null));
+      this.timestepsOfRows = new int[logRows(manager.getDevice())][];
       boolean fine = false;
       try {
         this.data =
             TrainingData.of(
                 dataset, reading, batchSize, seed, denoiser.imageShape(), diffusion.dataRange());
-        this.adam = new AdamState(optimizer, weights, manager);
+        this.state = new StepState(denoiser, averaged, timestepsOfRows.length, manager);
+        this.sums = scripted != null && accumulation > 1 ? state.zeros(manager) : new NDList();
+        this.program = StepProgram.compile(optimizer, gradientClip, accumulation, loss, denoiser);
         fine = true;
       } finally {
         if (!fine) {
@@ -424,6 +458,7 @@ public final class Training<R> {
           }
           step();
         }
+        readLog();
       } finally {
         listeners.forEach(listener -> listener.onEnd(done));
       }
@@ -431,75 +466,177 @@ public final class Training<R> {
     }
 
     private void step() {
-      // 1. gradients of the loss, averaged over the batches of the step
-      double loss = 0;
-      for (int i = 0; i < accumulation; i++) {
-        loss += backward((long) done * accumulation + i) / accumulation;
-      }
       double rate = rate();
-      double norm;
-      List<NDArray> gradients = gradients();
-      try (GradMode update = GradMode.off()) {
-        // 2. the global norm
-        norm = norm(gradients);
-        if (!Double.isFinite(norm)) {
-          throw notFinite("gradient norm", norm);
+      int row = done % timestepsOfRows.length;
+      timestepsOfRows[row] = new int[] {};
+      try (NDManager step = manager.newSubManager();
+          NDManager host = reading.newSubManager()) {
+        if (scripted == null) {
+          NDArray total = collected(step, row);
+          try (NDList gradients = gradients()) {
+            update(total, gradients, numbers(host, rate, row));
+          }
+        } else if (accumulation == 1) {
+          run(StepProgram.STEP, scripted, step, host, done, rate, row);
+        } else {
+          NDArray total = step.zeros(new Shape());
+          for (int i = 0; i < accumulation; i++) {
+            long pass = (long) done * accumulation + i;
+            try (NDManager batch = step.newSubManager()) {
+              NDArray share = run(StepProgram.ACCUMULATE, scripted, batch, host, pass, rate, row);
+              total.addi(share);
+            }
+          }
+          update(total, sums, numbers(host, rate, row));
         }
-        // 3. the update
-        adam.step(gradients, rate, norm > gradientClip ? gradientClip / norm : 1);
-      } finally {
-        gradients.forEach(NDArray::close);
       }
-      losses[done] = loss;
       done++;
-      // 4. the average
-      average(ema.decayAfter(done));
+      if (done - read == timestepsOfRows.length) {
+        readLog();
+      }
+      int number = done;
       TrainingEvent event =
-          new TrainingEvent(done, steps, loss, rate, norm, averaged, () -> stop = true);
+          new TrainingEvent(
+              number,
+              steps,
+              () -> lossOf(number),
+              () -> normOf(number),
+              number <= read,
+              rate,
+              averaged,
+              () -> stop = true);
       listeners.forEach(listener -> listener.onStep(event));
     }
 
-    /** Adds the gradients of one batch to those of the weights; returns its loss. */
-    private double backward(long pass) {
-      try (Batch batch = data.next();
-          NDManager step = manager.newSubManager()) {
-        NDArray images = batch.getData().head().toDevice(step.getDevice(), false);
-        images.attach(step);
-        int[] t = drawTimesteps(pass, Math.toIntExact(images.getShape().get(0)));
-        NDArray epsilon = drawNoise(step, images.getShape(), pass);
-        NDArray xt = forward.sample(images, t, epsilon);
-        NDArray target = diffusion.prediction().target(diffusion.schedule(), t, images, epsilon);
-        NoiseLevels levels = NoiseLevels.of(diffusion.schedule(), t);
-        collecting.lock();
-        try (GradientCollector collector = Engine.getEngine(engine()).newGradientCollector()) {
-          NDArray output =
-              denoiser.predictForTraining(
-                  xt, levels, Condition.none(), new TrainingPass(seed, pass));
-          EagerOps ops = EagerOps.training(seed, pass);
-          NDArray mean = loss.perImage(ops, output, target).mean();
-          double value = mean.getFloat();
-          lastTimesteps = t;
-          if (!Double.isFinite(value)) {
-            throw notFinite("loss", value);
+    /** One batch through a method of the program; the result is attached to {@code owner}. */
+    private NDArray run(
+        String method,
+        ScriptedDenoiser network,
+        NDManager owner,
+        NDManager host,
+        long pass,
+        double rate,
+        int row) {
+      try (Batch batch = data.next()) {
+        NDArray images = batch.getData().head().toDevice(owner.getDevice(), false);
+        images.attach(owner);
+        int[] t = drawTimesteps(pass, images, row);
+        NDArray epsilon = drawNoise(owner, images.getShape(), pass);
+        NDArray rows = rows(network, owner, t);
+        double[] seeds = new double[network.dropoutLayers()];
+        Arrays.setAll(seeds, layer -> EagerOps.dropoutSeed(seed, pass, layer));
+        NDArray numbers = numbers(host, rate, row, seeds);
+        NDList result =
+            method.equals(StepProgram.STEP)
+                ? program.callRecording(
+                    method,
+                    images,
+                    state.lists(),
+                    numbers,
+                    state.broken(),
+                    state.log(),
+                    epsilon,
+                    rows)
+                : program.callRecording(
+                    method, images, List.of(state.weights(), sums), numbers, epsilon, rows);
+        return result.head();
+      }
+    }
+
+    /** Per image the factors of x_t and of the target, and the level as the network takes it. */
+    private NDArray rows(ScriptedDenoiser network, NDManager owner, int[] t) {
+      Schedule schedule = diffusion.schedule();
+      NoiseLevels levels = NoiseLevels.of(schedule, t);
+      double[] features = network.levelFeatures(levels);
+      int width = features.length / t.length;
+      double[] rows = new double[t.length * (StepProgram.LEVELS + width)];
+      for (int i = 0; i < t.length; i++) {
+        double signal = levels.signal(i);
+        double noiseLevel = levels.noise(i);
+        LinearForm target = diffusion.prediction().target(schedule, t[i], signal, noiseLevel);
+        int start = i * (StepProgram.LEVELS + width);
+        rows[start + StepProgram.SIGNAL] = signal;
+        rows[start + StepProgram.NOISE] = noiseLevel;
+        rows[start + StepProgram.TARGET_X0] = target.first();
+        rows[start + StepProgram.TARGET_NOISE] = target.second();
+        System.arraycopy(features, i * width, rows, start + StepProgram.LEVELS, width);
+      }
+      Shape shape = new Shape(t.length, StepProgram.LEVELS + width);
+      return Upload.doubles(owner, rows, shape, DataType.FLOAT32);
+    }
+
+    /** What changes from step to step, on the CPU. */
+    private NDArray numbers(NDManager host, double rate, int row, double... seeds) {
+      double[] numbers = new double[StepProgram.SEEDS + seeds.length];
+      numbers[StepProgram.LEARNING_RATE] = rate;
+      numbers[StepProgram.EPSILON] = optimizer.correctedEpsilon(done + 1L);
+      numbers[StepProgram.EMA_WEIGHT] = 1 - ema.decayAfter(done + 1L);
+      numbers[StepProgram.COUNT] = done + 1.0;
+      numbers[StepProgram.ROW] = row;
+      System.arraycopy(seeds, 0, numbers, StepProgram.SEEDS, seeds.length);
+      return Upload.doubles(host, numbers, new Shape(numbers.length), DataType.FLOAT64);
+    }
+
+    private void update(NDArray total, NDList gradients, NDArray numbers) {
+      program
+          .call(
+              StepProgram.UPDATE,
+              total,
+              state.lists(gradients),
+              numbers,
+              state.broken(),
+              state.log())
+          .close();
+    }
+
+    /**
+     * Adds the gradients of the step's batches to those of the weights, operation by operation;
+     * returns the mean loss.
+     */
+    private NDArray collected(NDManager step, int row) {
+      NDArray total = step.zeros(new Shape());
+      for (int i = 0; i < accumulation; i++) {
+        long pass = (long) done * accumulation + i;
+        try (Batch batch = data.next();
+            NDManager own = step.newSubManager()) {
+          NDArray images = batch.getData().head().toDevice(own.getDevice(), false);
+          images.attach(own);
+          int[] t = drawTimesteps(pass, images, row);
+          NDArray epsilon = drawNoise(own, images.getShape(), pass);
+          NDArray xt = forward.sample(images, t, epsilon);
+          NDArray target = diffusion.prediction().target(diffusion.schedule(), t, images, epsilon);
+          NoiseLevels levels = NoiseLevels.of(diffusion.schedule(), t);
+          collecting.lock();
+          try (GradientCollector collector =
+              Engine.getEngine(manager.getEngine().getEngineName()).newGradientCollector()) {
+            NDArray output =
+                denoiser.predictForTraining(
+                    xt, levels, Condition.none(), new TrainingPass(seed, pass));
+            EagerOps ops = EagerOps.training(seed, pass);
+            NDArray mean = loss.perImage(ops, output, target).mean();
+            NDArray share = ops.scale(mean, 1.0 / accumulation);
+            collector.backward(share);
+            try (GradMode off = GradMode.off()) {
+              total.addi(share);
+            }
+          } finally {
+            collecting.unlock();
           }
-          collector.backward(ops.scale(mean, 1.0 / accumulation));
-          return value;
-        } finally {
-          collecting.unlock();
         }
       }
+      return total;
     }
 
-    private String engine() {
-      return manager.getEngine().getEngineName();
-    }
-
-    private int[] drawTimesteps(long pass, int images) {
+    private int[] drawTimesteps(long pass, NDArray images, int row) {
       UniformRandomProvider random = timesteps.at(pass, 0);
-      int[] t = new int[images];
-      for (int i = 0; i < images; i++) {
+      int[] t = new int[Math.toIntExact(images.getShape().get(0))];
+      for (int i = 0; i < t.length; i++) {
         t[i] = random.nextInt(diffusion.schedule().timesteps());
       }
+      int[] before = timestepsOfRows[row];
+      int[] all = Arrays.copyOf(before, before.length + t.length);
+      System.arraycopy(t, 0, all, before.length, t.length);
+      timestepsOfRows[row] = all;
       return t;
     }
 
@@ -514,9 +651,46 @@ public final class Training<R> {
           DataType.FLOAT32);
     }
 
-    private NonFiniteLossException notFinite(String what, double value) {
-      return new NonFiniteLossException(
-          done + 1L, what, value, lastTimesteps, done == 0 ? Double.NaN : losses[done - 1]);
+    private double lossOf(int step) {
+      if (step > read) {
+        readLog();
+      }
+      return losses[step - 1];
+    }
+
+    private double normOf(int step) {
+      if (step > read) {
+        readLog();
+      }
+      return norms[step - 1];
+    }
+
+    /** Fetches the losses and norms of the steps since the last time. */
+    private void readLog() {
+      if (read == done) {
+        return;
+      }
+      float[] log = state.readLog();
+      for (; read < done; read++) {
+        int row = read % timestepsOfRows.length;
+        requireFinite("loss", log[2 * row]);
+        requireFinite("gradient norm", log[2 * row + 1]);
+        losses[read] = log[2 * row];
+        norms[read] = log[2 * row + 1];
+      }
+    }
+
+    /** The program has updated nothing from the first such value on. */
+    private void requireFinite(String what, double value) {
+      if (!Double.isFinite(value)) {
+        done = read;
+        throw new NonFiniteLossException(
+            read + 1L,
+            what,
+            value,
+            timestepsOfRows[read % timestepsOfRows.length],
+            read == 0 ? Double.NaN : losses[read - 1]);
+      }
     }
 
     private double rate() {
@@ -532,58 +706,33 @@ public final class Training<R> {
     }
 
     /** Views of the gradients, which every call attaches to the weights' manager anew. */
-    private List<NDArray> gradients() {
-      return weights.stream().map(NDArray::getGradient).toList();
-    }
-
-    private double norm(List<NDArray> gradients) {
-      try (NDManager step = manager.newSubManager()) {
-        NDList squares = new NDList(gradients.size());
-        for (NDArray gradient : gradients) {
-          try (NDArray square = gradient.square()) {
-            NDArray sum = square.sum();
-            sum.attach(step);
-            squares.add(sum);
-          }
-        }
-        NDArray all = NDArrays.stack(squares);
-        return Math.sqrt(all.sum().getFloat());
-      }
-    }
-
-    private void average(double decay) {
-      try (GradMode update = GradMode.off()) {
-        Map<String, NDArray> averages = averaged.weights();
-        denoiser
-            .weights()
-            .forEach(
-                (name, weight) -> {
-                  NDArray average = averages.get(name);
-                  if (average == null) {
-                    throw new IllegalStateException(
-                        "the copy of the network lacks the weight " + name);
-                  }
-                  // ā ← ā + (1 − d)(w − ā)
-                  try (NDArray difference = weight.sub(average)) {
-                    average.addi(difference.muli(1 - decay));
-                  }
-                });
-      }
+    private NDList gradients() {
+      NDList gradients = new NDList();
+      state.weights().forEach(weight -> gradients.add(weight.getGradient()));
+      return gradients;
     }
 
     @Override
     public void close() {
-      // A run that ended between backward and update must not leave its gradients to the next one.
-      try (GradMode update = GradMode.off()) {
-        for (NDArray gradient : gradients()) {
-          try (NDArray zeros = gradient.zerosLike()) {
-            gradient.set(new NDIndex("..."), zeros);
+      if (scripted == null) {
+        // A run that ended between backward and update must not leave its gradients to the next.
+        try (GradMode update = GradMode.off();
+            NDList gradients = gradients()) {
+          for (NDArray gradient : gradients) {
+            try (NDArray zeros = gradient.zerosLike()) {
+              gradient.set(new NDIndex("..."), zeros);
+            }
           }
-          gradient.close();
         }
       }
+      program.close();
       reading.close();
       manager.close();
     }
+  }
+
+  /** On a GPU reading waits for the device, so many steps are read at once. */
+  private static int logRows(Device device) {
+    return device.isGpu() ? GPU_LOG_ROWS : 1;
   }
 }

@@ -1,31 +1,35 @@
 package io.github.ddpm4j.training;
 
 import io.github.ddpm4j.model.Denoiser;
+import java.util.function.DoubleSupplier;
 
 /** One step of a training run. */
 public final class TrainingEvent {
 
   private final long step;
   private final long steps;
-  private final double loss;
+  private final DoubleSupplier loss;
+  private final DoubleSupplier gradientNorm;
+  private final boolean lossAtHand;
   private final double learningRate;
-  private final double gradientNorm;
   private final Denoiser averaged;
   private final Runnable stop;
 
   TrainingEvent(
       long step,
       long steps,
-      double loss,
+      DoubleSupplier loss,
+      DoubleSupplier gradientNorm,
+      boolean lossAtHand,
       double learningRate,
-      double gradientNorm,
       Denoiser averaged,
       Runnable stop) {
     this.step = step;
     this.steps = steps;
     this.loss = loss;
-    this.learningRate = learningRate;
     this.gradientNorm = gradientNorm;
+    this.lossAtHand = lossAtHand;
+    this.learningRate = learningRate;
     this.averaged = averaged;
     this.stop = stop;
   }
@@ -49,12 +53,14 @@ public final class TrainingEvent {
   }
 
   /**
-   * The loss of the step, before its update.
+   * The loss of the step, before its update. On a GPU asking for it waits until the step is done.
    *
    * @return a finite number
+   * @throws NonFiniteLossException if this or an earlier step's loss or gradient was not finite;
+   *     let it pass to {@code fit}
    */
   public double loss() {
-    return loss;
+    return loss.getAsDouble();
   }
 
   /**
@@ -67,12 +73,15 @@ public final class TrainingEvent {
   }
 
   /**
-   * The global norm of the gradient before clipping.
+   * The global norm of the gradient before clipping. On a GPU asking for it waits until the step is
+   * done.
    *
    * @return the 2-norm over all weights
+   * @throws NonFiniteLossException if this or an earlier step's loss or gradient was not finite;
+   *     let it pass to {@code fit}
    */
   public double gradientNorm() {
-    return gradientNorm;
+    return gradientNorm.getAsDouble();
   }
 
   /**
@@ -83,6 +92,11 @@ public final class TrainingEvent {
    */
   public Denoiser averaged() {
     return averaged;
+  }
+
+  /** Whether asking for the loss does not wait for the device. */
+  boolean isLossAtHand() {
+    return lossAtHand;
   }
 
   /** Asks the run to end after this step and to return its result as it is. */

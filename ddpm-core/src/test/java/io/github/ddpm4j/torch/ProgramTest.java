@@ -28,6 +28,8 @@ class ProgramTest {
           for t in p:
             r = torch.add(r, t)
           return r
+        def weighted(self: __torch__.Program, x: Tensor, p: List[Tensor], q: List[Tensor]) -> Tensor:
+          return torch.add(torch.mul(x, p[0]), torch.mul(p[1], q[0]))
         def both(self: __torch__.Program, x: Tensor) -> List[Tensor]:
           return [torch.mul(x, 2), torch.mul(x, 3)]
         def slope(self: __torch__.Program, x: Tensor, p: List[Tensor]) -> Tensor:
@@ -64,7 +66,7 @@ class ProgramTest {
   void call_list_oneArgument() {
     NDList list = new NDList(array(10, 20), array(100, 200), array(1000, 2000));
 
-    NDList result = program.call("total", array(1, 2), list, array(3, 4));
+    NDList result = program.call("total", array(1, 2), List.of(list), array(3, 4));
 
     assertThat(result).hasSize(1);
     assertThat(result.head().toFloatArray()).containsExactly(1114, 2226);
@@ -72,8 +74,30 @@ class ProgramTest {
   }
 
   @Test
+  void call_severalLists_oneArgumentEach() {
+    NDArray shared = array(2, 3);
+
+    NDList result =
+        program.call(
+            "weighted",
+            array(1, 1),
+            List.of(new NDList(array(5, 5), shared), new NDList(array(10, 100))));
+
+    assertThat(result.head().toFloatArray()).containsExactly(25, 305);
+    // the same array in another place
+    result = program.call("total", array(0, 0), List.of(new NDList(shared)), array(0, 0));
+    assertThat(result.head().toFloatArray()).containsExactly(2, 3);
+    result =
+        program.call(
+            "weighted",
+            array(1, 1),
+            List.of(new NDList(shared, shared), new NDList(shared.duplicate())));
+    assertThat(result.head().toFloatArray()).containsExactly(6, 12);
+  }
+
+  @Test
   void call_severalResults_inOrder() {
-    NDList result = program.call("both", array(1, 2), new NDList());
+    NDList result = program.call("both", array(1, 2), List.of());
 
     assertThat(result).hasSize(2);
     assertThat(result.get(0).toFloatArray()).containsExactly(2, 4);
@@ -86,13 +110,13 @@ class ProgramTest {
     NDArray x = array(1, 2);
     x.setName("layer.weight");
     NDArray y = array(3, 4);
-    y.setName("list[]");
+    y.setName("a[]");
 
-    NDList result = program.call("total", x, new NDList(array(10, 20)), y);
+    NDList result = program.call("total", x, List.of(new NDList(array(10, 20))), y);
 
     assertThat(result.head().toFloatArray()).containsExactly(14, 26);
     assertThat(x.getName()).isEqualTo("layer.weight");
-    assertThat(y.getName()).isEqualTo("list[]");
+    assertThat(y.getName()).isEqualTo("a[]");
   }
 
   @Test
@@ -100,7 +124,7 @@ class ProgramTest {
     NDArray w = array(2, 3);
     w.setRequiresGradient(true);
 
-    NDList result = program.callRecording("slope", array(10, 100), new NDList(w));
+    NDList result = program.callRecording("slope", array(10, 100), List.of(new NDList(w)));
 
     assertThat(result.head().toFloatArray()).containsExactly(40, 600);
   }
@@ -110,14 +134,14 @@ class ProgramTest {
     Callable<Void> task =
         () -> {
           try (GradMode on = GradMode.on()) {
-            assertThat(recording(program.call("recording", array(0, 0), new NDList()))).isZero();
-            assertThat(recording(program.callRecording("recording", array(0, 0), new NDList())))
+            assertThat(recording(program.call("recording", array(0, 0), List.of()))).isZero();
+            assertThat(recording(program.callRecording("recording", array(0, 0), List.of())))
                 .isOne();
             assertThat(array(0, 0)).isNotNull();
             assertThat(GradModeTest.isRecording()).isTrue();
           }
           try (GradMode off = GradMode.off()) {
-            assertThat(recording(program.callRecording("recording", array(0, 0), new NDList())))
+            assertThat(recording(program.callRecording("recording", array(0, 0), List.of())))
                 .isOne();
             assertThat(GradModeTest.isRecording()).isFalse();
           }
@@ -132,9 +156,9 @@ class ProgramTest {
   void call_result_isNoInferenceTensor() {
     NDArray w = array(2, 3);
     w.setRequiresGradient(true);
-    NDArray inferred = program.call("both", array(10, 100), new NDList()).head();
+    NDArray inferred = program.call("both", array(10, 100), List.of()).head();
 
-    NDArray slope = program.callRecording("slope", inferred, new NDList(w)).head();
+    NDArray slope = program.callRecording("slope", inferred, List.of(new NDList(w))).head();
 
     assertThat(slope.toFloatArray()).containsExactly(80, 1200);
   }
@@ -147,7 +171,7 @@ class ProgramTest {
           try (NDManager own = NDManager.newBaseManager()) {
             for (int i = 0; i < 500; i++) {
               NDArray x = own.full(new Shape(2), (float) i);
-              float[] doubled = program.call("both", x, new NDList()).head().toFloatArray();
+              float[] doubled = program.call("both", x, List.of()).head().toFloatArray();
               assertThat(doubled).containsExactly(2 * i, 2 * i);
             }
             return null;
@@ -157,9 +181,9 @@ class ProgramTest {
 
   @Test
   void call_throwingInside_messageOfTheEngine() {
-    assertThatThrownBy(() -> program.call("total", array(1, 2), new NDList(), array(1, 2, 3)))
+    assertThatThrownBy(() -> program.call("total", array(1, 2), List.of(), array(1, 2, 3)))
         .isInstanceOf(RuntimeException.class);
-    assertThat(program.call("both", array(1, 2), new NDList())).hasSize(2);
+    assertThat(program.call("both", array(1, 2), List.of())).hasSize(2);
   }
 
   @Test
@@ -168,7 +192,7 @@ class ProgramTest {
     closed.close();
     closed.close();
 
-    assertThatThrownBy(() -> closed.call("both", array(1, 2), new NDList()))
+    assertThatThrownBy(() -> closed.call("both", array(1, 2), List.of()))
         .isInstanceOf(IllegalStateException.class)
         .hasMessage("the program is closed; compile it anew");
   }

@@ -32,7 +32,7 @@ class ProgressListenerTest {
 
   private static TrainingEvent event(long step, double loss) {
     Denoiser none = (x, levels, condition) -> x;
-    return new TrainingEvent(step, 20, loss, 1e-3, 1, none, () -> {});
+    return new TrainingEvent(step, 20, () -> loss, () -> 1, true, 1e-3, none, () -> {});
   }
 
   private String written() {

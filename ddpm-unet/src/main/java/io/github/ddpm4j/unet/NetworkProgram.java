@@ -76,7 +76,7 @@ final class NetworkProgram implements AutoCloseable {
 
   /** Runs without dropout and without recording gradients. */
   NDArray infer(NDArray x, NDList weights, NDArray levels) {
-    return program.call(INFER, x, weights, levels).head();
+    return program.call(INFER, x, List.of(weights), levels).head();
   }
 
   /** Runs with the dropout of a pass, recording gradients. */
@@ -88,7 +88,7 @@ final class NetworkProgram implements AutoCloseable {
     }
     try (NDManager cpu = x.getManager().newSubManager(Device.cpu())) {
       NDArray uploaded = Upload.doubles(cpu, seeds, new Shape(layers), DataType.FLOAT64);
-      return program.callRecording(TRAIN, x, weights, levels, uploaded).head();
+      return program.callRecording(TRAIN, x, List.of(weights), levels, uploaded).head();
     }
   }
 

@@ -1,0 +1,196 @@
+package io.github.ddpm4j.training;
+
+import io.github.ddpm4j.loss.Loss;
+import io.github.ddpm4j.model.ScriptedDenoiser;
+import io.github.ddpm4j.model.TrainableDenoiser;
+import io.github.ddpm4j.ops.Script;
+import io.github.ddpm4j.ops.Script.Value;
+import io.github.ddpm4j.ops.ScriptOps;
+import io.github.ddpm4j.torch.Program;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A training step written down as TorchScript. Its methods take the {@link StepState}, and the
+ * numbers that change from step to step as one float64 tensor on the CPU.
+ *
+ * <ul>
+ *   <li>{@link #STEP}: forward, loss, gradients and update, in one call;
+ *   <li>{@link #ACCUMULATE}: forward, loss and gradients of one of several batches, which are added
+ *       up;
+ *   <li>{@link #UPDATE}: norm, clipping, Adam and the average, from gradients that are there.
+ * </ul>
+ *
+ * <p>The first two exist for networks that can be written down.
+ */
+final class StepProgram {
+
+  static final String STEP = "step";
+  static final String ACCUMULATE = "accumulate";
+  static final String UPDATE = "update";
+
+  /** What the numbers are, by their place; the seeds of dropout follow. */
+  static final int LEARNING_RATE = 0;
+
+  static final int EPSILON = 1;
+  static final int EMA_WEIGHT = 2;
+  static final int COUNT = 3;
+  static final int ROW = 4;
+  static final int SEEDS = 5;
+
+  /** What the first columns of a row per image are; what the network takes levels in as follows. */
+  static final int SIGNAL = 0;
+
+  static final int NOISE = 1;
+  static final int TARGET_X0 = 2;
+  static final int TARGET_NOISE = 3;
+  static final int LEVELS = 4;
+
+  // Lists that are written to must be arguments: an update of one that was made inside a script is
+  // dropped as dead code.
+  private static final String LISTS =
+      "weights: List[Tensor], firstMoments: List[Tensor], secondMoments: List[Tensor], averages:"
+          + " List[Tensor]";
+  private static final String TENSORS = ", numbers: Tensor, broken: Tensor, log: Tensor";
+  private static final String BATCH = ", noise: Tensor, rows: Tensor";
+
+  /** TorchScript's number for the type. */
+  private static final int FLOAT32 = 6;
+
+  private final Adam adam;
+  private final double clip;
+  private final int batches;
+  private final int count;
+
+  private StepProgram(Adam adam, double clip, int batches, int count) {
+    this.adam = adam;
+    this.clip = clip;
+    this.batches = batches;
+    this.count = count;
+  }
+
+  /**
+   * Writes and compiles a step.
+   *
+   * @param clip the largest norm of the gradient, or infinity
+   * @param batches how many batches make up a step
+   */
+  static Program compile(
+      Adam adam, double clip, int batches, Loss loss, TrainableDenoiser denoiser) {
+    StepProgram program = new StepProgram(adam, clip, batches, denoiser.weights().size());
+    ScriptedDenoiser scripted = scripted(denoiser);
+    if (scripted == null) {
+      return Program.compile(program.update());
+    }
+    return Program.compile(
+        batches == 1
+            ? program.step(loss, scripted)
+            : program.accumulate(loss, scripted) + program.update());
+  }
+
+  /** The denoiser if it wants to be written down. */
+  static @Nullable ScriptedDenoiser scripted(TrainableDenoiser denoiser) {
+    return denoiser instanceof ScriptedDenoiser network && network.isCompiled() ? network : null;
+  }
+
+  private String step(Loss loss, ScriptedDenoiser network) {
+    Script script = new Script();
+    Value mean = loss(script, loss, network);
+    Value gradients = gradients(script, mean);
+    Value detached = script.let("torch.detach(%s)", mean);
+    update(script, detached, gradients);
+    return script.method(STEP, "x0: Tensor, " + LISTS + TENSORS + BATCH, "Tensor", detached);
+  }
+
+  private String accumulate(Loss loss, ScriptedDenoiser network) {
+    Script script = new Script();
+    Value share = script.let("torch.div(%s, %d)", loss(script, loss, network), batches);
+    Value made = gradients(script, share);
+    script.run("torch.set_grad_enabled(False)");
+    script.run("torch._foreach_add_(gradients, %s)", made);
+    return script.method(
+        ACCUMULATE,
+        "x0: Tensor, weights: List[Tensor], gradients: List[Tensor], numbers: Tensor" + BATCH,
+        "Tensor",
+        script.let("torch.detach(%s)", share));
+  }
+
+  private String update() {
+    Script script = new Script();
+    update(script, new Value("loss"), new Value("gradients"));
+    script.run("torch._foreach_zero_(gradients)");
+    return script.method(
+        UPDATE, "loss: Tensor, " + LISTS + ", gradients: List[Tensor]" + TENSORS, "Tensor", "loss");
+  }
+
+  /** The mean loss of a batch, a scalar. */
+  private Value loss(Script script, Loss loss, ScriptedDenoiser network) {
+    // x_t = signal · x_0 + noise · ε, and the target is such a sum too
+    Value xt = sum(script, SIGNAL, NOISE);
+    Value target = sum(script, TARGET_X0, TARGET_NOISE);
+    Value levels = script.let("torch.slice(rows, 1, %d)", LEVELS);
+    Value seeds = script.let("torch.slice(numbers, 0, %d)", SEEDS);
+    Value output =
+        network.write(
+            script,
+            IntStream.range(0, count).mapToObj(i -> new Value("weights[" + i + "]")).toList(),
+            xt,
+            levels,
+            seeds);
+    ScriptOps ops = ScriptOps.training(script, Script.Type.FLOAT32, seeds);
+    return script.let("torch.mean(%s)", loss.perImage(ops, output, target));
+  }
+
+  private static Value sum(Script script, int ofX0, int ofNoise) {
+    return script.let(
+        "torch.add(torch.mul(x0, torch.reshape(torch.select(rows, 1, %d), [-1, 1, 1, 1])),"
+            + " torch.mul(noise, torch.reshape(torch.select(rows, 1, %d), [-1, 1, 1, 1])))",
+        ofX0, ofNoise);
+  }
+
+  private Value gradients(Script script, Value loss) {
+    // The fused update below reads memory in order, whatever the strides.
+    return script.let(
+        "[torch.contiguous(unchecked_cast(Tensor, g)) for g in torch.grad([%s], weights)]", loss);
+  }
+
+  private void update(Script script, Value loss, Value gradients) {
+    script.run("torch.set_grad_enabled(False)");
+    // 1. the global norm; once it or the loss is not finite, nothing is updated any more
+    Value norm =
+        script.let("torch.linalg_vector_norm(torch.stack(torch._foreach_norm(%s)))", gradients);
+    script.run(
+        "torch.copy_(broken, torch.maximum(broken, torch.to(torch.logical_not(torch.logical_and("
+            + "torch.isfinite(%s), torch.isfinite(%s))), %d)))",
+        norm, loss, FLOAT32);
+    // 2. Adam, which divides the gradient by the scale
+    String scale =
+        Double.isInfinite(clip)
+            ? "None"
+            : "torch.clamp_min(torch.div(" + norm + ", " + clip + "), 1.0)";
+    script.run(
+        "torch._fused_adamw_(weights, %s, firstMoments, secondMoments,"
+            + " annotate(List[Tensor], []),"
+            + " torch.mul([torch.full([1], float(numbers[%d]), dtype=%d, device=%s.device)], %d),"
+            + " lr=float(numbers[%d]), beta1=%s, beta2=%s, weight_decay=%s,"
+            + " eps=float(numbers[%d]), amsgrad=False, maximize=False, grad_scale=%s,"
+            + " found_inf=broken)",
+        gradients,
+        COUNT,
+        FLOAT32,
+        norm,
+        count,
+        LEARNING_RATE,
+        adam.beta1(),
+        adam.beta2(),
+        adam.weightDecay(),
+        EPSILON,
+        scale);
+    // 3. the average: ā ← ā + (1 − d)(w − ā)
+    script.run("torch._foreach_lerp_(averages, weights, float(numbers[%d]))", EMA_WEIGHT);
+    // 4. what Java reads now and then
+    script.run(
+        "torch.copy_(torch.select(log, 0, int(numbers[%d])), torch.stack([%s, %s]))",
+        ROW, loss, norm);
+  }
+}

@@ -1,0 +1,133 @@
+package io.github.ddpm4j.training;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.model.NoiseLevels;
+import io.github.ddpm4j.model.ScriptedDenoiser;
+import io.github.ddpm4j.model.TrainingPass;
+import io.github.ddpm4j.ops.EagerOps;
+import io.github.ddpm4j.ops.Ops;
+import io.github.ddpm4j.ops.Script;
+import io.github.ddpm4j.ops.ScriptOps;
+import io.github.ddpm4j.ops.Upload;
+import io.github.ddpm4j.torch.GradMode;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.IntStream;
+
+/**
+ * scale · x + shift, pixel by pixel, and slope · t / 1000 in every pixel: few enough to work the
+ * gradients out by hand.
+ */
+final class AffineDenoiser implements ScriptedDenoiser {
+
+  static final double TIME_UNIT = 1000;
+
+  private final boolean compiled;
+  private final Shape shape;
+  private final NDManager manager = NDManager.newBaseManager();
+  private final Map<String, NDArray> weights = new LinkedHashMap<>();
+
+  AffineDenoiser(boolean compiled, Shape image, float[] scale, float[] shift, float slope) {
+    this.compiled = compiled;
+    shape = image;
+    Shape pixels = new Shape(1).addAll(image);
+    weights.put("scale", Upload.floats(manager, scale, pixels));
+    weights.put("shift", Upload.floats(manager, shift, pixels));
+    weights.put("slope", Upload.floats(manager, new float[] {slope}, new Shape(1, 1)));
+    weights.values().forEach(weight -> weight.setRequiresGradient(true));
+  }
+
+  private static <T> T forward(Ops<T> ops, List<T> weights, T x, T levels) {
+    T affine = ops.add(ops.multiply(x, weights.get(0)), weights.get(1));
+    return ops.addPerChannel(affine, ops.multiply(levels, weights.get(2)));
+  }
+
+  @Override
+  public boolean isCompiled() {
+    return compiled;
+  }
+
+  @Override
+  public Script.Value write(
+      Script script,
+      List<Script.Value> values,
+      Script.Value x,
+      Script.Value levels,
+      Script.Value seeds) {
+    ScriptOps ops = ScriptOps.training(script, Script.Type.FLOAT32, seeds);
+    return forward(ops, values, x, levels);
+  }
+
+  @Override
+  public double[] levelFeatures(NoiseLevels levels) {
+    return IntStream.range(0, levels.size())
+        .mapToDouble(i -> levels.timestep(i) / TIME_UNIT)
+        .toArray();
+  }
+
+  @Override
+  public int dropoutLayers() {
+    return 0;
+  }
+
+  @Override
+  public NDArray predict(NDArray x, NoiseLevels levels, Condition condition) {
+    try (GradMode off = GradMode.off()) {
+      return eager(x, levels);
+    }
+  }
+
+  @Override
+  public NDArray predictForTraining(
+      NDArray x, NoiseLevels levels, Condition condition, TrainingPass pass) {
+    return eager(x, levels);
+  }
+
+  private NDArray eager(NDArray x, NoiseLevels levels) {
+    NDArray features =
+        Upload.doubles(
+            x.getManager(), levelFeatures(levels), new Shape(levels.size(), 1), x.getDataType());
+    return forward(EagerOps.inference(), List.copyOf(weights.values()), x, features);
+  }
+
+  @Override
+  public Map<String, NDArray> weights() {
+    return weights;
+  }
+
+  @Override
+  public Optional<Shape> imageShape() {
+    return Optional.of(shape);
+  }
+
+  @Override
+  public AffineDenoiser copy() {
+    NDArray slope = weights.values().stream().skip(2).findFirst().orElseThrow();
+    return new AffineDenoiser(
+        compiled, shape, values("scale"), values("shift"), slope.getFloat(0, 0));
+  }
+
+  float[] values(String name) {
+    return Optional.ofNullable(weights.get(name)).orElseThrow().toFloatArray();
+  }
+
+  @Override
+  public String type() {
+    return "affine";
+  }
+
+  @Override
+  public Map<String, Object> describe() {
+    return Map.of();
+  }
+
+  @Override
+  public void close() {
+    manager.close();
+  }
+}
