@@ -24,6 +24,7 @@ import io.github.ddpm4j.ops.Script.Value;
 import io.github.ddpm4j.ops.ScriptOps;
 import io.github.ddpm4j.ops.Upload;
 import io.github.ddpm4j.torch.GradMode;
+import io.github.ddpm4j.torch.Hardware;
 import java.io.DataInputStream;
 import java.io.IOException;
 import java.security.SecureRandom;
