@@ -59,6 +59,6 @@ class ArchitectureTest {
                 .filter(type -> type.getModifiers().contains(JavaModifier.PUBLIC))
                 .filter(type -> type.isTopLevelClass())
                 .map(type -> type.getSimpleName()))
-        .containsExactlyInAnyOrder("UNet", "UNetConfig", "UNetProvider");
+        .containsExactlyInAnyOrder("UNet", "UNetConfig", "UNetProvider", "Execution", "Precision");
   }
 }
