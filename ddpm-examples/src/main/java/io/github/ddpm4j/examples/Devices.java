@@ -19,10 +19,7 @@ final class Devices {
    *     gpu1}, …
    */
   static Device of(String name, PrintWriter out) {
-    if (!NAME.matcher(name).matches()) {
-      throw new IllegalArgumentException("--device must be cpu, gpu0, gpu1, ..., but was " + name);
-    }
-    Device device = Device.fromName(name);
+    Device device = Device.fromName(checked(name));
     int gpus = Engine.getInstance().getGpuCount();
     if (device.isGpu() && device.getDeviceId() >= gpus) {
       out.printf(
@@ -31,5 +28,18 @@ final class Devices {
       return Device.cpu();
     }
     return device;
+  }
+
+  /**
+   * The name, if it is one of a device.
+   *
+   * @throws IllegalArgumentException if the name is neither {@code cpu} nor {@code gpu0}, {@code
+   *     gpu1}, …
+   */
+  static String checked(String name) {
+    if (!NAME.matcher(name).matches()) {
+      throw new IllegalArgumentException("--device must be cpu, gpu0, gpu1, ..., but was " + name);
+    }
+    return name;
   }
 }

@@ -110,22 +110,24 @@ public final class Quickstart implements Callable<Integer> {
     return judgement.passes() ? 0 : Mains.RESULT_FALLS_SHORT;
   }
 
+  /** A network that is large enough for digits of 8x8 pixels. */
+  static UNet.Builder network() {
+    return UNet.builder()
+        .image(1, Digits.SIDE, Digits.SIDE)
+        .baseChannels(32)
+        .channelMultipliers(1, 2)
+        .residualBlocks(1)
+        .attentionAtLevels(1)
+        .groups(8)
+        .dropout(0);
+  }
+
   private Judgement run(PrintWriter out) throws IOException {
     long start = System.nanoTime();
     Digits digits = Digits.load();
     Sampler sampler = Samplers.ddim(calls).eta(0.5);
     try (NDManager manager = NDManager.newBaseManager();
-        UNet unet =
-            UNet.builder()
-                .image(1, Digits.SIDE, Digits.SIDE)
-                .baseChannels(32)
-                .channelMultipliers(1, 2)
-                .residualBlocks(1)
-                .attentionAtLevels(1)
-                .groups(8)
-                .dropout(0)
-                .seed(seed)
-                .build()) {
+        UNet unet = network().seed(seed).build()) {
       out.printf(
           Locale.ROOT,
           "Training a U-Net of %,d parameters on %,d hand-written %dx%d digits.%n",

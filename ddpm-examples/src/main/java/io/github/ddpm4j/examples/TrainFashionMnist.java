@@ -41,6 +41,9 @@ public final class TrainFashionMnist implements Callable<Integer> {
   private static final int TIMESTEPS = 1000;
   private static final int MOST_SAMPLES = 10_000;
 
+  /** Channels of the first level unless the user says otherwise. */
+  static final int CHANNELS = 64;
+
   @Spec private CommandSpec spec = CommandSpec.create();
 
   @Option(
@@ -74,7 +77,7 @@ public final class TrainFashionMnist implements Callable<Integer> {
       paramLabel = "N",
       description =
           "Channels of the first level; the others have twice as many (default: ${DEFAULT-VALUE}).")
-  private int channels = 64;
+  private int channels = CHANNELS;
 
   @Option(
       names = "--sample-every",
@@ -115,6 +118,15 @@ public final class TrainFashionMnist implements Callable<Integer> {
     Mains.exitWith(Mains.run(new TrainFashionMnist(), args));
   }
 
+  /** A network for grey pictures of some 28x28 pixels. */
+  static UNet.Builder network(int height, int width, int channels) {
+    return UNet.builder()
+        .image(1, height, width)
+        .baseChannels(channels)
+        .channelMultipliers(1, 2, 2)
+        .attentionAtLevels(1);
+  }
+
   @Override
   public Integer call() throws IOException {
     PrintWriter out = spec.commandLine().getOut();
@@ -126,11 +138,7 @@ public final class TrainFashionMnist implements Callable<Integer> {
     Files.createDirectories(output);
     try (NDManager manager = NDManager.newBaseManager(Device.cpu());
         UNet unet =
-            UNet.builder()
-                .image(1, pictures.height(), pictures.width())
-                .baseChannels(channels)
-                .channelMultipliers(1, 2, 2)
-                .attentionAtLevels(1)
+            network(pictures.height(), pictures.width(), channels)
                 .seed(seed)
                 .device(chosen)
                 .build()) {
