@@ -28,6 +28,8 @@ module io.github.ddpm4j {
   exports io.github.ddpm4j.sampling;
   exports io.github.ddpm4j.schedule;
   exports io.github.ddpm4j.training;
+  exports io.github.ddpm4j.files to
+      io.github.ddpm4j.unet;
   exports io.github.ddpm4j.torch to
       io.github.ddpm4j.unet;
 

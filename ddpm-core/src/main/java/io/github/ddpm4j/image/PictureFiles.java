@@ -1,25 +1,22 @@
 package io.github.ddpm4j.image;
 
+import io.github.ddpm4j.files.WholeFile;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.OutputStream;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.Locale;
-import java.util.UUID;
 import java.util.stream.Collectors;
 import javax.imageio.ImageIO;
 import javax.imageio.stream.MemoryCacheImageInputStream;
 import javax.imageio.stream.MemoryCacheImageOutputStream;
 import org.jspecify.annotations.Nullable;
 
-/** Picture files, read whole and written atomically. */
+/** Picture files, read and written whole. */
 final class PictureFiles {
 
   private PictureFiles() {}
@@ -60,23 +57,13 @@ final class PictureFiles {
   }
 
   static void write(BufferedImage picture, Path file) throws IOException {
-    Path target = file.toAbsolutePath();
-    Path folder = target.getParent();
-    if (folder == null || Files.isDirectory(target)) {
-      throw new IOException(file + " is a folder; name a file in it");
-    }
-    Files.createDirectories(folder);
-    // Not createTempFile: its files can be read by their owner alone, and stay so when renamed.
-    Path beside = folder.resolve("." + target.getFileName() + "." + UUID.randomUUID() + ".part");
-    try {
-      try (OutputStream out = Files.newOutputStream(beside, StandardOpenOption.CREATE_NEW);
-          MemoryCacheImageOutputStream png = new MemoryCacheImageOutputStream(out)) {
-        ImageIO.write(picture, "png", png);
-      }
-      Files.move(beside, target, StandardCopyOption.ATOMIC_MOVE);
-    } finally {
-      Files.deleteIfExists(beside);
-    }
+    WholeFile.write(
+        file,
+        out -> {
+          try (MemoryCacheImageOutputStream png = new MemoryCacheImageOutputStream(out)) {
+            ImageIO.write(picture, "png", png);
+          }
+        });
   }
 
   private static String formats() {

@@ -82,17 +82,7 @@ public final class Script {
    * @return the text, as {@link io.github.ddpm4j.torch.Program#compile} takes it
    */
   public String method(String name, String arguments, String type, Object result) {
-    return "  def "
-        + name
-        + "(self: __torch__.Program, "
-        + arguments
-        + ") -> "
-        + type
-        + ":\n"
-        + body
-        + INDENT
-        + "return "
-        + result
-        + "\n";
+    return "  def " + name + "(self, " + arguments + ") -> " + type + ":\n" + body + INDENT
+        + "return " + result + "\n";
   }
 }

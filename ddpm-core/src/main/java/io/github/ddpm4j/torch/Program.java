@@ -23,20 +23,10 @@ import java.util.concurrent.ConcurrentHashMap;
  * TorchScript that was compiled from its text, ready to be called: each call of a method is one
  * call of the engine, whatever the method does.
  *
- * <p>The text is a list of methods, each with the signature {@code (self: __torch__.Program, …)}
- * and indented by two spaces. Many threads may call one program at once; closing it needs it for
- * itself.
+ * <p>The text is a list of methods, each with the signature {@code (self, …)} and indented by two
+ * spaces. Many threads may call one program at once; closing it needs it for itself.
  */
 public final class Program implements AutoCloseable {
-
-  private static final String TYPE = "Program";
-  private static final String HEAD =
-      "class "
-          + TYPE
-          + "(Module):\n"
-          + "  __parameters__ = []\n"
-          + "  __buffers__ = []\n"
-          + "  training : bool\n";
 
   /** DJL takes arrays of one such name as one argument of the type {@code List[Tensor]}. */
   private static final List<String> LISTS = List.of("a[]", "b[]", "c[]", "d[]", "e[]");
@@ -71,7 +61,7 @@ public final class Program implements AutoCloseable {
     ByteArrayOutputStream archive = new ByteArrayOutputStream();
     Model model = Model.newInstance("ddpm4j", Device.cpu(), "PyTorch");
     try {
-      ScriptArchive.write(HEAD + methods, TYPE, archive);
+      ScriptArchive.write(ModuleTree.of("Program", Map.of()), methods, List.of(), archive);
       model.load(new ByteArrayInputStream(archive.toByteArray()));
       return new Program(model);
     } catch (IOException e) {

@@ -1,8 +1,14 @@
 package io.github.ddpm4j.torch;
 
+import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.nio.ByteBuffer;
+import java.nio.channels.Channels;
+import java.nio.channels.WritableByteChannel;
 import java.nio.charset.StandardCharsets;
+import java.util.Collection;
 import java.util.zip.CRC32;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
@@ -11,7 +17,7 @@ import java.util.zip.ZipOutputStream;
  * Writes TorchScript archives, the files that {@code torch.jit.load} reads: a zip, not compressed,
  * of source text, pickled objects and tensors.
  */
-final class ScriptArchive {
+public final class ScriptArchive {
 
   /** The folder that holds everything in the archive; any name will do. */
   private static final String FOLDER = "ddpm4j/";
@@ -22,44 +28,57 @@ final class ScriptArchive {
   private ScriptArchive() {}
 
   /**
-   * Writes a module of one class without weights.
+   * Writes an archive. Weights are copied out of the engine one after the other.
    *
-   * @param source the text of {@code __torch__.py}
-   * @param type the name of the class in it
+   * @param modules the modules
+   * @param methods the methods of the root, each indented by two spaces, which call weights by
+   *     {@link ModuleTree#expression}
+   * @param weights the weights, float32, in the order of {@code modules}; not closed
    * @param out where to; not closed
+   * @throws IOException if writing fails
    */
-  static void write(String source, String type, OutputStream out) throws IOException {
-    byte[] module =
-        new Pickle()
-            .global("__torch__", type)
-            .emptyTuple()
-            .newObject()
-            .emptyDict()
-            .mark()
-            .string("training")
-            .bool(true)
-            .setItems()
-            .build()
-            .finish();
+  public static void write(
+      ModuleTree modules, String methods, Collection<NDArray> weights, OutputStream out)
+      throws IOException {
     ZipOutputStream zip = new ZipOutputStream(out);
-    entry(zip, "data.pkl", module);
-    entry(zip, "constants.pkl", new Pickle().emptyTuple().finish());
-    entry(zip, "version", VERSION.getBytes(StandardCharsets.UTF_8));
-    entry(zip, "code/__torch__.py", source.getBytes(StandardCharsets.UTF_8));
+    entry(zip, "data.pkl", ByteBuffer.wrap(modules.objects()));
+    entry(zip, "constants.pkl", ByteBuffer.wrap(new Pickle().emptyTuple().finish()));
+    entry(zip, "version", text(VERSION));
+    entry(zip, "code/__torch__.py", text(modules.source(methods)));
+    int index = 0;
+    for (NDArray weight : weights) {
+      weight(zip, "data/" + index++, weight);
+    }
     zip.finish();
   }
 
-  /** libtorch maps archives into memory, so entries are stored as they are. */
-  private static void entry(ZipOutputStream zip, String name, byte[] bytes) throws IOException {
+  private static ByteBuffer text(String text) {
+    return ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8));
+  }
+
+  private static void weight(ZipOutputStream zip, String name, NDArray weight) throws IOException {
+    if (weight.getDevice().equals(Device.cpu())) {
+      entry(zip, name, weight.toByteBuffer());
+    } else {
+      // The engine would make this copy too, and keep it.
+      try (NDArray copy = weight.toDevice(Device.cpu(), true)) {
+        entry(zip, name, copy.toByteBuffer());
+      }
+    }
+  }
+
+  /** libtorch takes entries as they lie in the file, so they are not compressed. */
+  private static void entry(ZipOutputStream zip, String name, ByteBuffer bytes) throws IOException {
     CRC32 crc = new CRC32();
-    crc.update(bytes);
+    crc.update(bytes.duplicate());
     ZipEntry entry = new ZipEntry(FOLDER + name);
     entry.setMethod(ZipEntry.STORED);
-    entry.setSize(bytes.length);
+    entry.setSize(bytes.remaining());
     entry.setCrc(crc.getValue());
     entry.setTime(0);
     zip.putNextEntry(entry);
-    zip.write(bytes);
+    WritableByteChannel channel = Channels.newChannel(zip);
+    channel.write(bytes);
     zip.closeEntry();
   }
 }

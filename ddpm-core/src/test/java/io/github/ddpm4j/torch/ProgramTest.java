@@ -23,19 +23,19 @@ class ProgramTest {
 
   private static final String METHODS =
       """
-        def total(self: __torch__.Program, x: Tensor, p: List[Tensor], y: Tensor) -> Tensor:
+        def total(self, x: Tensor, p: List[Tensor], y: Tensor) -> Tensor:
           r = torch.add(x, y)
           for t in p:
             r = torch.add(r, t)
           return r
-        def weighted(self: __torch__.Program, x: Tensor, p: List[Tensor], q: List[Tensor]) -> Tensor:
+        def weighted(self, x: Tensor, p: List[Tensor], q: List[Tensor]) -> Tensor:
           return torch.add(torch.mul(x, p[0]), torch.mul(p[1], q[0]))
-        def both(self: __torch__.Program, x: Tensor) -> List[Tensor]:
+        def both(self, x: Tensor) -> List[Tensor]:
           return [torch.mul(x, 2), torch.mul(x, 3)]
-        def slope(self: __torch__.Program, x: Tensor, p: List[Tensor]) -> Tensor:
+        def slope(self, x: Tensor, p: List[Tensor]) -> Tensor:
           loss = torch.sum(torch.mul(torch.square(p[0]), x))
           return unchecked_cast(Tensor, torch.grad([loss], [p[0]])[0])
-        def recording(self: __torch__.Program, x: Tensor) -> Tensor:
+        def recording(self, x: Tensor) -> Tensor:
           return torch.full_like(x, float(torch.is_grad_enabled()))
       """;
 
@@ -199,10 +199,7 @@ class ProgramTest {
 
   @Test
   void compile_noTorchScript_saysWhere() {
-    assertThatThrownBy(
-            () ->
-                Program.compile(
-                    "  def f(self: __torch__.Program, x: Tensor) -> Tensor:\n    return y\n"))
+    assertThatThrownBy(() -> Program.compile("  def f(self, x: Tensor) -> Tensor:\n    return y\n"))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageStartingWith("the program cannot be compiled: ")
         .hasMessageContaining("y");

@@ -1,18 +1,16 @@
 package io.github.ddpm4j.examples.report;
 
 import io.github.ddpm4j.examples.judge.Judgement;
+import io.github.ddpm4j.files.WholeFile;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.UUID;
 import java.util.stream.Collectors;
 
 /**
@@ -162,25 +160,13 @@ public final class ReportPage {
   }
 
   /**
-   * Writes the page, beside the target first and then renamed.
+   * Writes the page, whole or not at all.
    *
    * @param file the file; missing folders are made, an existing file is replaced
    * @throws IOException if it can't be written
    */
   public void save(Path file) throws IOException {
-    Path target = file.toAbsolutePath();
-    Path folder = target.getParent();
-    if (folder == null || Files.isDirectory(target)) {
-      throw new IOException(file + " is a folder; name a file in it");
-    }
-    Files.createDirectories(folder);
-    Path beside = folder.resolve("." + target.getFileName() + "." + UUID.randomUUID() + ".part");
-    try {
-      Files.writeString(beside, html(), StandardCharsets.UTF_8, StandardOpenOption.CREATE_NEW);
-      Files.move(beside, target, StandardCopyOption.ATOMIC_MOVE);
-    } finally {
-      Files.deleteIfExists(beside);
-    }
+    WholeFile.write(file, out -> out.write(html().getBytes(StandardCharsets.UTF_8)));
   }
 
   private String html() {

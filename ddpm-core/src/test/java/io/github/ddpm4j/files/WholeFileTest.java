@@ -1,0 +1,94 @@
+package io.github.ddpm4j.files;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class WholeFileTest {
+
+  @TempDir private Path folder;
+
+  private static WholeFile.Content text(String text) {
+    return out -> out.write(text.getBytes(StandardCharsets.UTF_8));
+  }
+
+  private void assertHolds(Path... expected) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      assertThat(files).containsExactlyInAnyOrder(expected);
+    }
+  }
+
+  @Test
+  void write_missingFolders_areMade() throws IOException {
+    Path file = folder.resolve("a/b/file.txt");
+
+    WholeFile.write(file, text("new"));
+
+    assertThat(file).hasContent("new");
+  }
+
+  @Test
+  void write_existingFile_isReplaced() throws IOException {
+    Path file = Files.writeString(folder.resolve("file.txt"), "an older and longer text");
+
+    WholeFile.write(file, text("new"));
+
+    assertThat(file).hasContent("new");
+    assertHolds(file);
+  }
+
+  @Test
+  void write_contentFails_olderFileStaysAndNothingBeside() throws IOException {
+    Path file = Files.writeString(folder.resolve("file.txt"), "old");
+
+    assertThatThrownBy(
+            () ->
+                WholeFile.write(
+                    file,
+                    out -> {
+                      out.write(new byte[100_000]);
+                      throw new IOException("disk full");
+                    }))
+        .isInstanceOf(IOException.class)
+        .hasMessage("disk full");
+
+    assertThat(file).hasContent("old");
+    assertHolds(file);
+  }
+
+  @Test
+  void write_folder_isRefused() {
+    assertThatThrownBy(() -> WholeFile.write(folder, text("new")))
+        .isInstanceOf(IOException.class)
+        .hasMessage(folder + " is a folder; name a file in it");
+  }
+
+  @Test
+  void write_insideAFile_isRefused() throws IOException {
+    Path file = Files.writeString(folder.resolve("file.txt"), "old");
+    Path inside = file.resolve("sub/new.txt");
+
+    assertThatThrownBy(() -> WholeFile.write(inside, text("new")))
+        .isInstanceOf(IOException.class)
+        .hasMessage(
+            inside + " must lie in a folder, but " + file + " is none; choose another folder");
+    assertHolds(file);
+  }
+
+  @Test
+  void write_throughALinkToAFolder_isWritten() throws IOException {
+    Path real = Files.createDirectory(folder.resolve("real"));
+    Path link = Files.createSymbolicLink(folder.resolve("link"), real);
+
+    WholeFile.write(link.resolve("file.txt"), text("new"));
+
+    assertThat(real.resolve("file.txt")).hasContent("new");
+  }
+}
