@@ -24,6 +24,12 @@ final class DropoutMask {
 
   private DropoutMask() {}
 
+  static void requireRate(double rate) {
+    if (!(rate >= 0 && rate < 1)) {
+      throw new IllegalArgumentException("dropout rate must be in [0, 1), but was " + rate);
+    }
+  }
+
   /** How many of {@link #LEVELS} keep an element. */
   private static int kept(double rate) {
     return Math.max(1, (int) Math.round((1 - rate) * LEVELS));

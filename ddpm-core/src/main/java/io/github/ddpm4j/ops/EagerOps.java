@@ -197,9 +197,7 @@ public final class EagerOps implements Ops<NDArray> {
    */
   @Override
   public NDArray dropout(NDArray x, double rate, int layer) {
-    if (!(rate >= 0 && rate < 1)) {
-      throw new IllegalArgumentException("dropout rate must be in [0, 1), but was " + rate);
-    }
+    DropoutMask.requireRate(rate);
     if (!training || rate == 0) {
       return x;
     }

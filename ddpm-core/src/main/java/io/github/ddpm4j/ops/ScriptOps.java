@@ -233,8 +233,14 @@ public final class ScriptOps implements Ops<Value> {
     return "torch.transpose(torch.unflatten(" + tokens + ", 2, [" + heads + ", -1]), 1, 2)";
   }
 
+  /**
+   * {@inheritDoc}
+   *
+   * @throws IllegalArgumentException if the rate is outside [0, 1)
+   */
   @Override
   public Value dropout(Value x, double rate, int layer) {
+    DropoutMask.requireRate(rate);
     if (seeds == null || rate == 0) {
       return x;
     }
