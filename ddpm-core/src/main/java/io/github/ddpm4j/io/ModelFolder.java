@@ -1,9 +1,6 @@
 package io.github.ddpm4j.io;
 
 import ai.djl.Device;
-import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.index.NDIndex;
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
 import com.google.gson.JsonElement;
@@ -174,7 +171,9 @@ public final class ModelFolder {
       TrainableDenoiser denoiser = create(network, device);
       boolean done = false;
       try {
-        fill(denoiser, folder.resolve(WEIGHTS));
+        try (GradMode copying = GradMode.off()) {
+          Safetensors.readInto(folder.resolve(WEIGHTS), denoiser.weights());
+        }
         Map<String, Object> training =
             description.containsKey("training") ? object(description, "training") : Map.of();
         done = true;
@@ -249,43 +248,6 @@ public final class ModelFolder {
             + " is unknown; known are "
             + known
             + "; is the module that holds it, such as ddpm-unet, a dependency?");
-  }
-
-  private static void fill(TrainableDenoiser denoiser, Path file) throws IOException {
-    try (NDManager manager = NDManager.newBaseManager(denoiser.device().orElse(null));
-        GradMode copying = GradMode.off()) {
-      Map<String, NDArray> stored = Safetensors.read(file, manager);
-      Map<String, NDArray> weights = denoiser.weights();
-      if (!stored.keySet().equals(weights.keySet())) {
-        TreeSet<String> missing = new TreeSet<>(weights.keySet());
-        missing.removeAll(stored.keySet());
-        TreeSet<String> unused = new TreeSet<>(stored.keySet());
-        unused.removeAll(weights.keySet());
-        throw new IOException(
-            file + " does not fit the network: missing " + missing + ", unused " + unused);
-      }
-      for (Map.Entry<String, NDArray> entry : weights.entrySet()) {
-        NDArray weight = entry.getValue();
-        NDArray value = stored.get(entry.getKey());
-        if (value == null
-            || !value.getShape().equals(weight.getShape())
-            || value.getDataType() != weight.getDataType()) {
-          throw new IOException(
-              "tensor "
-                  + entry.getKey()
-                  + " of "
-                  + file
-                  + " must be "
-                  + weight.getShape()
-                  + " of "
-                  + weight.getDataType()
-                  + ", but is "
-                  + (value == null ? "missing" : value.getShape() + " of " + value.getDataType()));
-        }
-        // Into the weight's own memory; copyTo would point the weight at memory of Java.
-        weight.set(new NDIndex("..."), value);
-      }
-    }
   }
 
   private static DataRange range(Map<String, Object> description) {

@@ -2,6 +2,7 @@ package io.github.ddpm4j.io;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import com.google.gson.JsonArray;
@@ -22,6 +23,8 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.TreeSet;
 
 /**
  * The safetensors file format: the length of a header (unsigned, 8 bytes, little-endian), a JSON
@@ -92,9 +95,22 @@ public final class Safetensors {
       writeAll(channel, length);
       writeAll(channel, ByteBuffer.wrap(json));
       for (NDArray tensor : tensors.values()) {
-        writeAll(channel, tensor.toByteBuffer());
+        write(channel, tensor);
       }
       channel.force(true);
+    }
+  }
+
+  /** Out of the engine's own memory, where the values lie there in order. */
+  private static void write(FileChannel channel, NDArray tensor) throws IOException {
+    if (tensor.size() == 0) {
+      return;
+    }
+    // What else is needed is attached to the manager of the view.
+    try (NDManager temporary = tensor.getManager().newSubManager();
+        NDArray view = tensor.reshape(tensor.getShape())) {
+      view.attach(temporary);
+      writeAll(channel, view.toByteBuffer(true));
     }
   }
 
@@ -110,25 +126,96 @@ public final class Safetensors {
    */
   public static Map<String, NDArray> read(Path file, NDManager manager) throws IOException {
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-      ByteBuffer length = ByteBuffer.allocate(LENGTH_BYTES).order(ByteOrder.LITTLE_ENDIAN);
-      readAll(channel, length, file);
-      long headerBytes = length.getLong(0);
-      if (headerBytes < 2
-          || headerBytes > MAX_HEADER_BYTES
-          || headerBytes > channel.size() - LENGTH_BYTES) {
-        throw new IOException(
-            file
-                + " is no safetensors file, or is cut off: its header would be "
-                + Long.toUnsignedString(headerBytes)
-                + " bytes long");
-      }
-      byte[] json = new byte[(int) headerBytes];
-      readAll(channel, ByteBuffer.wrap(json), file);
-      long dataStart = LENGTH_BYTES + headerBytes;
-      List<Entry> entries = entries(file, parse(file, json));
-      requireWhole(file, entries, channel.size() - dataStart);
-      return readTensors(file, channel, dataStart, entries, manager);
+      Contents contents = contents(file, channel);
+      return readTensors(file, channel, contents, manager);
     }
+  }
+
+  /**
+   * Reads a file into arrays that are there, without a second copy of them in memory. Nothing is
+   * written before all of the header is known to fit.
+   *
+   * @param file the file, which must hold exactly these tensors
+   * @param weights the arrays by name; no gradients may be recorded meanwhile
+   * @throws IOException if reading fails, or the file is not what the format says or holds other
+   *     tensors, naming the file and what is wrong
+   */
+  static void readInto(Path file, Map<String, NDArray> weights) throws IOException {
+    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+      Contents contents = contents(file, channel);
+      requireFit(file, contents.entries, weights);
+      ByteBuffer memory = contents.memory();
+      for (Entry entry : contents.entries) {
+        NDArray weight = Objects.requireNonNull(weights.get(entry.name), entry.name);
+        try (NDArray value = view(file, channel, contents, entry, memory, weight.getManager())) {
+          // Into the weight's own memory; copyTo would point the weight at memory of Java.
+          weight.set(new NDIndex("..."), value);
+        }
+      }
+    }
+  }
+
+  private static void requireFit(Path file, List<Entry> entries, Map<String, NDArray> weights)
+      throws IOException {
+    TreeSet<String> missing = new TreeSet<>(weights.keySet());
+    TreeSet<String> unused = new TreeSet<>();
+    for (Entry entry : entries) {
+      if (!missing.remove(entry.name)) {
+        unused.add(entry.name);
+      }
+    }
+    if (!missing.isEmpty() || !unused.isEmpty()) {
+      throw new IOException(
+          file + " does not fit the network: missing " + missing + ", unused " + unused);
+    }
+    for (Entry entry : entries) {
+      NDArray weight = Objects.requireNonNull(weights.get(entry.name), entry.name);
+      if (!entry.shape.equals(weight.getShape()) || entry.type != weight.getDataType()) {
+        throw new IOException(
+            "tensor "
+                + entry.name
+                + " of "
+                + file
+                + " must be "
+                + weight.getShape()
+                + " of "
+                + weight.getDataType()
+                + ", but is "
+                + entry.shape
+                + " of "
+                + entry.type);
+      }
+    }
+  }
+
+  /** The tensors of a file, whose header was found to be right, and where they begin. */
+  private record Contents(List<Entry> entries, long dataStart) {
+    /** As much as the largest tensor takes. */
+    ByteBuffer memory() {
+      return ByteBuffer.allocateDirect(
+          (int) entries.stream().mapToLong(entry -> entry.end - entry.start).max().orElse(0));
+    }
+  }
+
+  private static Contents contents(Path file, FileChannel channel) throws IOException {
+    ByteBuffer length = ByteBuffer.allocate(LENGTH_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    readAll(channel, length, file);
+    long headerBytes = length.getLong(0);
+    if (headerBytes < 2
+        || headerBytes > MAX_HEADER_BYTES
+        || headerBytes > channel.size() - LENGTH_BYTES) {
+      throw new IOException(
+          file
+              + " is no safetensors file, or is cut off: its header would be "
+              + Long.toUnsignedString(headerBytes)
+              + " bytes long");
+    }
+    byte[] json = new byte[(int) headerBytes];
+    readAll(channel, ByteBuffer.wrap(json), file);
+    long dataStart = LENGTH_BYTES + headerBytes;
+    List<Entry> entries = entries(file, parse(file, json));
+    requireWhole(file, entries, channel.size() - dataStart);
+    return new Contents(entries, dataStart);
   }
 
   /** What the header says about one tensor; bytes are counted from the end of the header. */
@@ -238,22 +325,14 @@ public final class Safetensors {
   }
 
   private static Map<String, NDArray> readTensors(
-      Path file, FileChannel channel, long dataStart, List<Entry> entries, NDManager manager)
-      throws IOException {
-    long largest = entries.stream().mapToLong(entry -> entry.end - entry.start).max().orElse(0);
-    ByteBuffer memory = ByteBuffer.allocateDirect((int) largest);
+      Path file, FileChannel channel, Contents contents, NDManager manager) throws IOException {
+    ByteBuffer memory = contents.memory();
     Map<String, NDArray> tensors = new LinkedHashMap<>();
     boolean done = false;
     try {
-      for (Entry entry : entries) {
-        ByteBuffer data =
-            memory.slice(0, (int) (entry.end - entry.start)).order(ByteOrder.nativeOrder());
-        channel.position(dataStart + entry.start);
-        readAll(channel, data, file);
-        data.rewind();
-        // An array from a buffer lies in that buffer: its copy lies in the engine's memory.
-        try (NDArray view = manager.create(data, entry.shape, entry.type)) {
-          tensors.put(entry.name, view.duplicate());
+      for (Entry entry : contents.entries) {
+        try (NDArray value = view(file, channel, contents, entry, memory, manager)) {
+          tensors.put(entry.name, value.duplicate());
         }
       }
       done = true;
@@ -263,6 +342,23 @@ public final class Safetensors {
         tensors.values().forEach(NDArray::close);
       }
     }
+  }
+
+  /** A tensor that lies in {@code memory} until the next is read: copy it. */
+  private static NDArray view(
+      Path file,
+      FileChannel channel,
+      Contents contents,
+      Entry entry,
+      ByteBuffer memory,
+      NDManager manager)
+      throws IOException {
+    ByteBuffer data =
+        memory.slice(0, (int) (entry.end - entry.start)).order(ByteOrder.nativeOrder());
+    channel.position(contents.dataStart + entry.start);
+    readAll(channel, data, file);
+    data.rewind();
+    return manager.create(data, entry.shape, entry.type);
   }
 
   private static String nameOf(String tensor, DataType type) {

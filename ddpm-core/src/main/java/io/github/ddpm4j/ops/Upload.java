@@ -8,6 +8,7 @@ import io.github.ddpm4j.noise.NoiseSource;
 import java.lang.ref.SoftReference;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.function.DoubleSupplier;
 
 /**
  * Copies numbers from Java into the engine's own memory.
@@ -41,6 +42,23 @@ public final class Upload {
   }
 
   /**
+   * Uploads float32 values that are made one after the other, without an array of Java between.
+   *
+   * @param manager owns the array that is returned, on its device
+   * @param shape its shape
+   * @param next gives the values, row-major; each is rounded to float32
+   * @return a float32 array
+   */
+  public static NDArray floats(NDManager manager, Shape shape, DoubleSupplier next) {
+    int size = Math.toIntExact(shape.size());
+    ByteBuffer buffer = buffer(Math.multiplyExact(size, Float.BYTES));
+    for (int i = 0; i < size; i++) {
+      buffer.putFloat(i * Float.BYTES, (float) next.getAsDouble());
+    }
+    return copy(manager, buffer, shape, DataType.FLOAT32);
+  }
+
+  /**
    * Uploads float64 values as float32 or float64.
    *
    * @param manager owns the array that is returned, on its device
@@ -51,18 +69,8 @@ public final class Upload {
    * @throws IllegalArgumentException if the type is another
    */
   public static NDArray doubles(NDManager manager, double[] values, Shape shape, DataType type) {
-    ByteBuffer buffer = buffer(values.length * type.getNumOfBytes());
-    switch (type) {
-      case FLOAT64 -> buffer.asDoubleBuffer().put(values);
-      case FLOAT32 -> {
-        for (int i = 0; i < values.length; i++) {
-          buffer.putFloat(i * Float.BYTES, (float) values[i]);
-        }
-      }
-      default ->
-          throw new IllegalArgumentException(
-              "values can be uploaded as float32 or float64, but not as " + type);
-    }
+    ByteBuffer buffer = buffer(values.length, type);
+    put(buffer, 0, values, type);
     return copy(manager, buffer, shape, type);
   }
 
@@ -87,13 +95,13 @@ public final class Upload {
       DataType type) {
     int images = Math.toIntExact(batch.get(0));
     int size = Math.toIntExact(batch.size() / images);
-    double[] all = new double[Math.multiplyExact(images, size)];
+    ByteBuffer buffer = buffer(Math.multiplyExact(images, size), type);
     double[] one = new double[size];
     for (int i = 0; i < images; i++) {
       noise.normal(firstImage + i, draw, one);
-      System.arraycopy(one, 0, all, i * size, size);
+      put(buffer, i * size, one, type);
     }
-    return doubles(manager, all, batch, type);
+    return copy(manager, buffer, batch, type);
   }
 
   /**
@@ -110,19 +118,43 @@ public final class Upload {
     return copy(manager, buffer, shape, DataType.INT8);
   }
 
-  /** A direct buffer of exactly this many bytes, over memory that the thread keeps. */
+  private static ByteBuffer buffer(int values, DataType type) {
+    if (type != DataType.FLOAT32 && type != DataType.FLOAT64) {
+      throw new IllegalArgumentException(
+          "values can be uploaded as float32 or float64, but not as " + type);
+    }
+    return buffer(Math.multiplyExact(values, type.getNumOfBytes()));
+  }
+
+  /** Writes values from the place {@code first} on. */
+  private static void put(ByteBuffer buffer, int first, double[] values, DataType type) {
+    if (type == DataType.FLOAT64) {
+      buffer.asDoubleBuffer().put(first, values);
+      return;
+    }
+    for (int i = 0; i < values.length; i++) {
+      buffer.putFloat((first + i) * Float.BYTES, (float) values[i]);
+    }
+  }
+
+  /**
+   * Takes the thread's buffer, with the limit at this many bytes, until {@link #copy} gives it
+   * back: what makes the values may upload something itself.
+   */
   private static ByteBuffer buffer(int bytes) {
     ByteBuffer kept = staging.get().get();
+    staging.remove();
     if (kept == null || kept.capacity() < bytes) {
       kept = ByteBuffer.allocateDirect(Math.max(SMALLEST_BUFFER, bytes));
-      staging.set(new SoftReference<>(kept));
     }
-    return kept.slice(0, bytes).order(ByteOrder.nativeOrder());
+    return kept.order(ByteOrder.nativeOrder()).clear().limit(bytes);
   }
 
   private static NDArray copy(NDManager manager, ByteBuffer buffer, Shape shape, DataType type) {
-    try (NDArray view = manager.create(buffer, shape, type)) {
+    try (NDArray view = manager.create(buffer.slice(), shape, type)) {
       return view.duplicate();
+    } finally {
+      staging.set(new SoftReference<>(buffer));
     }
   }
 }

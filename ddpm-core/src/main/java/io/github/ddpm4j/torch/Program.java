@@ -1,13 +1,13 @@
 package io.github.ddpm4j.torch;
 
 import ai.djl.Device;
-import ai.djl.MalformedModelException;
-import ai.djl.Model;
+import ai.djl.engine.EngineException;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.NDScope;
 import ai.djl.ndarray.types.Shape;
+import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.engine.PtSymbolBlock;
 import ai.djl.pytorch.jni.IValueUtils;
 import ai.djl.pytorch.jni.JniUtils;
@@ -37,17 +37,17 @@ public final class Program implements AutoCloseable {
   /** What DJL sets the graph optimizer to before each call of a model, if the user wants it. */
   private static final String OPTIMIZER_PROPERTY = "ai.djl.pytorch.graph_optimizer";
 
-  // Kept, since a model that nobody refers to is closed by its finalizer.
-  private final Model model;
+  /** Owns the compiled code and the names of methods. */
+  private final PtNDManager manager;
+
   private final PtSymbolBlock block;
-  private final NDManager names = NDManager.newBaseManager(Device.cpu());
   private final Map<String, NDArray> methods = new ConcurrentHashMap<>();
 
   private volatile boolean closed;
 
-  private Program(Model model) {
-    this.model = model;
-    this.block = (PtSymbolBlock) model.getBlock();
+  private Program(PtNDManager manager, PtSymbolBlock block) {
+    this.manager = manager;
+    this.block = block;
   }
 
   /**
@@ -59,17 +59,25 @@ public final class Program implements AutoCloseable {
    */
   public static Program compile(String methods) {
     ByteArrayOutputStream archive = new ByteArrayOutputStream();
-    Model model = Model.newInstance("ddpm4j", Device.cpu(), "PyTorch");
+    PtNDManager manager = (PtNDManager) NDManager.newBaseManager(Device.cpu(), "PyTorch");
+    boolean done = false;
     try {
       ScriptArchive.write(ModuleTree.of("Program", Map.of()), methods, List.of(), archive);
-      model.load(new ByteArrayInputStream(archive.toByteArray()));
-      return new Program(model);
+      // Not through a Model: each would leave an empty folder for temporary files behind, until
+      // the process ends, and has a finalizer.
+      PtSymbolBlock block =
+          JniUtils.loadModule(
+              manager, new ByteArrayInputStream(archive.toByteArray()), false, false);
+      done = true;
+      return new Program(manager, block);
     } catch (IOException e) {
-      model.close();
       throw new UncheckedIOException(e);
-    } catch (MalformedModelException | RuntimeException e) {
-      model.close();
+    } catch (EngineException e) {
       throw new IllegalArgumentException("the program cannot be compiled: " + e.getMessage(), e);
+    } finally {
+      if (!done) {
+        manager.close();
+      }
     }
   }
 
@@ -151,7 +159,7 @@ public final class Program implements AutoCloseable {
   }
 
   private NDArray name(String method) {
-    NDArray name = names.create(new Shape(0));
+    NDArray name = manager.create(new Shape(0));
     NDScope.unregister(name);
     name.setName(METHOD + method);
     return name;
@@ -161,7 +169,6 @@ public final class Program implements AutoCloseable {
   @Override
   public void close() {
     closed = true;
-    names.close();
-    model.close();
+    manager.close();
   }
 }

@@ -188,11 +188,7 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
     }
     var random = CounterRandom.of(seed, CounterRandom.Stream.INITIALIZATION).at(index, 0);
     float limit = (float) spec.limit();
-    float[] values = new float[Math.toIntExact(spec.shape().size())];
-    for (int i = 0; i < values.length; i++) {
-      values[i] = (2 * random.nextFloat() - 1) * limit;
-    }
-    return kept(Upload.floats(owner, values, spec.shape()));
+    return kept(Upload.floats(owner, spec.shape(), () -> (2 * random.nextFloat() - 1) * limit));
   }
 
   /** Weights outlive whatever NDScope their maker is in. */
