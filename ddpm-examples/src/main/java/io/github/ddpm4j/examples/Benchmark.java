@@ -15,12 +15,13 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import java.util.stream.Collectors;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -66,6 +67,15 @@ public final class Benchmark implements Callable<Integer> {
           "The ways to run them: primitives, eager-float32, compiled-float32, compiled-bfloat16"
               + " (default: all).")
   private List<String> variants = Arrays.stream(Variant.values()).map(Variant::toString).toList();
+
+  @Option(
+      names = "--parts",
+      paramLabel = "NAME",
+      split = ",",
+      description =
+          "What to measure, each in a process of its own: inference, step, pieces, bounds"
+              + " (default: all).")
+  private List<String> parts = Arrays.stream(Part.values()).map(Part::toString).toList();
 
   @Option(
       names = "--device",
@@ -114,9 +124,9 @@ public final class Benchmark implements Callable<Integer> {
       description = "Prints the class path, for scripts that start this main again, and exits.")
   private boolean classPath;
 
-  /** What a child measures; nothing in the parent. */
-  @Option(names = "--measure", hidden = true)
-  private @Nullable Part part;
+  /** Measures the first part of the first network, run in the first way, in this process. */
+  @Option(names = "--child", hidden = true)
+  private boolean child;
 
   /**
    * Runs the benchmark.
@@ -135,52 +145,43 @@ public final class Benchmark implements Callable<Integer> {
       out.flush();
       return 0;
     }
-    Map<String, Preset> networks = new LinkedHashMap<>();
-    PRESETS.forEach(preset -> networks.put(preset.name(), preset));
-    Map<String, Variant> ways = new LinkedHashMap<>();
-    Arrays.stream(Variant.values()).forEach(variant -> ways.put(variant.toString(), variant));
-    List<Preset> chosenNetworks = chosen("--presets", networks, presets);
-    List<Variant> chosenWays = chosen("--variants", ways, variants);
+    List<Preset> networks = chosen("--presets", PRESETS, Preset::name, presets);
+    List<Variant> ways =
+        chosen("--variants", List.of(Variant.values()), Variant::toString, variants);
+    List<Part> measured = chosen("--parts", List.of(Part.values()), Part::toString, parts);
     int least = repeats == null ? (quick ? 1 : 10) : Mains.atLeast("--repeats", 1, repeats);
     Effort effort = new Effort(Mains.atLeast("--batch", 1, batch), least, quick);
     Devices.checked(device);
     Mains.atLeast("--threads", 1, threads);
-    if (part == null) {
-      run(chosenNetworks, chosenWays, effort, out);
-    } else {
+    if (child) {
       Device here = Devices.of(device, spec.commandLine().getErr());
       out.println(
-          Measurements.of(part, chosenNetworks.get(0), chosenWays.get(0), here, effort).toJson());
+          Measurements.of(measured.get(0), networks.get(0), ways.get(0), here, effort).toJson());
+    } else {
+      Runs runs = new Runs(Benchmark.class, device, threads, jvmOptions, measured, effort);
+      Report report = runs.all(networks, ways, spec.commandLine().getErr());
+      out.print(Table.of(report));
+      if (json != null) {
+        Files.writeString(json, report.toJson());
+      }
     }
     out.flush();
     return 0;
   }
 
-  private void run(List<Preset> networks, List<Variant> ways, Effort effort, PrintWriter out)
-      throws IOException {
-    Runs runs = new Runs(Benchmark.class, device, threads, jvmOptions, effort);
-    Report report = runs.all(networks, ways, spec.commandLine().getErr());
-    out.print(Table.of(report));
-    if (json != null) {
-      Files.writeString(json, report.toJson());
+  private static <T> List<T> chosen(
+      String option, List<T> all, Function<T, String> nameOf, List<String> names) {
+    Map<String, T> byName = new LinkedHashMap<>();
+    all.forEach(one -> byName.put(nameOf.apply(one), one));
+    List<T> chosen = new ArrayList<>();
+    for (String name : names) {
+      T one = byName.get(name);
+      if (one == null) {
+        throw new IllegalArgumentException(
+            option + " must be of " + String.join(", ", byName.keySet()) + ", but was " + name);
+      }
+      chosen.add(one);
     }
-  }
-
-  private static <T> List<T> chosen(String option, Map<String, T> all, List<String> names) {
-    return names.stream()
-        .map(
-            name -> {
-              T found = all.get(name);
-              if (found == null) {
-                throw new IllegalArgumentException(
-                    option
-                        + " must be of "
-                        + all.keySet().stream().collect(Collectors.joining(", "))
-                        + ", but was "
-                        + name);
-              }
-              return found;
-            })
-        .toList();
+    return chosen;
   }
 }

@@ -33,6 +33,7 @@ final class InferenceTimes {
       Preset preset, Variant variant, Device device, Effort effort, Measurements measurements) {
     try (Bench bench = new Bench(device)) {
       Bench.await(bench.manager().ones(new Shape(1))); // the engine itself is loaded by now
+      measurements.put(Measure.RSS_LOADED, Memory.megabytes());
       long start = System.nanoTime();
       try (Subject subject = new Subject(preset, variant, device)) {
         InferenceTimes times = new InferenceTimes(subject, effort);

@@ -11,6 +11,7 @@ enum Measure {
   OUTSIDE("outsideNetworkPercent", "outside network %"),
   FIRST_CALL("firstCallMs", "first call ms"),
   FIRST_STEP("firstStepMs", "first step ms"),
+  RSS_LOADED("rssLoadedMb", "RSS of engine alone MB"),
   RSS_INFERENCE("peakRssInferenceMb", "peak RSS inference MB"),
   RSS_TRAINING("peakRssTrainingMb", "peak RSS training MB");
 

@@ -5,6 +5,7 @@ import ai.djl.engine.Engine;
 import com.google.gson.Gson;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.OptionalDouble;
 
 /** What one process measures, as it collects it and as it tells its parent. */
 public final class Measurements {
@@ -36,17 +37,15 @@ public final class Measurements {
       case INFERENCE -> {
         measurements.parameters =
             InferenceTimes.measure(preset, variant, device, effort, measurements);
-        PeakMemory.megabytes()
-            .ifPresent(peak -> measurements.put(Measure.RSS_INFERENCE, Spread.of(peak)));
+        measurements.put(Measure.RSS_INFERENCE, Memory.peakMegabytes());
       }
       case STEP -> {
         measurements.parameters = StepTimes.measure(preset, variant, device, effort, measurements);
-        PeakMemory.megabytes()
-            .ifPresent(peak -> measurements.put(Measure.RSS_TRAINING, Spread.of(peak)));
+        measurements.put(Measure.RSS_TRAINING, Memory.peakMegabytes());
       }
-      case PARTS ->
+      case PIECES ->
           measurements.parameters =
-              PartTimes.measure(preset, variant, device, effort, measurements);
+              PieceTimes.measure(preset, variant, device, effort, measurements);
       case BOUNDS -> Bounds.measure(device, effort, measurements);
     }
     return measurements;
@@ -63,6 +62,10 @@ public final class Measurements {
    */
   public String toJson() {
     return new Gson().toJson(this);
+  }
+
+  void put(Measure measure, OptionalDouble value) {
+    value.ifPresent(known -> put(measure, Spread.of(known)));
   }
 
   void put(Measure measure, Spread spread) {

@@ -8,8 +8,8 @@ public enum Part {
   INFERENCE,
   /** The whole training step. */
   STEP,
-  /** The parts of a step: forward and backward, the optimizer, the average. */
-  PARTS,
+  /** The pieces of a step: forward and backward, the optimizer, the average. */
+  PIECES,
   /** What the machine can do: products of matrices and copies of memory. */
   BOUNDS;
 

@@ -6,10 +6,10 @@ import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.model.NoiseLevels;
 import java.util.concurrent.atomic.AtomicLong;
 
-/** The parts of a training step. */
-final class PartTimes {
+/** The pieces of a training step. */
+final class PieceTimes {
 
-  private PartTimes() {}
+  private PieceTimes() {}
 
   /** Measures; returns the number of parameters. */
   static long measure(
