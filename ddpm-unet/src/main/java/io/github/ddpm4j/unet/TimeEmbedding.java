@@ -1,6 +1,9 @@
 package io.github.ddpm4j.unet;
 
 import io.github.ddpm4j.ops.Ops;
+import io.github.ddpm4j.ops.Script;
+import io.github.ddpm4j.ops.Script.Value;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -18,6 +21,11 @@ import java.util.List;
 final class TimeEmbedding {
 
   private static final double MAX_PERIOD = 10_000;
+
+  /** TorchScript's numbers for types. */
+  private static final int FLOAT32 = 6;
+
+  private static final int FLOAT64 = 7;
 
   private final int channels;
   private final boolean cosineFirst;
@@ -61,6 +69,25 @@ final class TimeEmbedding {
       }
     }
     return values;
+  }
+
+  /**
+   * Writes down the sinusoids of timesteps that no Java has seen, of any type and shape (N), in
+   * float64 on the way, as {@link #sinusoids} has them.
+   */
+  Value write(Script script, Value timesteps) {
+    Value angles =
+        script.let(
+            "torch.outer(torch.to(%1$s, %2$d), torch.tensor(%3$s, dtype=%2$d, device=%1$s.device))",
+            timesteps, FLOAT64, Arrays.toString(frequencies));
+    Value sines = script.let("torch.sin(%s)", angles);
+    Value cosines = script.let("torch.cos(%s)", angles);
+    Value values =
+        script.let(
+            "torch.cat([%s, %s], 1)", cosineFirst ? cosines : sines, cosineFirst ? sines : cosines);
+    return script.let(
+        "torch.to(torch.constant_pad_nd(%s, [0, %d]), %d)",
+        values, channels - 2 * frequencies.length, FLOAT32);
   }
 
   <T> T forward(Ops<T> ops, Weights<T> weights, T sinusoids) {

@@ -27,6 +27,7 @@ import io.github.ddpm4j.torch.GradMode;
 import io.github.ddpm4j.torch.Hardware;
 import java.io.DataInputStream;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.util.Arrays;
 import java.util.Collections;
@@ -601,6 +602,37 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
       copy.execution = execution;
       copy.type = type;
       return copy;
+    }
+  }
+
+  /**
+   * Writes the network with its weights into one TorchScript file, which Python runs without Java:
+   *
+   * <pre>{@code
+   * network = torch.jit.load("unet.pt")
+   * prediction = network(x, timesteps)
+   * }</pre>
+   *
+   * <p>{@code x} is float32 of shape (N, C, H, W), {@code timesteps} of any number type and shape
+   * (N), and the prediction is that of {@link #predict}. The file computes in the {@link
+   * #precision()} of this network and has no dropout. Its weights are float32, require gradients
+   * and have diffusers' names: {@code load_state_dict} of a UNet2DModel takes its {@code
+   * state_dict()}. DJL loads it as any other PyTorch model.
+   *
+   * <p>Weights are copied one at a time. The values lie in the file as they are, so it is as large
+   * as they are.
+   *
+   * @param file the file; missing folders are made, an existing file is replaced, and when writing
+   *     fails it stays as it was
+   * @throws IOException if {@code file} is a folder, or lies in something that is none, or writing
+   *     fails
+   * @throws IllegalStateException if the network is closed, or being trained on another thread
+   */
+  public void exportTorchScript(Path file) throws IOException {
+    requireOpen();
+    requireMine();
+    try (GradMode off = GradMode.off()) {
+      TorchScriptExport.write(network, type, channelsLast(), weights(), file);
     }
   }
 

@@ -68,12 +68,19 @@ class SnippetsTest {
     }
   }
 
+  static void export() throws IOException {
+    try (DDPM cifar10 = DDPM.load(Path.of("cifar10"))) {
+      UNet averaged = (UNet) cifar10.denoiser().orElseThrow(); // of result.raw(): the last weights
+      averaged.exportTorchScript(Path.of("cifar10.pt"));
+    }
+  }
+
   @Test
   void readme_holdsTheseSnippets() throws IOException {
     String source = squeezed(Files.readString(SOURCE));
     Matcher snippets = SNIPPET.matcher(Files.readString(Path.of("../README.md")));
     List<String> found = snippets.results().map(result -> result.group(1)).toList();
-    assertThat(found).hasSize(4);
+    assertThat(found).hasSize(5);
     assertThat(found).allSatisfy(snippet -> assertThat(source).contains(squeezed(snippet)));
   }
 

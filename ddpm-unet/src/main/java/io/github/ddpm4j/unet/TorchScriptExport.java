@@ -1,0 +1,58 @@
+package io.github.ddpm4j.unet;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.files.WholeFile;
+import io.github.ddpm4j.ops.Script;
+import io.github.ddpm4j.ops.Script.Value;
+import io.github.ddpm4j.ops.ScriptOps;
+import io.github.ddpm4j.torch.ModuleTree;
+import io.github.ddpm4j.torch.ScriptArchive;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** A network as a TorchScript file that needs nothing else. */
+final class TorchScriptExport {
+
+  /** The name of the root's class, which Python shows. */
+  private static final String TYPE = "UNet";
+
+  private TorchScriptExport() {}
+
+  static void write(
+      Network network,
+      Script.Type type,
+      boolean channelsLast,
+      Map<String, NDArray> weights,
+      Path file)
+      throws IOException {
+    Map<String, Shape> shapes = new LinkedHashMap<>();
+    weights.forEach((name, weight) -> shapes.put(name, weight.getShape()));
+    ModuleTree modules = ModuleTree.of(TYPE, shapes);
+    String forward = forward(network, type, channelsLast);
+    WholeFile.write(file, out -> ScriptArchive.write(modules, forward, weights.values(), out));
+  }
+
+  private static String forward(Network network, Script.Type type, boolean channelsLast) {
+    Script script = new Script();
+    List<Value> weights =
+        network.parameters().stream()
+            .map(spec -> new Value(ModuleTree.expression(spec.name())))
+            .toList();
+    Value timesteps = new Value("timesteps");
+    Value x = new Value("x");
+    Value levels = network.timeEmbedding().write(script, timesteps);
+    Value prediction =
+        NetworkProgram.write(
+            network,
+            script,
+            ScriptOps.inference(script, type, channelsLast),
+            weights,
+            x,
+            script.let("torch.to(%s, %s.device)", levels, x));
+    return script.method("forward", "x: Tensor, timesteps: Tensor", "Tensor", prediction);
+  }
+}
