@@ -105,6 +105,7 @@ public final class Training<R> {
   private double gradientClip = DEFAULT_GRADIENT_CLIP;
   private Ema ema = Ema.of(Ema.DEFAULT_DECAY);
   private @Nullable Long seed;
+  private int logRows;
 
   /**
    * Sets up a run with the defaults. Users call {@code ddpm.training()}.
@@ -312,6 +313,12 @@ public final class Training<R> {
     return this;
   }
 
+  /** Lets steps be as far ahead of what was read of them as on a GPU; 0 leaves it to the device. */
+  Training<R> logRows(int rows) {
+    this.logRows = rows;
+    return this;
+  }
+
   /**
    * Trains.
    *
@@ -418,6 +425,7 @@ public final class Training<R> {
     private int done;
 
     private int read;
+    private @Nullable NonFiniteLossException failure;
     private boolean stop;
 
     Run(Dataset dataset, TrainableDenoiser averaged, long seed) {
@@ -426,7 +434,7 @@ public final class Training<R> {
       this.timesteps = CounterRandom.of(seed, CounterRandom.Stream.TIMESTEPS);
       this.noise = CounterRandom.of(seed, CounterRandom.Stream.TRAINING_NOISE);
       this.manager = NDManager.newBaseManager(denoiser.device().orElse(null));
-      this.timestepsOfRows = new int[logRows(manager.getDevice())][];
+      this.timestepsOfRows = new int[logRows > 0 ? logRows : logRows(manager.getDevice())][];
       boolean fine = false;
       try {
         this.data =
@@ -447,7 +455,10 @@ public final class Training<R> {
     LossHistory execute() {
       try {
         while (done < steps && !stop) {
+          rethrowFailure();
           if (Thread.currentThread().isInterrupted()) {
+            // A step that failed before is the news, and left other weights.
+            readLog();
             throw new CancellationException(
                 "training was interrupted after step "
                     + done
@@ -667,6 +678,7 @@ public final class Training<R> {
 
     /** Fetches the losses and norms of the steps since the last time. */
     private void readLog() {
+      rethrowFailure();
       if (read == done) {
         return;
       }
@@ -684,12 +696,22 @@ public final class Training<R> {
     private void requireFinite(String what, double value) {
       if (!Double.isFinite(value)) {
         done = read;
-        throw new NonFiniteLossException(
-            read + 1L,
-            what,
-            value,
-            timestepsOfRows[read % timestepsOfRows.length],
-            read == 0 ? Double.NaN : losses[read - 1]);
+        failure =
+            new NonFiniteLossException(
+                read + 1L,
+                what,
+                value,
+                timestepsOfRows[read % timestepsOfRows.length],
+                read == 0 ? Double.NaN : losses[read - 1]);
+        throw failure;
+      }
+    }
+
+    /** A listener that asked may have kept the failure to itself. */
+    private void rethrowFailure() {
+      NonFiniteLossException known = failure;
+      if (known != null) {
+        throw known;
       }
     }
 

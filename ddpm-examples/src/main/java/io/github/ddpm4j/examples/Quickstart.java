@@ -15,6 +15,7 @@ import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.training.TrainingListener;
+import io.github.ddpm4j.unet.Precision;
 import io.github.ddpm4j.unet.UNet;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -79,6 +80,13 @@ public final class Quickstart implements Callable<Integer> {
   private int calls = 50;
 
   @Option(
+      names = "--precision",
+      paramLabel = "PRECISION",
+      description =
+          "What the network computes in: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
+  private Precision precision = Precision.FLOAT32;
+
+  @Option(
       names = "--seed",
       paramLabel = "SEED",
       description = "Seed of weights, training and sampling (default: ${DEFAULT-VALUE}).")
@@ -127,7 +135,7 @@ public final class Quickstart implements Callable<Integer> {
     Digits digits = Digits.load();
     Sampler sampler = Samplers.ddim(calls).eta(0.5);
     try (NDManager manager = NDManager.newBaseManager();
-        UNet unet = network().seed(seed).build()) {
+        UNet unet = network().seed(seed).precision(precision).build()) {
       out.printf(
           Locale.ROOT,
           "Training a U-Net of %,d parameters on %,d hand-written %dx%d digits.%n",
@@ -135,6 +143,9 @@ public final class Quickstart implements Callable<Integer> {
           digits.training().size(),
           Digits.SIDE,
           Digits.SIDE);
+      if (precision != Precision.FLOAT32) {
+        out.printf("It computes in %s.%n", unet.precision());
+      }
       out.flush();
 
       // 1. train
@@ -215,6 +226,7 @@ public final class Quickstart implements Callable<Integer> {
     Map<String, Object> settings = new LinkedHashMap<>();
     ddpm.schedule().describe().forEach((name, value) -> settings.put("schedule: " + name, value));
     settings.put("prediction", ddpm.prediction());
+    settings.put("precision", unet.precision());
     unet.describe().forEach((name, value) -> settings.put("network: " + name, value));
     ddpm.provenance().forEach((name, value) -> settings.put("training: " + name, value));
     settings.put("training time", String.format(Locale.ROOT, "%.0f s", seconds));

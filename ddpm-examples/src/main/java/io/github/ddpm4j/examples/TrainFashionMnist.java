@@ -12,6 +12,7 @@ import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.training.TrainingListener;
+import io.github.ddpm4j.unet.Precision;
 import io.github.ddpm4j.unet.UNet;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -98,6 +99,13 @@ public final class TrainFashionMnist implements Callable<Integer> {
   private int calls = 50;
 
   @Option(
+      names = "--precision",
+      paramLabel = "PRECISION",
+      description =
+          "What the network computes in: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
+  private Precision precision = Precision.FLOAT32;
+
+  @Option(
       names = "--seed",
       paramLabel = "SEED",
       description = "Seed of weights, training and sampling (default: ${DEFAULT-VALUE}).")
@@ -141,15 +149,18 @@ public final class TrainFashionMnist implements Callable<Integer> {
             network(pictures.height(), pictures.width(), channels)
                 .seed(seed)
                 .device(chosen)
+                .precision(precision)
                 .build()) {
       out.printf(
           Locale.ROOT,
-          "Training a U-Net of %,d parameters on %,d pictures of %dx%d pixels, on %s.%n",
+          "Training a U-Net of %,d parameters on %,d pictures of %dx%d pixels, on %s, in"
+              + " %s.%n",
           unet.config().parameterCount(),
           pictures.size(),
           pictures.width(),
           pictures.height(),
-          chosen);
+          chosen,
+          unet.precision());
       out.flush();
       DDPM ddpm = DDPM.builder().timesteps(TIMESTEPS).denoiser(unet).build();
       try (TrainingResult result =

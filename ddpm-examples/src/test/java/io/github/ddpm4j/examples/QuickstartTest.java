@@ -1,6 +1,7 @@
 package io.github.ddpm4j.examples;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.withinPercentage;
 
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.sampling.Samplers;
@@ -80,11 +81,41 @@ class QuickstartTest {
     assertThat(err.toString().strip()).isEqualTo("Quickstart: steps must be at least 1, but was 0");
   }
 
-  /** The main job as README's first command runs it. */
+  @Test
+  void quickstart_unknownPrecision_saysWhichThereAre() {
+    StringWriter err = new StringWriter();
+    int code =
+        Mains.commandLine(new Quickstart())
+            .setErr(new PrintWriter(err))
+            .execute("--precision", "half");
+    assertThat(code).isEqualTo(Mains.USER_ERROR);
+    assertThat(err.toString())
+        .startsWith(
+            "Invalid value for option '--precision': expected one of [FLOAT32, BFLOAT16, AUTO]"
+                + " (case-insensitive) but was 'half'");
+  }
+
+  /** The main job as README's first command runs it, and the same in bfloat16. */
   @Test
   @Tag("slow")
-  void quickstart_whole_passesItsJudge() {
-    int code = run("-o", folder.toString());
+  void quickstart_whole_passesItsJudgeInEitherPrecisionWithTheSameLoss() throws IOException {
+    double full = loss("float32");
+    assertThat(out.toString()).doesNotContain("It computes in");
+    double half = loss("bfloat16");
+    assertThat(out.toString()).contains("It computes in BFLOAT16.");
+    System.out.printf(
+        "mean loss of the last 100 steps: float32 %.6f, bfloat16 %.6f (%+.2f %%)%n%s",
+        full, half, 100 * (half / full - 1), out);
+    assertThat(full).isNotEqualTo(half);
+    assertThat(half).isCloseTo(full, withinPercentage(3));
+  }
+
+  private double loss(String precision) throws IOException {
+    Path output = folder.resolve(precision);
+    int code = run("--precision", precision, "-o", output.toString());
     assertThat(code).as(out.toString()).isZero();
+    try (DDPM model = DDPM.load(output.resolve("model"))) {
+      return (double) model.provenance().get("meanLossOfLast100Steps");
+    }
   }
 }

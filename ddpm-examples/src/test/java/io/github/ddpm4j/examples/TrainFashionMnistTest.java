@@ -63,13 +63,14 @@ class TrainFashionMnistTest {
             "--sample-every", "2",
             "--calls", "3",
             "--device", "gpu7",
+            "--precision", "bfloat16",
             "-o", output.toString());
 
     assertThat(code).as(err.toString()).isZero();
     assertThat(out.toString())
         .contains("There is no gpu7 here (GPUs that the engine sees: ")
         .contains("going on with the CPU.")
-        .contains("on 8 pictures of 28x28 pixels, on cpu()")
+        .contains("on 8 pictures of 28x28 pixels, on cpu(), in BFLOAT16.")
         .contains(output.toString());
     for (String grid : new String[] {"samples-000002.png", "samples-000003.png"}) {
       assertThat(ImageIO.read(output.resolve(grid).toFile()).getWidth()).isGreaterThan(2 * SIDE);

@@ -441,7 +441,7 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
   @Override
   public Runnable beginTraining() {
     requireOpen();
-    if (!trainer.compareAndSet(null, Thread.currentThread())) {
+    while (!trainer.compareAndSet(null, Thread.currentThread())) {
       requireNotTraining();
     }
     return () -> trainer.set(null);
