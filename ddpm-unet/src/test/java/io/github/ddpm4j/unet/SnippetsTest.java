@@ -75,12 +75,24 @@ class SnippetsTest {
     }
   }
 
+  static UNet precision() {
+    UNet unet = UNet.builder().image(3, 32, 32).precision(Precision.AUTO).build();
+    return unet;
+  }
+
+  static void loaded() throws IOException {
+    try (DDPM cifar10 = DDPM.load(Path.of("cifar10"))) {
+      ((UNet) cifar10.denoiser().orElseThrow()).runAs(Execution.COMPILED, Precision.BFLOAT16);
+      cifar10.sampling().generate(16).close();
+    }
+  }
+
   @Test
   void readme_holdsTheseSnippets() throws IOException {
     String source = squeezed(Files.readString(SOURCE));
     Matcher snippets = SNIPPET.matcher(Files.readString(Path.of("../README.md")));
     List<String> found = snippets.results().map(result -> result.group(1)).toList();
-    assertThat(found).hasSize(5);
+    assertThat(found).hasSize(7);
     assertThat(found).allSatisfy(snippet -> assertThat(source).contains(squeezed(snippet)));
   }
 
