@@ -18,6 +18,14 @@ public interface ScriptedDenoiser extends TrainableDenoiser {
   boolean isCompiled();
 
   /**
+   * What the network computes in. If it is not float32, runs write it over kernels and matrices
+   * (weights of two dimensions and more) that are in this type already.
+   *
+   * @return the type inside the network
+   */
+  Script.Type computesIn();
+
+  /**
    * Writes the prediction of a training pass.
    *
    * @param script where to

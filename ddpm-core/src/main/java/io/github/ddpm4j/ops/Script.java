@@ -41,8 +41,12 @@ public final class Script {
       this.code = code;
     }
 
-    /** The number that TorchScript knows the type by. */
-    int code() {
+    /**
+     * The number that TorchScript knows the type by.
+     *
+     * @return the number
+     */
+    public int code() {
       return code;
     }
   }

@@ -123,9 +123,22 @@ public final class ScriptOps implements Ops<Value> {
     return script.let("torch.constant_pad_nd(%s, [0, %d, 0, %d])", x, count, count);
   }
 
+  /**
+   * {@inheritDoc}
+   *
+   * <p>On the CPU weights stay float32, which the engine's normalisation takes beside images of
+   * bfloat16; on CUDA it wants one type.
+   */
   @Override
   public Value groupNorm(Value x, int groups, Value weight, Value bias, double eps) {
-    return script.let("torch.group_norm(%s, %d, %s, %s, %s)", x, groups, weight, bias, eps);
+    return script.let(
+        "torch.group_norm(%s, %d, %s, %s, %s)", x, groups, normal(x, weight), normal(x, bias), eps);
+  }
+
+  private String normal(Value x, Value weight) {
+    return type == Script.Type.FLOAT32
+        ? weight.name()
+        : "(" + converted(weight) + " if " + x + ".is_cuda else " + weight + ")";
   }
 
   @Override

@@ -95,19 +95,44 @@ final class StepProgram {
 
   private String step(Loss loss, ScriptedDenoiser network) {
     Script script = new Script();
-    Value mean = loss(script, loss, network);
-    Value gradients = gradients(script, mean);
+    Value leaves = leaves(script, network);
+    Value mean = loss(script, loss, network, leaves);
+    Value made = gradients(script, mean, leaves);
     Value detached = script.let("torch.detach(%s)", mean);
-    update(script, detached, gradients);
+    script.run("torch.set_grad_enabled(False)");
+    Value norm = norm(script, detached, made);
+    if (network.computesIn() == Script.Type.FLOAT32) {
+      update(script, "", floats(made));
+    } else {
+      // On the CPU one by one: a gradient in float32 is there for its own update alone, and the
+      // average finds the weight in the cache. On a GPU many small calls would cost more.
+      script.run("if %s.is_cuda:", norm);
+      update(script, "  ", floats(made));
+      script.run("else:");
+      script.run("  for i in range(%d):", count);
+      // A list that is used after the update, which is dropped as dead code otherwise.
+      script.run("    weight = [weights[i]]");
+      adam(
+          script,
+          "    ",
+          "weight",
+          "[torch.contiguous(torch.to(" + made + "[i], " + FLOAT32 + "))]",
+          "[firstMoments[i]]",
+          "[secondMoments[i]]",
+          1);
+      script.run("    torch.lerp_(averages[i], weight[0], float(numbers[%d]))", EMA_WEIGHT);
+    }
+    log(script, detached, norm);
     return script.method(STEP, "x0: Tensor, " + LISTS + TENSORS + BATCH, "Tensor", detached);
   }
 
   private String accumulate(Loss loss, ScriptedDenoiser network) {
     Script script = new Script();
-    Value share = script.let("torch.div(%s, %d)", loss(script, loss, network), batches);
-    Value made = gradients(script, share);
+    Value leaves = leaves(script, network);
+    Value share = script.let("torch.div(%s, %d)", loss(script, loss, network, leaves), batches);
+    Value made = gradients(script, share, leaves);
     script.run("torch.set_grad_enabled(False)");
-    script.run("torch._foreach_add_(gradients, %s)", made);
+    script.run("torch._foreach_add_(gradients, %s)", floats(made));
     return script.method(
         ACCUMULATE,
         "x0: Tensor, weights: List[Tensor], gradients: List[Tensor], numbers: Tensor" + BATCH,
@@ -117,14 +142,31 @@ final class StepProgram {
 
   private String update() {
     Script script = new Script();
-    update(script, new Value("loss"), new Value("gradients"));
+    script.run("torch.set_grad_enabled(False)");
+    Value loss = new Value("loss");
+    Value norm = norm(script, loss, new Value("gradients"));
+    update(script, "", "gradients");
+    log(script, loss, norm);
     script.run("torch._foreach_zero_(gradients)");
     return script.method(
-        UPDATE, "loss: Tensor, " + LISTS + ", gradients: List[Tensor]" + TENSORS, "Tensor", "loss");
+        UPDATE, "loss: Tensor, " + LISTS + ", gradients: List[Tensor]" + TENSORS, "Tensor", loss);
+  }
+
+  /**
+   * What the network is written over and gradients are taken of: the weights, or kernels and
+   * matrices in the network's type, so that their gradients come in it too.
+   */
+  private static Value leaves(Script script, ScriptedDenoiser network) {
+    return network.computesIn() == Script.Type.FLOAT32
+        ? new Value("weights")
+        : script.let(
+            "[(torch.requires_grad_(torch.to(torch.detach(w), %d)) if torch.gt(torch.dim(w), 1)"
+                + " else w) for w in weights]",
+            network.computesIn().code());
   }
 
   /** The mean loss of a batch, a scalar. */
-  private Value loss(Script script, Loss loss, ScriptedDenoiser network) {
+  private Value loss(Script script, Loss loss, ScriptedDenoiser network, Value leaves) {
     // x_t = signal · x_0 + noise · ε, and the target is such a sum too
     Value xt = sum(script, SIGNAL, NOISE);
     Value target = sum(script, TARGET_X0, TARGET_NOISE);
@@ -133,7 +175,7 @@ final class StepProgram {
     Value output =
         network.write(
             script,
-            IntStream.range(0, count).mapToObj(i -> new Value("weights[" + i + "]")).toList(),
+            IntStream.range(0, count).mapToObj(i -> new Value(leaves + "[" + i + "]")).toList(),
             xt,
             levels,
             seeds);
@@ -148,47 +190,74 @@ final class StepProgram {
         ofX0, ofNoise);
   }
 
-  private Value gradients(Script script, Value loss) {
-    // The fused update below reads memory in order, whatever the strides.
-    return script.let(
-        "[torch.contiguous(unchecked_cast(Tensor, g)) for g in torch.grad([%s], weights)]", loss);
+  private static Value gradients(Script script, Value loss, Value leaves) {
+    return script.let("[unchecked_cast(Tensor, g) for g in torch.grad([%s], %s)]", loss, leaves);
   }
 
-  private void update(Script script, Value loss, Value gradients) {
-    script.run("torch.set_grad_enabled(False)");
-    // 1. the global norm; once it or the loss is not finite, nothing is updated any more
+  /** The update reads memory in order, whatever the strides. */
+  private static String floats(Value gradients) {
+    return "[torch.contiguous(torch.to(g, " + FLOAT32 + ")) for g in " + gradients + "]";
+  }
+
+  /**
+   * The global norm, and what follows from it: once it or the loss is not finite, nothing is
+   * updated any more, and the gradient is clipped.
+   */
+  private Value norm(Script script, Value loss, Value gradients) {
     Value norm =
-        script.let("torch.linalg_vector_norm(torch.stack(torch._foreach_norm(%s)))", gradients);
+        script.let(
+            "torch.linalg_vector_norm(torch.stack(torch._foreach_norm(%s, 2, dtype=%d)))",
+            gradients, FLOAT32);
     script.run(
         "torch.copy_(broken, torch.maximum(broken, torch.to(torch.logical_not(torch.logical_and("
             + "torch.isfinite(%s), torch.isfinite(%s))), %d)))",
         norm, loss, FLOAT32);
-    // 2. Adam, which divides the gradient by the scale
-    String scale =
-        Double.isInfinite(clip)
-            ? "None"
-            : "torch.clamp_min(torch.div(" + norm + ", " + clip + "), 1.0)";
     script.run(
-        "torch._fused_adamw_(weights, %s, firstMoments, secondMoments,"
-            + " annotate(List[Tensor], []),"
-            + " torch.mul([torch.full([1], float(numbers[%d]), dtype=%d, device=%s.device)], %d),"
-            + " lr=float(numbers[%d]), beta1=%s, beta2=%s, weight_decay=%s,"
-            + " eps=float(numbers[%d]), amsgrad=False, maximize=False, grad_scale=%s,"
-            + " found_inf=broken)",
+        "count = torch.full([1], float(numbers[%d]), dtype=%d, device=%s.device)",
+        COUNT, FLOAT32, norm);
+    if (Double.isFinite(clip)) {
+      // Adam divides the gradient by it.
+      script.run("scale = torch.clamp_min(torch.div(%s, %s), 1.0)", norm, clip);
+    }
+    return norm;
+  }
+
+  /** Adam and the average of all weights at once. */
+  private void update(Script script, String indent, String gradients) {
+    adam(script, indent, "weights", gradients, "firstMoments", "secondMoments", count);
+    // ā ← ā + (1 − d)(w − ā)
+    script.run("%storch._foreach_lerp_(averages, weights, float(numbers[%d]))", indent, EMA_WEIGHT);
+  }
+
+  private void adam(
+      Script script,
+      String indent,
+      String weights,
+      String gradients,
+      String first,
+      String second,
+      int tensors) {
+    script.run(
+        "%storch._fused_adamw_(%s, %s, %s, %s, annotate(List[Tensor], []),"
+            + " torch.mul([count], %d), lr=float(numbers[%d]), beta1=%s, beta2=%s,"
+            + " weight_decay=%s, eps=float(numbers[%d]), amsgrad=False, maximize=False,"
+            + " grad_scale=%s, found_inf=broken)",
+        indent,
+        weights,
         gradients,
-        COUNT,
-        FLOAT32,
-        norm,
-        count,
+        first,
+        second,
+        tensors,
         LEARNING_RATE,
         adam.beta1(),
         adam.beta2(),
         adam.weightDecay(),
         EPSILON,
-        scale);
-    // 3. the average: ā ← ā + (1 − d)(w − ā)
-    script.run("torch._foreach_lerp_(averages, weights, float(numbers[%d]))", EMA_WEIGHT);
-    // 4. what Java reads now and then
+        Double.isInfinite(clip) ? "None" : "scale");
+  }
+
+  /** What Java reads now and then. */
+  private static void log(Script script, Value loss, Value norm) {
     script.run(
         "torch.copy_(torch.select(log, 0, int(numbers[%d])), torch.stack([%s, %s]))",
         ROW, loss, norm);

@@ -28,12 +28,19 @@ final class AffineDenoiser implements ScriptedDenoiser {
   static final double TIME_UNIT = 1000;
 
   private final boolean compiled;
+  private final Script.Type type;
   private final Shape shape;
   private final NDManager manager = NDManager.newBaseManager();
   private final Map<String, NDArray> weights = new LinkedHashMap<>();
 
   AffineDenoiser(boolean compiled, Shape image, float[] scale, float[] shift, float slope) {
+    this(compiled, Script.Type.FLOAT32, image, scale, shift, slope);
+  }
+
+  AffineDenoiser(
+      boolean compiled, Script.Type type, Shape image, float[] scale, float[] shift, float slope) {
     this.compiled = compiled;
+    this.type = type;
     shape = image;
     Shape pixels = new Shape(1).addAll(image);
     weights.put("scale", Upload.floats(manager, scale, pixels));
@@ -61,6 +68,11 @@ final class AffineDenoiser implements ScriptedDenoiser {
       Script.Value seeds) {
     ScriptOps ops = ScriptOps.training(script, Script.Type.FLOAT32, seeds);
     return forward(ops, values, x, levels);
+  }
+
+  @Override
+  public Script.Type computesIn() {
+    return type;
   }
 
   @Override
@@ -109,7 +121,7 @@ final class AffineDenoiser implements ScriptedDenoiser {
   public AffineDenoiser copy() {
     NDArray slope = weights.values().stream().skip(2).findFirst().orElseThrow();
     return new AffineDenoiser(
-        compiled, shape, values("scale"), values("shift"), slope.getFloat(0, 0));
+        compiled, type, shape, values("scale"), values("shift"), slope.getFloat(0, 0));
   }
 
   float[] values(String name) {

@@ -476,6 +476,11 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
   }
 
   @Override
+  public Script.Type computesIn() {
+    return type;
+  }
+
+  @Override
   public double[] levelFeatures(NoiseLevels levels) {
     return network.timeEmbedding().sinusoids(timesteps(levels));
   }
