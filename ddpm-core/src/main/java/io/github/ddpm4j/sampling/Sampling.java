@@ -5,6 +5,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.NDScope;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.model.Denoiser;
@@ -366,6 +367,8 @@ public final class Sampling {
       if (batches.size() > 1) {
         batches.close();
       }
+      // Samples outlive whatever NDScope the run is in.
+      NDScope.unregister(all);
       done = true;
       return new Samples(results, all, diffusion.dataRange(), draws.seed);
     } finally {

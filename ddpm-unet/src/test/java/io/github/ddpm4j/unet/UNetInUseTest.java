@@ -6,12 +6,15 @@ import static org.assertj.core.api.Assertions.within;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.NDScope;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import ai.djl.training.dataset.Dataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
@@ -19,6 +22,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -204,6 +208,69 @@ class UNetInUseTest {
         assertThat(result.losses().steps()).isEqualTo(4);
       }
       assertThat(drawn[0]).isEqualTo(8);
+    }
+  }
+
+  /** A scope of the user's frees what operations make, and nothing that has an owner. */
+  @Test
+  void scopeOfTheUser_aroundRuns_resultsSurvive(@TempDir Path folder) throws IOException {
+    Path model = folder.resolve("model");
+    try (NDManager manager = NDManager.newBaseManager();
+        UNet outside = network()) {
+      Map<String, float[]> averaged = train(outside, 2);
+      Map<String, float[]> trained = weights(outside);
+      DDPM ddpm = DDPM.builder().denoiser(outside).build();
+      float[] drawn = draw(ddpm, Samplers.ddim(5), 3);
+      NDArray x = manager.ones(new Shape(2, 1, 8, 8));
+      NoiseLevels levels = NoiseLevels.of(ddpm.schedule(), 1, 2);
+      float[] predicted = outside.predict(x, levels, Condition.none()).toFloatArray();
+      Dataset dataset = dataset(manager);
+
+      UNet network;
+      TrainingResult result;
+      DDPM loaded;
+      UNet copy;
+      Samples samples;
+      NDArray temporary;
+      NDArray taken;
+      try (NDScope scope = new NDScope()) {
+        network = network();
+        result =
+            DDPM.builder()
+                .denoiser(network)
+                .build()
+                .training()
+                .batchSize(8)
+                .accumulation(2)
+                .steps(2)
+                .learningRate(1e-3)
+                .seed(9)
+                .fit(dataset);
+        result.raw().save(model);
+        loaded = DDPM.load(model);
+        copy = network.copy();
+        samples = loaded.sampling().sampler(Samplers.ddim(5)).seed(42).batchSize(3).generate(16);
+        temporary = network.predict(x, levels, Condition.none());
+        taken = network.predict(x, levels, Condition.none());
+        NDScope.unregister(taken);
+      }
+      try (network;
+          result;
+          loaded;
+          copy;
+          samples) {
+        UNet average = (UNet) result.ddpm().denoiser().orElseThrow();
+        UNet read = (UNet) loaded.denoiser().orElseThrow();
+        assertThat(weights(average)).usingRecursiveComparison().isEqualTo(averaged);
+        for (UNet one : List.of(network, read, copy)) {
+          assertThat(weights(one)).usingRecursiveComparison().isEqualTo(trained);
+          assertThat(one.predict(x, levels, Condition.none()).toFloatArray()).isEqualTo(predicted);
+        }
+        assertThat(samples.toNDArray(manager).toFloatArray()).isEqualTo(drawn);
+        // As what DJL's own operations make.
+        assertThatThrownBy(temporary::toFloatArray).isInstanceOf(IllegalStateException.class);
+        assertThat(taken.toFloatArray()).isEqualTo(predicted);
+      }
     }
   }
 }
