@@ -22,6 +22,7 @@ import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -32,10 +33,6 @@ class OtherModelsTest {
 
   private static final String SOURCE =
       """
-      class Other(Module):
-        __parameters__ = []
-        __buffers__ = []
-        training : bool
         def forward(self: __torch__.Other, x: Tensor, w: Tensor) -> Tensor:
           h = torch.silu(torch.mul(x, w))
           return torch.add(torch.tanh(h), torch.mul(torch.sigmoid(h), x))
@@ -74,7 +71,7 @@ class OtherModelsTest {
 
   private static void compare() throws Exception {
     ByteArrayOutputStream archive = new ByteArrayOutputStream();
-    ScriptArchive.write(SOURCE, "Other", archive);
+    ScriptArchive.write(ModuleTree.of("Other", Map.of()), SOURCE, List.of(), archive);
     try (Model other = Model.newInstance("other", Device.cpu(), "PyTorch");
         NDManager manager = NDManager.newBaseManager()) {
       other.load(new ByteArrayInputStream(archive.toByteArray()));
