@@ -6,7 +6,8 @@ import java.util.List;
 
 /**
  * A network written against {@link io.github.ddpm4j.ops.Ops}, which can be written down as a part
- * of a program: a training run then makes its whole step one call of the engine.
+ * of a program: a training run then makes its whole step one call of the engine. Each of its
+ * weights must lie contiguous in memory, as new arrays do, and have a part in the prediction.
  */
 public interface ScriptedDenoiser extends TrainableDenoiser {
 

@@ -10,8 +10,7 @@ import io.github.ddpm4j.torch.Program;
 import java.util.List;
 
 /**
- * What dropout multiplies by: 0 with the probability of the rate, and what keeps the mean
- * otherwise.
+ * Which elements dropout keeps: 0 with the probability of the rate, 1 otherwise.
  *
  * <p>Drawn from a generator of its own with a seed of its own, not from the engine's, which all
  * threads share. Each draw of 64 bits decides for four elements, by 15 bits each: several times as
@@ -35,13 +34,17 @@ final class DropoutMask {
     return Math.max(1, (int) Math.round((1 - rate) * LEVELS));
   }
 
-  /** Writes the mask of a value down; the seed is an expression of the type {@code int}. */
-  static Value write(Script script, Value x, double rate, String seed) {
-    int kept = kept(rate);
-    return write(script, x, kept, (double) LEVELS / kept, seed);
+  /** What makes up for the elements that are dropped. */
+  static double factor(double rate) {
+    return (double) LEVELS / kept(rate);
   }
 
-  private static Value write(Script script, Value x, Object kept, Object factor, String seed) {
+  /** Writes the mask of a value down; the seed is an expression of the type {@code int}. */
+  static Value write(Script script, Value x, double rate, String seed) {
+    return write(script, x, (Object) kept(rate), seed);
+  }
+
+  private static Value write(Script script, Value x, Object kept, String seed) {
     Value generator = script.let("torch.Generator(device=%s.device)", x);
     script.run("torch.manual_seed(%s, %s)", generator, seed);
     Value size = script.let("torch.numel(%s)", x);
@@ -51,25 +54,20 @@ final class DropoutMask {
             size, x, generator);
     Value keep =
         script.let(
-            "torch.lt(torch.bitwise_and(torch.view_copy(%s, dtype=2), %d), %s)",
+            // "at most" since LEVELS itself does not fit into the 16 bits that are compared
+            "torch.le(torch.bitwise_and(torch.view_copy(%s, dtype=2), %d), %s - 1)",
             draws, LEVELS - 1, kept);
     Value mask =
         script.let("torch.empty(torch.size(%1$s), dtype=%1$s.dtype, device=%1$s.device)", x);
     script.run("torch.copy_(torch.flatten(%s), torch.slice(%s, 0, 0, %s))", mask, keep, size);
-    script.run("torch.mul_(%s, %s)", mask, factor);
     return mask;
   }
 
   /** The same mask at once, attached to the manager of {@code x}. */
   static NDArray of(NDArray x, double rate, double seed) {
-    int kept = kept(rate);
     try (NDManager cpu = x.getManager().newSubManager(Device.cpu())) {
       NDArray numbers =
-          Upload.doubles(
-              cpu,
-              new double[] {seed, kept, (double) LEVELS / kept},
-              new Shape(3),
-              DataType.FLOAT64);
+          Upload.doubles(cpu, new double[] {seed, kept(rate)}, new Shape(2), DataType.FLOAT64);
       return Eager.PROGRAM.call("mask", x, List.of(), numbers).head();
     }
   }
@@ -80,8 +78,7 @@ final class DropoutMask {
 
     private static String method() {
       Script script = new Script();
-      Value mask =
-          write(script, new Value("x"), "int(numbers[1])", "float(numbers[2])", "int(numbers[0])");
+      Value mask = write(script, new Value("x"), "int(numbers[1])", "int(numbers[0])");
       return script.method("mask", "x: Tensor, numbers: Tensor", "Tensor", mask);
     }
   }

@@ -201,7 +201,11 @@ public final class EagerOps implements Ops<NDArray> {
     if (!training || rate == 0) {
       return x;
     }
-    return scope(() -> x.mul(DropoutMask.of(x, rate, dropoutSeed(seed, pass, layer))));
+    return scope(
+        () ->
+            scale(
+                x.mul(DropoutMask.of(x, rate, dropoutSeed(seed, pass, layer))),
+                DropoutMask.factor(rate)));
   }
 
   @Override

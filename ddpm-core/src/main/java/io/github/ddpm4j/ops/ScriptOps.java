@@ -258,7 +258,8 @@ public final class ScriptOps implements Ops<Value> {
       return x;
     }
     Value mask = DropoutMask.write(script, x, rate, "int(" + seeds + "[" + layer + "])");
-    return script.let("torch.mul(%s, %s)", x, mask);
+    // The factor apart: in bfloat16 it would be rounded, and the mean with it.
+    return script.let("torch.mul(torch.mul(%s, %s), %s)", x, mask, DropoutMask.factor(rate));
   }
 
   @Override

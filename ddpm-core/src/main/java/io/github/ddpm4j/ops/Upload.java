@@ -104,20 +104,6 @@ public final class Upload {
     return copy(manager, buffer, batch, type);
   }
 
-  /**
-   * Uploads bytes as int8.
-   *
-   * @param manager owns the array that is returned, on its device
-   * @param values the values, row-major
-   * @param shape their shape
-   * @return an int8 array
-   */
-  public static NDArray bytes(NDManager manager, byte[] values, Shape shape) {
-    ByteBuffer buffer = buffer(values.length);
-    buffer.duplicate().put(values);
-    return copy(manager, buffer, shape, DataType.INT8);
-  }
-
   private static ByteBuffer buffer(int values, DataType type) {
     if (type != DataType.FLOAT32 && type != DataType.FLOAT64) {
       throw new IllegalArgumentException(

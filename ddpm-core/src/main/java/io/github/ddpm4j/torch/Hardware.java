@@ -31,7 +31,8 @@ public final class Hardware {
    */
   public static boolean hasBfloat16(Device device) {
     if (device.isGpu()) {
-      return Integer.parseInt(CudaUtils.getComputeCapability(device.getDeviceId())) >= AMPERE;
+      return CudaUtils.hasCuda()
+          && Integer.parseInt(CudaUtils.getComputeCapability(device.getDeviceId())) >= AMPERE;
     }
     try {
       return Files.isReadable(CPU_INFO) && namesBfloat16(Files.readString(CPU_INFO));

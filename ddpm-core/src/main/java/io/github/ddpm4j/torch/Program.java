@@ -25,6 +25,9 @@ import java.util.concurrent.ConcurrentHashMap;
  *
  * <p>The text is a list of methods, each with the signature {@code (self, …)} and indented by two
  * spaces. Many threads may call one program at once; closing it needs it for itself.
+ *
+ * <p>DJL holds on to the arguments of a call that throws, as one does that runs out of memory,
+ * until the process ends.
  */
 public final class Program implements AutoCloseable {
 
@@ -142,8 +145,8 @@ public final class Program implements AutoCloseable {
         // In DJL's other mode results are inference tensors, which autograd refuses ever after.
         return IValueUtils.forward(block, inputs, true);
       } finally {
-        JniUtils.setGraphExecutorOptimize(
-            !"false".equalsIgnoreCase(System.getProperty(OPTIMIZER_PROPERTY)));
+        String wanted = System.getProperty(OPTIMIZER_PROPERTY);
+        JniUtils.setGraphExecutorOptimize(wanted == null || Boolean.parseBoolean(wanted));
       }
     }
   }

@@ -1,5 +1,6 @@
 package io.github.ddpm4j.training;
 
+import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
@@ -37,6 +38,13 @@ final class StepState {
               NDArray average = copies.get(name);
               if (average == null) {
                 throw new IllegalStateException("the copy of the network lacks the weight " + name);
+              }
+              if (!weight.hasGradient()) {
+                throw new IllegalArgumentException(
+                    "all weights must require gradients to be trained, but "
+                        + name
+                        + " does not; call freezeParameters(false) or"
+                        + " setRequiresGradient(true)");
               }
               weights.add(weight);
               averages.add(average);
@@ -80,6 +88,9 @@ final class StepState {
 
   /** The log as it stands, row by row; waits for the device. */
   float[] readLog() {
-    return log.toFloatArray();
+    // DJL would attach the copy of a GPU's array to the manager of the log.
+    try (NDArray copy = log.toDevice(Device.cpu(), true)) {
+      return copy.toFloatArray();
+    }
   }
 }

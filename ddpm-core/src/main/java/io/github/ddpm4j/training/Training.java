@@ -62,9 +62,8 @@ import org.slf4j.LoggerFactory;
  *
  * <p>A compiled network, as {@code UNet} is by default, takes a step in one call of the engine,
  * from the noising of the images to the update of the averages; with {@link #accumulation} in one
- * call per batch and one for the update. Nothing is copied from the device for it: losses are
- * fetched every {@value #GPU_LOG_ROWS} steps, or when a listener asks for one. (On the CPU they are
- * there.)
+ * call per batch and one for the update. No result is fetched from a GPU for it: losses come every
+ * {@value #GPU_LOG_ROWS} steps, or when a listener asks for one. (On the CPU they are there.)
  *
  * <p>Not thread-safe: one thread sets up a run. Several runs of different networks may train at
  * once in one JVM. Those of networks that are not compiled take turns, since the engine's gradient
@@ -352,8 +351,10 @@ public final class Training<R> {
   private R fit(Dataset dataset, long runSeed) {
     TrainableDenoiser averaged = denoiser.copy();
     boolean done = false;
+    Runnable release = averaged.beginTraining();
     try (Run run = new Run(dataset, averaged, runSeed)) {
       LossHistory losses = run.execute();
+      release.run();
       R result =
           toResult.apply(
               new TrainingOutcome(
@@ -361,6 +362,7 @@ public final class Training<R> {
       done = true;
       return result;
     } finally {
+      release.run();
       if (!done) {
         averaged.close();
       }

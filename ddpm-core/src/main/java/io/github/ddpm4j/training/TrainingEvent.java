@@ -86,7 +86,8 @@ public final class TrainingEvent {
 
   /**
    * The network over the averaged weights as they stand now, to draw from during the call: {@code
-   * ddpm.withDenoiser(event.averaged()).sampling()…}. Owned by the run: do not keep or close it.
+   * ddpm.withDenoiser(event.averaged()).sampling()…}, on the thread of the run: others are refused.
+   * Owned by the run: do not keep or close it.
    *
    * @return the averaged network
    */

@@ -269,6 +269,24 @@ class EagerOpsTest {
     }
   }
 
+  /** A rate below what 15 bits can tell drops nothing, and one as close to 1 nearly everything. */
+  @ParameterizedTest
+  @ValueSource(doubles = {1e-9, 1e-6, 1e-5, 1.5e-5})
+  void dropout_tinyRate_dropsNothing(double rate) {
+    float[] values =
+        EagerOps.training(7, 3).dropout(manager.ones(new Shape(10_000)), rate, 5).toFloatArray();
+    assertThat(countZeros(values)).isZero();
+    assertThat(values[0]).isEqualTo(1);
+  }
+
+  @Test
+  void dropout_rateNearOne_dropsNearlyAll() {
+    int size = 400_000;
+    float[] values =
+        EagerOps.training(7, 3).dropout(manager.ones(new Shape(size)), 0.99999, 5).toFloatArray();
+    assertThat(countZeros(values)).isBetween(size - 60L, (long) size);
+  }
+
   @Test
   void dropout_sameSeedPassAndLayer_sameMask() {
     NDArray x = manager.ones(new Shape(4, 8, 8, 8));

@@ -1,6 +1,7 @@
 package io.github.ddpm4j.training;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
@@ -20,6 +21,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.apache.commons.rng.UniformRandomProvider;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -126,6 +128,31 @@ class StepReferenceTest {
               .isPositive();
         }
       }
+    }
+  }
+
+  @Test
+  void fit_frozenWeight_refused() {
+    try (AffineDenoiser network =
+            new AffineDenoiser(true, IMAGE, new float[PIXELS], new float[PIXELS], 0);
+        NDManager manager = NDManager.newBaseManager()) {
+      network.weights().values().stream()
+          .skip(1)
+          .findFirst()
+          .orElseThrow()
+          .setRequiresGradient(false);
+      ArrayDataset data =
+          new ArrayDataset.Builder()
+              .setData(manager.zeros(new Shape(BATCH).addAll(IMAGE)))
+              .setSampling(1, false)
+              .build();
+      DDPM ddpm = DDPM.builder().denoiser(network).build();
+
+      assertThatThrownBy(() -> ddpm.training().batchSize(BATCH).steps(1).fit(data))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage(
+              "all weights must require gradients to be trained, but shift does not; call"
+                  + " freezeParameters(false) or setRequiresGradient(true)");
     }
   }
 

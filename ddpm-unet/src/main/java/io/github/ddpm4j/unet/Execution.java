@@ -8,6 +8,9 @@ public enum Execution {
    */
   COMPILED,
 
-  /** Operation by operation on NDArrays: to look at what happens on the way. */
+  /**
+   * Operation by operation on NDArrays: to look at what happens on the way. On engines other than
+   * PyTorch it is the only way, and good for inference alone: training needs PyTorch.
+   */
   EAGER
 }

@@ -68,6 +68,12 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
   static final String TYPE = "unet";
 
   private static final byte VERSION = 1;
+
+  /** One training run's hold on the network; each is another, even of the same thread. */
+  private static final class Claim {
+    private final Thread owner = Thread.currentThread();
+  }
+
   private static final String PYTORCH = "PyTorch";
   private static final Logger logger = LoggerFactory.getLogger(UNet.class);
 
@@ -82,7 +88,7 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
   private final NDManager manager;
   private final AtomicLong passes = new AtomicLong();
   private final Object compiling = new Object();
-  private final AtomicReference<@Nullable Thread> trainer = new AtomicReference<>();
+  private final AtomicReference<@Nullable Claim> claim = new AtomicReference<>();
   private volatile Execution execution;
   private volatile Script.Type type = Script.Type.FLOAT32;
   private volatile @Nullable NetworkProgram program;
@@ -235,7 +241,8 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
   }
 
   /**
-   * Predicts for a batch with dropout, recording gradients when a collector is open.
+   * Predicts for a batch with dropout, recording gradients. Without an open collector a compiled
+   * network records too, and what it recorded is held until the result is closed.
    *
    * @param x the noisy images, float32, shape (N, C, H, W), on the network's device
    * @param levels how noisy each image is, N entries; the network sees the timesteps alone
@@ -441,25 +448,27 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
   @Override
   public Runnable beginTraining() {
     requireOpen();
-    while (!trainer.compareAndSet(null, Thread.currentThread())) {
+    Claim mine = new Claim();
+    while (!claim.compareAndSet(null, mine)) {
       requireNotTraining();
     }
-    return () -> trainer.set(null);
+    return () -> claim.compareAndSet(mine, null);
   }
 
   private void requireNotTraining() {
-    Thread owner = trainer.get();
-    if (owner != null) {
+    Claim held = claim.get();
+    if (held != null) {
       throw new IllegalStateException(
           "the network is being trained on thread "
-              + owner.getName()
+              + held.owner.getName()
               + "; wait until fit() returns, or use TrainingEvent.averaged() inside a"
               + " TrainingListener, or a copy() made before");
     }
   }
 
   private void requireMine() {
-    if (trainer.get() != Thread.currentThread()) {
+    Claim held = claim.get();
+    if (held != null && held.owner != Thread.currentThread()) {
       requireNotTraining();
     }
   }
@@ -584,6 +593,7 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
   @Override
   public Map<String, NDArray> weights() {
     requireOpen();
+    requireMine();
     Map<String, NDArray> weights = new LinkedHashMap<>();
     parameters.forEach((name, parameter) -> weights.put(name, parameter.getArray()));
     return Collections.unmodifiableMap(weights);
@@ -593,6 +603,7 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
   @Override
   public UNet copy() {
     requireOpen();
+    requireMine();
     try (GradMode off = GradMode.off()) {
       UNet copy =
           new UNet(

@@ -1,6 +1,7 @@
 package io.github.ddpm4j.unet;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
@@ -222,28 +223,84 @@ class UNetInTrainingTest {
 
   /** As the message says. */
   @Test
-  void inTraining_averagedAndACopy_usableOnAnyThread() throws Exception {
+  void inTraining_averagedInsideTheListener_andACopyAnywhere_usable() throws Exception {
     List<float[]> drawn = new ArrayList<>();
     try (UNet copy = network.copy()) {
       fit(
           event -> {
-            for (UNet usable : List.of((UNet) event.averaged(), copy)) {
-              Callable<float[]> draw =
-                  () -> {
-                    try (NDManager own = NDManager.newBaseManager();
-                        var samples = ddpm.withDenoiser(usable).sampling().seed(1).generate(1)) {
-                      return samples.toNDArray(own).toFloatArray();
-                    }
-                  };
-              try {
-                drawn.add(on(other, draw));
-              } catch (Exception e) {
-                throw new IllegalStateException(e);
-              }
+            try {
+              drawn.add(draw((UNet) event.averaged()));
+              drawn.add(on(other, () -> draw(copy)));
+            } catch (Exception e) {
+              throw new IllegalStateException(e);
             }
           });
     }
     assertThat(drawn).hasSize(6);
+  }
+
+  /** The averages change under whoever looks at them, as the weights do. */
+  @Test
+  void inTraining_averagedOnAnotherThread_refused() {
+    List<Throwable> refusals = new ArrayList<>();
+    List<UNet> averaged = new ArrayList<>();
+    try (TrainingResult result =
+        training()
+            .listener(
+                event -> {
+                  averaged.add((UNet) event.averaged());
+                  refusals.add(
+                      catchThrowable(() -> on(other, () -> draw((UNet) event.averaged()))));
+                })
+            .fit(dataset(0.5f))) {
+      assertThat(refusals).hasSize(3);
+      assertThat(refusals)
+          .allSatisfy(
+              refusal ->
+                  assertThat(refusal)
+                      .isInstanceOf(IllegalStateException.class)
+                      .hasMessage(
+                          IN_TRAINING.replace("trainer", Thread.currentThread().getName())));
+      assertThatCode(() -> on(other, () -> draw(averaged.get(0)))).doesNotThrowAnyException();
+      assertThat(result.losses().steps()).isEqualTo(3);
+    }
+  }
+
+  private float[] draw(UNet usable) {
+    try (NDManager own = NDManager.newBaseManager();
+        var samples = ddpm.withDenoiser(usable).sampling().seed(1).generate(1)) {
+      return samples.toNDArray(own).toFloatArray();
+    }
+  }
+
+  @Test
+  void copyAndWeights_onAnotherThread_refused() throws Exception {
+    List<Throwable> refusals = new ArrayList<>();
+    fit(
+        event -> {
+          refusals.add(catchThrowable(() -> on(other, network::copy)));
+          refusals.add(catchThrowable(() -> on(other, network::weights)));
+        });
+    assertThat(refusals).hasSize(6);
+    assertThat(refusals)
+        .allSatisfy(
+            refusal ->
+                assertThat(refusal)
+                    .isInstanceOf(IllegalStateException.class)
+                    .hasMessage(IN_TRAINING.replace("trainer", Thread.currentThread().getName())));
+    assertThat(on(other, network::weights)).isNotEmpty();
+  }
+
+  /** Releasing twice must not end the claim of a later run. */
+  @Test
+  void beginTraining_releasedTwice_laterClaimStays() {
+    Runnable first = network.beginTraining();
+    first.run();
+    Runnable second = network.beginTraining();
+    first.run();
+    assertThatThrownBy(network::beginTraining).isInstanceOf(IllegalStateException.class);
+    second.run();
+    network.beginTraining().run();
   }
 
   @Test
