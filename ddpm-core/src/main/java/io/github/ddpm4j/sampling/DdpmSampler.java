@@ -15,6 +15,7 @@ import java.util.List;
  *   β'  = 1 − ᾱ_t / ᾱ_s
  *   x'  = [β' √ᾱ_s / (1 − ᾱ_t)] x̂_0 + [(1 − ᾱ_s) √(1 − β') / (1 − ᾱ_t)] x + σ z       (eq. 7)
  *   σ²  = β' (1 − ᾱ_s) / (1 − ᾱ_t)   or   β'          (the two fixed variances, section 3.2)
+ *         or what the network says                    (Nichol and Dhariwal 2021, eq. 15)
  * </pre>
  *
  * <p>The last step adds no noise (z = 0 in algorithm 2, line 3). Immutable.
@@ -83,7 +84,8 @@ public final class DdpmSampler implements Sampler {
       double beta = adjacent ? schedule.beta(t) : 1 - alphaBar / alphaBarNext;
       double fromX0 = beta * Math.sqrt(alphaBarNext) / (1 - alphaBar);
       double fromX = (1 - alphaBarNext) * Math.sqrt(1 - beta) / (1 - alphaBar);
-      double variance = diffusion.variance().variance(beta, alphaBar, alphaBarNext);
+      double least = diffusion.variance().leastVariance(beta, alphaBar, alphaBarNext);
+      double greatest = diffusion.variance().greatestVariance(beta, alphaBar, alphaBarNext);
       rows.add(
           new SamplingStep(
               t,
@@ -93,7 +95,8 @@ public final class DdpmSampler implements Sampler {
               last ? 1 : fromX0,
               0,
               List.of(),
-              last ? 0 : Math.sqrt(variance)));
+              last ? 0 : Math.sqrt(least),
+              last ? 0 : Math.sqrt(greatest)));
     }
     return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, 1, 0);
   }

@@ -146,10 +146,10 @@ final class PlanExecutor {
       }
     }
     // 4. fresh noise
-    if (any(rows, SamplingStep::freshNoise)) {
+    if (any(rows, SamplingStep::noiseHigh)) {
       NDArray z =
           Upload.normal(x.getManager(), noise, firstImage, row + 1L, x.getShape(), x.getDataType());
-      next = next.add(z.mul(PerImage.column(x, column(rows, SamplingStep::freshNoise))));
+      next = next.add(z.mul(PerImage.column(x, column(rows, SamplingStep::noiseHigh))));
     }
     listener.onStep(new SamplingEvent(firstImage, row, steps, rows[0].timestep(), next, x0));
     // 5. remember

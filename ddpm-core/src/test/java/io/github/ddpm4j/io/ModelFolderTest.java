@@ -425,7 +425,7 @@ class ModelFolderTest {
             + "FILE is not valid: prediction must be one of [EPSILON, X0, VELOCITY, PREVIOUS_MEAN],"
             + " but is NOISE",
         "\"FIXED_LARGE\"|\"HUGE\"|"
-            + "FILE is not valid: variance must be one of [FIXED_SMALL, FIXED_LARGE], but is HUGE",
+            + "FILE is not valid: variance must be one of [FIXED_SMALL, FIXED_LARGE, LEARNED, LEARNED_RANGE], but is HUGE",
         "\"EPSILON\"|7|FILE is not valid: prediction must be a string, but is 7",
         "\"variance\"|\"varianz\"|FILE is not valid: variance must be a string, but is null",
         "[-1.0, 1.0]|[1.0]|"

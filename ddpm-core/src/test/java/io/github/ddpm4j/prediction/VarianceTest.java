@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.within;
 import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
+import java.util.List;
 import java.util.stream.IntStream;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
@@ -41,7 +42,7 @@ class VarianceTest {
   }
 
   @ParameterizedTest
-  @EnumSource
+  @EnumSource(names = {"FIXED_SMALL", "FIXED_LARGE"})
   void logVariance_edgeSchedules_isFinite(Variance variance) {
     Schedule zeroSnr = Schedules.zeroTerminalSnr(LINEAR);
     for (int t = 0; t < 1000; t++) {
@@ -70,7 +71,7 @@ class VarianceTest {
 
   @Test
   void variance_neighbouringLevels_isThatOfTheSchedule() {
-    for (Variance variance : Variance.values()) {
+    for (Variance variance : List.of(Variance.FIXED_SMALL, Variance.FIXED_LARGE)) {
       for (int t = 0; t < 1000; t++) {
         double expected = variance.variance(LINEAR, t);
         double bar = LINEAR.alphaBar(t);
@@ -105,6 +106,41 @@ class VarianceTest {
     assertThatThrownBy(() -> Variance.FIXED_LARGE.logVariance(LINEAR, 1000))
         .isInstanceOf(IndexOutOfBoundsException.class)
         .hasMessage("t must be at least 0 and less than 1000, but was 1000");
+  }
+
+  @Test
+  void learned_isBoundedAndNotFixed() {
+    assertThat(Variance.LEARNED_RANGE.leastVariance(0.5, 0.25, 0.5))
+        .isEqualTo(Variance.FIXED_SMALL.variance(0.5, 0.25, 0.5));
+    assertThat(Variance.LEARNED_RANGE.greatestVariance(0.5, 0.25, 0.5)).isEqualTo(0.5);
+    assertThat(Math.log(Variance.LEARNED.leastVariance(0.5, 0.25, 0.5)))
+        .isCloseTo(-1, within(1e-15));
+    assertThat(Math.log(Variance.LEARNED.greatestVariance(0.5, 0.25, 0.5)))
+        .isCloseTo(1, within(1e-15));
+    for (Variance variance : List.of(Variance.LEARNED, Variance.LEARNED_RANGE)) {
+      assertThat(variance.isLearned()).isTrue();
+      String message =
+          "variance "
+              + variance
+              + " is the network's to say; leastVariance and greatestVariance are what v = -1 and v"
+              + " = 1 stand for";
+      for (ThrowingCallable call :
+          List.<ThrowingCallable>of(
+              () -> variance.variance(0.5, 0.25, 0.5),
+              () -> variance.variance(LINEAR, 3),
+              () -> variance.logVariance(LINEAR, 3))) {
+        assertThatThrownBy(call).isInstanceOf(IllegalStateException.class).hasMessage(message);
+      }
+      assertRefused(
+          () -> variance.leastVariance(0, 0.25, 0.5),
+          "beta must be above 0 and at most 1, but was 0.0");
+    }
+    for (Variance variance : List.of(Variance.FIXED_SMALL, Variance.FIXED_LARGE)) {
+      assertThat(variance.isLearned()).isFalse();
+      assertThat(variance.leastVariance(0.5, 0.25, 0.5))
+          .isEqualTo(variance.greatestVariance(0.5, 0.25, 0.5))
+          .isEqualTo(variance.variance(0.5, 0.25, 0.5));
+    }
   }
 
   private static void assertRefused(ThrowingCallable call, String message) {

@@ -99,7 +99,7 @@ class GaussianOracleTest {
               / (row.signal() * row.signal() * dataVariance + row.noise() * row.noise());
       double eps = (1 - row.signal() * x0) / row.noise();
       double factor = row.cX() + row.cX0() * x0 + row.cEps() * eps;
-      variance = factor * factor * variance + row.freshNoise() * row.freshNoise();
+      variance = factor * factor * variance + row.noiseHigh() * row.noiseHigh();
     }
     return variance;
   }

@@ -57,7 +57,7 @@ class PlanExecutorTest {
         next += row.past().get(k) * calls.get(i - 1 - k);
       }
       calls.add(memory == SamplingPlan.Memory.X0 ? x0 : epsilon);
-      x = next + row.freshNoise() * z(i + 1);
+      x = next + row.noiseHigh() * z(i + 1);
     }
 
     Diffusion diffusion =

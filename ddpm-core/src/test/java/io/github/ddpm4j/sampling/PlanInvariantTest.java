@@ -42,7 +42,7 @@ class PlanInvariantTest {
             Schedules.sigmoidGeoDiff(1000),
             Schedules.quadratic(1000),
             Schedules.zeroTerminalSnr(Schedules.linear(1000)))) {
-      for (Variance variance : Variance.values()) {
+      for (Variance variance : List.of(Variance.FIXED_SMALL, Variance.FIXED_LARGE)) {
         Diffusion diffusion =
             new Diffusion(schedule, Prediction.VELOCITY, variance, DataRange.DEFAULT);
         int last = schedule.timesteps() - 1;
@@ -86,16 +86,16 @@ class PlanInvariantTest {
       boolean ancestral = planned.name.contains("ddpm(");
       if (ancestral
           && planned.diffusion.variance() == Variance.FIXED_LARGE
-          && row.freshNoise() > 0) {
+          && row.noiseHigh() > 0) {
         // Breaks the balance by intent: β' stands for the posterior variance β' (1 − ᾱ_s)/(1 −
         // ᾱ_t).
-        double beta = row.freshNoise() * row.freshNoise();
+        double beta = row.noiseHigh() * row.noiseHigh();
         double small = beta * expected / (row.noise() * row.noise());
         assertThat(kept * kept + small)
             .as("noise after row %d of %s", i, planned)
             .isCloseTo(expected, within(TOLERANCE));
       } else {
-        assertThat(kept * kept + row.freshNoise() * row.freshNoise())
+        assertThat(kept * kept + row.noiseHigh() * row.noiseHigh())
             .as("noise after row %d of %s", i, planned)
             .isCloseTo(expected, within(TOLERANCE));
       }

@@ -70,7 +70,7 @@ class SamplersTest {
       assertThat(last.cX0()).as("cX0 of %s", sampler).isEqualTo(1);
       assertThat(last.cX()).as("cX of %s", sampler).isEqualTo(0);
       assertThat(last.cEps()).as("cEps of %s", sampler).isEqualTo(0);
-      assertThat(last.freshNoise()).as("noise of %s", sampler).isEqualTo(0);
+      assertThat(last.noiseHigh()).as("noise of %s", sampler).isEqualTo(0);
     }
     SamplingPlan noisy = Samplers.ddim(3).endAtFirstTimestep(true).plan(TEN);
     assertThat(noisy.finalSignal()).isCloseTo(TEN.schedule().signal(0), within(1e-15));
@@ -158,13 +158,14 @@ class SamplersTest {
 
   private static SamplingStep row(double... values) {
     return new SamplingStep(
-        values[0], values[1], values[2], values[3], values[4], values[5], List.of(), values[6]);
+        values[0], values[1], values[2], values[3], values[4], values[5], List.of(), values[6],
+        values[7]);
   }
 
   @Test
   void step_badNumbers_areRefused() {
-    String[] names = {"timestep", "signal", "noise", "cX", "cX0", "cEps", "freshNoise"};
-    List<String> levels = List.of("signal", "noise", "freshNoise");
+    String[] names = {"timestep", "signal", "noise", "cX", "cX0", "cEps", "noiseLow", "noiseHigh"};
+    List<String> levels = List.of("signal", "noise", "noiseLow", "noiseHigh");
     for (int i = 0; i < names.length; i++) {
       String rule = levels.contains(names[i]) ? "finite and at least 0" : "finite";
       for (double bad : new double[] {Double.NaN, Double.POSITIVE_INFINITY}) {
@@ -187,11 +188,18 @@ class SamplersTest {
     assertRefused(
         () -> new SamplingStep(0, 0, 0, 0, 0, 0, List.of(Double.NaN), 0),
         "past of a sampling step must be finite, but was NaN");
+    String bounds =
+        "noiseLow and noiseHigh of a sampling step must be ascending and both 0 or neither, but"
+            + " were ";
+    assertRefused(() -> row(0, 1, 0, 0, 1, 0, 0.5, 0.25), bounds + "0.5 and 0.25");
+    assertRefused(() -> row(0, 1, 0, 0, 1, 0, 0, 0.25), bounds + "0.0 and 0.25");
+    assertThat(row(0, 1, 0, 0, 1, 0, 0.25, 0.5).learnsVariance()).isTrue();
+    assertThat(row(0, 1, 0, 0, 1, 0, 0.5, 0.5).learnsVariance()).isFalse();
   }
 
   @Test
   void plan_badTables_areRefused() {
-    SamplingStep plain = row(0, 1, 0, 0, 1, 0, 0);
+    SamplingStep plain = row(0, 1, 0, 0, 1, 0, 0, 0);
     SamplingStep back = new SamplingStep(0, 1, 0, 0, 1, 0, List.of(0.5, 0.5), 0);
     assertRefused(
         () -> new SamplingPlan(List.of(), SamplingPlan.Memory.X0, 1, 1, 0),
