@@ -407,19 +407,13 @@ class UNetTest {
           "there must be one noise level per image, but there are 2 images and 3 levels",
           () -> unet.predict(images(2), levels(3), Condition.none()));
       refused(
-          "the U-Net is unconditional: the condition must be Condition.none(), but was label 3",
-          () -> unet.predict(images(2), levels(2), new Label()));
+          "the U-Net is unconditional: the condition must be Condition.none(), but was Condition of 2"
+              + " images by labels [3, 3]",
+          () -> unet.predict(images(2), levels(2), Condition.labels(3, 3)));
       refused(
           "images must be on the device of the network, gpu(0), but are on cpu(); move them by"
               + " toDevice",
           () -> UNet.requireDevice(Device.cpu(), Device.gpu()));
-    }
-  }
-
-  private static final class Label implements Condition {
-    @Override
-    public String toString() {
-      return "label 3";
     }
   }
 
