@@ -4,6 +4,7 @@ import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.Shape;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * A network that looks at noisy images and predicts what its {@link
@@ -21,8 +22,11 @@ public interface Denoiser extends AutoCloseable {
    *
    * @param x the noisy images, shape (N, C, H, W); not closed and not changed by the call
    * @param levels how noisy each image is, N entries
-   * @param condition what the images are conditioned on
-   * @return the prediction, shape and dtype of {@code x}, attached to the manager of {@code x}
+   * @param condition what the images are conditioned on; {@link Condition#none()} stands for a
+   *     condition that is absent in every image
+   * @return the prediction, shape and dtype of {@code x}, attached to the manager of {@code x}; of
+   *     a network that {@linkplain #predictsVariance() predicts the variance} too, shape (N, 2C, H,
+   *     W), where the last C channels are for the variance
    */
   NDArray predict(NDArray x, NoiseLevels levels, Condition condition);
 
@@ -33,6 +37,26 @@ public interface Denoiser extends AutoCloseable {
    */
   default Optional<Shape> imageShape() {
     return Optional.empty();
+  }
+
+  /**
+   * What the network can be conditioned on.
+   *
+   * @return the kinds, in their order; none unless a network says otherwise
+   */
+  default Set<Condition.Kind> conditionKinds() {
+    return Set.of();
+  }
+
+  /**
+   * Whether the network predicts, besides what its prediction says, what the variance of the
+   * reverse process is made of, in as many further channels (Nichol and Dhariwal 2021, "Improved
+   * DDPM", section 3.1).
+   *
+   * @return false unless a network says otherwise
+   */
+  default boolean predictsVariance() {
+    return false;
   }
 
   /**

@@ -1,5 +1,7 @@
 package io.github.ddpm4j.model;
 
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
 import io.github.ddpm4j.ops.Script;
 import io.github.ddpm4j.ops.Script.Value;
 import java.util.List;
@@ -33,10 +35,18 @@ public interface ScriptedDenoiser extends TrainableDenoiser {
    * @param weights the weights, in the order of {@link #weights()}
    * @param x the noisy images, float32, shape (N, C, H, W)
    * @param levels what {@link #levelFeatures} gives, float32, shape (N, F)
+   * @param conditions what {@link #conditionInputs} gives, one value each
    * @param seeds the seeds of {@link #dropoutLayers()} masks, float64, on the CPU
-   * @return the prediction, float32, shape of {@code x}
+   * @return the prediction, float32, shape of {@code x}, or with twice its channels if the network
+   *     {@linkplain #predictsVariance() predicts the variance} too
    */
-  Value write(Script script, List<Value> weights, Value x, Value levels, Value seeds);
+  Value write(
+      Script script,
+      List<Value> weights,
+      Value x,
+      Value levels,
+      List<Value> conditions,
+      Value seeds);
 
   /**
    * The noise levels as the network takes them in.
@@ -45,6 +55,21 @@ public interface ScriptedDenoiser extends TrainableDenoiser {
    * @return N rows of the same length, row-major
    */
   double[] levelFeatures(NoiseLevels levels);
+
+  /**
+   * A condition as the network takes it in: one array for each of {@link #conditionKinds()}, in the
+   * order of {@link Condition.Kind}, whatever is absent.
+   *
+   * @param condition what the images are conditioned on
+   * @param x the noisy images, shape (N, C, H, W), on the device of the network; their values do
+   *     not matter
+   * @return float32 arrays with N rows each, attached to the manager of {@code x}; none unless a
+   *     network says otherwise
+   * @throws IllegalArgumentException if the network cannot be conditioned on that
+   */
+  default NDList conditionInputs(Condition condition, NDArray x) {
+    return new NDList();
+  }
 
   /**
    * The number of layers with dropout masks, which are numbered from 0.

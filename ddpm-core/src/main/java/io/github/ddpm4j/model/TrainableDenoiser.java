@@ -14,7 +14,7 @@ public interface TrainableDenoiser extends Denoiser {
    * @param levels how noisy each image is, N entries
    * @param condition what the images are conditioned on
    * @param pass the training pass that dropout masks are drawn for
-   * @return the prediction, shape and dtype of {@code x}, attached to the manager of {@code x}
+   * @return the prediction, as of {@link #predict}, attached to the manager of {@code x}
    */
   NDArray predictForTraining(NDArray x, NoiseLevels levels, Condition condition, TrainingPass pass);
 

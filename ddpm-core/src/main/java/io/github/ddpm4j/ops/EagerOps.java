@@ -3,9 +3,13 @@ package io.github.ddpm4j.ops;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.NDScope;
+import ai.djl.ndarray.index.NDIndex;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import ai.djl.ndarray.types.SparseFormat;
 import ai.djl.nn.Activation;
 import ai.djl.nn.convolutional.Conv2d;
+import ai.djl.nn.core.Embedding;
 import ai.djl.nn.core.Linear;
 import ai.djl.nn.norm.LayerNorm;
 import io.github.ddpm4j.noise.CounterRandom;
@@ -120,6 +124,14 @@ public final class EagerOps implements Ops<NDArray> {
   }
 
   @Override
+  public NDArray embedding(NDArray table, NDArray rows) {
+    return scope(
+        () ->
+            Embedding.embedding(rows.toType(DataType.INT64, false), table, SparseFormat.DENSE)
+                .singletonOrThrow());
+  }
+
+  @Override
   public NDArray addPerChannel(NDArray x, NDArray values) {
     return scope(() -> x.add(values.expandDims(-1).expandDims(-1)));
   }
@@ -157,6 +169,11 @@ public final class EagerOps implements Ops<NDArray> {
   @Override
   public NDArray concatChannels(NDArray a, NDArray b) {
     return a.concat(b, 1);
+  }
+
+  @Override
+  public NDArray firstChannels(NDArray x, int count) {
+    return x.get(new NDIndex(":, :{}", (long) count));
   }
 
   @Override

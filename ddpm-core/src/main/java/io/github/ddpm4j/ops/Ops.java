@@ -72,6 +72,15 @@ public interface Ops<T> {
   T linear(T x, T weight, T bias);
 
   /**
+   * Looks rows of a table up.
+   *
+   * @param table shape (R, C)
+   * @param rows the numbers of the rows, whole numbers of any type in [0, R), shape (N)
+   * @return shape (N, C)
+   */
+  T embedding(T table, T rows);
+
+  /**
    * Adds one value per image and channel to every pixel of that channel.
    *
    * @param x images, shape (N, C, H, W)
@@ -140,6 +149,15 @@ public interface Ops<T> {
    * @return shape (N, C1 + C2, H, W)
    */
   T concatChannels(T a, T b);
+
+  /**
+   * The first channels of images.
+   *
+   * @param x images, shape (N, C, H, W)
+   * @param count how many, at most C
+   * @return shape (N, count, H, W)
+   */
+  T firstChannels(T x, int count);
 
   /**
    * Doubles height and width by repeating every pixel.

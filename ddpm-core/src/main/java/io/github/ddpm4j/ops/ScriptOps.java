@@ -15,6 +15,9 @@ public final class ScriptOps implements Ops<Value> {
 
   private static final int CHANNELS_LAST = 2;
 
+  /** TorchScript's number for whole numbers of 64 bits. */
+  private static final int INT64 = 4;
+
   /** Up to this many tokens attention's table of weights is small enough to be held as a whole. */
   private static final int FEW_TOKENS = 512;
 
@@ -152,6 +155,11 @@ public final class ScriptOps implements Ops<Value> {
   }
 
   @Override
+  public Value embedding(Value table, Value rows) {
+    return script.let("torch.embedding(%s, torch.to(%s, %d))", converted(table), rows, INT64);
+  }
+
+  @Override
   public Value addPerChannel(Value x, Value values) {
     return script.let("torch.add(%s, torch.unsqueeze(torch.unsqueeze(%s, -1), -1))", x, values);
   }
@@ -189,6 +197,11 @@ public final class ScriptOps implements Ops<Value> {
   @Override
   public Value concatChannels(Value a, Value b) {
     return script.let("torch.cat([%s, %s], 1)", a, b);
+  }
+
+  @Override
+  public Value firstChannels(Value x, int count) {
+    return script.let("torch.slice(%s, 1, 0, %d)", x, count);
   }
 
   @Override

@@ -7,6 +7,8 @@ import io.github.ddpm4j.ops.Script;
 import io.github.ddpm4j.ops.Script.Value;
 import io.github.ddpm4j.ops.ScriptOps;
 import io.github.ddpm4j.torch.Program;
+import java.util.List;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -123,7 +125,11 @@ final class StepProgram {
       script.run("    torch.lerp_(averages[i], weight[0], float(numbers[%d]))", EMA_WEIGHT);
     }
     log(script, detached, norm);
-    return script.method(STEP, "x0: Tensor, " + LISTS + TENSORS + BATCH, "Tensor", detached);
+    return script.method(
+        STEP,
+        "x0: Tensor, " + LISTS + TENSORS + BATCH + tensors(conditions(network)),
+        "Tensor",
+        detached);
   }
 
   private String accumulate(Loss loss, ScriptedDenoiser network) {
@@ -135,7 +141,9 @@ final class StepProgram {
     script.run("torch._foreach_add_(gradients, %s)", floats(made));
     return script.method(
         ACCUMULATE,
-        "x0: Tensor, weights: List[Tensor], gradients: List[Tensor], numbers: Tensor" + BATCH,
+        "x0: Tensor, weights: List[Tensor], gradients: List[Tensor], numbers: Tensor"
+            + BATCH
+            + tensors(conditions(network)),
         "Tensor",
         script.let("torch.detach(%s)", share));
   }
@@ -178,9 +186,24 @@ final class StepProgram {
             IntStream.range(0, count).mapToObj(i -> new Value(leaves + "[" + i + "]")).toList(),
             xt,
             levels,
+            conditions(network),
             seeds);
+    if (network.predictsVariance()) {
+      output = script.let("torch.slice(%s, 1, 0, torch.size(x0, 1))", output);
+    }
     ScriptOps ops = ScriptOps.training(script, Script.Type.FLOAT32, seeds);
     return script.let("torch.mean(%s)", loss.perImage(ops, output, target));
+  }
+
+  /** The arguments that hold what {@link ScriptedDenoiser#conditionInputs} gives. */
+  private static List<Value> conditions(ScriptedDenoiser network) {
+    return IntStream.range(0, network.conditionKinds().size())
+        .mapToObj(i -> new Value("c" + i))
+        .toList();
+  }
+
+  private static String tensors(List<Value> arguments) {
+    return arguments.stream().map(value -> ", " + value + ": Tensor").collect(Collectors.joining());
   }
 
   private static Value sum(Script script, int ofX0, int ofNoise) {

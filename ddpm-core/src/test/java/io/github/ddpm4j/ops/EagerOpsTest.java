@@ -182,6 +182,21 @@ class EagerOpsTest {
   }
 
   @Test
+  void firstChannels_images_thoseAlone() {
+    NDArray x = manager.create(new float[] {1, 2, 3, 4, 5, 6}, new Shape(2, 3, 1, 1));
+    assertThat(ops.firstChannels(x, 2).toFloatArray()).containsExactly(1, 2, 4, 5);
+  }
+
+  @Test
+  void embedding_rows_inTheirOrder() {
+    NDArray table = manager.create(new float[] {1, 2, 3, 4, 5, 6}, new Shape(3, 2));
+    NDArray rows = manager.create(new float[] {2, 0, 2});
+    NDArray y = ops.embedding(table, rows);
+    assertThat(y.getShape()).isEqualTo(new Shape(3, 2));
+    assertThat(y.toFloatArray()).containsExactly(5, 6, 1, 2, 5, 6);
+  }
+
+  @Test
   void upsampleNearest2x_image_repeatsPixels() {
     NDArray x = manager.create(new float[] {1, 2, 3, 4}, new Shape(1, 1, 2, 2));
     NDArray y = ops.upsampleNearest2x(x);

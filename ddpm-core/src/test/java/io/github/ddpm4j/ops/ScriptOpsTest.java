@@ -262,6 +262,12 @@ class ScriptOpsTest {
             return ops.concatChannels(in.get(0), in.get(1));
           }
         }.images(2, 3, 5, 4).images(2, 1, 5, 4),
+        new Case("firstChannels") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.firstChannels(in.get(0), 2);
+          }
+        }.images(2, 5, 3, 4),
         new Case("upsampleNearest2x") {
           @Override
           <T> T apply(Ops<T> ops, List<T> in) {
@@ -387,6 +393,46 @@ class ScriptOpsTest {
       for (NDArray result : actual) {
         assertThat(result.getShape()).isEqualTo(new Shape(pixels, 2, 2L * height, 2L * width));
         assertThat(largest(result.sub(expected))).as("largest difference").isLessThan(1e-6);
+      }
+    }
+  }
+
+  /**
+   * Rows are no value to differentiate: the gradient is that of the table, with a row taken twice.
+   */
+  @Test
+  void embedding_everyType_valuesAndGradientAsEager() {
+    NDArray table = array(new Shape(4, 5));
+    NDArray rows = manager.create(new float[] {3, 0, 3}).duplicate();
+    NDArray probe = array(new Shape(3, 5));
+    table.setRequiresGradient(true);
+    NDArray expected;
+    try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
+      expected = EagerOps.inference().embedding(table, rows);
+      collector.backward(expected.mul(probe).sum());
+    }
+    for (int i = 0; i < 3; i++) {
+      assertThat(expected.get(i).toFloatArray())
+          .containsExactly(table.get(new int[] {3, 0, 3}[i]).toFloatArray());
+    }
+    assertThat(table.getGradient().get(1).toFloatArray()).containsOnly(0);
+    for (Script.Type type : Script.Type.values()) {
+      Script script = new Script();
+      ScriptOps ops = ScriptOps.training(script, type, new Value("seeds"));
+      Value result = ops.leave(ops.embedding(new Value("p[0]"), new Value("rows")));
+      Value gradient = script.let("torch.grad([torch.sum(torch.mul(%s, probe))], p)", result);
+      Value all = script.let("[torch.detach(%s), unchecked_cast(Tensor, %s[0])]", result, gradient);
+      try (Program program =
+          Program.compile(
+              script.method(
+                  "both",
+                  "probe: Tensor, p: List[Tensor], rows: Tensor, seeds: Tensor",
+                  "List[Tensor]",
+                  all))) {
+        NDList actual =
+            program.callRecording("both", probe, List.of(new NDList(table)), rows, seeds());
+        assertClose("embedding " + type, actual.get(0), expected, type);
+        assertClose("gradient " + type, actual.get(1), table.getGradient(), type);
       }
     }
   }

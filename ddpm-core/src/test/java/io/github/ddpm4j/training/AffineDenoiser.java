@@ -65,6 +65,7 @@ final class AffineDenoiser implements ScriptedDenoiser {
       List<Script.Value> values,
       Script.Value x,
       Script.Value levels,
+      List<Script.Value> conditions,
       Script.Value seeds) {
     ScriptOps ops = ScriptOps.training(script, Script.Type.FLOAT32, seeds);
     return forward(ops, values, x, levels);

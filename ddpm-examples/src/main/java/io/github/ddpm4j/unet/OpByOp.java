@@ -47,6 +47,8 @@ public final class OpByOp {
     NDArray features =
         Upload.doubles(x.getManager(), unet.levelFeatures(levels), shape, DataType.FLOAT32);
     return network.forward(
-        ops, name -> Objects.requireNonNull(weights.get(name), name), x, features);
+        ops,
+        name -> Objects.requireNonNull(weights.get(name), name),
+        new Inputs<>(x, features, Map.of()));
   }
 }

@@ -1,5 +1,6 @@
 package io.github.ddpm4j.unet;
 
+import io.github.ddpm4j.model.Condition.Kind;
 import io.github.ddpm4j.ops.Ops;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -37,8 +38,10 @@ final class Network {
 
   private record UpLevel(List<Stage> stages, @Nullable Upsample upsample) {}
 
+  private final UNetConfig config;
   private final ConvLayer convIn;
   private final TimeEmbedding timeEmbedding;
+  private final ConditionEmbedding conditionEmbedding;
   private final List<DownLevel> down = new ArrayList<>();
   private final Stage middle1;
   private final Stage middle2;
@@ -49,11 +52,13 @@ final class Network {
   private final int dropoutLayers;
 
   Network(UNetConfig config) {
+    this.config = config;
     int levels = config.levels();
     int base = config.baseChannels();
     int layer = 0;
     timeEmbedding = new TimeEmbedding(config);
-    convIn = ConvLayer.same3x3("conv_in", config.imageChannels(), base, Initial.NORMAL);
+    conditionEmbedding = new ConditionEmbedding(config);
+    convIn = ConvLayer.same3x3("conv_in", config.inputChannels(), base, Initial.NORMAL);
 
     // Every value that the way down keeps, by its channels; the way up takes them from the end.
     Deque<Integer> skips = new ArrayDeque<>();
@@ -94,7 +99,7 @@ final class Network {
 
     dropoutLayers = layer;
     normOut = new NormLayer("conv_norm_out", base, config.groups(), config.normEpsilon());
-    convOut = ConvLayer.same3x3("conv_out", base, config.imageChannels(), Initial.ALMOST_ZERO);
+    convOut = ConvLayer.same3x3("conv_out", base, config.outputChannels(), Initial.ALMOST_ZERO);
     parameters = List.copyOf(declare());
   }
 
@@ -109,6 +114,7 @@ final class Network {
     List<ParameterSpec> specs = new ArrayList<>();
     convIn.declare(specs);
     timeEmbedding.declare(specs);
+    conditionEmbedding.declare(specs);
     for (DownLevel level : down) {
       level.stages.forEach(stage -> stage.declare(specs));
       if (level.downsample != null) {
@@ -142,19 +148,24 @@ final class Network {
     return timeEmbedding;
   }
 
+  /** The architecture. */
+  UNetConfig config() {
+    return config;
+  }
+
   /**
    * The whole network.
    *
-   * @param x images, shape (N, C, H, W)
-   * @param sinusoids {@link TimeEmbedding#sinusoids} of the timesteps, shape (N, base channels)
-   * @return the prediction, shape of {@code x}
+   * @param inputs images, timesteps and conditions
+   * @return the prediction, shape of the images, or with twice their channels
    */
-  <T> T forward(Ops<T> ops, Weights<T> weights, T x, T sinusoids) {
+  <T> T forward(Ops<T> ops, Weights<T> weights, Inputs<T> inputs) {
     return ops.scope(
         () -> {
-          T time = ops.silu(timeEmbedding.forward(ops, weights, sinusoids));
+          T embedded = timeEmbedding.forward(ops, weights, inputs.sinusoids());
+          T time = ops.silu(conditionEmbedding.forward(ops, weights, embedded, inputs));
           Deque<T> skips = new ArrayDeque<>();
-          T h = convIn.apply(ops, weights, x);
+          T h = convIn.apply(ops, weights, withImages(ops, inputs));
           skips.push(h);
           for (DownLevel level : down) {
             for (Stage stage : level.stages) {
@@ -172,6 +183,17 @@ final class Network {
           }
           return convOut.apply(ops, weights, ops.silu(normOut.apply(ops, weights, h)));
         });
+  }
+
+  /** The noisy images, and behind their channels those of conditions that are images. */
+  private <T> T withImages(Ops<T> ops, Inputs<T> inputs) {
+    T all = inputs.x();
+    for (Kind kind : config.conditionKinds()) {
+      if (kind == Kind.IMAGES || kind == Kind.PREVIOUS_X0) {
+        all = ops.concatChannels(all, inputs.condition(kind));
+      }
+    }
+    return all;
   }
 
   private <T> T middle(Ops<T> ops, Weights<T> weights, T x, T time) {

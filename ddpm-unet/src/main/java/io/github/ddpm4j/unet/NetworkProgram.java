@@ -6,6 +6,7 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.model.Condition.Kind;
 import io.github.ddpm4j.model.TrainingPass;
 import io.github.ddpm4j.ops.EagerOps;
 import io.github.ddpm4j.ops.Script;
@@ -13,10 +14,14 @@ import io.github.ddpm4j.ops.Script.Value;
 import io.github.ddpm4j.ops.ScriptOps;
 import io.github.ddpm4j.ops.Upload;
 import io.github.ddpm4j.torch.Program;
+import java.util.EnumMap;
 import java.util.HashMap;
+import java.util.Iterator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /** A network as a program of two methods, one with dropout and one without. */
@@ -30,57 +35,71 @@ final class NetworkProgram implements AutoCloseable {
 
   NetworkProgram(Network network, Script.Type type, boolean channelsLast) {
     this.network = network;
+    List<Value> weights = arguments("p[%d]", network.parameters().size());
+    List<Value> conditions = arguments("c%d", network.config().conditionKinds().size());
+    Value x = new Value("x");
+    Value levels = new Value("levels");
     Script infer = new Script();
-    Value inferred =
-        write(
-            network,
-            infer,
-            ScriptOps.inference(infer, type, channelsLast),
-            arguments(network.parameters().size()),
-            new Value("x"),
-            new Value("levels"));
+    ScriptOps plain = ScriptOps.inference(infer, type, channelsLast);
+    Value inferred = write(network, plain, weights, x, levels, conditions);
     Script train = new Script();
-    Value trained =
-        write(
-            network,
-            train,
-            ScriptOps.training(train, type, new Value("seeds")),
-            arguments(network.parameters().size()),
-            new Value("x"),
-            new Value("levels"));
+    ScriptOps dropping = ScriptOps.training(train, type, new Value("seeds"));
+    Value trained = write(network, dropping, weights, x, levels, conditions);
+    String tensors =
+        conditions.stream().map(value -> ", " + value + ": Tensor").collect(Collectors.joining());
     String arguments = "x: Tensor, p: List[Tensor], levels: Tensor";
     program =
         Program.compile(
-            infer.method(INFER, arguments, "Tensor", inferred)
-                + train.method(TRAIN, arguments + ", seeds: Tensor", "Tensor", trained));
+            infer.method(INFER, arguments + tensors, "Tensor", inferred)
+                + train.method(TRAIN, arguments + ", seeds: Tensor" + tensors, "Tensor", trained));
   }
 
-  private static List<Value> arguments(int count) {
-    return IntStream.range(0, count).mapToObj(i -> new Value("p[" + i + "]")).toList();
+  private static List<Value> arguments(String form, int count) {
+    return IntStream.range(0, count)
+        .mapToObj(i -> new Value(String.format(Locale.ROOT, form, i)))
+        .toList();
   }
 
-  /** Writes the network into a script. */
+  /** Writes the network into a script; the conditions are those of its kinds, in their order. */
   static Value write(
-      Network network, Script script, ScriptOps ops, List<Value> weights, Value x, Value levels) {
+      Network network,
+      ScriptOps ops,
+      List<Value> weights,
+      Value x,
+      Value levels,
+      List<Value> conditions) {
     Map<String, Value> byName = new HashMap<>();
     for (int i = 0; i < weights.size(); i++) {
       byName.put(network.parameters().get(i).name(), weights.get(i));
+    }
+    Map<Kind, Value> byKind = new EnumMap<>(Kind.class);
+    Iterator<Value> next = conditions.iterator();
+    for (Kind kind : network.config().conditionKinds()) {
+      Value value = next.next();
+      byKind.put(
+          kind,
+          switch (kind) {
+            case LABELS -> value;
+            case VECTORS -> ops.enterFeatures(value);
+            case IMAGES, PREVIOUS_X0 -> ops.enter(value);
+          });
     }
     return ops.leave(
         network.forward(
             ops,
             name -> Objects.requireNonNull(byName.get(name), name),
-            ops.enter(x),
-            ops.enterFeatures(levels)));
+            new Inputs<>(ops.enter(x), ops.enterFeatures(levels), byKind)));
   }
 
   /** Runs without dropout and without recording gradients. */
-  NDArray infer(NDArray x, NDList weights, NDArray levels) {
-    return program.call(INFER, x, List.of(weights), levels).head();
+  NDArray infer(NDArray x, NDList weights, NDArray levels, NDList conditions) {
+    NDList others = new NDList(levels);
+    others.addAll(conditions);
+    return program.call(INFER, x, List.of(weights), others.toArray(new NDArray[0])).head();
   }
 
   /** Runs with the dropout of a pass, recording gradients. */
-  NDArray train(NDArray x, NDList weights, NDArray levels, TrainingPass pass) {
+  NDArray train(NDArray x, NDList weights, NDArray levels, NDList conditions, TrainingPass pass) {
     int layers = network.dropoutLayers();
     double[] seeds = new double[layers];
     for (int layer = 0; layer < layers; layer++) {
@@ -88,7 +107,11 @@ final class NetworkProgram implements AutoCloseable {
     }
     try (NDManager cpu = x.getManager().newSubManager(Device.cpu())) {
       NDArray uploaded = Upload.doubles(cpu, seeds, new Shape(layers), DataType.FLOAT64);
-      return program.callRecording(TRAIN, x, List.of(weights), levels, uploaded).head();
+      NDList others = new NDList(levels, uploaded);
+      others.addAll(conditions);
+      return program
+          .callRecording(TRAIN, x, List.of(weights), others.toArray(new NDArray[0]))
+          .head();
     }
   }
 

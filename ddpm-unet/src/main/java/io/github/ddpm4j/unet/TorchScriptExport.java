@@ -3,6 +3,7 @@ package io.github.ddpm4j.unet;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.files.WholeFile;
+import io.github.ddpm4j.model.Condition.Kind;
 import io.github.ddpm4j.ops.Script;
 import io.github.ddpm4j.ops.Script.Value;
 import io.github.ddpm4j.ops.ScriptOps;
@@ -10,6 +11,7 @@ import io.github.ddpm4j.torch.ModuleTree;
 import io.github.ddpm4j.torch.ScriptArchive;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -45,14 +47,30 @@ final class TorchScriptExport {
     Value timesteps = new Value("timesteps");
     Value x = new Value("x");
     Value levels = network.timeEmbedding().write(script, timesteps);
+    List<Value> conditions = new ArrayList<>();
+    StringBuilder arguments = new StringBuilder("x: Tensor, timesteps: Tensor");
+    for (Kind kind : network.config().conditionKinds()) {
+      Value argument = new Value(name(kind));
+      arguments.append(", ").append(argument).append(": Tensor");
+      conditions.add(argument);
+    }
     Value prediction =
         NetworkProgram.write(
             network,
-            script,
             ScriptOps.inference(script, type, channelsLast),
             weights,
             x,
-            script.let("torch.to(%s, %s.device)", levels, x));
-    return script.method("forward", "x: Tensor, timesteps: Tensor", "Tensor", prediction);
+            script.let("torch.to(%s, %s.device)", levels, x),
+            conditions);
+    return script.method("forward", arguments.toString(), "Tensor", prediction);
+  }
+
+  private static String name(Kind kind) {
+    return switch (kind) {
+      case LABELS -> "labels";
+      case VECTORS -> "vectors";
+      case IMAGES -> "images";
+      case PREVIOUS_X0 -> "previous_x0";
+    };
   }
 }

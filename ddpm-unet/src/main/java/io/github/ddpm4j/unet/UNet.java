@@ -29,14 +29,17 @@ import java.io.DataInputStream;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.security.SecureRandom;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.IntStream;
@@ -53,10 +56,18 @@ import org.slf4j.LoggerFactory;
  * UNet unet = UNet.builder().image(3, 32, 32).baseChannels(128).build();
  * }</pre>
  *
+ * <p>It can be built to be conditioned on classes, vectors, images and its own estimate of the
+ * clean image: see {@link Builder#classes}, {@link Builder#vectorCondition}, {@link
+ * Builder#imageCondition} and {@link Builder#selfConditioning}.
+ *
  * <p>It is a denoiser of this library and a DJL block at once. As a block it takes two inputs,
- * images of shape (N, C, H, W) and timesteps of shape (N), and gives one output of the shape of the
- * images. All weights are its direct parameters, under the names and in the layout of diffusers'
- * UNet2DModel, so published weights need no translation.
+ * images of shape (N, C, H, W) and timesteps of shape (N), and after them one for each {@link
+ * Condition.Kind} that it was built for, in their order: labels of shape (N), {@value
+ * Condition#ABSENT} for none, vectors of shape (N, D), images of shape (N, K, H, W), previous x̂_0
+ * of the shape of the images. It gives one output of the shape of the images, or with twice their
+ * channels if it has a {@linkplain Builder#learnedVariance() learned variance}. All weights are its
+ * direct parameters, under the names and in the layout of diffusers' UNet2DModel, so published
+ * weights need no translation.
  *
  * <p>It owns its weights: they live in a manager of its own until {@link #close()}, which frees
  * them. Results belong to the manager of the images. Many threads may call {@link #predict} at
@@ -124,8 +135,16 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
     }
     execution =
         manager.getEngine().getEngineName().equals(PYTORCH) ? Execution.COMPILED : Execution.EAGER;
-    inputNames = List.of("images", "timesteps");
-    inputShapes = new Shape[] {new Shape(-1).addAll(config.imageShape()), new Shape(-1)};
+    List<String> names = new ArrayList<>(List.of("images", "timesteps"));
+    List<Shape> shapes = new ArrayList<>();
+    shapes.add(new Shape(-1).addAll(config.imageShape()));
+    shapes.add(new Shape(-1));
+    for (Condition.Kind kind : config.conditionKinds()) {
+      names.add("condition: " + kind);
+      shapes.add(new Shape(-1).addAll(config.conditionShape(kind)));
+    }
+    inputNames = List.copyOf(names);
+    inputShapes = shapes.toArray(new Shape[0]);
     outputDataTypes = new DataType[] {DataType.FLOAT32};
   }
 
@@ -228,16 +247,21 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
    *
    * @param x the noisy images, float32, shape (N, C, H, W), on the network's device
    * @param levels how noisy each image is, N entries; the network sees the timesteps alone
-   * @param condition must be {@link Condition#none()}
-   * @return the prediction, of the shape and type of {@code x}, attached to its manager
+   * @param condition what the images are conditioned on, of kinds that the network was built for;
+   *     {@link Condition#none()}, and a kind that is missing, are absent in every image
+   * @return the prediction, of the shape and type of {@code x}, or with twice its channels if the
+   *     network has a learned variance; attached to the manager of {@code x}
    * @throws IllegalStateException if the network is closed
    * @throws IllegalArgumentException if {@code x} has the wrong shape, type or device, {@code
-   *     levels} has another number of images, or there is a condition
+   *     levels} or the condition has another number of images, the condition is of a kind or shape
+   *     that the network was not built for, or a label is outside [0, classes)
    */
   @Override
   public NDArray predict(NDArray x, NoiseLevels levels, Condition condition) {
-    check(x, levels, condition);
-    return infer(x, this::weight, timesteps(levels));
+    check(x, levels);
+    try (NDList conditions = conditionInputs(condition, x)) {
+      return infer(x, this::weight, timesteps(levels), conditions);
+    }
   }
 
   /**
@@ -247,17 +271,22 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
    * @param x the noisy images, float32, shape (N, C, H, W), on the network's device
    * @param levels how noisy each image is, N entries; the network sees the timesteps alone
    * @param pass the training pass that dropout masks are drawn for
-   * @param condition must be {@link Condition#none()}
-   * @return the prediction, of the shape and type of {@code x}, attached to its manager
+   * @param condition what the images are conditioned on, of kinds that the network was built for;
+   *     {@link Condition#none()}, and a kind that is missing, are absent in every image
+   * @return the prediction, of the shape and type of {@code x}, or with twice its channels if the
+   *     network has a learned variance; attached to the manager of {@code x}
    * @throws IllegalStateException if the network is closed
    * @throws IllegalArgumentException if {@code x} has the wrong shape, type or device, {@code
-   *     levels} has another number of images, or there is a condition
+   *     levels} or the condition has another number of images, the condition is of a kind or shape
+   *     that the network was not built for, or a label is outside [0, classes)
    */
   @Override
   public NDArray predictForTraining(
       NDArray x, NoiseLevels levels, Condition condition, TrainingPass pass) {
-    check(x, levels, condition);
-    return train(x, this::weight, timesteps(levels), pass);
+    check(x, levels);
+    try (NDList conditions = conditionInputs(condition, x)) {
+      return train(x, this::weight, timesteps(levels), conditions, pass);
+    }
   }
 
   /** Dropout of passes through DJL's trainer follows the network's own seed, pass by pass. */
@@ -269,10 +298,7 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
       @Nullable PairList<String, Object> params) {
     requireOpen();
     requireMine();
-    if (inputs.size() != 2) {
-      throw new IllegalArgumentException(
-          "the U-Net takes 2 inputs, images and timesteps, but got " + inputs.size());
-    }
+    requireInputs(inputs.size());
     NDArray x = inputs.get(0);
     NDArray timesteps = inputs.get(1);
     checkImages(x);
@@ -287,46 +313,188 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
     double[] t = timestepsOf(timesteps);
     Weights<NDArray> weights =
         name -> parameterStore.getValue(parameter(name), x.getDevice(), training);
-    return new NDList(
-        training
-            ? train(x, weights, t, new TrainingPass(seed, passes.getAndIncrement()))
-            : infer(x, weights, t));
+    try (NDList conditions = conditionInputs(conditionOf(inputs), x)) {
+      return new NDList(
+          training
+              ? train(x, weights, t, conditions, new TrainingPass(seed, passes.getAndIncrement()))
+              : infer(x, weights, t, conditions));
+    }
   }
 
-  private NDArray infer(NDArray x, Weights<NDArray> weights, double[] timesteps) {
+  /** The condition that inputs of the block stand for. */
+  private Condition conditionOf(NDList inputs) {
+    Condition condition = Condition.none();
+    int place = 2;
+    for (Condition.Kind kind : config.conditionKinds()) {
+      NDArray input = inputs.get(place++);
+      condition =
+          condition.and(
+              switch (kind) {
+                case LABELS -> Condition.labels(labelsOf(input));
+                case VECTORS -> Condition.vectors(input);
+                case IMAGES -> Condition.images(input);
+                case PREVIOUS_X0 -> Condition.previousX0(input);
+              });
+    }
+    return condition;
+  }
+
+  private static int[] labelsOf(NDArray labels) {
+    if (labels.getShape().dimension() != 1) {
+      throw new IllegalArgumentException(
+          "labels must have the shape (N), one per image, but have " + labels.getShape());
+    }
+    try (NDArray integers = labels.toType(DataType.INT32, true)) {
+      return integers.toIntArray();
+    }
+  }
+
+  private NDArray infer(
+      NDArray x, Weights<NDArray> weights, double[] timesteps, NDList conditions) {
     try (GradMode off = GradMode.off();
         NDArray levels = sinusoids(x, timesteps)) {
       if (execution == Execution.COMPILED) {
-        return program().infer(x, inOrder(weights), levels);
+        return program().infer(x, inOrder(weights), levels, conditions);
       }
       EagerOps ops = EagerOps.inference();
-      return ops.scope(() -> network.forward(ops, weights, x, levels));
+      return ops.scope(() -> network.forward(ops, weights, inputs(x, levels, conditions)));
     }
   }
 
   private NDArray train(
-      NDArray x, Weights<NDArray> weights, double[] timesteps, TrainingPass pass) {
+      NDArray x,
+      Weights<NDArray> weights,
+      double[] timesteps,
+      NDList conditions,
+      TrainingPass pass) {
     try (NDArray levels = sinusoids(x, timesteps)) {
       if (execution == Execution.COMPILED) {
-        return program().train(x, inOrder(weights), levels, pass);
+        return program().train(x, inOrder(weights), levels, conditions, pass);
       }
       EagerOps ops = EagerOps.training(pass.seed(), pass.index());
-      return ops.scope(() -> network.forward(ops, weights, x, levels));
+      return ops.scope(() -> network.forward(ops, weights, inputs(x, levels, conditions)));
     }
+  }
+
+  private Inputs<NDArray> inputs(NDArray x, NDArray levels, NDList conditions) {
+    Map<Condition.Kind, NDArray> byKind = new EnumMap<>(Condition.Kind.class);
+    int place = 0;
+    for (Condition.Kind kind : config.conditionKinds()) {
+      byKind.put(kind, conditions.get(place++));
+    }
+    return new Inputs<>(x, levels, byKind);
   }
 
   /** What the network takes timesteps in as, on the device of the images. */
   private NDArray sinusoids(NDArray x, double[] timesteps) {
     Shape shape = new Shape(timesteps.length, config.baseChannels());
-    NDArray uploaded =
+    return beside(
+        x,
         Upload.doubles(
-            x.getManager(), network.timeEmbedding().sinusoids(timesteps), shape, DataType.FLOAT32);
-    if (uploaded.getDevice().equals(x.getDevice())) {
-      return uploaded;
+            x.getManager(), network.timeEmbedding().sinusoids(timesteps), shape, DataType.FLOAT32));
+  }
+
+  /** An array on the device of the images, where their manager may be on another. */
+  private static NDArray beside(NDArray x, NDArray array) {
+    if (array.getDevice().equals(x.getDevice())) {
+      return array;
     }
-    try (NDArray elsewhere = uploaded) {
+    try (NDArray elsewhere = array) {
       return elsewhere.toDevice(x.getDevice(), true);
     }
+  }
+
+  /** {@inheritDoc} */
+  @Override
+  public NDList conditionInputs(Condition condition, NDArray x) {
+    int n = Math.toIntExact(x.getShape().get(0));
+    requireCondition(condition, n);
+    NDList list = new NDList();
+    for (Condition.Kind kind : config.conditionKinds()) {
+      NDManager owner = x.getManager();
+      NDArray input;
+      if (kind == Condition.Kind.LABELS) {
+        double[] rows = new double[n];
+        Arrays.setAll(
+            rows,
+            i ->
+                condition.isNone()
+                    ? config.classes()
+                    : condition.label(i).orElse(config.classes()));
+        input = Upload.doubles(owner, rows, new Shape(n), DataType.FLOAT32);
+      } else if (condition.has(kind)) {
+        input = condition.array(kind, owner);
+      } else {
+        input = owner.zeros(new Shape(n).addAll(config.conditionShape(kind)));
+      }
+      list.add(beside(x, input));
+    }
+    return list;
+  }
+
+  private void requireCondition(Condition condition, int images) {
+    if (condition.isNone()) {
+      return;
+    }
+    if (condition.size().orElseThrow() != images) {
+      throw new IllegalArgumentException(
+          "there must be one condition per image, but there are "
+              + images
+              + " images and conditions for "
+              + condition.size().orElseThrow());
+    }
+    for (Condition.Kind kind : Condition.Kind.values()) {
+      if (condition.has(kind)) {
+        requireCondition(condition, kind);
+      }
+    }
+    for (int i = 0; i < images; i++) {
+      int label = condition.label(i).orElse(Condition.ABSENT);
+      if (label >= config.classes()) {
+        throw new IllegalArgumentException(
+            "labels must be between 0 and "
+                + (config.classes() - 1)
+                + ", because the U-Net has "
+                + config.classes()
+                + " classes, but that of image "
+                + i
+                + " was "
+                + label
+                + "; use Condition.ABSENT for an image without a class");
+      }
+    }
+  }
+
+  private void requireCondition(Condition condition, Condition.Kind kind) {
+    if (!config.conditionKinds().contains(kind)) {
+      throw new IllegalArgumentException(
+          "the U-Net cannot be conditioned on "
+              + kind
+              + ", but was given a "
+              + condition
+              + "; build it with "
+              + option(kind)
+              + ", or leave them out");
+    }
+    Shape own = config.conditionShape(kind);
+    if (!condition.shape(kind).equals(own)) {
+      throw new IllegalArgumentException(
+          "the condition's "
+              + kind
+              + " must have the shape "
+              + new Shape(condition.size().orElseThrow()).addAll(own)
+              + ", as the U-Net was built for, but have "
+              + new Shape(condition.size().orElseThrow()).addAll(condition.shape(kind)));
+    }
+  }
+
+  private static String option(Condition.Kind kind) {
+    return switch (kind) {
+      case LABELS -> "classes(n)";
+      case VECTORS -> "vectorCondition(length)";
+      case IMAGES -> "imageCondition(channels)";
+      case PREVIOUS_X0 -> "selfConditioning()";
+    };
   }
 
   private NDList inOrder(Weights<NDArray> weights) {
@@ -479,9 +647,15 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
   }
 
   @Override
-  public Value write(Script script, List<Value> weights, Value x, Value levels, Value seeds) {
-    return NetworkProgram.write(
-        network, script, ScriptOps.training(script, type, seeds), weights, x, levels);
+  public Value write(
+      Script script,
+      List<Value> weights,
+      Value x,
+      Value levels,
+      List<Value> conditions,
+      Value seeds) {
+    ScriptOps ops = ScriptOps.training(script, type, seeds);
+    return NetworkProgram.write(network, ops, weights, x, levels, conditions);
   }
 
   @Override
@@ -517,7 +691,7 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
     }
   }
 
-  private void check(NDArray x, NoiseLevels levels, Condition condition) {
+  private void check(NDArray x, NoiseLevels levels) {
     requireOpen();
     requireMine();
     checkImages(x);
@@ -528,11 +702,6 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
               + " images and "
               + levels.size()
               + " levels");
-    }
-    if (condition != Condition.none()) {
-      throw new IllegalArgumentException(
-          "the U-Net is unconditional: the condition must be Condition.none(), but was "
-              + condition);
     }
     requireDevice(x.getDevice(), manager.getDevice());
   }
@@ -583,6 +752,18 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
     return Optional.of(config.imageShape());
   }
 
+  /** What the network was built to be conditioned on. */
+  @Override
+  public Set<Condition.Kind> conditionKinds() {
+    return config.conditionKinds();
+  }
+
+  /** Whether the network has outputs for the variance too. */
+  @Override
+  public boolean predictsVariance() {
+    return config.learnedVariance();
+  }
+
   /** The device that holds the weights. */
   @Override
   public Optional<Device> device() {
@@ -630,9 +811,12 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
    * }</pre>
    *
    * <p>{@code x} is float32 of shape (N, C, H, W), {@code timesteps} of any number type and shape
-   * (N), and the prediction is that of {@link #predict}. The file computes in the {@link
-   * #precision()} of this network and has no dropout. Its weights are float32, require gradients
-   * and have diffusers' names: {@code load_state_dict} of a UNet2DModel takes its {@code
+   * (N), and the prediction is that of {@link #predict}. A network that can be conditioned takes,
+   * by these names and in this order, those that it was built for: {@code labels}, whole numbers of
+   * shape (N), in which the number of classes stands for an image without a class; {@code vectors};
+   * {@code images}; {@code previous_x0}; zeros where they are absent. The file computes in the
+   * {@link #precision()} of this network and has no dropout. Its weights are float32, require
+   * gradients and have diffusers' names: {@code load_state_dict} of a UNet2DModel takes its {@code
    * state_dict()}. DJL loads it as any other PyTorch model.
    *
    * <p>Weights are copied one at a time. The values lie in the file as they are, so it is as large
@@ -670,7 +854,7 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
    *
    * @param owner not used
    * @param dataType must be float32
-   * @param shapes the shapes of images and timesteps
+   * @param shapes the shapes of images, timesteps and conditions
    * @throws IllegalArgumentException if the type or a shape will not do
    * @throws IllegalStateException if the network is closed
    */
@@ -686,23 +870,46 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
     super.initialize(manager, dataType, shapes);
   }
 
-  /** The shape of the images, for the shapes of images and timesteps. */
+  /** The shape of the prediction, for the shapes of images, timesteps and conditions. */
   @Override
   public Shape[] getOutputShapes(Shape[] shapes) {
     checkInputs(shapes);
-    return new Shape[] {shapes[0]};
+    Shape image = config.imageShape();
+    return new Shape[] {
+      new Shape(shapes[0].get(0), config.outputChannels(), image.get(1), image.get(2))
+    };
+  }
+
+  private void requireInputs(int count) {
+    if (count != inputNames.size()) {
+      throw new IllegalArgumentException(
+          "the U-Net takes "
+              + inputNames.size()
+              + " inputs, "
+              + String.join(", ", inputNames.subList(0, inputNames.size() - 1))
+              + " and "
+              + inputNames.get(inputNames.size() - 1)
+              + ", but got "
+              + count);
+    }
   }
 
   private void checkInputs(Shape[] shapes) {
-    if (shapes.length != 2) {
-      throw new IllegalArgumentException(
-          "the U-Net takes 2 inputs, images and timesteps, but got " + shapes.length);
-    }
+    requireInputs(shapes.length);
     checkShape(shapes[0]);
     Shape wanted = new Shape(shapes[0].get(0));
     if (!shapes[1].equals(wanted)) {
       throw new IllegalArgumentException(
           "timesteps must have the shape " + wanted + ", one per image, but have " + shapes[1]);
+    }
+    int place = 2;
+    for (Condition.Kind kind : config.conditionKinds()) {
+      Shape condition = wanted.addAll(config.conditionShape(kind));
+      if (!shapes[place].equals(condition)) {
+        throw new IllegalArgumentException(
+            kind + " must have the shape " + condition + ", but have " + shapes[place]);
+      }
+      place++;
     }
   }
 
@@ -812,6 +1019,11 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
     UNetConfig.DownsamplePadding downsamplePadding = UNetConfig.DownsamplePadding.RIGHT_BOTTOM;
     UNetConfig.TimeOrder timeOrder = UNetConfig.TimeOrder.SIN_COS;
     UNetConfig.TimeDivisor timeDivisor = UNetConfig.TimeDivisor.HALF_MINUS_ONE;
+    int classes;
+    int vectorCondition;
+    int imageCondition;
+    boolean selfConditioning;
+    boolean learnedVariance;
     private @Nullable Long seed;
     private @Nullable Device device;
     private @Nullable Execution execution;
@@ -1031,6 +1243,76 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
     public Builder timeEmbedding(UNetConfig.TimeOrder order, UNetConfig.TimeDivisor divisor) {
       timeOrder = Objects.requireNonNull(order, "order");
       timeDivisor = Objects.requireNonNull(divisor, "divisor");
+      return this;
+    }
+
+    /**
+     * Conditions images on classes. Each has a learned embedding that is added to that of the
+     * timestep, and so has the null class of images without one, which is the last row of {@code
+     * class_embedding.weight}. (diffusers calls the number of rows {@code num_class_embeds}.) None
+     * by default.
+     *
+     * @param count the number of classes, which are numbered from 0
+     * @return this builder
+     * @throws IllegalArgumentException if it is less than 1
+     */
+    public Builder classes(int count) {
+      requireAtLeast("classes", 1, count);
+      classes = count;
+      return this;
+    }
+
+    /**
+     * Conditions images on vectors. Two linear layers with a SiLU between embed them, and the
+     * result is added to the embedding of the timestep; an absent vector is zeros. The layers are
+     * named {@code add_embedding}, as diffusers names such layers. None by default.
+     *
+     * @param length the length of a vector
+     * @return this builder
+     * @throws IllegalArgumentException if it is less than 1
+     */
+    public Builder vectorCondition(int length) {
+      requireAtLeast("vector condition", 1, length);
+      vectorCondition = length;
+      return this;
+    }
+
+    /**
+     * Conditions images on images of the same height and width, whose channels join those of the
+     * noisy image before the first convolution (Saharia et al. 2021, "Image Super-Resolution via
+     * Iterative Refinement", section 2.4); an absent image is zeros. None by default.
+     *
+     * @param channels the channels of such an image
+     * @return this builder
+     * @throws IllegalArgumentException if it is less than 1
+     */
+    public Builder imageCondition(int channels) {
+      requireAtLeast("image condition", 1, channels);
+      imageCondition = channels;
+      return this;
+    }
+
+    /**
+     * Lets the network see what it took the clean image for one step before (Chen, Zhang and Hinton
+     * 2022, "Analog Bits", section 3): as many further channels before the first convolution, after
+     * those of {@link #imageCondition}; zeros where there is no step before.
+     *
+     * @return this builder
+     */
+    public Builder selfConditioning() {
+      selfConditioning = true;
+      return this;
+    }
+
+    /**
+     * Gives the network as many further outputs, for the variance of the reverse process (Nichol
+     * and Dhariwal 2021, "Improved DDPM", section 3.1): predictions have the shape (N, 2C, H, W),
+     * with the variance in the last C channels.
+     *
+     * @return this builder
+     */
+    public Builder learnedVariance() {
+      learnedVariance = true;
       return this;
     }
 

@@ -1,9 +1,11 @@
 package io.github.ddpm4j.unet;
 
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.model.Condition.Kind;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -63,6 +65,11 @@ public final class UNetConfig {
   private final DownsamplePadding downsamplePadding;
   private final TimeOrder timeOrder;
   private final TimeDivisor timeDivisor;
+  private final int classes;
+  private final int vectorCondition;
+  private final int imageCondition;
+  private final boolean selfConditioning;
+  private final boolean learnedVariance;
 
   /** Checks what depends on more than one option. */
   UNetConfig(UNet.Builder builder) {
@@ -84,6 +91,11 @@ public final class UNetConfig {
     downsamplePadding = builder.downsamplePadding;
     timeOrder = builder.timeOrder;
     timeDivisor = builder.timeDivisor;
+    classes = builder.classes;
+    vectorCondition = builder.vectorCondition;
+    imageCondition = builder.imageCondition;
+    selfConditioning = builder.selfConditioning;
+    learnedVariance = builder.learnedVariance;
 
     requireDivisible("height", height);
     requireDivisible("width", width);
@@ -127,7 +139,8 @@ public final class UNetConfig {
   /**
    * The architecture in words that {@link #of(Map)} reads.
    *
-   * @return an unmodifiable map of strings, numbers and lists of numbers, in a stable order
+   * @return an unmodifiable map of strings, numbers, booleans and lists of numbers, in a stable
+   *     order
    */
   public Map<String, Object> describe() {
     Map<String, Object> map = new LinkedHashMap<>();
@@ -146,7 +159,23 @@ public final class UNetConfig {
     map.put("downsamplePadding", downsamplePadding.name());
     map.put("timeOrder", timeOrder.name());
     map.put("timeDivisor", timeDivisor.name());
+    // Only what is there, so that the words for an unconditional network stay as they were.
+    putPositive(map, "classes", classes);
+    putPositive(map, "vectorCondition", vectorCondition);
+    putPositive(map, "imageCondition", imageCondition);
+    if (selfConditioning) {
+      map.put("selfConditioning", true);
+    }
+    if (learnedVariance) {
+      map.put("learnedVariance", true);
+    }
     return Collections.unmodifiableMap(map);
+  }
+
+  private static void putPositive(Map<String, Object> map, String name, int value) {
+    if (value > 0) {
+      map.put(name, value);
+    }
   }
 
   /**
@@ -175,6 +204,11 @@ public final class UNetConfig {
     } else {
       builder.levelChannels(levelChannels);
     }
+    builder.classes = classes;
+    builder.vectorCondition = vectorCondition;
+    builder.imageCondition = imageCondition;
+    builder.selfConditioning = selfConditioning;
+    builder.learnedVariance = learnedVariance;
     return heads > 0 ? builder.heads(heads) : builder.headChannels(headChannels);
   }
 
@@ -314,6 +348,89 @@ public final class UNetConfig {
    */
   public TimeDivisor timeDivisor() {
     return timeDivisor;
+  }
+
+  /**
+   * The number of classes that images can be conditioned on.
+   *
+   * @return 0 for none
+   */
+  public int classes() {
+    return classes;
+  }
+
+  /**
+   * The length of the vectors that images can be conditioned on.
+   *
+   * @return 0 for none
+   */
+  public int vectorCondition() {
+    return vectorCondition;
+  }
+
+  /**
+   * The number of channels of the images that images can be conditioned on.
+   *
+   * @return 0 for none
+   */
+  public int imageCondition() {
+    return imageCondition;
+  }
+
+  /**
+   * Whether the network sees what it took the clean image for one step before.
+   *
+   * @return true if so
+   */
+  public boolean selfConditioning() {
+    return selfConditioning;
+  }
+
+  /**
+   * Whether the network has outputs for the variance too.
+   *
+   * @return true if so
+   */
+  public boolean learnedVariance() {
+    return learnedVariance;
+  }
+
+  /** What the network can be conditioned on, in the order of the kinds. */
+  Set<Kind> conditionKinds() {
+    Set<Kind> kinds = EnumSet.noneOf(Kind.class);
+    if (classes > 0) {
+      kinds.add(Kind.LABELS);
+    }
+    if (vectorCondition > 0) {
+      kinds.add(Kind.VECTORS);
+    }
+    if (imageCondition > 0) {
+      kinds.add(Kind.IMAGES);
+    }
+    if (selfConditioning) {
+      kinds.add(Kind.PREVIOUS_X0);
+    }
+    return Collections.unmodifiableSet(kinds);
+  }
+
+  /** The shape of the rows of a condition, without the first axis. */
+  Shape conditionShape(Kind kind) {
+    return switch (kind) {
+      case LABELS -> new Shape();
+      case VECTORS -> new Shape(vectorCondition);
+      case IMAGES -> new Shape(imageCondition, height, width);
+      case PREVIOUS_X0 -> imageShape();
+    };
+  }
+
+  /** The channels of the noisy images and of all images that they are conditioned on. */
+  int inputChannels() {
+    return imageChannels + imageCondition + (selfConditioning ? imageChannels : 0);
+  }
+
+  /** The channels of the output. */
+  int outputChannels() {
+    return learnedVariance ? 2 * imageChannels : imageChannels;
   }
 
   /** The width of the time embedding that the residual blocks see. */
@@ -469,7 +586,12 @@ public final class UNetConfig {
             "normEpsilon",
             "downsamplePadding",
             "timeOrder",
-            "timeDivisor");
+            "timeDivisor",
+            "classes",
+            "vectorCondition",
+            "imageCondition",
+            "selfConditioning",
+            "learnedVariance");
 
     private final Map<String, ?> map;
 
@@ -513,7 +635,29 @@ public final class UNetConfig {
       } else {
         builder.headChannels(integer("headChannels"));
       }
+      if (map.containsKey("classes")) {
+        builder.classes(integer("classes"));
+      }
+      if (map.containsKey("vectorCondition")) {
+        builder.vectorCondition(integer("vectorCondition"));
+      }
+      if (map.containsKey("imageCondition")) {
+        builder.imageCondition(integer("imageCondition"));
+      }
+      builder.selfConditioning = flag("selfConditioning");
+      builder.learnedVariance = flag("learnedVariance");
       return builder.config();
+    }
+
+    /** False where there is no word of it. */
+    private boolean flag(String key) {
+      if (!map.containsKey(key)) {
+        return false;
+      }
+      if (get(key) instanceof Boolean flag) {
+        return flag;
+      }
+      throw wrong(key, "must be true or false", get(key));
     }
 
     private Object get(String key) {

@@ -22,7 +22,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 class DiffusersParityTest {
 
   @ParameterizedTest
-  @ValueSource(strings = {"paper", "gray", "heads", "allsides", "odd", "single"})
+  @ValueSource(
+      strings = {"paper", "gray", "heads", "allsides", "odd", "single", "classes", "channels"})
   void predict_weightsOfDiffusers_sameOutput(String name) throws IOException {
     Fixture fixture = Fixture.read(name);
     try (UNet unet = fixture.builder().build();
@@ -30,13 +31,14 @@ class DiffusersParityTest {
       fixture.fill(unet);
 
       NDArray actual =
-          unet.predict(fixture.input(manager), levels(fixture.timesteps()), Condition.none());
+          unet.predict(
+              fixture.input(manager), levels(fixture.timesteps()), fixture.condition(manager));
       assertSame(name, actual, fixture.output());
     }
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"paper", "heads"})
+  @ValueSource(strings = {"paper", "heads", "classes", "channels"})
   void predictForTraining_dropoutZero_sameOutput(String name) throws IOException {
     Fixture fixture = Fixture.read(name);
     try (UNet unet = fixture.builder().dropout(0).build();
@@ -47,14 +49,15 @@ class DiffusersParityTest {
           unet.predictForTraining(
               fixture.input(manager),
               levels(fixture.timesteps()),
-              Condition.none(),
+              fixture.condition(manager),
               new TrainingPass(1, 1));
       assertSame(name + " in training", actual, fixture.output());
     }
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"paper", "gray", "heads", "allsides", "odd", "single"})
+  @ValueSource(
+      strings = {"paper", "gray", "heads", "allsides", "odd", "single", "classes", "channels"})
   void weights_namesAndShapes_asDiffusers(String name) throws IOException {
     Fixture fixture = Fixture.read(name);
     Map<String, Shape> expected = new HashMap<>();

@@ -8,6 +8,7 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
+import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.torch.GradMode;
 import java.io.IOException;
 import java.io.InputStream;
@@ -20,6 +21,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.stream.IntStream;
 import java.util.stream.StreamSupport;
+import org.jspecify.annotations.Nullable;
 
 /** One case of make_fixtures.py: a network of diffusers, an input and what came out. */
 final class Fixture {
@@ -32,6 +34,7 @@ final class Fixture {
   private final Tensor input;
   private final Tensor timesteps;
   private final Tensor output;
+  private final @Nullable Tensor labels;
 
   private Fixture(JsonObject config, Map<String, Tensor> tensors) {
     this.config = config;
@@ -39,6 +42,7 @@ final class Fixture {
     input = Objects.requireNonNull(weights.remove("input"));
     timesteps = Objects.requireNonNull(weights.remove("timesteps"));
     output = Objects.requireNonNull(weights.remove("output"));
+    labels = weights.remove("labels");
   }
 
   static Fixture read(String name) throws IOException {
@@ -91,7 +95,7 @@ final class Fixture {
             .toArray();
     UNet.Builder builder =
         UNet.builder()
-            .image(config.get("in_channels").getAsInt(), sides[0], sides[1])
+            .image(imageChannels(), sides[0], sides[1])
             .levelChannels(integers(config.getAsJsonArray("block_out_channels")))
             .attentionAtLevels(attention)
             .residualBlocks(config.get("layers_per_block").getAsInt())
@@ -109,8 +113,46 @@ final class Fixture {
                     ? UNetConfig.TimeDivisor.HALF
                     : UNetConfig.TimeDivisor.HALF_MINUS_ONE)
             .seed(0);
+    if (config.has("num_class_embeds")) {
+      builder.classes(config.get("num_class_embeds").getAsInt() - 1);
+    }
+    if (channels("in_channels") > imageChannels()) {
+      builder.imageCondition(channels("in_channels") - imageChannels());
+    }
+    if (channels("out_channels") > imageChannels()) {
+      builder.learnedVariance();
+    }
     JsonElement headChannels = config.get("attention_head_dim");
     return headChannels.isJsonNull() ? builder : builder.headChannels(headChannels.getAsInt());
+  }
+
+  private int channels(String name) {
+    return config.get(name).getAsInt();
+  }
+
+  /** Channels of the input beyond those of the output, and twice as many outputs, are ours. */
+  private int imageChannels() {
+    int in = channels("in_channels");
+    int out = channels("out_channels");
+    return in == out ? in : out / 2;
+  }
+
+  /**
+   * What the images of the fixture are conditioned on; the last class of diffusers is ours for
+   * none.
+   */
+  Condition condition(NDManager manager) {
+    if (labels != null) {
+      int classes = config.get("num_class_embeds").getAsInt() - 1;
+      float[] values = labels.values().array();
+      return Condition.labels(
+          IntStream.range(0, values.length)
+              .map(i -> values[i] == classes ? Condition.ABSENT : (int) values[i])
+              .toArray());
+    }
+    return channels("in_channels") == imageChannels()
+        ? Condition.none()
+        : Condition.images(whole(manager).get(new NDIndex(":, {}:", (long) imageChannels())));
   }
 
   private static int[] integers(JsonArray array) {
@@ -137,6 +179,10 @@ final class Fixture {
   }
 
   NDArray input(NDManager manager) {
+    return whole(manager).get(new NDIndex(":, :{}", (long) imageChannels()));
+  }
+
+  private NDArray whole(NDManager manager) {
     return manager.create(input.values().array(), input.shape());
   }
 

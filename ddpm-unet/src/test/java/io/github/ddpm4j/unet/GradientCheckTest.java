@@ -133,7 +133,10 @@ class GradientCheckTest {
     NDArray embedded =
         x.getManager().create(sinusoids, new Shape(2, config.baseChannels())).duplicate();
     NDArray y =
-        network.forward(ops, name -> Objects.requireNonNull(weights.get(name), name), x, embedded);
+        network.forward(
+            ops,
+            name -> Objects.requireNonNull(weights.get(name), name),
+            new Inputs<>(x, embedded, Map.of()));
     return ops.meanPerImage(ops.square(ops.subtract(y, target))).sum();
   }
 

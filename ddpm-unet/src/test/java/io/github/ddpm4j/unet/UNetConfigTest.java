@@ -137,12 +137,47 @@ class UNetConfigTest {
   }
 
   @Test
+  void describe_conditions_onlyThoseThatAreThere() {
+    UNetConfig plain = UNetConfig.cifar10();
+    assertThat(plain.describe())
+        .doesNotContainKeys(
+            "classes", "vectorCondition", "imageCondition", "selfConditioning", "learnedVariance");
+    UNetConfig conditional =
+        plain.toBuilder()
+            .classes(10)
+            .vectorCondition(4)
+            .imageCondition(1)
+            .selfConditioning()
+            .learnedVariance()
+            .config();
+    assertThat(conditional.describe())
+        .containsEntry("classes", 10)
+        .containsEntry("vectorCondition", 4)
+        .containsEntry("imageCondition", 1)
+        .containsEntry("selfConditioning", true)
+        .containsEntry("learnedVariance", true);
+    assertThat(UNetConfig.of(conditional.describe())).isEqualTo(conditional).isNotEqualTo(plain);
+    assertThat(conditional.toBuilder().config()).isEqualTo(conditional);
+    long table = 11 * 512;
+    long layers = (4 + 1) * 512 + (512 + 1) * 512;
+    long inputs = 4 * 128 * 9;
+    long outputs = 3 * (128 * 9 + 1);
+    assertThat(conditional.parameterCount())
+        .isEqualTo(plain.parameterCount() + table + layers + inputs + outputs);
+  }
+
+  @Test
   void of_badDescription_refusedByName() {
+    refused(
+        "\"selfConditioning\" of the U-Net description must be true or false, but was 1",
+        map -> map.put("selfConditioning", 1));
+    refused("classes must be at least 1, but was 0", map -> map.put("classes", 0));
     refused("U-Net description lacks \"groups\"", map -> map.remove("groups"));
     refused(
         "U-Net description has the unknown option \"group\"; known are attentionLevels,"
-            + " downsamplePadding, dropout, groups, headChannels, heads, image, levelChannels,"
-            + " normEpsilon, residualBlocks, timeDivisor, timeOrder",
+            + " classes, downsamplePadding, dropout, groups, headChannels, heads, image,"
+            + " imageCondition, learnedVariance, levelChannels, normEpsilon, residualBlocks,"
+            + " selfConditioning, timeDivisor, timeOrder, vectorCondition",
         map -> map.put("group", 32));
     refused(
         "\"image\" of the U-Net description must be [channels, height, width], but was [32, 32]",

@@ -407,8 +407,8 @@ class UNetTest {
           "there must be one noise level per image, but there are 2 images and 3 levels",
           () -> unet.predict(images(2), levels(3), Condition.none()));
       refused(
-          "the U-Net is unconditional: the condition must be Condition.none(), but was Condition of 2"
-              + " images by labels [3, 3]",
+          "the U-Net cannot be conditioned on labels, but was given a Condition of 2 images by labels"
+              + " [3, 3]; build it with classes(n), or leave them out",
           () -> unet.predict(images(2), levels(2), Condition.labels(3, 3)));
       refused(
           "images must be on the device of the network, gpu(0), but are on cpu(); move them by"

@@ -102,6 +102,16 @@ final class PrimitiveOps implements Ops<NDArray> {
   }
 
   @Override
+  public NDArray embedding(NDArray table, NDArray rows) {
+    return SIMPLE.embedding(table, rows);
+  }
+
+  @Override
+  public NDArray firstChannels(NDArray x, int count) {
+    return SIMPLE.firstChannels(x, count);
+  }
+
+  @Override
   public NDArray upsampleNearest2x(NDArray x) {
     return x.repeat(3, 2).repeat(2, 2);
   }

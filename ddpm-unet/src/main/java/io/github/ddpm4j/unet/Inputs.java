@@ -1,0 +1,22 @@
+package io.github.ddpm4j.unet;
+
+import io.github.ddpm4j.model.Condition;
+import java.util.Map;
+import java.util.Objects;
+
+/**
+ * What a network takes in, as values of one interpreter.
+ *
+ * @param x noisy images, shape (N, C, H, W)
+ * @param sinusoids {@link TimeEmbedding#sinusoids} of the timesteps, shape (N, base channels)
+ * @param conditions a value for each kind that the network was built for: rows of the table of
+ *     classes, shape (N); vectors, shape (N, D); images, shape (N, K, H, W)
+ * @param <T> what a value is to the interpreter
+ */
+record Inputs<T>(T x, T sinusoids, Map<Condition.Kind, T> conditions) {
+
+  /** The condition of a kind that the network was built for. */
+  T condition(Condition.Kind kind) {
+    return Objects.requireNonNull(conditions.get(kind), kind::toString);
+  }
+}
