@@ -26,7 +26,11 @@ public final class CounterRandom {
     /** Dropout masks: a is the pass, b the layer. */
     DROPOUT(4),
     /** Initial weights: a is the parameter. */
-    INITIALIZATION(5);
+    INITIALIZATION(5),
+    /** Images that training leaves without their condition: a is the step, b the image in it. */
+    CONDITION_DROPOUT(6),
+    /** Steps of training in which the network sees its own estimate: a is the step. */
+    SELF_CONDITIONING(7);
 
     /** Part of what a seed means: never change it. */
     private final long key;

@@ -38,6 +38,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BiFunction;
 import java.util.function.Function;
 import org.apache.commons.rng.UniformRandomProvider;
 import org.jspecify.annotations.Nullable;
@@ -52,8 +53,14 @@ import org.slf4j.LoggerFactory;
  * and batches are moved there.
  *
  * <p>The network is updated in place; the result carries the averaged weights beside it. The batch
- * order, timesteps, noise and dropout masks are functions of (seed, step), so two runs with the
- * same seed, machine and thread count give identical weights.
+ * order, timesteps, noise, dropout masks and the conditions that are left out are functions of
+ * (seed, step), so two runs with the same seed, machine and thread count give identical weights.
+ *
+ * <p>A network with classes learns them from the labels of the data; what else it is conditioned on
+ * comes from {@link #condition}. One that is conditioned on its own estimate of the clean image
+ * (Chen et al. 2022, "Analog Bits", section 3) sees it in half of the steps: there it predicts once
+ * more before, without dropout and without gradients, and x̂_0 clipped to the data range is the
+ * estimate.
  *
  * <p>Interrupting the thread ends {@link #fit} between two steps with a {@link
  * CancellationException}: the network keeps the weights of the last whole step and the interrupt
@@ -103,6 +110,8 @@ public final class Training<R> {
   private int warmup;
   private double gradientClip = DEFAULT_GRADIENT_CLIP;
   private Ema ema = Ema.of(Ema.DEFAULT_DECAY);
+  private @Nullable BiFunction<NDArray, NDList, Condition> condition;
+  private double conditionDropout;
   private @Nullable Long seed;
   private int logRows;
 
@@ -262,6 +271,46 @@ public final class Training<R> {
   }
 
   /**
+   * Makes the conditions of a batch. Without it the labels of the data are the classes, if the
+   * network has classes. An example, for a network that makes images larger:
+   *
+   * <pre>{@code
+   * training.condition((images, labels) -> Condition.images(blurred(images)))
+   * }</pre>
+   *
+   * <p>The function gets the clean images, float32, shape (N, C, H, W), on the network's device,
+   * and the labels as the dataset has them, on the CPU; both are gone after the step, and what it
+   * makes should belong to the manager of the images so that it goes with them. It returns a
+   * condition of the same N images, by every kind that the network was built for, but the previous
+   * x̂_0.
+   *
+   * @param condition makes the condition of clean images and labels
+   * @return this run
+   */
+  public Training<R> condition(BiFunction<NDArray, NDList, Condition> condition) {
+    this.condition = Objects.requireNonNull(condition, "condition");
+    return this;
+  }
+
+  /**
+   * Leaves some images without their condition, so that the network learns to do without it too, as
+   * classifier-free guidance needs it (Ho and Salimans 2022, algorithm 1). Which images these are
+   * is a function of (seed, step, image in the step).
+   *
+   * @param probability that an image goes without, in [0, 1]; 0 by default, 0.1 or 0.2 for guidance
+   * @return this run
+   * @throws IllegalArgumentException if it is outside [0, 1]
+   */
+  public Training<R> conditionDropout(double probability) {
+    if (!(probability >= 0 && probability <= 1)) {
+      throw new IllegalArgumentException(
+          "conditionDropout must be in [0, 1], but was " + probability);
+    }
+    this.conditionDropout = probability;
+    return this;
+  }
+
+  /**
    * States where the run must take place. A run is always where the network's weights are, and data
    * is moved there; naming the device makes a run that would be elsewhere fail at once instead of
    * being slow.
@@ -322,12 +371,15 @@ public final class Training<R> {
    * Trains.
    *
    * @param dataset images as the first array of each record, float32, shape (C, H, W), in the data
-   *     range; labels are ignored
+   *     range; labels are the classes if the network has classes, shape () or (1) of each record,
+   *     unless {@link #condition} says otherwise
    * @return the result; the caller closes it
    * @throws IllegalStateException if {@link #steps} was not set, or the network is being trained by
    *     another run
    * @throws IllegalArgumentException if the dataset is empty or smaller than a batch, or its images
-   *     have another shape or type, lie outside the data range or are not finite
+   *     have another shape or type, lie outside the data range or are not finite; or the network is
+   *     conditioned on what neither the labels nor {@link #condition} tell, or on nothing where
+   *     there are conditions
    * @throws NonFiniteLossException if the loss or its gradient becomes NaN or infinite
    * @throws CancellationException if the thread is interrupted
    */
@@ -384,6 +436,9 @@ public final class Training<R> {
     if (Double.isFinite(gradientClip)) {
       settings.put("gradientClip", gradientClip);
     }
+    if (conditionDropout > 0) {
+      settings.put("conditionDropout", conditionDropout);
+    }
     settings.put("emaDecay", ema.decay());
     settings.put("emaWarmup", ema.warmup());
     settings.put("seed", runSeed);
@@ -418,6 +473,10 @@ public final class Training<R> {
     private final long seed;
     private final CounterRandom timesteps;
     private final CounterRandom noise;
+    private final Conditioning conditioning;
+
+    /** How many images the step that is being done has had. */
+    private long imagesOfStep;
 
     private final double[] losses = new double[steps];
     private final double[] norms = new double[steps];
@@ -435,6 +494,7 @@ public final class Training<R> {
       this.averaged = averaged;
       this.timesteps = CounterRandom.of(seed, CounterRandom.Stream.TIMESTEPS);
       this.noise = CounterRandom.of(seed, CounterRandom.Stream.TRAINING_NOISE);
+      this.conditioning = new Conditioning(denoiser, diffusion, condition, conditionDropout, seed);
       this.manager = NDManager.newBaseManager(denoiser.device().orElse(null));
       this.timestepsOfRows = new int[logRows > 0 ? logRows : logRows(manager.getDevice())][];
       boolean fine = false;
@@ -482,6 +542,7 @@ public final class Training<R> {
       double rate = rate();
       int row = done % timestepsOfRows.length;
       timestepsOfRows[row] = new int[] {};
+      imagesOfStep = 0;
       try (NDManager step = manager.newSubManager();
           NDManager host = reading.newSubManager()) {
         if (scripted == null) {
@@ -539,20 +600,23 @@ public final class Training<R> {
         double[] seeds = new double[network.dropoutLayers()];
         Arrays.setAll(seeds, layer -> EagerOps.dropoutSeed(seed, pass, layer));
         NDArray numbers = numbers(host, rate, row, seeds);
-        NDList result =
-            method.equals(StepProgram.STEP)
-                ? program.callRecording(
-                    method,
-                    images,
-                    state.lists(),
-                    numbers,
-                    state.broken(),
-                    state.log(),
-                    epsilon,
-                    rows)
-                : program.callRecording(
-                    method, images, List.of(state.weights(), sums), numbers, epsilon, rows);
-        return result.head();
+        Condition of = conditionOf(batch, images, t, epsilon);
+        boolean whole = method.equals(StepProgram.STEP);
+        NDList others = new NDList(numbers);
+        if (whole) {
+          others.add(state.broken());
+          others.add(state.log());
+        }
+        others.add(epsilon);
+        others.add(rows);
+        others.addAll(network.conditionInputs(of, images));
+        return program
+            .callRecording(
+                method,
+                images,
+                whole ? state.lists() : List.of(state.weights(), sums),
+                others.toArray(new NDArray[0]))
+            .head();
       }
     }
 
@@ -619,14 +683,16 @@ public final class Training<R> {
           NDArray xt = forward.sample(images, t, epsilon);
           NDArray target = diffusion.prediction().target(diffusion.schedule(), t, images, epsilon);
           NoiseLevels levels = NoiseLevels.of(diffusion.schedule(), t);
+          Condition of = conditionOf(batch, images, t, epsilon);
           collecting.lock();
           try (GradientCollector collector =
               Engine.getEngine(manager.getEngine().getEngineName()).newGradientCollector()) {
             NDArray output =
-                denoiser.predictForTraining(
-                    xt, levels, Condition.none(), new TrainingPass(seed, pass));
+                denoiser.predictForTraining(xt, levels, of, new TrainingPass(seed, pass));
+            NDArray prediction =
+                denoiser.predictsVariance() ? conditioning.withoutVariance(output, images) : output;
             EagerOps ops = EagerOps.training(seed, pass);
-            NDArray mean = loss.perImage(ops, output, target).mean();
+            NDArray mean = loss.perImage(ops, prediction, target).mean();
             NDArray share = ops.scale(mean, 1.0 / accumulation);
             collector.backward(share);
             try (GradMode off = GradMode.off()) {
@@ -638,6 +704,18 @@ public final class Training<R> {
         }
       }
       return total;
+    }
+
+    /** What a batch is conditioned on, the network's own estimate included. */
+    private Condition conditionOf(Batch batch, NDArray images, int[] t, NDArray epsilon) {
+      Condition of = conditioning.of(images, batch.getLabels(), done, imagesOfStep);
+      imagesOfStep += t.length;
+      if (!conditioning.estimates(done)) {
+        return of;
+      }
+      try (NDArray xt = forward.sample(images, t, epsilon)) {
+        return conditioning.withEstimate(of, xt, t);
+      }
     }
 
     private int[] drawTimesteps(long pass, NDArray images, int row) {

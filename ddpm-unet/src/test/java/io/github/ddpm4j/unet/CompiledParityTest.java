@@ -12,18 +12,23 @@ import ai.djl.training.dataset.Dataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainingResult;
 import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.model.Condition.Kind;
 import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.model.TrainingPass;
 import io.github.ddpm4j.training.Adam;
+import io.github.ddpm4j.training.Training;
 import io.github.ddpm4j.unet.UNetConfig.DownsamplePadding;
 import io.github.ddpm4j.unet.UNetConfig.TimeDivisor;
 import io.github.ddpm4j.unet.UNetConfig.TimeOrder;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
+import java.util.Set;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -102,6 +107,12 @@ class CompiledParityTest {
         new Case("three levels, much dropout", deep(), 2, 1),
         new Case("one level", paper().levelChannels(12).attentionAtLevels(0).heads(3), 3, 1),
         new Case("1,024 tokens", large(), 1, 1),
+        new Case("classes", paper().classes(5), 3, 1),
+        new Case("vectors", paper().vectorCondition(6), 3, 3),
+        new Case("images", paper().imageCondition(2), 3, 1),
+        new Case("its own estimate", paper().selfConditioning(), 3, 3),
+        new Case("a variance", paper().learnedVariance(), 3, 1),
+        new Case("every kind of condition", everyKind(), 3, 3),
         new Case("256 tokens and all but the paddings of images of one channel", gray(), 3, 3));
   }
 
@@ -129,6 +140,16 @@ class CompiledParityTest {
     return paper().image(3, 32, 32).levelChannels(8, 8).attentionAtLevels(0).residualBlocks(1);
   }
 
+  private static UNet.Builder everyKind() {
+    return paper()
+        .image(2, 4, 12)
+        .classes(3)
+        .vectorCondition(4)
+        .imageCondition(1)
+        .selfConditioning()
+        .learnedVariance();
+  }
+
   private static UNet.Builder gray() {
     return paper()
         .image(1, 16, 16)
@@ -148,7 +169,8 @@ class CompiledParityTest {
   /* ---------------- Calls ---------------- */
 
   private static float[] predict(UNet unet, NDManager manager, int n) {
-    return unet.predict(images(unet, manager, n, 1), levels(n), Condition.none()).toFloatArray();
+    return unet.predict(images(unet, manager, n, 1), levels(n), condition(unet, manager, n))
+        .toFloatArray();
   }
 
   @ParameterizedTest
@@ -191,8 +213,11 @@ class CompiledParityTest {
         GradientCollector collector = Engine.getInstance().newGradientCollector()) {
       NDArray output =
           unet.predictForTraining(
-              images(unet, manager, n, 1), levels(n), Condition.none(), new TrainingPass(SEED, 5));
-      collector.backward(output.sub(images(unet, manager, n, 2)).square().mean());
+              images(unet, manager, n, 1),
+              levels(n),
+              condition(unet, manager, n),
+              new TrainingPass(SEED, 5));
+      collector.backward(output.sub(random(manager, output.getShape(), 2)).square().mean());
       Map<String, float[]> gradients = new LinkedHashMap<>();
       unet.weights()
           .forEach(
@@ -264,10 +289,7 @@ class CompiledParityTest {
     List<Double> losses = new ArrayList<>();
     try (NDManager manager = NDManager.newBaseManager();
         TrainingResult result =
-            DDPM.builder()
-                .denoiser(unet)
-                .build()
-                .training()
+            training(unet)
                 .batchSize(c.batch)
                 .accumulation(c.accumulation)
                 .steps(steps)
@@ -285,11 +307,44 @@ class CompiledParityTest {
     }
   }
 
+  /** With what the network can be conditioned on, and some of it dropped. */
+  private static Training<TrainingResult> training(UNet unet) {
+    Training<TrainingResult> training = DDPM.builder().denoiser(unet).build().training();
+    Set<Kind> kinds = EnumSet.noneOf(Kind.class);
+    kinds.addAll(unet.conditionKinds());
+    kinds.remove(Kind.PREVIOUS_X0);
+    if (kinds.isEmpty()) {
+      return training;
+    }
+    training.conditionDropout(0.3);
+    return kinds.equals(EnumSet.of(Kind.LABELS))
+        ? training
+        : training.condition(
+            (images, labels) -> {
+              int n = (int) images.getShape().get(0);
+              return condition(unet, kinds, images.getManager(), n).select(shifted(labels.head()));
+            });
+  }
+
+  /** An order of the images that depends on the labels. */
+  private static int[] shifted(NDArray labels) {
+    float[] values = labels.toFloatArray();
+    int[] rows = new int[values.length];
+    for (int i = 0; i < rows.length; i++) {
+      rows[i] = (int) (i + values[i]) % rows.length;
+    }
+    return rows;
+  }
+
   private static Dataset dataset(UNet unet, NDManager manager) {
-    return new ArrayDataset.Builder()
-        .setData(images(unet, manager, 7, 3).clip(-1, 1))
-        .setSampling(1, false)
-        .build();
+    ArrayDataset.Builder builder =
+        new ArrayDataset.Builder()
+            .setData(images(unet, manager, 7, 3).clip(-1, 1))
+            .setSampling(1, false);
+    if (!unet.conditionKinds().isEmpty()) {
+      builder.optLabels(manager.create(new float[] {0, 1, 2, 0, 1, 2, 0}));
+    }
+    return builder.build();
   }
 
   private static void assertWays(
@@ -452,8 +507,32 @@ class CompiledParityTest {
     return values;
   }
 
+  /** Every kind that the network can be conditioned on, of which the second image lacks some. */
+  private static Condition condition(UNet unet, NDManager manager, int n) {
+    return condition(unet, unet.conditionKinds(), manager, n);
+  }
+
+  private static Condition condition(UNet unet, Set<Kind> kinds, NDManager manager, int n) {
+    Condition condition = Condition.none();
+    for (Kind kind : kinds) {
+      Shape shape = new Shape(n).addAll(unet.config().conditionShape(kind));
+      condition =
+          condition.and(
+              switch (kind) {
+                case LABELS -> Condition.labels(IntStream.range(0, n).map(i -> 2 - i).toArray());
+                case VECTORS -> Condition.vectors(random(manager, shape, 4));
+                case IMAGES -> Condition.images(random(manager, shape, 5));
+                case PREVIOUS_X0 -> Condition.previousX0(random(manager, shape, 6));
+              });
+    }
+    return condition.dropped(image -> image == 1);
+  }
+
   private static NDArray images(UNet unet, NDManager manager, int n, long seed) {
-    Shape shape = new Shape(n).addAll(unet.config().imageShape());
+    return random(manager, new Shape(n).addAll(unet.config().imageShape()), seed);
+  }
+
+  private static NDArray random(NDManager manager, Shape shape, long seed) {
     Random random = new Random(seed);
     float[] values = new float[Math.toIntExact(shape.size())];
     for (int i = 0; i < values.length; i++) {

@@ -1,0 +1,210 @@
+package io.github.ddpm4j.training;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.types.DataType;
+import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.model.Condition.Kind;
+import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.model.NoiseLevels;
+import io.github.ddpm4j.model.TrainableDenoiser;
+import io.github.ddpm4j.noise.CounterRandom;
+import io.github.ddpm4j.ops.EagerOps;
+import io.github.ddpm4j.torch.GradMode;
+import java.util.EnumSet;
+import java.util.Set;
+import java.util.function.BiFunction;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * What the images of a run are conditioned on: where it comes from, which images go without it, and
+ * when the network sees its own estimate of them.
+ */
+final class Conditioning {
+
+  private static final Logger logger = LoggerFactory.getLogger(Conditioning.class);
+
+  /** How often the network sees its estimate (Chen et al. 2022, section 3). */
+  private static final double ESTIMATE_RATE = 0.5;
+
+  private final TrainableDenoiser denoiser;
+  private final Diffusion diffusion;
+  private final @Nullable BiFunction<NDArray, NDList, Condition> source;
+  private final double dropout;
+  private final CounterRandom drops;
+  private final CounterRandom estimates;
+
+  /** What the data or the source must tell. */
+  private final Set<Kind> wanted = EnumSet.noneOf(Kind.class);
+
+  private boolean told;
+
+  /**
+   * Checks that the network and the run fit together.
+   *
+   * @param source makes conditions of images and labels; null for the labels themselves
+   * @param dropout the probability that an image goes without its condition
+   */
+  Conditioning(
+      TrainableDenoiser denoiser,
+      Diffusion diffusion,
+      @Nullable BiFunction<NDArray, NDList, Condition> source,
+      double dropout,
+      long seed) {
+    this.denoiser = denoiser;
+    this.diffusion = diffusion;
+    this.source = source;
+    this.dropout = dropout;
+    this.drops = CounterRandom.of(seed, CounterRandom.Stream.CONDITION_DROPOUT);
+    this.estimates = CounterRandom.of(seed, CounterRandom.Stream.SELF_CONDITIONING);
+    wanted.addAll(denoiser.conditionKinds());
+    wanted.remove(Kind.PREVIOUS_X0);
+    if (wanted.isEmpty() && (source != null || dropout > 0)) {
+      throw new IllegalArgumentException(
+          (source != null ? "the run has a condition" : "conditionDropout was " + dropout)
+              + ", but the network takes no condition; build it for one, as by UNet.builder().classes(n),"
+              + " or leave "
+              + (source != null ? "condition(...)" : "conditionDropout(...)")
+              + " out");
+    }
+    if (source == null && !Set.of(Kind.LABELS).containsAll(wanted)) {
+      throw new IllegalArgumentException(
+          "the network is conditioned on "
+              + text(wanted)
+              + ", which the labels of the data alone do not tell; call condition((images, labels)"
+              + " -> ...)");
+    }
+    if (diffusion.variance().isLearned()) {
+      throw new IllegalArgumentException(
+          "variance "
+              + diffusion.variance()
+              + " cannot be trained: the losses train the prediction alone, not what the variance is"
+              + " made of; build DDPM with Variance.FIXED_LARGE or FIXED_SMALL to train");
+    }
+    if (denoiser.predictsVariance()) {
+      logger.warn(
+          "the network predicts the variance too, but the loss trains the first half of its"
+              + " channels alone: the outputs for the variance stay as they are");
+    }
+  }
+
+  /**
+   * The condition of a batch, with some of it dropped.
+   *
+   * @param images the clean images
+   * @param labels what the dataset has beside them
+   * @param step the number of steps done before
+   * @param first the number of images that the step has had before
+   */
+  Condition of(NDArray images, NDList labels, long step, long first) {
+    int count = Math.toIntExact(images.getShape().get(0));
+    if (wanted.isEmpty()) {
+      if (!labels.isEmpty() && !told) {
+        told = true;
+        logger.info(
+            "the data has labels, which are not used: the network is not conditioned on them; build"
+                + " it for them, as by UNet.builder().classes(n), if it should be");
+      }
+      return Condition.none();
+    }
+    Condition condition;
+    if (source == null) {
+      condition = Condition.labels(classes(labels, count));
+    } else {
+      try (GradMode off = GradMode.off()) {
+        condition = source.apply(images, labels);
+      }
+    }
+    require(condition, count);
+    return condition.dropped(
+        image -> dropout > 0 && drops.at(step, first + image).nextDouble() < dropout);
+  }
+
+  private void require(Condition condition, int count) {
+    Set<Kind> missing = EnumSet.copyOf(wanted);
+    missing.removeIf(condition::has);
+    if (!missing.isEmpty() || condition.size().orElse(0) != count) {
+      throw new IllegalArgumentException(
+          "the condition of a batch of "
+              + count
+              + " images must be of as many images, by "
+              + text(wanted)
+              + ", but was "
+              + condition
+              + "; use dropped(...) or Condition.ABSENT for images without a condition");
+    }
+    if (condition.has(Kind.PREVIOUS_X0)) {
+      throw new IllegalArgumentException(
+          "training makes the previous x̂_0 itself, but the condition of a batch was "
+              + condition
+              + "; leave it out");
+    }
+  }
+
+  private static String text(Set<Kind> kinds) {
+    return kinds.stream().map(Kind::toString).collect(Collectors.joining(" and "));
+  }
+
+  private static int[] classes(NDList labels, int count) {
+    if (labels.isEmpty()) {
+      throw new IllegalArgumentException(
+          "the network has classes, but the data has no labels; use a dataset with labels, or call"
+              + " condition((images, labels) -> ...)");
+    }
+    NDArray first = labels.head();
+    if (first.size() != count || first.getShape().dimension() > 2) {
+      throw new IllegalArgumentException(
+          "labels must have the shape (N) or (N, 1), one class per image, but there are "
+              + count
+              + " images and labels of the shape "
+              + first.getShape()
+              + "; call condition((images, labels) -> ...) to make conditions of them");
+    }
+    double[] values;
+    try (NDArray doubles = first.toType(DataType.FLOAT64, true)) {
+      values = doubles.toDoubleArray();
+    }
+    int[] classes = new int[count];
+    for (int i = 0; i < count; i++) {
+      classes[i] = (int) values[i];
+      if (classes[i] != values[i]) {
+        throw new IllegalArgumentException(
+            "labels must be whole numbers, the classes, but that of image "
+                + i
+                + " was "
+                + values[i]
+                + "; call condition((images, labels) -> ...) to make conditions of them");
+      }
+    }
+    return classes;
+  }
+
+  /** Whether the network sees its own estimate in a step; always the same for the same seed. */
+  boolean estimates(long step) {
+    return denoiser.conditionKinds().contains(Kind.PREVIOUS_X0)
+        && estimates.at(step, 0).nextDouble() < ESTIMATE_RATE;
+  }
+
+  /**
+   * A condition with what the network takes the clean images for, which is not differentiated; the
+   * array is attached to the manager of the noisy images.
+   */
+  Condition withEstimate(Condition condition, NDArray xt, int[] t) {
+    NoiseLevels levels = NoiseLevels.of(diffusion.schedule(), t);
+    try (GradMode off = GradMode.off();
+        NDArray output = denoiser.predict(xt, levels, condition);
+        NDArray prediction = withoutVariance(output, xt);
+        NDArray x0 = diffusion.prediction().x0(diffusion.schedule(), t, xt, prediction)) {
+      NDArray clipped = x0.clip(diffusion.dataRange().min(), diffusion.dataRange().max());
+      return condition.and(Condition.previousX0(clipped));
+    }
+  }
+
+  /** What the loss is about: another array than the output. */
+  NDArray withoutVariance(NDArray output, NDArray images) {
+    return EagerOps.inference().firstChannels(output, Math.toIntExact(images.getShape().get(1)));
+  }
+}
