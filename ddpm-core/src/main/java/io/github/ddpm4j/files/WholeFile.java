@@ -3,6 +3,7 @@ package io.github.ddpm4j.files;
 import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -10,8 +11,9 @@ import java.nio.file.StandardOpenOption;
 import java.util.UUID;
 
 /**
- * Writes files whole or not at all: beside the target first, then renamed. A reader sees the old
- * file or the new one, never a part, and a write that fails leaves the old one as it was.
+ * Writes files whole or not at all: beside the target first, then renamed once the disk has them. A
+ * reader sees the old file or the new one, never a part, after a loss of power too, and a write
+ * that fails leaves the old one as it was and nothing beside it.
  */
 public final class WholeFile {
 
@@ -52,9 +54,22 @@ public final class WholeFile {
           new BufferedOutputStream(Files.newOutputStream(beside, StandardOpenOption.CREATE_NEW))) {
         content.writeTo(out);
       }
+      force(beside);
       Files.move(beside, target, StandardCopyOption.ATOMIC_MOVE);
-    } finally {
-      Files.deleteIfExists(beside);
+    } catch (IOException | RuntimeException | Error e) {
+      try {
+        Files.deleteIfExists(beside);
+      } catch (IOException left) {
+        e.addSuppressed(left);
+      }
+      throw e;
+    }
+  }
+
+  /** Else the new name could reach the disk before what it stands for. */
+  private static void force(Path file) throws IOException {
+    try (FileChannel written = FileChannel.open(file, StandardOpenOption.WRITE)) {
+      written.force(true);
     }
   }
 

@@ -5,8 +5,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -60,6 +62,70 @@ class WholeFileTest {
         .hasMessage("disk full");
 
     assertThat(file).hasContent("old");
+    assertHolds(file);
+  }
+
+  /** The reason counts, not what came of clearing up after it. */
+  @Test
+  void write_contentAndRemovalFail_reasonIsToldFirst() {
+    Path file = folder.resolve("file.txt");
+
+    assertThatThrownBy(
+            () ->
+                WholeFile.write(
+                    file,
+                    out -> {
+                      // In place of the file beside, a folder that cannot be removed.
+                      Path beside;
+                      try (Stream<Path> files = Files.list(folder)) {
+                        beside = files.findFirst().orElseThrow();
+                      }
+                      Files.delete(beside);
+                      Files.createDirectories(beside.resolve("inside"));
+                      throw new IOException("disk full");
+                    }))
+        .isInstanceOf(IOException.class)
+        .hasMessage("disk full")
+        .satisfies(
+            failure ->
+                assertThat(failure.getSuppressed())
+                    .singleElement()
+                    .isInstanceOf(DirectoryNotEmptyException.class));
+  }
+
+  @Test
+  void write_errorOrUncheckedException_leavesNothing() throws IOException {
+    Path file = folder.resolve("file.txt");
+    for (Throwable thrown :
+        List.of(new IllegalStateException("of the content"), new Error("bad"))) {
+      assertThatThrownBy(
+              () ->
+                  WholeFile.write(
+                      file,
+                      out -> {
+                        out.write(new byte[100_000]);
+                        if (thrown instanceof Error error) {
+                          throw error;
+                        }
+                        throw (IllegalStateException) thrown;
+                      }))
+          .isSameAs(thrown);
+      assertHolds();
+    }
+  }
+
+  @Test
+  void write_contentClosesTheStream_isWritten() throws IOException {
+    Path file = folder.resolve("file.txt");
+
+    WholeFile.write(
+        file,
+        out -> {
+          out.write('a');
+          out.close();
+        });
+
+    assertThat(file).hasContent("a");
     assertHolds(file);
   }
 
