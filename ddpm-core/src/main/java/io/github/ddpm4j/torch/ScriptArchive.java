@@ -1,7 +1,7 @@
 package io.github.ddpm4j.torch;
 
-import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
@@ -57,13 +57,11 @@ public final class ScriptArchive {
   }
 
   private static void weight(ZipOutputStream zip, String name, NDArray weight) throws IOException {
-    if (weight.getDevice().equals(Device.cpu())) {
-      entry(zip, name, weight.toByteBuffer());
-    } else {
-      // The engine would make this copy too, and keep it.
-      try (NDArray copy = weight.toDevice(Device.cpu(), true)) {
-        entry(zip, name, copy.toByteBuffer());
-      }
+    // From a GPU, DJL copies to the CPU into a manager of its own under that of the array.
+    try (NDManager temporary = weight.getManager().newSubManager();
+        NDArray view = weight.reshape(weight.getShape())) {
+      view.attach(temporary);
+      entry(zip, name, view.toByteBuffer());
     }
   }
 

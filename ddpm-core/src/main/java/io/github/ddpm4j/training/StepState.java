@@ -1,6 +1,5 @@
 package io.github.ddpm4j.training;
 
-import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
@@ -88,9 +87,11 @@ final class StepState {
 
   /** The log as it stands, row by row; waits for the device. */
   float[] readLog() {
-    // DJL would attach the copy of a GPU's array to the manager of the log.
-    try (NDArray copy = log.toDevice(Device.cpu(), true)) {
-      return copy.toFloatArray();
+    // From a GPU, DJL copies to the CPU into a manager of its own under that of the array.
+    try (NDManager temporary = log.getManager().newSubManager();
+        NDArray view = log.reshape(log.getShape())) {
+      view.attach(temporary);
+      return view.toFloatArray();
     }
   }
 }
