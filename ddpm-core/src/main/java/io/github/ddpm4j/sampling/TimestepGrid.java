@@ -62,7 +62,10 @@ interface TimestepGrid {
               + "], where "
               + trainingSteps
               + " stands for pure noise, but was "
-              + start);
+              + start
+              + "; choose one of these, "
+              + trainingSteps
+              + " for a whole run");
     }
     int[] grid = timesteps(trainingSteps);
     if (start == trainingSteps) {

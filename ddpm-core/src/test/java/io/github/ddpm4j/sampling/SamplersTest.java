@@ -141,7 +141,9 @@ class SamplersTest {
   @ValueSource(ints = {-1, 11})
   void start_outsideTheSchedule_isRefused(int start) {
     String message =
-        "start timestep must lie in [0, 10], where 10 stands for pure noise, but was " + start;
+        "start timestep must lie in [0, 10], where 10 stands for pure noise, but was "
+            + start
+            + "; choose one of these, 10 for a whole run";
     assertRefused(() -> Samplers.ddpm().plan(TEN, start), message);
     assertRefused(() -> Samplers.ddim(5).plan(TEN, start), message);
   }
