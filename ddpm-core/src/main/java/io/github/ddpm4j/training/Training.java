@@ -89,6 +89,8 @@ public final class Training<R> {
   /** The global norm that gradients are clipped to, as in the authors' code: {@value}. */
   public static final double DEFAULT_GRADIENT_CLIP = 1;
 
+  private static final String PYTORCH = "PyTorch";
+
   private static final Logger logger = LoggerFactory.getLogger(Training.class);
 
   /** How many steps a GPU may be ahead of what was read of them. */
@@ -374,12 +376,13 @@ public final class Training<R> {
    *     range; labels are the classes if the network has classes, shape () or (1) of each record,
    *     unless {@link #condition} says otherwise
    * @return the result; the caller closes it
-   * @throws IllegalStateException if {@link #steps} was not set, or the network is being trained by
-   *     another run
-   * @throws IllegalArgumentException if the dataset is empty or smaller than a batch, or its images
-   *     have another shape or type, lie outside the data range or are not finite; or the network is
-   *     conditioned on what neither the labels nor {@link #condition} tell, or on nothing where
-   *     there are conditions
+   * @throws IllegalStateException if {@link #steps} was not set, the network is being trained by
+   *     another run, or its weights are not those of DJL's engine PyTorch, whose operators a step
+   *     is made of
+   * @throws IllegalArgumentException if the dataset or a batch of it is empty, the dataset is
+   *     smaller than a batch, or its images have another shape or type, lie outside the data range
+   *     or are not finite; or the network is conditioned on what neither the labels nor {@link
+   *     #condition} tell, or on nothing where there are conditions
    * @throws NonFiniteLossException if the loss or its gradient becomes NaN or infinite
    * @throws CancellationException if the thread is interrupted
    */
@@ -388,6 +391,7 @@ public final class Training<R> {
       throw new IllegalStateException(
           "the number of training steps is not set; call steps(n) before fit()");
     }
+    requirePyTorch();
     long runSeed = seed != null ? seed : new SecureRandom().nextLong();
     if (seed == null) {
       logger.info("training with seed {}", runSeed);
@@ -398,6 +402,25 @@ public final class Training<R> {
     } finally {
       release.run();
     }
+  }
+
+  /** Steps are programs of TorchScript. */
+  private void requirePyTorch() {
+    denoiser
+        .weights()
+        .forEach(
+            (name, weight) -> {
+              String engine = weight.getManager().getEngine().getEngineName();
+              if (!engine.equals(PYTORCH)) {
+                throw new IllegalStateException(
+                    "training needs the engine PyTorch, but the weight "
+                        + name
+                        + " is of the engine "
+                        + engine
+                        + "; take that engine off the class path, or set the system property"
+                        + " ai.djl.default_engine=PyTorch, and build the network anew");
+              }
+            });
   }
 
   private R fit(Dataset dataset, long runSeed) {

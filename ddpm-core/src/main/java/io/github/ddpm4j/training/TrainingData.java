@@ -88,7 +88,7 @@ final class TrainingData {
     served++;
     boolean fine = false;
     try {
-      check(batch.getData().head());
+      check(batch);
       fine = true;
       return batch;
     } finally {
@@ -98,7 +98,14 @@ final class TrainingData {
     }
   }
 
-  private void check(NDArray images) {
+  private void check(Batch batch) {
+    if (batch.getData().isEmpty()) {
+      throw new IllegalArgumentException(
+          "the images must be the first array of the data of a batch, but batch "
+              + served
+              + " has no data; put the images into the data, not into the labels");
+    }
+    NDArray images = batch.getData().head();
     Shape shape = images.getShape();
     if (images.getDataType() != DataType.FLOAT32) {
       throw new IllegalArgumentException(
@@ -118,6 +125,14 @@ final class TrainingData {
               + served
               + " has "
               + shape);
+    }
+    if (shape.size() == 0) {
+      throw new IllegalArgumentException(
+          "training data must have at least one image per batch, but batch "
+              + served
+              + " has none, being of shape "
+              + shape
+              + "; leave empty batches out of the dataset");
     }
     float min;
     float max;
@@ -223,7 +238,7 @@ final class TrainingData {
       this.current = dataset.getData(manager).iterator();
       if (!current.hasNext()) {
         throw new IllegalArgumentException(
-            "the dataset is empty; training needs at least one image");
+            "the dataset gave no batch; training needs at least one image");
       }
     }
 

@@ -7,12 +7,14 @@ import static org.assertj.core.api.Assertions.within;
 
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import ai.djl.training.dataset.Batch;
 import ai.djl.training.dataset.Dataset;
 import ai.djl.training.tracker.Tracker;
+import ai.djl.translate.Batchifier;
 import ai.djl.util.Progress;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainingResult;
@@ -502,7 +504,7 @@ class TrainingTest {
         };
     assertThatThrownBy(() -> training().fit(empty))
         .isInstanceOf(IllegalArgumentException.class)
-        .hasMessage("the dataset is empty; training needs at least one image");
+        .hasMessage("the dataset gave no batch; training needs at least one image");
     Dataset none = dataset(new float[0], new Shape(0, 1, SIZE, SIZE));
     assertThatThrownBy(() -> training().fit(none))
         .isInstanceOf(IllegalArgumentException.class)
@@ -556,6 +558,64 @@ class TrainingTest {
         .hasMessage(
             "training data must lie in the data range [-1.0, 1.0], but batch 1 holds values from"
                 + " 0.0 to 255.0; scale the images, or set dataRange(min, max) when building DDPM");
+  }
+
+  @Test
+  void fit_emptyBatch_isRefused() {
+    assertThatThrownBy(
+            () -> training().fit(batches(new Shape(3, 1, SIZE, SIZE), new Shape(0, 1, SIZE, SIZE))))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "training data must have at least one image per batch, but batch 2 has none, being of"
+                + " shape (0, 1, 6, 6); leave empty batches out of the dataset");
+  }
+
+  @Test
+  void fit_batchWithoutData_isRefused() {
+    assertThatThrownBy(() -> training().fit(batches(new Shape(3, 1, SIZE, SIZE), null)))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "the images must be the first array of the data of a batch, but batch 2 has no data;"
+                + " put the images into the data, not into the labels");
+  }
+
+  /** Batches of zeros of these shapes; null for a batch without arrays. */
+  private static Dataset batches(@Nullable Shape... shapes) {
+    return new Dataset() {
+      @Override
+      public Iterable<Batch> getData(NDManager owner) {
+        List<Batch> batches = new ArrayList<>();
+        for (Shape shape : shapes) {
+          NDList data = shape == null ? new NDList() : new NDList(owner.zeros(shape));
+          int size = shape == null ? 0 : (int) shape.get(0);
+          batches.add(
+              new Batch(
+                  owner.newSubManager(),
+                  data,
+                  new NDList(),
+                  size,
+                  Batchifier.STACK,
+                  Batchifier.STACK,
+                  0,
+                  shapes.length));
+        }
+        return batches;
+      }
+
+      @Override
+      public void prepare(@Nullable Progress progress) {}
+    };
+  }
+
+  @Test
+  void fit_weightsOfAnotherEngine_isRefused() {
+    DDPM other = DDPM.builder().timesteps(100).denoiser(new OtherEngine.Network()).build();
+    assertThatThrownBy(() -> other.training().steps(1).fit(stripes))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage(
+            "training needs the engine PyTorch, but the weight only.weight is of the engine Other;"
+                + " take that engine off the class path, or set the system property"
+                + " ai.djl.default_engine=PyTorch, and build the network anew");
   }
 
   @Test
