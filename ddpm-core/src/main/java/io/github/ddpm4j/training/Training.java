@@ -512,6 +512,9 @@ public final class Training<R> {
     private @Nullable NonFiniteLossException failure;
     private boolean stop;
 
+    /** Whether the log is freed. */
+    private boolean ended;
+
     Run(Dataset dataset, TrainableDenoiser averaged, long seed) {
       this.seed = seed;
       this.averaged = averaged;
@@ -555,10 +558,44 @@ public final class Training<R> {
           step();
         }
         readLog();
-      } finally {
-        listeners.forEach(listener -> listener.onEnd(done));
+      } catch (Throwable e) {
+        // So that listeners may ask for the losses of steps that were done.
+        attempt(this::readLog, e);
+        tellEnd(e);
+        throw e;
       }
+      tellEnd(null);
       return new LossHistory(Arrays.copyOf(losses, done));
+    }
+
+    /** Every listener hears of the end, whatever the others throw; the first failure counts. */
+    private void tellEnd(@Nullable Throwable failed) {
+      Throwable first = failed;
+      for (TrainingListener listener : listeners) {
+        first = attempt(() -> listener.onEnd(done), first);
+      }
+      if (failed == null && first instanceof Error error) {
+        throw error;
+      }
+      if (failed == null && first instanceof RuntimeException exception) {
+        throw exception;
+      }
+    }
+
+    /** Runs a task that may fail; returns the first failure, with later ones suppressed in it. */
+    private static @Nullable Throwable attempt(Runnable task, @Nullable Throwable first) {
+      try {
+        task.run();
+        return first;
+      } catch (RuntimeException | Error e) {
+        if (first == null) {
+          return e;
+        }
+        if (first != e) {
+          first.addSuppressed(e);
+        }
+        return first;
+      }
     }
 
     private void step() {
@@ -785,6 +822,15 @@ public final class Training<R> {
       if (read == done) {
         return;
       }
+      if (ended) {
+        throw new IllegalStateException(
+            "the losses of steps "
+                + (read + 1)
+                + " to "
+                + done
+                + " could not be read before the run ended; look for the failure that fit() threw,"
+                + " or ask in the listener's onStep");
+      }
       float[] log = state.readLog();
       for (; read < done; read++) {
         int row = read % timestepsOfRows.length;
@@ -839,6 +885,7 @@ public final class Training<R> {
 
     @Override
     public void close() {
+      ended = true;
       if (scripted == null) {
         // A run that ended between backward and update must not leave its gradients to the next.
         try (GradMode update = GradMode.off();

@@ -54,8 +54,11 @@ public final class TrainingEvent {
 
   /**
    * The loss of the step, before its update. On a GPU asking for it waits until the step is done.
+   * May be asked for after the run too, also if that failed.
    *
    * @return a finite number
+   * @throws IllegalStateException if the run ended by a failure of the device, after which the loss
+   *     could not be read
    * @throws NonFiniteLossException if this or an earlier step's loss or gradient was not finite;
    *     let it pass to {@code fit}
    */
@@ -74,9 +77,11 @@ public final class TrainingEvent {
 
   /**
    * The global norm of the gradient before clipping. On a GPU asking for it waits until the step is
-   * done.
+   * done. May be asked for after the run too, also if that failed.
    *
    * @return the 2-norm over all weights
+   * @throws IllegalStateException if the run ended by a failure of the device, after which the norm
+   *     could not be read
    * @throws NonFiniteLossException if this or an earlier step's loss or gradient was not finite;
    *     let it pass to {@code fit}
    */

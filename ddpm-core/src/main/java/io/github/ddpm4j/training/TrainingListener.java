@@ -11,7 +11,8 @@ public interface TrainingListener {
   void onStep(TrainingEvent event);
 
   /**
-   * Called once when the run ends, however it ends.
+   * Called once when the run ends, however it ends, and whatever other listeners throw. If one
+   * throws here, the run fails with the first exception, and the others are suppressed in it.
    *
    * @param steps the number of steps that were done
    */

@@ -2,6 +2,7 @@ package io.github.ddpm4j.training;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowable;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import ai.djl.ndarray.NDManager;
@@ -238,7 +239,68 @@ class TrainingLogTest {
     }
   }
 
+  /** A run that ended leaves the losses to whoever kept its events. */
+  @ParameterizedTest
+  @MethodSource("cases")
+  void log_endedByAListener_lossesAndNormsAreThereAfterwards(Case c) {
+    double[] expected;
+    try (AffineDenoiser network = network(c);
+        TrainingResult result = training(network, c).fit(data)) {
+      expected = result.losses().toArray();
+    }
+    try (AffineDenoiser network = network(c)) {
+      List<TrainingEvent> events = new ArrayList<>();
+      Training<TrainingResult> training =
+          training(network, c)
+              .listener(events::add)
+              .listener(
+                  event -> {
+                    if (event.step() == 12) {
+                      throw new IllegalStateException("enough");
+                    }
+                  });
+      assertThatThrownBy(() -> training.fit(data)).hasMessage("enough");
+      assertThat(events).hasSize(12);
+      for (TrainingEvent event : events) {
+        assertThat(event.loss()).isEqualTo(expected[(int) event.step() - 1]);
+        assertThat(event.gradientNorm()).isPositive();
+      }
+    }
+  }
+
   /* ---------------- A step that fails ---------------- */
+
+  /** The listener's exception ends the run; that a step had failed before is not lost. */
+  @ParameterizedTest
+  @MethodSource("cases")
+  void brokenStep_listenerThrowsBeforeItIsNoticed_isSuppressedAndTellsWhoeverAsks(Case c) {
+    try (AffineDenoiser network = network(c)) {
+      List<TrainingEvent> events = new ArrayList<>();
+      Training<TrainingResult> training =
+          breaking(network, c)
+              .listener(events::add)
+              .listener(
+                  event -> {
+                    if (event.step() == 12) {
+                      throw new IllegalStateException("enough");
+                    }
+                  });
+      Throwable failure = catchThrowable(() -> training.fit(data));
+      if (c.rows == 1) {
+        assertThat(failure).isInstanceOf(NonFiniteLossException.class);
+        assertThat(events).hasSize(BROKEN - 1);
+        assertThat(failure.getSuppressed()).isEmpty();
+      } else {
+        assertThat(failure).hasMessage("enough");
+        assertThat(failure.getSuppressed())
+            .singleElement()
+            .isInstanceOf(NonFiniteLossException.class)
+            .isSameAs(catchThrowable(() -> events.get(11).loss()))
+            .isSameAs(catchThrowable(() -> events.get(BROKEN - 1).gradientNorm()));
+      }
+      assertThat(events.get(BROKEN - 2).loss()).isFinite();
+    }
+  }
 
   @ParameterizedTest
   @MethodSource("cases")

@@ -215,6 +215,60 @@ class TrainingTest {
     }
   }
 
+  /** Throws at the end, and notes that it was told. */
+  private static TrainingListener endingWith(Throwable thrown, List<Long> ends) {
+    return new TrainingListener() {
+      @Override
+      public void onStep(TrainingEvent event) {}
+
+      @Override
+      public void onEnd(long steps) {
+        ends.add(steps);
+        if (thrown instanceof Error error) {
+          throw error;
+        }
+        throw (RuntimeException) thrown;
+      }
+    };
+  }
+
+  @Test
+  void onEnd_listenersThrow_allAreToldAndTheFirstFailureIsKept() {
+    List<Long> ends = new ArrayList<>();
+    List<Throwable> failures =
+        List.of(
+            new IllegalStateException("first"), new Error("second"), new RuntimeException("third"));
+    Training<TrainingResult> training = training().steps(2);
+    failures.forEach(failure -> training.listener(endingWith(failure, ends)));
+
+    assertThatThrownBy(() -> training.fit(stripes)).isSameAs(failures.get(0));
+
+    assertThat(failures.get(0).getSuppressed()).containsExactly(failures.get(1), failures.get(2));
+    assertThat(ends).containsExactly(2L, 2L, 2L);
+  }
+
+  @Test
+  void onEnd_listenerThrowsAfterAFailedRun_failureOfTheRunIsKept() {
+    List<Long> ends = new ArrayList<>();
+    IllegalStateException ofStep = new IllegalStateException("of the step");
+    Error ofEnd = new Error("of the end");
+    Training<TrainingResult> training =
+        training()
+            .listener(
+                event -> {
+                  throw ofStep;
+                })
+            // The same exception again cannot be suppressed in itself.
+            .listener(endingWith(ofStep, ends))
+            .listener(endingWith(ofEnd, ends))
+            .listener(endingWith(new IllegalArgumentException("last"), ends));
+
+    assertThatThrownBy(() -> training.fit(stripes)).isSameAs(ofStep);
+
+    assertThat(ofStep.getSuppressed()).hasSize(2).contains(ofEnd);
+    assertThat(ends).containsExactly(1L, 1L, 1L);
+  }
+
   @Test
   void stop_endsEarlyAndKeepsTheResult() {
     TrainingListener stopper =
@@ -512,55 +566,6 @@ class TrainingTest {
   }
 
   @Test
-  void fit_dataOfAnotherShape_isRefused() {
-    Dataset wide = dataset(new float[IMAGES * 72], new Shape(IMAGES, 1, 6, 12));
-    assertThatThrownBy(() -> training().fit(wide))
-        .isInstanceOf(IllegalArgumentException.class)
-        .hasMessage(
-            "training data must have shape (N, C, H, W) with (C, H, W) = (1, 6, 6), but batch 1 has"
-                + " (10, 1, 6, 12)");
-  }
-
-  @Test
-  void fit_dataOfAnotherType_isRefused() {
-    Dataset bytes =
-        new ArrayDataset.Builder()
-            .setData(
-                manager.zeros(
-                    new Shape(IMAGES, 1, SIZE, SIZE), ai.djl.ndarray.types.DataType.UINT8))
-            .setSampling(1, false)
-            .build();
-    assertThatThrownBy(() -> training().fit(bytes))
-        .isInstanceOf(IllegalArgumentException.class)
-        .hasMessage(
-            "training data must be FLOAT32, but batch 1 is uint8; convert it and scale it to [-1.0,"
-                + " 1.0]");
-  }
-
-  @Test
-  void fit_dataWithNaN_isRefused() {
-    float[] values = new float[IMAGES * SIZE * SIZE];
-    values[0] = Float.NaN;
-    Dataset broken = dataset(values, new Shape(IMAGES, 1, SIZE, SIZE));
-    assertThatThrownBy(() -> training().batchSize(20).fit(broken))
-        .isInstanceOf(IllegalArgumentException.class)
-        .hasMessage("training data must be finite, but batch 1 holds NaN; look for broken images");
-  }
-
-  @Test
-  void fit_dataOutOfRange_isRefused() {
-    float[] values = new float[IMAGES * SIZE * SIZE];
-    Arrays.fill(values, 255);
-    values[0] = 0;
-    Dataset bytes = dataset(values, new Shape(IMAGES, 1, SIZE, SIZE));
-    assertThatThrownBy(() -> training().batchSize(20).fit(bytes))
-        .isInstanceOf(IllegalArgumentException.class)
-        .hasMessage(
-            "training data must lie in the data range [-1.0, 1.0], but batch 1 holds values from"
-                + " 0.0 to 255.0; scale the images, or set dataRange(min, max) when building DDPM");
-  }
-
-  @Test
   void fit_emptyBatch_isRefused() {
     assertThatThrownBy(
             () -> training().fit(batches(new Shape(3, 1, SIZE, SIZE), new Shape(0, 1, SIZE, SIZE))))
@@ -616,6 +621,55 @@ class TrainingTest {
             "training needs the engine PyTorch, but the weight only.weight is of the engine Other;"
                 + " take that engine off the class path, or set the system property"
                 + " ai.djl.default_engine=PyTorch, and build the network anew");
+  }
+
+  @Test
+  void fit_dataOfAnotherShape_isRefused() {
+    Dataset wide = dataset(new float[IMAGES * 72], new Shape(IMAGES, 1, 6, 12));
+    assertThatThrownBy(() -> training().fit(wide))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "training data must have shape (N, C, H, W) with (C, H, W) = (1, 6, 6), but batch 1 has"
+                + " (10, 1, 6, 12)");
+  }
+
+  @Test
+  void fit_dataOfAnotherType_isRefused() {
+    Dataset bytes =
+        new ArrayDataset.Builder()
+            .setData(
+                manager.zeros(
+                    new Shape(IMAGES, 1, SIZE, SIZE), ai.djl.ndarray.types.DataType.UINT8))
+            .setSampling(1, false)
+            .build();
+    assertThatThrownBy(() -> training().fit(bytes))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "training data must be FLOAT32, but batch 1 is uint8; convert it and scale it to [-1.0,"
+                + " 1.0]");
+  }
+
+  @Test
+  void fit_dataWithNaN_isRefused() {
+    float[] values = new float[IMAGES * SIZE * SIZE];
+    values[0] = Float.NaN;
+    Dataset broken = dataset(values, new Shape(IMAGES, 1, SIZE, SIZE));
+    assertThatThrownBy(() -> training().batchSize(20).fit(broken))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("training data must be finite, but batch 1 holds NaN; look for broken images");
+  }
+
+  @Test
+  void fit_dataOutOfRange_isRefused() {
+    float[] values = new float[IMAGES * SIZE * SIZE];
+    Arrays.fill(values, 255);
+    values[0] = 0;
+    Dataset bytes = dataset(values, new Shape(IMAGES, 1, SIZE, SIZE));
+    assertThatThrownBy(() -> training().batchSize(20).fit(bytes))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "training data must lie in the data range [-1.0, 1.0], but batch 1 holds values from"
+                + " 0.0 to 255.0; scale the images, or set dataRange(min, max) when building DDPM");
   }
 
   @Test
