@@ -22,6 +22,7 @@ import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
@@ -99,7 +100,13 @@ public final class ModelFolder {
     // Not createTempDirectory: nobody else could read the model.
     Path fresh = Files.createDirectory(parent.resolve(beside + ".new"));
     try {
-      Files.writeString(fresh.resolve(DESCRIPTION), toJson(describe(contents)));
+      // On the disk before the folder has its name, as the weights are.
+      Files.writeString(
+          fresh.resolve(DESCRIPTION),
+          toJson(describe(contents)),
+          StandardOpenOption.CREATE_NEW,
+          StandardOpenOption.WRITE,
+          StandardOpenOption.SYNC);
       Safetensors.write(
           fresh.resolve(WEIGHTS), contents.denoiser().weights(), Map.of("format", FORMAT));
       if (Files.exists(target)) {
@@ -142,7 +149,11 @@ public final class ModelFolder {
     for (String name : List.of(DESCRIPTION, WEIGHTS)) {
       if (!Files.isRegularFile(folder.resolve(name))) {
         throw new NoSuchFileException(
-            folder.toString(), null, "no model folder: it has no " + name);
+            folder.toString(),
+            null,
+            "no model folder: it has no "
+                + name
+                + "; choose a folder that DDPM.save wrote, with all of its files");
       }
     }
     Map<String, Object> description = parse(file);
@@ -158,7 +169,10 @@ public final class ModelFolder {
               + ", but has "
               + format
               + " and "
-              + version);
+              + version
+              + (FORMAT.equals(format)
+                  ? "; load it with the version of ddpm4j that saved it, or a newer one"
+                  : "; choose a folder that DDPM.save wrote"));
     }
     try {
       Diffusion diffusion =

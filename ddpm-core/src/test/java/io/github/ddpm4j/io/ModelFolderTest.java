@@ -377,13 +377,14 @@ class ModelFolderTest {
 
   @Test
   void load_noModelFolder_isRefused() throws IOException {
-    assertRefused(NoSuchFileException.class, "FOLDER: no model folder: it has no ddpm.json");
+    String without = "FOLDER: no model folder: it has no ";
+    String wayOut = "; choose a folder that DDPM.save wrote, with all of its files";
+    assertRefused(NoSuchFileException.class, without + "ddpm.json" + wayOut);
     Files.createDirectory(folder());
-    assertRefused(NoSuchFileException.class, "FOLDER: no model folder: it has no ddpm.json");
+    assertRefused(NoSuchFileException.class, without + "ddpm.json" + wayOut);
     ddpm.save(folder());
     Files.delete(folder().resolve("weights.safetensors"));
-    assertRefused(
-        NoSuchFileException.class, "FOLDER: no model folder: it has no weights.safetensors");
+    assertRefused(NoSuchFileException.class, without + "weights.safetensors" + wayOut);
   }
 
   @ParameterizedTest
@@ -395,7 +396,8 @@ class ModelFolderTest {
         "null|FILE is empty",
         "[1, 2]|FILE is no JSON object",
         "{ \"format\": |FILE is no JSON object: End of input at line 1 column 12 path $.format",
-        "{}|FILE must have format ddpm4j and version 1, but has null and null",
+        "{}|FILE must have format ddpm4j and version 1, but has null and null; choose a folder"
+            + " that DDPM.save wrote",
       })
   void load_brokenDescription_isRefused(String text, String message) throws IOException {
     ddpm.save(folder());
@@ -418,9 +420,11 @@ class ModelFolderTest {
       quoteCharacter = '`',
       value = {
         "\"version\": 1|\"version\": 2|"
-            + "FILE must have format ddpm4j and version 1, but has ddpm4j and 2",
+            + "FILE must have format ddpm4j and version 1, but has ddpm4j and 2; load it with the"
+            + " version of ddpm4j that saved it, or a newer one",
         "\"format\": \"ddpm4j\"|\"format\": \"other\"|"
-            + "FILE must have format ddpm4j and version 1, but has other and 1",
+            + "FILE must have format ddpm4j and version 1, but has other and 1; choose a folder"
+            + " that DDPM.save wrote",
         "\"EPSILON\"|\"NOISE\"|"
             + "FILE is not valid: prediction must be one of [EPSILON, X0, VELOCITY, PREVIOUS_MEAN],"
             + " but is NOISE",
