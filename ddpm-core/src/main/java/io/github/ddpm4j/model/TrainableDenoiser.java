@@ -36,7 +36,7 @@ public interface TrainableDenoiser extends Denoiser {
   /**
    * Claims the network for a training run on this thread. Until the claim ends, a network that
    * several threads may share refuses every other thread, whose predictions would be made of
-   * weights that change under them.
+   * weights that change under them; predictions that have begun are waited for.
    *
    * @return ends the claim
    * @throws IllegalStateException if the network is claimed already

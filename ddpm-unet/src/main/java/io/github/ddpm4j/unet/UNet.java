@@ -41,7 +41,6 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -71,7 +70,9 @@ import org.slf4j.LoggerFactory;
  *
  * <p>It owns its weights: they live in a manager of its own until {@link #close()}, which frees
  * them. Results belong to the manager of the images. Many threads may call {@link #predict} at
- * once; training, loading and closing need the network for themselves.
+ * once. Training, loading, {@link #runAs} and closing need the network for themselves: they wait
+ * for the predictions that have begun. While a run trains the network, other threads' predictions
+ * are refused.
  */
 public final class UNet extends AbstractBlock implements ScriptedDenoiser {
 
@@ -79,11 +80,6 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
   static final String TYPE = "unet";
 
   private static final byte VERSION = 1;
-
-  /** One training run's hold on the network; each is another, even of the same thread. */
-  private static final class Claim {
-    private final Thread owner = Thread.currentThread();
-  }
 
   private static final String PYTORCH = "PyTorch";
   private static final Logger logger = LoggerFactory.getLogger(UNet.class);
@@ -99,7 +95,7 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
   private final NDManager manager;
   private final AtomicLong passes = new AtomicLong();
   private final Object compiling = new Object();
-  private final AtomicReference<@Nullable Claim> claim = new AtomicReference<>();
+  private final Usage usage = new Usage();
   private volatile Execution execution;
   private volatile Script.Type type = Script.Type.FLOAT32;
   private volatile @Nullable NetworkProgram program;
@@ -251,16 +247,18 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
    *     {@link Condition#none()}, and a kind that is missing, are absent in every image
    * @return the prediction, of the shape and type of {@code x}, or with twice its channels if the
    *     network has a learned variance; attached to the manager of {@code x}
-   * @throws IllegalStateException if the network is closed
+   * @throws IllegalStateException if the network is closed, or being trained on another thread
    * @throws IllegalArgumentException if {@code x} has the wrong shape, type or device, {@code
    *     levels} or the condition has another number of images, the condition is of a kind or shape
    *     that the network was not built for, or a label is outside [0, classes)
    */
   @Override
   public NDArray predict(NDArray x, NoiseLevels levels, Condition condition) {
-    check(x, levels);
-    try (NDList conditions = conditionInputs(condition, x)) {
-      return infer(x, this::weight, timesteps(levels), conditions);
+    try (Usage.Hold hold = usage.shared()) {
+      check(x, levels);
+      try (NDList conditions = conditionInputs(condition, x)) {
+        return infer(x, this::weight, timesteps(levels), conditions);
+      }
     }
   }
 
@@ -275,7 +273,7 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
    *     {@link Condition#none()}, and a kind that is missing, are absent in every image
    * @return the prediction, of the shape and type of {@code x}, or with twice its channels if the
    *     network has a learned variance; attached to the manager of {@code x}
-   * @throws IllegalStateException if the network is closed
+   * @throws IllegalStateException if the network is closed, or being trained on another thread
    * @throws IllegalArgumentException if {@code x} has the wrong shape, type or device, {@code
    *     levels} or the condition has another number of images, the condition is of a kind or shape
    *     that the network was not built for, or a label is outside [0, classes)
@@ -283,9 +281,11 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
   @Override
   public NDArray predictForTraining(
       NDArray x, NoiseLevels levels, Condition condition, TrainingPass pass) {
-    check(x, levels);
-    try (NDList conditions = conditionInputs(condition, x)) {
-      return train(x, this::weight, timesteps(levels), conditions, pass);
+    try (Usage.Hold hold = usage.shared()) {
+      check(x, levels);
+      try (NDList conditions = conditionInputs(condition, x)) {
+        return train(x, this::weight, timesteps(levels), conditions, pass);
+      }
     }
   }
 
@@ -296,8 +296,13 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
       NDList inputs,
       boolean training,
       @Nullable PairList<String, Object> params) {
-    requireOpen();
-    requireMine();
+    try (Usage.Hold hold = usage.shared()) {
+      requireOpen();
+      return runBlock(parameterStore, inputs, training);
+    }
+  }
+
+  private NDList runBlock(ParameterStore parameterStore, NDList inputs, boolean training) {
     requireInputs(inputs.size());
     NDArray x = inputs.get(0);
     NDArray timesteps = inputs.get(1);
@@ -537,8 +542,8 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
   }
 
   /**
-   * Changes how the network runs from now on, as for a model that was loaded. No other thread may
-   * use it meanwhile.
+   * Changes how the network runs from now on, as for a model that was loaded. Waits for the
+   * predictions that have begun.
    *
    * @param execution compiled or operation by operation
    * @param precision what a compiled network computes in
@@ -549,13 +554,14 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
    * @throws IllegalStateException if the network is closed or being trained
    */
   public UNet runAs(Execution execution, Precision precision) {
-    requireOpen();
-    requireNotTraining();
-    Script.Type resolved = resolve(execution, precision, manager);
-    forget();
-    this.execution = execution;
-    this.type = resolved;
-    return this;
+    try (Usage.Hold hold = usage.alone()) {
+      requireOpen();
+      Script.Type resolved = resolve(execution, precision, manager);
+      forget();
+      this.execution = execution;
+      this.type = resolved;
+      return this;
+    }
   }
 
   private static Script.Type resolve(Execution execution, Precision precision, NDManager manager) {
@@ -612,32 +618,12 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
     return type == Script.Type.BFLOAT16 ? Precision.BFLOAT16 : Precision.FLOAT32;
   }
 
-  /** {@inheritDoc} */
+  /** {@inheritDoc} Waits for the predictions that have begun. */
   @Override
   public Runnable beginTraining() {
-    requireOpen();
-    Claim mine = new Claim();
-    while (!claim.compareAndSet(null, mine)) {
-      requireNotTraining();
-    }
-    return () -> claim.compareAndSet(mine, null);
-  }
-
-  private void requireNotTraining() {
-    Claim held = claim.get();
-    if (held != null) {
-      throw new IllegalStateException(
-          "the network is being trained on thread "
-              + held.owner.getName()
-              + "; wait until fit() returns, or use TrainingEvent.averaged() inside a"
-              + " TrainingListener, or a copy() made before");
-    }
-  }
-
-  private void requireMine() {
-    Claim held = claim.get();
-    if (held != null && held.owner != Thread.currentThread()) {
-      requireNotTraining();
+    try (Usage.Hold hold = usage.alone()) {
+      requireOpen();
+      return usage.claim();
     }
   }
 
@@ -686,14 +672,16 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
   }
 
   private static double[] timestepsOf(NDArray timesteps) {
-    try (NDArray doubles = timesteps.toType(DataType.FLOAT64, true)) {
-      return doubles.toDoubleArray();
+    // From a GPU, DJL copies to the CPU into a manager of its own under that of the array.
+    try (NDManager temporary = timesteps.getManager().newSubManager(timesteps.getDevice());
+        NDArray view = timesteps.reshape(timesteps.getShape())) {
+      view.attach(temporary);
+      return view.toType(DataType.FLOAT64, true).toDoubleArray();
     }
   }
 
   private void check(NDArray x, NoiseLevels levels) {
     requireOpen();
-    requireMine();
     checkImages(x);
     if (levels.size() != x.getShape().get(0)) {
       throw new IllegalArgumentException(
@@ -773,19 +761,20 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
   /** The live weights under diffusers' names, owned by this network. */
   @Override
   public Map<String, NDArray> weights() {
-    requireOpen();
-    requireMine();
-    Map<String, NDArray> weights = new LinkedHashMap<>();
-    parameters.forEach((name, parameter) -> weights.put(name, parameter.getArray()));
-    return Collections.unmodifiableMap(weights);
+    try (Usage.Hold hold = usage.shared()) {
+      requireOpen();
+      Map<String, NDArray> weights = new LinkedHashMap<>();
+      parameters.forEach((name, parameter) -> weights.put(name, parameter.getArray()));
+      return Collections.unmodifiableMap(weights);
+    }
   }
 
   /** A network of its own with the same weights, on the same device; the caller closes it. */
   @Override
   public UNet copy() {
-    requireOpen();
-    requireMine();
-    try (GradMode off = GradMode.off()) {
+    try (Usage.Hold hold = usage.shared();
+        GradMode off = GradMode.off()) {
+      requireOpen();
       UNet copy =
           new UNet(
               config,
@@ -829,9 +818,9 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
    * @throws IllegalStateException if the network is closed, or being trained on another thread
    */
   public void exportTorchScript(Path file) throws IOException {
-    requireOpen();
-    requireMine();
-    try (GradMode off = GradMode.off()) {
+    try (Usage.Hold hold = usage.shared();
+        GradMode off = GradMode.off()) {
+      requireOpen();
       TorchScriptExport.write(network, type, channelsLast(), weights(), file);
     }
   }
@@ -856,7 +845,7 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
    * @param dataType must be float32
    * @param shapes the shapes of images, timesteps and conditions
    * @throws IllegalArgumentException if the type or a shape will not do
-   * @throws IllegalStateException if the network is closed
+   * @throws IllegalStateException if the network is closed or being trained
    */
   @Override
   public void initialize(NDManager owner, DataType dataType, Shape... shapes) {
@@ -867,7 +856,9 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
       throw new IllegalArgumentException("weights must be float32, but " + dataType + " was asked");
     }
     checkInputs(shapes);
-    super.initialize(manager, dataType, shapes);
+    try (Usage.Hold hold = usage.alone()) {
+      super.initialize(manager, dataType, shapes);
+    }
   }
 
   /** The shape of the prediction, for the shapes of images, timesteps and conditions. */
@@ -914,21 +905,24 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
   }
 
   /**
-   * Writes the saved values into the live weights, which keep requiring gradients.
+   * Writes the saved values into the live weights, which keep requiring gradients. Waits for the
+   * predictions that have begun.
    *
    * @param owner for what is needed on the way
    * @param is what {@link #saveParameters} wrote
    * @throws IOException if reading fails
    * @throws MalformedModelException if the weights are those of another network, naming the first
    *     that differs
+   * @throws IllegalStateException if the network is closed or being trained
    */
   @Override
   public void loadParameters(NDManager owner, DataInputStream is)
       throws IOException, MalformedModelException {
-    requireOpen();
-    loadMetadata(is.readByte(), is);
-    try (GradMode off = GradMode.off();
+    try (Usage.Hold hold = usage.alone();
+        GradMode off = GradMode.off();
         NDManager temporary = NDManager.newBaseManager(manager.getDevice())) {
+      requireOpen();
+      loadMetadata(is.readByte(), is);
       // All of them are read and checked before the first is written.
       Map<String, NDArray> read = new LinkedHashMap<>();
       for (Parameter parameter : parameters.values()) {
@@ -951,13 +945,32 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
     }
   }
 
-  /** Frees the weights and the compiled program. Does nothing the second time. */
+  /**
+   * Frees the weights alone, once the predictions that have begun are done.
+   *
+   * @throws IllegalStateException if the network is being trained
+   */
+  @Override
+  public void clear() {
+    try (Usage.Hold hold = usage.alone()) {
+      super.clear();
+    }
+  }
+
+  /**
+   * Frees the weights and the compiled program, once the predictions that have begun are done. Does
+   * nothing the second time.
+   *
+   * @throws IllegalStateException if the network is being trained; it stays open
+   */
   @Override
   public void close() {
-    closed = true;
-    forget();
-    clear();
-    manager.close();
+    try (Usage.Hold hold = usage.alone()) {
+      closed = true;
+      forget();
+      super.clear();
+      manager.close();
+    }
   }
 
   @Override

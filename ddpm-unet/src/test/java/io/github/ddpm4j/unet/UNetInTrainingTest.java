@@ -361,6 +361,42 @@ class UNetInTrainingTest {
     }
   }
 
+  /** Users open networks and results with try: closing them must not hide why a run failed. */
+  @Test
+  void fit_failedInsideTry_closesTheNetworkAndKeepsTheReason() {
+    IllegalStateException ofListener = new IllegalStateException("of the listener");
+    List<UNet> opened = new ArrayList<>();
+    Throwable failure =
+        catchThrowable(
+            () -> {
+              try (UNet own = network.copy();
+                  TrainingResult result =
+                      ddpm.withDenoiser(own)
+                          .training()
+                          .batchSize(4)
+                          .steps(3)
+                          .listener(
+                              event -> {
+                                opened.add(own);
+                                opened.add((UNet) event.averaged());
+                                throw ofListener;
+                              })
+                          .fit(dataset(0.5f))) {
+                opened.clear();
+              }
+            });
+    assertThat(failure).isSameAs(ofListener).hasNoSuppressedExceptions();
+    assertThat(opened)
+        .hasSize(2)
+        .allSatisfy(
+            closed ->
+                assertThatThrownBy(closed::weights)
+                    .isInstanceOf(IllegalStateException.class)
+                    .hasMessage(
+                        "the U-Net is closed and its weights are freed; build or load another"
+                            + " one"));
+  }
+
   @ParameterizedTest
   @EnumSource(names = {"FLOAT32", "BFLOAT16"})
   void fit_lossNotFinite_keepsTheWeightsOfTheStepBefore(Precision precision) throws Exception {

@@ -1,0 +1,87 @@
+package io.github.ddpm4j.unet;
+
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Who uses a network: many threads at once as it stands, one alone to change it, and while a run
+ * trains it the thread of that run. A change waits for the uses that have begun, and uses that come
+ * after it find the network changed, claimed or closed.
+ */
+final class Usage {
+
+  /** The time in which a network is used or changed. */
+  interface Hold extends AutoCloseable {
+    @Override
+    void close();
+  }
+
+  /** One training run's hold on the network; each is another, even of the same thread. */
+  private static final class Claim {
+    private final Thread owner = Thread.currentThread();
+  }
+
+  private final ReentrantReadWriteLock lock = new ReentrantReadWriteLock();
+
+  /** Set by whoever is alone, so that it cannot come up during a use. */
+  private volatile @Nullable Claim claim;
+
+  /**
+   * Begins a use of the network as it stands, beside others.
+   *
+   * @throws IllegalStateException if another thread trains the network
+   */
+  Hold shared() {
+    lock.readLock().lock();
+    Claim held = claim;
+    if (held != null && held.owner != Thread.currentThread()) {
+      lock.readLock().unlock();
+      throw inTraining(held);
+    }
+    return lock.readLock()::unlock;
+  }
+
+  /**
+   * Begins a change of the network, once every other thread's uses have ended.
+   *
+   * @throws IllegalStateException if the network is being trained, or this thread is using it
+   */
+  Hold alone() {
+    if (lock.getReadHoldCount() > 0) {
+      throw new IllegalStateException(
+          "the network is predicting on this thread, "
+              + Thread.currentThread().getName()
+              + ", and cannot be trained, changed or closed before it is done; do so after the"
+              + " prediction returns");
+    }
+    lock.writeLock().lock();
+    Claim held = claim;
+    if (held != null) {
+      lock.writeLock().unlock();
+      throw inTraining(held);
+    }
+    return lock.writeLock()::unlock;
+  }
+
+  /** Claims the network for a training run on this thread, which must be alone. */
+  Runnable claim() {
+    Claim mine = new Claim();
+    claim = mine;
+    return () -> release(mine);
+  }
+
+  /** Releasing twice must not end the claim of a later run. */
+  private synchronized void release(Claim mine) {
+    if (claim == mine) {
+      claim = null;
+    }
+  }
+
+  private static IllegalStateException inTraining(Claim held) {
+    return new IllegalStateException(
+        "the network is being trained on thread "
+            + held.owner.getName()
+            + "; wait until fit() returns, or use TrainingEvent.averaged() inside a"
+            + " TrainingListener, or a copy() made before");
+  }
+}
