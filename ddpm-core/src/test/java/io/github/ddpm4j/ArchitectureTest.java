@@ -60,7 +60,7 @@ class ArchitectureTest {
                   "schedule", "process", "prediction", "model", "loss", "noise", "ops", "torch")),
           Map.entry(
               "sampling",
-              List.of("schedule", "prediction", "model", "noise", "ops", "image", "torch")),
+              List.of("schedule", "prediction", "model", "noise", "ops", "image", "torch", "io")),
           Map.entry("io", List.of("schedule", "prediction", "model", "torch")));
 
   /** A rule over no classes passes: these must be there. */

@@ -1,116 +1,90 @@
 package io.github.ddpm4j.sampling;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDArrays;
+import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.model.Condition;
-import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
-import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.model.NoiseLevels;
-import io.github.ddpm4j.noise.NoiseSource;
-import io.github.ddpm4j.ops.PerImage;
-import io.github.ddpm4j.ops.Upload;
-import io.github.ddpm4j.prediction.LinearForm;
-import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.torch.GradMode;
-import java.util.Arrays;
-import java.util.concurrent.CancellationException;
-import java.util.function.ToDoubleFunction;
-import org.jspecify.annotations.Nullable;
+import java.util.List;
+import java.util.function.ToDoubleBiFunction;
+import java.util.stream.IntStream;
 
 /**
- * The loop that executes any {@link SamplingPlan}: for each row one network call, then the row's
- * linear update, with coefficients uploaded per image.
+ * Executes rows of {@link SamplingPlan}s. Chains that stand at different rows of different plans
+ * share one network call, and each gets what it would get alone.
  */
 final class PlanExecutor {
 
   private final Denoiser denoiser;
-  private final Diffusion diffusion;
-  private final @Nullable DataRange clip;
-  private final NoiseSource noise;
-  private final SamplingListener listener;
 
-  PlanExecutor(
-      Denoiser denoiser,
-      Diffusion diffusion,
-      @Nullable DataRange clip,
-      NoiseSource noise,
-      SamplingListener listener) {
+  PlanExecutor(Denoiser denoiser) {
     this.denoiser = denoiser;
-    this.diffusion = diffusion;
-    this.clip = clip;
-    this.noise = noise;
-    this.listener = listener;
+  }
+
+  boolean servesWith(PlanExecutor other) {
+    return denoiser == other.denoiser;
   }
 
   /**
-   * Runs a plan on one batch.
+   * Takes every chain one row further. If the network fails, no chain has moved.
    *
-   * @param start x before the first row, (N, C, H, W); taken over and closed
-   * @param firstImage the index in the run of the first image
-   * @return x after the last row, attached to the manager of {@code start}
+   * @param chains at least one, none of them at its end, with images of one shape, type and device
    */
-  NDArray run(NDArray start, SamplingPlan plan, long firstImage) {
-    NDManager manager = start.getManager();
-    int images = Math.toIntExact(start.getShape().get(0));
-    int rows = plan.steps().size();
-    NDArray[] past = new NDArray[plan.depth()];
-    NDArray x = start;
-    try (GradMode inference = GradMode.off()) {
-      for (int row = 0; row < rows; row++) {
-        if (Thread.currentThread().isInterrupted()) {
-          throw new CancellationException(
-              "sampling was interrupted before step "
-                  + row
-                  + " of "
-                  + rows
-                  + " of the images from "
-                  + firstImage
-                  + "; no image was kept");
+  void advance(List<Chain> chains) {
+    NDManager owner = chains.get(0).manager();
+    try (GradMode inference = GradMode.off();
+        NDManager step = owner.newSubManager()) {
+      try {
+        chains.forEach(chain -> chain.attach(step));
+        List<NDArray> outputs = ask(chains);
+        for (int i = 0; i < chains.size(); i++) {
+          chains.get(i).advance(outputs.get(i));
         }
-        try (NDManager step = manager.newSubManager()) {
-          x.attach(step);
-          attach(past, step);
-          SamplingStep[] perImage = new SamplingStep[images];
-          Arrays.fill(perImage, plan.steps().get(row));
-          x = tick(x, perImage, plan.memory(), past, firstImage, row, rows);
-          x.attach(manager);
-          attach(past, manager);
-        }
-      }
-    }
-    Arrays.stream(past).filter(array -> array != null).forEach(NDArray::close);
-    return x;
-  }
-
-  private static void attach(NDArray[] past, NDManager owner) {
-    for (NDArray array : past) {
-      if (array != null) {
-        array.attach(owner);
+      } finally {
+        chains.forEach(chain -> chain.attach(chain.manager()));
       }
     }
   }
 
-  /** One row for every image; the result and the memory are attached to the manager of x. */
-  private NDArray tick(
-      NDArray x,
-      SamplingStep[] rows,
-      SamplingPlan.Memory memory,
-      NDArray[] past,
-      long firstImage,
-      int row,
-      int steps) {
-    // 1. ask the network
-    NoiseLevels levels =
-        NoiseLevels.of(
-            column(rows, SamplingStep::timestep),
-            column(rows, SamplingStep::signal),
-            column(rows, SamplingStep::noise));
-    NDArray output = denoiser.predict(x, levels, Condition.none());
-    if (!output.getShape().equals(x.getShape()) || output.getDataType() != x.getDataType()) {
+  /** One network call for all chains, and the part of the answer that is each one's. */
+  private List<NDArray> ask(List<Chain> chains) {
+    List<NoiseLevels> levels = chains.stream().map(Chain::levels).toList();
+    NDArray x =
+        chains.size() == 1
+            ? chains.get(0).x()
+            : NDArrays.concat(new NDList(chains.stream().map(Chain::x).toList()));
+    NDArray output =
+        denoiser.predict(
+            x,
+            NoiseLevels.of(
+                all(levels, NoiseLevels::timestep),
+                all(levels, NoiseLevels::signal),
+                all(levels, NoiseLevels::noise)),
+            Condition.none());
+    requireAnswer(chains.get(0), x, output);
+    if (chains.size() == 1) {
+      return List.of(output);
+    }
+    long[] ends = new long[chains.size() - 1];
+    long end = 0;
+    for (int i = 0; i < ends.length; i++) {
+      end += chains.get(i).images();
+      ends[i] = end;
+    }
+    return output.split(ends);
+  }
+
+  private static void requireAnswer(Chain chain, NDArray x, NDArray output) {
+    Shape expected = chain.answerShape(x.getShape());
+    if (!output.getShape().equals(expected) || output.getDataType() != x.getDataType()) {
       throw new IllegalStateException(
-          "the denoiser must return the shape and type of its input, "
-              + x.getShape()
+          "the denoiser must return the shape and type of its input"
+              + (expected.equals(x.getShape()) ? ", " : " with twice the channels, ")
+              + expected
               + " "
               + x.getDataType()
               + ", but returned "
@@ -118,72 +92,15 @@ final class PlanExecutor {
               + " "
               + output.getDataType());
     }
-    // 2. estimate x̂_0 and ε̂
-    NDArray x0 = combine(x, output, levels, diffusion.prediction()::x0);
-    if (clip != null) {
-      x0 = x0.clip(clip.min(), clip.max());
-    }
-    NDArray epsilon = null;
-    boolean usesEpsilon = memory == SamplingPlan.Memory.EPSILON || any(rows, SamplingStep::cEps);
-    if (usesEpsilon) {
-      epsilon = combine(x, output, levels, diffusion.prediction()::epsilon);
-    }
-    // 3. the row's linear update
-    NDArray next = x0.mul(PerImage.column(x, column(rows, SamplingStep::cX0)));
-    if (any(rows, SamplingStep::cX)) {
-      next = next.add(x.mul(PerImage.column(x, column(rows, SamplingStep::cX))));
-    }
-    if (epsilon != null && any(rows, SamplingStep::cEps)) {
-      next = next.add(epsilon.mul(PerImage.column(x, column(rows, SamplingStep::cEps))));
-    }
-    for (int k = 0; k < past.length; k++) {
-      int back = k;
-      ToDoubleFunction<SamplingStep> factor =
-          step -> back < step.past().size() ? step.past().get(back) : 0;
-      NDArray remembered = past[k];
-      if (remembered != null && any(rows, factor)) {
-        next = next.add(remembered.mul(PerImage.column(x, column(rows, factor))));
-      }
-    }
-    // 4. fresh noise
-    if (any(rows, SamplingStep::noiseHigh)) {
-      NDArray z =
-          Upload.normal(x.getManager(), noise, firstImage, row + 1L, x.getShape(), x.getDataType());
-      next = next.add(z.mul(PerImage.column(x, column(rows, SamplingStep::noiseHigh))));
-    }
-    listener.onStep(new SamplingEvent(firstImage, row, steps, rows[0].timestep(), next, x0));
-    // 5. remember
-    if (past.length > 0) {
-      System.arraycopy(past, 0, past, 1, past.length - 1);
-      past[0] = memory == SamplingPlan.Memory.EPSILON && epsilon != null ? epsilon : x0;
-    }
-    return next;
   }
 
-  /** A conversion of {@code Prediction}, as a linear form of (x, output) per image. */
-  @FunctionalInterface
-  private interface Conversion {
-    LinearForm at(Schedule schedule, double timestep, double signal, double noise);
-  }
-
-  private NDArray combine(NDArray x, NDArray output, NoiseLevels levels, Conversion conversion) {
-    double[] ofX = new double[levels.size()];
-    double[] ofOutput = new double[levels.size()];
-    for (int i = 0; i < levels.size(); i++) {
-      LinearForm form =
-          conversion.at(
-              diffusion.schedule(), levels.timestep(i), levels.signal(i), levels.noise(i));
-      ofX[i] = form.first();
-      ofOutput[i] = form.second();
-    }
-    return PerImage.sum(ofX, x, ofOutput, output);
-  }
-
-  private static double[] column(SamplingStep[] rows, ToDoubleFunction<SamplingStep> field) {
-    return Arrays.stream(rows).mapToDouble(field).toArray();
-  }
-
-  private static boolean any(SamplingStep[] rows, ToDoubleFunction<SamplingStep> field) {
-    return Arrays.stream(rows).mapToDouble(field).anyMatch(value -> value != 0);
+  private static double[] all(
+      List<NoiseLevels> levels, ToDoubleBiFunction<NoiseLevels, Integer> field) {
+    return levels.stream()
+        .flatMapToDouble(
+            one ->
+                IntStream.range(0, one.size())
+                    .mapToDouble(image -> field.applyAsDouble(one, image)))
+        .toArray();
   }
 }

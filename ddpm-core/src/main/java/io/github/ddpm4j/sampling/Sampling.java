@@ -1,11 +1,9 @@
 package io.github.ddpm4j.sampling;
 
-import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.NDScope;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.model.Denoiser;
@@ -14,6 +12,7 @@ import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.ops.PerImage;
 import io.github.ddpm4j.ops.Upload;
 import java.security.SecureRandom;
+import java.time.Duration;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -45,6 +44,9 @@ public final class Sampling {
   private Sampler sampler = Samplers.ddpm();
   private int batchSize = DEFAULT_BATCH_SIZE;
   private boolean clip = true;
+  private double thresholdRatio;
+  private double thresholdMax = 1;
+  private @Nullable Duration timeLimit;
   private DataType dataType = DataType.FLOAT32;
   private @Nullable Long seed;
   private @Nullable NoiseSource noise;
@@ -122,6 +124,51 @@ public final class Sampling {
    */
   public Sampling clip(boolean clip) {
     this.clip = clip;
+    this.thresholdRatio = 0;
+    return this;
+  }
+
+  /**
+   * Clips x̂_0 by dynamic thresholding (Saharia et al. 2022, section 2.3) in place of the data
+   * range: in each image, s is the quantile {@code ratio} of |x̂_0|, but at least 1 and at most
+   * {@code greatest}; then x̂_0 is clipped to [−s, s] and divided by s, all as if the data range
+   * were [−1, 1]. Meant for strong guidance, which drives x̂_0 out of the range.
+   *
+   * @param ratio the quantile, in (0, 1]; Imagen's is 0.995
+   * @param greatest the greatest s, at least 1; 1 is plain clipping
+   * @return this run
+   * @throws IllegalArgumentException if an argument is out of its range
+   */
+  public Sampling dynamicThresholding(double ratio, double greatest) {
+    if (!(ratio > 0 && ratio <= 1) || !(greatest >= 1) || Double.isInfinite(greatest)) {
+      throw new IllegalArgumentException(
+          "dynamic thresholding needs a quantile in (0, 1] and a finite greatest threshold of at"
+              + " least 1, but they were "
+              + ratio
+              + " and "
+              + greatest
+              + "; 0.995 and 1.5 are usual");
+    }
+    this.clip = true;
+    this.thresholdRatio = ratio;
+    this.thresholdMax = greatest;
+    return this;
+  }
+
+  /**
+   * The time that a run may take. Once it is over, the next step is refused with a {@link
+   * java.util.concurrent.CancellationException}.
+   *
+   * @param limit longer than 0; without one a run takes as long as it takes
+   * @return this run
+   * @throws IllegalArgumentException if {@code limit} is not longer than 0
+   */
+  public Sampling timeLimit(Duration limit) {
+    if (limit.isNegative() || limit.isZero()) {
+      throw new IllegalArgumentException(
+          "timeLimit must be longer than 0, but was " + limit + "; leave it out for no limit");
+    }
+    this.timeLimit = limit;
     return this;
   }
 
@@ -202,6 +249,20 @@ public final class Sampling {
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public Samples generate(int count) {
+    return finish(start(count));
+  }
+
+  /**
+   * Begins to draw images from pure noise, for a caller that takes the steps itself. {@link
+   * #generate} is this and {@link SamplingRun#finish()}.
+   *
+   * @param count how many, at least 1
+   * @return the run, before its first step; the caller closes it
+   * @throws IllegalArgumentException if {@code count} is less than 1 or the sampler cannot serve
+   *     this model
+   * @throws IllegalStateException if neither the denoiser nor {@link #shape} names an image shape
+   */
+  public SamplingRun start(int count) {
     if (count < 1) {
       throw new IllegalArgumentException("count must be at least 1, but was " + count);
     }
@@ -213,7 +274,7 @@ public final class Sampling {
     }
     SamplingPlan plan = sampler.plan(diffusion);
     Draws draws = draws();
-    return run(
+    return start(
         plan,
         draws,
         count,
@@ -237,15 +298,16 @@ public final class Sampling {
   public Samples denoise(NDArray xt, int t) {
     requireImages("x_t", xt);
     SamplingPlan plan = planFrom(t);
-    return run(
-        plan,
-        draws(),
-        Math.toIntExact(xt.getShape().get(0)),
-        (batch, first, images) -> {
-          try (NDArray part = xt.get(first + ":" + (first + images))) {
-            return in(batch, part);
-          }
-        });
+    return finish(
+        start(
+            plan,
+            draws(),
+            Math.toIntExact(xt.getShape().get(0)),
+            (batch, first, images) -> {
+              try (NDArray part = xt.get(first + ":" + (first + images))) {
+                return in(batch, part);
+              }
+            }));
   }
 
   /**
@@ -286,19 +348,20 @@ public final class Sampling {
     try (NDManager manager = from.getManager().newSubManager()) {
       NDArray z =
           Upload.normal(manager, draws.noise, 0, 0, new Shape(1).addAll(from.getShape()), dataType);
-      NDArray first = in(manager, from);
-      NDArray second = in(manager, to);
+      NDArray one = in(manager, from);
+      NDArray other = in(manager, to);
       NDList latents = new NDList();
       for (double fraction : fractions) {
-        NDArray mixed = first.mul(1 - fraction).add(second.mul(fraction));
+        NDArray mixed = one.mul(1 - fraction).add(other.mul(fraction));
         latents.add(mixed.mul(signal).add(z.squeeze(0).mul(noiseLevel)));
       }
       NDArray xt = NDArrays.stack(latents);
-      return run(
-          plan,
-          draws,
-          fractions.length,
-          (batch, start, images) -> in(batch, xt.get(start + ":" + (start + images))));
+      return finish(
+          start(
+              plan,
+              draws,
+              fractions.length,
+              (batch, first, images) -> in(batch, xt.get(first + ":" + (first + images)))));
     }
   }
 
@@ -318,11 +381,6 @@ public final class Sampling {
     return copy.toType(dataType, false).toDevice(manager.getDevice(), false);
   }
 
-  @FunctionalInterface
-  private interface Start {
-    NDArray of(NDManager manager, long firstImage, int images);
-  }
-
   private record Draws(NoiseSource noise, @Nullable Long seed) {}
 
   private Draws draws() {
@@ -339,43 +397,32 @@ public final class Sampling {
     return new Draws(NoiseSource.seeded(value), value);
   }
 
-  private Samples run(SamplingPlan plan, Draws draws, int count, Start start) {
-    PlanExecutor executor =
-        new PlanExecutor(
-            denoiser, diffusion, clip ? diffusion.dataRange() : null, draws.noise, listener);
-    Device device = denoiser.device().orElse(null);
-    NDManager results = NDManager.newBaseManager(device);
-    boolean done = false;
-    try {
-      NDList batches = new NDList();
-      for (int first = 0; first < count; first += batchSize) {
-        int images = Math.min(batchSize, count - first);
-        try (NDManager batch = results.newSubManager()) {
-          NDArray x = executor.run(start.of(batch, first, images), plan, first);
-          if (!isFinite(x)) {
-            throw new IllegalStateException(
-                "the images from "
-                    + first
-                    + " are not finite after the last step: the denoiser returned NaN or infinity;"
-                    + " check its weights");
-          }
-          x.attach(results);
-          batches.add(x);
-        }
-      }
-      NDArray all = batches.size() == 1 ? batches.get(0) : NDArrays.concat(batches);
-      if (batches.size() > 1) {
-        batches.close();
-      }
-      // Samples outlive whatever NDScope the run is in.
-      NDScope.unregister(all);
-      done = true;
-      return new Samples(results, all, diffusion.dataRange(), draws.seed);
-    } finally {
-      if (!done) {
-        results.close();
-      }
+  private SamplingRun start(SamplingPlan plan, Draws draws, int count, SamplingRun.Start start) {
+    SamplingRun.Job job =
+        new SamplingRun.Job(
+            plan, limit(), draws.noise, draws.seed, count, batchSize, start, (chain, x, x0) -> x);
+    return new SamplingRun(
+        new PlanExecutor(denoiser),
+        diffusion,
+        job,
+        listener,
+        timeLimit,
+        NDManager.newBaseManager(denoiser.device().orElse(null)));
+  }
+
+  private static Samples finish(SamplingRun run) {
+    try (run) {
+      return run.finish();
     }
+  }
+
+  private X0Limit limit() {
+    if (!clip) {
+      return X0Limit.none();
+    }
+    return thresholdRatio == 0
+        ? X0Limit.clip(diffusion.dataRange())
+        : X0Limit.dynamic(diffusion.dataRange(), thresholdRatio, thresholdMax);
   }
 
   private void requireImages(String name, NDArray images) {
@@ -414,20 +461,9 @@ public final class Sampling {
               + "; convert it and scale it to "
               + diffusion.dataRange());
     }
-    if (!isFinite(images)) {
+    if (!SamplingRun.isFinite(images)) {
       throw new IllegalArgumentException(
           name + " must be finite, but holds NaN or infinity; look for broken images");
     }
-  }
-
-  private static boolean isFinite(NDArray array) {
-    try (NDArray least = array.min();
-        NDArray greatest = array.max()) {
-      return Double.isFinite(number(least)) && Double.isFinite(number(greatest));
-    }
-  }
-
-  private static double number(NDArray scalar) {
-    return scalar.getDataType() == DataType.FLOAT64 ? scalar.getDouble() : scalar.getFloat();
   }
 }

@@ -13,12 +13,13 @@ import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import java.util.List;
+import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Single reverse steps of diffusers' DDPM scheduler with the fixed variances. */
+/** Single reverse steps of diffusers' DDPM scheduler. */
 class GoldenStepsTest {
 
   private static final Golden golden = Golden.load("ddpm_steps.json");
@@ -33,6 +34,7 @@ class GoldenStepsTest {
   @Test
   void cases_areAllThere() {
     assertThat(fixedVarianceCases()).hasSize(91);
+    assertThat(learnedRangeCases()).hasSizeGreaterThan(20);
   }
 
   @ParameterizedTest
@@ -41,16 +43,43 @@ class GoldenStepsTest {
     String[] parts = key.split("\\|");
     Schedule schedule = schedule(parts[0]);
     Variance variance = variance(parts[1]);
-    Prediction prediction =
-        switch (parts[2]) {
-          case "epsilon" -> Prediction.EPSILON;
-          case "sample" -> Prediction.X0;
-          case "v_prediction" -> Prediction.VELOCITY;
-          default -> throw new IllegalArgumentException(key);
-        };
+    Prediction prediction = prediction(parts[2]);
     boolean clip = parts[3].equals("clip=True");
     int t = Integer.parseInt(parts[4].substring(2));
     compare(key, schedule, variance, prediction, clip, t, golden.data("inputs", "model_output"));
+  }
+
+  static Stream<String> learnedRangeCases() {
+    return golden.keys().stream().filter(key -> key.contains("|learned_range|"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("learnedRangeCases")
+  void step_learnedRange_agrees(String key) {
+    String[] parts = key.split("\\|");
+    int t = Integer.parseInt(parts[4].substring(2));
+    compare(
+        key,
+        schedule(parts[0]),
+        Variance.LEARNED_RANGE,
+        prediction(parts[2]),
+        parts[3].equals("clip=True"),
+        t,
+        golden.data("inputs", "model_output"));
+  }
+
+  @Test
+  void step_dynamicThresholding_agrees() {
+    String key = "linear|fixed_small|epsilon|dynthresh(0.9,max3)|t=300";
+    Diffusion diffusion =
+        new Diffusion(
+            Schedules.linear(1000), Prediction.EPSILON, Variance.FIXED_SMALL, DataRange.DEFAULT);
+    compare(
+        key,
+        diffusion,
+        300,
+        golden.data("inputs", "model_output"),
+        s -> s.dynamicThresholding(0.9, 3));
   }
 
   /**
@@ -84,23 +113,39 @@ class GoldenStepsTest {
       boolean clip,
       int t,
       double[] output) {
-    Diffusion diffusion = new Diffusion(schedule, prediction, variance, DataRange.DEFAULT);
+    compare(
+        key,
+        new Diffusion(schedule, prediction, variance, DataRange.DEFAULT),
+        t,
+        output,
+        sampling -> sampling.clip(clip));
+  }
+
+  private static void compare(
+      String key, Diffusion diffusion, int t, double[] output, UnaryOperator<Sampling> limit) {
+    Schedule schedule = diffusion.schedule();
     SamplingStep row = Samplers.ddpm().plan(diffusion).steps().get(schedule.timesteps() - 1 - t);
     assertThat(row.timestep()).isEqualTo(t);
     double[][] x0 = new double[1][];
     try (NDManager manager = NDManager.newBaseManager();
         Samples samples =
-            new Sampling(
-                    diffusion,
-                    (x, levels, condition) -> {
-                      NDArray given = x.getManager().create(output, x.getShape());
-                      return given;
-                    })
+            limit
+                .apply(
+                    new Sampling(
+                        diffusion,
+                        (x, levels, condition) -> {
+                          NDArray given = x.getManager().create(output, x.getShape());
+                          return diffusion.variance().isLearned()
+                              ? given.concat(
+                                  x.getManager()
+                                      .create(golden.data("inputs", "learned_v"), x.getShape()),
+                                  1)
+                              : given;
+                        }))
                 .sampler(
                     (model, start) ->
                         new SamplingPlan(List.of(row), SamplingPlan.Memory.X0, 1, 1, 0))
                 .shape(3, 4, 4)
-                .clip(clip)
                 .dataType(DataType.FLOAT64)
                 .noise(
                     StandIns.recorded(
@@ -114,6 +159,15 @@ class GoldenStepsTest {
           golden.data(key, "prev_sample"),
           1e-9);
     }
+  }
+
+  private static Prediction prediction(String name) {
+    return switch (name) {
+      case "epsilon" -> Prediction.EPSILON;
+      case "sample" -> Prediction.X0;
+      case "v_prediction" -> Prediction.VELOCITY;
+      default -> throw new IllegalArgumentException(name);
+    };
   }
 
   /** fixed_small_log of diffusers is fixed_small by another road: it returns the deviation. */

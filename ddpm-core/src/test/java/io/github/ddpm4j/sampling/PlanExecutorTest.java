@@ -96,9 +96,7 @@ class PlanExecutorTest {
             .sampler((model, start) -> new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, 1, 0))
             .shape(1, 4, 4)
             .seed(1)
-            .listener(
-                event ->
-                    held.add(event.x().getManager().getParentManager().getManagedArrays().size()))
+            .listener(event -> held.add(event.x().getManager().getManagedArrays().size()))
             .generate(2)) {
       assertThat(samples.size()).isEqualTo(2);
     }

@@ -1,0 +1,249 @@
+package io.github.ddpm4j.sampling;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.model.NoiseLevels;
+import io.github.ddpm4j.noise.NoiseSource;
+import io.github.ddpm4j.ops.PerImage;
+import io.github.ddpm4j.ops.Upload;
+import io.github.ddpm4j.prediction.LinearForm;
+import io.github.ddpm4j.schedule.Schedule;
+import java.util.Arrays;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One batch of images on its way through a {@link SamplingPlan}: where it stands, and what a row
+ * makes of the network's answer. Owned by one thread at a time.
+ */
+final class Chain {
+
+  /** What runs after a row's update, before the next row: it may replace x. */
+  @FunctionalInterface
+  interface Hook {
+    NDArray apply(Chain chain, NDArray x, NDArray x0);
+  }
+
+  /** How the images of a chain are drawn: everything but their start. */
+  record Terms(SamplingPlan plan, X0Limit limit, NoiseSource noise, Hook hook) {}
+
+  private final Diffusion diffusion;
+  private final Terms terms;
+  private final long firstImage;
+  private final int images;
+  private final NDManager manager;
+  private final NDArray[] past;
+  private NDArray x;
+  private @Nullable NDArray preview;
+  private int row;
+
+  /**
+   * @param start x before the first row, (N, C, H, W); taken over. Its manager becomes the owner of
+   *     what the chain keeps
+   * @param firstImage the index in the run of the first image
+   */
+  Chain(Diffusion diffusion, Terms terms, NDArray start, long firstImage) {
+    this.diffusion = diffusion;
+    this.terms = terms;
+    this.firstImage = firstImage;
+    this.images = Math.toIntExact(start.getShape().get(0));
+    this.manager = start.getManager();
+    this.past = new NDArray[terms.plan.depth()];
+    this.x = start;
+  }
+
+  boolean hasNext() {
+    return row < terms.plan.steps().size();
+  }
+
+  /** The row that comes next. */
+  int row() {
+    return row;
+  }
+
+  int rows() {
+    return terms.plan.steps().size();
+  }
+
+  SamplingPlan plan() {
+    return terms.plan;
+  }
+
+  long firstImage() {
+    return firstImage;
+  }
+
+  int images() {
+    return images;
+  }
+
+  NDManager manager() {
+    return manager;
+  }
+
+  NoiseSource noise() {
+    return terms.noise;
+  }
+
+  NDArray x() {
+    return x;
+  }
+
+  /** What the last row did. */
+  SamplingEvent event() {
+    NDArray x0 = preview;
+    if (x0 == null) {
+      throw new IllegalStateException("no row was executed yet");
+    }
+    int last = row - 1;
+    return new SamplingEvent(
+        firstImage, last, rows(), terms.plan.steps().get(last).timestep(), x, x0);
+  }
+
+  /** x̂_0 of the last row, or null before the first. */
+  @Nullable NDArray preview() {
+    return preview;
+  }
+
+  /** What has been remembered, the latest first; entries are null before there are as many rows. */
+  NDArray[] past() {
+    return past;
+  }
+
+  /** Goes on from where another chain of the same terms stood. Arrays are taken over. */
+  void restore(int atRow, List<NDArray> remembered, @Nullable NDArray lastPreview) {
+    row = atRow;
+    for (int i = 0; i < remembered.size(); i++) {
+      past[i] = remembered.get(i);
+    }
+    preview = lastPreview;
+  }
+
+  private SamplingStep step() {
+    return terms.plan.steps().get(row);
+  }
+
+  /** How noisy the images are before the row. */
+  NoiseLevels levels() {
+    return NoiseLevels.of(each(step().timestep()), each(step().signal()), each(step().noise()));
+  }
+
+  private double[] each(double value) {
+    double[] values = new double[images];
+    Arrays.fill(values, value);
+    return values;
+  }
+
+  /** Moves what the chain keeps to {@code owner}, where the row's intermediate arrays go. */
+  void attach(NDManager owner) {
+    x.attach(owner);
+    for (NDArray remembered : past) {
+      if (remembered != null) {
+        remembered.attach(owner);
+      }
+    }
+    if (preview != null) {
+      preview.attach(owner);
+    }
+  }
+
+  /**
+   * Executes the row on the network's answer.
+   *
+   * @param output what the network said of x, after guidance, (N, C, H, W) or with the variance (N,
+   *     2C, H, W)
+   */
+  void advance(NDArray output) {
+    SamplingStep step = step();
+    long channels = x.getShape().get(1);
+    NDArray says = output;
+    NDArray v = null;
+    if (diffusion.variance().isLearned()) {
+      says = output.get(":, :{}", channels);
+      v = output.get(":, {}:", channels);
+    }
+    // 1. estimate x̂_0 and ε̂
+    NDArray x0 = terms.limit.apply(combine(says, diffusion.prediction()::x0));
+    NDArray epsilon = null;
+    SamplingPlan.Memory memory = terms.plan.memory();
+    if (memory == SamplingPlan.Memory.EPSILON || step.cEps() != 0) {
+      epsilon = combine(says, diffusion.prediction()::epsilon);
+    }
+    // 2. the row's linear update
+    NDArray next = times(step.cX0(), x0);
+    if (step.cX() != 0) {
+      next = next.add(times(step.cX(), x));
+    }
+    if (epsilon != null && step.cEps() != 0) {
+      next = next.add(times(step.cEps(), epsilon));
+    }
+    for (int k = 0; k < step.past().size(); k++) {
+      double factor = step.past().get(k);
+      if (factor != 0) {
+        next = next.add(times(factor, past[k]));
+      }
+    }
+    // 3. fresh noise
+    if (step.noiseHigh() != 0) {
+      NDArray z = normal(row + 1L);
+      next =
+          next.add(
+              v == null || !step.learnsVariance()
+                  ? times(step.noiseHigh(), z)
+                  : z.mul(deviation(step, v)));
+    }
+    next = terms.hook.apply(this, next, x0);
+    // 4. remember
+    if (past.length > 0) {
+      System.arraycopy(past, 0, past, 1, past.length - 1);
+      past[0] = memory == SamplingPlan.Memory.EPSILON && epsilon != null ? epsilon : x0;
+    }
+    x = next;
+    preview = x0;
+    row++;
+  }
+
+  /** Fresh noise of the shape of x, in its manager. */
+  NDArray normal(long draw) {
+    return Upload.normal(
+        x.getManager(), terms.noise, firstImage, draw, x.getShape(), x.getDataType());
+  }
+
+  private NDArray times(double factor, NDArray array) {
+    return array.mul(PerImage.column(array, each(factor)));
+  }
+
+  /** low^(1 − f) · high^f with f = (v + 1) / 2. */
+  private NDArray deviation(SamplingStep step, NDArray v) {
+    double span = Math.log(step.noiseHigh() / step.noiseLow());
+    return times(step.noiseLow(), v.add(1).mul(span / 2).exp());
+  }
+
+  @FunctionalInterface
+  private interface Conversion {
+    LinearForm at(Schedule schedule, double timestep, double signal, double noise);
+  }
+
+  /** A conversion of {@code Prediction}, as a linear form of (x, output). */
+  private NDArray combine(NDArray output, Conversion conversion) {
+    SamplingStep step = step();
+    LinearForm form =
+        conversion.at(diffusion.schedule(), step.timestep(), step.signal(), step.noise());
+    if (form.first() == 0) {
+      return form.second() == 1 ? output : times(form.second(), output);
+    }
+    return PerImage.sum(each(form.first()), x, each(form.second()), output);
+  }
+
+  /** The shape that the network's answer to a batch must have. */
+  Shape answerShape(Shape batch) {
+    if (!diffusion.variance().isLearned()) {
+      return batch;
+    }
+    long[] dimensions = batch.getShape().clone();
+    dimensions[1] *= 2;
+    return new Shape(dimensions);
+  }
+}

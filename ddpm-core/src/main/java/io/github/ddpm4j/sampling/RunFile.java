@@ -1,0 +1,148 @@
+package io.github.ddpm4j.sampling;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.io.Safetensors;
+import io.github.ddpm4j.ops.Upload;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a saved {@link SamplingRun} holds. The tensor "state" has the numbers: version, the seed in
+ * halves, count, batch size, first image, row, and a digest of the plan.
+ */
+record RunFile(
+    int firstImage,
+    int row,
+    List<NDArray> finished,
+    @Nullable NDArray x,
+    List<NDArray> past,
+    @Nullable NDArray preview) {
+
+  private static final String STATE = "state";
+  private static final int VERSION = 1;
+
+  static void write(
+      Path file,
+      NDManager manager,
+      SamplingRun.Job job,
+      int firstImage,
+      @Nullable Chain chain,
+      NDList finished)
+      throws IOException {
+    try (NDManager scope = manager.newSubManager()) {
+      double[] numbers = state(job, firstImage, chain == null ? 0 : chain.row());
+      Map<String, NDArray> tensors = new LinkedHashMap<>();
+      tensors.put(
+          STATE, Upload.doubles(scope, numbers, new Shape(numbers.length), DataType.FLOAT64));
+      for (int i = 0; i < finished.size(); i++) {
+        tensors.put("finished." + i, finished.get(i));
+      }
+      if (chain != null) {
+        tensors.put("x", chain.x());
+        NDArray[] past = chain.past();
+        for (int i = 0; i < past.length; i++) {
+          if (past[i] != null) {
+            tensors.put("past." + i, past[i]);
+          }
+        }
+        NDArray preview = chain.preview();
+        if (preview != null) {
+          tensors.put("preview", preview);
+        }
+      }
+      Path beside = file.resolveSibling(file.getFileName() + ".part");
+      try {
+        Safetensors.write(beside, tensors, Map.of("format", "ddpm4j sampling run"));
+        Files.move(beside, file, StandardCopyOption.REPLACE_EXISTING);
+      } finally {
+        Files.deleteIfExists(beside);
+      }
+    }
+  }
+
+  static RunFile read(Path file, NDManager manager, SamplingRun.Job job) throws IOException {
+    Map<String, NDArray> tensors = Safetensors.read(file, manager);
+    NDArray state = tensors.get(STATE);
+    double[] expected = state(job, 0, 0);
+    if (state == null || state.size() != expected.length) {
+      tensors.values().forEach(NDArray::close);
+      throw new IOException(
+          file + " is not a saved sampling run; SamplingRun.save writes such files");
+    }
+    double[] numbers = state.toDoubleArray();
+    String[] names = {
+      "version", "seed", "seed", "number of images", "batch size", "", "", "sampler or schedule"
+    };
+    for (int i = 0; i < numbers.length; i++) {
+      String name = names[Math.min(i, names.length - 1)];
+      if (!name.isEmpty() && numbers[i] != expected[i]) {
+        tensors.values().forEach(NDArray::close);
+        throw new IllegalArgumentException(
+            file
+                + " was saved by a run with another "
+                + name
+                + "; set this run up as that one was");
+      }
+    }
+    List<NDArray> finished = numbered(tensors, "finished.");
+    List<NDArray> past = numbered(tensors, "past.");
+    state.close();
+    return new RunFile(
+        (int) numbers[5],
+        (int) numbers[6],
+        finished,
+        tensors.get("x"),
+        past,
+        tensors.get("preview"));
+  }
+
+  private static List<NDArray> numbered(Map<String, NDArray> tensors, String name) {
+    List<NDArray> arrays = new ArrayList<>();
+    for (NDArray one = tensors.get(name + 0); one != null; ) {
+      arrays.add(one);
+      one = tensors.get(name + arrays.size());
+    }
+    return arrays;
+  }
+
+  private static double[] state(SamplingRun.Job job, int firstImage, int row) {
+    long seed = job.seed() == null ? 0 : job.seed();
+    ByteBuffer digest = ByteBuffer.wrap(digest(job.plan().toString()));
+    return new double[] {
+      VERSION,
+      (int) (seed >>> Integer.SIZE),
+      (int) seed,
+      job.count(),
+      job.batchSize(),
+      firstImage,
+      row,
+      digest.getInt(),
+      digest.getInt(),
+      digest.getInt(),
+      digest.getInt()
+    };
+  }
+
+  private static byte[] digest(String text) {
+    try {
+      return MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("SHA-256 is part of every JDK", e);
+    }
+  }
+}

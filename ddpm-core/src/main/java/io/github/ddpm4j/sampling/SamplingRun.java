@@ -1,0 +1,374 @@
+package io.github.ddpm4j.sampling;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDArrays;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.NDScope;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.noise.NoiseSource;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Iterator;
+import java.util.List;
+import java.util.NoSuchElementException;
+import java.util.concurrent.CancellationException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A sampling run that is taken step by step: watched, paused, cancelled, saved and gone on with
+ * elsewhere. {@link Sampling#start(int)} and its like begin one.
+ *
+ * <pre>{@code
+ * try (SamplingRun run = ddpm.sampling().seed(42).start(16)) {
+ *   while (run.hasNext()) {
+ *     show(run.next().predictedX0());
+ *   }
+ *   try (Samples samples = run.finish()) { … }
+ * }
+ * }</pre>
+ *
+ * <p>A step is one row of the plan for one batch of images. A run that is not asked for its next
+ * step pauses and holds its batch and the images that are finished. The images are the same however
+ * the run is taken.
+ *
+ * <p>One thread at a time takes steps; {@link #cancel()} may be called from any thread.
+ */
+public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable {
+
+  @FunctionalInterface
+  interface Start {
+    NDArray of(NDManager manager, long firstImage, int images);
+  }
+
+  /** What the images of a run are made of. */
+  record Job(
+      SamplingPlan plan,
+      X0Limit limit,
+      NoiseSource noise,
+      @Nullable Long seed,
+      int count,
+      int batchSize,
+      Start start,
+      Chain.Hook hook) {}
+
+  private final PlanExecutor executor;
+  private final Diffusion diffusion;
+  private final Job job;
+  private final SamplingListener listener;
+  private final @Nullable Duration timeLimit;
+  private final long begun = System.nanoTime();
+  private final NDManager results;
+  private final NDList finished = new NDList();
+  private @Nullable NDManager batch;
+  private @Nullable Chain chain;
+  private int firstImage;
+  private boolean closed;
+  private volatile boolean cancelled;
+
+  SamplingRun(
+      PlanExecutor executor,
+      Diffusion diffusion,
+      Job job,
+      SamplingListener listener,
+      @Nullable Duration timeLimit,
+      NDManager results) {
+    this.executor = executor;
+    this.diffusion = diffusion;
+    this.job = job;
+    this.listener = listener;
+    this.timeLimit = timeLimit;
+    this.results = results;
+  }
+
+  /**
+   * The steps of the whole run.
+   *
+   * @return rows of the plan times batches
+   */
+  public int steps() {
+    return job.plan.steps().size() * ((job.count + job.batchSize - 1) / job.batchSize);
+  }
+
+  /**
+   * The steps that were done.
+   *
+   * @return from 0 to {@link #steps()}
+   */
+  public int step() {
+    int rows = job.plan.steps().size();
+    return firstImage / job.batchSize * rows + (chain == null ? 0 : chain.row());
+  }
+
+  /**
+   * Whether there are steps left.
+   *
+   * @return false once all images are finished
+   */
+  @Override
+  public boolean hasNext() {
+    return firstImage + (chain == null || chain.hasNext() ? 0 : chain.images()) < job.count;
+  }
+
+  /**
+   * Takes one step. If it fails or is refused, the run stands where it stood: it may be tried
+   * again, saved, or closed.
+   *
+   * @return what the step did; its arrays are owned by the run and valid until the next step, or
+   *     until the run ends
+   * @throws NoSuchElementException if there are no steps left
+   * @throws CancellationException if the run was cancelled, its time is over, or the thread is
+   *     interrupted, whose flag stays set
+   * @throws IllegalStateException if the run is closed, or the denoiser returns NaN
+   */
+  @Override
+  public SamplingEvent next() {
+    return advance(List.of(this)).get(0);
+  }
+
+  /**
+   * Takes one step of each of several runs in one call of the network: requests that stand at
+   * different steps of different plans share it, and each gets the images that it gets alone, up to
+   * float rounding.
+   *
+   * @param runs runs of one network, each with steps left; at least one
+   * @return what each run's step did, as {@link #next()} gives it
+   * @throws IllegalArgumentException if there is no run, one comes twice, or they are of different
+   *     networks
+   * @throws NoSuchElementException if a run has no steps left
+   * @throws CancellationException as {@link #next()}; no run has moved
+   * @throws IllegalStateException if a run is closed, or the denoiser returns NaN
+   */
+  public static List<SamplingEvent> advance(List<SamplingRun> runs) {
+    if (runs.isEmpty() || runs.stream().distinct().count() < runs.size()) {
+      throw new IllegalArgumentException(
+          "runs that advance together must be at least one, each named once, but were " + runs);
+    }
+    PlanExecutor executor = runs.get(0).executor;
+    for (SamplingRun run : runs) {
+      if (!run.executor.servesWith(executor)) {
+        throw new IllegalArgumentException(
+            "runs that advance together must sample from one network, but their networks differ;"
+                + " advance them one by one");
+      }
+      run.requireGoing();
+    }
+    List<Chain> chains = runs.stream().map(SamplingRun::current).toList();
+    executor.advance(chains);
+    return runs.stream().map(SamplingRun::stepped).toList();
+  }
+
+  private void requireGoing() {
+    requireOpen();
+    if (!hasNext()) {
+      throw new NoSuchElementException(
+          "all " + steps() + " steps of this run are done; finish() gives its images");
+    }
+    String reason = null;
+    if (Thread.currentThread().isInterrupted()) {
+      reason = "interrupted";
+    } else if (cancelled) {
+      reason = "cancelled";
+    } else if (timeLimit != null && System.nanoTime() - begun > timeLimit.toNanos()) {
+      reason = "stopped by its time limit of " + timeLimit;
+    }
+    if (reason != null) {
+      int rows = job.plan.steps().size();
+      throw new CancellationException(
+          "sampling was "
+              + reason
+              + " before step "
+              + (step() % rows)
+              + " of "
+              + rows
+              + " of the images from "
+              + step() / rows * job.batchSize
+              + "; no image was kept");
+    }
+  }
+
+  /** The batch that steps next; begun if need be. */
+  private Chain current() {
+    Chain now = chain;
+    if (now != null && !now.hasNext()) {
+      leaveBatch();
+      now = null;
+    }
+    if (now == null) {
+      NDManager manager = results.newSubManager();
+      batch = manager;
+      int images = Math.min(job.batchSize, job.count - firstImage);
+      now = chain(job.start.of(manager, firstImage, images));
+      chain = now;
+    }
+    return now;
+  }
+
+  private Chain chain(NDArray start) {
+    return new Chain(
+        diffusion, new Chain.Terms(job.plan, job.limit, job.noise, job.hook), start, firstImage);
+  }
+
+  /** Ends the step of the current batch. */
+  private SamplingEvent stepped() {
+    Chain now = inBatch();
+    if (!now.hasNext() && !isFinite(now.x())) {
+      throw new IllegalStateException(
+          "the images from "
+              + firstImage
+              + " are not finite after the last step: the denoiser returned NaN or infinity;"
+              + " check its weights");
+    }
+    SamplingEvent event = now.event();
+    listener.onStep(event);
+    return event;
+  }
+
+  private Chain inBatch() {
+    Chain now = chain;
+    if (now == null) {
+      throw new IllegalStateException("the run has no batch");
+    }
+    return now;
+  }
+
+  /** Keeps the images of a batch at its end, and frees the rest of it. */
+  private void leaveBatch() {
+    Chain now = inBatch();
+    NDArray images = now.x();
+    images.attach(results);
+    finished.add(images);
+    firstImage += now.images();
+    chain = null;
+    closeBatch();
+  }
+
+  private void closeBatch() {
+    if (batch != null) {
+      batch.close();
+      batch = null;
+    }
+  }
+
+  /**
+   * Takes the steps that are left and gives the images. The run is over then.
+   *
+   * @return the images; the caller closes them
+   * @throws CancellationException as {@link #next()}
+   * @throws IllegalStateException if the run is closed, or the denoiser returns NaN
+   */
+  public Samples finish() {
+    requireOpen();
+    while (hasNext()) {
+      next();
+    }
+    if (chain != null) {
+      leaveBatch();
+    }
+    NDArray all = finished.size() == 1 ? finished.get(0) : NDArrays.concat(finished);
+    if (finished.size() > 1) {
+      finished.close();
+    }
+    // Samples outlive whatever NDScope the run is in.
+    NDScope.unregister(all);
+    closed = true;
+    return new Samples(results, all, diffusion.dataRange(), job.seed);
+  }
+
+  /** Makes the next step throw a {@link CancellationException}. From any thread; not undone. */
+  public void cancel() {
+    cancelled = true;
+  }
+
+  /**
+   * Saves where the run stands: the images that are finished, the batch on its way, and what its
+   * plan remembers. {@link #restore} goes on from there, in this process or another, to the same
+   * images.
+   *
+   * @param file where to, in the format safetensors; replaced if it exists
+   * @throws IllegalStateException if the run is closed, or was given a {@link NoiseSource} in place
+   *     of a seed, which a file cannot hold
+   * @throws IOException if writing fails; what was there before is still there
+   */
+  public void save(Path file) throws IOException {
+    requireOpen();
+    if (job.seed == null) {
+      throw new IllegalStateException(
+          "a run over a noise source cannot be saved, since its noise cannot; use seed(...)");
+    }
+    RunFile.write(file, results, job, firstImage, chain, finished);
+  }
+
+  /**
+   * Goes on from where a saved run stood. This run must be set up as that one was: sampler, seed,
+   * number of images, batch size, and whatever it starts from.
+   *
+   * @param file what {@link #save} wrote
+   * @return this run
+   * @throws IllegalArgumentException if the file is that of a run that was set up differently,
+   *     naming what differs; this run is as before
+   * @throws IllegalStateException if the run is closed
+   * @throws IOException if reading fails or the file is no saved run
+   */
+  public SamplingRun restore(Path file) throws IOException {
+    requireOpen();
+    RunFile saved = RunFile.read(file, results, job);
+    closeBatch();
+    finished.clear();
+    finished.addAll(saved.finished());
+    firstImage = saved.firstImage();
+    chain = null;
+    if (saved.x() != null) {
+      NDManager manager = results.newSubManager();
+      batch = manager;
+      saved.x().attach(manager);
+      Chain restored = chain(saved.x());
+      restored.restore(saved.row(), saved.past(), saved.preview());
+      restored.attach(manager);
+      chain = restored;
+    }
+    return this;
+  }
+
+  private void requireOpen() {
+    if (closed) {
+      throw new IllegalStateException(
+          "this run is over: it was closed, or finish() has given its images; start another");
+    }
+  }
+
+  static boolean isFinite(NDArray array) {
+    try (NDArray least = array.min();
+        NDArray greatest = array.max()) {
+      return Double.isFinite(number(least)) && Double.isFinite(number(greatest));
+    }
+  }
+
+  private static double number(NDArray scalar) {
+    return scalar.getDataType() == DataType.FLOAT64 ? scalar.getDouble() : scalar.getFloat();
+  }
+
+  @Override
+  public String toString() {
+    Shape shape = chain == null ? null : chain.x().getShape();
+    return "SamplingRun[step "
+        + step()
+        + " of "
+        + steps()
+        + (shape == null ? "" : ", " + shape)
+        + (closed ? ", over" : "")
+        + "]";
+  }
+
+  /** Frees what the run holds. Does nothing after {@link #finish()}. */
+  @Override
+  public void close() {
+    if (!closed) {
+      closed = true;
+      results.close();
+    }
+  }
+}

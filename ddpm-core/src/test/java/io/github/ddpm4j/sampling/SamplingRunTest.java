@@ -1,0 +1,230 @@
+package io.github.ddpm4j.sampling;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.Golden;
+import io.github.ddpm4j.model.TinyDenoiser;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.NoSuchElementException;
+import java.util.concurrent.CancellationException;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A run that is taken step by step gives the images of one that is not. */
+class SamplingRunTest {
+
+  private static final int SIZE = 8;
+
+  private final NDManager manager = NDManager.newBaseManager();
+  private final TinyDenoiser network = new TinyDenoiser(SIZE, 0.1, 1);
+  private final DDPM ddpm = DDPM.builder().timesteps(50).denoiser(network).build();
+
+  @AfterEach
+  void close() {
+    network.close();
+    manager.close();
+  }
+
+  private Sampling sampling(Sampler sampler, long seed) {
+    return ddpm.sampling().sampler(sampler).seed(seed).batchSize(4);
+  }
+
+  private double[] pixels(Samples samples) {
+    try (samples;
+        NDArray array = samples.toNDArray(manager)) {
+      return Golden.values(array);
+    }
+  }
+
+  @Test
+  void next_stepByStep_givesTheImagesOfGenerate() {
+    double[] whole = pixels(sampling(Samplers.ddim(10).eta(1), 3).generate(6));
+    List<Integer> seen = new ArrayList<>();
+    try (SamplingRun run = sampling(Samplers.ddim(10).eta(1), 3).start(6)) {
+      assertThat(run.steps()).isEqualTo(20);
+      while (run.hasNext()) {
+        seen.add(run.step());
+        SamplingEvent event = run.next();
+        assertThat(event.predictedX0().getShape()).isEqualTo(event.x().getShape());
+        assertThat(Arrays.stream(Golden.values(event.predictedX0())).max().orElse(2))
+            .isLessThanOrEqualTo(1);
+      }
+      assertThat(seen).hasSize(20).first().isEqualTo(0);
+      assertThat(seen.get(13)).isEqualTo(13);
+      assertThatThrownBy(run::next)
+          .isInstanceOf(NoSuchElementException.class)
+          .hasMessage("all 20 steps of this run are done; finish() gives its images");
+      assertThat(pixels(run.finish())).isEqualTo(whole);
+      assertThatThrownBy(run::next)
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage(
+              "this run is over: it was closed, or finish() has given its images; start another");
+    }
+  }
+
+  /** Different samplers, numbers of images and places, one network call: as if each were alone. */
+  @Test
+  void advance_runsAtDifferentSteps_equalLoneRuns() {
+    List<Sampler> samplers =
+        List.of(Samplers.ddpm(), Samplers.ddim(7), Samplers.ddim(20).eta(0.5), Samplers.ddpm(9));
+    List<double[]> alone = new ArrayList<>();
+    List<SamplingRun> runs = new ArrayList<>();
+    for (int i = 0; i < samplers.size(); i++) {
+      alone.add(pixels(sampling(samplers.get(i), i).generate(i + 1)));
+      runs.add(new Sampling(diffusion(), network).sampler(samplers.get(i)).seed(i).start(i + 1));
+    }
+    int calls = 0;
+    while (runs.stream().anyMatch(SamplingRun::hasNext)) {
+      int joined = Math.min(runs.size(), 1 + calls / 3);
+      List<SamplingRun> going =
+          runs.subList(0, joined).stream().filter(SamplingRun::hasNext).toList();
+      calls++;
+      if (!going.isEmpty()) {
+        assertThat(SamplingRun.advance(going)).hasSize(going.size());
+      }
+    }
+    assertThat(calls).isLessThan(60);
+    for (int i = 0; i < runs.size(); i++) {
+      double[] together = pixels(runs.get(i).finish());
+      double greatest = 0;
+      for (int k = 0; k < together.length; k++) {
+        greatest = Math.max(greatest, Math.abs(together[k] - alone.get(i)[k]));
+      }
+      System.out.println("mixed batch, " + samplers.get(i) + ": greatest difference " + greatest);
+      assertThat(greatest).isLessThan(1e-5);
+    }
+  }
+
+  private io.github.ddpm4j.model.Diffusion diffusion() {
+    return new io.github.ddpm4j.model.Diffusion(
+        ddpm.schedule(), ddpm.prediction(), ddpm.variance(), ddpm.dataRange());
+  }
+
+  @Test
+  void save_midChain_goesOnToTheSameImages(@TempDir Path folder) throws IOException {
+    Path file = folder.resolve("run.safetensors");
+    for (Sampler sampler : List.of(Samplers.ddim(10).eta(1), lookingBack())) {
+      double[] whole = pixels(sampling(sampler, 3).generate(6));
+      for (int at : new int[] {0, 3, 10, 15, 20}) {
+        try (SamplingRun run = sampling(sampler, 3).start(6)) {
+          for (int i = 0; i < at; i++) {
+            run.next();
+          }
+          run.save(file);
+        }
+        try (SamplingRun run = sampling(sampler, 3).start(6).restore(file)) {
+          assertThat(run.step()).isEqualTo(at);
+          assertThat(pixels(run.finish())).as("%s from step %d", sampler, at).isEqualTo(whole);
+        }
+      }
+      assertThat(folder.toFile().list()).containsExactly("run.safetensors");
+    }
+  }
+
+  /** Second order by looking back one call. */
+  private static Sampler lookingBack() {
+    return (diffusion, start) -> {
+      SamplingPlan base = Samplers.ddim(10).plan(diffusion, start);
+      List<SamplingStep> rows = new ArrayList<>();
+      for (SamplingStep row : base.steps()) {
+        rows.add(
+            rows.isEmpty()
+                ? row
+                : new SamplingStep(
+                    row.timestep(),
+                    row.signal(),
+                    row.noise(),
+                    row.cX(),
+                    row.cX0() + 0.1,
+                    row.cEps(),
+                    List.of(-0.1),
+                    0));
+      }
+      return new SamplingPlan(rows, base.memory(), 1, 1, 0);
+    };
+  }
+
+  @Test
+  void restore_ofAnotherRun_isRefusedAndNothingIsLost(@TempDir Path folder) throws IOException {
+    Path file = folder.resolve("run.safetensors");
+    try (SamplingRun run = sampling(Samplers.ddim(10), 3).start(6)) {
+      run.next();
+      run.save(file);
+    }
+    double[] whole = pixels(sampling(Samplers.ddim(10), 4).generate(6));
+    try (SamplingRun run = sampling(Samplers.ddim(10), 4).start(6)) {
+      run.next();
+      assertThatThrownBy(() -> run.restore(file))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage(
+              file + " was saved by a run with another seed; set this run up as that one was");
+      assertThat(pixels(run.finish())).isEqualTo(whole);
+    }
+    try (SamplingRun run = sampling(Samplers.ddim(9), 3).start(6)) {
+      assertThatThrownBy(() -> run.restore(file))
+          .hasMessage(
+              file
+                  + " was saved by a run with another sampler or schedule; set this run up as that"
+                  + " one was");
+    }
+    try (SamplingRun run = ddpm.sampling().noise((i, d, z) -> {}).start(1)) {
+      assertThatThrownBy(() -> run.save(file))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage(
+              "a run over a noise source cannot be saved, since its noise cannot; use seed(...)");
+    }
+  }
+
+  @Test
+  void cancelAndTimeLimit_stopBetweenSteps() {
+    try (SamplingRun run = sampling(Samplers.ddim(10), 3).start(6)) {
+      run.next();
+      run.cancel();
+      assertThatThrownBy(run::next)
+          .isInstanceOf(CancellationException.class)
+          .hasMessage(
+              "sampling was cancelled before step 1 of 10 of the images from 0; no image was kept");
+    }
+    assertThatThrownBy(
+            () -> sampling(Samplers.ddpm(), 3).timeLimit(Duration.ofNanos(1)).generate(2))
+        .isInstanceOf(CancellationException.class)
+        .hasMessage(
+            "sampling was stopped by its time limit of PT0.000000001S before step 0 of 50 of the"
+                + " images from 0; no image was kept");
+    assertThatThrownBy(() -> ddpm.sampling().timeLimit(Duration.ZERO))
+        .hasMessage("timeLimit must be longer than 0, but was PT0S; leave it out for no limit");
+  }
+
+  @Test
+  void advance_oneRunTwice_isRefused() {
+    try (SamplingRun run = sampling(Samplers.ddim(10), 3).start(1)) {
+      assertThatThrownBy(() -> SamplingRun.advance(List.of(run, run)))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageStartingWith(
+              "runs that advance together must be at least one, each named once, but were ");
+    }
+  }
+
+  @Test
+  void dynamicThresholding_ofRowsOfTheirOwn_isPerImage() {
+    double[] values = {0, 1, 2, 4, 0.1, 0.2, 0.3, 0.4};
+    X0Limit limit = X0Limit.dynamic(ddpm.dataRange(), 0.5, 10);
+    NDArray x0 = manager.create(values, new ai.djl.ndarray.types.Shape(2, 1, 2, 2));
+    double[] limited = limit.apply(x0).toDoubleArray();
+    double[] expected = {0, 1 / 1.5, 1, 1, 0.1, 0.2, 0.3, 0.4}; // median 1.5, and 0.25 raised to 1
+    for (int i = 0; i < expected.length; i++) {
+      assertThat(limited[i]).isCloseTo(expected[i], within(1e-15));
+    }
+  }
+}
