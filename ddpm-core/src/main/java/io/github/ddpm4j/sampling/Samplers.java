@@ -37,4 +37,28 @@ public final class Samplers {
   public static DdimSampler ddim(int steps) {
     return DdimSampler.of(steps);
   }
+
+  /**
+   * DPM-Solver++ (Lu et al. 2022b): few steps, of order 2 unless {@link
+   * DpmSolverSampler#order(int)} says otherwise.
+   *
+   * @param steps the number of network calls, from 1 to T − 1
+   * @return the sampler, with {@link io.github.ddpm4j.schedule.TimestepSpacing#LINSPACE} spacing
+   * @throws IllegalArgumentException if {@code steps} is less than 1
+   */
+  public static DpmSolverSampler dpmSolverPlusPlus(int steps) {
+    return DpmSolverSampler.plusPlus(steps);
+  }
+
+  /**
+   * DPM-Solver (Lu et al. 2022a), which extrapolates ε̂ where {@link #dpmSolverPlusPlus} does x̂_0.
+   * It takes clipping and strong guidance less well.
+   *
+   * @param steps the number of network calls, from 1 to T − 1
+   * @return the sampler, with {@link io.github.ddpm4j.schedule.TimestepSpacing#LINSPACE} spacing
+   * @throws IllegalArgumentException if {@code steps} is less than 1
+   */
+  public static DpmSolverSampler dpmSolver(int steps) {
+    return DpmSolverSampler.epsilon(steps);
+  }
 }

@@ -55,6 +55,17 @@ interface TimestepGrid {
    */
   default int[] from(int start, Schedule schedule) {
     int trainingSteps = schedule.timesteps();
+    requireStart(start, schedule);
+    int[] grid = timesteps(trainingSteps);
+    if (start == trainingSteps) {
+      return grid;
+    }
+    return IntStream.concat(IntStream.of(start), Arrays.stream(grid).filter(t -> t < start))
+        .toArray();
+  }
+
+  static void requireStart(int start, Schedule schedule) {
+    int trainingSteps = schedule.timesteps();
     if (start < 0 || start > trainingSteps) {
       throw new IllegalArgumentException(
           "start timestep must lie in [0, "
@@ -67,11 +78,5 @@ interface TimestepGrid {
               + trainingSteps
               + " for a whole run");
     }
-    int[] grid = timesteps(trainingSteps);
-    if (start == trainingSteps) {
-      return grid;
-    }
-    return IntStream.concat(IntStream.of(start), Arrays.stream(grid).filter(t -> t < start))
-        .toArray();
   }
 }

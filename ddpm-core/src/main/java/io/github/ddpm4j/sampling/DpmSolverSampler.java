@@ -1,0 +1,333 @@
+package io.github.ddpm4j.sampling;
+
+import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.schedule.TimestepSpacing;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Multistep DPM-Solver (Lu et al. 2022a) and DPM-Solver++ (Lu et al. 2022b), orders 1 to 3.
+ *
+ * <p>With λ = ln(α / σ) of a level, h = λ_t − λ_s for the step from s to t, and m what each network
+ * call remembers, from which
+ *
+ * <pre>
+ *   r_0 = h_0 / h,   r_1 = h_1 / h        (h_0, h_1: the steps before)
+ *   D1_0 = (m_0 − m_1) / r_0,   D1_1 = (m_1 − m_2) / r_1
+ *   D1   = D1_0 (order 2),   D1_0 + r_0 / (r_0 + r_1) · (D1_0 − D1_1) (order 3)
+ *   D2   = (D1_0 − D1_1) / (r_0 + r_1)
+ * </pre>
+ *
+ * are h and h² / 2 times the first and second derivative of m by λ, a step is
+ *
+ * <pre>
+ *   DPM-Solver++, m = x̂_0 (2022b, algorithm 2):
+ *     x' = σ_t/σ_s · x − α_t (e^−h − 1) m_0 + c_1 D1 + c_2 D2
+ *     c_1 = −½ α_t (e^−h − 1) (midpoint)  or  α_t ((e^−h − 1)/h + 1) (Heun, and order 3)
+ *     c_2 = −2 α_t ((e^−h − 1 + h)/h² − ½)
+ *   stochastic (2022b, section 5):
+ *     x' = σ_t/σ_s e^−h · x + α_t (1 − e^−2h) m_0 + c_1 D1 + c_2 D2 + σ_t √(1 − e^−2h) z
+ *     c_1 = ½ α_t (1 − e^−2h)  or  α_t (1 − (1 − e^−2h)/(2h))
+ *     c_2 = 2 α_t ((1 − e^−2h − 2h)/(2h)² + ½)
+ *   DPM-Solver, m = ε̂ (2022a, section 3):
+ *     x' = α_t/α_s · x − σ_t (e^h − 1) m_0 + c_1 D1 + c_2 D2
+ *     c_1 = −½ σ_t (e^h − 1)  or  −σ_t ((e^h − 1)/h − 1)
+ *     c_2 = −2 σ_t ((e^h − 1 − h)/h² − ½)
+ * </pre>
+ *
+ * <p>The factor 2 in c_2 is missing in the published multistep code, which so has only order 2; its
+ * stochastic one has −½ for +½ as well. {@link #published(boolean)} computes that. The first steps
+ * have the order that what is remembered allows; the step that ends at the image has order 1.
+ * Immutable.
+ */
+public final class DpmSolverSampler extends LevelSampler<DpmSolverSampler> {
+
+  /** Below this many steps {@link #lowerOrderFinal} acts. */
+  private static final int FEW_STEPS = 15;
+
+  private final Options options;
+
+  private enum Form {
+    EPSILON,
+    X0,
+    STOCHASTIC
+  }
+
+  private record Options(
+      Form form,
+      int order,
+      boolean heun,
+      boolean published,
+      boolean lowerOrderFinal,
+      boolean eulerAtFinal) {}
+
+  private DpmSolverSampler(LevelGrid grid, Options options) {
+    super(grid);
+    this.options = options;
+  }
+
+  static DpmSolverSampler plusPlus(int steps) {
+    return of(steps, Form.X0);
+  }
+
+  static DpmSolverSampler epsilon(int steps) {
+    return of(steps, Form.EPSILON);
+  }
+
+  private static DpmSolverSampler of(int steps, Form form) {
+    return new DpmSolverSampler(
+        LevelGrid.of(steps, TimestepSpacing.LINSPACE, true),
+        new Options(form, 2, false, false, true, false));
+  }
+
+  @Override
+  DpmSolverSampler with(LevelGrid changed) {
+    return new DpmSolverSampler(changed, options);
+  }
+
+  private DpmSolverSampler with(Options changed) {
+    return new DpmSolverSampler(grid(), changed);
+  }
+
+  /**
+   * The order of the solver. Order 2 serves guided sampling, order 3 unguided sampling.
+   *
+   * @param order 1, 2 (the default) or 3
+   * @return a sampler of this order
+   * @throws IllegalArgumentException if {@code order} is none of these
+   */
+  public DpmSolverSampler order(int order) {
+    if (order < 1 || order > 3) {
+      throw new IllegalArgumentException("order must be 1, 2 or 3, but was " + order);
+    }
+    return with(
+        new Options(
+            options.form,
+            order,
+            options.heun,
+            options.published,
+            options.lowerOrderFinal,
+            options.eulerAtFinal));
+  }
+
+  /**
+   * How steps of order 2 weigh the derivative.
+   *
+   * @param heun true for the exact integral, which is called Heun; the default is the midpoint rule
+   * @return a sampler with this choice
+   */
+  public DpmSolverSampler heun(boolean heun) {
+    return with(
+        new Options(
+            options.form,
+            options.order,
+            heun,
+            options.published,
+            options.lowerOrderFinal,
+            options.eulerAtFinal));
+  }
+
+  /**
+   * Whether the solver follows the stochastic equation, adding fresh noise at each step.
+   *
+   * @param stochastic true for SDE-DPM-Solver++; the default is false
+   * @return a sampler with this choice
+   * @throws IllegalArgumentException if true and this is the solver in ε
+   */
+  public DpmSolverSampler stochastic(boolean stochastic) {
+    if (options.form == Form.EPSILON) {
+      if (!stochastic) {
+        return this;
+      }
+      throw new IllegalArgumentException("dpmSolver has no stochastic form; use dpmSolverPlusPlus");
+    }
+    return with(
+        new Options(
+            stochastic ? Form.STOCHASTIC : Form.X0,
+            options.order,
+            options.heun,
+            options.published,
+            options.lowerOrderFinal,
+            options.eulerAtFinal));
+  }
+
+  /**
+   * Whether steps of order 3 are those of the published code, for comparison with it.
+   *
+   * @param published true for the published coefficient; the default is the one of the integral
+   * @return a sampler with this choice
+   */
+  public DpmSolverSampler published(boolean published) {
+    return with(
+        new Options(
+            options.form,
+            options.order,
+            options.heun,
+            published,
+            options.lowerOrderFinal,
+            options.eulerAtFinal));
+  }
+
+  /**
+   * Whether the last step has order 1 and the one before at most 2 when there are fewer than 15.
+   *
+   * @param lower true (the default) for steadier results with few steps
+   * @return a sampler with this choice
+   */
+  public DpmSolverSampler lowerOrderFinal(boolean lower) {
+    return with(
+        new Options(
+            options.form,
+            options.order,
+            options.heun,
+            options.published,
+            lower,
+            options.eulerAtFinal));
+  }
+
+  /**
+   * Whether the last step has order 1 whatever the number of steps.
+   *
+   * @param euler true for order 1; the default is false. A step to the image has order 1 anyway
+   * @return a sampler with this choice
+   */
+  public DpmSolverSampler eulerAtFinal(boolean euler) {
+    return with(
+        new Options(
+            options.form,
+            options.order,
+            options.heun,
+            options.published,
+            options.lowerOrderFinal,
+            euler));
+  }
+
+  @Override
+  SamplingPlan plan(Diffusion diffusion, List<Level> levels) {
+    if (options.form == Form.EPSILON && levels.get(0).signal() == 0) {
+      throw new IllegalArgumentException(
+          "dpmSolver needs some signal in its first level, but timestep "
+              + (int) levels.get(0).timestep()
+              + " has none; use dpmSolverPlusPlus");
+    }
+    int steps = levels.size() - 1;
+    List<SamplingStep> rows = new ArrayList<>(steps);
+    for (int i = 0; i < steps; i++) {
+      rows.add(row(levels, i, orderOf(levels, i)));
+    }
+    Level end = levels.get(steps);
+    return new SamplingPlan(
+        rows,
+        options.form == Form.EPSILON ? SamplingPlan.Memory.EPSILON : SamplingPlan.Memory.X0,
+        1,
+        end.signal(),
+        end.noise());
+  }
+
+  private int orderOf(List<Level> levels, int i) {
+    int left = levels.size() - 1 - i;
+    boolean few = options.lowerOrderFinal && levels.size() - 1 < FEW_STEPS;
+    int order = Math.min(options.order, 1 + LevelGrid.history(levels, i));
+    if (left == 1 && (few || options.eulerAtFinal || levels.get(i + 1).noise() == 0)) {
+      return 1;
+    }
+    return left == 2 && few ? Math.min(order, 2) : order;
+  }
+
+  private SamplingStep row(List<Level> levels, int i, int order) {
+    Level s = levels.get(i);
+    Level t = levels.get(i + 1);
+    // 1. the plain transfer, which is DDIM or DDPM
+    double ratio = s.ratioTo(t); // e^−h
+    double cX;
+    double c0;
+    double freshNoise = 0;
+    switch (options.form) {
+      case X0 -> {
+        cX = t.noise() / s.noise();
+        c0 = t.signal() * (1 - ratio);
+      }
+      case STOCHASTIC -> {
+        cX = t.noise() / s.noise() * ratio;
+        c0 = t.signal() * (1 - ratio * ratio);
+        freshNoise = t.noise() * Math.sqrt(1 - ratio * ratio);
+      }
+      case EPSILON -> {
+        cX = t.signal() / s.signal();
+        c0 = t.noise() - cX * s.noise();
+      }
+      default -> throw new AssertionError(options.form);
+    }
+    List<Double> past = List.of();
+    // 2. what the derivatives add
+    if (order > 1) {
+      double h = t.lambda() - s.lambda();
+      double r0 = (s.lambda() - levels.get(i - 1).lambda()) / h;
+      double c1 = first(t, h, order);
+      if (order == 2) {
+        c0 += c1 / r0;
+        past = List.of(-c1 / r0);
+      } else {
+        double r1 = (levels.get(i - 1).lambda() - levels.get(i - 2).lambda()) / h;
+        double c2 = second(t, h);
+        // c_1 D1 + c_2 D2 = d_0 D1_0 + d_1 D1_1
+        double d0 = c1 + (c1 * r0 + c2) / (r0 + r1);
+        double d1 = -(c1 * r0 + c2) / (r0 + r1);
+        c0 += d0 / r0;
+        past = List.of(-d0 / r0 + d1 / r1, -d1 / r1);
+      }
+    }
+    boolean epsilon = options.form == Form.EPSILON;
+    return new SamplingStep(
+        s.timestep(),
+        s.signal(),
+        s.noise(),
+        cX,
+        epsilon ? 0 : c0,
+        epsilon ? c0 : 0,
+        past,
+        freshNoise);
+  }
+
+  /** c_1. */
+  private double first(Level t, double h, int order) {
+    boolean midpoint = order == 2 && !options.heun;
+    return switch (options.form) {
+      case X0 ->
+          midpoint ? -0.5 * t.signal() * Math.expm1(-h) : t.signal() * (Math.expm1(-h) / h + 1);
+      case STOCHASTIC ->
+          midpoint
+              ? -0.5 * t.signal() * Math.expm1(-2 * h)
+              : t.signal() * (Math.expm1(-2 * h) / (2 * h) + 1);
+      case EPSILON ->
+          midpoint ? -0.5 * t.noise() * Math.expm1(h) : -t.noise() * (Math.expm1(h) / h - 1);
+    };
+  }
+
+  /** c_2. */
+  private double second(Level t, double h) {
+    double factor = options.published ? 1 : 2;
+    return switch (options.form) {
+      case X0 -> -factor * t.signal() * ((Math.expm1(-h) + h) / (h * h) - 0.5);
+      case STOCHASTIC ->
+          factor
+              * t.signal()
+              * ((-Math.expm1(-2 * h) - 2 * h) / (4 * h * h) + (options.published ? -0.5 : 0.5));
+      case EPSILON -> -factor * t.noise() * ((Math.expm1(h) - h) / (h * h) - 0.5);
+    };
+  }
+
+  @Override
+  public String toString() {
+    return (options.form == Form.EPSILON ? "dpmSolver(" : "dpmSolverPlusPlus(")
+        + grid()
+        + ", order="
+        + options.order
+        + (options.heun ? ", heun" : "")
+        + (options.form == Form.STOCHASTIC ? ", stochastic" : "")
+        + (options.published ? ", published" : "")
+        + (options.lowerOrderFinal ? "" : ", lowerOrderFinal=false")
+        + (options.eulerAtFinal ? ", eulerAtFinal" : "")
+        + ")";
+  }
+}

@@ -1,0 +1,167 @@
+package io.github.ddpm4j.sampling;
+
+import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.schedule.Schedule;
+import io.github.ddpm4j.schedule.TimestepSpacing;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Which levels of noise a sampler visits, from the noisiest to where it ends.
+ *
+ * @param steps how many levels are visited from pure noise
+ * @param timestepSpacing how timesteps are spread, where {@code noiseSpacing} is null
+ * @param noiseSpacing how levels are spread
+ * @param skipsFirstTimestep whether {@code LEADING} and {@code LINSPACE} leave timestep 0 out, as
+ *     multistep solvers want: from there to the image is hardly a step
+ * @param lambdaMin levels below this λ are not visited
+ * @param endAtFirstTimestep whether to end at the level of timestep 0, not at the image
+ */
+record LevelGrid(
+    int steps,
+    TimestepSpacing timestepSpacing,
+    @Nullable NoiseSpacing noiseSpacing,
+    boolean skipsFirstTimestep,
+    double lambdaMin,
+    boolean endAtFirstTimestep) {
+
+  static LevelGrid of(int steps, TimestepSpacing spacing, boolean skipsFirstTimestep) {
+    DdpmSampler.requireSteps(steps);
+    return new LevelGrid(steps, spacing, null, skipsFirstTimestep, Double.NEGATIVE_INFINITY, false);
+  }
+
+  LevelGrid spacing(TimestepSpacing spacing) {
+    return new LevelGrid(steps, spacing, null, skipsFirstTimestep, lambdaMin, endAtFirstTimestep);
+  }
+
+  LevelGrid spacing(NoiseSpacing spacing) {
+    return new LevelGrid(
+        steps, timestepSpacing, spacing, skipsFirstTimestep, lambdaMin, endAtFirstTimestep);
+  }
+
+  LevelGrid lambdaMin(double lambda) {
+    if (Double.isNaN(lambda) || lambda == Double.POSITIVE_INFINITY) {
+      throw new IllegalArgumentException(
+          "lambdaMin must be a number or -Infinity, but was " + lambda);
+    }
+    return new LevelGrid(
+        steps, timestepSpacing, noiseSpacing, skipsFirstTimestep, lambda, endAtFirstTimestep);
+  }
+
+  LevelGrid endAtFirstTimestep(boolean end) {
+    return new LevelGrid(steps, timestepSpacing, noiseSpacing, skipsFirstTimestep, lambdaMin, end);
+  }
+
+  /**
+   * The levels, strictly descending in noise: the one that each step begins at, and the one that
+   * the last step ends at. From pure noise (start T) the grid as it is, otherwise the start and
+   * what the grid holds under it.
+   */
+  List<Level> levels(Diffusion diffusion, int start) {
+    Schedule schedule = diffusion.schedule();
+    TimestepGrid.requireStart(start, schedule);
+    requireServes(diffusion);
+    Level end = endAtFirstTimestep ? Level.of(schedule, 0) : Level.CLEAN;
+    List<Level> grid = spread(schedule);
+    List<Level> levels = new ArrayList<>();
+    if (start < schedule.timesteps()) {
+      levels.add(Level.of(schedule, start));
+    } else {
+      requireNoisiest(schedule, grid.get(0));
+      levels.add(grid.get(0));
+    }
+    for (Level level : grid) {
+      if (level.noise() < levels.get(levels.size() - 1).noise() && level.noise() > end.noise()) {
+        levels.add(level);
+      }
+    }
+    if (levels.get(0).noise() <= end.noise()) {
+      throw new IllegalArgumentException(
+          "there is nothing to do from timestep "
+              + (int) levels.get(0).timestep()
+              + " with endAtFirstTimestep, which ends there; start higher, or end at the image");
+    }
+    levels.add(end);
+    return levels;
+  }
+
+  private List<Level> spread(Schedule schedule) {
+    int usable = usableTimesteps(schedule);
+    if (noiseSpacing != null) {
+      return noiseSpacing.levels(schedule, usable - 1, endAtFirstTimestep ? steps + 1 : steps);
+    }
+    boolean skips = skipsFirstTimestep && timestepSpacing != TimestepSpacing.TRAILING;
+    if (skips && steps == usable) {
+      throw new IllegalArgumentException(
+          "steps must be less than the "
+              + usable
+              + " timesteps with "
+              + timestepSpacing
+              + " spacing, which leaves timestep 0 out, but was "
+              + steps
+              + "; use fewer steps or TimestepSpacing.TRAILING");
+    }
+    int[] timesteps =
+        skips && steps < usable
+            ? Arrays.copyOf(timestepSpacing.timesteps(usable, steps + 1), steps)
+            : timestepSpacing.timesteps(usable, steps);
+    return Arrays.stream(timesteps).mapToObj(t -> Level.of(schedule, t)).toList();
+  }
+
+  /** How many timesteps, counted from 0, have at least the least λ. */
+  private int usableTimesteps(Schedule schedule) {
+    int usable = schedule.timesteps();
+    while (usable > 0 && Level.of(schedule, usable - 1).lambda() < lambdaMin) {
+      usable--;
+    }
+    if (usable == 0) {
+      throw new IllegalArgumentException(
+          "lambdaMin "
+              + lambdaMin
+              + " leaves no timestep: the greatest of the schedule is "
+              + Level.of(schedule, 0).lambda());
+    }
+    return usable;
+  }
+
+  private void requireServes(Diffusion diffusion) {
+    if (noiseSpacing != null && diffusion.prediction() == Prediction.PREVIOUS_MEAN) {
+      throw new IllegalArgumentException(
+          "prediction PREVIOUS_MEAN cannot be used with "
+              + noiseSpacing
+              + " spacing, which asks the network off the schedule's timesteps; use a"
+              + " TimestepSpacing");
+    }
+  }
+
+  /** Pure noise stands at the last timestep; without signal there, no lower level is near it. */
+  private void requireNoisiest(Schedule schedule, Level first) {
+    int last = schedule.timesteps() - 1;
+    if (schedule.signal(last) == 0 && first.signal() > 0 && lambdaMin == Double.NEGATIVE_INFINITY) {
+      throw new IllegalArgumentException(
+          timestepSpacing
+              + " spacing begins at timestep "
+              + (int) first.timestep()
+              + ", but with a schedule of zero terminal SNR pure noise stands at timestep "
+              + last
+              + " alone; use TimestepSpacing.TRAILING");
+    }
+  }
+
+  /** How many of the levels before this one a multistep method may look back at. */
+  static int history(List<Level> levels, int index) {
+    return levels.get(0).signal() == 0 ? Math.max(0, index - 1) : index;
+  }
+
+  @Override
+  public String toString() {
+    return steps
+        + ", "
+        + (noiseSpacing == null ? timestepSpacing : noiseSpacing)
+        + (lambdaMin == Double.NEGATIVE_INFINITY ? "" : ", lambdaMin=" + lambdaMin)
+        + (endAtFirstTimestep ? ", endAtFirstTimestep" : "");
+  }
+}

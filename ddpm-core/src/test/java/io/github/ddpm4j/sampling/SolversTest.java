@@ -1,0 +1,210 @@
+package io.github.ddpm4j.sampling;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.schedule.Schedule;
+import io.github.ddpm4j.schedule.Schedules;
+import io.github.ddpm4j.schedule.TimestepSpacing;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What the samplers between levels visit, say of themselves and refuse. */
+class SolversTest {
+
+  private static final Schedule LINEAR = Schedules.linear(10);
+  private static final Diffusion TEN = diffusion(LINEAR, Prediction.EPSILON);
+  private static final Diffusion ZERO =
+      diffusion(Schedules.zeroTerminalSnr(LINEAR), Prediction.VELOCITY);
+
+  private static Diffusion diffusion(Schedule schedule, Prediction prediction) {
+    return new Diffusion(schedule, prediction, Variance.FIXED_LARGE, DataRange.DEFAULT);
+  }
+
+  private static double[] timesteps(Sampler sampler, int start) {
+    return sampler.plan(TEN, start).steps().stream().mapToDouble(SamplingStep::timestep).toArray();
+  }
+
+  private static void assertRefused(ThrowingCallable call, String message) {
+    assertThatThrownBy(call).isInstanceOf(IllegalArgumentException.class).hasMessage(message);
+  }
+
+  @Test
+  void multistep_leavesTimestepZeroOut() {
+    DpmSolverSampler solver = Samplers.dpmSolverPlusPlus(3);
+    assertThat(timesteps(solver, 10)).containsExactly(9, 6, 3);
+    assertThat(timesteps(solver.spacing(TimestepSpacing.LEADING), 10)).containsExactly(6, 4, 2);
+    assertThat(timesteps(solver.spacing(TimestepSpacing.TRAILING), 10)).containsExactly(9, 6, 2);
+    assertThat(timesteps(solver, 5)).containsExactly(5, 3);
+    assertThat(timesteps(solver, 6)).containsExactly(6, 3);
+    assertThat(timesteps(solver, 0)).containsExactly(0);
+    assertThat(timesteps(solver.endAtFirstTimestep(true), 5)).containsExactly(5, 3);
+  }
+
+  @Test
+  void start_inTheMiddle_beginsWithoutHistory() {
+    SamplingPlan plan = Samplers.dpmSolverPlusPlus(5).order(3).plan(TEN, 5);
+    assertThat(plan.steps().get(0).past()).isEmpty();
+    assertThat(plan.steps().get(0).signal()).isEqualTo(LINEAR.signal(5));
+  }
+
+  @Test
+  void noiseSpacing_spreadsFromTheLastTimestepToTheFirst() {
+    SamplingPlan plan =
+        Samplers.dpmSolverPlusPlus(5).spacing(NoiseSpacing.uniformLogSnr()).plan(TEN);
+    assertThat(plan.steps()).hasSize(5);
+    assertThat(plan.steps().get(0).timestep()).isEqualTo(9);
+    assertThat(plan.steps().get(4).timestep()).isEqualTo(0);
+    double[] lambda =
+        plan.steps().stream().mapToDouble(row -> Math.log(row.signal() / row.noise())).toArray();
+    for (int i = 1; i < lambda.length; i++) {
+      assertThat(lambda[i] - lambda[i - 1]).isCloseTo((lambda[4] - lambda[0]) / 4, within(1e-12));
+    }
+  }
+
+  @Test
+  void noiseSpacing_toTheFirstTimestep_endsThere() {
+    SamplingPlan plan =
+        Samplers.dpmSolverPlusPlus(5)
+            .spacing(NoiseSpacing.karras())
+            .endAtFirstTimestep(true)
+            .plan(TEN);
+    assertThat(plan.steps()).hasSize(5);
+    assertThat(plan.finalNoise()).isEqualTo(LINEAR.noise(0));
+    assertThat(plan.steps().get(4).noise()).isGreaterThan(LINEAR.noise(0));
+  }
+
+  @Test
+  void zeroTerminalSnr_firstRowIsThePlainTransferAndForgotten() {
+    SamplingPlan plan =
+        Samplers.dpmSolverPlusPlus(5).spacing(TimestepSpacing.TRAILING).order(3).plan(ZERO);
+    assertThat(plan.steps().get(0).signal()).isEqualTo(0);
+    assertThat(plan.steps().get(1).past()).isEmpty();
+    assertThat(plan.steps().get(2).past()).hasSize(1);
+  }
+
+  @Test
+  void toString_saysAllSettings() {
+    assertThat(Samplers.dpmSolverPlusPlus(20))
+        .hasToString("dpmSolverPlusPlus(20, LINSPACE, order=2)");
+    assertThat(
+            Samplers.dpmSolverPlusPlus(20)
+                .order(3)
+                .heun(true)
+                .stochastic(true)
+                .published(true)
+                .lowerOrderFinal(false)
+                .eulerAtFinal(true)
+                .lambdaMin(-5.1)
+                .endAtFirstTimestep(true)
+                .spacing(NoiseSpacing.karras().wholeTimesteps(true)))
+        .hasToString(
+            "dpmSolverPlusPlus(20, karras(7.0) at whole timesteps, lambdaMin=-5.1,"
+                + " endAtFirstTimestep, order=3, heun, stochastic, published,"
+                + " lowerOrderFinal=false, eulerAtFinal)");
+    assertThat(Samplers.dpmSolver(5).spacing(NoiseSpacing.uniformLogSnr()))
+        .hasToString("dpmSolver(5, uniformLogSnr, order=2)");
+  }
+
+  /* --- what can go wrong --- */
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 4, -1})
+  void order_thatIsNone_isRefused(int order) {
+    assertRefused(
+        () -> Samplers.dpmSolverPlusPlus(5).order(order),
+        "order must be 1, 2 or 3, but was " + order);
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, -1})
+  void steps_lessThanOne_areRefused(int steps) {
+    String message = "steps must be at least 1, but was " + steps;
+    assertRefused(() -> Samplers.dpmSolverPlusPlus(steps), message);
+    assertRefused(() -> Samplers.dpmSolver(steps), message);
+  }
+
+  @Test
+  void steps_thatLeaveNoTimestepOut_areRefused() {
+    assertRefused(
+        () -> Samplers.dpmSolverPlusPlus(10).plan(TEN),
+        "steps must be less than the 10 timesteps with LINSPACE spacing, which leaves timestep 0"
+            + " out, but was 10; use fewer steps or TimestepSpacing.TRAILING");
+    assertRefused(
+        () -> Samplers.dpmSolverPlusPlus(11).plan(TEN),
+        "steps must be at least 1 and at most the schedule's 10 timesteps, but was 11");
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {0, -7, Double.NaN, Double.POSITIVE_INFINITY})
+  void rho_thatIsNotPositive_isRefused(double rho) {
+    assertRefused(() -> NoiseSpacing.karras(rho), "rho must be finite and above 0, but was " + rho);
+  }
+
+  @Test
+  void lambdaMin_thatServesNoLevel_isRefused() {
+    assertRefused(
+        () -> Samplers.dpmSolver(5).lambdaMin(Double.NaN),
+        "lambdaMin must be a number or -Infinity, but was NaN");
+    assertRefused(
+        () -> Samplers.dpmSolver(5).lambdaMin(100).plan(TEN),
+        "lambdaMin 100.0 leaves no timestep: the greatest of the schedule is "
+            + Level.of(LINEAR, 0).lambda());
+  }
+
+  @Test
+  void start_whereItEnds_isRefused() {
+    assertRefused(
+        () -> Samplers.dpmSolver(5).endAtFirstTimestep(true).plan(TEN, 0),
+        "there is nothing to do from timestep 0 with endAtFirstTimestep, which ends there; start"
+            + " higher, or end at the image");
+  }
+
+  @Test
+  void start_outsideTheSchedule_isRefused() {
+    assertRefused(
+        () -> Samplers.dpmSolver(5).plan(TEN, 11),
+        "start timestep must lie in [0, 10], where 10 stands for pure noise, but was 11; choose one"
+            + " of these, 10 for a whole run");
+  }
+
+  @Test
+  void previousMean_offTheSchedule_isRefused() {
+    Diffusion mean = diffusion(LINEAR, Prediction.PREVIOUS_MEAN);
+    assertRefused(
+        () -> Samplers.dpmSolverPlusPlus(5).spacing(NoiseSpacing.karras()).plan(mean),
+        "prediction PREVIOUS_MEAN cannot be used with karras(7.0) spacing, which asks the network"
+            + " off the schedule's timesteps; use a TimestepSpacing");
+    assertThat(Samplers.dpmSolverPlusPlus(5).plan(mean).steps()).hasSize(5);
+  }
+
+  @Test
+  void zeroTerminalSnr_withoutTheLastTimestep_isRefused() {
+    assertRefused(
+        () -> Samplers.dpmSolverPlusPlus(5).spacing(TimestepSpacing.LEADING).plan(ZERO),
+        "LEADING spacing begins at timestep 5, but with a schedule of zero terminal SNR pure noise"
+            + " stands at timestep 9 alone; use TimestepSpacing.TRAILING");
+    assertRefused(
+        () -> Samplers.dpmSolverPlusPlus(5).spacing(NoiseSpacing.karras()).plan(ZERO),
+        "karras(7.0) spacing has no first level, because timestep 9 of the schedule has no signal"
+            + " left; use TimestepSpacing.TRAILING, or set lambdaMin");
+    assertRefused(
+        () -> Samplers.dpmSolver(5).spacing(TimestepSpacing.TRAILING).plan(ZERO),
+        "dpmSolver needs some signal in its first level, but timestep 9 has none; use"
+            + " dpmSolverPlusPlus");
+  }
+
+  @Test
+  void stochastic_inEpsilon_isRefused() {
+    assertRefused(
+        () -> Samplers.dpmSolver(5).stochastic(true),
+        "dpmSolver has no stochastic form; use dpmSolverPlusPlus");
+  }
+}
