@@ -8,8 +8,8 @@ import java.util.List;
 /** A vector per class, learned. */
 record EmbeddingTable(String name, int rows, int width) {
 
-  /** Where the uniform distribution of variance 0.02² ends, the start of DiT's label embedding. */
-  private static final double LIMIT = 0.02 * Math.sqrt(3);
+  /** Where the uniform distribution of variance 1 ends, that of PyTorch's tables. */
+  private static final double LIMIT = Math.sqrt(3);
 
   void declare(List<ParameterSpec> specs) {
     specs.add(
