@@ -39,6 +39,17 @@ class SnippetsTest {
     return dataset;
   }
 
+  static void trainWithConditions(Dataset datasetWithLabels) throws IOException {
+    try (UNet unet =
+        UNet.builder().image(1, 28, 28).channelMultipliers(1, 2, 2).classes(10).build()) {
+      DDPM ddpm = DDPM.builder().timesteps(1000).denoiser(unet).build();
+      try (TrainingResult result =
+          ddpm.training().steps(20_000).conditionDropout(0.1).fit(datasetWithLabels)) {
+        result.ddpm().save(Path.of("digits"));
+      }
+    }
+  }
+
   static void train(Dataset dataset) throws IOException {
     try (UNet unet =
         UNet.builder()
@@ -92,7 +103,7 @@ class SnippetsTest {
     String source = squeezed(Files.readString(SOURCE));
     Matcher snippets = SNIPPET.matcher(Files.readString(Path.of("../README.md")));
     List<String> found = snippets.results().map(result -> result.group(1)).toList();
-    assertThat(found).hasSize(7);
+    assertThat(found).hasSize(8);
     assertThat(found).allSatisfy(snippet -> assertThat(source).contains(squeezed(snippet)));
   }
 

@@ -1,0 +1,224 @@
+package io.github.ddpm4j.examples;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDArrays;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.training.tracker.Tracker;
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.examples.data.Digits;
+import io.github.ddpm4j.examples.data.LabeledImages;
+import io.github.ddpm4j.image.Pictures;
+import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.sampling.Samplers;
+import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.schedule.Schedules;
+import io.github.ddpm4j.training.TrainingListener;
+import io.github.ddpm4j.unet.UNet;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/**
+ * Digits on demand: trains a U-Net that is conditioned on the class, draws a row of each digit, and
+ * counts how many of them are what was asked for.
+ */
+@Command(
+    name = "ConditionalDigits",
+    description = {
+      "Trains on the bundled 8x8 digits and their classes, and draws a row of each digit.",
+      "Exit code 2: something to put right."
+    },
+    sortOptions = false)
+public final class ConditionalDigits implements Callable<Integer> {
+
+  private static final int CLASSES = 10;
+  private static final int TIMESTEPS = 1000;
+  private static final int CALLS = 50;
+  private static final int ENLARGE = 6;
+
+  /** The share of the run after which the learning rate falls, and where it ends. */
+  private static final double CONSTANT_SHARE = 0.7;
+
+  private static final double LAST_RATE_SHARE = 0.02;
+
+  /** As of the quickstart: such small images are best drawn by one thread. */
+  private static final String THREADS = "1";
+
+  @Spec private CommandSpec spec = CommandSpec.create();
+
+  @Option(
+      names = "--steps",
+      paramLabel = "N",
+      description = "Training steps (default: ${DEFAULT-VALUE}).")
+  private int steps = 600;
+
+  @Option(
+      names = "--batch",
+      paramLabel = "N",
+      description = "Digits per training step (default: ${DEFAULT-VALUE}).")
+  private int batchSize = 64;
+
+  @Option(
+      names = "--condition-dropout",
+      paramLabel = "P",
+      description =
+          "How often a digit is trained on without its class (default: ${DEFAULT-VALUE}).")
+  private double conditionDropout = 0.1;
+
+  @Option(
+      names = "--per-class",
+      paramLabel = "N",
+      description = "Digits drawn of each class (default: ${DEFAULT-VALUE}).")
+  private int perClass = 16;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "SEED",
+      description = "Seed of weights, training and sampling (default: ${DEFAULT-VALUE}).")
+  private long seed = 1;
+
+  @Option(
+      names = {"-o", "--output"},
+      paramLabel = "FOLDER",
+      description = "Where picture and model go (default: ${DEFAULT-VALUE}).")
+  private Path output = Mains.target("conditional-digits");
+
+  /**
+   * Runs the example.
+   *
+   * @param args see {@code --help}
+   */
+  public static void main(String[] args) {
+    Mains.setDefault("ai.djl.pytorch.num_threads", THREADS);
+    Mains.exitWith(Mains.run(new ConditionalDigits(), args));
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    Mains.atLeast("--per-class", 1, perClass);
+    Files.createDirectories(output);
+    PrintWriter out = spec.commandLine().getOut();
+    Digits digits = Digits.load();
+    try (NDManager manager = NDManager.newBaseManager();
+        UNet unet = Quickstart.network().classes(CLASSES).seed(seed).build()) {
+      out.printf(
+          Locale.ROOT,
+          "Training a U-Net of %,d parameters on %,d digits of %d classes.%n",
+          unet.config().parameterCount(),
+          digits.training().size(),
+          CLASSES);
+      out.flush();
+      DDPM ddpm = DDPM.builder().schedule(Schedules.cosine(TIMESTEPS)).denoiser(unet).build();
+      // The labels of the data are the classes.
+      try (TrainingResult result =
+          ddpm.training()
+              .conditionDropout(conditionDropout)
+              .batchSize(batchSize)
+              .steps(steps)
+              .learningRate(fallingRate(2e-3))
+              .warmup(50)
+              .ema(0.99)
+              .seed(seed)
+              .listener(TrainingListener.progressBar())
+              .fit(digits.training().toDataset(manager, batchSize))) {
+        NDList rows = new NDList();
+        for (int digit = 0; digit < CLASSES; digit++) {
+          rows.add(draw(result.ddpm(), digit, manager));
+        }
+        NDArray drawn = NDArrays.concat(rows);
+        Pictures.of(drawn).columns(perClass).enlarge(ENLARGE).save(output.resolve("digits.png"));
+        result.ddpm().save(output.resolve("model"));
+        out.printf(
+            Locale.ROOT,
+            "%n%.1f %% of %d drawn digits are nearest to a training digit of the class that was"
+                + " asked for; of held-out digits %.1f %%.%n%n",
+            100 * hits(drawn, digits.training()),
+            CLASSES * perClass,
+            100 * hits(digits.heldOut(), digits.training()));
+      }
+    }
+    for (String file : new String[] {"digits.png", "model"}) {
+      out.println(output.resolve(file).toAbsolutePath().normalize());
+    }
+    out.flush();
+    return 0;
+  }
+
+  /** A row of one digit. */
+  private NDArray draw(DDPM ddpm, int digit, NDManager manager) {
+    Denoiser network = ddpm.denoiser().orElseThrow();
+    Denoiser ofOneClass =
+        (x, levels, none) -> {
+          int[] labels = new int[levels.size()];
+          Arrays.fill(labels, digit);
+          return network.predict(x, levels, Condition.labels(labels));
+        };
+    try (Samples samples =
+        ddpm.withDenoiser(ofOneClass)
+            .sampling()
+            .shape(1, Digits.SIDE, Digits.SIDE)
+            .sampler(Samplers.ddim(CALLS).eta(0.5))
+            .seed(seed + digit)
+            .generate(perClass)) {
+      return samples.toNDArray(manager);
+    }
+  }
+
+  /** The share of drawn digits, in rows of one class, whose nearest neighbour is of that class. */
+  private double hits(NDArray drawn, LabeledImages known) {
+    float[] pixels = drawn.toFloatArray();
+    int length = Digits.SIDE * Digits.SIDE;
+    int count = pixels.length / length;
+    int hits = 0;
+    for (int i = 0; i < count; i++) {
+      float[] one = Arrays.copyOfRange(pixels, i * length, (i + 1) * length);
+      hits += nearestClass(one, known) == i / perClass ? 1 : 0;
+    }
+    return (double) hits / count;
+  }
+
+  private static double hits(LabeledImages images, LabeledImages known) {
+    int hits = 0;
+    for (int i = 0; i < images.size(); i++) {
+      hits += nearestClass(images.pixels(i), known) == images.label(i) ? 1 : 0;
+    }
+    return (double) hits / images.size();
+  }
+
+  private static int nearestClass(float[] pixels, LabeledImages known) {
+    double least = Double.POSITIVE_INFINITY;
+    int label = -1;
+    for (int i = 0; i < known.size(); i++) {
+      float[] other = known.pixels(i);
+      double distance = 0;
+      for (int p = 0; p < pixels.length; p++) {
+        double difference = pixels[p] - other[p];
+        distance += difference * difference;
+      }
+      if (distance < least) {
+        least = distance;
+        label = known.label(i);
+      }
+    }
+    return label;
+  }
+
+  /** Constant for most of the run, then linearly down. */
+  private Tracker fallingRate(double rate) {
+    return done -> {
+      double left = (1 - (double) done / steps) / (1 - CONSTANT_SHARE);
+      return (float) (rate * Math.max(LAST_RATE_SHARE, Math.min(1, left)));
+    };
+  }
+}
