@@ -217,6 +217,6 @@ class ArchitectureTest {
             .map(JavaClass::getName)
             .sorted()
             .toList();
-    assertThat(names).hasSizeLessThanOrEqualTo(50);
+    assertThat(names).hasSizeLessThanOrEqualTo(75);
   }
 }

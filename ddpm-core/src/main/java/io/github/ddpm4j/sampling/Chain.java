@@ -3,6 +3,7 @@ package io.github.ddpm4j.sampling;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.noise.NoiseSource;
@@ -27,10 +28,11 @@ final class Chain {
   }
 
   /** How the images of a chain are drawn: everything but their start. */
-  record Terms(SamplingPlan plan, X0Limit limit, NoiseSource noise, Hook hook) {}
+  record Terms(SamplingPlan plan, X0Limit limit, Guidance guidance, NoiseSource noise, Hook hook) {}
 
   private final Diffusion diffusion;
   private final Terms terms;
+  private final Condition condition;
   private final long firstImage;
   private final int images;
   private final NDManager manager;
@@ -42,11 +44,13 @@ final class Chain {
   /**
    * @param start x before the first row, (N, C, H, W); taken over. Its manager becomes the owner of
    *     what the chain keeps
+   * @param condition what the images are conditioned on
    * @param firstImage the index in the run of the first image
    */
-  Chain(Diffusion diffusion, Terms terms, NDArray start, long firstImage) {
+  Chain(Diffusion diffusion, Terms terms, Condition condition, NDArray start, long firstImage) {
     this.diffusion = diffusion;
     this.terms = terms;
+    this.condition = condition;
     this.firstImage = firstImage;
     this.images = Math.toIntExact(start.getShape().get(0));
     this.manager = start.getManager();
@@ -134,6 +138,27 @@ final class Chain {
     double[] values = new double[images];
     Arrays.fill(values, value);
     return values;
+  }
+
+  /**
+   * What the network is asked about the images: one condition each time, in one call.
+   *
+   * @param selfConditions whether the network looks at x̂_0 of the row before
+   */
+  List<Condition> questions(boolean selfConditions) {
+    SamplingStep step = step();
+    double ratio = step.signal() == 0 ? Double.POSITIVE_INFINITY : step.noise() / step.signal();
+    List<Condition> questions = terms.guidance.questions(condition, firstImage, images, ratio);
+    NDArray x0 = preview;
+    if (!selfConditions || x0 == null) {
+      return questions;
+    }
+    return questions.stream().map(question -> question.and(Condition.previousX0(x0))).toList();
+  }
+
+  /** The answers to {@link #questions} as one, on which {@link #advance} goes on. */
+  NDArray combine(List<NDArray> outputs) {
+    return terms.guidance.combine(outputs, x, levels(), diffusion);
   }
 
   /** Moves what the chain keeps to {@code owner}, where the row's intermediate arrays go. */

@@ -9,6 +9,8 @@ import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.torch.GradMode;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.function.ToDoubleBiFunction;
 import java.util.stream.IntStream;
@@ -50,13 +52,23 @@ final class PlanExecutor {
     }
   }
 
-  /** One network call for all chains, and the part of the answer that is each one's. */
+  /** One network call for all chains and all that each asks, and each one's answer. */
   private List<NDArray> ask(List<Chain> chains) {
-    List<NoiseLevels> levels = chains.stream().map(Chain::levels).toList();
-    NDArray x =
-        chains.size() == 1
-            ? chains.get(0).x()
-            : NDArrays.concat(new NDList(chains.stream().map(Chain::x).toList()));
+    NDList images = new NDList();
+    List<NoiseLevels> levels = new ArrayList<>();
+    List<Condition> conditions = new ArrayList<>();
+    List<Integer> questions = new ArrayList<>();
+    boolean selfConditions = denoiser.conditionKinds().contains(Condition.Kind.PREVIOUS_X0);
+    for (Chain chain : chains) {
+      List<Condition> own = chain.questions(selfConditions);
+      questions.add(own.size());
+      for (Condition condition : own) {
+        images.add(chain.x());
+        levels.add(chain.levels());
+        conditions.add(condition);
+      }
+    }
+    NDArray x = images.size() == 1 ? images.get(0) : NDArrays.concat(images);
     NDArray output =
         denoiser.predict(
             x,
@@ -64,18 +76,44 @@ final class PlanExecutor {
                 all(levels, NoiseLevels::timestep),
                 all(levels, NoiseLevels::signal),
                 all(levels, NoiseLevels::noise)),
-            Condition.none());
+            joined(conditions, levels));
     requireAnswer(chains.get(0), x, output);
-    if (chains.size() == 1) {
-      return List.of(output);
+    List<NDArray> parts = images.size() == 1 ? List.of(output) : split(output, levels);
+    List<NDArray> answers = new ArrayList<>();
+    int first = 0;
+    for (int i = 0; i < chains.size(); i++) {
+      answers.add(chains.get(i).combine(parts.subList(first, first + questions.get(i))));
+      first += questions.get(i);
     }
-    long[] ends = new long[chains.size() - 1];
+    return answers;
+  }
+
+  private static List<NDArray> split(NDArray output, List<NoiseLevels> levels) {
+    long[] ends = new long[levels.size() - 1];
     long end = 0;
     for (int i = 0; i < ends.length; i++) {
-      end += chains.get(i).images();
+      end += levels.get(i).size();
       ends[i] = end;
     }
     return output.split(ends);
+  }
+
+  /** The conditions of all images; where only some have one, the others' is absent. */
+  private static Condition joined(List<Condition> conditions, List<NoiseLevels> levels) {
+    if (conditions.stream().allMatch(Condition::isNone)) {
+      return Condition.none();
+    }
+    Condition all = null;
+    for (int i = 0; i < conditions.size(); i++) {
+      Condition own = conditions.get(i);
+      if (own.isNone()) {
+        int[] absent = new int[levels.get(i).size()];
+        Arrays.fill(absent, Condition.ABSENT);
+        own = Condition.labels(absent);
+      }
+      all = all == null ? own : all.concat(own);
+    }
+    return all == null ? Condition.none() : all;
   }
 
   private static void requireAnswer(Chain chain, NDArray x, NDArray output) {

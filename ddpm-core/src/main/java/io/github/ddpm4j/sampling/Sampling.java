@@ -6,6 +6,7 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.noise.NoiseSource;
@@ -52,6 +53,8 @@ public final class Sampling {
   private @Nullable NoiseSource noise;
   private @Nullable Shape shape;
   private SamplingListener listener = event -> {};
+  private Condition condition = Condition.none();
+  private Guidance guidance = Guidance.none();
 
   /**
    * Sets up a run with the defaults. Users call {@code ddpm.sampling()}.
@@ -152,6 +155,29 @@ public final class Sampling {
     this.clip = true;
     this.thresholdRatio = ratio;
     this.thresholdMax = greatest;
+    return this;
+  }
+
+  /**
+   * What the images are conditioned on.
+   *
+   * @param condition of one image, which then stands for all, or of each image that is drawn; its
+   *     arrays are borrowed until the run is over. The default is {@link Condition#none()}
+   * @return this run
+   */
+  public Sampling condition(Condition condition) {
+    this.condition = Objects.requireNonNull(condition, "condition");
+    return this;
+  }
+
+  /**
+   * Leads the images towards the condition, or along any gradient.
+   *
+   * @param guidance the default is {@link Guidance#none()}
+   * @return this run
+   */
+  public Sampling guidance(Guidance guidance) {
+    this.guidance = Objects.requireNonNull(guidance, "guidance");
     return this;
   }
 
@@ -398,9 +424,24 @@ public final class Sampling {
   }
 
   private SamplingRun start(SamplingPlan plan, Draws draws, int count, SamplingRun.Start start) {
+    return start(plan, draws, count, start, (chain, x, x0) -> x);
+  }
+
+  private SamplingRun start(
+      SamplingPlan plan, Draws draws, int count, SamplingRun.Start start, Chain.Hook hook) {
+    requireVariance();
     SamplingRun.Job job =
         new SamplingRun.Job(
-            plan, limit(), draws.noise, draws.seed, count, batchSize, start, (chain, x, x0) -> x);
+            plan,
+            limit(),
+            guidance,
+            conditionOf(count),
+            draws.noise,
+            draws.seed,
+            count,
+            batchSize,
+            start,
+            hook);
     return new SamplingRun(
         new PlanExecutor(denoiser),
         diffusion,
@@ -414,6 +455,29 @@ public final class Sampling {
     try (run) {
       return run.finish();
     }
+  }
+
+  private void requireVariance() {
+    if (denoiser.predictsVariance() && !diffusion.variance().isLearned()) {
+      throw new IllegalStateException(
+          "the denoiser predicts the variance, but the model has variance "
+              + diffusion.variance()
+              + "; build DDPM with variance(Variance.LEARNED_RANGE)");
+    }
+  }
+
+  /** The condition of each image; one for all is repeated. */
+  private Condition conditionOf(int count) {
+    int size = condition.size().orElse(count);
+    if (size != 1 && size != count) {
+      throw new IllegalArgumentException(
+          "the condition must be of 1 image, which stands for all, or of each of the "
+              + count
+              + " that are drawn, but is of "
+              + size);
+    }
+    guidance.requireFit(condition, count);
+    return size == count ? condition : condition.select(new int[count]);
   }
 
   private X0Limit limit() {

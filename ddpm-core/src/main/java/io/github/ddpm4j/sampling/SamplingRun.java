@@ -7,6 +7,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.NDScope;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.noise.NoiseSource;
 import java.io.IOException;
@@ -16,6 +17,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.NoSuchElementException;
 import java.util.concurrent.CancellationException;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -48,6 +50,8 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
   record Job(
       SamplingPlan plan,
       X0Limit limit,
+      Guidance guidance,
+      Condition condition,
       NoiseSource noise,
       @Nullable Long seed,
       int count,
@@ -209,7 +213,13 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
 
   private Chain chain(NDArray start) {
     return new Chain(
-        diffusion, new Chain.Terms(job.plan, job.limit, job.noise, job.hook), start, firstImage);
+        diffusion,
+        new Chain.Terms(job.plan, job.limit, job.guidance, job.noise, job.hook),
+        job.condition.select(
+            IntStream.range(firstImage, firstImage + Math.toIntExact(start.getShape().get(0)))
+                .toArray()),
+        start,
+        firstImage);
   }
 
   /** Ends the step of the current batch. */

@@ -1,0 +1,373 @@
+package io.github.ddpm4j.sampling;
+
+import ai.djl.engine.Engine;
+import ai.djl.ndarray.NDArray;
+import ai.djl.training.GradientCollector;
+import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.model.NoiseLevels;
+import io.github.ddpm4j.ops.PerImage;
+import io.github.ddpm4j.prediction.LinearForm;
+import io.github.ddpm4j.torch.GradMode;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Leads samples towards a condition harder than the network does by itself.
+ *
+ * <pre>{@code
+ * ddpm.sampling().condition(Condition.labels(7)).guidance(Guidance.classifierFree(3)).generate(1)
+ * }</pre>
+ *
+ * <p>Classifier-free guidance (Ho and Salimans 2022) goes on along the way from the unconditional
+ * to the conditional prediction, and a classifier (Dhariwal and Nichol 2021, algorithm 2) adds its
+ * gradient:
+ *
+ * <pre>
+ *   out' = out(∅) + Σ_i w_i (out(c_i) − out(∅))
+ *   ε̂'   = ε̂ − s · noise · ∇_x ln p(y | x_t)
+ * </pre>
+ *
+ * <p>It works on every {@link io.github.ddpm4j.prediction.Prediction}, since all of them are linear
+ * in each other. The unconditional and the conditional images share one call of the network, which
+ * is as many times larger. A learned variance is that of the run's own condition. Immutable.
+ */
+public final class Guidance {
+
+  private static final Guidance NONE = new Guidance(List.of(), List.of(), 0);
+
+  /** w (out(c) − out(∅)), with the run's own c where it is null. */
+  private record Pull(@Nullable Condition towards, double scale, double least, double greatest) {
+    boolean isActive(double ratio) {
+      return ratio > least && ratio <= greatest;
+    }
+  }
+
+  private record Slope(LogProbability logProbability, double scale, double least, double greatest) {
+    boolean isActive(double ratio) {
+      return ratio > least && ratio <= greatest;
+    }
+  }
+
+  private final List<Pull> pulls;
+  private final List<Slope> slopes;
+  private final double rescale;
+
+  private Guidance(List<Pull> pulls, List<Slope> slopes, double rescale) {
+    this.pulls = List.copyOf(pulls);
+    this.slopes = List.copyOf(slopes);
+    this.rescale = rescale;
+  }
+
+  /**
+   * No guidance: what the network says under the run's condition.
+   *
+   * @return the one instance
+   */
+  public static Guidance none() {
+    return NONE;
+  }
+
+  /**
+   * Classifier-free guidance towards the run's condition. The network must have been trained with
+   * the condition dropped at times ({@code conditionDropout}).
+   *
+   * @param scale w: 0 is unconditional, 1 conditional as trained, more goes beyond. It is 1 + w of
+   *     Ho and Salimans, as most code has it
+   * @return the guidance
+   * @throws IllegalArgumentException if {@code scale} is not finite
+   */
+  public static Guidance classifierFree(double scale) {
+    return new Guidance(
+        List.of(new Pull(null, requireScale(scale), 0, Double.POSITIVE_INFINITY)), List.of(), 0);
+  }
+
+  /**
+   * Guidance towards another condition than the run's, or away from it (Liu et al. 2022,
+   * "Compositional Visual Generation", eq. 11): with the run's own by {@link #classifierFree}, it
+   * composes the two.
+   *
+   * @param condition c, for all images of the run or for one, which then stands for each; its
+   *     arrays are borrowed
+   * @param scale w; negative leads away from it
+   * @return the guidance
+   * @throws IllegalArgumentException if the condition is none, or {@code scale} is not finite
+   */
+  public static Guidance towards(Condition condition, double scale) {
+    if (condition.isNone()) {
+      throw new IllegalArgumentException(
+          "guidance towards a condition needs one, but it was Condition.none(); use"
+              + " classifierFree(scale) for the condition of the run");
+    }
+    return new Guidance(
+        List.of(new Pull(condition, requireScale(scale), 0, Double.POSITIVE_INFINITY)),
+        List.of(),
+        0);
+  }
+
+  /**
+   * Guidance by the gradient of any differentiable function. It needs no condition in the network.
+   *
+   * <p>It uses DJL's gradient collector, of which a process has one at a time: such a run cannot
+   * sample while another thread trains operation by operation.
+   *
+   * @param logProbability ln p(y | x_t), of noisy images
+   * @param scale s; 1 samples from p(x) p(y | x), more sharpens
+   * @return the guidance
+   * @throws IllegalArgumentException if {@code scale} is not finite
+   */
+  public static Guidance classifier(LogProbability logProbability, double scale) {
+    return new Guidance(
+        List.of(),
+        List.of(new Slope(logProbability, requireScale(scale), 0, Double.POSITIVE_INFINITY)),
+        0);
+  }
+
+  /**
+   * Guides in a part of the noise levels only (Kynkäänniemi et al. 2024): outside it the network is
+   * asked under the run's condition alone, in a call of the usual size.
+   *
+   * @param least the least ratio of noise to signal, exclusive; 0 is the clean image
+   * @param greatest the greatest, inclusive; may be infinite
+   * @return this guidance within the interval
+   * @throws IllegalArgumentException unless {@code 0 <= least < greatest}
+   */
+  public Guidance interval(double least, double greatest) {
+    if (!(least >= 0 && least < greatest)) {
+      throw new IllegalArgumentException(
+          "a guidance interval needs 0 <= least < greatest in terms of noise / signal, but was "
+              + least
+              + " to "
+              + greatest);
+    }
+    return new Guidance(
+        pulls.stream().map(p -> new Pull(p.towards, p.scale, least, greatest)).toList(),
+        slopes.stream().map(s -> new Slope(s.logProbability, s.scale, least, greatest)).toList(),
+        rescale);
+  }
+
+  /**
+   * Takes back the growth in contrast that strong classifier-free guidance brings (Lin et al. 2024,
+   * section 3.4): the guided prediction of an image is scaled towards the standard deviation of the
+   * conditional one.
+   *
+   * @param share φ, from 0, the default, to 1 for all of it; 0.7 is the paper's
+   * @return this guidance, rescaled
+   * @throws IllegalArgumentException if {@code share} is outside [0, 1]
+   */
+  public Guidance rescale(double share) {
+    if (!(share >= 0 && share <= 1)) {
+      throw new IllegalArgumentException(
+          "the share of rescaling must lie in [0, 1], but was " + share);
+    }
+    return new Guidance(pulls, slopes, share);
+  }
+
+  /**
+   * This guidance and another at once.
+   *
+   * @param other the other
+   * @return the sum of both
+   * @throws IllegalArgumentException if both rescale, by different shares
+   */
+  public Guidance and(Guidance other) {
+    if (rescale != other.rescale && rescale != 0 && other.rescale != 0) {
+      throw new IllegalArgumentException(
+          "guidance that is combined can be rescaled by one share, but has "
+              + rescale
+              + " and "
+              + other.rescale
+              + "; set rescale on the sum");
+    }
+    return new Guidance(
+        Stream.concat(pulls.stream(), other.pulls.stream()).toList(),
+        Stream.concat(slopes.stream(), other.slopes.stream()).toList(),
+        Math.max(rescale, other.rescale));
+  }
+
+  /** Refuses conditions that do not fit a run of {@code count} images. */
+  void requireFit(Condition own, int count) {
+    for (Pull pull : pulls) {
+      if (pull.towards == null && own.isNone()) {
+        throw new IllegalArgumentException(
+            "classifier-free guidance needs a condition to lead to, but the run has none; call"
+                + " condition(...)");
+      }
+      if (pull.towards != null) {
+        int size = pull.towards.size().orElse(1);
+        if (size != 1 && size != count) {
+          throw new IllegalArgumentException(
+              "the condition of guidance must be of 1 image or of all "
+                  + count
+                  + " of the run, but is of "
+                  + size);
+        }
+      }
+    }
+  }
+
+  private List<Pull> active(double ratio) {
+    return pulls.stream().filter(pull -> pull.isActive(ratio)).toList();
+  }
+
+  /** The one pull is that of the network under its own condition: nothing to add. */
+  private static boolean isPlain(List<Pull> active) {
+    return active.isEmpty()
+        || (active.size() == 1 && active.get(0).towards == null && active.get(0).scale == 1);
+  }
+
+  /**
+   * The conditions that the network is asked about the same images under, in one call.
+   *
+   * @param own the condition of the images
+   * @param firstImage the index of the first in the run
+   * @param images how many there are
+   * @param ratio noise / signal
+   */
+  List<Condition> questions(Condition own, long firstImage, int images, double ratio) {
+    List<Pull> active = active(ratio);
+    if (isPlain(active)) {
+      return List.of(own);
+    }
+    List<Condition> questions = new ArrayList<>();
+    questions.add(own);
+    Condition known = own;
+    for (Pull pull : active) {
+      Condition towards = pull.towards;
+      if (towards != null) {
+        boolean shared = towards.size().orElse(1) == 1;
+        Condition rows =
+            towards.select(
+                IntStream.range(0, images)
+                    .map(i -> shared ? 0 : Math.toIntExact(firstImage + i))
+                    .toArray());
+        questions.add(rows);
+        known = known.isNone() ? rows : known;
+      }
+    }
+    questions.add(1, known.dropped());
+    if (own.isNone()) {
+      questions.set(0, known.dropped());
+    }
+    return questions;
+  }
+
+  /**
+   * The guided prediction.
+   *
+   * @param outputs the answers to {@link #questions}, of {@code channels} channels each and what
+   *     more there is
+   * @param x the noisy images
+   */
+  NDArray combine(List<NDArray> outputs, NDArray x, NoiseLevels levels, Diffusion diffusion) {
+    double ratio =
+        levels.signal(0) == 0 ? Double.POSITIVE_INFINITY : levels.noise(0) / levels.signal(0);
+    long channels = x.getShape().get(1);
+    NDArray own = outputs.get(0);
+    boolean learned = own.getShape().get(1) > channels;
+    if (outputs.size() == 1 && slopes.stream().noneMatch(slope -> slope.isActive(ratio))) {
+      return own;
+    }
+    NDArray guided = first(own, channels);
+    if (outputs.size() > 1) {
+      NDArray free = first(outputs.get(1), channels);
+      NDArray sum = free;
+      int next = 2;
+      for (Pull pull : active(ratio)) {
+        NDArray towards = pull.towards == null ? guided : first(outputs.get(next++), channels);
+        sum = sum.add(scaled(towards.sub(free), pull.scale));
+      }
+      guided = rescaled(sum, guided);
+    }
+    for (Slope slope : slopes) {
+      if (slope.isActive(ratio) && levels.signal(0) > 0) {
+        guided = guided.add(shift(slope, x, levels, diffusion));
+      }
+    }
+    return learned ? guided.concat(own.get(":, {}:", channels), 1) : guided;
+  }
+
+  private static NDArray first(NDArray output, long channels) {
+    return output.getShape().get(1) == channels ? output : output.get(":, :{}", channels);
+  }
+
+  private NDArray rescaled(NDArray guided, NDArray conditional) {
+    if (rescale == 0) {
+      return guided;
+    }
+    NDArray factor = deviation(conditional).div(deviation(guided)).mul(rescale).add(1 - rescale);
+    return guided.mul(factor);
+  }
+
+  /** The standard deviation over the pixels of each image, (N, 1, …). */
+  private static NDArray deviation(NDArray images) {
+    int count = Math.toIntExact(images.getShape().get(0));
+    NDArray rows = images.reshape(count, -1);
+    NDArray off = rows.sub(rows.mean(new int[] {1}, true));
+    long[] shape = images.getShape().getShape().clone();
+    Arrays.fill(shape, 1, shape.length, 1);
+    return off.square().mean(new int[] {1}, true).sqrt().reshape(shape);
+  }
+
+  /** −s · noise · ∇_x ln p(y | x), as a change of what the network says instead of ε̂. */
+  private static NDArray shift(Slope slope, NDArray x, NoiseLevels levels, Diffusion diffusion) {
+    NDArray gradient = gradient(slope.logProbability, x, levels);
+    LinearForm epsilon =
+        diffusion
+            .prediction()
+            .epsilon(diffusion.schedule(), levels.timestep(0), levels.signal(0), levels.noise(0));
+    return scaled(gradient, -slope.scale * levels.noise(0) / epsilon.second());
+  }
+
+  private static NDArray gradient(LogProbability of, NDArray x, NoiseLevels levels) {
+    try (GradMode recording = GradMode.on()) {
+      NDArray leaf = x.duplicate();
+      leaf.setRequiresGradient(true);
+      try (GradientCollector collector =
+          Engine.getEngine(x.getManager().getEngine().getEngineName()).newGradientCollector()) {
+        NDArray value = of.of(leaf, levels);
+        if (value.size() != levels.size()) {
+          throw new IllegalStateException(
+              "the log probability must be one number per image, "
+                  + levels.size()
+                  + ", but had shape "
+                  + value.getShape());
+        }
+        collector.backward(value.sum());
+      }
+      try (NDArray gradient = leaf.getGradient()) {
+        NDArray copy = gradient.duplicate();
+        copy.attach(x.getManager());
+        return copy;
+      }
+    }
+  }
+
+  private static NDArray scaled(NDArray array, double factor) {
+    double[] each = new double[Math.toIntExact(array.getShape().get(0))];
+    Arrays.fill(each, factor);
+    return array.mul(PerImage.column(array, each));
+  }
+
+  private static double requireScale(double scale) {
+    if (!Double.isFinite(scale)) {
+      throw new IllegalArgumentException("guidance scale must be finite, but was " + scale);
+    }
+    return scale;
+  }
+
+  @Override
+  public String toString() {
+    return "Guidance["
+        + pulls.size()
+        + " towards conditions, "
+        + slopes.size()
+        + " by classifiers, rescale "
+        + rescale
+        + "]";
+  }
+}
