@@ -202,6 +202,28 @@ class UNetConditionTest {
     }
   }
 
+  @ParameterizedTest
+  @EnumSource(Execution.class)
+  void predict_conditions_leaveThePredictionAlone(Execution execution) {
+    try (UNet unet = disturbed(conditional().execution(execution));
+        NDManager arrays = manager.newSubManager();
+        NDManager own = manager.newSubManager()) {
+      Condition condition = Condition.vectors(arrays.ones(new Shape(2, 5)));
+      condition = condition.and(Condition.images(arrays.ones(new Shape(2, 2, 4, 8))));
+      Condition mixed = condition.concat(Condition.labels(1)).select(2, 0);
+      NDArray x = own.ones(new Shape(2, 1, 4, 8));
+      unet.predict(x, levels(2), mixed).close();
+      int before = own.getManagedArrays().size();
+      int borrowed = arrays.getManagedArrays().size();
+      for (int i = 0; i < 3; i++) {
+        unet.predict(x, levels(2), mixed).close();
+        unet.predict(x, levels(2), condition.dropped()).close();
+      }
+      assertThat(own.getManagedArrays()).hasSize(before);
+      assertThat(arrays.getManagedArrays()).hasSize(borrowed);
+    }
+  }
+
   @Test
   void copyAndModelFolder_conditional_samePredictions() throws Exception {
     try (UNet unet = disturbed(conditional().learnedVariance())) {
