@@ -97,9 +97,7 @@ public final class DpmSolverSampler extends LevelSampler<DpmSolverSampler> {
    * @throws IllegalArgumentException if {@code order} is none of these
    */
   public DpmSolverSampler order(int order) {
-    if (order < 1 || order > 3) {
-      throw new IllegalArgumentException("order must be 1, 2 or 3, but was " + order);
-    }
+    requireOrder(order);
     return with(
         new Options(
             options.form,
@@ -200,6 +198,12 @@ public final class DpmSolverSampler extends LevelSampler<DpmSolverSampler> {
             options.published,
             options.lowerOrderFinal,
             euler));
+  }
+
+  static void requireOrder(int order) {
+    if (order < 1 || order > 3) {
+      throw new IllegalArgumentException("order must be 1, 2 or 3, but was " + order);
+    }
   }
 
   @Override

@@ -1,0 +1,120 @@
+package io.github.ddpm4j.sampling;
+
+import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.schedule.Schedule;
+import io.github.ddpm4j.schedule.TimestepSpacing;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * The inversion of DDIM (Song, Meng, Ermon 2021, section 4.3): up from an image to the noise from
+ * where deterministic DDIM comes back to it.
+ *
+ * <p>From the level s of x, at first the clean image, to the next timestep t of the list,
+ *
+ * <pre>
+ *   x' = √ᾱ_t · x̂_0 + √(1 − ᾱ_t) · ε̂,    ε̂ = the network's, asked at t about x at level s
+ * </pre>
+ *
+ * <p>Plans begin at an image, not at noise. Immutable.
+ */
+public final class DdimInversion implements Sampler {
+
+  private final int steps;
+  private final TimestepSpacing spacing;
+  private final boolean startAtFirstTimestep;
+
+  private DdimInversion(int steps, TimestepSpacing spacing, boolean startAtFirstTimestep) {
+    this.steps = steps;
+    this.spacing = spacing;
+    this.startAtFirstTimestep = startAtFirstTimestep;
+  }
+
+  static DdimInversion of(int steps) {
+    DdpmSampler.requireSteps(steps);
+    return new DdimInversion(steps, TimestepSpacing.TRAILING, false);
+  }
+
+  /**
+   * How the timesteps are spread over the schedule.
+   *
+   * @param spacing the spacing; the default is {@link TimestepSpacing#TRAILING}
+   * @return an inversion with this spacing
+   */
+  public DdimInversion spacing(TimestepSpacing spacing) {
+    return new DdimInversion(steps, spacing, startAtFirstTimestep);
+  }
+
+  /**
+   * What the image is taken for.
+   *
+   * @param start true to take it for x at the level of timestep 0, so that ε̂ can be told from any
+   *     prediction; by default it has no noise
+   * @return an inversion with this choice
+   */
+  public DdimInversion startAtFirstTimestep(boolean start) {
+    return new DdimInversion(steps, spacing, start);
+  }
+
+  /**
+   * Works out the steps from the image up to the level of timestep {@code start}.
+   *
+   * @param diffusion the schedule and prediction to plan for
+   * @param start the timestep to go up to, from 0 to T − 1; T stands for the last as well
+   * @return the plan, one row per network call
+   * @throws IllegalArgumentException if the steps do not fit the schedule, the image already stands
+   *     at {@code start}, the network predicts x_0 and the image is taken for free of noise, or the
+   *     network predicts the previous mean
+   */
+  @Override
+  public SamplingPlan plan(Diffusion diffusion, int start) {
+    Schedule schedule = diffusion.schedule();
+    TimestepGrid.requireStart(start, schedule);
+    requireServes(diffusion.prediction());
+    int top = Math.min(start, schedule.timesteps() - 1);
+    Level level = startAtFirstTimestep ? Level.of(schedule, 0) : Level.CLEAN;
+    List<SamplingStep> rows = new ArrayList<>();
+    int[] descending = spacing.timesteps(schedule.timesteps(), steps);
+    for (int i = descending.length - 1; i >= -1; i--) {
+      int t = i < 0 ? top : descending[i];
+      Level next = Level.of(schedule, t);
+      if (t > top || next.noise() <= level.noise()) {
+        continue;
+      }
+      rows.add(
+          new SamplingStep(
+              t, level.signal(), level.noise(), 0, next.signal(), next.noise(), List.of(), 0));
+      level = next;
+    }
+    if (rows.isEmpty()) {
+      throw new IllegalArgumentException(
+          "there is nothing to do up to timestep 0 with startAtFirstTimestep, which starts there;"
+              + " go higher, or start at the image");
+    }
+    return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, level.signal(), level.noise());
+  }
+
+  private void requireServes(Prediction prediction) {
+    if (prediction == Prediction.PREVIOUS_MEAN) {
+      throw new IllegalArgumentException(
+          "prediction PREVIOUS_MEAN cannot be inverted, because the network is asked at another"
+              + " timestep than that of x; use a model of another prediction");
+    }
+    if (prediction == Prediction.X0 && !startAtFirstTimestep) {
+      throw new IllegalArgumentException(
+          "prediction X0 says nothing of the noise where x has none; use"
+              + " startAtFirstTimestep(true)");
+    }
+  }
+
+  @Override
+  public String toString() {
+    return "ddimInversion("
+        + steps
+        + ", "
+        + spacing
+        + (startAtFirstTimestep ? ", startAtFirstTimestep" : "")
+        + ")";
+  }
+}

@@ -1,0 +1,169 @@
+package io.github.ddpm4j.sampling;
+
+import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.schedule.TimestepSpacing;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Heun's method with churn (Karras et al. 2022, algorithm 2): before each step, noise lifts y = x /
+ * α to a higher level.
+ *
+ * <pre>
+ *   γ  = min(S_churn / steps, √2 − 1) if S_min ≤ σ ≤ S_max, else 0
+ *   σ̂  = (1 + γ) σ,    ŷ = y + √(σ̂² − σ²) S_noise z
+ * </pre>
+ *
+ * <p>and from ŷ a step of {@link HeunSampler}. The noise is part of the row before, or of the
+ * start. A lifted level above the schedule's last is asked for at the last timestep. Immutable.
+ */
+public final class EdmSampler extends LevelSampler<EdmSampler> {
+
+  private static final double MAX_GAMMA = Math.sqrt(2) - 1;
+
+  private final double churn;
+  private final double min;
+  private final double max;
+  private final double noise;
+
+  private EdmSampler(LevelGrid grid, double churn, double min, double max, double noise) {
+    super(grid);
+    this.churn = churn;
+    this.min = min;
+    this.max = max;
+    this.noise = noise;
+  }
+
+  static EdmSampler of(int steps) {
+    return new EdmSampler(
+        LevelGrid.of(steps, TimestepSpacing.TRAILING, false).spacing(NoiseSpacing.karras()),
+        0,
+        0,
+        Double.POSITIVE_INFINITY,
+        1);
+  }
+
+  @Override
+  EdmSampler with(LevelGrid changed) {
+    return new EdmSampler(changed, churn, min, max, noise);
+  }
+
+  /**
+   * How much noise is added over all steps, S_churn.
+   *
+   * @param churn at least 0; the default is 0, without which this is Heun's method
+   * @return a sampler with this churn
+   * @throws IllegalArgumentException if {@code churn} is negative or not finite
+   */
+  public EdmSampler churn(double churn) {
+    return new EdmSampler(grid(), requireFactor("churn", churn), min, max, noise);
+  }
+
+  /**
+   * Between which levels noise is added, S_min and S_max.
+   *
+   * @param min the least σ; the default is 0
+   * @param max the greatest σ; the default is ∞
+   * @return a sampler with these bounds
+   * @throws IllegalArgumentException if not 0 ≤ min ≤ max
+   */
+  public EdmSampler churnBetween(double min, double max) {
+    if (!(min >= 0 && min <= max)) {
+      throw new IllegalArgumentException(
+          "churn must lie between levels with 0 <= min <= max, but they were "
+              + min
+              + " and "
+              + max);
+    }
+    return new EdmSampler(grid(), churn, min, max, noise);
+  }
+
+  /**
+   * The standard deviation of the added noise, S_noise.
+   *
+   * @param scale at least 0; the default is 1. A little more makes up for detail that is lost
+   * @return a sampler with this scale
+   * @throws IllegalArgumentException if {@code scale} is negative or not finite
+   */
+  public EdmSampler churnNoise(double scale) {
+    return new EdmSampler(grid(), churn, min, max, requireFactor("churnNoise", scale));
+  }
+
+  private static double requireFactor(String name, double value) {
+    if (!(value >= 0) || Double.isInfinite(value)) {
+      throw new IllegalArgumentException(name + " must be finite and at least 0, but was " + value);
+    }
+    return value;
+  }
+
+  @Override
+  SamplingPlan plan(Diffusion diffusion, List<Level> levels) {
+    if (churn > 0 && diffusion.prediction() == Prediction.PREVIOUS_MEAN) {
+      throw new IllegalArgumentException(
+          "prediction PREVIOUS_MEAN cannot be used with churn, which asks the network off the"
+              + " schedule's timesteps; use churn(0)");
+    }
+    int steps = levels.size() - 1;
+    double initialScale = 1;
+    List<SamplingStep> rows = new ArrayList<>();
+    for (int i = 0; i < steps; i++) {
+      Level level = levels.get(i);
+      Level from = lifted(diffusion, level, steps);
+      if (!from.equals(level)) {
+        double fresh = freshNoise(level, from);
+        double scale = from.signal() / level.signal();
+        if (i == 0) {
+          initialScale = Math.hypot(scale, fresh);
+        } else {
+          int last = rows.size() - 1;
+          rows.set(last, liftedAfter(rows.get(last), scale, fresh));
+        }
+      }
+      rows.addAll(HeunSampler.step(from, levels.get(i + 1)));
+    }
+    Level end = levels.get(steps);
+    return new SamplingPlan(rows, SamplingPlan.Memory.X0, initialScale, end.signal(), end.noise());
+  }
+
+  private Level lifted(Diffusion diffusion, Level level, int steps) {
+    double sigma = level.sigma();
+    boolean lifts = churn > 0 && sigma >= min && sigma <= max && Double.isFinite(sigma);
+    double gamma = Math.min(churn / steps, MAX_GAMMA);
+    return lifts ? Level.at(diffusion.schedule(), (1 + gamma) * sigma) : level;
+  }
+
+  /** α̂ √(σ̂² − σ²) S_noise. */
+  private double freshNoise(Level level, Level lifted) {
+    double ratio = level.sigma() / lifted.sigma();
+    return lifted.noise() * Math.sqrt((1 - ratio) * (1 + ratio)) * noise;
+  }
+
+  /** The row with x scaled to the lifted level, and the noise that lifts it. */
+  private static SamplingStep liftedAfter(SamplingStep row, double scale, double freshNoise) {
+    return new SamplingStep(
+        row.timestep(),
+        row.signal(),
+        row.noise(),
+        scale * row.cX(),
+        scale * row.cX0(),
+        scale * row.cEps(),
+        row.past().stream().map(factor -> scale * factor).toList(),
+        freshNoise);
+  }
+
+  @Override
+  public String toString() {
+    return "edm("
+        + grid()
+        + ", churn="
+        + churn
+        + ", churnBetween=["
+        + min
+        + ", "
+        + max
+        + "], churnNoise="
+        + noise
+        + ")";
+  }
+}

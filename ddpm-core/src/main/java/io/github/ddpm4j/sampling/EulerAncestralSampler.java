@@ -1,0 +1,62 @@
+package io.github.ddpm4j.sampling;
+
+import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.schedule.TimestepSpacing;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Ancestral sampling with Euler steps, as k-diffusion has it: down past the next level, and up
+ * again with fresh noise.
+ *
+ * <p>In y = x / α, with σ the ratio of noise to signal,
+ *
+ * <pre>
+ *   σ_up² = σ'² (σ² − σ'²) / σ²,    σ_down² = σ'² − σ_up²,  so σ_down = σ'² / σ
+ *   y'    = y + (σ_down − σ) (y − x̂_0) / σ + σ_up z
+ * </pre>
+ *
+ * <p>In x this is the step of DDPM with the small variance. Immutable.
+ */
+public final class EulerAncestralSampler extends LevelSampler<EulerAncestralSampler> {
+
+  private EulerAncestralSampler(LevelGrid grid) {
+    super(grid);
+  }
+
+  static EulerAncestralSampler of(int steps) {
+    return new EulerAncestralSampler(LevelGrid.of(steps, TimestepSpacing.TRAILING, false));
+  }
+
+  @Override
+  EulerAncestralSampler with(LevelGrid changed) {
+    return new EulerAncestralSampler(changed);
+  }
+
+  @Override
+  SamplingPlan plan(Diffusion diffusion, List<Level> levels) {
+    List<SamplingStep> rows = new ArrayList<>();
+    for (int i = 0; i + 1 < levels.size(); i++) {
+      Level from = levels.get(i);
+      Level to = levels.get(i + 1);
+      double ratio = from.ratioTo(to); // σ' / σ
+      rows.add(
+          new SamplingStep(
+              from.timestep(),
+              from.signal(),
+              from.noise(),
+              to.noise() / from.noise() * ratio, // α' / α · σ_down / σ
+              to.signal() * (1 - ratio * ratio),
+              0,
+              List.of(),
+              to.noise() * Math.sqrt(1 - ratio * ratio))); // α' σ_up
+    }
+    Level end = levels.get(levels.size() - 1);
+    return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, end.signal(), end.noise());
+  }
+
+  @Override
+  public String toString() {
+    return "eulerAncestral(" + grid() + ")";
+  }
+}

@@ -1,0 +1,62 @@
+package io.github.ddpm4j.sampling;
+
+import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.schedule.TimestepSpacing;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Euler's method for the probability-flow equation (Karras et al. 2022, algorithm 1 without line
+ * 6).
+ *
+ * <p>In y = x / α, where dy/dσ = (y − x̂_0) / σ and σ is the ratio of noise to signal, a step to
+ * the next level is
+ *
+ * <pre>
+ *   y' = y + (σ' − σ) (y − x̂_0) / σ
+ * </pre>
+ *
+ * <p>In x this is the step of DDIM. Immutable.
+ */
+public final class EulerSampler extends LevelSampler<EulerSampler> {
+
+  private EulerSampler(LevelGrid grid) {
+    super(grid);
+  }
+
+  static EulerSampler of(int steps) {
+    return new EulerSampler(LevelGrid.of(steps, TimestepSpacing.TRAILING, false));
+  }
+
+  @Override
+  EulerSampler with(LevelGrid changed) {
+    return new EulerSampler(changed);
+  }
+
+  @Override
+  SamplingPlan plan(Diffusion diffusion, List<Level> levels) {
+    List<SamplingStep> rows = new ArrayList<>();
+    for (int i = 0; i + 1 < levels.size(); i++) {
+      rows.add(step(levels.get(i), levels.get(i + 1)));
+    }
+    Level end = levels.get(levels.size() - 1);
+    return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, end.signal(), end.noise());
+  }
+
+  static SamplingStep step(Level from, Level to) {
+    return new SamplingStep(
+        from.timestep(),
+        from.signal(),
+        from.noise(),
+        to.noise() / from.noise(),
+        to.signal() * (1 - from.ratioTo(to)),
+        0,
+        List.of(),
+        0);
+  }
+
+  @Override
+  public String toString() {
+    return "euler(" + grid() + ")";
+  }
+}
