@@ -1,8 +1,6 @@
 package io.github.ddpm4j.examples;
 
 import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDArrays;
-import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.training.tracker.Tracker;
 import io.github.ddpm4j.DDPM;
@@ -11,7 +9,7 @@ import io.github.ddpm4j.examples.data.Digits;
 import io.github.ddpm4j.examples.data.LabeledImages;
 import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.model.Condition;
-import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.sampling.Guidance;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.schedule.Schedules;
@@ -77,6 +75,14 @@ public final class ConditionalDigits implements Callable<Integer> {
   private double conditionDropout = 0.1;
 
   @Option(
+      names = "--guidance",
+      paramLabel = "W",
+      description =
+          "How far drawing is led towards the class: 1 as trained, more goes beyond (default:"
+              + " ${DEFAULT-VALUE}).")
+  private double guidance = 2;
+
+  @Option(
       names = "--per-class",
       paramLabel = "N",
       description = "Digits drawn of each class (default: ${DEFAULT-VALUE}).")
@@ -132,19 +138,16 @@ public final class ConditionalDigits implements Callable<Integer> {
               .seed(seed)
               .listener(TrainingListener.progressBar())
               .fit(digits.training().toDataset(manager, batchSize))) {
-        NDList rows = new NDList();
-        for (int digit = 0; digit < CLASSES; digit++) {
-          rows.add(draw(result.ddpm(), digit, manager));
-        }
-        NDArray drawn = NDArrays.concat(rows);
+        NDArray drawn = draw(result.ddpm(), manager);
         Pictures.of(drawn).columns(perClass).enlarge(ENLARGE).save(output.resolve("digits.png"));
         result.ddpm().save(output.resolve("model"));
         out.printf(
             Locale.ROOT,
-            "%n%.1f %% of %d drawn digits are nearest to a training digit of the class that was"
-                + " asked for; of held-out digits %.1f %%.%n%n",
+            "%n%.1f %% of %d digits, drawn with guidance %s, are nearest to a training digit of the"
+                + " class that was asked for; of held-out digits %.1f %%.%n%n",
             100 * hits(drawn, digits.training()),
             CLASSES * perClass,
+            guidance,
             100 * hits(digits.heldOut(), digits.training()));
       }
     }
@@ -155,22 +158,17 @@ public final class ConditionalDigits implements Callable<Integer> {
     return 0;
   }
 
-  /** A row of one digit. */
-  private NDArray draw(DDPM ddpm, int digit, NDManager manager) {
-    Denoiser network = ddpm.denoiser().orElseThrow();
-    Denoiser ofOneClass =
-        (x, levels, none) -> {
-          int[] labels = new int[levels.size()];
-          Arrays.fill(labels, digit);
-          return network.predict(x, levels, Condition.labels(labels));
-        };
+  /** A row of each digit. */
+  private NDArray draw(DDPM ddpm, NDManager manager) {
+    int[] labels = new int[CLASSES * perClass];
+    Arrays.setAll(labels, i -> i / perClass);
     try (Samples samples =
-        ddpm.withDenoiser(ofOneClass)
-            .sampling()
-            .shape(1, Digits.SIDE, Digits.SIDE)
+        ddpm.sampling()
+            .condition(Condition.labels(labels))
+            .guidance(Guidance.classifierFree(guidance))
             .sampler(Samplers.ddim(CALLS).eta(0.5))
-            .seed(seed + digit)
-            .generate(perClass)) {
+            .seed(seed)
+            .generate(labels.length)) {
       return samples.toNDArray(manager);
     }
   }

@@ -27,7 +27,7 @@ class ConditionalDigitsTest {
     assertThat(code).as(out.toString()).isZero();
     assertThat(out.toString())
         .contains("on 1,297 digits of 10 classes.")
-        .contains("% of 20 drawn digits are nearest to a training digit of the class")
+        .contains("% of 20 digits, drawn with guidance 2.0, are nearest to a training digit of the")
         .contains("; of held-out digits 99.0 %.");
     BufferedImage picture = ImageIO.read(folder.resolve("digits.png").toFile());
     assertThat(picture.getHeight()).isGreaterThan(4 * picture.getWidth());
