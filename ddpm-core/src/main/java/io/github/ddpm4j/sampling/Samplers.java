@@ -61,4 +61,19 @@ public final class Samplers {
   public static DpmSolverSampler dpmSolver(int steps) {
     return DpmSolverSampler.epsilon(steps);
   }
+
+  /**
+   * Another sampler, which goes back to more noise and down again on its way (Lugmayr et al. 2022,
+   * "RePaint"): for {@link Sampling#inpaint}, where it makes what is filled in fit its
+   * surroundings.
+   *
+   * @param base the sampler, whose rows must not look back: {@link #ddpm(int)} or {@link #ddim}
+   * @param jumpLength how many steps to go back, at least 1; the paper's is 10 of 250
+   * @param jumps how often each part of the way is walked, at least 1; the paper's is 10
+   * @return the sampler, of nearly {@code jumps} times as many network calls
+   * @throws IllegalArgumentException if a number is less than 1
+   */
+  public static Sampler resampling(Sampler base, int jumpLength, int jumps) {
+    return new ResamplingSampler(base, jumpLength, jumps);
+  }
 }

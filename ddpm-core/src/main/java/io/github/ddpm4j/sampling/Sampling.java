@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.model.Condition;
@@ -14,6 +15,7 @@ import io.github.ddpm4j.ops.PerImage;
 import io.github.ddpm4j.ops.Upload;
 import java.security.SecureRandom;
 import java.time.Duration;
+import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -289,6 +291,10 @@ public final class Sampling {
    * @throws IllegalStateException if neither the denoiser nor {@link #shape} names an image shape
    */
   public SamplingRun start(int count) {
+    return start(count, draws());
+  }
+
+  private SamplingRun start(int count, Draws draws) {
     if (count < 1) {
       throw new IllegalArgumentException("count must be at least 1, but was " + count);
     }
@@ -299,7 +305,6 @@ public final class Sampling {
               + " generate()");
     }
     SamplingPlan plan = sampler.plan(diffusion);
-    Draws draws = draws();
     return start(
         plan,
         draws,
@@ -391,13 +396,187 @@ public final class Sampling {
     }
   }
 
+  /**
+   * Draws variations of images (SDEdit, Meng et al. 2022): each is noised to a depth and denoised
+   * from there.
+   *
+   * @param images clean images in the data range, float32 or float64, shape (N, C, H, W), on any
+   *     device; not closed
+   * @param strength how deep, above 0 and at most 1: a share of the schedule. Near 0 the images
+   *     come back as they were, at 1 little of them is left
+   * @return one image for each; the caller closes them
+   * @throws IllegalArgumentException if the images have another shape or type or are not finite, or
+   *     {@code strength} is out of its range
+   * @throws IllegalStateException if the denoiser returns NaN, or infinity that is not clipped
+   * @throws java.util.concurrent.CancellationException if the thread is interrupted
+   */
+  public Samples imageToImage(NDArray images, double strength) {
+    requireImages("images", images);
+    if (!(strength > 0 && strength <= 1)) {
+      throw new IllegalArgumentException(
+          "strength must be above 0 and at most 1, but was "
+              + strength
+              + "; 0.5 keeps the layout of an image");
+    }
+    int t = (int) Math.max(0, Math.rint(strength * diffusion.schedule().timesteps()) - 1);
+    SamplingPlan plan = planFrom(t);
+    Draws draws = draws();
+    double signal = diffusion.schedule().signal(t);
+    double noiseLevel = diffusion.schedule().noise(t);
+    return finish(
+        start(
+            plan,
+            draws,
+            Math.toIntExact(images.getShape().get(0)),
+            (batch, first, count) -> {
+              NDArray part = rows(batch, images, first, count);
+              NDArray z = Upload.normal(batch, draws.noise, first, 0, part.getShape(), dataType);
+              return part.mul(signal).add(z.mul(noiseLevel));
+            }));
+  }
+
+  /**
+   * Fills in what is not known of images (RePaint, Lugmayr et al. 2022). With a plain sampler the
+   * known pixels are replaced in each step; {@link Samplers#resampling} around it makes the border
+   * fit.
+   *
+   * @param images the images, whose unknown pixels may hold anything finite, float32 or float64,
+   *     shape (N, C, H, W), on any device; not closed
+   * @param mask 1 where a pixel is known and 0 where it is not, float32 or float64, shape (N, 1, H,
+   *     W) or (1, 1, H, W) for all images; not closed. Values between mix the two
+   * @return the images, with the known pixels exactly as they were; the caller closes them
+   * @throws IllegalArgumentException if an array has another shape or type or is not finite, or the
+   *     mask is not within [0, 1]
+   * @throws IllegalStateException if the denoiser returns NaN, or infinity that is not clipped
+   * @throws java.util.concurrent.CancellationException if the thread is interrupted
+   */
+  public Samples inpaint(NDArray images, NDArray mask) {
+    requireImages("images", images);
+    requireMask(images, mask);
+    int count = Math.toIntExact(images.getShape().get(0));
+    Shape image = images.getShape().slice(1);
+    SamplingPlan plan = sampler.plan(diffusion);
+    Draws draws = draws();
+    return finish(
+        start(
+            plan,
+            draws,
+            count,
+            (batch, first, some) ->
+                Upload.normal(batch, draws.noise, first, 0, new Shape(some).addAll(image), dataType)
+                    .muli(plan.initialScale()),
+            new KnownPixels(images, mask)));
+  }
+
+  private static void requireMask(NDArray images, NDArray mask) {
+    Shape of = images.getShape();
+    Shape own = mask.getShape();
+    boolean fits =
+        own.dimension() == 4
+            && (own.get(0) == 1 || own.get(0) == of.get(0))
+            && own.get(1) == 1
+            && own.slice(2).equals(of.slice(2));
+    DataType type = mask.getDataType();
+    if (!fits || (type != DataType.FLOAT32 && type != DataType.FLOAT64)) {
+      throw new IllegalArgumentException(
+          "the mask must be float32 or float64 of shape (N, 1, H, W) or (1, 1, H, W) for images of "
+              + of
+              + ", but was "
+              + type
+              + " of shape "
+              + own);
+    }
+    try (NDArray least = mask.min();
+        NDArray greatest = mask.max()) {
+      double low = SamplingRun.number(least);
+      double high = SamplingRun.number(greatest);
+      if (!(low >= 0 && high <= 1)) {
+        throw new IllegalArgumentException(
+            "the mask must hold 1 where a pixel is known and 0 where it is not, but lies in ["
+                + low
+                + ", "
+                + high
+                + "]");
+      }
+    }
+  }
+
+  /**
+   * Draws images that share a latent x_t (Ho et al. 2020, section 4.3 and figure 7): down to t they
+   * meet the same noise, and each noise of its own from there. The smaller t, the more they share.
+   * Costs what {@link #generate} costs.
+   *
+   * @param t the timestep down to which they are one, 0-based; where the sampler does not visit it,
+   *     the next below
+   * @param count how many images, at least 1
+   * @return the images; the caller closes them
+   * @throws IllegalArgumentException if {@code count} is less than 1, or {@code t} is outside the
+   *     schedule
+   * @throws IllegalStateException if no image shape is known, the sampler adds no noise after t, so
+   *     that all images would be one, or the denoiser returns NaN
+   * @throws java.util.concurrent.CancellationException if the thread is interrupted
+   */
+  public Samples generateSharing(int t, int count) {
+    requireTimestep(t);
+    List<SamplingStep> rows = sampler.plan(diffusion).steps();
+    int shared = 0;
+    while (shared < rows.size() && rows.get(shared).timestep() > t) {
+      shared++;
+    }
+    if (rows.stream().skip(shared).allMatch(row -> row.noiseHigh() == 0)) {
+      throw new IllegalStateException(
+          sampler
+              + " adds no noise after timestep "
+              + t
+              + ", so all images would be one; use ddpm() or ddim(steps).eta(1), or a greater"
+              + " timestep");
+    }
+    Draws own = draws();
+    int last = shared;
+    return finish(
+        start(
+            count,
+            new Draws(
+                (image, draw, target) -> own.noise.normal(draw <= last ? 0 : image, draw, target),
+                own.seed)));
+  }
+
+  /**
+   * Denoises x_T that is given, in place of noise that is drawn.
+   *
+   * @param latents x_T, float32 or float64, shape (N, C, H, W), on any device; not closed
+   * @return the images; the caller closes them
+   * @throws IllegalArgumentException if the latents have another shape or type or are not finite
+   * @throws IllegalStateException if the denoiser returns NaN, or infinity that is not clipped
+   * @throws java.util.concurrent.CancellationException if the thread is interrupted
+   */
+  public Samples decode(NDArray latents) {
+    requireImages("latents", latents);
+    return finish(
+        start(
+            sampler.plan(diffusion),
+            draws(),
+            Math.toIntExact(latents.getShape().get(0)),
+            (batch, first, count) -> rows(batch, latents, first, count)));
+  }
+
+  private NDArray rows(NDManager manager, NDArray all, long first, int count) {
+    try (NDArray part = all.get(new NDIndex("{}:{}", first, first + count))) {
+      return in(manager, part);
+    }
+  }
+
   private SamplingPlan planFrom(int t) {
+    requireTimestep(t);
+    return sampler.plan(diffusion, t);
+  }
+
+  private void requireTimestep(int t) {
     int timesteps = diffusion.schedule().timesteps();
     if (t < 0 || t >= timesteps) {
       throw new IllegalArgumentException(
           "start timestep must lie in [0, " + timesteps + "), but was " + t);
     }
-    return sampler.plan(diffusion, t);
   }
 
   /** A copy in this run's type, attached to {@code manager}, on its device. */

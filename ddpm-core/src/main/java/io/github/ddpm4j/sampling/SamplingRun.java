@@ -357,7 +357,7 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
     }
   }
 
-  private static double number(NDArray scalar) {
+  static double number(NDArray scalar) {
     return scalar.getDataType() == DataType.FLOAT64 ? scalar.getDouble() : scalar.getFloat();
   }
 

@@ -1,0 +1,67 @@
+package io.github.ddpm4j.sampling;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
+import io.github.ddpm4j.ops.PerImage;
+import io.github.ddpm4j.ops.Upload;
+import java.util.Arrays;
+
+/**
+ * Inpainting: after each row, the known pixels of x are replaced by those of the known image, at
+ * the noise level that the row led to (Lugmayr et al. 2022, eq. 8). After the last they are exact.
+ */
+final class KnownPixels implements Chain.Hook {
+
+  /** Draws of the noise of known pixels, apart from those of the chain. */
+  private static final long FIRST_DRAW = 1L << 32;
+
+  private final NDArray images;
+  private final NDArray mask;
+
+  /**
+   * @param images the known images, (N, C, H, W); borrowed
+   * @param mask 1 where a pixel is known, (N, 1, H, W) or (1, 1, H, W); borrowed
+   */
+  KnownPixels(NDArray images, NDArray mask) {
+    this.images = images;
+    this.mask = mask;
+  }
+
+  @Override
+  public NDArray apply(Chain chain, NDArray x, NDArray x0) {
+    NDManager manager = x.getManager();
+    long first = chain.firstImage();
+    NDArray known = rows(images, first, chain.images(), x, manager);
+    NDArray keep = rows(mask, first, chain.images(), x, manager);
+    double signal = chain.plan().signalAfter(chain.row());
+    double noise = chain.plan().noiseAfter(chain.row());
+    NDArray level = known;
+    if (signal != 1 || noise != 0) {
+      NDArray z =
+          Upload.normal(
+              manager,
+              chain.noise(),
+              first,
+              FIRST_DRAW + chain.row(),
+              x.getShape(),
+              x.getDataType());
+      level = PerImage.sum(each(chain, signal), known, each(chain, noise), z);
+    }
+    // not x + keep (level − x), which would round the known pixels
+    return level.mul(keep).add(x.mul(keep.neg().add(1)));
+  }
+
+  private static NDArray rows(NDArray all, long first, int count, NDArray like, NDManager manager) {
+    boolean shared = all.getShape().get(0) == 1;
+    NDArray part = shared ? all.duplicate() : all.get(new NDIndex("{}:{}", first, first + count));
+    part.attach(manager);
+    return part.toType(like.getDataType(), false).toDevice(like.getDevice(), false);
+  }
+
+  private static double[] each(Chain chain, double value) {
+    double[] values = new double[chain.images()];
+    Arrays.fill(values, value);
+    return values;
+  }
+}

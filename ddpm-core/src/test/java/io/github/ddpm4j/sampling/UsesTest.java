@@ -1,0 +1,224 @@
+package io.github.ddpm4j.sampling;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.Golden;
+import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.schedule.Schedules;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+/** What is made of images that are given, on data that is N(0.3, 1/4) in each pixel. */
+class UsesTest {
+
+  private static final Shape IMAGES = new Shape(3, 2, 4, 4);
+  private static final Diffusion DIFFUSION =
+      new Diffusion(
+          Schedules.linear(1000), Prediction.EPSILON, Variance.FIXED_SMALL, DataRange.DEFAULT);
+
+  private final NDManager manager = NDManager.newBaseManager();
+
+  @AfterEach
+  void close() {
+    manager.close();
+  }
+
+  private static Sampling sampling(Sampler sampler) {
+    return new Sampling(DIFFUSION, StandIns.modelG())
+        .sampler(sampler)
+        .shape(2, 4, 4)
+        .batchSize(2)
+        .clip(false)
+        .seed(7);
+  }
+
+  private double[] pixels(Samples samples) {
+    try (samples;
+        NDArray array = samples.toNDArray(manager)) {
+      return Golden.values(array);
+    }
+  }
+
+  private NDArray images() {
+    return manager.randomUniform(-1, 1, IMAGES);
+  }
+
+  /** The left half is known. */
+  private NDArray leftHalf() {
+    float[] mask = new float[16];
+    for (int i = 0; i < mask.length; i++) {
+      mask[i] = i % 4 < 2 ? 1 : 0;
+    }
+    return manager.create(mask, new Shape(1, 1, 4, 4));
+  }
+
+  @Test
+  void inpaint_keepsKnownPixelsExactly_andDrawsTheOthers() {
+    NDArray images = images();
+    double[] known = Golden.values(images);
+    for (Sampler sampler :
+        List.of(
+            Samplers.ddim(10),
+            Samplers.ddpm(20),
+            Samplers.resampling(Samplers.ddpm(20), 5, 3),
+            Samplers.resampling(Samplers.ddim(20).eta(0.7), 5, 3))) {
+      double[] found = pixels(sampling(sampler).inpaint(images, leftHalf()));
+      for (int i = 0; i < found.length; i++) {
+        if (i % 4 < 2) {
+          assertThat(found[i]).as("%s, pixel %d", sampler, i).isEqualTo(known[i]);
+        } else {
+          assertThat(found[i]).as("%s, pixel %d", sampler, i).isNotEqualTo(known[i]);
+        }
+      }
+    }
+  }
+
+  /**
+   * Where pixels are independent, what is known says nothing, and the rest is drawn as if alone:
+   * mean 0.3, and the variance that the plan makes of exact predictions, which is below 1/4.
+   */
+  @Test
+  void inpaint_ofIndependentPixels_hasTheDistributionOfTheData() {
+    NDArray images = manager.ones(new Shape(200, 2, 4, 4));
+    Sampler sampler = Samplers.resampling(Samplers.ddpm(50), 10, 3);
+    double[] found = pixels(sampling(sampler).batchSize(200).inpaint(images, leftHalf()));
+    double[] drawn =
+        java.util.stream.IntStream.range(0, found.length)
+            .filter(i -> i % 4 >= 2)
+            .mapToDouble(i -> found[i])
+            .toArray();
+    double mean = Arrays.stream(drawn).average().orElse(0);
+    double variance = Arrays.stream(drawn).map(v -> (v - mean) * (v - mean)).sum() / drawn.length;
+    double expected = 1;
+    for (SamplingStep row : sampler.plan(DIFFUSION).steps()) {
+      double total = row.signal() * row.signal() / 4 + row.noise() * row.noise();
+      double slope = row.cX() + row.cX0() * row.signal() / 4 / total;
+      expected = slope * slope * expected + row.noiseHigh() * row.noiseHigh();
+    }
+    System.out.println(
+        "inpainted pixels: mean " + mean + ", variance " + variance + " of " + expected);
+    assertThat(mean).isCloseTo(0.3, within(4 * 0.5 / Math.sqrt(drawn.length)));
+    assertThat(variance).isCloseTo(expected, within(4 * expected * Math.sqrt(2.0 / drawn.length)));
+    assertThat(expected).isBetween(0.15, 0.25);
+  }
+
+  @Test
+  void resampling_rows_keepTheLevels() {
+    SamplingPlan base = Samplers.ddim(20).eta(1).plan(DIFFUSION);
+    SamplingPlan plan = Samplers.resampling(Samplers.ddim(20).eta(1), 5, 3).plan(DIFFUSION);
+    assertThat(plan.steps()).hasSize(20 + 3 * 2 * 5);
+    for (int i = 0; i < plan.steps().size(); i++) {
+      SamplingStep row = plan.steps().get(i);
+      double kept = row.cX() * row.noise() + row.cEps();
+      assertThat(row.cX() * row.signal() + row.cX0()).isCloseTo(plan.signalAfter(i), within(1e-12));
+      assertThat(kept * kept + row.noiseHigh() * row.noiseHigh())
+          .isCloseTo(plan.noiseAfter(i) * plan.noiseAfter(i), within(1e-12));
+    }
+    assertThat(Samplers.resampling(Samplers.ddim(20).eta(1), 5, 1).plan(DIFFUSION)).isEqualTo(base);
+  }
+
+  @Test
+  void imageToImage_smallStrengthKeeps_fullStrengthForgets() {
+    NDArray images = images();
+    double[] before = Golden.values(images);
+    double last = 0;
+    for (double strength : new double[] {0.001, 0.2, 0.5, 1}) {
+      double[] after = pixels(sampling(Samplers.ddim(50)).imageToImage(images, strength));
+      double distance = 0;
+      for (int i = 0; i < after.length; i++) {
+        distance += Math.abs(after[i] - before[i]) / after.length;
+      }
+      System.out.println("image to image, strength " + strength + ": mean change " + distance);
+      assertThat(distance).isGreaterThan(last);
+      last = distance;
+    }
+    double[] whole = pixels(sampling(Samplers.ddim(50)).imageToImage(images, 0.001));
+    for (int i = 0; i < whole.length; i++) {
+      assertThat(whole[i]).isCloseTo(before[i], within(0.05));
+    }
+  }
+
+  /** One image above t and many below it; at t = T − 1 each is its own but for the start. */
+  @Test
+  void generateSharing_sharesTheLatentDownToT() {
+    double[][] first = new double[2][];
+    for (int t : new int[] {0, 500, 999}) {
+      double[][][] seen = new double[51][][];
+      double[] images =
+          pixels(
+              sampling(Samplers.ddpm(50))
+                  .batchSize(4)
+                  .listener(
+                      event -> {
+                        double[] x = Golden.values(event.x());
+                        seen[event.step()] =
+                            new double[][] {
+                              Arrays.copyOfRange(x, 0, 32), Arrays.copyOfRange(x, 32, 64)
+                            };
+                        first[0] = seen[event.step()][0];
+                      })
+                  .generateSharing(t == 0 ? 20 : t, 4));
+      assertThat(images).hasSize(4 * 32);
+      int bound = t == 0 ? 20 : t;
+      for (int step = 0; step < 50; step++) {
+        // row k is asked at 980 − 20 k and ends at 960 − 20 k
+        boolean one = 980 - 20 * step > bound;
+        assertThat(Arrays.equals(seen[step][0], seen[step][1]))
+            .as("step %d, shared down to %d", step, bound)
+            .isEqualTo(one);
+      }
+    }
+  }
+
+  @Test
+  void decode_ofTheStart_isGenerate() {
+    double[] whole = pixels(sampling(Samplers.ddim(10)).generate(3));
+    NDArray start =
+        io.github.ddpm4j.ops.Upload.normal(
+            manager, io.github.ddpm4j.noise.NoiseSource.seeded(7), 0, 0, IMAGES, DataType.FLOAT32);
+    assertThat(pixels(sampling(Samplers.ddim(10)).decode(start))).isEqualTo(whole);
+  }
+
+  @Test
+  void badInput_isRefused() {
+    NDArray images = images();
+    assertRefused(
+        () -> sampling(Samplers.ddim(10)).imageToImage(images, 0),
+        "strength must be above 0 and at most 1, but was 0.0; 0.5 keeps the layout of an image");
+    assertRefused(
+        () -> sampling(Samplers.ddim(10)).inpaint(images, manager.ones(new Shape(1, 4, 4))),
+        "the mask must be float32 or float64 of shape (N, 1, H, W) or (1, 1, H, W) for images of"
+            + " (3, 2, 4, 4), but was float32 of shape (1, 4, 4)");
+    assertRefused(
+        () ->
+            sampling(Samplers.ddim(10))
+                .inpaint(images, manager.ones(new Shape(1, 1, 4, 4)).muli(255)),
+        "the mask must hold 1 where a pixel is known and 0 where it is not, but lies in [255.0,"
+            + " 255.0]");
+    assertRefused(
+        () -> Samplers.resampling(Samplers.ddpm(10), 0, 1),
+        "resampling needs jumps over at least 1 row, made at least once, but jumpLength was 0 and"
+            + " jumps 1");
+    assertThatThrownBy(() -> sampling(Samplers.ddim(10)).generateSharing(500, 4))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage(
+            "ddim(10, LEADING, eta=0.0) adds no noise after timestep 500, so all images would be"
+                + " one; use ddpm() or ddim(steps).eta(1), or a greater timestep");
+  }
+
+  private static void assertRefused(
+      org.assertj.core.api.ThrowableAssert.ThrowingCallable call, String message) {
+    assertThatThrownBy(call).isInstanceOf(IllegalArgumentException.class).hasMessage(message);
+  }
+}
