@@ -76,4 +76,82 @@ public final class Samplers {
   public static Sampler resampling(Sampler base, int jumpLength, int jumps) {
     return new ResamplingSampler(base, jumpLength, jumps);
   }
+
+  /**
+   * UniPC (Zhao et al. 2023), of order 2 unless {@link UniPcSampler#order(int)} says otherwise.
+   *
+   * @param steps the number of network calls, from 1 to T − 1
+   * @return the sampler, with {@link io.github.ddpm4j.schedule.TimestepSpacing#LINSPACE} spacing
+   * @throws IllegalArgumentException if {@code steps} is less than 1
+   */
+  public static UniPcSampler uniPc(int steps) {
+    return UniPcSampler.of(steps);
+  }
+
+  /**
+   * Euler's method (Karras et al. 2022).
+   *
+   * @param steps the number of network calls, from 1 to T
+   * @return the sampler, with {@link io.github.ddpm4j.schedule.TimestepSpacing#TRAILING} spacing
+   * @throws IllegalArgumentException if {@code steps} is less than 1
+   */
+  public static EulerSampler euler(int steps) {
+    return EulerSampler.of(steps);
+  }
+
+  /**
+   * Euler's method with fresh noise in each step.
+   *
+   * @param steps the number of network calls, from 1 to T
+   * @return the sampler, with {@link io.github.ddpm4j.schedule.TimestepSpacing#TRAILING} spacing
+   * @throws IllegalArgumentException if {@code steps} is less than 1
+   */
+  public static EulerAncestralSampler eulerAncestral(int steps) {
+    return EulerAncestralSampler.of(steps);
+  }
+
+  /**
+   * Heun's method (Karras et al. 2022, algorithm 1).
+   *
+   * @param steps the number of steps, from 1 to T; 2 · steps − 1 network calls
+   * @return the sampler, with {@link io.github.ddpm4j.schedule.TimestepSpacing#TRAILING} spacing
+   * @throws IllegalArgumentException if {@code steps} is less than 1
+   */
+  public static HeunSampler heun(int steps) {
+    return HeunSampler.of(steps);
+  }
+
+  /**
+   * The inversion of DDIM, from an image up to noise (Song, Meng, Ermon 2021, section 4.3).
+   *
+   * @param steps the number of network calls, from 1 to T
+   * @return the sampler, with {@link io.github.ddpm4j.schedule.TimestepSpacing#TRAILING} spacing
+   * @throws IllegalArgumentException if {@code steps} is less than 1
+   */
+  public static DdimInversion ddimInversion(int steps) {
+    return DdimInversion.of(steps);
+  }
+
+  /**
+   * Pseudo linear multistep (Liu et al. 2022), also known as PNDM without its Runge-Kutta steps.
+   *
+   * @param steps the number of steps, from 1 to T; steps + 1 network calls
+   * @return the sampler, with {@link io.github.ddpm4j.schedule.TimestepSpacing#LEADING} spacing
+   * @throws IllegalArgumentException if {@code steps} is less than 1
+   */
+  public static PlmsSampler plms(int steps) {
+    return PlmsSampler.of(steps);
+  }
+
+  /**
+   * Heun's method with churn (Karras et al. 2022, algorithm 2), without any unless {@link
+   * EdmSampler#churn(double)} says otherwise.
+   *
+   * @param steps the number of steps, at least 1; 2 · steps − 1 network calls
+   * @return the sampler, with {@link NoiseSpacing#karras()} spacing
+   * @throws IllegalArgumentException if {@code steps} is less than 1
+   */
+  public static EdmSampler edm(int steps) {
+    return EdmSampler.of(steps);
+  }
 }

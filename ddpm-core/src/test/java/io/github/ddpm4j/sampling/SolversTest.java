@@ -111,6 +111,19 @@ class SolversTest {
                 + " lowerOrderFinal=false, eulerAtFinal)");
     assertThat(Samplers.dpmSolver(5).spacing(NoiseSpacing.uniformLogSnr()))
         .hasToString("dpmSolver(5, uniformLogSnr, order=2)");
+    assertThat(Samplers.uniPc(20)).hasToString("uniPc(20, LINSPACE, order=2, bh2)");
+    assertThat(Samplers.uniPc(20).order(3).bh1(true).lowerOrderFinal(false))
+        .hasToString("uniPc(20, LINSPACE, order=3, bh1, lowerOrderFinal=false)");
+    assertThat(Samplers.euler(20)).hasToString("euler(20, TRAILING)");
+    assertThat(Samplers.eulerAncestral(20)).hasToString("eulerAncestral(20, TRAILING)");
+    assertThat(Samplers.heun(20).lambdaMin(-5)).hasToString("heun(20, TRAILING, lambdaMin=-5.0)");
+    assertThat(Samplers.plms(20)).hasToString("plms(20, LEADING)");
+    assertThat(Samplers.edm(20).churn(40).churnBetween(0.05, 50).churnNoise(1.003))
+        .hasToString(
+            "edm(20, karras(7.0), churn=40.0, churnBetween=[0.05, 50.0], churnNoise=1.003)");
+    assertThat(Samplers.ddimInversion(20)).hasToString("ddimInversion(20, TRAILING)");
+    assertThat(Samplers.ddimInversion(20).startAtFirstTimestep(true))
+        .hasToString("ddimInversion(20, TRAILING, startAtFirstTimestep)");
   }
 
   /* --- what can go wrong --- */
@@ -121,6 +134,8 @@ class SolversTest {
     assertRefused(
         () -> Samplers.dpmSolverPlusPlus(5).order(order),
         "order must be 1, 2 or 3, but was " + order);
+    assertRefused(
+        () -> Samplers.uniPc(5).order(order), "order must be 1, 2 or 3, but was " + order);
   }
 
   @ParameterizedTest
@@ -129,6 +144,13 @@ class SolversTest {
     String message = "steps must be at least 1, but was " + steps;
     assertRefused(() -> Samplers.dpmSolverPlusPlus(steps), message);
     assertRefused(() -> Samplers.dpmSolver(steps), message);
+    assertRefused(() -> Samplers.uniPc(steps), message);
+    assertRefused(() -> Samplers.euler(steps), message);
+    assertRefused(() -> Samplers.eulerAncestral(steps), message);
+    assertRefused(() -> Samplers.heun(steps), message);
+    assertRefused(() -> Samplers.plms(steps), message);
+    assertRefused(() -> Samplers.edm(steps), message);
+    assertRefused(() -> Samplers.ddimInversion(steps), message);
   }
 
   @Test
@@ -206,5 +228,106 @@ class SolversTest {
     assertRefused(
         () -> Samplers.dpmSolver(5).stochastic(true),
         "dpmSolver has no stochastic form; use dpmSolverPlusPlus");
+  }
+
+  @Test
+  void inversion_goesUpToTheStart() {
+    DdimInversion inversion = Samplers.ddimInversion(3);
+    assertThat(timesteps(inversion, 10)).containsExactly(2, 6, 9);
+    assertThat(timesteps(inversion, 9)).containsExactly(2, 6, 9);
+    assertThat(timesteps(inversion, 5)).containsExactly(2, 5);
+    assertThat(timesteps(inversion, 0)).containsExactly(0);
+    assertThat(timesteps(inversion.spacing(TimestepSpacing.LEADING), 10))
+        .containsExactly(0, 3, 6, 9);
+    assertThat(timesteps(inversion.spacing(TimestepSpacing.LEADING).startAtFirstTimestep(true), 10))
+        .containsExactly(3, 6, 9);
+    SamplingPlan plan = inversion.plan(TEN, 5);
+    assertThat(plan.steps().get(0).noise()).isEqualTo(0);
+    assertThat(plan.steps().get(1).noise()).isEqualTo(LINEAR.noise(2));
+    assertThat(plan.finalSignal()).isEqualTo(LINEAR.signal(5));
+    assertThat(plan.finalNoise()).isEqualTo(LINEAR.noise(5));
+  }
+
+  @Test
+  void inversion_thatCannotBe_isRefused() {
+    DdimInversion inversion = Samplers.ddimInversion(3);
+    assertRefused(
+        () -> inversion.plan(diffusion(LINEAR, Prediction.PREVIOUS_MEAN)),
+        "prediction PREVIOUS_MEAN cannot be inverted, because the network is asked at another"
+            + " timestep than that of x; use a model of another prediction");
+    assertRefused(
+        () -> inversion.plan(diffusion(LINEAR, Prediction.X0)),
+        "prediction X0 says nothing of the noise where x has none; use startAtFirstTimestep(true)");
+    assertRefused(
+        () -> inversion.startAtFirstTimestep(true).plan(TEN, 0),
+        "there is nothing to do up to timestep 0 with startAtFirstTimestep, which starts there; go"
+            + " higher, or start at the image");
+    assertThat(inversion.startAtFirstTimestep(true).plan(diffusion(LINEAR, Prediction.X0)).steps())
+        .hasSize(3);
+  }
+
+  @Test
+  void heun_asksTwiceButForTheStepToTheImage() {
+    assertThat(timesteps(Samplers.heun(3), 10)).containsExactly(9, 6, 6, 2, 2);
+    assertThat(Samplers.heun(3).plan(ZERO).steps()).hasSize(4);
+  }
+
+  @Test
+  void uniPc_zeroTerminalSnr_forgetsTheFirstRow() {
+    SamplingPlan plan = Samplers.uniPc(5).order(3).spacing(TimestepSpacing.TRAILING).plan(ZERO);
+    assertThat(plan.steps().get(1).past()).isEmpty();
+    assertThat(plan.steps().get(2).past()).hasSize(1);
+  }
+
+  @Test
+  void plms_withoutSignal_isRefused() {
+    assertRefused(
+        () -> Samplers.plms(5).spacing(TimestepSpacing.TRAILING).plan(ZERO),
+        "plms needs some signal in its first level, but timestep 9 has none; use"
+            + " dpmSolverPlusPlus");
+  }
+
+  @Test
+  void edm_withoutChurn_isHeun() {
+    assertThat(Samplers.edm(5).plan(TEN))
+        .isEqualTo(Samplers.heun(5).spacing(NoiseSpacing.karras()).plan(TEN));
+  }
+
+  @Test
+  void edm_withChurn_liftsEachLevel() {
+    SamplingPlan plan = Samplers.edm(5).churn(1).plan(TEN);
+    for (int i = 0; i < 5; i++) {
+      Level level =
+          Level.at(LINEAR, 1.2 * NoiseSpacing.karras().levels(LINEAR, 9, 5).get(i).sigma());
+      SamplingStep row = plan.steps().get(2 * i);
+      assertThat(row.noise() / row.signal()).isCloseTo(level.sigma(), within(1e-12));
+      assertThat(row.timestep()).isCloseTo(level.timestep(), within(1e-9));
+    }
+    double first = LINEAR.noise(9) / LINEAR.signal(9);
+    double signal = 1 / Math.hypot(1, 1.2 * first);
+    assertThat(plan.initialScale())
+        .isCloseTo(
+            Math.hypot(signal / LINEAR.signal(9), signal * first * Math.sqrt(1.44 - 1)),
+            within(1e-12));
+  }
+
+  @Test
+  void edm_badChurn_isRefused() {
+    assertRefused(
+        () -> Samplers.edm(5).churn(-1), "churn must be finite and at least 0, but was -1.0");
+    assertRefused(
+        () -> Samplers.edm(5).churnNoise(Double.NaN),
+        "churnNoise must be finite and at least 0, but was NaN");
+    assertRefused(
+        () -> Samplers.edm(5).churnBetween(2, 1),
+        "churn must lie between levels with 0 <= min <= max, but they were 2.0 and 1.0");
+    assertRefused(
+        () ->
+            Samplers.edm(5)
+                .churn(1)
+                .spacing(TimestepSpacing.TRAILING)
+                .plan(diffusion(LINEAR, Prediction.PREVIOUS_MEAN)),
+        "prediction PREVIOUS_MEAN cannot be used with churn, which asks the network off the"
+            + " schedule's timesteps; use churn(0)");
   }
 }

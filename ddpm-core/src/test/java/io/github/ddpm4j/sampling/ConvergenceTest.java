@@ -1,0 +1,194 @@
+package io.github.ddpm4j.sampling;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import ai.djl.ndarray.NDManager;
+import io.github.ddpm4j.Golden;
+import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.schedule.Schedules;
+import io.github.ddpm4j.schedule.TimestepSpacing;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.IntFunction;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/**
+ * Data N(0.3, 0.5²), of which the exact network, the exact path of the probability-flow equation
+ * and the variance of what a stochastic sampler gives are known.
+ */
+class ConvergenceTest {
+
+  private static final double MEAN = 0.3;
+  private static final double VARIANCE = 0.25;
+  private static final int SAMPLES = 4000;
+
+  /** The 99.95% quantile of N(0, 1). */
+  private static final double QUANTILE = 3.2905;
+
+  private static final Diffusion DIFFUSION =
+      new Diffusion(
+          Schedules.linear(1000), Prediction.EPSILON, Variance.FIXED_SMALL, DataRange.DEFAULT);
+
+  @SuppressWarnings("ImmutableEnumChecker") // the functions keep nothing
+  enum Method {
+    EULER(Samplers::euler, 0.9, 1.05),
+    DPM1(n -> Samplers.dpmSolverPlusPlus(n).order(1), 0.9, 1.05),
+    DPM2(Samplers::dpmSolverPlusPlus, 1.85, 2.15),
+    DPM2_HEUN(n -> Samplers.dpmSolverPlusPlus(n).heun(true), 1.85, 2.15),
+    DPM3(n -> Samplers.dpmSolverPlusPlus(n).order(3), 2.7, 4.3),
+    DPM3_PUBLISHED(n -> Samplers.dpmSolverPlusPlus(n).order(3).published(true), 1.7, 2.3),
+    UNIPC2(Samplers::uniPc, 2.8, 3.15),
+    UNIPC3(n -> Samplers.uniPc(n).order(3), 2.7, 3.3),
+    HEUN(Samplers::heun, 1.85, 2.15),
+    PLMS(Samplers::plms, 1.85, 2.15);
+
+    private final IntFunction<LevelSampler<?>> sampler;
+    private final double leastOrder;
+    private final double greatestOrder;
+
+    Method(IntFunction<LevelSampler<?>> sampler, double leastOrder, double greatestOrder) {
+      this.sampler = sampler;
+      this.leastOrder = leastOrder;
+      this.greatestOrder = greatestOrder;
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Method.class)
+  void order_onUniformLogSnr_isTheMethods(Method method) {
+    double coarse = error(method, 40);
+    double fine = error(method, 80);
+    assertThat(Math.log(coarse / fine) / Math.log(2))
+        .as("order of %s from errors %s and %s", method, coarse, fine)
+        .isBetween(method.leastOrder, method.greatestOrder);
+  }
+
+  private static double error(Method method, int steps) {
+    Sampler sampler =
+        method.sampler.apply(steps).spacing(NoiseSpacing.uniformLogSnr()).endAtFirstTimestep(true);
+    return error(sampler.plan(DIFFUSION));
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = Method.class,
+      names = {"DPM2", "UNIPC2", "UNIPC3"})
+  void error_onTrailingTimesteps_isBounded(Method method) {
+    double[] bounds = {0.09, 0.045, 0.02};
+    for (int i = 0; i < bounds.length; i++) {
+      int steps = 20 << i;
+      Sampler sampler = method.sampler.apply(steps).spacing(TimestepSpacing.TRAILING);
+      assertThat(error(sampler.plan(DIFFUSION)))
+          .as("error of %s with %d steps", method, steps)
+          .isLessThan(bounds[i]);
+    }
+  }
+
+  /** The greatest distance from the exact path, over some starts. */
+  private static double error(SamplingPlan plan) {
+    SamplingStep first = plan.steps().get(0);
+    double from = deviation(first.signal(), first.noise());
+    double to = deviation(plan.finalSignal(), plan.finalNoise());
+    double greatest = 0;
+    for (double start : new double[] {-2, -1, 0, 1, 2}) {
+      double exact = plan.finalSignal() * MEAN + to / from * (start - first.signal() * MEAN);
+      greatest = Math.max(greatest, Math.abs(run(plan, start) - exact));
+    }
+    return greatest;
+  }
+
+  private static double deviation(double signal, double noise) {
+    return Math.sqrt(signal * signal * VARIANCE + noise * noise);
+  }
+
+  /** Executes a plan without noise on one number. */
+  private static double run(SamplingPlan plan, double start) {
+    double x = start;
+    List<Double> remembered = new ArrayList<>();
+    for (SamplingStep row : plan.steps()) {
+      double total = row.signal() * row.signal() * VARIANCE + row.noise() * row.noise();
+      double epsilon = row.noise() * (x - row.signal() * MEAN) / total;
+      double x0 = MEAN + row.signal() * VARIANCE * (x - row.signal() * MEAN) / total;
+      x = row.cX() * x + row.cX0() * x0 + row.cEps() * epsilon;
+      for (int k = 0; k < row.past().size(); k++) {
+        x += row.past().get(k) * remembered.get(k);
+      }
+      remembered.add(0, plan.memory() == SamplingPlan.Memory.X0 ? x0 : epsilon);
+    }
+    return x;
+  }
+
+  @SuppressWarnings("ImmutableEnumChecker") // samplers are immutable
+  enum Stochastic {
+    DDPM(Samplers.ddpm(250)),
+    DDIM_ETA_1(Samplers.ddim(250).eta(1)),
+    EULER_ANCESTRAL(Samplers.eulerAncestral(250)),
+    SDE_DPM2(Samplers.dpmSolverPlusPlus(50).stochastic(true)),
+    SDE_DPM3(Samplers.dpmSolverPlusPlus(50).order(3).stochastic(true)),
+    EDM(Samplers.edm(50).churn(20).churnBetween(0.05, 50));
+
+    private final Sampler sampler;
+
+    Stochastic(Sampler sampler) {
+      this.sampler = sampler;
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Stochastic.class)
+  void variance_isThatOfTheData(Stochastic setting) {
+    double exact = variance(setting.sampler.plan(DIFFUSION));
+    assertThat(exact).as("variance of %s", setting).isCloseTo(VARIANCE, within(0.1 * VARIANCE));
+
+    double[] values;
+    try (NDManager manager = NDManager.newBaseManager();
+        Samples samples =
+            new Sampling(DIFFUSION, StandIns.gaussian(0, VARIANCE))
+                .sampler(setting.sampler)
+                .shape(1, 1, 1)
+                .clip(false)
+                .batchSize(SAMPLES)
+                .seed(7)
+                .generate(SAMPLES)) {
+      values = Golden.values(samples.toNDArray(manager));
+    }
+    double mean = Arrays.stream(values).average().orElseThrow();
+    double measured = Arrays.stream(values).map(v -> (v - mean) * (v - mean)).sum() / (SAMPLES - 1);
+    assertThat(measured)
+        .as("variance of %d samples of %s", SAMPLES, setting)
+        .isCloseTo(exact, within(QUANTILE * exact * Math.sqrt(2.0 / (SAMPLES - 1))));
+  }
+
+  /** For data of mean 0, x is a linear form of the draws: its variance is the sum of squares. */
+  private static double variance(SamplingPlan plan) {
+    int rows = plan.steps().size();
+    double[] x = new double[rows + 1];
+    x[0] = plan.initialScale();
+    List<double[]> remembered = new ArrayList<>();
+    for (int i = 0; i < rows; i++) {
+      SamplingStep row = plan.steps().get(i);
+      double total = row.signal() * row.signal() * VARIANCE + row.noise() * row.noise();
+      double ofX0 = row.signal() * VARIANCE / total;
+      double ofEpsilon = row.noise() / total;
+      double[] next = new double[rows + 1];
+      double[] kept = new double[rows + 1];
+      for (int draw = 0; draw <= rows; draw++) {
+        next[draw] = (row.cX() + row.cX0() * ofX0 + row.cEps() * ofEpsilon) * x[draw];
+        kept[draw] = (plan.memory() == SamplingPlan.Memory.X0 ? ofX0 : ofEpsilon) * x[draw];
+        for (int k = 0; k < row.past().size(); k++) {
+          next[draw] += row.past().get(k) * remembered.get(k)[draw];
+        }
+      }
+      next[i + 1] += row.noiseHigh();
+      remembered.add(0, kept);
+      x = next;
+    }
+    return Arrays.stream(x).map(factor -> factor * factor).sum();
+  }
+}
