@@ -349,8 +349,11 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
       throw new IllegalArgumentException(
           "labels must have the shape (N), one per image, but have " + labels.getShape());
     }
-    try (NDArray integers = labels.toType(DataType.INT32, true)) {
-      return integers.toIntArray();
+    // As with timesteps.
+    try (NDManager temporary = labels.getManager().newSubManager(labels.getDevice());
+        NDArray view = labels.reshape(labels.getShape())) {
+      view.attach(temporary);
+      return view.toType(DataType.INT32, true).toIntArray();
     }
   }
 
