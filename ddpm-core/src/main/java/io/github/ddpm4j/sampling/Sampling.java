@@ -575,7 +575,11 @@ public final class Sampling {
     int timesteps = diffusion.schedule().timesteps();
     if (t < 0 || t >= timesteps) {
       throw new IllegalArgumentException(
-          "start timestep must lie in [0, " + timesteps + "), but was " + t);
+          "start timestep must lie in [0, "
+              + timesteps
+              + "), but was "
+              + t
+              + "; choose one of these: the larger it is, the less is kept of the images");
     }
   }
 

@@ -577,7 +577,10 @@ class SamplingTest {
     for (int t : new int[] {-1, TIMESTEPS}) {
       assertThatThrownBy(() -> sampling.denoise(fine, t))
           .isInstanceOf(IllegalArgumentException.class)
-          .hasMessage("start timestep must lie in [0, 50), but was " + t);
+          .hasMessage(
+              "start timestep must lie in [0, 50), but was "
+                  + t
+                  + "; choose one of these: the larger it is, the less is kept of the images");
     }
   }
 
@@ -611,6 +614,8 @@ class SamplingTest {
         .hasMessage("to must have the shape of from, (1, 8, 8), but had (1, 4, 4)");
     assertThatThrownBy(() -> sampling.interpolate(fine, fine, 50, 0.5))
         .isInstanceOf(IllegalArgumentException.class)
-        .hasMessage("start timestep must lie in [0, 50), but was 50");
+        .hasMessage(
+            "start timestep must lie in [0, 50), but was 50; choose one of these: the larger it is,"
+                + " the less is kept of the images");
   }
 }
