@@ -542,7 +542,40 @@ public final class Sampling {
   }
 
   /**
-   * Denoises x_T that is given, in place of noise that is drawn.
+   * Encodes images as the noise that deterministic sampling makes them from: the way of DDIM, up
+   * (Song, Meng, Ermon 2021, section 4.3). {@link #decode} is the way back; the more steps both
+   * take, the closer it comes.
+   *
+   * @param images clean images in the data range, float32 or float64, shape (N, C, H, W), on any
+   *     device; not closed
+   * @param steps the number of network calls, from 1 to T
+   * @return x_T of each image, which is no picture; the caller closes it
+   * @throws IllegalArgumentException if the images have another shape or type or are not finite, or
+   *     {@code steps} is out of its range
+   * @throws IllegalStateException if the denoiser returns NaN
+   * @throws java.util.concurrent.CancellationException if the thread is interrupted
+   */
+  public Samples encode(NDArray images, int steps) {
+    requireImages("images", images);
+    Sampling up = new Sampling(diffusion, denoiser);
+    up.batchSize = batchSize;
+    up.dataType = dataType;
+    up.condition = condition;
+    up.listener = listener;
+    up.timeLimit = timeLimit;
+    up.clip = false;
+    return finish(
+        up.start(
+            Samplers.ddimInversion(steps).plan(diffusion),
+            new Draws(NoiseSource.seeded(0), 0L),
+            Math.toIntExact(images.getShape().get(0)),
+            (batch, first, count) -> rows(batch, images, first, count)));
+  }
+
+  /**
+   * Denoises x_T that is given, in place of noise that is drawn: of {@link #encode}, with {@code
+   * Samplers.ddim(steps).spacing(TimestepSpacing.TRAILING)}, or of one's own, scaled as the sampler
+   * starts.
    *
    * @param latents x_T, float32 or float64, shape (N, C, H, W), on any device; not closed
    * @return the images; the caller closes them

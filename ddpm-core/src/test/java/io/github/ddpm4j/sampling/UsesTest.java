@@ -14,6 +14,7 @@ import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.schedule.Schedules;
+import io.github.ddpm4j.schedule.TimestepSpacing;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
@@ -220,5 +221,28 @@ class UsesTest {
   private static void assertRefused(
       org.assertj.core.api.ThrowableAssert.ThrowingCallable call, String message) {
     assertThatThrownBy(call).isInstanceOf(IllegalArgumentException.class).hasMessage(message);
+  }
+
+  /** A hundred steps each way bring an image back to 0.01, and twice the steps to half of that. */
+  @Test
+  void encodeThenDecode_reconstructs_theBetterTheMoreSteps() {
+    NDArray images = images();
+    double[] before = Golden.values(images);
+    double last = Double.POSITIVE_INFINITY;
+    for (int steps : new int[] {50, 100, 200, 400}) {
+      double greatest = 0;
+      try (Samples latents = sampling(Samplers.ddim(1)).encode(images, steps);
+          NDArray noise = latents.toNDArray(manager)) {
+        double[] after =
+            pixels(sampling(Samplers.ddim(steps).spacing(TimestepSpacing.TRAILING)).decode(noise));
+        for (int i = 0; i < after.length; i++) {
+          greatest = Math.max(greatest, Math.abs(after[i] - before[i]));
+        }
+      }
+      System.out.println(
+          "encoded and decoded in " + steps + " steps each: greatest difference " + greatest);
+      assertThat(greatest).isLessThan(0.6 * last);
+      last = greatest;
+    }
   }
 }
