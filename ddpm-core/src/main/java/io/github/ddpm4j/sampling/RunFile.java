@@ -9,6 +9,7 @@ import io.github.ddpm4j.io.Safetensors;
 import io.github.ddpm4j.ops.Upload;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.LongBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,11 +20,14 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.DoubleStream;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
  * What a saved {@link SamplingRun} holds. The tensor "state" has the numbers: version, the seed in
- * halves, count, batch size, first image, row, and a digest of the plan.
+ * halves, count, batch size, first image, row, and digests of the plan, of the arrays that are
+ * given, and of the condition's labels and shapes.
  */
 record RunFile(
     int firstImage,
@@ -34,7 +38,24 @@ record RunFile(
     @Nullable NDArray preview) {
 
   private static final String STATE = "state";
-  private static final int VERSION = 1;
+  private static final int VERSION = 2;
+
+  /** What the numbers of the state say; where there is no name, they may differ. */
+  private static final List<String> NAMES =
+      List.of(
+          "version",
+          "seed",
+          "seed",
+          "number of images",
+          "batch size",
+          "",
+          "",
+          "sampler or schedule",
+          "sampler or schedule",
+          "start: other images, mask or latents",
+          "start: other images, mask or latents",
+          "condition",
+          "condition");
 
   static void write(
       Path file,
@@ -85,11 +106,8 @@ record RunFile(
           file + " is not a saved sampling run; SamplingRun.save writes such files");
     }
     double[] numbers = state.toDoubleArray();
-    String[] names = {
-      "version", "seed", "seed", "number of images", "batch size", "", "", "sampler or schedule"
-    };
     for (int i = 0; i < numbers.length; i++) {
-      String name = names[Math.min(i, names.length - 1)];
+      String name = NAMES.get(i);
       if (!name.isEmpty() && numbers[i] != expected[i]) {
         tensors.values().forEach(NDArray::close);
         throw new IllegalArgumentException(
@@ -122,25 +140,35 @@ record RunFile(
 
   private static double[] state(SamplingRun.Job job, int firstImage, int row) {
     long seed = job.seed() == null ? 0 : job.seed();
-    ByteBuffer digest = ByteBuffer.wrap(digest(job.plan().toString()));
-    return new double[] {
-      VERSION,
-      (int) (seed >>> Integer.SIZE),
-      (int) seed,
-      job.count(),
-      job.batchSize(),
-      firstImage,
-      row,
-      digest.getInt(),
-      digest.getInt(),
-      digest.getInt(),
-      digest.getInt()
-    };
+    LongBuffer plan = digest(List.of(bytes(job.plan().toString())));
+    LongBuffer given = digest(job.origin().given().stream().map(NDArray::toByteBuffer).toList());
+    LongBuffer condition = digest(List.of(bytes(job.condition().toString())));
+    return DoubleStream.concat(
+            DoubleStream.of(
+                VERSION, high(seed), low(seed), job.count(), job.batchSize(), firstImage, row),
+            Stream.of(plan, given, condition)
+                .map(LongBuffer::get)
+                .flatMapToDouble(digest -> DoubleStream.of(high(digest), low(digest))))
+        .toArray();
   }
 
-  private static byte[] digest(String text) {
+  private static int high(long value) {
+    return (int) (value >>> Integer.SIZE);
+  }
+
+  private static int low(long value) {
+    return (int) value;
+  }
+
+  private static ByteBuffer bytes(String text) {
+    return ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8));
+  }
+
+  private static LongBuffer digest(List<ByteBuffer> contents) {
     try {
-      return MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      contents.forEach(digest::update);
+      return ByteBuffer.wrap(digest.digest()).asLongBuffer();
     } catch (NoSuchAlgorithmException e) {
       throw new IllegalStateException("SHA-256 is part of every JDK", e);
     }

@@ -42,6 +42,9 @@ public final class Sampling {
 
   private static final Logger logger = LoggerFactory.getLogger(Sampling.class);
 
+  /** For runs that take x as the plan makes it. */
+  private static final Chain.Hook KEEP = (chain, x, x0) -> x;
+
   private final Diffusion diffusion;
   private final Denoiser denoiser;
   private Sampler sampler = Samplers.ddpm();
@@ -305,13 +308,14 @@ public final class Sampling {
               + " generate()");
     }
     SamplingPlan plan = sampler.plan(diffusion);
-    return start(
-        plan,
-        draws,
-        count,
-        (manager, first, images) ->
-            Upload.normal(manager, draws.noise, first, 0, new Shape(images).addAll(image), dataType)
-                .muli(plan.initialScale()));
+    return start(plan, draws, count, new SamplingRun.Origin(noise(plan, draws, image), KEEP));
+  }
+
+  /** What the sampler starts from where nothing is given. */
+  private SamplingRun.Start noise(SamplingPlan plan, Draws draws, Shape image) {
+    return (batch, first, count) ->
+        Upload.normal(batch, draws.noise, first, 0, new Shape(count).addAll(image), dataType)
+            .muli(plan.initialScale());
   }
 
   /**
@@ -327,18 +331,20 @@ public final class Sampling {
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public Samples denoise(NDArray xt, int t) {
+    return finish(startDenoising(xt, t));
+  }
+
+  /**
+   * Begins {@link #denoise}, for a caller that takes the steps itself.
+   *
+   * @param xt as there; borrowed until the run is over
+   * @param t as there
+   * @return the run, before its first step; the caller closes it
+   * @throws IllegalArgumentException as there
+   */
+  public SamplingRun startDenoising(NDArray xt, int t) {
     requireImages("x_t", xt);
-    SamplingPlan plan = planFrom(t);
-    return finish(
-        start(
-            plan,
-            draws(),
-            Math.toIntExact(xt.getShape().get(0)),
-            (batch, first, images) -> {
-              try (NDArray part = xt.get(first + ":" + (first + images))) {
-                return in(batch, part);
-              }
-            }));
+    return start(planFrom(t), xt);
   }
 
   /**
@@ -359,21 +365,9 @@ public final class Sampling {
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public Samples interpolate(NDArray from, NDArray to, int t, double... fractions) {
-    requirePicture("from", from);
-    requirePicture("to", to);
-    PerImage.requireLike("to", to, "from", from);
-    if (fractions.length == 0) {
-      throw new IllegalArgumentException("interpolation needs at least one fraction");
-    }
-    for (double fraction : fractions) {
-      if (!Double.isFinite(fraction)) {
-        throw new IllegalArgumentException(
-            "fractions of an interpolation must be finite, but one was " + fraction);
-      }
-    }
+    requireEnds(from, to, fractions);
     SamplingPlan plan = planFrom(t);
-    Draws own = draws();
-    Draws draws = new Draws((image, draw, target) -> own.noise.normal(0, draw, target), own.seed);
+    Draws draws = alike(draws());
     double signal = diffusion.schedule().signal(t);
     double noiseLevel = diffusion.schedule().noise(t);
     try (NDManager manager = from.getManager().newSubManager()) {
@@ -386,14 +380,69 @@ public final class Sampling {
         NDArray mixed = one.mul(1 - fraction).add(other.mul(fraction));
         latents.add(mixed.mul(signal).add(z.squeeze(0).mul(noiseLevel)));
       }
-      NDArray xt = NDArrays.stack(latents);
+      return finish(start(plan, draws, fractions.length, given(NDArrays.stack(latents))));
+    }
+  }
+
+  /**
+   * Interpolates between two latents x_T on the sphere (DDIM, section 5.3 and appendix D.5), and
+   * denoises what lies between as {@link #decode} does:
+   *
+   * <pre>
+   * x_T(α) = sin((1 − α) θ) / sin θ · x_T⁰ + sin(α θ) / sin θ · x_T¹,   cos θ = x_T⁰ · x_T¹ / (‖x_T⁰‖ ‖x_T¹‖)
+   * </pre>
+   *
+   * Latents of one norm keep it, so that each x_T(α) is as likely as they are; a straight line
+   * would leave too little noise in its middle. The latents are those of two images, by {@link
+   * #encode}, or noise of one's own. Every fraction meets the noise of image 0, if the sampler adds
+   * any.
+   *
+   * @param from one latent, float32 or float64, shape (C, H, W), on any device; not closed
+   * @param to the other, same shape and device
+   * @param fractions α: where to stop on the way from {@code from} (0) to {@code to} (1)
+   * @return one image per fraction; the caller closes them
+   * @throws IllegalArgumentException if the latents have another shape or type or are not finite,
+   *     are 0 or opposite to each other, or there are no fractions or one that is not finite
+   * @throws IllegalStateException if the denoiser returns NaN, or infinity that is not clipped
+   * @throws java.util.concurrent.CancellationException if the thread is interrupted
+   */
+  public Samples interpolateLatents(NDArray from, NDArray to, double... fractions) {
+    requireEnds(from, to, fractions);
+    SphericalPath path = SphericalPath.between(from, to);
+    try (NDManager manager = from.getManager().newSubManager()) {
+      NDArray one = in(manager, from);
+      NDArray other = in(manager, to);
+      NDList latents = new NDList();
+      for (double fraction : fractions) {
+        latents.add(one.mul(path.fromWeight(fraction)).add(other.mul(path.toWeight(fraction))));
+      }
       return finish(
           start(
-              plan,
-              draws,
+              sampler.plan(diffusion),
+              alike(draws()),
               fractions.length,
-              (batch, first, images) -> in(batch, xt.get(first + ":" + (first + images)))));
+              given(NDArrays.stack(latents))));
     }
+  }
+
+  private void requireEnds(NDArray from, NDArray to, double... fractions) {
+    requirePicture("from", from);
+    requirePicture("to", to);
+    PerImage.requireLike("to", to, "from", from);
+    if (fractions.length == 0) {
+      throw new IllegalArgumentException("interpolation needs at least one fraction");
+    }
+    for (double fraction : fractions) {
+      if (!Double.isFinite(fraction)) {
+        throw new IllegalArgumentException(
+            "fractions of an interpolation must be finite, but one was " + fraction);
+      }
+    }
+  }
+
+  /** Every image meets the noise of image 0. */
+  private static Draws alike(Draws own) {
+    return new Draws((image, draw, target) -> own.noise.normal(0, draw, target), own.seed);
   }
 
   /**
@@ -411,6 +460,18 @@ public final class Sampling {
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public Samples imageToImage(NDArray images, double strength) {
+    return finish(startImageToImage(images, strength));
+  }
+
+  /**
+   * Begins {@link #imageToImage}, for a caller that takes the steps itself.
+   *
+   * @param images as there; borrowed until the run is over
+   * @param strength as there
+   * @return the run, before its first step; the caller closes it
+   * @throws IllegalArgumentException as there
+   */
+  public SamplingRun startImageToImage(NDArray images, double strength) {
     requireImages("images", images);
     if (!(strength > 0 && strength <= 1)) {
       throw new IllegalArgumentException(
@@ -423,16 +484,18 @@ public final class Sampling {
     Draws draws = draws();
     double signal = diffusion.schedule().signal(t);
     double noiseLevel = diffusion.schedule().noise(t);
-    return finish(
-        start(
-            plan,
-            draws,
-            Math.toIntExact(images.getShape().get(0)),
+    return start(
+        plan,
+        draws,
+        Math.toIntExact(images.getShape().get(0)),
+        new SamplingRun.Origin(
             (batch, first, count) -> {
               NDArray part = rows(batch, images, first, count);
               NDArray z = Upload.normal(batch, draws.noise, first, 0, part.getShape(), dataType);
               return part.mul(signal).add(z.mul(noiseLevel));
-            }));
+            },
+            KEEP,
+            images));
   }
 
   /**
@@ -451,21 +514,31 @@ public final class Sampling {
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public Samples inpaint(NDArray images, NDArray mask) {
+    return finish(startInpainting(images, mask));
+  }
+
+  /**
+   * Begins {@link #inpaint}, for a caller that takes the steps itself.
+   *
+   * @param images as there; borrowed until the run is over
+   * @param mask as there; borrowed until the run is over
+   * @return the run, before its first step; the caller closes it
+   * @throws IllegalArgumentException as there
+   */
+  public SamplingRun startInpainting(NDArray images, NDArray mask) {
     requireImages("images", images);
     requireMask(images, mask);
-    int count = Math.toIntExact(images.getShape().get(0));
-    Shape image = images.getShape().slice(1);
     SamplingPlan plan = sampler.plan(diffusion);
     Draws draws = draws();
-    return finish(
-        start(
-            plan,
-            draws,
-            count,
-            (batch, first, some) ->
-                Upload.normal(batch, draws.noise, first, 0, new Shape(some).addAll(image), dataType)
-                    .muli(plan.initialScale()),
-            new KnownPixels(images, mask)));
+    return start(
+        plan,
+        draws,
+        Math.toIntExact(images.getShape().get(0)),
+        new SamplingRun.Origin(
+            noise(plan, draws, images.getShape().slice(1)),
+            new KnownPixels(images, mask),
+            images,
+            mask));
   }
 
   private static void requireMask(NDArray images, NDArray mask) {
@@ -569,7 +642,7 @@ public final class Sampling {
             Samplers.ddimInversion(steps).plan(diffusion),
             new Draws(NoiseSource.seeded(0), 0L),
             Math.toIntExact(images.getShape().get(0)),
-            (batch, first, count) -> rows(batch, images, first, count)));
+            up.given(images)));
   }
 
   /**
@@ -584,13 +657,29 @@ public final class Sampling {
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public Samples decode(NDArray latents) {
+    return finish(startDecoding(latents));
+  }
+
+  /**
+   * Begins {@link #decode}, for a caller that takes the steps itself.
+   *
+   * @param latents as there; borrowed until the run is over
+   * @return the run, before its first step; the caller closes it
+   * @throws IllegalArgumentException as there
+   */
+  public SamplingRun startDecoding(NDArray latents) {
     requireImages("latents", latents);
-    return finish(
-        start(
-            sampler.plan(diffusion),
-            draws(),
-            Math.toIntExact(latents.getShape().get(0)),
-            (batch, first, count) -> rows(batch, latents, first, count)));
+    return start(sampler.plan(diffusion), latents);
+  }
+
+  private SamplingRun start(SamplingPlan plan, NDArray from) {
+    return start(plan, draws(), Math.toIntExact(from.getShape().get(0)), given(from));
+  }
+
+  /** Images that stand where the plan starts. */
+  private SamplingRun.Origin given(NDArray images) {
+    return new SamplingRun.Origin(
+        (batch, first, count) -> rows(batch, images, first, count), KEEP, images);
   }
 
   private NDArray rows(NDManager manager, NDArray all, long first, int count) {
@@ -639,12 +728,7 @@ public final class Sampling {
     return new Draws(NoiseSource.seeded(value), value);
   }
 
-  private SamplingRun start(SamplingPlan plan, Draws draws, int count, SamplingRun.Start start) {
-    return start(plan, draws, count, start, (chain, x, x0) -> x);
-  }
-
-  private SamplingRun start(
-      SamplingPlan plan, Draws draws, int count, SamplingRun.Start start, Chain.Hook hook) {
+  private SamplingRun start(SamplingPlan plan, Draws draws, int count, SamplingRun.Origin origin) {
     requireVariance();
     SamplingRun.Job job =
         new SamplingRun.Job(
@@ -656,8 +740,7 @@ public final class Sampling {
             draws.seed,
             count,
             batchSize,
-            start,
-            hook);
+            origin);
     return new SamplingRun(
         new PlanExecutor(denoiser),
         diffusion,

@@ -46,6 +46,20 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
     NDArray of(NDManager manager, long firstImage, int images);
   }
 
+  /**
+   * What a run starts from.
+   *
+   * @param start x before the first row
+   * @param hook what follows each row
+   * @param given the arrays that the two look at; borrowed
+   */
+  record Origin(Start start, Chain.Hook hook, List<NDArray> given) {
+
+    Origin(Start start, Chain.Hook hook, NDArray... given) {
+      this(start, hook, List.of(given));
+    }
+  }
+
   /** What the images of a run are made of. */
   record Job(
       SamplingPlan plan,
@@ -56,8 +70,7 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
       @Nullable Long seed,
       int count,
       int batchSize,
-      Start start,
-      Chain.Hook hook) {}
+      Origin origin) {}
 
   private final PlanExecutor executor;
   private final Diffusion diffusion;
@@ -205,7 +218,7 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
       NDManager manager = results.newSubManager();
       batch = manager;
       int images = Math.min(job.batchSize, job.count - firstImage);
-      now = chain(job.start.of(manager, firstImage, images));
+      now = chain(job.origin.start().of(manager, firstImage, images));
       chain = now;
     }
     return now;
@@ -214,7 +227,7 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
   private Chain chain(NDArray start) {
     return new Chain(
         diffusion,
-        new Chain.Terms(job.plan, job.limit, job.guidance, job.noise, job.hook),
+        new Chain.Terms(job.plan, job.limit, job.guidance, job.noise, job.origin.hook()),
         job.condition.select(
             IntStream.range(firstImage, firstImage + Math.toIntExact(start.getShape().get(0)))
                 .toArray()),
@@ -314,7 +327,8 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
 
   /**
    * Goes on from where a saved run stood. This run must be set up as that one was: sampler, seed,
-   * number of images, batch size, and whatever it starts from.
+   * number of images, batch size, the images, mask or latents that it starts from, all of which are
+   * checked, and condition, guidance and clipping, which are not.
    *
    * @param file what {@link #save} wrote
    * @return this run

@@ -5,20 +5,30 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDArrays;
+import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.Golden;
+import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.schedule.TimestepSpacing;
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.function.Function;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** What is made of images that are given, on data that is N(0.3, 1/4) in each pixel. */
 class UsesTest {
@@ -243,6 +253,202 @@ class UsesTest {
           "encoded and decoded in " + steps + " steps each: greatest difference " + greatest);
       assertThat(greatest).isLessThan(0.6 * last);
       last = greatest;
+    }
+  }
+
+  private double[] latent(int image) {
+    double[] values = new double[32];
+    NoiseSource.seeded(11).normal(image, 0, values);
+    return values;
+  }
+
+  private NDArray latentArray(double... values) {
+    return manager.create(values, IMAGES.slice(1)).toType(DataType.FLOAT32, false);
+  }
+
+  /** Along a great circle, and what comes out is what decoding its points gives. */
+  @Test
+  void interpolateLatents_isDecodeOfPointsOnTheSphere() {
+    double[] a = latent(0);
+    double[] b = latent(1);
+    double[] fractions = {0, 0.25, 0.5, 1};
+    double dot = 0;
+    double aa = 0;
+    double bb = 0;
+    for (int i = 0; i < a.length; i++) {
+      dot += a[i] * b[i];
+      aa += a[i] * a[i];
+      bb += b[i] * b[i];
+    }
+    double theta = Math.acos(dot / Math.sqrt(aa * bb));
+    float[] points = new float[fractions.length * a.length];
+    for (int k = 0; k < fractions.length; k++) {
+      for (int i = 0; i < a.length; i++) {
+        points[k * a.length + i] =
+            (float)
+                ((Math.sin((1 - fractions[k]) * theta) * a[i]
+                        + Math.sin(fractions[k] * theta) * b[i])
+                    / Math.sin(theta));
+      }
+    }
+    NDArray xT = manager.create(points, new Shape(fractions.length).addAll(IMAGES.slice(1)));
+    double[] expected = pixels(sampling(Samplers.ddim(20)).decode(xT));
+    double[] found =
+        pixels(
+            sampling(Samplers.ddim(20))
+                .interpolateLatents(latentArray(a), latentArray(b), fractions));
+    Golden.assertClose("interpolated latents", found, expected, 1e-5);
+    double[] ends =
+        pixels(
+            sampling(Samplers.ddim(20))
+                .decode(NDArrays.stack(new NDList(latentArray(a), latentArray(b)))));
+    assertThat(Arrays.copyOf(found, 32)).isEqualTo(Arrays.copyOf(ends, 32));
+    assertThat(Arrays.copyOfRange(found, 96, 128)).isEqualTo(Arrays.copyOfRange(ends, 32, 64));
+  }
+
+  @Test
+  void sphericalPath_keepsTheNorm_andMovesEvenly() {
+    double[] a = latent(0);
+    double[] b = latent(1);
+    double ratio = norm(a) / norm(b);
+    Arrays.setAll(b, i -> b[i] * ratio);
+    SphericalPath path =
+        SphericalPath.between(
+            manager.create(a, new Shape(2, 4, 4)), manager.create(b, new Shape(2, 4, 4)));
+    double step = 2 * norm(a) * Math.sin(path.angle() / 20 / 2);
+    double[] last = a;
+    for (int k = 0; k <= 20; k++) {
+      double fraction = k / 20.0;
+      double[] point = new double[a.length];
+      Arrays.setAll(point, i -> path.fromWeight(fraction) * a[i] + path.toWeight(fraction) * b[i]);
+      assertThat(norm(point)).isCloseTo(norm(a), within(1e-12));
+      double[] before = last;
+      double[] move = new double[a.length];
+      Arrays.setAll(move, i -> point[i] - before[i]);
+      assertThat(norm(move)).isCloseTo(k == 0 ? 0 : step, within(1e-12));
+      last = point;
+    }
+    assertThat(SphericalPath.between(latentArray(a), latentArray(a)).toWeight(0.3))
+        .isCloseTo(0.3, within(1e-12));
+  }
+
+  private static double norm(double... values) {
+    return Math.sqrt(Arrays.stream(values).map(v -> v * v).sum());
+  }
+
+  /**
+   * Neighbours on the way differ by little: on Gaussian data decoding is linear with a slope of at
+   * most 1 in each pixel, so that images move no further than latents do.
+   */
+  @Test
+  void interpolateLatents_movesEvenly() {
+    double[] fractions = new double[41];
+    Arrays.setAll(fractions, i -> i / 40.0);
+    NDArray a = latentArray(latent(0));
+    NDArray b = latentArray(latent(1));
+    double bound =
+        Math.max(norm(latent(0)), norm(latent(1))) * SphericalPath.between(a, b).angle() / 40;
+    for (Sampler sampler : List.of(Samplers.ddim(20), Samplers.ddim(20).eta(1))) {
+      double[] found = pixels(sampling(sampler).interpolateLatents(a, b, fractions));
+      double greatest = 0;
+      double least = Double.POSITIVE_INFINITY;
+      for (int k = 1; k < fractions.length; k++) {
+        double[] move = new double[32];
+        int at = 32 * k;
+        Arrays.setAll(move, i -> found[at + i] - found[at + i - 32]);
+        greatest = Math.max(greatest, norm(move));
+        least = Math.min(least, norm(move));
+      }
+      System.out.println(
+          sampler
+              + ": latents move by up to "
+              + bound
+              + ", images by "
+              + least
+              + " to "
+              + greatest);
+      assertThat(greatest).isLessThan(bound);
+      assertThat(greatest).isLessThan(1.5 * least);
+    }
+  }
+
+  @Test
+  void interpolateLatents_badInput_isRefused() {
+    NDArray a = latentArray(latent(0));
+    NDArray zero = manager.zeros(IMAGES.slice(1));
+    assertRefused(
+        () -> sampling(Samplers.ddim(10)).interpolateLatents(a, zero, 0.5),
+        "latents to interpolate between must be neither 0 nor opposite to each other, but one was"
+            + " 0; take those of encode(...), or noise");
+    assertRefused(
+        () -> sampling(Samplers.ddim(10)).interpolateLatents(a, a.neg(), 0.5),
+        "latents to interpolate between must be neither 0 nor opposite to each other, but the angle"
+            + " between them was π; take those of encode(...), or noise");
+    assertRefused(
+        () -> sampling(Samplers.ddim(10)).interpolateLatents(a, a),
+        "interpolation needs at least one fraction");
+    assertRefused(
+        () -> sampling(Samplers.ddim(10)).interpolateLatents(a, images(), 0.5),
+        "to must be one picture of shape (2, 4, 4), but had (3, 2, 4, 4)");
+  }
+
+  /** Runs of given images, taken in two parts with a file between: to the same images. */
+  @Test
+  void start_ofEachUse_isTheSameRunStepByStep(@TempDir Path folder) throws IOException {
+    NDArray images = images();
+    Path file = folder.resolve("run.safetensors");
+    Sampler sampler = Samplers.ddim(10).eta(1);
+    Map<Function<Sampling, SamplingRun>, Function<Sampling, Samples>> uses = new LinkedHashMap<>();
+    uses.put(s -> s.startDenoising(images, 500), s -> s.denoise(images, 500));
+    uses.put(s -> s.startImageToImage(images, 0.7), s -> s.imageToImage(images, 0.7));
+    uses.put(s -> s.startInpainting(images, leftHalf()), s -> s.inpaint(images, leftHalf()));
+    uses.put(s -> s.startDecoding(images), s -> s.decode(images));
+    for (Map.Entry<Function<Sampling, SamplingRun>, Function<Sampling, Samples>> use :
+        uses.entrySet()) {
+      double[] whole = pixels(use.getValue().apply(sampling(sampler)));
+      try (SamplingRun run = use.getKey().apply(sampling(sampler))) {
+        for (int i = 0; i < 3; i++) {
+          run.next();
+        }
+        run.save(file);
+      }
+      try (SamplingRun run = use.getKey().apply(sampling(sampler)).restore(file)) {
+        assertThat(run.step()).isEqualTo(3);
+        assertThat(pixels(run.finish())).isEqualTo(whole);
+      }
+    }
+  }
+
+  @Test
+  void restore_overOtherImagesOrMask_isRefused(@TempDir Path folder) throws IOException {
+    NDArray images = images();
+    Path file = folder.resolve("run.safetensors");
+    try (SamplingRun run = sampling(Samplers.ddim(10)).startInpainting(images, leftHalf())) {
+      run.next();
+      run.save(file);
+    }
+    String message =
+        file
+            + " was saved by a run with another start: other images, mask or latents; set this run"
+            + " up as that one was";
+    NDArray rightHalf = leftHalf().neg().add(1);
+    for (SamplingRun other :
+        List.of(
+            sampling(Samplers.ddim(10)).startInpainting(images, rightHalf),
+            sampling(Samplers.ddim(10)).startInpainting(images.add(0.1), leftHalf()),
+            sampling(Samplers.ddim(10)).startDecoding(images),
+            sampling(Samplers.ddim(10)).start(3))) {
+      try (other) {
+        assertRefused(() -> other.restore(file), message);
+      }
+    }
+    try (SamplingRun labelled =
+        sampling(Samplers.ddim(10))
+            .condition(Condition.labels(1))
+            .startInpainting(images, leftHalf())) {
+      assertRefused(
+          () -> labelled.restore(file),
+          file + " was saved by a run with another condition; set this run up as that one was");
     }
   }
 }
