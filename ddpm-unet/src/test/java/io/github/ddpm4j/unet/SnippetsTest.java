@@ -9,13 +9,19 @@ import ai.djl.training.dataset.ArrayDataset;
 import ai.djl.training.dataset.Dataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.sampling.Guidance;
+import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.sampling.SamplingRun;
 import io.github.ddpm4j.training.TrainingListener;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
+import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
@@ -79,6 +85,41 @@ class SnippetsTest {
     }
   }
 
+  static void guide() throws IOException {
+    try (DDPM digits = DDPM.load(Path.of("digits"));
+        Samples sevens =
+            digits
+                .sampling()
+                .sampler(Samplers.dpmSolverPlusPlus(15))
+                .condition(Condition.labels(7))
+                .guidance(Guidance.classifierFree(2))
+                .generate(8)) {
+      sevens.saveGrid(Path.of("sevens.png"));
+    }
+  }
+
+  static void fill(DDPM ddpm, NDArray images, NDArray mask) throws IOException {
+    // images: float32, (N, C, H, W), in [−1, 1]; mask: (1, 1, H, W), 1 where a pixel is known
+    Sampler sampler = Samplers.resampling(Samplers.ddpm(100), 10, 5);
+    try (Samples filled = ddpm.sampling().sampler(sampler).seed(1).inpaint(images, mask)) {
+      filled.saveGrid(Path.of("filled.png"));
+    }
+  }
+
+  static void watch(DDPM ddpm, Consumer<NDArray> preview) throws IOException {
+    try (SamplingRun run = ddpm.sampling().seed(42).timeLimit(Duration.ofMinutes(5)).start(16)) {
+      while (run.hasNext()) {
+        preview.accept(run.next().predictedX0());
+        if (run.step() == 500) {
+          run.save(Path.of("half.safetensors")); // restore(file) goes on from here, elsewhere too
+        }
+      }
+      try (Samples samples = run.finish()) {
+        samples.saveGrid(Path.of("samples.png"));
+      }
+    }
+  }
+
   static void export() throws IOException {
     try (DDPM cifar10 = DDPM.load(Path.of("cifar10"))) {
       UNet averaged = (UNet) cifar10.denoiser().orElseThrow(); // of result.raw(): the last weights
@@ -103,7 +144,7 @@ class SnippetsTest {
     String source = squeezed(Files.readString(SOURCE));
     Matcher snippets = SNIPPET.matcher(Files.readString(Path.of("../README.md")));
     List<String> found = snippets.results().map(result -> result.group(1)).toList();
-    assertThat(found).hasSize(8);
+    assertThat(found).hasSize(11);
     assertThat(found).allSatisfy(snippet -> assertThat(source).contains(squeezed(snippet)));
   }
 
