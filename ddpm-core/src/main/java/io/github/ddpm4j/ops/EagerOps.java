@@ -162,6 +162,16 @@ public final class EagerOps implements Ops<NDArray> {
   }
 
   @Override
+  public NDArray abs(NDArray x) {
+    return x.abs();
+  }
+
+  @Override
+  public NDArray atMost(NDArray x, double greatest) {
+    return scope(() -> x.minimum(constant(x, greatest)));
+  }
+
+  @Override
   public NDArray meanPerImage(NDArray x) {
     return scope(() -> x.reshape(x.getShape().get(0), -1).mean(new int[] {1}));
   }

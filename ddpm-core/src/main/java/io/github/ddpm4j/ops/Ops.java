@@ -134,6 +134,23 @@ public interface Ops<T> {
   T square(T x);
 
   /**
+   * The element-wise absolute value. Its gradient at 0 is 0.
+   *
+   * @param x any shape
+   * @return |x|
+   */
+  T abs(T x);
+
+  /**
+   * Moves elements above {@code greatest} down to it; their gradient is 0.
+   *
+   * @param x any shape
+   * @param greatest the upper bound
+   * @return min(x, greatest)
+   */
+  T atMost(T x, double greatest);
+
+  /**
    * The mean over everything but the first axis.
    *
    * @param x shape (N, …)

@@ -190,6 +190,16 @@ public final class ScriptOps implements Ops<Value> {
   }
 
   @Override
+  public Value abs(Value x) {
+    return script.let("torch.abs(%s)", x);
+  }
+
+  @Override
+  public Value atMost(Value x, double greatest) {
+    return script.let("torch.clamp_max(%s, %s)", x, greatest);
+  }
+
+  @Override
   public Value meanPerImage(Value x) {
     return script.let("torch.mean(torch.flatten(%s, 1), [1])", x);
   }

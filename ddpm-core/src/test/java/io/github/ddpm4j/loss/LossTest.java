@@ -10,8 +10,13 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.ops.EagerOps;
+import io.github.ddpm4j.ops.Ops;
+import java.util.List;
 import java.util.Random;
+import java.util.function.DoubleUnaryOperator;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class LossTest {
 
@@ -55,6 +60,73 @@ class LossTest {
   @Test
   void simple_isNamedInModelFiles() {
     assertThat(Losses.simple()).hasToString("simple");
+  }
+
+  @Test
+  void simple_valuesAndGradients_asTheReference() {
+    check(Losses.simple(), error -> error * error);
+  }
+
+  @Test
+  void l1_valuesAndGradients_asTheReference() {
+    check(Losses.l1(), Math::abs);
+    assertThat(Losses.l1()).hasToString("l1");
+  }
+
+  /** Errors lie on both sides of δ. */
+  @ParameterizedTest
+  @ValueSource(doubles = {0.3, 1, 2.5})
+  void huber_valuesAndGradients_asTheReference(double delta) {
+    check(
+        Losses.huber(delta),
+        error ->
+            Math.abs(error) <= delta ? error * error / 2 : delta * (Math.abs(error) - delta / 2));
+    assertThat(Losses.huber(delta)).hasToString("huber(" + delta + ")");
+  }
+
+  @Test
+  void huber_deltaAboveAllErrors_isHalfOfSimple() {
+    try (NDManager manager = NDManager.newBaseManager()) {
+      NDArray a = manager.randomUniform(-1, 1, SHAPE);
+      NDArray b = manager.randomUniform(-1, 1, SHAPE);
+      assertThat(Losses.huber(2).evaluate(a, b).getFloat())
+          .isCloseTo(Losses.simple().evaluate(a, b).getFloat() / 2, within(1e-6f));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {0, -1, Double.NaN, Double.POSITIVE_INFINITY})
+  void huber_deltaOutside_isRefused(double delta) {
+    assertThatThrownBy(() -> Losses.huber(delta))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "delta must be positive and finite, but was "
+                + delta
+                + "; use l1() for a loss that is linear everywhere, simple() for a quadratic one");
+  }
+
+  private static void check(Loss loss, DoubleUnaryOperator ofError) {
+    Random random = new Random(4);
+    double[] output = random.doubles(3 * PIXELS, -2, 2).toArray();
+    double[] target = random.doubles(3 * PIXELS, -2, 2).toArray();
+    LossCheck.check(
+        loss.toString(),
+        new LossCheck.Expression() {
+          @Override
+          public <T> T perImage(Ops<T> ops, List<T> inputs) {
+            return loss.perImage(ops, inputs.get(0), inputs.get(1));
+          }
+        },
+        x -> {
+          double[] losses = new double[3];
+          for (int i = 0; i < x.length; i++) {
+            losses[i / PIXELS] += ofError.applyAsDouble(x[i] - (float) target[i]) / PIXELS;
+          }
+          return losses;
+        },
+        2e-6,
+        new LossCheck.Input(SHAPE, output),
+        new LossCheck.Input(SHAPE, target));
   }
 
   @Test

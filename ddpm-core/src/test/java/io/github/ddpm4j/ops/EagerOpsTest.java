@@ -163,6 +163,8 @@ class EagerOpsTest {
     assertThat(ops.scale(a, 0.5).toFloatArray()).containsExactly(0.5f, 1, 1.5f, 2);
     assertThat(ops.scale(a, 0.5).getDataType()).isEqualTo(DataType.FLOAT32);
     assertThat(ops.square(b).toFloatArray()).containsExactly(25, 1, 0.25f, 4);
+    assertThat(ops.abs(b).toFloatArray()).containsExactly(5, 1, 0.5f, 2);
+    assertThat(ops.atMost(b, 1).toFloatArray()).containsExactly(1, -1, 0.5f, 1);
     assertThat(ops.meanPerImage(a.reshape(2, 1, 2, 1)).toFloatArray()).containsExactly(1.5f, 3.5f);
     assertThat(ops.meanPerImage(a.reshape(2, 1, 2, 1)).getShape()).isEqualTo(new Shape(2));
   }

@@ -222,6 +222,18 @@ class ScriptOpsTest {
             return ops.silu(ops.scale(in.get(0), 10));
           }
         }.images(2, 3, 5, 4),
+        new Case("abs") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.abs(in.get(0));
+          }
+        }.images(2, 3, 5, 4),
+        new Case("atMost") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.atMost(in.get(0), 0.25);
+          }
+        }.images(2, 3, 5, 4),
         new Case("meanPerImage") {
           @Override
           <T> T apply(Ops<T> ops, List<T> in) {

@@ -92,6 +92,16 @@ final class PrimitiveOps implements Ops<NDArray> {
   }
 
   @Override
+  public NDArray abs(NDArray x) {
+    return SIMPLE.abs(x);
+  }
+
+  @Override
+  public NDArray atMost(NDArray x, double greatest) {
+    return SIMPLE.atMost(x, greatest);
+  }
+
+  @Override
   public NDArray meanPerImage(NDArray x) {
     return SIMPLE.meanPerImage(x);
   }
