@@ -1,6 +1,7 @@
 package io.github.ddpm4j.ops;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.NDScope;
 import ai.djl.ndarray.index.NDIndex;
@@ -157,6 +158,55 @@ public final class EagerOps implements Ops<NDArray> {
   }
 
   @Override
+  public NDArray shift(NDArray x, double offset) {
+    return scope(() -> x.add(constant(x, offset)));
+  }
+
+  @Override
+  public NDArray exp(NDArray x) {
+    return x.exp();
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>As 2 sinh(x/2) exp(x/2), whose factors both keep their digits.
+   */
+  @Override
+  public NDArray expm1(NDArray x) {
+    return scope(
+        () -> {
+          NDArray half = scale(x, 0.5);
+          return scale(half.sinh().mul(half.exp()), 2);
+        });
+  }
+
+  @Override
+  public NDArray log(NDArray x) {
+    return x.log();
+  }
+
+  @Override
+  public NDArray tanh(NDArray x) {
+    return x.tanh();
+  }
+
+  @Override
+  public NDArray erf(NDArray x) {
+    return x.erf();
+  }
+
+  @Override
+  public NDArray atLeast(NDArray x, double least) {
+    return scope(() -> x.maximum(constant(x, least)));
+  }
+
+  @Override
+  public NDArray whereAbove(NDArray x, double threshold, NDArray above, NDArray otherwise) {
+    return scope(() -> NDArrays.where(x.gt(constant(x, threshold)), above, otherwise));
+  }
+
+  @Override
   public NDArray square(NDArray x) {
     return x.square();
   }
@@ -184,6 +234,11 @@ public final class EagerOps implements Ops<NDArray> {
   @Override
   public NDArray firstChannels(NDArray x, int count) {
     return x.get(new NDIndex(":, :{}", (long) count));
+  }
+
+  @Override
+  public NDArray lastChannels(NDArray x, int count) {
+    return x.get(new NDIndex(":, {}:", x.getShape().get(1) - count));
   }
 
   @Override

@@ -90,19 +90,19 @@ public interface Ops<T> {
   T addPerChannel(T x, T values);
 
   /**
-   * The sum of two values of the same shape.
+   * The element-wise sum of two values of the same shape, or of which one broadcasts.
    *
    * @param a any shape
-   * @param b shape of {@code a}
+   * @param b a shape that broadcasts with that of {@code a}
    * @return a + b
    */
   T add(T a, T b);
 
   /**
-   * The difference of two values of the same shape.
+   * The element-wise difference of two values of the same shape, or of which one broadcasts.
    *
    * @param a any shape
-   * @param b shape of {@code a}
+   * @param b a shape that broadcasts with that of {@code a}
    * @return a − b
    */
   T subtract(T a, T b);
@@ -124,6 +124,75 @@ public interface Ops<T> {
    * @return factor · x
    */
   T scale(T x, double factor);
+
+  /**
+   * The sum with a constant.
+   *
+   * @param x any shape
+   * @param offset the constant
+   * @return x + offset
+   */
+  T shift(T x, double offset);
+
+  /**
+   * The element-wise exponential.
+   *
+   * @param x any shape
+   * @return eˣ
+   */
+  T exp(T x);
+
+  /**
+   * The element-wise exponential less one, which keeps its digits near zero.
+   *
+   * @param x any shape
+   * @return eˣ − 1
+   */
+  T expm1(T x);
+
+  /**
+   * The element-wise natural logarithm.
+   *
+   * @param x any shape, above 0
+   * @return ln x
+   */
+  T log(T x);
+
+  /**
+   * The element-wise hyperbolic tangent.
+   *
+   * @param x any shape
+   * @return tanh x
+   */
+  T tanh(T x);
+
+  /**
+   * The element-wise error function.
+   *
+   * @param x any shape
+   * @return (2 / √π) ∫₀ˣ exp(−u²) du
+   */
+  T erf(T x);
+
+  /**
+   * The greater of a value and a constant, element by element.
+   *
+   * @param x any shape
+   * @param least the constant
+   * @return max(x, least)
+   */
+  T atLeast(T x, double least);
+
+  /**
+   * One of two values, element by element.
+   *
+   * @param x what decides
+   * @param threshold where it changes
+   * @param above what is taken where {@code x > threshold}, shape of {@code x}
+   * @param otherwise what is taken elsewhere, shape of {@code x}
+   * @return shape of {@code x}
+   */
+  T whereAbove(T x, double threshold, T above, T otherwise);
 
   /**
    * The element-wise square.
@@ -175,6 +244,15 @@ public interface Ops<T> {
    * @return shape (N, count, H, W)
    */
   T firstChannels(T x, int count);
+
+  /**
+   * The last channels of images.
+   *
+   * @param x images, shape (N, C, H, W)
+   * @param count how many, at most C
+   * @return shape (N, count, H, W)
+   */
+  T lastChannels(T x, int count);
 
   /**
    * Doubles height and width by repeating every pixel.

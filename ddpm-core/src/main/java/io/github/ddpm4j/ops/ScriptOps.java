@@ -185,6 +185,46 @@ public final class ScriptOps implements Ops<Value> {
   }
 
   @Override
+  public Value shift(Value x, double offset) {
+    return script.let("torch.add(%s, %s)", x, offset);
+  }
+
+  @Override
+  public Value exp(Value x) {
+    return script.let("torch.exp(%s)", x);
+  }
+
+  @Override
+  public Value expm1(Value x) {
+    return script.let("torch.expm1(%s)", x);
+  }
+
+  @Override
+  public Value log(Value x) {
+    return script.let("torch.log(%s)", x);
+  }
+
+  @Override
+  public Value tanh(Value x) {
+    return script.let("torch.tanh(%s)", x);
+  }
+
+  @Override
+  public Value erf(Value x) {
+    return script.let("torch.erf(%s)", x);
+  }
+
+  @Override
+  public Value atLeast(Value x, double least) {
+    return script.let("torch.clamp_min(%s, %s)", x, least);
+  }
+
+  @Override
+  public Value whereAbove(Value x, double threshold, Value above, Value otherwise) {
+    return script.let("torch.where(torch.gt(%s, %s), %s, %s)", x, threshold, above, otherwise);
+  }
+
+  @Override
   public Value square(Value x) {
     return script.let("torch.square(%s)", x);
   }
@@ -212,6 +252,11 @@ public final class ScriptOps implements Ops<Value> {
   @Override
   public Value firstChannels(Value x, int count) {
     return script.let("torch.slice(%s, 1, 0, %d)", x, count);
+  }
+
+  @Override
+  public Value lastChannels(Value x, int count) {
+    return script.let("torch.slice(%s, 1, -%d)", x, count);
   }
 
   @Override

@@ -82,6 +82,18 @@ public enum Variance {
     public double logVariance(Schedule schedule, int t) {
       throw notFixed(this);
     }
+
+    @Override
+    public double leastLogVariance(Schedule schedule, int t) {
+      requireOn(schedule, t);
+      return -1;
+    }
+
+    @Override
+    public double greatestLogVariance(Schedule schedule, int t) {
+      requireOn(schedule, t);
+      return 1;
+    }
   },
 
   /**
@@ -111,6 +123,16 @@ public enum Variance {
     @Override
     public double logVariance(Schedule schedule, int t) {
       throw notFixed(this);
+    }
+
+    @Override
+    public double leastLogVariance(Schedule schedule, int t) {
+      return schedule.posteriorLogVarianceClipped(t);
+    }
+
+    @Override
+    public double greatestLogVariance(Schedule schedule, int t) {
+      return StrictMath.log(schedule.beta(t));
     }
   };
 
@@ -179,6 +201,32 @@ public enum Variance {
   public abstract double logVariance(Schedule schedule, int t);
 
   /**
+   * ln σ² of one step of the schedule where v = −1; the only one if the variance is fixed. Between
+   * the two, ln σ² goes linearly with v. As in {@link #logVariance} it is finite at t = 0.
+   *
+   * @param schedule the schedule
+   * @param t the step, 0-based
+   * @return ln σ²
+   * @throws IndexOutOfBoundsException if {@code t} is outside the schedule
+   */
+  public double leastLogVariance(Schedule schedule, int t) {
+    return logVariance(schedule, t);
+  }
+
+  /**
+   * ln σ² of one step of the schedule where v = 1; the only one if the variance is fixed. Of {@link
+   * #LEARNED_RANGE} it is ln β<sub>t</sub>, at t = 0 too, as in the authors' code.
+   *
+   * @param schedule the schedule
+   * @param t the step, 0-based
+   * @return ln σ²
+   * @throws IndexOutOfBoundsException if {@code t} is outside the schedule
+   */
+  public double greatestLogVariance(Schedule schedule, int t) {
+    return logVariance(schedule, t);
+  }
+
+  /**
    * The variance of a jump between any two levels. Where the levels are neighbours on a schedule,
    * {@link #variance(double, double, double)} with the schedule's own β is more accurate: β′ loses
    * as many digits here as β′ is small.
@@ -207,6 +255,11 @@ public enum Variance {
   public double variance(double beta, double alphaBar, double alphaBarPrevious) {
     requireJump(beta, alphaBar, alphaBarPrevious);
     return ofJump(beta, alphaBar, alphaBarPrevious);
+  }
+
+  /** The schedule refuses a step that is not its own. */
+  private static void requireOn(Schedule schedule, int t) {
+    double unused = schedule.beta(t);
   }
 
   private static void requireJump(double beta, double alphaBar, double alphaBarPrevious) {

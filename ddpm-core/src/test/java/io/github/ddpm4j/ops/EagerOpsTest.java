@@ -13,6 +13,7 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.GradientCollector;
 import java.util.Arrays;
 import java.util.Random;
+import java.util.function.DoubleUnaryOperator;
 import java.util.stream.DoubleStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -167,6 +168,52 @@ class EagerOpsTest {
     assertThat(ops.atMost(b, 1).toFloatArray()).containsExactly(1, -1, 0.5f, 1);
     assertThat(ops.meanPerImage(a.reshape(2, 1, 2, 1)).toFloatArray()).containsExactly(1.5f, 3.5f);
     assertThat(ops.meanPerImage(a.reshape(2, 1, 2, 1)).getShape()).isEqualTo(new Shape(2));
+  }
+
+  @Test
+  void functions_smallArrays_asDefined() {
+    double[] values = {-2, -0.3, -1e-9, 0, 1e-9, 0.25, 3};
+    NDArray x = manager.create(values);
+    assertClose(ops.shift(x, 0.5), each(values, v -> v + 0.5), 1e-15);
+    assertClose(ops.exp(x), each(values, Math::exp), 1e-14);
+    assertClose(ops.tanh(x), each(values, Math::tanh), 1e-15);
+    assertClose(ops.atLeast(x, -0.25), each(values, v -> Math.max(v, -0.25)), 0);
+    double[] positive = {1e-12, 0.5, 1, 7};
+    assertClose(ops.log(manager.create(positive)), each(positive, Math::log), 1e-14);
+    // erf 1/4 and erf 3, printed by scipy.special.erf
+    assertThat(ops.erf(x).toDoubleArray()[5]).isCloseTo(0.2763263901682369, within(1e-15));
+    assertThat(ops.erf(x).toDoubleArray()[6]).isCloseTo(0.9999779095030014, within(1e-15));
+    double[] less = ops.expm1(x).toDoubleArray();
+    for (int i = 0; i < values.length; i++) {
+      assertThat(less[i]).isCloseTo(Math.expm1(values[i]), within(1e-14 * Math.abs(less[i])));
+    }
+  }
+
+  @Test
+  void whereAbove_values_takenOnTheirSide() {
+    NDArray x = manager.create(new float[] {-1, 0.5f, 0.25f, 2}, new Shape(2, 2));
+    NDArray above = manager.create(new float[] {1, 2, 3, 4}, new Shape(2, 2));
+    NDArray otherwise = manager.create(new float[] {5, 6, Float.NaN, 8}, new Shape(2, 2));
+    assertThat(ops.whereAbove(x, 0.25, above, otherwise).toFloatArray())
+        .containsExactly(5, 2, Float.NaN, 4);
+  }
+
+  @Test
+  void arithmetic_onePerImage_broadcasts() {
+    NDArray x = manager.create(new float[] {1, 2, 3, 4}, new Shape(2, 2));
+    NDArray column = manager.create(new float[] {10, 20}, new Shape(2, 1));
+    assertThat(ops.add(x, column).toFloatArray()).containsExactly(11, 12, 23, 24);
+    assertThat(ops.subtract(column, x).toFloatArray()).containsExactly(9, 8, 17, 16);
+  }
+
+  @Test
+  void lastChannels_images_thoseAlone() {
+    NDArray x = manager.create(new float[] {1, 2, 3, 4, 5, 6}, new Shape(2, 3, 1, 1));
+    assertThat(ops.lastChannels(x, 2).toFloatArray()).containsExactly(2, 3, 5, 6);
+  }
+
+  private static double[] each(double[] values, DoubleUnaryOperator function) {
+    return Arrays.stream(values).map(function).toArray();
   }
 
   @Test

@@ -210,6 +210,72 @@ class ScriptOpsTest {
             return ops.scale(ops.scale(in.get(0), 1.0 / 3), -1e-3);
           }
         }.images(1, 3, 5, 3),
+        new Case("add to each image") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.add(in.get(0), in.get(1));
+          }
+        }.images(2, 3, 5, 4).images(2, 1, 1, 1),
+        new Case("subtract from each image") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.subtract(in.get(1), in.get(0));
+          }
+        }.images(2, 3, 5, 4).images(2, 1, 1, 1),
+        new Case("shift") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.square(ops.shift(in.get(0), -1.0 / 3));
+          }
+        }.images(2, 3, 5, 4),
+        new Case("exp") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.exp(in.get(0));
+          }
+        }.images(2, 3, 5, 4),
+        new Case("expm1") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.expm1(in.get(0));
+          }
+        }.images(2, 3, 5, 4),
+        new Case("expm1 near zero") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.scale(ops.expm1(ops.scale(in.get(0), 1e-5)), 1e5);
+          }
+        }.images(2, 3, 5, 4),
+        new Case("log") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.log(ops.shift(ops.square(in.get(0)), 0.1));
+          }
+        }.images(2, 3, 5, 4),
+        new Case("tanh") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.tanh(in.get(0));
+          }
+        }.images(2, 3, 5, 4),
+        new Case("erf") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.erf(in.get(0));
+          }
+        }.images(2, 3, 5, 4),
+        new Case("atLeast") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.atLeast(in.get(0), 0.25);
+          }
+        }.images(2, 3, 5, 4),
+        new Case("whereAbove") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.whereAbove(in.get(0), 0.25, ops.square(in.get(0)), in.get(1));
+          }
+        }.images(2, 3, 5, 4).images(2, 3, 5, 4),
         new Case("square") {
           @Override
           <T> T apply(Ops<T> ops, List<T> in) {
@@ -278,6 +344,12 @@ class ScriptOpsTest {
           @Override
           <T> T apply(Ops<T> ops, List<T> in) {
             return ops.firstChannels(in.get(0), 2);
+          }
+        }.images(2, 5, 3, 4),
+        new Case("lastChannels") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.lastChannels(in.get(0), 2);
           }
         }.images(2, 5, 3, 4),
         new Case("upsampleNearest2x") {

@@ -41,6 +41,31 @@ class VarianceTest {
         .isCloseTo(-4.5991920944, within(1e-9));
   }
 
+  @Test
+  void logVariance_bounds_areThoseOfTheNetwork() {
+    Variance range = Variance.LEARNED_RANGE;
+    assertThat(range.leastLogVariance(LINEAR, 0)).isCloseTo(-9.8167251353, within(1e-9));
+    assertThat(range.greatestLogVariance(LINEAR, 0)).isCloseTo(-9.2103403720, within(1e-9));
+    assertThat(range.leastLogVariance(LINEAR, 1)).isCloseTo(-9.8167251353, within(1e-9));
+    assertThat(range.greatestLogVariance(LINEAR, 1)).isCloseTo(-9.0286863719, within(1e-9));
+    assertThat(range.leastLogVariance(LINEAR, 500)).isCloseTo(-4.6000497400, within(1e-9));
+    assertThat(range.greatestLogVariance(LINEAR, 500)).isCloseTo(-4.5991920944, within(1e-9));
+    for (int t : new int[] {0, 1, 999}) {
+      assertThat(Variance.LEARNED.leastLogVariance(LINEAR, t)).isEqualTo(-1);
+      assertThat(Variance.LEARNED.greatestLogVariance(LINEAR, t)).isEqualTo(1);
+      for (Variance fixed : List.of(Variance.FIXED_SMALL, Variance.FIXED_LARGE)) {
+        double only = fixed.logVariance(LINEAR, t);
+        assertThat(fixed.leastLogVariance(LINEAR, t)).isEqualTo(only);
+        assertThat(fixed.greatestLogVariance(LINEAR, t)).isEqualTo(only);
+      }
+    }
+    for (Variance variance : Variance.values()) {
+      assertThatThrownBy(() -> variance.greatestLogVariance(LINEAR, 1000))
+          .isInstanceOf(IndexOutOfBoundsException.class)
+          .hasMessage("t must be at least 0 and less than 1000, but was 1000");
+    }
+  }
+
   @ParameterizedTest
   @EnumSource(names = {"FIXED_SMALL", "FIXED_LARGE"})
   void logVariance_edgeSchedules_isFinite(Variance variance) {

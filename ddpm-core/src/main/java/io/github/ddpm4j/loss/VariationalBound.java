@@ -1,0 +1,212 @@
+package io.github.ddpm4j.loss;
+
+import io.github.ddpm4j.ops.Ops;
+
+/**
+ * The terms of the variational bound on the negative log likelihood (Ho et al. 2020, eq. 5), per
+ * image, as a mean over the values of the image, in bits:
+ *
+ * <pre>
+ *   L_T   = KL(q(x_T | x_0) ‖ N(0, I))                                 {@link #prior}
+ *   L_t   = KL(q(x_{t−1} | x_t, x_0) ‖ p(x_{t−1} | x_t))               {@link #kl}
+ *   L_0   = −log₂ p(x_0 | x_1)                                         {@link #decoder}
+ * </pre>
+ *
+ * <p>with the paper's t, which is one more than the library's. All are written against {@link Ops},
+ * so that they run on arrays and inside programs that are compiled, with gradients. Means and log
+ * variances have the shape (N, C, H, W), or (N, 1, 1, 1) where one number stands for an image.
+ *
+ * <p>L_0 needs to know what values pictures can have: 256 levels over the data range, evenly. The
+ * chance of a level is that of its interval of the Gaussian, and of the outer levels that of all
+ * beyond (eq. 13). Chances are taken as 10⁻¹² at least, as in the authors' code, so that a value
+ * costs 39.9 bits at most. Immutable.
+ */
+public final class VariationalBound {
+
+  private static final double LEVELS = 256;
+
+  /** The least chance of a level. */
+  private static final double LEAST_CHANCE = 1e-12;
+
+  /** How near to an end of the range a value counts as the outer level, in half ranges. */
+  private static final double EDGE = 1e-3;
+
+  private final double min;
+  private final double max;
+  private final boolean approximate;
+
+  private VariationalBound(double min, double max, boolean approximate) {
+    this.min = min;
+    this.max = max;
+    this.approximate = approximate;
+  }
+
+  /**
+   * The bound for pictures of 8 bits.
+   *
+   * @param min the value of level 0
+   * @param max the value of level 255
+   * @return the bound, whose Gaussian integral is exact
+   * @throws IllegalArgumentException unless both are finite and {@code min < max}
+   */
+  public static VariationalBound over(double min, double max) {
+    if (!Double.isFinite(min) || !Double.isFinite(max) || min >= max) {
+      throw new IllegalArgumentException(
+          "the range of the levels must have finite ends with min < max, but was ["
+              + min
+              + ", "
+              + max
+              + "]");
+    }
+    return new VariationalBound(min, max, false);
+  }
+
+  /**
+   * The same bound with the approximation that the code of the paper and its successors have in
+   * place of the Gaussian integral, to compare with their figures:
+   *
+   * <pre>
+   *   Φ(z) ≈ ½ (1 + tanh(√(2/π) (z + 0.044715 z³)))
+   * </pre>
+   *
+   * @return a bound with this approximation
+   */
+  public VariationalBound withApproximateIntegral() {
+    return new VariationalBound(min, max, true);
+  }
+
+  /**
+   * The divergence of two diagonal Gaussians.
+   *
+   * <pre>
+   *   KL(N(μ₁, σ₁²) ‖ N(μ₂, σ₂²)) = ½ [(μ₁ − μ₂)² / σ₂² + σ₁²/σ₂² − 1 − ln σ₁²/σ₂²] / ln 2
+   * </pre>
+   *
+   * @param ops the operations
+   * @param mean μ₁
+   * @param logVariance ln σ₁²
+   * @param otherMean μ₂
+   * @param otherLogVariance ln σ₂²
+   * @param <T> what the operations work on
+   * @return bits per value of each image, shape (N)
+   */
+  public static <T> T kl(Ops<T> ops, T mean, T logVariance, T otherMean, T otherLogVariance) {
+    T logRatio = ops.subtract(logVariance, otherLogVariance);
+    // e^r − 1 − r, whose digits matter most where r is small
+    T spread = ops.subtract(ops.expm1(logRatio), logRatio);
+    T distance =
+        ops.multiply(
+            ops.square(ops.subtract(mean, otherMean)), ops.exp(ops.scale(otherLogVariance, -1)));
+    return ops.scale(ops.meanPerImage(ops.add(distance, spread)), 0.5 / Math.log(2));
+  }
+
+  /**
+   * What is left of the images after the last noising step, against none.
+   *
+   * <pre>
+   *   L_T = KL(N(√ᾱ x_0, 1 − ᾱ) ‖ N(0, 1)) = ½ [ᾱ x_0² − ᾱ − ln(1 − ᾱ)] / ln 2
+   * </pre>
+   *
+   * @param ops the operations
+   * @param x0 the clean images, shape (N, C, H, W)
+   * @param alphaBar ᾱ of the last timestep, in [0, 1)
+   * @param <T> what the operations work on
+   * @return bits per value of each image, shape (N)
+   * @throws IllegalArgumentException if {@code alphaBar} is out of its range
+   */
+  public static <T> T prior(Ops<T> ops, T x0, double alphaBar) {
+    if (!(alphaBar >= 0 && alphaBar < 1)) {
+      throw new IllegalArgumentException(
+          "alphaBar of the last timestep must be at least 0 and less than 1, but was " + alphaBar);
+    }
+    double bits = 0.5 / Math.log(2);
+    return ops.shift(
+        ops.scale(ops.meanPerImage(ops.square(x0)), bits * alphaBar),
+        bits * (-alphaBar - Math.log1p(-alphaBar)));
+  }
+
+  /**
+   * What the exact levels of the images cost once the mean and the variance are known.
+   *
+   * <pre>
+   *   L_0 = −log₂ [Φ((x_0 + δ − μ) / σ) − Φ((x_0 − δ − μ) / σ)]           (eq. 13)
+   * </pre>
+   *
+   * <p>where δ is half the distance of two levels, 1/255 in [−1, 1]. In float32 the difference
+   * loses its digits where the chance is small; float64 does not.
+   *
+   * @param ops the operations
+   * @param x0 the clean images, whose values are levels, shape (N, C, H, W)
+   * @param mean μ, shape of {@code x0}
+   * @param logVariance ln σ²
+   * @param <T> what the operations work on
+   * @return bits per value of each image, shape (N)
+   */
+  public <T> T decoder(Ops<T> ops, T x0, T mean, T logVariance) {
+    return ops.scale(ops.meanPerImage(logChance(ops, x0, mean, logVariance)), -1 / Math.log(2));
+  }
+
+  /** The logarithm of the chance of each value. */
+  <T> T logChance(Ops<T> ops, T x0, T mean, T logVariance) {
+    T centred = ops.subtract(x0, mean);
+    T perDeviation = ops.exp(ops.scale(logVariance, -0.5));
+    double half = (max - min) / (LEVELS - 1) / 2;
+    T below = integral(ops, ops.multiply(ops.shift(centred, -half), perDeviation));
+    T upTo = integral(ops, ops.multiply(ops.shift(centred, half), perDeviation));
+    T beyond = ops.shift(ops.scale(below, -1), 1);
+    double edge = EDGE * (max - min) / 2;
+    T chance =
+        ops.whereAbove(
+            x0,
+            max - edge,
+            beyond,
+            ops.whereAbove(x0, min + edge, ops.subtract(upTo, below), upTo));
+    return ops.log(ops.atLeast(chance, LEAST_CHANCE));
+  }
+
+  /** Φ(z). */
+  private <T> T integral(Ops<T> ops, T z) {
+    T half =
+        approximate
+            ? ops.tanh(
+                ops.scale(
+                    ops.add(z, ops.scale(ops.multiply(ops.square(z), z), 0.044715)),
+                    Math.sqrt(2 / Math.PI)))
+            : ops.erf(ops.scale(z, Math.sqrt(0.5)));
+    return ops.scale(ops.shift(half, 1), 0.5);
+  }
+
+  /**
+   * L_0 of the images that stand at the first timestep and L_t of the others, for batches of
+   * different timesteps.
+   *
+   * @param ops the operations
+   * @param first 1 for each image whose timestep is 0 and 0 for the others, shape (N)
+   * @param x0 the clean images, shape (N, C, H, W)
+   * @param posteriorMean μ̃ of q(x_{t−1} | x_t, x_0), shape of {@code x0}
+   * @param posteriorLogVariance ln β̃ of it, clipped at timestep 0
+   * @param mean what the network takes μ to be, shape of {@code x0}
+   * @param logVariance ln σ² of the reverse process
+   * @param <T> what the operations work on
+   * @return bits per value of each image, shape (N)
+   */
+  public <T> T term(
+      Ops<T> ops, T first, T x0, T posteriorMean, T posteriorLogVariance, T mean, T logVariance) {
+    return ops.whereAbove(
+        first,
+        0.5,
+        decoder(ops, x0, mean, logVariance),
+        kl(ops, posteriorMean, posteriorLogVariance, mean, logVariance));
+  }
+
+  @Override
+  public String toString() {
+    return "VariationalBound[256 levels over ["
+        + min
+        + ", "
+        + max
+        + "]"
+        + (approximate ? ", approximate integral" : "")
+        + "]";
+  }
+}
