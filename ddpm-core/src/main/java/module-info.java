@@ -13,10 +13,13 @@ module io.github.ddpm4j {
   requires org.apache.commons.rng.sampling;
   requires org.apache.commons.rng.simple;
   requires org.slf4j;
+  requires ejml.core;
+  requires ejml.ddense;
   requires me.tongfei.progressbar;
   requires static org.jspecify;
 
   exports io.github.ddpm4j;
+  exports io.github.ddpm4j.evaluation;
   exports io.github.ddpm4j.image;
   exports io.github.ddpm4j.io;
   exports io.github.ddpm4j.loss;

@@ -61,6 +61,7 @@ class ArchitectureTest {
           Map.entry(
               "sampling",
               List.of("schedule", "prediction", "model", "noise", "ops", "image", "torch", "io")),
+          Map.entry("evaluation", List.of("noise", "ops", "torch", "io", "files")),
           Map.entry("io", List.of("schedule", "prediction", "model", "torch")));
 
   /** A rule over no classes passes: these must be there. */
@@ -217,6 +218,6 @@ class ArchitectureTest {
             .map(JavaClass::getName)
             .sorted()
             .toList();
-    assertThat(names).hasSizeLessThanOrEqualTo(75);
+    assertThat(names).hasSizeLessThanOrEqualTo(84);
   }
 }

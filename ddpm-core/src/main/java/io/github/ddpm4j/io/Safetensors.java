@@ -12,9 +12,12 @@ import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
 import java.io.EOFException;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -55,6 +58,34 @@ public final class Safetensors {
    */
   public static void write(Path file, Map<String, NDArray> tensors, Map<String, String> metadata)
       throws IOException {
+    byte[] header = header(tensors, metadata);
+    try (FileChannel channel =
+        FileChannel.open(
+            file,
+            StandardOpenOption.CREATE,
+            StandardOpenOption.TRUNCATE_EXISTING,
+            StandardOpenOption.WRITE)) {
+      write(channel, header, tensors);
+      channel.force(true);
+    }
+  }
+
+  /**
+   * Writes tensors to a stream.
+   *
+   * @param out where to; not closed
+   * @param tensors float32 or float64 arrays by name; not closed
+   * @param metadata words about the tensors
+   * @throws IOException if writing fails
+   * @throws IllegalArgumentException if a tensor has another type
+   */
+  public static void write(
+      OutputStream out, Map<String, NDArray> tensors, Map<String, String> metadata)
+      throws IOException {
+    write(Channels.newChannel(out), header(tensors, metadata), tensors);
+  }
+
+  private static byte[] header(Map<String, NDArray> tensors, Map<String, String> metadata) {
     JsonObject header = new JsonObject();
     if (!metadata.isEmpty()) {
       JsonObject words = new JsonObject();
@@ -83,26 +114,22 @@ public final class Safetensors {
     while (text.toString().getBytes(StandardCharsets.UTF_8).length % ALIGNMENT != 0) {
       text.append(' ');
     }
-    byte[] json = text.toString().getBytes(StandardCharsets.UTF_8);
-    try (FileChannel channel =
-        FileChannel.open(
-            file,
-            StandardOpenOption.CREATE,
-            StandardOpenOption.TRUNCATE_EXISTING,
-            StandardOpenOption.WRITE)) {
-      ByteBuffer length = ByteBuffer.allocate(LENGTH_BYTES).order(ByteOrder.LITTLE_ENDIAN);
-      length.putLong(json.length).flip();
-      writeAll(channel, length);
-      writeAll(channel, ByteBuffer.wrap(json));
-      for (NDArray tensor : tensors.values()) {
-        write(channel, tensor);
-      }
-      channel.force(true);
+    return text.toString().getBytes(StandardCharsets.UTF_8);
+  }
+
+  private static void write(
+      WritableByteChannel channel, byte[] header, Map<String, NDArray> tensors) throws IOException {
+    ByteBuffer length = ByteBuffer.allocate(LENGTH_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    length.putLong(header.length).flip();
+    writeAll(channel, length);
+    writeAll(channel, ByteBuffer.wrap(header));
+    for (NDArray tensor : tensors.values()) {
+      write(channel, tensor);
     }
   }
 
   /** Out of the engine's own memory, where the values lie there in order. */
-  private static void write(FileChannel channel, NDArray tensor) throws IOException {
+  private static void write(WritableByteChannel channel, NDArray tensor) throws IOException {
     if (tensor.size() == 0) {
       return;
     }
@@ -129,6 +156,37 @@ public final class Safetensors {
       Contents contents = contents(file, channel);
       return readTensors(file, channel, contents, manager);
     }
+  }
+
+  /**
+   * Reads the words about a file's tensors.
+   *
+   * @param file the file
+   * @return the words by name, in the order of the file's header; empty if there are none
+   * @throws IOException if reading fails, or the file is not what the format says, naming the file
+   *     and what is wrong
+   */
+  public static Map<String, String> metadata(Path file) throws IOException {
+    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+      return metadata(file, contents(file, channel).header);
+    }
+  }
+
+  private static Map<String, String> metadata(Path file, JsonObject header) throws IOException {
+    Map<String, String> words = new LinkedHashMap<>();
+    JsonElement metadata = header.get(METADATA);
+    if (metadata != null) {
+      try {
+        metadata
+            .getAsJsonObject()
+            .entrySet()
+            .forEach(word -> words.put(word.getKey(), word.getValue().getAsString()));
+      } catch (IllegalStateException | UnsupportedOperationException e) {
+        throw new IOException(
+            METADATA + " of " + file + " must map words to words: " + metadata, e);
+      }
+    }
+    return words;
   }
 
   /**
@@ -189,7 +247,7 @@ public final class Safetensors {
   }
 
   /** The tensors of a file, whose header was found to be right, and where they begin. */
-  private record Contents(List<Entry> entries, long dataStart) {
+  private record Contents(JsonObject header, List<Entry> entries, long dataStart) {
     /** As much as the largest tensor takes. */
     ByteBuffer memory() {
       return ByteBuffer.allocateDirect(
@@ -213,9 +271,10 @@ public final class Safetensors {
     byte[] json = new byte[(int) headerBytes];
     readAll(channel, ByteBuffer.wrap(json), file);
     long dataStart = LENGTH_BYTES + headerBytes;
-    List<Entry> entries = entries(file, parse(file, json));
+    JsonObject header = parse(file, json);
+    List<Entry> entries = entries(file, header);
     requireWhole(file, entries, channel.size() - dataStart);
-    return new Contents(entries, dataStart);
+    return new Contents(header, entries, dataStart);
   }
 
   /** What the header says about one tensor; bytes are counted from the end of the header. */
@@ -391,7 +450,7 @@ public final class Safetensors {
     };
   }
 
-  private static void writeAll(FileChannel channel, ByteBuffer buffer) throws IOException {
+  private static void writeAll(WritableByteChannel channel, ByteBuffer buffer) throws IOException {
     while (buffer.hasRemaining()) {
       channel.write(buffer);
     }

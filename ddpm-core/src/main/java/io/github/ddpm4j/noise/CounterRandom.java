@@ -30,7 +30,9 @@ public final class CounterRandom {
     /** Images that training leaves without their condition: a is the step, b the image in it. */
     CONDITION_DROPOUT(6),
     /** Steps of training in which the network sees its own estimate: a is the step. */
-    SELF_CONDITIONING(7);
+    SELF_CONDITIONING(7),
+    /** Choices among samples when figures are measured: a is the resample, b the purpose. */
+    RESAMPLING(9);
 
     /** Part of what a seed means: never change it. */
     private final long key;

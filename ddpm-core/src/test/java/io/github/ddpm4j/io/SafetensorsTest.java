@@ -11,6 +11,7 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.NativeResources;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -84,6 +85,40 @@ class SafetensorsTest {
     Map<String, NDArray> read = Safetensors.read(file(), manager);
     assertSame(read, tensors);
     read.values().forEach(array -> assertThat(array.getManager()).isSameAs(manager));
+  }
+
+  @Test
+  void metadata_isWhatWasWritten_toAFileAndToAStream() throws IOException {
+    Map<String, NDArray> tensors = tensors();
+    Map<String, String> words = new LinkedHashMap<>();
+    words.put("z", "naïve \"名\"");
+    words.put("a", "");
+    Safetensors.write(file(), tensors, words);
+    Path other = folder.resolve("stream.safetensors");
+    try (OutputStream out = Files.newOutputStream(other)) {
+      Safetensors.write(out, tensors, words);
+    }
+
+    assertThat(Safetensors.metadata(file())).containsExactlyEntriesOf(words);
+    assertThat(other).hasSameBinaryContentAs(file());
+  }
+
+  @Test
+  void metadata_thatIsMissing_isEmpty() throws IOException {
+    Safetensors.write(file(), tensors(), Map.of());
+
+    assertThat(Safetensors.metadata(file())).isEmpty();
+  }
+
+  @Test
+  void metadata_thatMapsToNoWords_isRefused() throws IOException {
+    byte[] json = "{\"__metadata__\":{\"format\":null}}".getBytes(StandardCharsets.UTF_8);
+    ByteBuffer bytes = ByteBuffer.allocate(8 + json.length).order(ByteOrder.LITTLE_ENDIAN);
+    Files.write(file(), bytes.putLong(json.length).put(json).array());
+
+    assertThatThrownBy(() -> Safetensors.metadata(file()))
+        .isInstanceOf(IOException.class)
+        .hasMessage("__metadata__ of " + file() + " must map words to words: {\"format\":null}");
   }
 
   @Test

@@ -1,6 +1,7 @@
 package io.github.ddpm4j.examples.judge;
 
 import ai.djl.ndarray.NDArray;
+import io.github.ddpm4j.evaluation.KernelDistance;
 import io.github.ddpm4j.examples.data.Digits;
 import io.github.ddpm4j.examples.data.LabeledImages;
 import io.github.ddpm4j.noise.NoiseSource;
@@ -168,36 +169,7 @@ public final class Judge {
   }
 
   static double mmd(double[][] xs, double[][] ys) {
-    return meanKernelOfPairs(xs) + meanKernelOfPairs(ys) - 2 * meanKernel(xs, ys);
-  }
-
-  private static double meanKernelOfPairs(double[][] xs) {
-    double sum = 0;
-    for (int i = 0; i < xs.length; i++) {
-      for (int j = 0; j < i; j++) {
-        sum += kernel(xs[i], xs[j]);
-      }
-    }
-    return 2 * sum / ((double) xs.length * (xs.length - 1));
-  }
-
-  private static double meanKernel(double[][] xs, double[][] ys) {
-    double sum = 0;
-    for (double[] x : xs) {
-      for (double[] y : ys) {
-        sum += kernel(x, y);
-      }
-    }
-    return sum / ((double) xs.length * ys.length);
-  }
-
-  private static double kernel(double[] x, double[] y) {
-    double dot = 0;
-    for (int k = 0; k < x.length; k++) {
-      dot += x[k] * y[k];
-    }
-    double base = dot / x.length + 1;
-    return base * base * base;
+    return KernelDistance.between(xs, ys);
   }
 
   static double shareInBalls(double[][] toCentres, double[] radii) {

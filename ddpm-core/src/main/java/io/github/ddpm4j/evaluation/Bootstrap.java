@@ -1,0 +1,129 @@
+package io.github.ddpm4j.evaluation;
+
+import io.github.ddpm4j.noise.CounterRandom;
+import java.util.Arrays;
+import java.util.function.IntToDoubleFunction;
+import java.util.stream.IntStream;
+import org.apache.commons.rng.UniformRandomProvider;
+
+/**
+ * How the interval of a figure is found: the samples are drawn again, with replacement, and the
+ * figure is worked out of each such set (Efron 1979). The interval is
+ *
+ * <pre>
+ *   [θ + q_{(1−c)/2}, θ + q_{(1+c)/2}]
+ * </pre>
+ *
+ * where θ is the figure, c the confidence, and q are quantiles of how far the figures of the drawn
+ * sets lie from their mean. It tells how far the figure of another set of as many samples may lie,
+ * and nothing of the bias that a figure has at this number of samples.
+ *
+ * @param resamples how many sets are drawn; 0 for no interval, otherwise at least {@value #LEAST}
+ * @param confidence c, above 0 and below 1
+ * @param seed of the draws: the same seed gives the same interval
+ */
+public record Bootstrap(int resamples, double confidence, long seed) {
+
+  /** The number of resamples of {@link #seeded}: {@value}. */
+  public static final int DEFAULT_RESAMPLES = 200;
+
+  /** The confidence of {@link #seeded}: {@value}. */
+  public static final double DEFAULT_CONFIDENCE = 0.95;
+
+  /** The least number of resamples that an interval is made of: {@value}. */
+  public static final int LEAST = 20;
+
+  /**
+   * Checks the settings.
+   *
+   * @param resamples how many sets are drawn
+   * @param confidence the share of sets that the interval shall hold
+   * @param seed any number
+   * @throws IllegalArgumentException if {@code resamples} is neither 0 nor at least {@value
+   *     #LEAST}, or {@code confidence} is not between 0 and 1
+   */
+  public Bootstrap {
+    if (resamples != 0 && resamples < LEAST) {
+      throw new IllegalArgumentException(
+          "resamples must be at least " + LEAST + ", or 0 for no interval, but was " + resamples);
+    }
+    if (!(confidence > 0 && confidence < 1)) {
+      throw new IllegalArgumentException(
+          "confidence must be above 0 and below 1, but was " + confidence + "; 0.95 is usual");
+    }
+  }
+
+  /**
+   * {@value #DEFAULT_RESAMPLES} resamples at a confidence of {@value #DEFAULT_CONFIDENCE}.
+   *
+   * @param seed any number
+   * @return the settings
+   */
+  public static Bootstrap seeded(long seed) {
+    return new Bootstrap(DEFAULT_RESAMPLES, DEFAULT_CONFIDENCE, seed);
+  }
+
+  /**
+   * No interval.
+   *
+   * @return the settings
+   */
+  public static Bootstrap none() {
+    return new Bootstrap(0, DEFAULT_CONFIDENCE, 0);
+  }
+
+  /** Works the replicates out, several at a time; each must depend on its number alone. */
+  double[] replicates(IntToDoubleFunction replicate) {
+    return IntStream.range(0, resamples).parallel().mapToDouble(replicate).toArray();
+  }
+
+  /** {@code count} places among {@code count}, drawn with replacement. */
+  int[] draw(int replicate, int purpose, int count) {
+    UniformRandomProvider random = random(replicate, purpose);
+    int[] places = new int[count];
+    for (int i = 0; i < count; i++) {
+      places[i] = random.nextInt(count);
+    }
+    return places;
+  }
+
+  /** How often each of {@code count} places was drawn. */
+  int[] counts(int replicate, int purpose, int count) {
+    int[] counts = new int[count];
+    for (int place : draw(replicate, purpose, count)) {
+      counts[place]++;
+    }
+    return counts;
+  }
+
+  UniformRandomProvider random(int replicate, int purpose) {
+    return CounterRandom.of(seed, CounterRandom.Stream.RESAMPLING).at(replicate, purpose);
+  }
+
+  static double[][] rows(double[][] all, int[] places) {
+    return Arrays.stream(places).mapToObj(i -> all[i]).toArray(double[][]::new);
+  }
+
+  /** Where the interval begins, NaN if there is none. */
+  double low(double value, double[] replicates) {
+    return value + quantileOfDeviations(replicates, (1 - confidence) / 2);
+  }
+
+  /** Where the interval ends, NaN if there is none. */
+  double high(double value, double[] replicates) {
+    return value + quantileOfDeviations(replicates, (1 + confidence) / 2);
+  }
+
+  private static double quantileOfDeviations(double[] replicates, double share) {
+    if (replicates.length == 0) {
+      return Double.NaN;
+    }
+    double[] sorted = replicates.clone();
+    Arrays.sort(sorted);
+    double at = share * (sorted.length - 1);
+    int below = (int) at;
+    int above = Math.min(below + 1, sorted.length - 1);
+    double quantile = sorted[below] + (at - below) * (sorted[above] - sorted[below]);
+    return quantile - Arrays.stream(sorted).average().orElse(Double.NaN);
+  }
+}

@@ -1,0 +1,408 @@
+package io.github.ddpm4j.evaluation;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.files.WholeFile;
+import io.github.ddpm4j.io.Safetensors;
+import io.github.ddpm4j.ops.Upload;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.ejml.data.DMatrixRMaj;
+import org.ejml.dense.row.CommonOps_DDRM;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Number, mean and covariance of features, in {@code double}: all that {@link FrechetDistance}
+ * needs of a data set, made from batches, merged from parts, kept in a file.
+ *
+ * <pre>
+ *   n = n_a + n_b,  δ = μ_b − μ_a
+ *   μ = μ_a + δ · n_b / n
+ *   M = M_a + M_b + δ δᵀ · n_a n_b / n        (Chan, Golub, LeVeque 1979)
+ *   Σ = M / (n − 1)
+ * </pre>
+ *
+ * <p>Immutable and thread-safe.
+ */
+public final class FeatureStatistics {
+
+  private static final String FORMAT = "ddpm4j feature statistics";
+  private static final String MEAN = "mean";
+  private static final String PRODUCTS = "products";
+
+  private final String features;
+  private final long count;
+  private final double[] mean;
+
+  /** M, the sum of the products of the deviations from the mean. */
+  private final DMatrixRMaj products;
+
+  /** L with L·Lᵀ = Σ, worked out when it is first asked for. */
+  private volatile @Nullable DMatrixRMaj factor;
+
+  private FeatureStatistics(String features, long count, double[] mean, DMatrixRMaj products) {
+    this.features = features;
+    this.count = count;
+    this.mean = mean;
+    this.products = products;
+  }
+
+  /**
+   * The statistics of features that are all there.
+   *
+   * @param rows one row per image, at least one
+   * @return the statistics
+   * @throws IllegalArgumentException if there are no rows, rows of unequal length, or a value is
+   *     not finite
+   */
+  public static FeatureStatistics of(double[][] rows) {
+    return collector().add(rows).statistics();
+  }
+
+  /**
+   * Collects statistics batch by batch, without keeping the features.
+   *
+   * @return an empty collector
+   */
+  public static Collector collector() {
+    return new Collector();
+  }
+
+  /** As {@link #of}, for rows that were checked. */
+  static FeatureStatistics ofChecked(double[][] rows) {
+    int width = rows[0].length;
+    double[] mean = new double[width];
+    for (double[] row : rows) {
+      for (int k = 0; k < width; k++) {
+        mean[k] += row[k];
+      }
+    }
+    for (int k = 0; k < width; k++) {
+      mean[k] /= rows.length;
+    }
+    DMatrixRMaj deviations = FeatureRows.block(rows, 0, rows.length);
+    for (int i = 0, at = 0; i < rows.length; i++) {
+      for (int k = 0; k < width; k++, at++) {
+        deviations.data[at] -= mean[k];
+      }
+    }
+    DMatrixRMaj products = new DMatrixRMaj(width, width);
+    CommonOps_DDRM.multInner(deviations, products);
+    return new FeatureStatistics("", rows.length, mean, products);
+  }
+
+  /**
+   * The statistics of two sets of images together.
+   *
+   * @param other of the other set
+   * @return of both
+   * @throws IllegalArgumentException if the features differ in number or name
+   */
+  public FeatureStatistics merge(FeatureStatistics other) {
+    requireSameFeatures("statistics to merge", other);
+    FeatureStatistics merged =
+        new FeatureStatistics(
+            features.isEmpty() ? other.features : features,
+            count + other.count,
+            mean.clone(),
+            products.copy());
+    merged.include(other, count);
+    return merged;
+  }
+
+  /** Takes a part in, beside the {@code own} images that the mean and the products are of. */
+  private void include(FeatureStatistics part, long own) {
+    double total = (double) own + part.count;
+    double[] delta = new double[mean.length];
+    for (int k = 0; k < mean.length; k++) {
+      delta[k] = part.mean[k] - mean[k];
+      mean[k] += delta[k] * (part.count / total);
+    }
+    double weight = own * (part.count / total);
+    for (int i = 0, at = 0; i < mean.length; i++) {
+      double scaled = weight * delta[i];
+      for (int j = 0; j < mean.length; j++, at++) {
+        products.data[at] += part.products.data[at] + scaled * delta[j];
+      }
+    }
+  }
+
+  /**
+   * These statistics with the name of the features that they are of. Statistics of two names are
+   * never compared or merged.
+   *
+   * @param features what tells these features from others: network, size and way of resizing
+   * @return the same numbers under that name
+   */
+  public FeatureStatistics named(String features) {
+    return new FeatureStatistics(features, count, mean, products);
+  }
+
+  /**
+   * The name of the features.
+   *
+   * @return the name, empty if none was given
+   */
+  public String features() {
+    return features;
+  }
+
+  /**
+   * The number of images.
+   *
+   * @return at least 1
+   */
+  public long count() {
+    return count;
+  }
+
+  /**
+   * The number of features per image.
+   *
+   * @return at least 1
+   */
+  public int dimension() {
+    return mean.length;
+  }
+
+  /**
+   * The mean of each feature.
+   *
+   * @return a copy
+   */
+  public double[] mean() {
+    return mean.clone();
+  }
+
+  /**
+   * The covariance of the features, unbiased.
+   *
+   * @return a copy, the row of a feature at its index
+   * @throws IllegalStateException if there is one image only
+   */
+  public double[][] covariance() {
+    double divisor = divisor();
+    double[][] covariance = new double[mean.length][mean.length];
+    for (int i = 0; i < mean.length; i++) {
+      for (int j = 0; j < mean.length; j++) {
+        covariance[i][j] = products.get(i, j) / divisor;
+      }
+    }
+    return covariance;
+  }
+
+  /** Σ. */
+  DMatrixRMaj covarianceMatrix() {
+    DMatrixRMaj covariance = products.copy();
+    CommonOps_DDRM.divide(covariance, divisor());
+    return covariance;
+  }
+
+  /** L with L·Lᵀ = Σ; not to be changed. */
+  DMatrixRMaj factor() {
+    DMatrixRMaj known = factor;
+    if (known == null) {
+      known = Factors.of(covarianceMatrix());
+      factor = known;
+    }
+    return known;
+  }
+
+  /** The mean itself; not to be changed. */
+  double[] meanUncopied() {
+    return mean;
+  }
+
+  private double divisor() {
+    if (count < 2) {
+      throw new IllegalStateException(
+          "a covariance needs at least 2 images, but these statistics are of " + count);
+    }
+    return count - 1.0;
+  }
+
+  void requireSameFeatures(String name, FeatureStatistics other) {
+    if (mean.length != other.mean.length) {
+      throw new IllegalArgumentException(
+          "%s must have equally many features, but have %d and %d; use the same Features for both"
+              .formatted(name, mean.length, other.mean.length));
+    }
+    if (!features.isEmpty() && !other.features.isEmpty() && !features.equals(other.features)) {
+      throw new IllegalArgumentException(
+          "%s must be of the same features, but are of \"%s\" and \"%s\"; use the same Features for both"
+              .formatted(name, features, other.features));
+    }
+  }
+
+  /**
+   * A digest of the name and all numbers: equal for equal statistics, on every machine.
+   *
+   * @return SHA-256, in hexadecimal
+   */
+  public String sha256() {
+    try {
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      byte[] name = features.getBytes(StandardCharsets.UTF_8);
+      digest.update(ByteBuffer.allocate(2 * Long.BYTES).putLong(name.length).putLong(count).flip());
+      digest.update(name);
+      update(digest, mean);
+      update(digest, products.data);
+      return HexFormat.of().formatHex(digest.digest());
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("SHA-256 is part of every JDK", e);
+    }
+  }
+
+  private static void update(MessageDigest digest, double[] values) {
+    ByteBuffer bytes = ByteBuffer.allocate(Double.BYTES);
+    for (double value : values) {
+      digest.update(bytes.clear().putDouble(value).flip());
+    }
+  }
+
+  /**
+   * Writes the statistics into a safetensors file, whole or not at all: {@code mean}, {@code
+   * products} (M above), and among its words the count, the name and the digest.
+   *
+   * @param file where to; missing folders are made, an existing file is replaced
+   * @throws IOException if writing fails; what was there before is still there
+   */
+  public void save(Path file) throws IOException {
+    try (NDManager manager = NDManager.newBaseManager()) {
+      Map<String, NDArray> tensors = new LinkedHashMap<>();
+      tensors.put(MEAN, Upload.doubles(manager, mean, new Shape(mean.length), DataType.FLOAT64));
+      tensors.put(
+          PRODUCTS,
+          Upload.doubles(
+              manager, products.data, new Shape(mean.length, mean.length), DataType.FLOAT64));
+      Map<String, String> words = new LinkedHashMap<>();
+      words.put("format", FORMAT);
+      words.put("features", features);
+      words.put("count", Long.toString(count));
+      words.put("sha256", sha256());
+      WholeFile.write(file, out -> Safetensors.write(out, tensors, words));
+    }
+  }
+
+  /**
+   * Reads what {@link #save} wrote.
+   *
+   * @param file the file
+   * @return the statistics, bit for bit
+   * @throws java.nio.file.NoSuchFileException if there is no such file
+   * @throws IOException if reading fails, or the file holds something else or was changed
+   */
+  public static FeatureStatistics load(Path file) throws IOException {
+    Map<String, String> words = Safetensors.metadata(file);
+    try (NDManager manager = NDManager.newBaseManager()) {
+      Map<String, NDArray> tensors = Safetensors.read(file, manager);
+      NDArray mean = tensors.get(MEAN);
+      NDArray products = tensors.get(PRODUCTS);
+      if (!FORMAT.equals(words.get("format"))
+          || mean == null
+          || products == null
+          || mean.getDataType() != DataType.FLOAT64
+          || products.getDataType() != DataType.FLOAT64
+          || !products.getShape().equals(new Shape(mean.size(), mean.size()))) {
+        throw new IOException(
+            file + " holds no feature statistics; FeatureStatistics.save writes such files");
+      }
+      FeatureStatistics read =
+          new FeatureStatistics(
+              words.getOrDefault("features", ""),
+              count(file, words.get("count")),
+              mean.toDoubleArray(),
+              DMatrixRMaj.wrap((int) mean.size(), (int) mean.size(), products.toDoubleArray()));
+      if (!read.sha256().equals(words.get("sha256"))) {
+        throw new IOException(
+            file
+                + " was changed after it was written: its numbers have the digest "
+                + read.sha256()
+                + ", but it says "
+                + words.get("sha256")
+                + "; make it again");
+      }
+      return read;
+    }
+  }
+
+  private static long count(Path file, @Nullable String word) throws IOException {
+    try {
+      return Long.parseLong(String.valueOf(word));
+    } catch (NumberFormatException e) {
+      throw new IOException(file + " must say a count, but says " + word, e);
+    }
+  }
+
+  @Override
+  public String toString() {
+    return "FeatureStatistics["
+        + count
+        + " images, "
+        + mean.length
+        + " features"
+        + (features.isEmpty() ? "" : " \"" + features + "\"")
+        + "]";
+  }
+
+  /** Collects statistics batch by batch. For one thread; several collectors are merged after. */
+  public static final class Collector {
+
+    private @Nullable FeatureStatistics sum;
+    private long images;
+
+    private Collector() {}
+
+    /**
+     * Takes a batch in.
+     *
+     * @param rows one row per image, at least one
+     * @return this collector
+     * @throws IllegalArgumentException if there are no rows, rows of unequal length or another
+     *     number of features than before, or a value is not finite; nothing is taken in then
+     */
+    public Collector add(double[][] rows) {
+      FeatureRows.require("features", rows, 1, "statistics");
+      FeatureStatistics batch = ofChecked(rows);
+      if (sum == null) {
+        sum = batch;
+      } else {
+        sum.requireSameFeatures("batches", batch);
+        sum.include(batch, images);
+      }
+      images += batch.count;
+      return this;
+    }
+
+    /**
+     * The number of images so far.
+     *
+     * @return at least 0
+     */
+    public long count() {
+      return images;
+    }
+
+    /**
+     * The statistics of all batches so far. More may be added after.
+     *
+     * @return the statistics
+     * @throws IllegalStateException if there was none
+     */
+    public FeatureStatistics statistics() {
+      if (sum == null) {
+        throw new IllegalStateException("statistics need at least 1 image; add a batch before");
+      }
+      return new FeatureStatistics("", images, sum.mean.clone(), sum.products.copy());
+    }
+  }
+}

@@ -1,0 +1,66 @@
+package io.github.ddpm4j.evaluation;
+
+import java.util.Arrays;
+import java.util.stream.IntStream;
+
+/** Euclidean distances between features, exact: by differences, row by row, never all at once. */
+final class Neighbours {
+
+  private Neighbours() {}
+
+  /** The distance of each row to its k-th nearest other one. */
+  static double[] radii(double[][] rows, int k) {
+    return IntStream.range(0, rows.length)
+        .parallel()
+        .mapToDouble(
+            i -> {
+              double[] squares = squares(rows[i], rows);
+              squares[i] = Double.POSITIVE_INFINITY;
+              Arrays.sort(squares);
+              return Math.sqrt(squares[k - 1]);
+            })
+        .toArray();
+  }
+
+  /** Whether each row lies in the ball of a centre. */
+  static boolean[] inBalls(double[][] rows, double[][] centres, double[] radii) {
+    boolean[] inside = new boolean[rows.length];
+    IntStream.range(0, rows.length)
+        .parallel()
+        .forEach(
+            i -> {
+              for (int j = 0; j < centres.length && !inside[i]; j++) {
+                inside[i] = Math.sqrt(square(rows[i], centres[j])) <= radii[j];
+              }
+            });
+    return inside;
+  }
+
+  /** The distance of each row to the nearest of others. */
+  static double[] nearest(double[][] rows, double[][] others) {
+    return IntStream.range(0, rows.length)
+        .parallel()
+        .mapToDouble(
+            i ->
+                Math.sqrt(
+                    Arrays.stream(squares(rows[i], others)).min().orElse(Double.POSITIVE_INFINITY)))
+        .toArray();
+  }
+
+  private static double[] squares(double[] row, double[][] others) {
+    double[] squares = new double[others.length];
+    for (int j = 0; j < others.length; j++) {
+      squares[j] = square(row, others[j]);
+    }
+    return squares;
+  }
+
+  private static double square(double[] x, double[] y) {
+    double sum = 0;
+    for (int k = 0; k < x.length; k++) {
+      double difference = x[k] - y[k];
+      sum += difference * difference;
+    }
+    return sum;
+  }
+}
