@@ -164,4 +164,49 @@ final class PrimitiveOps implements Ops<NDArray> {
   public NDArray scope(Supplier<NDArray> body) {
     return body.get();
   }
+
+  @Override
+  public NDArray shift(NDArray x, double offset) {
+    return SIMPLE.shift(x, offset);
+  }
+
+  @Override
+  public NDArray exp(NDArray x) {
+    return SIMPLE.exp(x);
+  }
+
+  @Override
+  public NDArray expm1(NDArray x) {
+    return SIMPLE.expm1(x);
+  }
+
+  @Override
+  public NDArray log(NDArray x) {
+    return SIMPLE.log(x);
+  }
+
+  @Override
+  public NDArray tanh(NDArray x) {
+    return SIMPLE.tanh(x);
+  }
+
+  @Override
+  public NDArray erf(NDArray x) {
+    return SIMPLE.erf(x);
+  }
+
+  @Override
+  public NDArray atLeast(NDArray x, double least) {
+    return SIMPLE.atLeast(x, least);
+  }
+
+  @Override
+  public NDArray whereAbove(NDArray x, double threshold, NDArray above, NDArray otherwise) {
+    return SIMPLE.whereAbove(x, threshold, above, otherwise);
+  }
+
+  @Override
+  public NDArray lastChannels(NDArray x, int count) {
+    return SIMPLE.lastChannels(x, count);
+  }
 }
