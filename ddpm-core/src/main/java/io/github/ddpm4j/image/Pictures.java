@@ -49,14 +49,23 @@ public final class Pictures {
   private final int height;
   private final int width;
   private final Layout layout;
+  private final Labels labels;
 
-  private Pictures(float[] values, int count, int channels, int height, int width, Layout layout) {
+  private Pictures(
+      float[] values,
+      int count,
+      int channels,
+      int height,
+      int width,
+      Layout layout,
+      Labels labels) {
     this.values = values;
     this.count = count;
     this.channels = channels;
     this.height = height;
     this.width = width;
     this.layout = layout;
+    this.labels = labels;
   }
 
   /**
@@ -113,7 +122,8 @@ public final class Pictures {
                 .formatted(i / (width * height * channels), channel, y, x));
       }
     }
-    return new Pictures(values, count, channels, height, width, Layout.standard(count));
+    return new Pictures(
+        values, count, channels, height, width, Layout.standard(count), Labels.NONE);
   }
 
   private static float[] floats(double[] values) {
@@ -234,6 +244,31 @@ public final class Pictures {
   }
 
   /**
+   * Words above the columns of the grid. None by default. Columns are as wide as the widest of
+   * them, if the images are not.
+   *
+   * @param words from left to right; columns without one stay without
+   * @return pictures with those words
+   */
+  public Pictures columnLabels(String... words) {
+    return with(new Labels(List.of(words), labels.rows()));
+  }
+
+  /**
+   * Words left of the rows of the grid. None by default.
+   *
+   * @param words from top to bottom; rows without one stay without
+   * @return pictures with those words
+   */
+  public Pictures rowLabels(String... words) {
+    return with(new Labels(labels.columns(), List.of(words)));
+  }
+
+  private Pictures with(Labels changed) {
+    return new Pictures(values, count, channels, height, width, layout, changed);
+  }
+
+  /**
    * The number of images.
    *
    * @return at least 1
@@ -264,22 +299,53 @@ public final class Pictures {
    *
    * @return the grid, {@link BufferedImage#TYPE_BYTE_GRAY} or {@link BufferedImage#TYPE_3BYTE_BGR};
    *     the caller may change it
+   * @throws IllegalArgumentException if there are more labels than columns, or than rows
    */
   public BufferedImage toGrid() {
     int columns = Math.min(layout.columns, count);
     int rows = (count + columns - 1) / columns;
-    int cellWidth = width * layout.enlarge + layout.gap;
-    int cellHeight = height * layout.enlarge + layout.gap;
+    requireAtMost(columns, "column", labels.columns());
+    requireAtMost(rows, "row", labels.rows());
+    int cellWidth = Math.max(width * layout.enlarge, Labels.width(labels.columns()));
+    int cellHeight = Math.max(height * layout.enlarge, Labels.height(labels.rows()));
+    int left = Labels.width(labels.rows()) + layout.gap;
+    int top = Labels.height(labels.columns()) + layout.gap;
+    int right = cellWidth + layout.gap;
+    int down = cellHeight + layout.gap;
     Color background = layout.background;
     boolean grey =
         background.getRed() == background.getGreen() && background.getRed() == background.getBlue();
-    BufferedImage grid =
-        canvas(columns * cellWidth + layout.gap, rows * cellHeight + layout.gap, grey);
+    BufferedImage grid = canvas(left + columns * right, top + rows * down, grey);
     fill(grid, background);
     for (int i = 0; i < count; i++) {
-      draw(i, grid, layout.gap + i % columns * cellWidth, layout.gap + i / columns * cellHeight);
+      draw(
+          i,
+          grid,
+          left + i % columns * right + (cellWidth - width * layout.enlarge) / 2,
+          top + i / columns * down + (cellHeight - height * layout.enlarge) / 2);
+    }
+    for (int i = 0; i < labels.columns().size(); i++) {
+      Labels.write(labels.columns().get(i), grid, left + i * right, 0, cellWidth, top, background);
+    }
+    for (int i = 0; i < labels.rows().size(); i++) {
+      Labels.write(labels.rows().get(i), grid, 0, top + i * down, left, cellHeight, background);
     }
     return grid;
+  }
+
+  private static void requireAtMost(int most, String what, List<String> words) {
+    if (words.size() > most) {
+      throw new IllegalArgumentException(
+          what
+              + "Labels must be at most one per "
+              + what
+              + ", but are "
+              + words.size()
+              + " for "
+              + most
+              + ": "
+              + words);
+    }
   }
 
   /**
@@ -288,6 +354,7 @@ public final class Pictures {
    *
    * @param file the file; missing folders are made, an existing file is replaced
    * @throws IOException if it can't be written
+   * @throws IllegalArgumentException as {@link #toGrid}
    */
   public void save(Path file) throws IOException {
     write(toGrid(), file);
@@ -302,6 +369,34 @@ public final class Pictures {
    */
   public static void write(BufferedImage picture, Path file) throws IOException {
     PictureFiles.write(picture, file);
+  }
+
+  /**
+   * Writes pictures one after the other as an animated GIF that begins again at its end.
+   *
+   * @param frames the pictures, all of one size; at least one
+   * @param millisPerFrame how long each is shown, at least 10 ms, in hundredths of a second
+   * @param file the file; missing folders are made, an existing file is replaced
+   * @throws IOException if it can't be written
+   * @throws IllegalArgumentException if there is no picture, their sizes differ, or the time is too
+   *     short
+   */
+  public static void animate(List<BufferedImage> frames, int millisPerFrame, Path file)
+      throws IOException {
+    requireAtLeast(1, "the number of frames", frames.size());
+    requireAtLeast(10, "millisPerFrame", millisPerFrame);
+    for (BufferedImage frame : frames) {
+      requireSize(frames.get(0), frame);
+    }
+    Animation.write(frames, millisPerFrame, file);
+  }
+
+  private static void requireSize(BufferedImage first, BufferedImage other) {
+    if (other.getWidth() != first.getWidth() || other.getHeight() != first.getHeight()) {
+      throw new IllegalArgumentException(
+          "frames must have one size, but one is %d x %d and another %d x %d"
+              .formatted(first.getWidth(), first.getHeight(), other.getWidth(), other.getHeight()));
+    }
   }
 
   /**
@@ -374,7 +469,7 @@ public final class Pictures {
   }
 
   private Pictures with(Layout changed) {
-    return new Pictures(values, count, channels, height, width, changed);
+    return new Pictures(values, count, channels, height, width, changed, labels);
   }
 
   private static void requireAtLeast(int least, String name, int value) {

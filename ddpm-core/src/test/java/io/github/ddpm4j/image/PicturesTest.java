@@ -18,13 +18,16 @@ import java.awt.image.ComponentColorModel;
 import java.awt.image.DataBuffer;
 import java.awt.image.IndexColorModel;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
+import javax.imageio.ImageReader;
 import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -407,5 +410,112 @@ class PicturesTest {
 
   private static Offset<Float> within(float tolerance) {
     return Offset.offset(tolerance);
+  }
+
+  /* --- labels and animations --- */
+
+  @Test
+  void toGrid_labels_standBesideTheImagesAndChangeNoneOfTheirPixels() {
+    Pictures plain = Pictures.of(manager.ones(new Shape(4, 1, 2, 2)).muli(0.5)).enlarge(20);
+    BufferedImage without = plain.toGrid();
+    BufferedImage with = plain.columnLabels("a", "two words").rowLabels("row").toGrid();
+
+    assertThat(with.getType()).isEqualTo(BufferedImage.TYPE_BYTE_GRAY);
+    int left = 2 + Labels.width(List.of("row"));
+    int top = 2 + Labels.height(List.of("a"));
+    int cell = Labels.width(List.of("two words"));
+    assertThat(cell).isGreaterThan(40);
+    assertThat(with.getWidth()).isEqualTo(left + 2 * (cell + 2));
+    assertThat(with.getHeight()).isEqualTo(top + 2 * 42);
+    assertThat(without.getHeight()).isEqualTo(2 + 2 * 42);
+    assertThat(
+            with.getSubimage(left + (cell - 40) / 2, top, 40, 40)
+                .getData()
+                .getSamples(0, 0, 40, 40, 0, (int[]) null))
+        .containsOnly(191);
+    // words are drawn, lighter than the background, where they belong and nowhere else
+    assertThat(greatest(with, left, 0, cell, top)).isGreaterThan(180);
+    assertThat(greatest(with, left + cell + 2, 0, cell, top)).isGreaterThan(180);
+    assertThat(greatest(with, 0, top, left, 40)).isGreaterThan(180);
+    assertThat(greatest(with, 0, top + 42, left, 40)).isEqualTo(0x2B);
+    assertThat(greatest(with, 0, 0, left, top)).isEqualTo(0x2B);
+  }
+
+  private static int greatest(BufferedImage picture, int x, int y, int width, int height) {
+    return Arrays.stream(picture.getData().getSamples(x, y, width, height, 0, (int[]) null))
+        .max()
+        .orElseThrow();
+  }
+
+  @Test
+  void toGrid_labelsOnWhiteInColour_areDark() {
+    BufferedImage grid =
+        Pictures.of(manager.ones(new Shape(1, 3, 2, 2)))
+            .enlarge(30)
+            .background(Color.WHITE)
+            .columnLabels("x")
+            .toGrid();
+    for (int band = 0; band < 3; band++) {
+      int[] levels = grid.getData().getSamples(0, 0, grid.getWidth(), 20, band, (int[]) null);
+      assertThat(Arrays.stream(levels).min().orElseThrow()).isLessThan(80);
+    }
+  }
+
+  @Test
+  void toGrid_moreLabelsThanRows_isRefused() {
+    Pictures pictures = Pictures.of(manager.ones(new Shape(2, 1, 2, 2)));
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> pictures.strip().rowLabels("a", "b").toGrid())
+        .withMessage("rowLabels must be at most one per row, but are 2 for 1: [a, b]");
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> pictures.columns(1).columnLabels("a", "b").toGrid())
+        .withMessage("columnLabels must be at most one per column, but are 2 for 1: [a, b]");
+  }
+
+  @Test
+  void animate_framesAreReadBackExactly_andRepeatForever() throws IOException {
+    Path file = folder.resolve("new").resolve("run.gif");
+    List<BufferedImage> frames =
+        Pictures.of(array(new Shape(3, 1, 1, 4), -1, -0.5f, 0, 1, 1, 1, 0.5f, -1, 0, 0, 0, 0.5f))
+            .toImages();
+
+    Pictures.animate(frames, 120, file);
+
+    ImageReader reader = ImageIO.getImageReadersByFormatName("gif").next();
+    try (var stream = ImageIO.createImageInputStream(file.toFile())) {
+      reader.setInput(stream);
+      assertThat(reader.getNumImages(true)).isEqualTo(3);
+      for (int i = 0; i < 3; i++) {
+        BufferedImage found = reader.read(i);
+        int[] expected = levels(frames.get(i), 0);
+        for (int x = 0; x < 4; x++) {
+          assertThat(found.getRGB(x, 0) & 0xFF).isEqualTo(expected[x]);
+        }
+      }
+    }
+    byte[] bytes = Files.readAllBytes(file);
+    String text = new String(bytes, StandardCharsets.ISO_8859_1);
+    // the length of the block, sub-block 1, a count of 0, and the end
+    assertThat(text.split("NETSCAPE2.0\3\1\0\0\0", -1)).hasSize(2);
+    // flags of the graphic control block, then 12 hundredths of a second
+    assertThat(text.split("!\u00F9\4\0\u000C\0\0\0", -1)).hasSize(4);
+    assertThat(folder.resolve("new").toFile().list()).containsExactly("run.gif");
+  }
+
+  @Test
+  void animate_badInput_isRefused() {
+    BufferedImage small = new BufferedImage(2, 2, BufferedImage.TYPE_BYTE_GRAY);
+    BufferedImage large = new BufferedImage(3, 2, BufferedImage.TYPE_BYTE_GRAY);
+    Path file = folder.resolve("run.gif");
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> Pictures.animate(List.of(), 100, file))
+        .withMessage("the number of frames must be at least 1, but was 0");
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> Pictures.animate(List.of(small), 9, file))
+        .withMessage("millisPerFrame must be at least 10, but was 9");
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> Pictures.animate(List.of(small, large), 100, file))
+        .withMessage("frames must have one size, but one is 2 x 2 and another 3 x 2");
+    assertThat(file).doesNotExist();
   }
 }
