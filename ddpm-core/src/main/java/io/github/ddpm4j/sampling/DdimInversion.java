@@ -14,8 +14,11 @@ import java.util.List;
  * <p>From the level s of x, at first the clean image, to the next timestep t of the list,
  *
  * <pre>
- *   x' = √ᾱ_t · x̂_0 + √(1 − ᾱ_t) · ε̂,    ε̂ = the network's, asked at t about x at level s
+ *   x' = √ᾱ_t · x̂_0 + √(1 − ᾱ_t) · ε̂,    x̂_0 = the network's, asked at t about x at level s
  * </pre>
+ *
+ * <p>x̂_0 is clipped or not, and ε̂ derived from it as {@link DdimSampler} does, so that the way
+ * back clips what the way up did.
  *
  * <p>Plans begin at an image, not at noise. Immutable.
  */
@@ -82,9 +85,7 @@ public final class DdimInversion implements Sampler {
       if (t > top || next.noise() <= level.noise()) {
         continue;
       }
-      rows.add(
-          new SamplingStep(
-              t, level.signal(), level.noise(), 0, next.signal(), next.noise(), List.of(), 0));
+      rows.add(row(t, level, next));
       level = next;
     }
     if (rows.isEmpty()) {
@@ -93,6 +94,21 @@ public final class DdimInversion implements Sampler {
               + " go higher, or start at the image");
     }
     return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, level.signal(), level.noise());
+  }
+
+  private static SamplingStep row(int t, Level from, Level to) {
+    boolean clean = from.noise() == 0;
+    // ε̂ = (x − s.signal · x̂_0) / s.noise; the network's own where x is free of noise
+    double cX = clean ? 0 : to.noise() / from.noise();
+    return new SamplingStep(
+        t,
+        from.signal(),
+        from.noise(),
+        cX,
+        to.signal() - cX * from.signal(),
+        clean ? to.noise() : 0,
+        List.of(),
+        0);
   }
 
   private void requireServes(Prediction prediction) {

@@ -616,8 +616,8 @@ public final class Sampling {
 
   /**
    * Encodes images as the noise that deterministic sampling makes them from: the way of DDIM, up
-   * (Song, Meng, Ermon 2021, section 4.3). {@link #decode} is the way back; the more steps both
-   * take, the closer it comes.
+   * (Song, Meng, Ermon 2021, section 4.3). {@link #decode} of a run that clips as this one is the
+   * way back; the more steps both take, the closer it comes.
    *
    * @param images clean images in the data range, float32 or float64, shape (N, C, H, W), on any
    *     device; not closed
@@ -636,7 +636,9 @@ public final class Sampling {
     up.condition = condition;
     up.listener = listener;
     up.timeLimit = timeLimit;
-    up.clip = false;
+    up.clip = clip;
+    up.thresholdRatio = thresholdRatio;
+    up.thresholdMax = thresholdMax;
     return finish(
         up.start(
             Samplers.ddimInversion(steps).plan(diffusion),
