@@ -9,6 +9,7 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
@@ -291,6 +292,23 @@ public final class Condition {
   }
 
   /**
+   * Other images, which have nothing of the kinds that these have, the previous x̂_0 included: what
+   * {@link #concat} takes in place of {@link #none()}.
+   *
+   * @param images how many, at least 1
+   * @return a condition of so many images, of the same kinds; of none, none
+   * @throws IllegalArgumentException if {@code images} is less than 1
+   */
+  public Condition absent(int images) {
+    if (images < 1) {
+      throw new IllegalArgumentException("images must be at least 1, but was " + images);
+    }
+    return isNone()
+        ? this
+        : map(images, part -> new Part(part.shape, Collections.nCopies(images, null)));
+  }
+
+  /**
    * The conditions of two batches, those of this one first. A kind that only one of them has is
    * absent in the images of the other.
    *
@@ -306,7 +324,7 @@ public final class Condition {
     if (isNone() || other.isNone()) {
       throw new IllegalArgumentException(
           "conditions that are joined must both know their number of images, but one was"
-              + " Condition.none(); use dropped(), or labels that are Condition.ABSENT");
+              + " Condition.none(); use absent(images) of the other");
     }
     Map<Kind, Part> joined = new EnumMap<>(Kind.class);
     for (Kind kind : Kind.values()) {

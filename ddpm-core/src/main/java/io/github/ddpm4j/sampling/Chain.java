@@ -2,6 +2,7 @@ package io.github.ddpm4j.sampling;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Diffusion;
@@ -153,7 +154,9 @@ final class Chain {
     if (!selfConditions || x0 == null) {
       return questions;
     }
-    return questions.stream().map(question -> question.and(Condition.previousX0(x0))).toList();
+    // conditions are float32, whatever the run computes in
+    Condition estimate = Condition.previousX0(x0.toType(DataType.FLOAT32, false));
+    return questions.stream().map(question -> question.and(estimate)).toList();
   }
 
   /** The answers to {@link #questions} as one, on which {@link #advance} goes on. */

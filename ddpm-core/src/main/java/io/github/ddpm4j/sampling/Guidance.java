@@ -198,6 +198,7 @@ public final class Guidance {
                 + " condition(...)");
       }
       if (pull.towards != null) {
+        requireNoEstimate("the condition of guidance", pull.towards);
         int size = pull.towards.size().orElse(1);
         if (size != 1 && size != count) {
           throw new IllegalArgumentException(
@@ -207,6 +208,17 @@ public final class Guidance {
                   + size);
         }
       }
+    }
+  }
+
+  static void requireNoEstimate(String name, Condition condition) {
+    if (condition.has(Condition.Kind.PREVIOUS_X0)) {
+      throw new IllegalArgumentException(
+          "sampling makes the previous x̂_0 itself, but "
+              + name
+              + " was "
+              + condition
+              + "; leave it out");
     }
   }
 

@@ -10,8 +10,8 @@ import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.torch.GradMode;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.ToDoubleBiFunction;
 import java.util.stream.IntStream;
 
@@ -100,20 +100,18 @@ final class PlanExecutor {
 
   /** The conditions of all images; where only some have one, the others' is absent. */
   private static Condition joined(List<Condition> conditions, List<NoiseLevels> levels) {
-    if (conditions.stream().allMatch(Condition::isNone)) {
+    Optional<Condition> known = conditions.stream().filter(one -> !one.isNone()).findFirst();
+    if (known.isEmpty()) {
       return Condition.none();
     }
-    Condition all = null;
-    for (int i = 0; i < conditions.size(); i++) {
-      Condition own = conditions.get(i);
-      if (own.isNone()) {
-        int[] absent = new int[levels.get(i).size()];
-        Arrays.fill(absent, Condition.ABSENT);
-        own = Condition.labels(absent);
-      }
-      all = all == null ? own : all.concat(own);
-    }
-    return all == null ? Condition.none() : all;
+    return IntStream.range(0, conditions.size())
+        .mapToObj(
+            i -> {
+              Condition own = conditions.get(i);
+              return own.isNone() ? known.get().absent(levels.get(i).size()) : own;
+            })
+        .reduce(Condition::concat)
+        .orElseThrow();
   }
 
   private static void requireAnswer(Chain chain, NDArray x, NDArray output) {

@@ -777,6 +777,7 @@ public final class Sampling {
               + " that are drawn, but is of "
               + size);
     }
+    Guidance.requireNoEstimate("the condition", condition);
     guidance.requireFit(condition, count);
     return size == count ? condition : condition.select(new int[count]);
   }

@@ -134,6 +134,22 @@ class ConditionTest {
   }
 
   @Test
+  void absent_ofEveryKind_hasNoneOfThem() {
+    Condition condition =
+        Condition.vectors(rows(1, 2, 3)).and(Condition.previousX0(rows(1, 2, 1, 1, 2)));
+    Condition joined = condition.concat(condition.absent(3));
+    assertThat(joined.size()).hasValue(5);
+    assertThat(joined.has(Kind.LABELS)).isFalse();
+    assertThat(array(joined, Kind.VECTORS))
+        .containsExactly(1, 2, 3, 11, 12, 13, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    assertThat(array(joined, Kind.PREVIOUS_X0)).containsExactly(1, 2, 11, 12, 0, 0, 0, 0, 0, 0);
+    assertThat(Condition.none().absent(3)).isSameAs(Condition.none());
+    assertThatThrownBy(() -> condition.absent(0))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("images must be at least 1, but was 0");
+  }
+
+  @Test
   void concat_twoHalves_conditionedThenDropped() {
     Condition condition = Condition.labels(1, 2).and(Condition.vectors(rows(1, 2, 1)));
     Condition both = condition.concat(condition.dropped());
@@ -208,7 +224,7 @@ class ConditionTest {
     refused("image must be between 0 and 1, but was -1", () -> two.label(-1));
     refused(
         "conditions that are joined must both know their number of images, but one was"
-            + " Condition.none(); use dropped(), or labels that are Condition.ABSENT",
+            + " Condition.none(); use absent(images) of the other",
         () -> two.concat(Condition.none()));
     refused(
         "vectors that are joined must have the same shape per image, but one has (1) and the other"
