@@ -2,6 +2,7 @@ package io.github.ddpm4j;
 
 import ai.djl.Device;
 import ai.djl.engine.Engine;
+import io.github.ddpm4j.evaluation.BitsPerDim;
 import io.github.ddpm4j.io.ModelFolder;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
@@ -196,6 +197,21 @@ public final class DDPM implements AutoCloseable {
               + " DDPM");
     }
     return new Sampling(diffusion, denoiser);
+  }
+
+  /**
+   * Sets up a measurement of the likelihood of images: the variational bound in bits per value.
+   *
+   * @return a run with the defaults
+   * @throws IllegalStateException if the model has no denoiser
+   */
+  public BitsPerDim bitsPerDim() {
+    if (denoiser == null) {
+      throw new IllegalStateException(
+          "bitsPerDim needs a denoiser, but the model has none; set denoiser(...) when building"
+              + " DDPM");
+    }
+    return new BitsPerDim(diffusion, denoiser);
   }
 
   /**

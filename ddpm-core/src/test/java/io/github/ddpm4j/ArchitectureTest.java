@@ -17,6 +17,7 @@ import com.tngtech.archunit.core.domain.JavaModifier;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
 import com.tngtech.archunit.library.GeneralCodingRules;
+import io.github.ddpm4j.evaluation.BitsPerDim;
 import io.github.ddpm4j.sampling.Sampling;
 import io.github.ddpm4j.training.Training;
 import io.github.ddpm4j.training.TrainingListener;
@@ -61,7 +62,18 @@ class ArchitectureTest {
           Map.entry(
               "sampling",
               List.of("schedule", "prediction", "model", "noise", "ops", "image", "torch", "io")),
-          Map.entry("evaluation", List.of("noise", "ops", "torch", "io", "files")),
+          Map.entry(
+              "evaluation",
+              List.of(
+                  "schedule",
+                  "prediction",
+                  "model",
+                  "loss",
+                  "noise",
+                  "ops",
+                  "torch",
+                  "io",
+                  "files")),
           Map.entry("io", List.of("schedule", "prediction", "model", "torch")));
 
   /** A rule over no classes passes: these must be there. */
@@ -179,7 +191,11 @@ class ArchitectureTest {
         .areAssignableTo(Random.class)
         .check(
             CLASSES.that(
-                not(belongToAnyOf(Sampling.class, Training.class)))); // SecureRandom, for a seed
+                not(
+                    belongToAnyOf(
+                        BitsPerDim.class,
+                        Sampling.class,
+                        Training.class)))); // SecureRandom, for a seed
   }
 
   /** The progress bar writes to standard error, which is what it is for. */

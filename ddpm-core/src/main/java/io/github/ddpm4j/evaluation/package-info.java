@@ -1,4 +1,4 @@
-/** How good samples are, in figures that say on how many samples they rest. */
+/** How good a model is: samples against real images, and the likelihood of images. */
 @NullMarked
 package io.github.ddpm4j.evaluation;
 

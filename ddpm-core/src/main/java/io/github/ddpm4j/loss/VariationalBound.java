@@ -16,36 +16,42 @@ import io.github.ddpm4j.ops.Ops;
  * so that they run on arrays and inside programs that are compiled, with gradients. Means and log
  * variances have the shape (N, C, H, W), or (N, 1, 1, 1) where one number stands for an image.
  *
- * <p>L_0 needs to know what values pictures can have: 256 levels over the data range, evenly. The
- * chance of a level is that of its interval of the Gaussian, and of the outer levels that of all
- * beyond (eq. 13). Chances are taken as 10⁻¹² at least, as in the authors' code, so that a value
- * costs 39.9 bits at most. Immutable.
+ * <p>L_0 needs to know what values pictures can have: {@value #DEFAULT_LEVELS} levels over the data
+ * range, evenly, or another number. The chance of a level is that of its interval of the Gaussian,
+ * and of the outer levels that of all beyond (eq. 13). Chances are taken as 10⁻¹² at least, as in
+ * the authors' code, so that a value costs 39.9 bits at most. Immutable.
  */
 public final class VariationalBound {
 
-  private static final double LEVELS = 256;
+  /** The levels of a picture of 8 bits: {@value}. */
+  public static final int DEFAULT_LEVELS = 256;
 
   /** The least chance of a level. */
   private static final double LEAST_CHANCE = 1e-12;
 
-  /** How near to an end of the range a value counts as the outer level, in half ranges. */
+  /**
+   * How near to an end of the range a value counts as the outer level, in half ranges; less where
+   * levels are denser.
+   */
   private static final double EDGE = 1e-3;
 
   private final double min;
   private final double max;
+  private final int levels;
   private final boolean approximate;
 
-  private VariationalBound(double min, double max, boolean approximate) {
+  private VariationalBound(double min, double max, int levels, boolean approximate) {
     this.min = min;
     this.max = max;
+    this.levels = levels;
     this.approximate = approximate;
   }
 
   /**
    * The bound for pictures of 8 bits.
    *
-   * @param min the value of level 0
-   * @param max the value of level 255
+   * @param min the value of the lowest level
+   * @param max the value of the highest level
    * @return the bound, whose Gaussian integral is exact
    * @throws IllegalArgumentException unless both are finite and {@code min < max}
    */
@@ -58,7 +64,31 @@ public final class VariationalBound {
               + max
               + "]");
     }
-    return new VariationalBound(min, max, false);
+    return new VariationalBound(min, max, DEFAULT_LEVELS, false);
+  }
+
+  /**
+   * The same bound for pictures of another number of levels.
+   *
+   * @param count how many values a pixel can have
+   * @return a bound for these levels
+   * @throws IllegalArgumentException if {@code count} is less than 2
+   */
+  public VariationalBound levels(int count) {
+    if (count < 2) {
+      throw new IllegalArgumentException(
+          "levels must be at least 2, but was " + count + "; pictures of 8 bits have 256");
+    }
+    return new VariationalBound(min, max, count, approximate);
+  }
+
+  /**
+   * The number of levels of a pixel.
+   *
+   * @return at least 2
+   */
+  public int levels() {
+    return levels;
   }
 
   /**
@@ -72,7 +102,7 @@ public final class VariationalBound {
    * @return a bound with this approximation
    */
   public VariationalBound withApproximateIntegral() {
-    return new VariationalBound(min, max, true);
+    return new VariationalBound(min, max, levels, true);
   }
 
   /**
@@ -150,11 +180,11 @@ public final class VariationalBound {
   <T> T logChance(Ops<T> ops, T x0, T mean, T logVariance) {
     T centred = ops.subtract(x0, mean);
     T perDeviation = ops.exp(ops.scale(logVariance, -0.5));
-    double half = (max - min) / (LEVELS - 1) / 2;
+    double half = (max - min) / (levels - 1) / 2;
     T below = integral(ops, ops.multiply(ops.shift(centred, -half), perDeviation));
     T upTo = integral(ops, ops.multiply(ops.shift(centred, half), perDeviation));
     T beyond = ops.shift(ops.scale(below, -1), 1);
-    double edge = EDGE * (max - min) / 2;
+    double edge = Math.min(half, EDGE * (max - min) / 2);
     T chance =
         ops.whereAbove(
             x0,
@@ -201,7 +231,9 @@ public final class VariationalBound {
 
   @Override
   public String toString() {
-    return "VariationalBound[256 levels over ["
+    return "VariationalBound["
+        + levels
+        + " levels over ["
         + min
         + ", "
         + max

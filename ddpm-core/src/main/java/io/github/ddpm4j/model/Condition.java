@@ -147,6 +147,41 @@ public final class Condition {
   }
 
   /**
+   * Classes as datasets give them.
+   *
+   * @param classes one class per image as a whole number of any type, shape (N) or (N, 1); copied
+   * @return a condition of N images
+   * @throws IllegalArgumentException if the array has another shape, or a value is no whole number
+   *     or less than {@value #ABSENT}
+   */
+  public static Condition labels(NDArray classes) {
+    Shape shape = classes.getShape();
+    if (shape.dimension() < 1
+        || shape.dimension() > 2
+        || shape.size() != shape.get(0)
+        || shape.size() == 0) {
+      throw new IllegalArgumentException(
+          "labels must have the shape (N) or (N, 1), one class per image, but had " + shape);
+    }
+    double[] values;
+    try (NDArray doubles = classes.toType(DataType.FLOAT64, true)) {
+      values = doubles.toDoubleArray();
+    }
+    int[] rows = new int[values.length];
+    for (int i = 0; i < rows.length; i++) {
+      rows[i] = (int) values[i];
+      if (rows[i] != values[i]) {
+        throw new IllegalArgumentException(
+            "labels must be whole numbers, the classes, but that of image "
+                + i
+                + " was "
+                + values[i]);
+      }
+    }
+    return labels(rows);
+  }
+
+  /**
    * A vector per image.
    *
    * @param vectors float32, shape (N, D); borrowed

@@ -32,7 +32,11 @@ public final class CounterRandom {
     /** Steps of training in which the network sees its own estimate: a is the step. */
     SELF_CONDITIONING(7),
     /** Choices among samples when figures are measured: a is the resample, b the purpose. */
-    RESAMPLING(9);
+    RESAMPLING(9),
+    /** The noise of a likelihood: a is the image, b the timestep. */
+    EVALUATION_NOISE(12),
+    /** The timesteps that a quick likelihood visits: a is the image. */
+    EVALUATION_TIMESTEPS(13);
 
     /** Part of what a seed means: never change it. */
     private final long key;

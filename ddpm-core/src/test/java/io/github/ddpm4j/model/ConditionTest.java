@@ -9,6 +9,7 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.NativeResources;
 import io.github.ddpm4j.model.Condition.Kind;
+import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
@@ -44,6 +45,29 @@ class ConditionTest {
   private float[] array(Condition condition, Kind kind) {
     try (NDArray array = condition.array(kind, manager)) {
       return array.toFloatArray();
+    }
+  }
+
+  @Test
+  void labels_ofDatasets_areTheClasses() {
+    try (NDManager manager = NDManager.newBaseManager()) {
+      for (NDArray classes :
+          List.of(
+              manager.create(new long[] {3, 0, -1}),
+              manager.create(new float[] {3, 0, -1}, new Shape(3, 1)))) {
+        Condition condition = Condition.labels(classes);
+        assertThat(condition.size()).hasValue(3);
+        assertThat(condition.label(0)).hasValue(3);
+        assertThat(condition.label(1)).hasValue(0);
+        assertThat(condition.isPresent(Condition.Kind.LABELS, 2)).isFalse();
+      }
+      assertThatThrownBy(() -> Condition.labels(manager.create(new float[] {1, 0.5f})))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("labels must be whole numbers, the classes, but that of image 1 was 0.5");
+      assertThatThrownBy(() -> Condition.labels(manager.ones(new Shape(3, 2))))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage(
+              "labels must have the shape (N) or (N, 1), one class per image, but had (3, 2)");
     }
   }
 

@@ -1,0 +1,557 @@
+package io.github.ddpm4j.evaluation;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.training.dataset.Dataset;
+import io.github.ddpm4j.evaluation.BitsPerDimResult.Sums;
+import io.github.ddpm4j.loss.VariationalBound;
+import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.model.NoiseLevels;
+import io.github.ddpm4j.noise.CounterRandom;
+import io.github.ddpm4j.noise.NoiseSource;
+import io.github.ddpm4j.ops.EagerOps;
+import io.github.ddpm4j.ops.PerImage;
+import io.github.ddpm4j.ops.Upload;
+import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.schedule.Schedule;
+import io.github.ddpm4j.torch.GradMode;
+import java.security.SecureRandom;
+import java.util.Arrays;
+import java.util.Objects;
+import java.util.concurrent.CancellationException;
+import java.util.function.BiFunction;
+import java.util.function.Consumer;
+import java.util.function.IntToDoubleFunction;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The variational bound on the negative log likelihood in bits per value (Ho et al. 2020, eq. 5 and
+ * section 4.3), set up fluently: {@code ddpm.bitsPerDim().seed(1).of(dataset)}.
+ *
+ * <pre>
+ *   −log₂ p(x_0) ≤ L_T + Σ_{t=1}^{T−1} L_t + L_0
+ * </pre>
+ *
+ * <p>with t as in the code; {@link VariationalBound} has the terms. Each is estimated with noise of
+ * its own per image and timestep, a function of (seed, image, timestep) alone, so that a figure
+ * does not depend on the batch size. An image takes T network calls, or as many as {@link
+ * #timesteps} says. The network is asked in the type of {@link #dataType}; all else is worked out
+ * in float64.
+ *
+ * <p>The images must hold values of {@link #levels} levels over the data range, evenly: bits per
+ * value mean little for others. A run may be executed again and then gives the same result if a
+ * seed was set. Not thread-safe: one thread sets up a run. Memory does not grow with the number of
+ * images.
+ *
+ * <p>Interrupting the thread stops a run before the next network call with a {@link
+ * CancellationException}; the interrupt flag stays set and native memory is freed.
+ */
+public final class BitsPerDim {
+
+  /** Images per network call unless {@link #batchSize(int)} says otherwise: {@value}. */
+  public static final int DEFAULT_BATCH_SIZE = 64;
+
+  private static final Logger logger = LoggerFactory.getLogger(BitsPerDim.class);
+
+  /** Distortion is told on this scale, whatever the data range: {@value}. */
+  private static final double DISTORTION_SCALE = 255;
+
+  /** How far from a level a value may be, as a share of the distance of two levels. */
+  private static final double LEVEL_TOLERANCE = 0.01;
+
+  private final Diffusion diffusion;
+  private final Denoiser denoiser;
+  private int batchSize = DEFAULT_BATCH_SIZE;
+  private boolean clip = true;
+  private int timesteps;
+  private long images = Long.MAX_VALUE;
+  private long firstImage;
+  private int levels = VariationalBound.DEFAULT_LEVELS;
+  private boolean approximateIntegral;
+  private DataType dataType = DataType.FLOAT32;
+  private @Nullable Long seed;
+  private @Nullable NoiseSource noise;
+  private @Nullable BiFunction<NDArray, NDList, Condition> condition;
+  private Consumer<BitsPerDimResult> listener = result -> {};
+
+  /**
+   * Sets up a run with the defaults. Users call {@code ddpm.bitsPerDim()}.
+   *
+   * @param diffusion what the model is apart from its network
+   * @param denoiser the network; not closed by the run
+   */
+  public BitsPerDim(Diffusion diffusion, Denoiser denoiser) {
+    this.diffusion = diffusion;
+    this.denoiser = denoiser;
+  }
+
+  /**
+   * How many images go through the network at once. It decides memory and speed, not the result. A
+   * dataset that is no {@link ai.djl.training.dataset.RandomAccessDataset} has its own batch size.
+   *
+   * @param batchSize at least 1; the default is {@value #DEFAULT_BATCH_SIZE}
+   * @return this run
+   * @throws IllegalArgumentException if {@code batchSize} is less than 1
+   */
+  public BitsPerDim batchSize(int batchSize) {
+    this.batchSize = Math.toIntExact(positive("batchSize", batchSize));
+    return this;
+  }
+
+  /**
+   * Evaluates the first images of the data only.
+   *
+   * @param images how many at most, at least 1; the default is all
+   * @return this run
+   * @throws IllegalArgumentException if {@code images} is less than 1
+   */
+  public BitsPerDim images(long images) {
+    this.images = positive("images", images);
+    return this;
+  }
+
+  /**
+   * The number of the first image, where the data is a part of a greater set: parts that are
+   * evaluated apart and {@linkplain BitsPerDimResult#merge merged} give what the whole gives.
+   *
+   * @param firstImage at least 0; the default is 0
+   * @return this run
+   * @throws IllegalArgumentException if {@code firstImage} is negative
+   */
+  public BitsPerDim firstImage(long firstImage) {
+    if (firstImage < 0) {
+      throw new IllegalArgumentException("firstImage must be at least 0, but was " + firstImage);
+    }
+    this.firstImage = firstImage;
+    return this;
+  }
+
+  /**
+   * A quick estimate: each image visits this many timesteps in place of all. Timestep 0 is one of
+   * them; the others are cut into ranges that widen with t, and of each range every image visits
+   * one timestep, drawn evenly, whose term stands for the range. The estimate is unbiased, and its
+   * standard error holds what the drawing adds.
+   *
+   * @param timesteps the network calls per image, from 2 to the schedule's number of timesteps; the
+   *     default is all of them
+   * @return this run
+   * @throws IllegalArgumentException if {@code timesteps} is out of its range
+   */
+  public BitsPerDim timesteps(int timesteps) {
+    int all = diffusion.schedule().timesteps();
+    if (timesteps < Math.min(2, all) || timesteps > all) {
+      throw new IllegalArgumentException(
+          "timesteps must be from "
+              + Math.min(2, all)
+              + " to the schedule's "
+              + all
+              + ", but was "
+              + timesteps
+              + "; leave it out to visit all");
+    }
+    this.timesteps = timesteps;
+    return this;
+  }
+
+  /**
+   * Whether x̂_0 is clipped to the data range, as the authors' evaluation does.
+   *
+   * @param clip the default is true
+   * @return this run
+   */
+  public BitsPerDim clip(boolean clip) {
+    this.clip = clip;
+    return this;
+  }
+
+  /**
+   * How many values a pixel can have, evenly over the data range.
+   *
+   * @param levels at least 2; the default is {@value VariationalBound#DEFAULT_LEVELS}, pictures of
+   *     8 bits
+   * @return this run
+   * @throws IllegalArgumentException if {@code levels} is less than 2
+   */
+  public BitsPerDim levels(int levels) {
+    this.levels = VariationalBound.over(0, 1).levels(levels).levels();
+    return this;
+  }
+
+  /**
+   * Takes the Gaussian integral of L_0 by the approximation of {@link
+   * VariationalBound#withApproximateIntegral}, to compare with figures that other code printed.
+   *
+   * @return this run
+   */
+  public BitsPerDim approximateIntegral() {
+    this.approximateIntegral = true;
+    return this;
+  }
+
+  /**
+   * The type that the network is asked in.
+   *
+   * @param dataType FLOAT32, the default, or FLOAT64 for denoisers that can
+   * @return this run
+   * @throws IllegalArgumentException if it is another type
+   */
+  public BitsPerDim dataType(DataType dataType) {
+    if (dataType != DataType.FLOAT32 && dataType != DataType.FLOAT64) {
+      throw new IllegalArgumentException(
+          "dataType of an evaluation must be FLOAT32 or FLOAT64, but was " + dataType);
+    }
+    this.dataType = dataType;
+    return this;
+  }
+
+  /**
+   * The seed of noise and timesteps. Without one a random seed is drawn, logged at INFO level and
+   * kept in {@link BitsPerDimResult#seed()}.
+   *
+   * @param seed any number
+   * @return this run
+   */
+  public BitsPerDim seed(long seed) {
+    this.seed = seed;
+    return this;
+  }
+
+  /**
+   * The noise itself, instead of that of the seed.
+   *
+   * @param noise the source, asked for the draw t of an image to make its x_t
+   * @return this run
+   */
+  public BitsPerDim noise(NoiseSource noise) {
+    this.noise = Objects.requireNonNull(noise, "noise");
+    return this;
+  }
+
+  /**
+   * Makes the conditions of a batch; the bound is then that of images under their conditions.
+   * Without it the labels of the data are the classes if the network has classes and the data has
+   * labels, and otherwise every condition is absent.
+   *
+   * @param condition makes the condition of clean images and labels; its arrays are borrowed
+   * @return this run
+   */
+  public BitsPerDim condition(BiFunction<NDArray, NDList, Condition> condition) {
+    this.condition = Objects.requireNonNull(condition, "condition");
+    return this;
+  }
+
+  /**
+   * Watches the run.
+   *
+   * @param listener gets the result over the images so far after every batch, also the last
+   * @return this run
+   */
+  public BitsPerDim listener(Consumer<BitsPerDimResult> listener) {
+    this.listener = Objects.requireNonNull(listener, "listener");
+    return this;
+  }
+
+  /**
+   * Evaluates the images of a dataset, once and in order.
+   *
+   * @param dataset the images, float32 or float64 in the data range, shape (N, C, H, W), as the
+   *     first array of the data of its batches
+   * @return the result
+   * @throws IllegalArgumentException if there is no image, or the images have another shape, type
+   *     or range
+   * @throws IllegalStateException if the denoiser returns NaN or another shape, or predicts the
+   *     variance while the model's is fixed
+   * @throws java.io.UncheckedIOException if the dataset cannot be read
+   * @throws CancellationException if the thread is interrupted
+   */
+  public BitsPerDimResult of(Dataset dataset) {
+    Run run = new Run();
+    try (NDManager manager = NDManager.newBaseManager(denoiser.device().orElse(null))) {
+      EvaluationData.visit(dataset, manager, batchSize, images, run::add);
+    }
+    return run.sums.result();
+  }
+
+  /**
+   * Evaluates images.
+   *
+   * @param images the images, float32 or float64 in the data range, shape (N, C, H, W), on any
+   *     device; not closed
+   * @return the result
+   * @throws IllegalArgumentException if there is no image, or the images have another shape, type
+   *     or range
+   * @throws IllegalStateException as {@link #of(Dataset)}
+   * @throws CancellationException if the thread is interrupted
+   */
+  public BitsPerDimResult of(NDArray images) {
+    Shape shape = images.getShape();
+    if (shape.dimension() == 0 || shape.get(0) == 0) {
+      throw new IllegalArgumentException(
+          "images must have shape (N, C, H, W) with at least one image, but had " + shape);
+    }
+    long count = Math.min(this.images, shape.get(0));
+    Run run = new Run();
+    for (long first = 0; first < count; first += batchSize) {
+      try (NDArray part = images.get(first + ":" + Math.min(count, first + batchSize))) {
+        run.add(part, new NDList());
+      }
+    }
+    return run.sums.result();
+  }
+
+  private static long positive(String name, long value) {
+    if (value < 1) {
+      throw new IllegalArgumentException(name + " must be at least 1, but was " + value);
+    }
+    return value;
+  }
+
+  /** One execution. */
+  private final class Run {
+    private final Schedule schedule = diffusion.schedule();
+    private final DataRange range = diffusion.dataRange();
+    private final VariationalBound bound = bound();
+    private final TimestepRanges ranges =
+        timesteps == 0 || timesteps == schedule.timesteps()
+            ? TimestepRanges.all(schedule.timesteps())
+            : TimestepRanges.widening(schedule.timesteps(), timesteps);
+    private final CounterRandom drawing;
+    private final NoiseSource source;
+    private final Sums sums;
+    private boolean warned;
+
+    Run() {
+      if (denoiser.predictsVariance() && !diffusion.variance().isLearned()) {
+        throw new IllegalStateException(
+            "the denoiser predicts the variance, but the model has variance "
+                + diffusion.variance()
+                + "; build DDPM with variance(Variance.LEARNED_RANGE)");
+      }
+      long value = seed == null ? new SecureRandom().nextLong() : seed;
+      boolean given = noise != null && ranges.count() == schedule.timesteps();
+      if (seed == null && !given) {
+        logger.info("evaluating with seed {}", value);
+      }
+      drawing = CounterRandom.of(value, CounterRandom.Stream.EVALUATION_TIMESTEPS);
+      CounterRandom seeded = CounterRandom.of(value, CounterRandom.Stream.EVALUATION_NOISE);
+      source = noise == null ? seeded::normal : noise;
+      sums = new Sums(ranges, noise == null ? value : null);
+    }
+
+    private VariationalBound bound() {
+      VariationalBound exact = VariationalBound.over(range.min(), range.max()).levels(levels);
+      return approximateIntegral ? exact.withApproximateIntegral() : exact;
+    }
+
+    /** A batch: neither the images nor the labels are kept. */
+    void add(NDArray images, NDList labels) {
+      EvaluationData.require(images, sums.images(), denoiser.imageShape(), range);
+      int count = Math.toIntExact(images.getShape().get(0));
+      long first = firstImage + sums.images();
+      try (GradMode inference = GradMode.off();
+          NDManager batch =
+              NDManager.newBaseManager(denoiser.device().orElse(images.getDevice()))) {
+        NDArray x0 = copy(batch, images);
+        warnOfOtherLevels(x0);
+        Condition of = conditionOf(images, labels, count);
+        int[][] visited = new int[count][];
+        for (int i = 0; i < count; i++) {
+          visited[i] = ranges.draw(drawing, first + i);
+        }
+        double[][] bits = new double[count][ranges.count()];
+        double[][] errors = new double[count][ranges.count()];
+        for (int range = ranges.count() - 1; range >= 0; range--) {
+          int column = range;
+          int[] t = Arrays.stream(visited).mapToInt(own -> own[column]).toArray();
+          double[][] terms = terms(batch, x0, t, first, of);
+          for (int i = 0; i < count; i++) {
+            bits[i][range] = terms[0][i] * ranges.size(range);
+            errors[i][range] = terms[1][i];
+          }
+        }
+        double[] prior =
+            VariationalBound.prior(
+                    EagerOps.inference(), x0, schedule.alphaBar(schedule.timesteps() - 1))
+                .toDoubleArray();
+        for (int i = 0; i < count; i++) {
+          sums.add(prior[i], bits[i], errors[i]);
+        }
+      }
+      listener.accept(sums.result());
+    }
+
+    /** The images in float64, attached to {@code manager}, on its device. */
+    private NDArray copy(NDManager manager, NDArray images) {
+      NDArray copy = images.duplicate();
+      copy.attach(manager);
+      return copy.toType(DataType.FLOAT64, false).toDevice(manager.getDevice(), false);
+    }
+
+    private Condition conditionOf(NDArray images, NDList labels, int count) {
+      Condition of;
+      if (condition != null) {
+        of = condition.apply(images, labels);
+      } else if (denoiser.conditionKinds().contains(Condition.Kind.LABELS) && !labels.isEmpty()) {
+        of = Condition.labels(labels.head());
+      } else {
+        of = Condition.none();
+      }
+      if (of.size().orElse(count) != count) {
+        throw new IllegalArgumentException(
+            "the condition of a batch of "
+                + count
+                + " images must be of as many, but was of "
+                + of.size().getAsInt());
+      }
+      return of;
+    }
+
+    /** Of each image the term of its timestep, and the squared error of x̂_0. */
+    private double[][] terms(
+        NDManager batch, NDArray x0, int[] t, long first, Condition condition) {
+      if (Thread.currentThread().isInterrupted()) {
+        throw new CancellationException(
+            "the evaluation was interrupted after "
+                + sums.images()
+                + " images; those that were done are lost, unless a listener has kept their result");
+      }
+      try (NDManager step = batch.newSubManager()) {
+        // Results go where the array on the left is: what a step makes ends with it.
+        x0.attach(step);
+        try {
+          return terms(x0, t, first, condition);
+        } finally {
+          x0.attach(batch);
+        }
+      }
+    }
+
+    private double[][] terms(NDArray x0, int[] t, long first, Condition condition) {
+      EagerOps ops = EagerOps.inference();
+      Shape shape = x0.getShape();
+      // 1. x_t, as the network sees it
+      NDArray z =
+          Upload.normal(
+              x0.getManager(),
+              (image, draw, target) ->
+                  source.normal(image, t[Math.toIntExact(image - first)], target),
+              first,
+              0,
+              shape,
+              DataType.FLOAT64);
+      NDArray x =
+          PerImage.sum(each(t, schedule::signal), x0, each(t, schedule::noise), z)
+              .toType(dataType, false);
+      NDArray output = denoiser.predict(x, NoiseLevels.of(schedule, t), condition);
+      requireAnswer(x, output);
+      NDArray says = output.toType(DataType.FLOAT64, false);
+      NDArray xt = x.toType(DataType.FLOAT64, false);
+      // 2. x̂_0 and the variance
+      int channels = Math.toIntExact(shape.get(1));
+      Variance variance = diffusion.variance();
+      NDArray v = null;
+      if (variance.isLearned()) {
+        v = ops.lastChannels(says, channels);
+        says = ops.firstChannels(says, channels);
+      }
+      NDArray estimate = diffusion.prediction().x0(schedule, t, xt, says);
+      if (clip) {
+        estimate = estimate.clip(range.min(), range.max());
+      }
+      double[] least = each(t, i -> variance.leastLogVariance(schedule, i));
+      double[] greatest = each(t, i -> variance.greatestLogVariance(schedule, i));
+      NDArray logVariance = column(x0, i -> (least[i] + greatest[i]) / 2);
+      if (v != null) {
+        logVariance = v.mul(column(x0, i -> (greatest[i] - least[i]) / 2)).add(logVariance);
+      }
+      // 3. the term; both means hold the same multiple of x_t, which is left out where it cancels
+      NDArray fromX0 = column(x0, i -> schedule.posteriorMeanX0(t[i]));
+      NDArray bits;
+      if (t[0] == 0) {
+        bits = bound.decoder(ops, x0, estimate, logVariance);
+      } else {
+        bits =
+            VariationalBound.kl(
+                ops,
+                x0.mul(fromX0),
+                column(x0, i -> schedule.posteriorLogVarianceClipped(t[i])),
+                estimate.mul(fromX0),
+                logVariance);
+      }
+      double scale = DISTORTION_SCALE / (range.max() - range.min());
+      double[] errors =
+          ops.meanPerImage(ops.square(estimate.sub(x0))).mul(scale * scale).toDoubleArray();
+      double[] values = bits.toDoubleArray();
+      for (int i = 0; i < values.length; i++) {
+        if (Double.isNaN(values[i]) || Double.isNaN(errors[i])) {
+          throw new IllegalStateException(
+              "the bits of image "
+                  + (first + i)
+                  + " at timestep "
+                  + t[i]
+                  + " are NaN; look at what the denoiser returns there");
+        }
+      }
+      return new double[][] {values, errors};
+    }
+
+    private NDArray column(NDArray like, IntToDoubleFunction value) {
+      double[] values = new double[Math.toIntExact(like.getShape().get(0))];
+      Arrays.setAll(values, value);
+      return PerImage.column(like, values);
+    }
+
+    private double[] each(int[] t, IntToDoubleFunction coefficient) {
+      return Arrays.stream(t).mapToDouble(coefficient).toArray();
+    }
+
+    private void requireAnswer(NDArray x, NDArray output) {
+      long[] expected = x.getShape().getShape().clone();
+      boolean learned = diffusion.variance().isLearned();
+      if (learned) {
+        expected[1] *= 2;
+      }
+      Shape shape = new Shape(expected);
+      if (!output.getShape().equals(shape) || output.getDataType() != x.getDataType()) {
+        throw new IllegalStateException(
+            "the denoiser must return the shape and type of its input"
+                + (learned ? " with twice the channels, " : ", ")
+                + shape
+                + " "
+                + x.getDataType()
+                + ", but returned "
+                + output.getShape()
+                + " "
+                + output.getDataType());
+      }
+    }
+
+    private void warnOfOtherLevels(NDArray x0) {
+      if (warned) {
+        return;
+      }
+      warned = true;
+      double steps = (levels - 1) / (range.max() - range.min());
+      try (NDArray places = x0.sub(range.min()).muli(steps);
+          NDArray nearest = places.round();
+          NDArray distances = places.sub(nearest).abs();
+          NDArray greatest = distances.max()) {
+        if (greatest.getDouble() > LEVEL_TOLERANCE) {
+          logger.warn(
+              "the images hold values that are none of {} levels over {}, so the bits are not those"
+                  + " of lossless coding; set levels(...) if they have another number",
+              levels,
+              range);
+        }
+      }
+    }
+  }
+}
