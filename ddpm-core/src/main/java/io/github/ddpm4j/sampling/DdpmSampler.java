@@ -4,6 +4,7 @@ import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.TimestepSpacing;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -56,6 +57,21 @@ public final class DdpmSampler implements Sampler {
           "spacing has no meaning for ddpm(), which visits every timestep; use ddpm(steps)");
     }
     return spaced(spacing, steps);
+  }
+
+  /**
+   * Visits the given timesteps instead of a spacing, such as those of {@link
+   * TimestepSpacing#sections}.
+   *
+   * @param descending the timesteps, strictly descending
+   * @return a sampler over these timesteps
+   * @throws IllegalArgumentException if the list is empty, not descending or negative
+   */
+  public DdpmSampler timesteps(int... descending) {
+    return new DdpmSampler(
+        TimestepGrid.of(descending),
+        "ddpm(" + Arrays.toString(descending) + ")",
+        descending.length);
   }
 
   private static DdpmSampler spaced(TimestepSpacing spacing, int steps) {

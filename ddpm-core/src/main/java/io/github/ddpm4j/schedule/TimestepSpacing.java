@@ -1,5 +1,6 @@
 package io.github.ddpm4j.schedule;
 
+import java.util.Arrays;
 import java.util.stream.IntStream;
 
 /**
@@ -45,6 +46,60 @@ public enum TimestepSpacing {
     }
   };
 
+  /**
+   * The timesteps of improved-diffusion's comma lists ({@code space_timesteps}): the schedule is
+   * cut into as many neighbouring sections as there are counts, from clean to noisy, alike in
+   * length to one timestep, and each section gets its count of timesteps, evenly from its first to
+   * its last.
+   *
+   * <p>{@code sections(300, 10, 15, 20)} visits 10 of the 100 least noisy timesteps and 20 of the
+   * 100 noisiest. A single count is {@link #LINSPACE}. What improved-diffusion calls {@code ddimN}
+   * is {@link #LEADING}, for the N that it allows.
+   *
+   * @param trainingSteps the number of timesteps of the schedule, T, at least 1
+   * @param counts how many to visit in each section, each at least 1 and at most its length
+   * @return the distinct timesteps in [0, T), strictly descending
+   * @throws IllegalArgumentException if {@code trainingSteps} is less than 1, there are no counts,
+   *     or a count does not fit its section
+   */
+  public static int[] sections(int trainingSteps, int... counts) {
+    requireTrainingSteps(trainingSteps);
+    if (counts.length == 0) {
+      throw new IllegalArgumentException(
+          "sections need at least one count; sections(" + trainingSteps + ", 50) is one of 50");
+    }
+    int[] ascending = new int[Arrays.stream(counts).map(count -> Math.max(0, count)).sum()];
+    int first = 0;
+    int filled = 0;
+    for (int i = 0; i < counts.length; i++) {
+      int length = trainingSteps / counts.length + (i < trainingSteps % counts.length ? 1 : 0);
+      if (counts[i] < 1 || counts[i] > length) {
+        throw new IllegalArgumentException(
+            "the count of a section must be at least 1 and at most its length, but section "
+                + (i + 1)
+                + " of "
+                + counts.length
+                + " has "
+                + length
+                + " of the "
+                + trainingSteps
+                + " timesteps, and its count was "
+                + counts[i]);
+      }
+      // Added up rather than multiplied, as the reference does: halves would round otherwise.
+      double stride = counts[i] == 1 ? 1 : (length - 1.0) / (counts[i] - 1);
+      double place = 0;
+      for (int k = 0; k < counts[i]; k++) {
+        ascending[filled++] = first + (int) Math.rint(place);
+        place += stride;
+      }
+      first += length;
+    }
+    int[] descending = new int[filled];
+    Arrays.setAll(descending, i -> ascending[ascending.length - 1 - i]);
+    return descending;
+  }
+
   /** The timesteps in rising order, before rounding. */
   abstract double[] ascending(int trainingSteps, int steps);
 
@@ -58,10 +113,7 @@ public enum TimestepSpacing {
    *     than 1 or more than {@code trainingSteps}
    */
   public int[] timesteps(int trainingSteps, int steps) {
-    if (trainingSteps < 1) {
-      throw new IllegalArgumentException(
-          "trainingSteps must be at least 1, but was " + trainingSteps);
-    }
+    requireTrainingSteps(trainingSteps);
     if (steps < 1 || steps > trainingSteps) {
       throw new IllegalArgumentException(
           "steps must be at least 1 and at most the schedule's "
@@ -71,5 +123,12 @@ public enum TimestepSpacing {
     }
     double[] ascending = ascending(trainingSteps, steps);
     return IntStream.range(0, steps).map(i -> (int) Math.rint(ascending[steps - 1 - i])).toArray();
+  }
+
+  private static void requireTrainingSteps(int trainingSteps) {
+    if (trainingSteps < 1) {
+      throw new IllegalArgumentException(
+          "trainingSteps must be at least 1, but was " + trainingSteps);
+    }
   }
 }

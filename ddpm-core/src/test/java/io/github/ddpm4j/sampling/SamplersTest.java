@@ -4,12 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.schedule.TimestepSpacing;
+import java.util.Arrays;
 import java.util.List;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
@@ -31,6 +33,45 @@ class SamplersTest {
   }
 
   /* --- grids --- */
+
+  /** The noise that a respaced plan adds is that of the betas that improved-diffusion rebuilds. */
+  @Test
+  void ddpm_goldenRespacings_betasAgree() {
+    Golden respacings = Golden.load("improved_respace.json");
+    for (String key : respacings.keys()) {
+      int trainingSteps = Integer.parseInt(key.split("\\|", -1)[0]);
+      int[] ascending = respacings.integers(key, "timesteps");
+      int[] descending = new int[ascending.length];
+      Arrays.setAll(descending, i -> ascending[ascending.length - 1 - i]);
+      // its linear schedule reaches the same noise whatever the number of timesteps
+      Diffusion diffusion =
+          new Diffusion(
+              Schedules.linear(trainingSteps, 0.1 / trainingSteps, 20.0 / trainingSteps),
+              Prediction.EPSILON,
+              Variance.FIXED_LARGE,
+              DataRange.DEFAULT);
+      List<SamplingStep> rows = Samplers.ddpm().timesteps(descending).plan(diffusion).steps();
+      double[] betas = new double[rows.size()];
+      for (int i = 0; i < betas.length; i++) {
+        SamplingStep row = rows.get(betas.length - 1 - i);
+        assertThat(row.timestep()).isEqualTo(ascending[i]);
+        // the last step adds no noise: its beta is that from the clean image
+        betas[i] = i == 0 ? row.noise() * row.noise() : row.noiseHigh() * row.noiseHigh();
+      }
+      Golden.assertRelative(key, betas, respacings.data(key, "new_betas_linear"), 1e-12);
+    }
+  }
+
+  @Test
+  void ddpm_timestepsGiven_areVisited() {
+    assertThat(timesteps(Samplers.ddpm().timesteps(7, 4, 0), 10)).containsExactly(7, 4, 0);
+    assertThat(timesteps(Samplers.ddpm(3).timesteps(9, 1), 10)).containsExactly(9, 1);
+    assertThat(Samplers.ddpm().timesteps(9, 1)).hasToString("ddpm([9, 1])");
+    assertThatThrownBy(() -> Samplers.ddpm().timesteps(1, 9))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "timesteps must be strictly descending and at least 0, but entry 1 is 9 in [1, 9]");
+  }
 
   @Test
   void plan_visitsTheTimestepsOfItsGrid() {

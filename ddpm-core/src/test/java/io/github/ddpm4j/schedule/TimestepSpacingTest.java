@@ -49,6 +49,54 @@ class TimestepSpacingTest {
     assertThat(TRAILING.timesteps(1000, steps)).containsExactly(Arrays.copyOf(times, steps));
   }
 
+  /** Every list of the reference code: one count, several, and its names for DDIM. */
+  @Test
+  void sections_goldenRespacings_agree() {
+    Golden respacings = Golden.load("improved_respace.json");
+    assertThat(respacings.keys()).hasSize(6);
+    for (String key : respacings.keys()) {
+      int trainingSteps = Integer.parseInt(key.split("\\|", -1)[0]);
+      String list = key.split("\\|", -1)[1];
+      int[] descending =
+          list.startsWith("ddim")
+              ? LEADING.timesteps(trainingSteps, Integer.parseInt(list.substring(4)))
+              : TimestepSpacing.sections(
+                  trainingSteps,
+                  Arrays.stream(list.split(",", -1)).mapToInt(Integer::parseInt).toArray());
+      int[] ascending = respacings.integers(key, "timesteps");
+      assertThat(descending).as(key).hasSameSizeAs(ascending);
+      for (int i = 0; i < ascending.length; i++) {
+        assertThat(descending[ascending.length - 1 - i]).as(key).isEqualTo(ascending[i]);
+      }
+    }
+  }
+
+  @Test
+  void sections_edges_areDistinctAndInRange() {
+    assertThat(TimestepSpacing.sections(10, 1)).containsExactly(0);
+    assertThat(TimestepSpacing.sections(10, 1, 1, 1)).containsExactly(7, 4, 0);
+    assertThat(TimestepSpacing.sections(10, 4, 1, 3)).containsExactly(9, 8, 7, 4, 3, 2, 1, 0);
+    assertThat(TimestepSpacing.sections(3, 3)).containsExactly(2, 1, 0);
+  }
+
+  @Test
+  void sections_badCounts_areRefused() {
+    assertThatThrownBy(() -> TimestepSpacing.sections(300))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("sections need at least one count; sections(300, 50) is one of 50");
+    for (int count : new int[] {-1, 0, 4}) {
+      assertThatThrownBy(() -> TimestepSpacing.sections(10, 4, 3, count))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage(
+              "the count of a section must be at least 1 and at most its length, but section 3 of 3"
+                  + " has 3 of the 10 timesteps, and its count was "
+                  + count);
+    }
+    assertThatThrownBy(() -> TimestepSpacing.sections(0, 1))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("trainingSteps must be at least 1, but was 0");
+  }
+
   @Test
   void timesteps_tenOfThousand_areAsDocumented() {
     assertThat(LEADING.timesteps(1000, 10))
