@@ -54,11 +54,8 @@ class ArchitectureTest {
           Map.entry("process", List.of("schedule", "ops")),
           Map.entry("prediction", List.of("schedule", "ops")),
           Map.entry("model", List.of("schedule", "prediction", "ops")),
-          Map.entry("loss", List.of("ops")),
-          Map.entry(
-              "training",
-              List.of(
-                  "schedule", "process", "prediction", "model", "loss", "noise", "ops", "torch")),
+          Map.entry("loss", List.of("schedule", "prediction", "model", "ops")),
+          Map.entry("training", List.of("prediction", "model", "loss", "noise", "ops", "torch")),
           Map.entry(
               "sampling",
               List.of("schedule", "prediction", "model", "noise", "ops", "image", "torch", "io")),

@@ -68,6 +68,26 @@ public final class NoiseLevels {
   }
 
   /**
+   * Levels between the timesteps of a schedule, with signal² + noise² = 1.
+   *
+   * @param schedule the schedule
+   * @param sigmas σ = noise / signal per image, at least 0; infinity for no signal
+   * @return the levels, with the timesteps of {@link Schedule#timestepOf}
+   * @throws IllegalArgumentException if there is no value, or one is negative or NaN
+   */
+  public static NoiseLevels ofSigmas(Schedule schedule, double... sigmas) {
+    double[] timesteps = new double[sigmas.length];
+    double[] signals = new double[sigmas.length];
+    double[] noises = new double[sigmas.length];
+    for (int i = 0; i < sigmas.length; i++) {
+      timesteps[i] = schedule.timestepOf(sigmas[i]);
+      signals[i] = 1 / Math.hypot(1, sigmas[i]);
+      noises[i] = sigmas[i] == Double.POSITIVE_INFINITY ? 1 : sigmas[i] * signals[i];
+    }
+    return of(timesteps, signals, noises);
+  }
+
+  /**
    * The number of images.
    *
    * @return the number of images, at least 1

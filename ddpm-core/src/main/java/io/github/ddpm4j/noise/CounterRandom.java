@@ -33,6 +33,10 @@ public final class CounterRandom {
     SELF_CONDITIONING(7),
     /** Choices among samples when figures are measured: a is the resample, b the purpose. */
     RESAMPLING(9),
+    /** The offsets of training's noise: a is the pass, b the place in the batch. */
+    OFFSET_NOISE(10),
+    /** What perturbs the inputs of training: a is the pass, b the place in the batch. */
+    INPUT_PERTURBATION(11),
     /** The noise of a likelihood: a is the image, b the timestep. */
     EVALUATION_NOISE(12),
     /** The timesteps that a quick likelihood visits: a is the image. */

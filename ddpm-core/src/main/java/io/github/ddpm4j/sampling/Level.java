@@ -21,29 +21,7 @@ record Level(double timestep, double signal, double noise) {
    */
   static Level at(Schedule schedule, double sigma) {
     double signal = 1 / Math.hypot(1, sigma);
-    return new Level(timestep(schedule, Math.log(sigma)), signal, sigma * signal);
-  }
-
-  private static double timestep(Schedule schedule, double logSigma) {
-    int low = 0;
-    int high = schedule.timesteps() - 1;
-    if (logSigma <= -of(schedule, low).lambda()) {
-      return low;
-    }
-    if (logSigma >= -of(schedule, high).lambda()) {
-      return high;
-    }
-    while (high - low > 1) {
-      int middle = (low + high) / 2;
-      if (-of(schedule, middle).lambda() <= logSigma) {
-        low = middle;
-      } else {
-        high = middle;
-      }
-    }
-    double below = -of(schedule, low).lambda();
-    double above = -of(schedule, high).lambda();
-    return Double.isInfinite(above) ? low : low + (logSigma - below) / (above - below);
+    return new Level(schedule.timestepOf(sigma), signal, sigma * signal);
   }
 
   /** Half the logarithm of the signal-to-noise ratio, λ = ln(signal / noise). */

@@ -121,6 +121,45 @@ public interface Schedule {
   double posteriorMeanXt(int t);
 
   /**
+   * The timestep, possibly fractional, that has a given level of noise. Between neighbouring
+   * timesteps it goes linearly with ln σ, where σ = noise / signal; beyond the first and the last
+   * it stays there.
+   *
+   * @param sigma σ, at least 0; infinity for no signal
+   * @return the timestep, in [0, T − 1]
+   * @throws IllegalArgumentException if {@code sigma} is negative or NaN
+   */
+  default double timestepOf(double sigma) {
+    if (!(sigma >= 0)) {
+      throw new IllegalArgumentException("sigma must be at least 0, but was " + sigma);
+    }
+    double logSigma = Math.log(sigma);
+    int low = 0;
+    int high = timesteps() - 1;
+    if (logSigma <= logSigma(low)) {
+      return low;
+    }
+    if (logSigma >= logSigma(high)) {
+      return high;
+    }
+    while (high - low > 1) {
+      int middle = (low + high) / 2;
+      if (logSigma(middle) <= logSigma) {
+        low = middle;
+      } else {
+        high = middle;
+      }
+    }
+    double below = logSigma(low);
+    double above = logSigma(high);
+    return Double.isInfinite(above) ? low : low + (logSigma - below) / (above - below);
+  }
+
+  private double logSigma(int t) {
+    return Math.log(noise(t)) - Math.log(signal(t));
+  }
+
+  /**
    * What this schedule is, in the words that a model file holds: the key {@code type} names the
    * factory, the others its arguments. {@link Schedules#of(Map)} reads it back.
    *

@@ -192,12 +192,11 @@ final class Conditioning {
    * A condition with what the network takes the clean images for, which is not differentiated; the
    * array is attached to the manager of the noisy images.
    */
-  Condition withEstimate(Condition condition, NDArray xt, int[] t) {
-    NoiseLevels levels = NoiseLevels.of(diffusion.schedule(), t);
+  Condition withEstimate(Condition condition, NDArray xt, NoiseLevels levels, Noising noising) {
     try (GradMode off = GradMode.off();
         NDArray output = denoiser.predict(xt, levels, condition);
         NDArray prediction = withoutVariance(output, xt);
-        NDArray x0 = diffusion.prediction().x0(diffusion.schedule(), t, xt, prediction)) {
+        NDArray x0 = noising.x0(levels, xt, prediction)) {
       NDArray clipped = x0.clip(diffusion.dataRange().min(), diffusion.dataRange().max());
       return condition.and(Condition.previousX0(clipped));
     }

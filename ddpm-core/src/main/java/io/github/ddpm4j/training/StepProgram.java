@@ -23,7 +23,8 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@link #UPDATE}: norm, clipping, Adam and the average, from gradients that are there.
  * </ul>
  *
- * <p>The first two exist for networks that can be written down.
+ * <p>The first two exist for networks that can be written down. They return the loss of each image,
+ * weighted, but without what makes up for how often its level is drawn.
  */
 final class StepProgram {
 
@@ -46,7 +47,12 @@ final class StepProgram {
   static final int NOISE = 1;
   static final int TARGET_X0 = 2;
   static final int TARGET_NOISE = 3;
-  static final int LEVELS = 4;
+
+  /** How much the loss of the image counts, and makes up for how often its level is drawn. */
+  static final int WEIGHT = 4;
+
+  static final int IMPORTANCE = 5;
+  static final int LEVELS = 6;
 
   // Lists that are written to must be arguments: an update of one that was made inside a script is
   // dropped as dead code.
@@ -54,7 +60,7 @@ final class StepProgram {
       "weights: List[Tensor], firstMoments: List[Tensor], secondMoments: List[Tensor], averages:"
           + " List[Tensor]";
   private static final String TENSORS = ", numbers: Tensor, broken: Tensor, log: Tensor";
-  private static final String BATCH = ", noise: Tensor, rows: Tensor";
+  private static final String BATCH = ", inputNoise: Tensor, noise: Tensor, rows: Tensor";
 
   /** TorchScript's number for the type. */
   private static final int FLOAT32 = 6;
@@ -98,7 +104,8 @@ final class StepProgram {
   private String step(Loss loss, ScriptedDenoiser network) {
     Script script = new Script();
     Value leaves = leaves(script, network);
-    Value mean = loss(script, loss, network, leaves);
+    Value each = loss(script, loss, network, leaves);
+    Value mean = mean(script, each);
     Value made = gradients(script, mean, leaves);
     Value detached = script.let("torch.detach(%s)", mean);
     script.run("torch.set_grad_enabled(False)");
@@ -129,23 +136,26 @@ final class StepProgram {
         STEP,
         "x0: Tensor, " + LISTS + TENSORS + BATCH + tensors(conditions(network)),
         "Tensor",
-        detached);
+        script.let("torch.detach(%s)", each));
   }
 
   private String accumulate(Loss loss, ScriptedDenoiser network) {
     Script script = new Script();
     Value leaves = leaves(script, network);
-    Value share = script.let("torch.div(%s, %d)", loss(script, loss, network, leaves), batches);
+    Value each = loss(script, loss, network, leaves);
+    Value share = script.let("torch.div(%s, %d)", mean(script, each), batches);
     Value made = gradients(script, share, leaves);
     script.run("torch.set_grad_enabled(False)");
     script.run("torch._foreach_add_(gradients, %s)", floats(made));
+    script.run("torch.add_(total, torch.detach(%s))", share);
     return script.method(
         ACCUMULATE,
-        "x0: Tensor, weights: List[Tensor], gradients: List[Tensor], numbers: Tensor"
+        "x0: Tensor, weights: List[Tensor], gradients: List[Tensor], numbers: Tensor, total:"
+            + " Tensor"
             + BATCH
             + tensors(conditions(network)),
         "Tensor",
-        script.let("torch.detach(%s)", share));
+        script.let("torch.detach(%s)", each));
   }
 
   private String update() {
@@ -173,11 +183,11 @@ final class StepProgram {
             network.computesIn().code());
   }
 
-  /** The mean loss of a batch, a scalar. */
+  /** The loss of each image of a batch, weighted. */
   private Value loss(Script script, Loss loss, ScriptedDenoiser network, Value leaves) {
     // x_t = signal · x_0 + noise · ε, and the target is such a sum too
-    Value xt = sum(script, SIGNAL, NOISE);
-    Value target = sum(script, TARGET_X0, TARGET_NOISE);
+    Value xt = sum(script, SIGNAL, NOISE, "inputNoise");
+    Value target = sum(script, TARGET_X0, TARGET_NOISE, "noise");
     Value levels = script.let("torch.slice(rows, 1, %d)", LEVELS);
     Value seeds = script.let("torch.slice(numbers, 0, %d)", SEEDS);
     Value output =
@@ -192,7 +202,13 @@ final class StepProgram {
       output = script.let("torch.slice(%s, 1, 0, torch.size(x0, 1))", output);
     }
     ScriptOps ops = ScriptOps.training(script, Script.Type.FLOAT32, seeds);
-    return script.let("torch.mean(%s)", loss.perImage(ops, output, target));
+    return script.let(
+        "torch.mul(%s, torch.select(rows, 1, %d))", loss.perImage(ops, output, target), WEIGHT);
+  }
+
+  /** The mean loss of a batch, a scalar. */
+  private static Value mean(Script script, Value each) {
+    return script.let("torch.mean(torch.mul(%s, torch.select(rows, 1, %d)))", each, IMPORTANCE);
   }
 
   /** The arguments that hold what {@link ScriptedDenoiser#conditionInputs} gives. */
@@ -206,11 +222,11 @@ final class StepProgram {
     return arguments.stream().map(value -> ", " + value + ": Tensor").collect(Collectors.joining());
   }
 
-  private static Value sum(Script script, int ofX0, int ofNoise) {
+  private static Value sum(Script script, int ofX0, int ofNoise, String noise) {
     return script.let(
         "torch.add(torch.mul(x0, torch.reshape(torch.select(rows, 1, %d), [-1, 1, 1, 1])),"
-            + " torch.mul(noise, torch.reshape(torch.select(rows, 1, %d), [-1, 1, 1, 1])))",
-        ofX0, ofNoise);
+            + " torch.mul(%s, torch.reshape(torch.select(rows, 1, %d), [-1, 1, 1, 1])))",
+        ofX0, noise, ofNoise);
   }
 
   private static Value gradients(Script script, Value loss, Value leaves) {

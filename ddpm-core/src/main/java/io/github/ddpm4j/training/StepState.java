@@ -5,6 +5,7 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.model.TrainableDenoiser;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 
@@ -87,9 +88,21 @@ final class StepState {
 
   /** The log as it stands, row by row; waits for the device. */
   float[] readLog() {
+    return read(log);
+  }
+
+  /** The values of a float32 array; waits for the device. */
+  static double[] toDoubles(NDArray array) {
+    float[] values = read(array);
+    double[] doubles = new double[values.length];
+    Arrays.setAll(doubles, i -> values[i]);
+    return doubles;
+  }
+
+  private static float[] read(NDArray array) {
     // From a GPU, DJL copies to the CPU into a manager of its own under that of the array.
-    try (NDManager temporary = log.getManager().newSubManager();
-        NDArray view = log.reshape(log.getShape())) {
+    try (NDManager temporary = array.getManager().newSubManager();
+        NDArray view = array.reshape(array.getShape())) {
       view.attach(temporary);
       return view.toFloatArray();
     }

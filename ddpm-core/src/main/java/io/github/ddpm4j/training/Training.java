@@ -15,18 +15,17 @@ import ai.djl.training.dataset.RandomAccessDataset;
 import ai.djl.training.tracker.Tracker;
 import io.github.ddpm4j.loss.Loss;
 import io.github.ddpm4j.loss.Losses;
+import io.github.ddpm4j.loss.TimestepSampler;
+import io.github.ddpm4j.loss.Weighting;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.model.TrainingPass;
-import io.github.ddpm4j.noise.CounterRandom;
 import io.github.ddpm4j.ops.EagerOps;
 import io.github.ddpm4j.ops.Upload;
 import io.github.ddpm4j.prediction.LinearForm;
-import io.github.ddpm4j.process.ForwardProcess;
-import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.torch.GradMode;
 import io.github.ddpm4j.torch.Program;
 import java.security.SecureRandom;
@@ -40,7 +39,8 @@ import java.util.concurrent.CancellationException;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiFunction;
 import java.util.function.Function;
-import org.apache.commons.rng.UniformRandomProvider;
+import java.util.function.IntToDoubleFunction;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -104,6 +104,10 @@ public final class Training<R> {
   private final Function<TrainingOutcome, R> toResult;
   private final List<TrainingListener> listeners = new ArrayList<>();
   private Loss loss = Losses.simple();
+  private Weighting weighting = Weighting.uniform();
+  private TimestepSampler timestepSampler = TimestepSampler.uniform();
+  private double offsetNoise;
+  private double inputPerturbation;
   private int batchSize = DEFAULT_BATCH_SIZE;
   private int accumulation = 1;
   private int steps;
@@ -139,6 +143,66 @@ public final class Training<R> {
    */
   public Training<R> loss(Loss loss) {
     this.loss = Objects.requireNonNull(loss, "loss");
+    return this;
+  }
+
+  /**
+   * How much the loss of an image counts, by how noisy the image is.
+   *
+   * @param weighting the default is {@link Weighting#uniform()}: every prediction has the plain
+   *     loss of its own output
+   * @return this run
+   */
+  public Training<R> weighting(Weighting weighting) {
+    this.weighting = Objects.requireNonNull(weighting, "weighting");
+    return this;
+  }
+
+  /**
+   * How the run chooses how noisy each image is.
+   *
+   * @param sampler the default is {@link TimestepSampler#uniform()}
+   * @return this run
+   */
+  public Training<R> timestepSampler(TimestepSampler sampler) {
+    this.timestepSampler = Objects.requireNonNull(sampler, "timestepSampler");
+    return this;
+  }
+
+  /**
+   * Adds the same number to all of the noise of a channel of an image, in x_t and in the target, so
+   * that the network learns to change the brightness of a whole picture (Guttenberg 2023,
+   * "Diffusion with offset noise").
+   *
+   * <pre>
+   *   ε ~ N(0, I) + s · N(0, 1)      the second once per channel
+   * </pre>
+   *
+   * @param s the standard deviation of what is added, at least 0 and finite; 0 by default, 0.1
+   *     where it is used
+   * @return this run
+   * @throws IllegalArgumentException if {@code s} is negative or not finite
+   */
+  public Training<R> offsetNoise(double s) {
+    this.offsetNoise = atLeastZero("offsetNoise", s);
+    return this;
+  }
+
+  /**
+   * Adds more noise to what the network sees than to what it shall say, so that it learns to go on
+   * from images that are not quite what they should be, as in sampling (Ning et al. 2023, algorithm
+   * 1).
+   *
+   * <pre>
+   *   x_t = √ᾱ_t · x_0 + √(1 − ᾱ_t) · (ε + γ · ξ)      ξ ~ N(0, I);   the target is made of ε
+   * </pre>
+   *
+   * @param gamma γ, at least 0 and finite; 0 by default, 0.1 in the paper
+   * @return this run
+   * @throws IllegalArgumentException if {@code gamma} is negative or not finite
+   */
+  public Training<R> inputPerturbation(double gamma) {
+    this.inputPerturbation = atLeastZero("inputPerturbation", gamma);
     return this;
   }
 
@@ -453,6 +517,18 @@ public final class Training<R> {
     }
     settings.put("accumulation", (long) accumulation);
     settings.put("loss", loss.toString());
+    if (!weighting.equals(Weighting.uniform())) {
+      settings.put("weighting", weighting.toString());
+    }
+    if (!timestepSampler.equals(TimestepSampler.uniform())) {
+      settings.put("timestepSampler", timestepSampler.toString());
+    }
+    if (offsetNoise > 0) {
+      settings.put("offsetNoise", offsetNoise);
+    }
+    if (inputPerturbation > 0) {
+      settings.put("inputPerturbation", inputPerturbation);
+    }
     settings.put("optimizer", optimizer.toString());
     settings.put("firstLearningRate", (double) learningRate.getNewValue(0));
     settings.put("warmup", (long) warmup);
@@ -469,12 +545,26 @@ public final class Training<R> {
     return settings;
   }
 
+  private static double atLeastZero(String name, double value) {
+    if (!(value >= 0) || Double.isInfinite(value)) {
+      throw new IllegalArgumentException(name + " must be finite and at least 0, but was " + value);
+    }
+    return value;
+  }
+
   private static int atLeastOne(String name, int value) {
     if (value < 1) {
       throw new IllegalArgumentException(name + " must be at least 1, but was " + value);
     }
     return value;
   }
+
+  /**
+   * What a pass drew and what came of it.
+   *
+   * @param losses the loss of each image, on the device; closed once it is read
+   */
+  private record Pass(NoiseLevels levels, NDArray losses) {}
 
   /** The state of one run. */
   private final class Run implements AutoCloseable {
@@ -492,10 +582,8 @@ public final class Training<R> {
     /** Where gradients are added up, if a program makes them batch by batch. */
     private final NDList sums;
 
-    private final ForwardProcess forward = ForwardProcess.of(diffusion.schedule());
     private final long seed;
-    private final CounterRandom timesteps;
-    private final CounterRandom noise;
+    private final Noising noising;
     private final Conditioning conditioning;
 
     /** How many images the step that is being done has had. */
@@ -503,7 +591,11 @@ public final class Training<R> {
 
     private final double[] losses = new double[steps];
     private final double[] norms = new double[steps];
-    private final int[][] timestepsOfRows;
+
+    /** What was drawn in the steps that are not read yet, pass by pass, and what came of it. */
+    private final List<List<Pass>> passes = new ArrayList<>();
+
+    private final int rows;
 
     /** Steps that are done, and those of them whose loss and norm were read. */
     private int done;
@@ -518,17 +610,17 @@ public final class Training<R> {
     Run(Dataset dataset, TrainableDenoiser averaged, long seed) {
       this.seed = seed;
       this.averaged = averaged;
-      this.timesteps = CounterRandom.of(seed, CounterRandom.Stream.TIMESTEPS);
-      this.noise = CounterRandom.of(seed, CounterRandom.Stream.TRAINING_NOISE);
+      this.noising =
+          new Noising(diffusion, timestepSampler, weighting, offsetNoise, inputPerturbation, seed);
       this.conditioning = new Conditioning(denoiser, diffusion, condition, conditionDropout, seed);
       this.manager = NDManager.newBaseManager(denoiser.device().orElse(null));
-      this.timestepsOfRows = new int[logRows > 0 ? logRows : logRows(manager.getDevice())][];
+      this.rows = noising.learns() ? 1 : logRows > 0 ? logRows : logRows(manager.getDevice());
       boolean fine = false;
       try {
         this.data =
             TrainingData.of(
                 dataset, reading, batchSize, seed, denoiser.imageShape(), diffusion.dataRange());
-        this.state = new StepState(denoiser, averaged, timestepsOfRows.length, manager);
+        this.state = new StepState(denoiser, averaged, rows, manager);
         this.sums = scripted != null && accumulation > 1 ? state.zeros(manager) : new NDList();
         this.program = StepProgram.compile(optimizer, gradientClip, accumulation, loss, denoiser);
         fine = true;
@@ -600,32 +692,31 @@ public final class Training<R> {
 
     private void step() {
       double rate = rate();
-      int row = done % timestepsOfRows.length;
-      timestepsOfRows[row] = new int[] {};
+      int row = done % rows;
+      passes.add(new ArrayList<>());
       imagesOfStep = 0;
       try (NDManager step = manager.newSubManager();
           NDManager host = reading.newSubManager()) {
         if (scripted == null) {
-          NDArray total = collected(step, row);
+          NDArray total = collected(step);
           try (NDList gradients = gradients()) {
             update(total, gradients, numbers(host, rate, row));
           }
         } else if (accumulation == 1) {
-          run(StepProgram.STEP, scripted, step, host, done, rate, row);
+          run(StepProgram.STEP, scripted, step, host, done, null, rate, row);
         } else {
           NDArray total = step.zeros(new Shape());
           for (int i = 0; i < accumulation; i++) {
             long pass = (long) done * accumulation + i;
             try (NDManager batch = step.newSubManager()) {
-              NDArray share = run(StepProgram.ACCUMULATE, scripted, batch, host, pass, rate, row);
-              total.addi(share);
+              run(StepProgram.ACCUMULATE, scripted, batch, host, pass, total, rate, row);
             }
           }
           update(total, sums, numbers(host, rate, row));
         }
       }
       done++;
-      if (done - read == timestepsOfRows.length) {
+      if (done - read == rows) {
         readLog();
       }
       int number = done;
@@ -642,64 +733,83 @@ public final class Training<R> {
       listeners.forEach(listener -> listener.onStep(event));
     }
 
-    /** One batch through a method of the program; the result is attached to {@code owner}. */
-    private NDArray run(
+    /**
+     * One batch through a method of the program, whose arrays are attached to {@code owner}.
+     *
+     * @param total where the losses of the step are added up, if there are several batches
+     */
+    private void run(
         String method,
         ScriptedDenoiser network,
         NDManager owner,
         NDManager host,
         long pass,
+        @Nullable NDArray total,
         double rate,
         int row) {
       try (Batch batch = data.next()) {
         NDArray images = batch.getData().head().toDevice(owner.getDevice(), false);
         images.attach(owner);
-        int[] t = drawTimesteps(pass, images, row);
-        NDArray epsilon = drawNoise(owner, images.getShape(), pass);
-        NDArray rows = rows(network, owner, t);
+        Noising.Draw draw = noising.draw(owner, images.getShape(), pass);
+        NDArray perImage = rows(network, owner, draw.levels());
         double[] seeds = new double[network.dropoutLayers()];
         Arrays.setAll(seeds, layer -> EagerOps.dropoutSeed(seed, pass, layer));
         NDArray numbers = numbers(host, rate, row, seeds);
-        Condition of = conditionOf(batch, images, t, epsilon);
-        boolean whole = method.equals(StepProgram.STEP);
+        Condition of = conditionOf(batch, images, draw);
         NDList others = new NDList(numbers);
-        if (whole) {
+        if (total == null) {
           others.add(state.broken());
           others.add(state.log());
+        } else {
+          others.add(total);
         }
-        others.add(epsilon);
-        others.add(rows);
+        others.add(draw.inputNoise());
+        others.add(draw.noise());
+        others.add(perImage);
         others.addAll(network.conditionInputs(of, images));
-        return program
-            .callRecording(
-                method,
-                images,
-                whole ? state.lists() : List.of(state.weights(), sums),
-                others.toArray(new NDArray[0]))
-            .head();
+        NDArray each =
+            program
+                .callRecording(
+                    method,
+                    images,
+                    total == null ? state.lists() : List.of(state.weights(), sums),
+                    others.toArray(new NDArray[0]))
+                .head();
+        keep(draw.levels(), each);
       }
     }
 
+    /** Keeps what a pass drew, and the losses of its images until they are read. */
+    private void keep(NoiseLevels levels, NDArray losses) {
+      losses.attach(manager);
+      passes.get(passes.size() - 1).add(new Pass(levels, losses));
+    }
+
     /** Per image the factors of x_t and of the target, and the level as the network takes it. */
-    private NDArray rows(ScriptedDenoiser network, NDManager owner, int[] t) {
-      Schedule schedule = diffusion.schedule();
-      NoiseLevels levels = NoiseLevels.of(schedule, t);
+    private NDArray rows(ScriptedDenoiser network, NDManager owner, NoiseLevels levels) {
+      int images = levels.size();
       double[] features = network.levelFeatures(levels);
-      int width = features.length / t.length;
-      double[] rows = new double[t.length * (StepProgram.LEVELS + width)];
-      for (int i = 0; i < t.length; i++) {
-        double signal = levels.signal(i);
-        double noiseLevel = levels.noise(i);
-        LinearForm target = diffusion.prediction().target(schedule, t[i], signal, noiseLevel);
+      int width = features.length / images;
+      double[] values = new double[images * (StepProgram.LEVELS + width)];
+      for (int i = 0; i < images; i++) {
+        LinearForm target = noising.target(levels, i);
         int start = i * (StepProgram.LEVELS + width);
-        rows[start + StepProgram.SIGNAL] = signal;
-        rows[start + StepProgram.NOISE] = noiseLevel;
-        rows[start + StepProgram.TARGET_X0] = target.first();
-        rows[start + StepProgram.TARGET_NOISE] = target.second();
-        System.arraycopy(features, i * width, rows, start + StepProgram.LEVELS, width);
+        values[start + StepProgram.SIGNAL] = levels.signal(i);
+        values[start + StepProgram.NOISE] = levels.noise(i);
+        values[start + StepProgram.TARGET_X0] = target.first();
+        values[start + StepProgram.TARGET_NOISE] = target.second();
+        values[start + StepProgram.WEIGHT] = noising.weight(levels, i);
+        values[start + StepProgram.IMPORTANCE] = noising.importance(levels, i);
+        System.arraycopy(features, i * width, values, start + StepProgram.LEVELS, width);
       }
-      Shape shape = new Shape(t.length, StepProgram.LEVELS + width);
-      return Upload.doubles(owner, rows, shape, DataType.FLOAT32);
+      Shape shape = new Shape(images, StepProgram.LEVELS + width);
+      return Upload.doubles(owner, values, shape, DataType.FLOAT32);
+    }
+
+    /** A number per image for arrays of the type float32. */
+    private static NDArray each(NDManager owner, int images, IntToDoubleFunction value) {
+      double[] values = IntStream.range(0, images).mapToDouble(value).toArray();
+      return Upload.doubles(owner, values, new Shape(images), DataType.FLOAT32);
     }
 
     /** What changes from step to step, on the CPU. */
@@ -730,7 +840,7 @@ public final class Training<R> {
      * Adds the gradients of the step's batches to those of the weights, operation by operation;
      * returns the mean loss.
      */
-    private NDArray collected(NDManager step, int row) {
+    private NDArray collected(NDManager step) {
       NDArray total = step.zeros(new Shape());
       for (int i = 0; i < accumulation; i++) {
         long pass = (long) done * accumulation + i;
@@ -738,12 +848,13 @@ public final class Training<R> {
             NDManager own = step.newSubManager()) {
           NDArray images = batch.getData().head().toDevice(own.getDevice(), false);
           images.attach(own);
-          int[] t = drawTimesteps(pass, images, row);
-          NDArray epsilon = drawNoise(own, images.getShape(), pass);
-          NDArray xt = forward.sample(images, t, epsilon);
-          NDArray target = diffusion.prediction().target(diffusion.schedule(), t, images, epsilon);
-          NoiseLevels levels = NoiseLevels.of(diffusion.schedule(), t);
-          Condition of = conditionOf(batch, images, t, epsilon);
+          Noising.Draw draw = noising.draw(own, images.getShape(), pass);
+          NoiseLevels levels = draw.levels();
+          NDArray xt = noising.xt(images, draw);
+          NDArray target = noising.target(images, draw);
+          NDArray weights = each(own, levels.size(), n -> noising.weight(levels, n));
+          NDArray importance = each(own, levels.size(), n -> noising.importance(levels, n));
+          Condition of = conditionOf(batch, images, draw);
           collecting.lock();
           try (GradientCollector collector =
               Engine.getEngine(manager.getEngine().getEngineName()).newGradientCollector()) {
@@ -752,11 +863,12 @@ public final class Training<R> {
             NDArray prediction =
                 denoiser.predictsVariance() ? conditioning.withoutVariance(output, images) : output;
             EagerOps ops = EagerOps.training(seed, pass);
-            NDArray mean = loss.perImage(ops, prediction, target).mean();
-            NDArray share = ops.scale(mean, 1.0 / accumulation);
+            NDArray each = loss.perImage(ops, prediction, target).mul(weights);
+            NDArray share = ops.scale(each.mul(importance).mean(), 1.0 / accumulation);
             collector.backward(share);
             try (GradMode off = GradMode.off()) {
               total.addi(share);
+              keep(levels, each.stopGradient());
             }
           } finally {
             collecting.unlock();
@@ -767,39 +879,15 @@ public final class Training<R> {
     }
 
     /** What a batch is conditioned on, the network's own estimate included. */
-    private Condition conditionOf(Batch batch, NDArray images, int[] t, NDArray epsilon) {
+    private Condition conditionOf(Batch batch, NDArray images, Noising.Draw draw) {
       Condition of = conditioning.of(images, batch.getLabels(), done, imagesOfStep);
-      imagesOfStep += t.length;
+      imagesOfStep += draw.levels().size();
       if (!conditioning.estimates(done)) {
         return of;
       }
-      try (NDArray xt = forward.sample(images, t, epsilon)) {
-        return conditioning.withEstimate(of, xt, t);
+      try (NDArray xt = noising.xt(images, draw)) {
+        return conditioning.withEstimate(of, xt, draw.levels(), noising);
       }
-    }
-
-    private int[] drawTimesteps(long pass, NDArray images, int row) {
-      UniformRandomProvider random = timesteps.at(pass, 0);
-      int[] t = new int[Math.toIntExact(images.getShape().get(0))];
-      for (int i = 0; i < t.length; i++) {
-        t[i] = random.nextInt(diffusion.schedule().timesteps());
-      }
-      int[] before = timestepsOfRows[row];
-      int[] all = Arrays.copyOf(before, before.length + t.length);
-      System.arraycopy(t, 0, all, before.length, t.length);
-      timestepsOfRows[row] = all;
-      return t;
-    }
-
-    /** Place i of the batch has noise of its own, whatever the size of the batch. */
-    private NDArray drawNoise(NDManager step, Shape shape, long pass) {
-      return Upload.normal(
-          step,
-          (place, draw, target) -> noise.normal(draw, place, target),
-          0,
-          pass,
-          shape,
-          DataType.FLOAT32);
     }
 
     private double lossOf(int step) {
@@ -833,11 +921,22 @@ public final class Training<R> {
       }
       float[] log = state.readLog();
       for (; read < done; read++) {
-        int row = read % timestepsOfRows.length;
+        int row = read % rows;
         requireFinite("loss", log[2 * row]);
         requireFinite("gradient norm", log[2 * row + 1]);
         losses[read] = log[2 * row];
         norms[read] = log[2 * row + 1];
+        for (Pass pass : passes.remove(0)) {
+          learn(pass);
+        }
+      }
+    }
+
+    private void learn(Pass pass) {
+      try (NDArray each = pass.losses()) {
+        if (noising.learns()) {
+          noising.learn(pass.levels(), StepState.toDoubles(each));
+        }
       }
     }
 
@@ -850,10 +949,20 @@ public final class Training<R> {
                 read + 1L,
                 what,
                 value,
-                timestepsOfRows[read % timestepsOfRows.length],
+                timestepsOf(passes.get(0)),
                 read == 0 ? Double.NaN : losses[read - 1]);
         throw failure;
       }
+    }
+
+    /** The timesteps of all images of a step; the nearest, where they are fractional. */
+    private static int[] timestepsOf(List<Pass> step) {
+      return step.stream()
+          .map(Pass::levels)
+          .flatMapToInt(
+              levels ->
+                  IntStream.range(0, levels.size()).map(i -> (int) Math.rint(levels.timestep(i))))
+          .toArray();
     }
 
     /** A listener that asked may have kept the failure to itself. */

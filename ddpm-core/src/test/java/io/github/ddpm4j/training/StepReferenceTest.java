@@ -9,6 +9,8 @@ import ai.djl.training.dataset.ArrayDataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.loss.TimestepSampler;
+import io.github.ddpm4j.loss.Weighting;
 import io.github.ddpm4j.noise.CounterRandom;
 import io.github.ddpm4j.ops.Script;
 import io.github.ddpm4j.prediction.LinearForm;
@@ -17,10 +19,14 @@ import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.training.Adam.EpsilonPlacement;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.apache.commons.rng.UniformRandomProvider;
+import org.apache.commons.rng.sampling.distribution.ZigguratSampler;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -45,7 +51,45 @@ class StepReferenceTest {
       int accumulation,
       double clip,
       Prediction prediction,
-      double emaDecay) {}
+      double emaDecay,
+      Options options) {
+
+    Case(
+        boolean compiled,
+        Script.Type type,
+        Adam adam,
+        int accumulation,
+        double clip,
+        Prediction prediction,
+        double emaDecay) {
+      this(compiled, type, adam, accumulation, clip, prediction, emaDecay, Options.NONE);
+    }
+
+    static Case of(boolean compiled, int accumulation, Prediction prediction, Options options) {
+      return new Case(
+          compiled, Script.Type.FLOAT32, Adam.PAPER, accumulation, 1, prediction, 0.9, options);
+    }
+  }
+
+  /** What the objective is besides the mean of squares at timesteps drawn evenly. */
+  record Options(
+      int timesteps,
+      Weighting weighting,
+      TimestepSampler sampler,
+      double offset,
+      double perturbation) {
+
+    static final Options NONE =
+        new Options(1000, Weighting.uniform(), TimestepSampler.uniform(), 0, 0);
+    static final Options MIN_SNR =
+        new Options(1000, Weighting.minSnr(5), TimestepSampler.uniform(), 0, 0);
+    static final Options NOISES =
+        new Options(1000, Weighting.uniform(), TimestepSampler.uniform(), 0.3, 0.2);
+    static final Options SECOND_MOMENT =
+        new Options(7, Weighting.p2(1, 0.5), TimestepSampler.lossSecondMoment(2, 0.01), 0, 0);
+    static final Options LOG_NORMAL =
+        new Options(1000, Weighting.truncatedSnr(), TimestepSampler.logNormal(-1.2, 1.2), 0, 0);
+  }
 
   static Stream<Case> cases() {
     Adam torch = Adam.adamW(0.05);
@@ -71,7 +115,16 @@ class StepReferenceTest {
             true, Script.Type.BFLOAT16, coarse, 1, Double.POSITIVE_INFINITY, Prediction.EPSILON, 0),
         new Case(false, Script.Type.FLOAT32, Adam.PAPER, 1, 1, Prediction.EPSILON, 0.9),
         new Case(false, Script.Type.FLOAT32, torch, 3, 0.1, Prediction.PREVIOUS_MEAN, 0.99),
-        new Case(false, Script.Type.FLOAT32, coarse, 1, 0.2, Prediction.VELOCITY, 0.5));
+        new Case(false, Script.Type.FLOAT32, coarse, 1, 0.2, Prediction.VELOCITY, 0.5),
+        Case.of(true, 1, Prediction.EPSILON, Options.MIN_SNR),
+        Case.of(false, 2, Prediction.VELOCITY, Options.MIN_SNR),
+        Case.of(true, 2, Prediction.EPSILON, Options.NOISES),
+        Case.of(false, 1, Prediction.VELOCITY, Options.NOISES),
+        Case.of(true, 1, Prediction.EPSILON, Options.SECOND_MOMENT),
+        Case.of(true, 3, Prediction.PREVIOUS_MEAN, Options.SECOND_MOMENT),
+        Case.of(false, 1, Prediction.X0, Options.SECOND_MOMENT),
+        Case.of(true, 2, Prediction.VELOCITY, Options.LOG_NORMAL),
+        Case.of(false, 1, Prediction.X0, Options.LOG_NORMAL));
   }
 
   @ParameterizedTest
@@ -96,11 +149,20 @@ class StepReferenceTest {
               .setData(manager.create(images, new Shape(BATCH).addAll(IMAGE)))
               .setSampling(1, false)
               .build();
-      DDPM ddpm = DDPM.builder().denoiser(network).prediction(c.prediction).build();
+      DDPM ddpm =
+          DDPM.builder()
+              .timesteps(c.options.timesteps)
+              .denoiser(network)
+              .prediction(c.prediction)
+              .build();
       reference.run(ddpm.schedule());
       try (TrainingResult result =
           ddpm.training()
               .batchSize(BATCH)
+              .weighting(c.options.weighting)
+              .timestepSampler(c.options.sampler)
+              .offsetNoise(c.options.offset)
+              .inputPerturbation(c.options.perturbation)
               .accumulation(c.accumulation)
               .steps(STEPS)
               .optimizer(c.adam)
@@ -122,6 +184,7 @@ class StepReferenceTest {
         AffineDenoiser averaged = (AffineDenoiser) result.ddpm().denoiser().orElseThrow();
         Golden.assertClose("averages", weights(averaged), reference.average, tolerance);
         assertThat(reference.w).isNotEqualTo(reference.start);
+        assertThat(reference.learned).isEqualTo(c.options.equals(Options.SECOND_MOMENT));
         if (c.clip < 1) {
           assertThat(Arrays.stream(reference.norms).filter(norm -> norm > c.clip).count())
               .as("steps that were clipped")
@@ -186,6 +249,12 @@ class StepReferenceTest {
     final double[] w = new double[2 * PIXELS + 1];
     final double[] average;
     final double[] start;
+
+    /** The losses of each timestep, and those of the step that is being done. */
+    private final Map<Integer, List<Double>> history = new HashMap<>();
+
+    private final Map<Integer, List<Double>> told = new HashMap<>();
+    boolean learned;
     private final Case c;
     private final float[] image;
 
@@ -199,6 +268,9 @@ class StepReferenceTest {
       w[2 * PIXELS] = slope;
       average = w.clone();
       start = w.clone();
+      for (int t = 0; t < c.options.timesteps; t++) {
+        history.put(t, new ArrayList<>());
+      }
     }
 
     void run(Schedule schedule) {
@@ -209,6 +281,8 @@ class StepReferenceTest {
         for (int i = 0; i < c.accumulation; i++) {
           losses[s - 1] += batch(schedule, (long) (s - 1) * c.accumulation + i, g);
         }
+        told.forEach((t, values) -> history.get(t).addAll(values));
+        told.clear();
         double norm = Math.sqrt(Arrays.stream(g).map(x -> x * x).sum());
         norms[s - 1] = norm;
         double rate = 0.01 * Math.min(1, (double) s / WARMUP);
@@ -235,25 +309,94 @@ class StepReferenceTest {
     private double batch(Schedule schedule, long pass, double[] g) {
       UniformRandomProvider draw =
           CounterRandom.of(SEED, CounterRandom.Stream.TIMESTEPS).at(pass, 0);
-      double share = 1.0 / (BATCH * PIXELS * c.accumulation);
+      ZigguratSampler.NormalizedGaussian normal = ZigguratSampler.NormalizedGaussian.of(draw);
       double loss = 0;
       for (int n = 0; n < BATCH; n++) {
-        int t = draw.nextInt(schedule.timesteps());
-        double[] epsilon = new double[PIXELS];
-        CounterRandom.of(SEED, CounterRandom.Stream.TRAINING_NOISE).normal(pass, n, epsilon);
-        LinearForm form = c.prediction.target(schedule, t, schedule.signal(t), schedule.noise(t));
-        double time = t / AffineDenoiser.TIME_UNIT;
-        for (int p = 0; p < PIXELS; p++) {
-          double x = schedule.signal(t) * image[p] + schedule.noise(t) * epsilon[p];
-          double target = form.first() * image[p] + form.second() * epsilon[p];
-          double error = w[p] * x + w[PIXELS + p] + w[2 * PIXELS] * time - target;
-          loss += share * error * error;
-          g[p] += 2 * share * error * x;
-          g[PIXELS + p] += 2 * share * error;
-          g[2 * PIXELS] += 2 * share * error * time;
+        double t;
+        double signal;
+        double noise;
+        double importance = 1;
+        if (c.options.equals(Options.LOG_NORMAL)) {
+          double least = 1 / Math.sqrt(schedule.snr(0));
+          double sigma = Math.max(least, Math.exp(-1.2 + 1.2 * normal.sample()));
+          t = timestepOf(schedule, sigma);
+          signal = 1 / Math.sqrt(1 + sigma * sigma);
+          noise = sigma * signal;
+        } else {
+          double[] p = probabilities(schedule.timesteps());
+          int drawn =
+              p.length == 0 ? draw.nextInt(schedule.timesteps()) : pick(p, draw.nextDouble());
+          importance = p.length == 0 ? 1 : 1 / (p.length * p[drawn]);
+          t = drawn;
+          signal = schedule.signal(drawn);
+          noise = schedule.noise(drawn);
         }
+        double weight = c.options.weighting.factor(c.prediction, schedule, t, signal, noise);
+        double[] epsilon = drawn(CounterRandom.Stream.TRAINING_NOISE, pass, n, PIXELS);
+        double[] offset = drawn(CounterRandom.Stream.OFFSET_NOISE, pass, n, 2);
+        double[] further = drawn(CounterRandom.Stream.INPUT_PERTURBATION, pass, n, PIXELS);
+        LinearForm form = c.prediction.target(schedule, t, signal, noise);
+        double time = t / AffineDenoiser.TIME_UNIT;
+        double own = 0;
+        for (int p = 0; p < PIXELS; p++) {
+          double e = epsilon[p] + c.options.offset * offset[p / (PIXELS / 2)];
+          double x = signal * image[p] + noise * (e + c.options.perturbation * further[p]);
+          double target = form.first() * image[p] + form.second() * e;
+          double error = w[p] * x + w[PIXELS + p] + w[2 * PIXELS] * time - target;
+          own += weight * error * error / PIXELS;
+          double slope = 2 * weight * importance * error / (BATCH * PIXELS * c.accumulation);
+          g[p] += slope * x;
+          g[PIXELS + p] += slope;
+          g[2 * PIXELS] += slope * time;
+        }
+        loss += importance * own / (BATCH * c.accumulation);
+        told.computeIfAbsent((int) t, key -> new ArrayList<>()).add(own);
       }
       return loss;
+    }
+
+    private static double[] drawn(CounterRandom.Stream stream, long pass, int place, int count) {
+      double[] values = new double[count];
+      CounterRandom.of(SEED, stream).normal(pass, place, values);
+      return values;
+    }
+
+    private static int pick(double[] p, double uniform) {
+      double sum = 0;
+      for (int t = 0; t < p.length; t++) {
+        sum += p[t];
+        if (uniform < sum) {
+          return t;
+        }
+      }
+      return p.length - 1;
+    }
+
+    /** p_t of the last two losses of each timestep; none until all have them. */
+    private double[] probabilities(int timesteps) {
+      if (!c.options.equals(Options.SECOND_MOMENT)
+          || IntStream.range(0, timesteps).anyMatch(t -> history.get(t).size() < 2)) {
+        return new double[0];
+      }
+      learned = true;
+      double[] p = new double[timesteps];
+      for (int t = 0; t < timesteps; t++) {
+        List<Double> all = history.get(t);
+        double last = all.get(all.size() - 1);
+        double before = all.get(all.size() - 2);
+        p[t] = Math.sqrt((last * last + before * before) / 2);
+      }
+      double sum = Arrays.stream(p).sum();
+      return Arrays.stream(p).map(x -> 0.99 * x / sum + 0.01 / timesteps).toArray();
+    }
+
+    private static double timestepOf(Schedule schedule, double sigma) {
+      int t = 0;
+      while (-Math.log(schedule.snr(t + 1)) / 2 < Math.log(sigma)) {
+        t++;
+      }
+      double below = -Math.log(schedule.snr(t)) / 2;
+      return t + (Math.log(sigma) - below) / (-Math.log(schedule.snr(t + 1)) / 2 - below);
     }
   }
 }

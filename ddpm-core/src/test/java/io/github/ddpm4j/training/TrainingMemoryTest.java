@@ -10,6 +10,7 @@ import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.ProcessMemory;
 import io.github.ddpm4j.TrainingResult;
 import io.github.ddpm4j.model.TinyDenoiser;
+import io.github.ddpm4j.ops.EagerOps;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ExecutorService;
@@ -48,6 +49,8 @@ class TrainingMemoryTest {
               .setData(manager.ones(new Shape(16, 1, SIZE, SIZE)))
               .setSampling(1, false)
               .build();
+      // The program of dropout masks stays for good once it is there.
+      EagerOps.training(0, 0).dropout(manager.ones(new Shape(1)), 0.5, 0).close();
       int before = network.managedArrays();
       int systemBefore = manager.getParentManager().getManagedArrays().size();
       TrainingListener watch =

@@ -19,6 +19,9 @@ import ai.djl.util.Progress;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainingResult;
 import io.github.ddpm4j.loss.Loss;
+import io.github.ddpm4j.loss.Losses;
+import io.github.ddpm4j.loss.TimestepSampler;
+import io.github.ddpm4j.loss.Weighting;
 import io.github.ddpm4j.model.TinyDenoiser;
 import io.github.ddpm4j.ops.Ops;
 import java.util.ArrayList;
@@ -522,10 +525,55 @@ class TrainingTest {
   void setters_refuseNull() {
     Training<TrainingResult> training = ddpm.training();
     assertThatThrownBy(() -> training.loss(null)).hasMessage("loss");
+    assertThatThrownBy(() -> training.weighting(null)).hasMessage("weighting");
+    assertThatThrownBy(() -> training.timestepSampler(null)).hasMessage("timestepSampler");
     assertThatThrownBy(() -> training.optimizer(null)).hasMessage("optimizer");
     assertThatThrownBy(() -> training.ema((Ema) null)).hasMessage("ema");
     assertThatThrownBy(() -> training.learningRate((Tracker) null)).hasMessage("learningRate");
     assertThatThrownBy(() -> training.listener(null)).hasMessage("listener");
+  }
+
+  @Test
+  void noiseSettings_negative_areRefused() {
+    assertThatThrownBy(() -> ddpm.training().offsetNoise(-0.1))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("offsetNoise must be finite and at least 0, but was -0.1");
+    assertThatThrownBy(() -> ddpm.training().inputPerturbation(Double.NaN))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("inputPerturbation must be finite and at least 0, but was NaN");
+  }
+
+  @Test
+  void fit_otherObjective_isPartOfWhatIsKnownOfTheModel() {
+    try (TrainingResult result =
+        training()
+            .steps(1)
+            .loss(Losses.huber(0.5))
+            .weighting(Weighting.minSnr(5))
+            .timestepSampler(TimestepSampler.lossSecondMoment())
+            .offsetNoise(0.1)
+            .inputPerturbation(0.2)
+            .fit(stripes)) {
+      assertThat(result.ddpm().provenance())
+          .containsEntry("loss", "huber(0.5)")
+          .containsEntry("weighting", "minSnr(5.0)")
+          .containsEntry("timestepSampler", "lossSecondMoment(10, 0.001)")
+          .containsEntry("offsetNoise", 0.1)
+          .containsEntry("inputPerturbation", 0.2);
+    }
+  }
+
+  @Test
+  void fit_weightsThatAreNoWeights_areRefused() {
+    assertThatThrownBy(
+            () ->
+                training()
+                    .weighting((prediction, schedule, t, signal, noise) -> Double.NaN)
+                    .fit(stripes))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageMatching(
+            "the weighting .* must give factors that are finite and at least 0, but gave NaN at"
+                + " timestep .*");
   }
 
   @Test

@@ -1,0 +1,143 @@
+package io.github.ddpm4j.loss;
+
+import io.github.ddpm4j.prediction.LinearForm;
+import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.schedule.Schedule;
+import java.util.function.DoubleUnaryOperator;
+
+/**
+ * How much the loss of an image counts, by how noisy the image is.
+ *
+ * <p>Weights that papers state for one prediction mean the same for all others: what is weighted is
+ * the squared error of x̂_0, whatever the network predicts. With x̂_0 = first · x + second · output
+ * ({@link Prediction#x0}) an error e of the output is an error second · e of x̂_0, so
+ *
+ * <pre>
+ *   factor = w(SNR) · second²          SNR = signal² / noise²
+ *
+ *   second² = 1 / SNR for ε,  1 for x_0,  1 / (SNR + 1) for v
+ * </pre>
+ *
+ * <p>where w is the weight for x_0. Without a weighting, that is with {@link #uniform()}, the loss
+ * of every prediction is the plain mean of squares of its own output.
+ *
+ * @see io.github.ddpm4j.training.Training#weighting
+ */
+@FunctionalInterface
+public interface Weighting {
+
+  /**
+   * The factor of an image's loss.
+   *
+   * @param prediction what the network predicts
+   * @param schedule the schedule
+   * @param timestep the timestep of the image, 0-based, possibly fractional
+   * @param signal the factor of x_0 in the image
+   * @param noise the factor of ε in the image
+   * @return the factor, finite and at least 0
+   */
+  double factor(
+      Prediction prediction, Schedule schedule, double timestep, double signal, double noise);
+
+  /**
+   * No weighting: 1, as in Ho et al. 2020, eq. 14.
+   *
+   * @return the weighting
+   */
+  static Weighting uniform() {
+    return new UniformWeighting();
+  }
+
+  /**
+   * Min-SNR-γ (Hang et al. 2023, section 3.4): images with little noise, which cost much and teach
+   * little, count no more than at a signal-to-noise ratio of γ.
+   *
+   * <pre>
+   *   w(SNR) = min(SNR, γ)             min(SNR, γ) / SNR for ε,  min(SNR, γ) / (SNR + 1) for v
+   * </pre>
+   *
+   * @param gamma γ, positive and finite; 5 in the paper
+   * @return the weighting
+   * @throws IllegalArgumentException if {@code gamma} is not positive and finite
+   */
+  static Weighting minSnr(double gamma) {
+    if (!(gamma > 0) || Double.isInfinite(gamma)) {
+      throw new IllegalArgumentException(
+          "gamma must be positive and finite, but was " + gamma + "; the paper uses 5");
+    }
+    return new SnrWeighting("minSnr(" + gamma + ")", snr -> Math.min(snr, gamma));
+  }
+
+  /**
+   * P2 weighting (Choi et al. 2022, eq. 8): images with little noise count less.
+   *
+   * <pre>
+   *   w(SNR) = SNR / (k + SNR)^γ       1 / (k + SNR)^γ for ε
+   * </pre>
+   *
+   * @param k positive and finite; 1 in the paper
+   * @param gamma γ, at least 0 and finite; 0.5 or 1 in the paper
+   * @return the weighting
+   * @throws IllegalArgumentException if an argument is out of its range
+   */
+  static Weighting p2(double k, double gamma) {
+    if (!(k > 0) || Double.isInfinite(k)) {
+      throw new IllegalArgumentException(
+          "k must be positive and finite, but was " + k + "; the paper uses 1");
+    }
+    if (!(gamma >= 0) || Double.isInfinite(gamma)) {
+      throw new IllegalArgumentException(
+          "gamma must be at least 0 and finite, but was " + gamma + "; the paper uses 0.5 and 1");
+    }
+    return new SnrWeighting("p2(" + k + ", " + gamma + ")", snr -> snr * Math.pow(k + snr, -gamma));
+  }
+
+  /**
+   * The truncated SNR (Salimans and Ho 2022, section 4): the greater of the squared errors of x̂_0
+   * and ε̂, so that images without signal count too.
+   *
+   * <pre>
+   *   w(SNR) = max(SNR, 1)
+   * </pre>
+   *
+   * @return the weighting
+   */
+  static Weighting truncatedSnr() {
+    return new SnrWeighting("truncatedSnr", snr -> Math.max(snr, 1));
+  }
+
+  /** 1 for all. */
+  record UniformWeighting() implements Weighting {
+    @Override
+    public double factor(
+        Prediction prediction, Schedule schedule, double timestep, double signal, double noise) {
+      return 1;
+    }
+
+    @Override
+    public String toString() {
+      return "uniform";
+    }
+  }
+
+  /**
+   * A weight of the squared error of x̂_0 that depends on the SNR.
+   *
+   * @param name how it is written in model files
+   * @param ofX0 w(SNR)
+   */
+  record SnrWeighting(String name, DoubleUnaryOperator ofX0) implements Weighting {
+    @Override
+    public double factor(
+        Prediction prediction, Schedule schedule, double timestep, double signal, double noise) {
+      LinearForm x0 = prediction.x0(schedule, timestep, signal, noise);
+      double snr = signal * signal / (noise * noise);
+      return ofX0.applyAsDouble(snr) * x0.second() * x0.second();
+    }
+
+    @Override
+    public String toString() {
+      return name;
+    }
+  }
+}
