@@ -2,7 +2,6 @@ package io.github.ddpm4j.examples;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import ai.djl.training.tracker.Tracker;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainingResult;
 import io.github.ddpm4j.examples.data.Digits;
@@ -13,7 +12,6 @@ import io.github.ddpm4j.sampling.Guidance;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.schedule.Schedules;
-import io.github.ddpm4j.training.TrainingListener;
 import io.github.ddpm4j.unet.UNet;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -44,14 +42,6 @@ public final class ConditionalDigits implements Callable<Integer> {
   private static final int TIMESTEPS = 1000;
   private static final int CALLS = 50;
   private static final int ENLARGE = 6;
-
-  /** The share of the run after which the learning rate falls, and where it ends. */
-  private static final double CONSTANT_SHARE = 0.7;
-
-  private static final double LAST_RATE_SHARE = 0.02;
-
-  /** As of the quickstart: such small images are best drawn by one thread. */
-  private static final String THREADS = "1";
 
   @Spec private CommandSpec spec = CommandSpec.create();
 
@@ -106,7 +96,7 @@ public final class ConditionalDigits implements Callable<Integer> {
    * @param args see {@code --help}
    */
   public static void main(String[] args) {
-    Mains.setDefault("ai.djl.pytorch.num_threads", THREADS);
+    Mains.setDefault("ai.djl.pytorch.num_threads", Quickstart.THREADS);
     Mains.exitWith(Mains.run(new ConditionalDigits(), args));
   }
 
@@ -128,15 +118,8 @@ public final class ConditionalDigits implements Callable<Integer> {
       DDPM ddpm = DDPM.builder().schedule(Schedules.cosine(TIMESTEPS)).denoiser(unet).build();
       // The labels of the data are the classes.
       try (TrainingResult result =
-          ddpm.training()
+          Quickstart.training(ddpm, steps, batchSize, seed)
               .conditionDropout(conditionDropout)
-              .batchSize(batchSize)
-              .steps(steps)
-              .learningRate(fallingRate(2e-3))
-              .warmup(50)
-              .ema(0.99)
-              .seed(seed)
-              .listener(TrainingListener.progressBar())
               .fit(digits.training().toDataset(manager, batchSize))) {
         NDArray drawn = draw(result.ddpm(), manager);
         Pictures.of(drawn).columns(perClass).enlarge(ENLARGE).save(output.resolve("digits.png"));
@@ -210,13 +193,5 @@ public final class ConditionalDigits implements Callable<Integer> {
       }
     }
     return label;
-  }
-
-  /** Constant for most of the run, then linearly down. */
-  private Tracker fallingRate(double rate) {
-    return done -> {
-      double left = (1 - (double) done / steps) / (1 - CONSTANT_SHARE);
-      return (float) (rate * Math.max(LAST_RATE_SHARE, Math.min(1, left)));
-    };
   }
 }

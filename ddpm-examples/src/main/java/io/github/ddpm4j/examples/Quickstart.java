@@ -14,6 +14,7 @@ import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.schedule.Schedules;
+import io.github.ddpm4j.training.Training;
 import io.github.ddpm4j.training.TrainingListener;
 import io.github.ddpm4j.unet.Precision;
 import io.github.ddpm4j.unet.UNet;
@@ -57,7 +58,7 @@ public final class Quickstart implements Callable<Integer> {
    * Threads of libtorch: images of 8x8 pixels are so little work that several threads mostly wait
    * for each other.
    */
-  private static final String THREADS = "1";
+  static final String THREADS = "1";
 
   @Spec private CommandSpec spec = CommandSpec.create();
 
@@ -152,14 +153,7 @@ public final class Quickstart implements Callable<Integer> {
       // The cosine schedule leaves more steps for small images than the paper's linear one.
       DDPM ddpm = DDPM.builder().schedule(Schedules.cosine(TIMESTEPS)).denoiser(unet).build();
       try (TrainingResult result =
-          ddpm.training()
-              .batchSize(batchSize)
-              .steps(steps)
-              .learningRate(fallingRate(2e-3))
-              .warmup(50)
-              .ema(0.99)
-              .seed(seed)
-              .listener(TrainingListener.progressBar())
+          training(ddpm, steps, batchSize, seed)
               .fit(digits.training().toDataset(manager, batchSize))) {
         double trained = secondsSince(start);
 
@@ -214,8 +208,20 @@ public final class Quickstart implements Callable<Integer> {
     }
   }
 
+  /** How small networks for digits are trained. */
+  static Training<TrainingResult> training(DDPM ddpm, int steps, int batchSize, long seed) {
+    return ddpm.training()
+        .batchSize(batchSize)
+        .steps(steps)
+        .learningRate(fallingRate(2e-3, steps))
+        .warmup(50)
+        .ema(0.99)
+        .seed(seed)
+        .listener(TrainingListener.progressBar());
+  }
+
   /** Constant for most of the run, then linearly down. */
-  private Tracker fallingRate(double rate) {
+  private static Tracker fallingRate(double rate, int steps) {
     return done -> {
       double left = (1 - (double) done / steps) / (1 - CONSTANT_SHARE);
       return (float) (rate * Math.max(LAST_RATE_SHARE, Math.min(1, left)));
