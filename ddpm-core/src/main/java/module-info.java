@@ -13,8 +13,7 @@ module io.github.ddpm4j {
   requires org.apache.commons.rng.sampling;
   requires org.apache.commons.rng.simple;
   requires org.slf4j;
-  requires ejml.core;
-  requires ejml.ddense;
+  requires ojalgo;
   requires me.tongfei.progressbar;
   requires static org.jspecify;
 

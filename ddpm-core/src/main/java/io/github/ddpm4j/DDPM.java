@@ -3,6 +3,7 @@ package io.github.ddpm4j;
 import ai.djl.Device;
 import ai.djl.engine.Engine;
 import io.github.ddpm4j.evaluation.BitsPerDim;
+import io.github.ddpm4j.evaluation.SamplerPlanner;
 import io.github.ddpm4j.io.ModelFolder;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
@@ -212,6 +213,17 @@ public final class DDPM implements AutoCloseable {
               + " DDPM");
     }
     return new BitsPerDim(diffusion, denoiser);
+  }
+
+  /**
+   * Sets up the search for the sampler of this model within a budget of network calls.
+   *
+   * @return a planner with the defaults
+   * @throws IllegalStateException if the model has no denoiser
+   */
+  public SamplerPlanner samplerPlanner() {
+    sampling();
+    return new SamplerPlanner(diffusion, this::sampling);
   }
 
   /**

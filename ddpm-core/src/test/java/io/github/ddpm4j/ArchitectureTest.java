@@ -66,6 +66,7 @@ class ArchitectureTest {
                   "prediction",
                   "model",
                   "loss",
+                  "sampling",
                   "noise",
                   "ops",
                   "torch",
@@ -231,6 +232,6 @@ class ArchitectureTest {
             .map(JavaClass::getName)
             .sorted()
             .toList();
-    assertThat(names).hasSizeLessThanOrEqualTo(84);
+    assertThat(names).hasSizeLessThanOrEqualTo(86);
   }
 }

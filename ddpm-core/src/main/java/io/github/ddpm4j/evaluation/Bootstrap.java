@@ -120,7 +120,8 @@ public record Bootstrap(int resamples, double confidence, long seed) {
     }
     double[] sorted = replicates.clone();
     Arrays.sort(sorted);
-    double at = share * (sorted.length - 1);
+    // Of n draws the k-th smallest has k / (n + 1) below it in the mean.
+    double at = Math.max(0, Math.min(sorted.length - 1, share * (sorted.length + 1) - 1));
     int below = (int) at;
     int above = Math.min(below + 1, sorted.length - 1);
     double quantile = sorted[below] + (at - below) * (sorted[above] - sorted[below]);

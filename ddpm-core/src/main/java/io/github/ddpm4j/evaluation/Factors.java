@@ -1,11 +1,11 @@
 package io.github.ddpm4j.evaluation;
 
-import org.ejml.data.DMatrixRMaj;
-import org.ejml.dense.row.CommonOps_DDRM;
-import org.ejml.dense.row.factory.DecompositionFactory_DDRM;
-import org.ejml.interfaces.decomposition.CholeskyDecomposition_F64;
-import org.ejml.interfaces.decomposition.EigenDecomposition_F64;
-import org.ejml.interfaces.decomposition.SingularValueDecomposition_F64;
+import org.ojalgo.array.Array1D;
+import org.ojalgo.matrix.decomposition.Cholesky;
+import org.ojalgo.matrix.decomposition.Eigenvalue;
+import org.ojalgo.matrix.decomposition.SingularValue;
+import org.ojalgo.matrix.store.MatrixStore;
+import org.ojalgo.matrix.store.R064Store;
 
 /** What is worked out of covariance matrices. */
 final class Factors {
@@ -19,48 +19,53 @@ final class Factors {
    * L with L·Lᵀ = Σ for a symmetric matrix without negative eigenvalues beyond rounding:
    * Cholesky's, or Q·√Λ of the eigendecomposition where Σ is singular.
    */
-  static DMatrixRMaj of(DMatrixRMaj covariance) {
-    int n = covariance.numRows;
-    double greatest = CommonOps_DDRM.elementMaxAbs(covariance);
-    if (greatest == 0) {
-      return new DMatrixRMaj(n, 1);
+  static R064Store of(R064Store covariance) {
+    int n = covariance.getRowDim();
+    double greatest = 0;
+    for (int k = 0; k < n; k++) {
+      greatest = Math.max(greatest, covariance.doubleValue(k, k));
     }
-    CholeskyDecomposition_F64<DMatrixRMaj> cholesky = DecompositionFactory_DDRM.chol(n, true);
-    if (cholesky.decompose(covariance.copy())) {
-      DMatrixRMaj lower = cholesky.getT(null);
+    if (greatest == 0) {
+      return R064Store.FACTORY.make(n, 1);
+    }
+    Cholesky<Double> cholesky = Cholesky.R064.make(n, n);
+    if (cholesky.decompose(covariance) && cholesky.isSPD()) {
+      MatrixStore<Double> lower = cholesky.getL();
       if (leastPivot(lower) > n * ROUNDING * greatest) {
-        return lower;
+        return R064Store.FACTORY.copy(lower);
       }
     }
     return ofEigenvalues(covariance);
   }
 
-  private static double leastPivot(DMatrixRMaj lower) {
+  private static double leastPivot(MatrixStore<Double> lower) {
     double least = Double.POSITIVE_INFINITY;
-    for (int i = 0; i < lower.numRows; i++) {
-      least = Math.min(least, lower.get(i, i) * lower.get(i, i));
+    for (int k = 0; k < lower.getRowDim(); k++) {
+      least = Math.min(least, lower.doubleValue(k, k) * lower.doubleValue(k, k));
     }
     return least;
   }
 
-  private static DMatrixRMaj ofEigenvalues(DMatrixRMaj covariance) {
-    int n = covariance.numRows;
-    EigenDecomposition_F64<DMatrixRMaj> eigen = DecompositionFactory_DDRM.eig(n, true, true);
-    if (!eigen.decompose(covariance.copy())) {
+  private static R064Store ofEigenvalues(R064Store covariance) {
+    int n = covariance.getRowDim();
+    Eigenvalue<Double> eigen = Eigenvalue.R064.make(n, true);
+    if (!eigen.decompose(covariance)) {
       throw new IllegalStateException(
           "the eigenvalues of a covariance of " + n + " features were not found");
     }
+    MatrixStore<Double> values = eigen.getD();
+    MatrixStore<Double> vectors = eigen.getV();
     double greatest = 0;
     for (int k = 0; k < n; k++) {
-      greatest = Math.max(greatest, eigen.getEigenvalue(k).getReal());
+      greatest = Math.max(greatest, values.doubleValue(k, k));
     }
-    DMatrixRMaj factor = new DMatrixRMaj(n, n);
+    R064Store factor = R064Store.FACTORY.make(n, n);
     for (int k = 0; k < n; k++) {
-      double value = eigen.getEigenvalue(k).getReal();
+      double value = values.doubleValue(k, k);
       if (value > n * ROUNDING * greatest) {
-        DMatrixRMaj vector = eigen.getEigenVector(k);
+        double root = Math.sqrt(value);
         for (int i = 0; i < n; i++) {
-          factor.set(i, k, Math.sqrt(value) * vector.get(i));
+          factor.set(i, k, root * vectors.doubleValue(i, k));
         }
       }
     }
@@ -71,26 +76,19 @@ final class Factors {
    * tr √(Σ_1 Σ_2) for Σ = L·Lᵀ: the sum of the singular values of L_1ᵀ·L_2. Unlike the roots of the
    * eigenvalues of a product, they carry no rounding that a root would enlarge.
    */
-  static double traceOfRoot(DMatrixRMaj one, DMatrixRMaj other) {
-    DMatrixRMaj product = new DMatrixRMaj(one.numCols, other.numCols);
-    CommonOps_DDRM.multTransA(one, other, product);
-    if (CommonOps_DDRM.elementMaxAbs(product) == 0) {
-      return 0;
-    }
-    SingularValueDecomposition_F64<DMatrixRMaj> svd =
-        DecompositionFactory_DDRM.svd(product.numRows, product.numCols, false, false, true);
-    if (!svd.decompose(product)) {
+  static double traceOfRoot(R064Store one, R064Store other) {
+    R064Store product = R064Store.FACTORY.make(one.getColDim(), other.getColDim());
+    product.fillByMultiplying(one.transpose(), other);
+    SingularValue<Double> singular = SingularValue.R064.make(product);
+    if (!singular.computeValuesOnly(product)) {
       throw new IllegalStateException(
-          "the singular values of a matrix of "
-              + product.numRows
-              + " rows and "
-              + product.numCols
-              + " columns were not found");
+          "the singular values of a matrix of %d rows and %d columns were not found"
+              .formatted(product.getRowDim(), product.getColDim()));
     }
     double sum = 0;
-    double[] values = svd.getSingularValues();
-    for (int k = 0; k < svd.numberOfSingularValues(); k++) {
-      sum += values[k];
+    Array1D<Double> values = singular.getSingularValues();
+    for (int k = 0; k < values.size(); k++) {
+      sum += values.doubleValue(k);
     }
     return sum;
   }

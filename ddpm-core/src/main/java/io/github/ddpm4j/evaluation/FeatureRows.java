@@ -1,8 +1,8 @@
 package io.github.ddpm4j.evaluation;
 
-import org.ejml.data.DMatrixRMaj;
+import org.ojalgo.matrix.store.R064Store;
 
-/** Features as rows, one per image: what is refused of them, and their blocks as matrices. */
+/** Features as rows, one per image: what is refused of them, and blocks of them as matrices. */
 final class FeatureRows {
 
   private FeatureRows() {}
@@ -44,13 +44,13 @@ final class FeatureRows {
     }
   }
 
-  /** Rows {@code first} to {@code end}, copied. */
-  static DMatrixRMaj block(double[][] rows, int first, int end) {
+  /** Rows {@code first} to {@code end} as the columns of a matrix, copied. */
+  static R064Store columns(double[][] rows, int first, int end) {
     int width = rows[0].length;
-    DMatrixRMaj block = new DMatrixRMaj(end - first, width);
+    double[] values = new double[(end - first) * width];
     for (int i = first; i < end; i++) {
-      System.arraycopy(rows[i], 0, block.data, (i - first) * width, width);
+      System.arraycopy(rows[i], 0, values, (i - first) * width, width);
     }
-    return block;
+    return R064Store.wrap(values, width);
   }
 }

@@ -16,9 +16,8 @@ import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import org.ejml.data.DMatrixRMaj;
-import org.ejml.dense.row.CommonOps_DDRM;
 import org.jspecify.annotations.Nullable;
+import org.ojalgo.matrix.store.R064Store;
 
 /**
  * Number, mean and covariance of features, in {@code double}: all that {@link FrechetDistance}
@@ -43,13 +42,13 @@ public final class FeatureStatistics {
   private final long count;
   private final double[] mean;
 
-  /** M, the sum of the products of the deviations from the mean. */
-  private final DMatrixRMaj products;
+  /** M, the sum of the products of the deviations from the mean, row by row. */
+  private final double[] products;
 
   /** L with L·Lᵀ = Σ, worked out when it is first asked for. */
-  private volatile @Nullable DMatrixRMaj factor;
+  private volatile @Nullable R064Store factor;
 
-  private FeatureStatistics(String features, long count, double[] mean, DMatrixRMaj products) {
+  private FeatureStatistics(String features, long count, double[] mean, double[] products) {
     this.features = features;
     this.count = count;
     this.mean = mean;
@@ -89,14 +88,15 @@ public final class FeatureStatistics {
     for (int k = 0; k < width; k++) {
       mean[k] /= rows.length;
     }
-    DMatrixRMaj deviations = FeatureRows.block(rows, 0, rows.length);
+    double[] deviations = new double[Math.multiplyExact(rows.length, width)];
     for (int i = 0, at = 0; i < rows.length; i++) {
       for (int k = 0; k < width; k++, at++) {
-        deviations.data[at] -= mean[k];
+        deviations[at] = rows[i][k] - mean[k];
       }
     }
-    DMatrixRMaj products = new DMatrixRMaj(width, width);
-    CommonOps_DDRM.multInner(deviations, products);
+    R064Store columns = R064Store.wrap(deviations, width);
+    double[] products = new double[Math.multiplyExact(width, width)];
+    R064Store.wrap(products, width).fillByMultiplying(columns, columns.transpose());
     return new FeatureStatistics("", rows.length, mean, products);
   }
 
@@ -114,7 +114,7 @@ public final class FeatureStatistics {
             features.isEmpty() ? other.features : features,
             count + other.count,
             mean.clone(),
-            products.copy());
+            products.clone());
     merged.include(other, count);
     return merged;
   }
@@ -131,7 +131,7 @@ public final class FeatureStatistics {
     for (int i = 0, at = 0; i < mean.length; i++) {
       double scaled = weight * delta[i];
       for (int j = 0; j < mean.length; j++, at++) {
-        products.data[at] += part.products.data[at] + scaled * delta[j];
+        products[at] += part.products[at] + scaled * delta[j];
       }
     }
   }
@@ -194,24 +194,31 @@ public final class FeatureStatistics {
     double[][] covariance = new double[mean.length][mean.length];
     for (int i = 0; i < mean.length; i++) {
       for (int j = 0; j < mean.length; j++) {
-        covariance[i][j] = products.get(i, j) / divisor;
+        covariance[i][j] = products[i * mean.length + j] / divisor;
       }
     }
     return covariance;
   }
 
-  /** Σ. */
-  DMatrixRMaj covarianceMatrix() {
-    DMatrixRMaj covariance = products.copy();
-    CommonOps_DDRM.divide(covariance, divisor());
-    return covariance;
+  /** tr Σ. */
+  double trace() {
+    double sum = 0;
+    for (int k = 0; k < mean.length; k++) {
+      sum += products[k * mean.length + k];
+    }
+    return sum / divisor();
   }
 
   /** L with L·Lᵀ = Σ; not to be changed. */
-  DMatrixRMaj factor() {
-    DMatrixRMaj known = factor;
+  R064Store factor() {
+    R064Store known = factor;
     if (known == null) {
-      known = Factors.of(covarianceMatrix());
+      double divisor = divisor();
+      double[] covariance = products.clone();
+      for (int k = 0; k < covariance.length; k++) {
+        covariance[k] /= divisor;
+      }
+      known = Factors.of(R064Store.wrap(covariance, mean.length));
       factor = known;
     }
     return known;
@@ -255,7 +262,7 @@ public final class FeatureStatistics {
       digest.update(ByteBuffer.allocate(2 * Long.BYTES).putLong(name.length).putLong(count).flip());
       digest.update(name);
       update(digest, mean);
-      update(digest, products.data);
+      update(digest, products);
       return HexFormat.of().formatHex(digest.digest());
     } catch (NoSuchAlgorithmException e) {
       throw new IllegalStateException("SHA-256 is part of every JDK", e);
@@ -282,8 +289,7 @@ public final class FeatureStatistics {
       tensors.put(MEAN, Upload.doubles(manager, mean, new Shape(mean.length), DataType.FLOAT64));
       tensors.put(
           PRODUCTS,
-          Upload.doubles(
-              manager, products.data, new Shape(mean.length, mean.length), DataType.FLOAT64));
+          Upload.doubles(manager, products, new Shape(mean.length, mean.length), DataType.FLOAT64));
       Map<String, String> words = new LinkedHashMap<>();
       words.put("format", FORMAT);
       words.put("features", features);
@@ -321,7 +327,7 @@ public final class FeatureStatistics {
               words.getOrDefault("features", ""),
               count(file, words.get("count")),
               mean.toDoubleArray(),
-              DMatrixRMaj.wrap((int) mean.size(), (int) mean.size(), products.toDoubleArray()));
+              products.toDoubleArray());
       if (!read.sha256().equals(words.get("sha256"))) {
         throw new IOException(
             file
@@ -402,7 +408,7 @@ public final class FeatureStatistics {
       if (sum == null) {
         throw new IllegalStateException("statistics need at least 1 image; add a batch before");
       }
-      return new FeatureStatistics("", images, sum.mean.clone(), sum.products.copy());
+      return new FeatureStatistics("", images, sum.mean.clone(), sum.products.clone());
     }
   }
 }

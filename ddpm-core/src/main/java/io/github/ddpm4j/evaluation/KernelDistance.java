@@ -1,8 +1,7 @@
 package io.github.ddpm4j.evaluation;
 
 import java.util.Arrays;
-import org.ejml.data.DMatrixRMaj;
-import org.ejml.dense.row.CommonOps_DDRM;
+import org.ojalgo.matrix.store.R064Store;
 
 /**
  * The squared maximum mean discrepancy of two sets of features, unbiased (Gretton et al. 2012, eq.
@@ -53,8 +52,8 @@ public final class KernelDistance {
     FeatureRows.require("generated images", generated, 2, "a kernel distance");
     FeatureRows.require("reference images", reference, 2, "a kernel distance");
     FeatureRows.requireSameWidth(generated, reference);
-    DMatrixRMaj ofGenerated = weights(generated.length, bootstrap, 0);
-    DMatrixRMaj ofReference = weights(reference.length, bootstrap, 1);
+    double[][] ofGenerated = weights(generated.length, bootstrap, 0);
+    double[][] ofReference = weights(reference.length, bootstrap, 1);
     double[] within = means(generated, ofGenerated, generated, ofGenerated, true);
     double[] withinReference = means(reference, ofReference, reference, ofReference, true);
     double[] across = means(generated, ofGenerated, reference, ofReference, false);
@@ -72,81 +71,81 @@ public final class KernelDistance {
         "unbiased");
   }
 
-  /** How often each image is in each set: once in the first column, as drawn in the others. */
-  private static DMatrixRMaj weights(int images, Bootstrap bootstrap, int purpose) {
-    DMatrixRMaj weights = new DMatrixRMaj(images, 1 + bootstrap.resamples());
-    for (int i = 0; i < images; i++) {
-      weights.set(i, 0, 1);
-    }
+  /** How often each image is in each set: once in the first row, as drawn in the others. */
+  private static double[][] weights(int images, Bootstrap bootstrap, int purpose) {
+    double[][] weights = new double[1 + bootstrap.resamples()][];
+    weights[0] = new double[images];
+    Arrays.fill(weights[0], 1);
     for (int r = 0; r < bootstrap.resamples(); r++) {
-      int[] counts = bootstrap.counts(r, purpose, images);
-      for (int i = 0; i < images; i++) {
-        weights.set(i, 1 + r, counts[i]);
-      }
+      weights[1 + r] =
+          Arrays.stream(bootstrap.counts(r, purpose, images)).asDoubleStream().toArray();
     }
     return weights;
   }
 
   /**
-   * For each column of weights w and v: Σ w_i v_j k(x_i, y_j) / Σ w_i v_j, without i = j if within.
+   * For each row of weights w and v: Σ w_i v_j k(x_i, y_j) / Σ w_i v_j, without i = j if within.
    */
   private static double[] means(
-      double[][] xs, DMatrixRMaj w, double[][] ys, DMatrixRMaj v, boolean within) {
-    int sets = w.numCols;
+      double[][] xs, double[][] w, double[][] ys, double[][] v, boolean within) {
+    int sets = w.length;
     double[] sums = new double[sets];
-    DMatrixRMaj kernels = new DMatrixRMaj(BLOCK, BLOCK);
-    DMatrixRMaj weighted = new DMatrixRMaj(BLOCK, sets);
     for (int i = 0; i < xs.length; i += BLOCK) {
-      DMatrixRMaj x = FeatureRows.block(xs, i, Math.min(xs.length, i + BLOCK));
+      int endI = Math.min(xs.length, i + BLOCK);
+      R064Store x = FeatureRows.columns(xs, i, endI);
       int end = within ? i + 1 : ys.length;
       for (int j = 0; j < end; j += BLOCK) {
-        DMatrixRMaj y = FeatureRows.block(ys, j, Math.min(ys.length, j + BLOCK));
-        kernels.reshape(x.numRows, y.numRows);
-        CommonOps_DDRM.multTransB(x, y, kernels);
-        cube(kernels, x.numCols);
+        int endJ = Math.min(ys.length, j + BLOCK);
+        R064Store y = FeatureRows.columns(ys, j, endJ);
         boolean diagonal = within && i == j;
-        if (diagonal) {
-          for (int k = 0; k < x.numRows; k++) {
-            kernels.set(k, k, 0);
-          }
-        }
+        R064Store kernels = kernels(x, y, xs[0].length, diagonal);
         // Blocks below the diagonal stand for those above it too.
         double factor = within && !diagonal ? 2 : 1;
-        weighted.reshape(x.numRows, sets);
-        CommonOps_DDRM.mult(
-            kernels, CommonOps_DDRM.extract(v, j, j + y.numRows, 0, sets), weighted);
-        for (int a = 0, at = 0; a < x.numRows; a++) {
-          for (int r = 0; r < sets; r++, at++) {
-            sums[r] += factor * w.get(i + a, r) * weighted.data[at];
+        R064Store weighted = R064Store.FACTORY.make(endI - i, sets);
+        weighted.fillByMultiplying(kernels, part(v, j, endJ).transpose());
+        for (int r = 0; r < sets; r++) {
+          for (int a = 0; a < endI - i; a++) {
+            sums[r] += factor * w[r][i + a] * weighted.doubleValue(a, r);
           }
         }
       }
     }
     for (int r = 0; r < sets; r++) {
-      sums[r] /= pairs(w, v, r, within);
+      sums[r] /= pairs(w[r], v[r], within);
     }
     return sums;
   }
 
-  private static void cube(DMatrixRMaj products, int width) {
-    int size = products.getNumElements();
-    for (int k = 0; k < size; k++) {
-      double base = products.data[k] / width + 1;
-      products.data[k] = base * base * base;
+  /** Some columns, the rows of which are the sets. */
+  private static R064Store part(double[][] weights, int first, int end) {
+    R064Store part = R064Store.FACTORY.make(weights.length, end - first);
+    for (int r = 0; r < weights.length; r++) {
+      for (int j = first; j < end; j++) {
+        part.set(r, j - first, weights[r][j]);
+      }
     }
+    return part;
   }
 
-  private static double pairs(DMatrixRMaj w, DMatrixRMaj v, int set, boolean within) {
-    double sum = 0;
-    double other = 0;
-    double squares = 0;
-    for (int i = 0; i < w.numRows; i++) {
-      sum += w.get(i, set);
-      squares += w.get(i, set) * w.get(i, set);
+  private static R064Store kernels(R064Store x, R064Store y, int width, boolean diagonal) {
+    int rows = x.getColDim();
+    double[] values = new double[rows * y.getColDim()];
+    R064Store kernels = R064Store.wrap(values, rows);
+    kernels.fillByMultiplying(x.transpose(), y);
+    for (int k = 0; k < values.length; k++) {
+      double base = values[k] / width + 1;
+      values[k] = base * base * base;
     }
-    for (int j = 0; j < v.numRows; j++) {
-      other += v.get(j, set);
+    for (int k = 0; diagonal && k < rows; k++) {
+      values[k * rows + k] = 0;
     }
-    return within ? sum * sum - squares : sum * other;
+    return kernels;
+  }
+
+  private static double pairs(double[] w, double[] v, boolean within) {
+    double sum = Arrays.stream(w).sum();
+    return within
+        ? sum * sum - Arrays.stream(w).map(weight -> weight * weight).sum()
+        : sum * Arrays.stream(v).sum();
   }
 }

@@ -109,9 +109,9 @@ class FiguresTest {
             .toArray();
     double mean = Arrays.stream(replicates).average().orElseThrow();
     Arrays.sort(replicates);
-    // The quantile 0.05 of 20 lies 0.95 of the way from the first to the second.
-    double low = replicates[0] + 0.95 * (replicates[1] - replicates[0]);
-    double high = replicates[18] + 0.05 * (replicates[19] - replicates[18]);
+    // The quantile 0.05 of 20 is number 0.05 · 21 = 1.05 from below.
+    double low = replicates[0] + 0.05 * (replicates[1] - replicates[0]);
+    double high = replicates[18] + 0.95 * (replicates[19] - replicates[18]);
     assertThat(estimate.low()).isCloseTo(estimate.value() + low - mean, within(1e-9));
     assertThat(estimate.high()).isCloseTo(estimate.value() + high - mean, within(1e-9));
   }

@@ -1,0 +1,262 @@
+package io.github.ddpm4j.evaluation;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.sampling.Sampler;
+import io.github.ddpm4j.sampling.Samplers;
+import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.sampling.Sampling;
+import io.github.ddpm4j.schedule.TimestepSpacing;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Finds the sampler for a model and a budget of network calls: {@code
+ * System.out.println(ddpm.samplerPlanner().plan(20))}.
+ *
+ * <p>Samplers without fresh noise all walk the same path from noise to image, some with smaller
+ * steps than others. A long chain walks it from the same noise as each candidate; how far a
+ * candidate ends up beside it is the error of having few calls, whatever the network is worth.
+ * Samplers with fresh noise walk paths of their own and have no such error; they can be compared by
+ * {@link #compareWith features} of real images alone.
+ *
+ * <p>Set up by one thread; may be executed again.
+ */
+public final class SamplerPlanner {
+
+  /** The images drawn with each sampler unless {@link #images} says otherwise: {@value}. */
+  public static final int DEFAULT_IMAGES = 32;
+
+  private final Diffusion diffusion;
+  private final Supplier<Sampling> sampling;
+  private Sampler longChain;
+  private @Nullable List<Sampler> candidates;
+  private int images = DEFAULT_IMAGES;
+  private long seed;
+  private UnaryOperator<Sampling> setUp = run -> run;
+  private @Nullable Features features;
+  private double[][] real = {};
+
+  /**
+   * Sets up a planner with the defaults. Users call {@code ddpm.samplerPlanner()}.
+   *
+   * @param diffusion what the model is apart from its network
+   * @param sampling makes a run of the model with the defaults
+   */
+  public SamplerPlanner(Diffusion diffusion, Supplier<Sampling> sampling) {
+    this.diffusion = diffusion;
+    this.sampling = sampling;
+    this.longChain = Samplers.ddim(diffusion.schedule().timesteps());
+  }
+
+  /**
+   * The samplers to choose from.
+   *
+   * @param candidates at least one. The default is DDIM, Euler, DPM-Solver++, UniPC, PLMS, Heun and
+   *     EDM in several orders and spacings at the full budget; with {@link #compareWith} also DDPM,
+   *     Euler ancestral and stochastic DPM-Solver++
+   * @return this planner
+   * @throws IllegalArgumentException if there are none
+   */
+  public SamplerPlanner candidates(List<Sampler> candidates) {
+    if (candidates.isEmpty()) {
+      throw new IllegalArgumentException(
+          "a plan needs at least one candidate, but has none; leave candidates() out for the usual"
+              + " ones");
+    }
+    this.candidates = List.copyOf(candidates);
+    return this;
+  }
+
+  /**
+   * The long chain.
+   *
+   * @param sampler one without fresh noise. The default is DDIM over every timestep; a shorter one
+   *     such as {@code Samplers.ddim(200)} costs less and blurs what lies closer than its own error
+   * @return this planner
+   */
+  public SamplerPlanner longChain(Sampler sampler) {
+    this.longChain = Objects.requireNonNull(sampler, "sampler");
+    return this;
+  }
+
+  /**
+   * How many images each sampler draws.
+   *
+   * @param images at least 1; the default is {@value #DEFAULT_IMAGES}. For {@link #compareWith} at
+   *     least some hundreds
+   * @return this planner
+   * @throws IllegalArgumentException if {@code images} is less than 1
+   */
+  public SamplerPlanner images(int images) {
+    if (images < 1) {
+      throw new IllegalArgumentException("images must be at least 1, but was " + images);
+    }
+    this.images = images;
+    return this;
+  }
+
+  /**
+   * The seed of the noise that all samplers start from.
+   *
+   * @param seed any number; the default is 0
+   * @return this planner
+   */
+  public SamplerPlanner seed(long seed) {
+    this.seed = seed;
+    return this;
+  }
+
+  /**
+   * Sets up each run: condition, guidance, batch size, clipping, image shape. Sampler and seed are
+   * set after it.
+   *
+   * @param setUp takes a run with the defaults and returns it set up
+   * @return this planner
+   */
+  public SamplerPlanner setUp(UnaryOperator<Sampling> setUp) {
+    this.setUp = Objects.requireNonNull(setUp, "setUp");
+    return this;
+  }
+
+  /**
+   * Also measures the {@link KernelDistance} of what each sampler draws to real images, and chooses
+   * by it.
+   *
+   * @param features what to compare by; not closed
+   * @param real features of real images, at least 2 rows
+   * @return this planner
+   * @throws IllegalArgumentException if there are fewer rows, or a value is not finite
+   */
+  public SamplerPlanner compareWith(Features features, double[][] real) {
+    FeatureRows.require("reference images", real, 2, "a kernel distance");
+    this.features = Objects.requireNonNull(features, "features");
+    this.real = real.clone();
+    return this;
+  }
+
+  /**
+   * Draws with the long chain and with every candidate and compares.
+   *
+   * @param calls the network calls that an image may cost, at least 1; guidance that asks the
+   *     network twice per step is not counted
+   * @return the table, with its choice
+   * @throws IllegalArgumentException if {@code calls} is less than 1, the long chain adds fresh
+   *     noise, or no candidate can serve the model within the budget, with the reason of each
+   * @throws IllegalStateException as {@link Sampling#generate} throws it
+   * @throws java.util.concurrent.CancellationException if the thread is interrupted
+   */
+  public SamplerTable plan(int calls) {
+    if (calls < 1) {
+      throw new IllegalArgumentException("calls must be at least 1, but was " + calls);
+    }
+    int longCalls = longChain.plan(diffusion).steps().size();
+    if (isStochastic(longChain)) {
+      throw new IllegalArgumentException(
+          "the long chain must add no fresh noise, but %s does; use ddim(steps)"
+              .formatted(longChain));
+    }
+    float[] reference;
+    SamplerTable.Row first;
+    try (Samples samples = draw(longChain);
+        NDManager manager = NDManager.newBaseManager()) {
+      NDArray drawn = samples.toNDArray(manager);
+      reference = floats(drawn);
+      first = new SamplerTable.Row(longChain, longCalls, 0, distance(drawn), "");
+    }
+    List<SamplerTable.Row> rows = new ArrayList<>();
+    for (Sampler candidate : candidates == null ? usual(calls) : candidates) {
+      rows.add(row(candidate, calls, reference));
+    }
+    if (rows.stream().allMatch(SamplerTable.Row::isRefused)) {
+      StringBuilder reasons = new StringBuilder();
+      rows.forEach(
+          row -> reasons.append('\n').append(row.sampler()).append(": ").append(row.refusal()));
+      throw new IllegalArgumentException(
+          "no candidate can serve this model within " + calls + " network calls:" + reasons);
+    }
+    return SamplerTable.of(calls, images, seed, first, rows, features != null);
+  }
+
+  private SamplerTable.Row row(Sampler candidate, int calls, float[] reference) {
+    int own;
+    boolean stochastic;
+    try {
+      own = candidate.plan(diffusion).steps().size();
+      stochastic = isStochastic(candidate);
+    } catch (IllegalArgumentException e) {
+      return SamplerTable.Row.refused(candidate, String.valueOf(e.getMessage()));
+    }
+    if (own > calls) {
+      return SamplerTable.Row.refused(candidate, "takes " + own + " network calls");
+    }
+    if (stochastic && features == null) {
+      return SamplerTable.Row.refused(
+          candidate, "adds fresh noise and can be compared by features of real images alone");
+    }
+    try (Samples samples = draw(candidate);
+        NDManager manager = NDManager.newBaseManager()) {
+      NDArray drawn = samples.toNDArray(manager);
+      double error = stochastic ? Double.NaN : rootMeanSquare(floats(drawn), reference);
+      return new SamplerTable.Row(candidate, own, error, distance(drawn), "");
+    }
+  }
+
+  private boolean isStochastic(Sampler sampler) {
+    return sampler.plan(diffusion).steps().stream().anyMatch(step -> step.noiseHigh() > 0);
+  }
+
+  private Samples draw(Sampler sampler) {
+    return setUp.apply(sampling.get()).sampler(sampler).seed(seed).generate(images);
+  }
+
+  private double distance(NDArray drawn) {
+    return features == null ? Double.NaN : KernelDistance.between(features.of(drawn), real);
+  }
+
+  private static float[] floats(NDArray drawn) {
+    try (NDArray floats = drawn.toType(DataType.FLOAT32, true)) {
+      return floats.toFloatArray();
+    }
+  }
+
+  private static double rootMeanSquare(float[] values, float[] others) {
+    double sum = 0;
+    for (int i = 0; i < values.length; i++) {
+      double difference = (double) values[i] - others[i];
+      sum += difference * difference;
+    }
+    return Math.sqrt(sum / values.length);
+  }
+
+  private List<Sampler> usual(int calls) {
+    List<Sampler> all = new ArrayList<>();
+    for (TimestepSpacing spacing : TimestepSpacing.values()) {
+      all.add(Samplers.ddim(calls).spacing(spacing));
+      all.add(Samplers.dpmSolverPlusPlus(calls).spacing(spacing));
+      all.add(Samplers.uniPc(calls).spacing(spacing));
+    }
+    all.add(Samplers.euler(calls));
+    all.add(Samplers.dpmSolverPlusPlus(calls).order(3));
+    all.add(Samplers.uniPc(calls).order(3));
+    if (calls > 1) {
+      all.add(Samplers.plms(calls - 1));
+    }
+    all.add(Samplers.heun((calls + 1) / 2));
+    all.add(Samplers.edm((calls + 1) / 2));
+    if (features != null) {
+      all.add(Samplers.ddpm(calls));
+      all.add(Samplers.ddpm(calls).spacing(TimestepSpacing.TRAILING));
+      all.add(Samplers.ddim(calls).spacing(TimestepSpacing.TRAILING).eta(1));
+      all.add(Samplers.eulerAncestral(calls));
+      all.add(Samplers.dpmSolverPlusPlus(calls).stochastic(true));
+    }
+    return all;
+  }
+}
