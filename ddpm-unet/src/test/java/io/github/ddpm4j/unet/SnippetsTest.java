@@ -142,8 +142,7 @@ class SnippetsTest {
   @Test
   void readme_holdsTheseSnippets() throws IOException {
     String source = squeezed(Files.readString(SOURCE));
-    Matcher snippets = SNIPPET.matcher(Files.readString(Path.of("../README.md")));
-    List<String> found = snippets.results().map(result -> result.group(1)).toList();
+    List<String> found = snippets(Path.of("../README.md"));
     assertThat(found).hasSize(11);
     assertThat(found).allSatisfy(snippet -> assertThat(source).contains(squeezed(snippet)));
   }
@@ -157,8 +156,14 @@ class SnippetsTest {
     }
   }
 
+  /** The Java snippets of a page. */
+  static List<String> snippets(Path page) throws IOException {
+    Matcher snippets = SNIPPET.matcher(Files.readString(page));
+    return snippets.results().map(result -> result.group(1)).toList();
+  }
+
   /** Without white space, so that both may be formatted as fits. */
-  private static String squeezed(String code) {
+  static String squeezed(String code) {
     return code.replaceAll("\\s+", "");
   }
 }
