@@ -15,13 +15,9 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.Callable;
-import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -145,10 +141,10 @@ public final class Benchmark implements Callable<Integer> {
       out.flush();
       return 0;
     }
-    List<Preset> networks = chosen("--presets", PRESETS, Preset::name, presets);
+    List<Preset> networks = Mains.chosen("--presets", PRESETS, Preset::name, presets);
     List<Variant> ways =
-        chosen("--variants", List.of(Variant.values()), Variant::toString, variants);
-    List<Part> measured = chosen("--parts", List.of(Part.values()), Part::toString, parts);
+        Mains.chosen("--variants", List.of(Variant.values()), Variant::toString, variants);
+    List<Part> measured = Mains.chosen("--parts", List.of(Part.values()), Part::toString, parts);
     int least = repeats == null ? (quick ? 1 : 10) : Mains.atLeast("--repeats", 1, repeats);
     Effort effort = new Effort(Mains.atLeast("--batch", 1, batch), least, quick);
     Devices.checked(device);
@@ -167,21 +163,5 @@ public final class Benchmark implements Callable<Integer> {
     }
     out.flush();
     return 0;
-  }
-
-  private static <T> List<T> chosen(
-      String option, List<T> all, Function<T, String> nameOf, List<String> names) {
-    Map<String, T> byName = new LinkedHashMap<>();
-    all.forEach(one -> byName.put(nameOf.apply(one), one));
-    List<T> chosen = new ArrayList<>();
-    for (String name : names) {
-      T one = byName.get(name);
-      if (one == null) {
-        throw new IllegalArgumentException(
-            option + " must be of " + String.join(", ", byName.keySet()) + ", but was " + name);
-      }
-      chosen.add(one);
-    }
-    return chosen;
   }
 }

@@ -3,6 +3,11 @@ package io.github.ddpm4j.examples;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Function;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParseResult;
@@ -50,6 +55,27 @@ final class Mains {
           option + " must be at least " + least + ", but was " + value);
     }
     return value;
+  }
+
+  /**
+   * Those of some things that an option named.
+   *
+   * @throws IllegalArgumentException if a name is none of theirs
+   */
+  static <T> List<T> chosen(
+      String option, List<T> all, Function<T, String> nameOf, List<String> names) {
+    Map<String, T> byName = new LinkedHashMap<>();
+    all.forEach(one -> byName.put(nameOf.apply(one), one));
+    List<T> chosen = new ArrayList<>();
+    for (String name : names) {
+      T one = byName.get(name);
+      if (one == null) {
+        throw new IllegalArgumentException(
+            option + " must be of " + String.join(", ", byName.keySet()) + ", but was " + name);
+      }
+      chosen.add(one);
+    }
+    return chosen;
   }
 
   /** Ends the process only when there is something to report, since Maven may be running in it. */

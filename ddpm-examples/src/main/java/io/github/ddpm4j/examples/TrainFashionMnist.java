@@ -11,6 +11,7 @@ import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.training.Training;
 import io.github.ddpm4j.training.TrainingListener;
 import io.github.ddpm4j.unet.Precision;
 import io.github.ddpm4j.unet.UNet;
@@ -79,6 +80,12 @@ public final class TrainFashionMnist implements Callable<Integer> {
       description =
           "Channels of the first level; the others have twice as many (default: ${DEFAULT-VALUE}).")
   private int channels = CHANNELS;
+
+  @Option(
+      names = "--learning-rate",
+      paramLabel = "RATE",
+      description = "What it stays at after the warm-up (default: ${DEFAULT-VALUE}).")
+  private double learningRate = Training.DEFAULT_LEARNING_RATE;
 
   @Option(
       names = "--sample-every",
@@ -168,6 +175,7 @@ public final class TrainFashionMnist implements Callable<Integer> {
               .device(chosen)
               .batchSize(batchSize)
               .steps(steps)
+              .learningRate(learningRate)
               .warmup(Math.min(1000, steps / 10))
               .ema(0.999)
               .seed(seed)

@@ -53,12 +53,18 @@ public final class Judge {
   private final LabeledImages training;
   private final double[][] real;
   private final double[][] reference;
+  private final double[][] withinReal;
+  private final double mmdOfNoise;
+  private final double toTrainingOfReal;
 
   private Judge(LabeledImages heldOut, LabeledImages training) {
     this.heldOut = heldOut;
     this.training = training;
     this.real = rows(heldOut);
     this.reference = rows(training);
+    this.withinReal = distances(real, real);
+    this.mmdOfNoise = mmd(noise(), real);
+    this.toTrainingOfReal = median(nearest(distances(real, reference)));
   }
 
   /**
@@ -68,7 +74,30 @@ public final class Judge {
    * @return a judge of as many images as are held out
    */
   public static Judge of(Digits digits) {
-    return new Judge(digits.heldOut(), digits.training());
+    return of(digits.heldOut(), digits.training());
+  }
+
+  /**
+   * A judge by other images.
+   *
+   * @param heldOut what to judge by: real images that training did not see, at least {@value
+   *     #NEIGHBOURS} + 1
+   * @param training what was trained on, or a part of it, of the same size and at least as many
+   * @return a judge of as many images as are held out
+   * @throws IllegalArgumentException if there are too few images, or their sizes differ
+   */
+  public static Judge of(LabeledImages heldOut, LabeledImages training) {
+    if (heldOut.size() <= NEIGHBOURS) {
+      throw new IllegalArgumentException(
+          "a judge needs at least %d held-out images, but has %d"
+              .formatted(NEIGHBOURS + 1, heldOut.size()));
+    }
+    if (training.height() != heldOut.height() || training.width() != heldOut.width()) {
+      throw new IllegalArgumentException(
+          "images to train on and held-out ones must have one size, but have %dx%d and %dx%d pixels"
+              .formatted(training.width(), training.height(), heldOut.width(), heldOut.height()));
+    }
+    return new Judge(heldOut, training);
   }
 
   /**
@@ -106,16 +135,15 @@ public final class Judge {
     double[][] rows = checked(generated);
     double[][] within = distances(rows, rows);
     double[][] across = distances(rows, real);
-    double[][] withinReal = distances(real, real);
     double[][] toTraining = distances(rows, reference);
     return new Judgement(
-        mmd(rows, real) / mmd(noise(), real),
+        mmd(rows, real) / mmdOfNoise,
         shareInBalls(across, radii(withinReal)),
         shareInBalls(transposed(across), radii(within)),
         twoSampleAccuracy(within, withinReal, across),
         digitLike(across, withinReal),
         classShares(toTraining),
-        median(nearest(toTraining)) / median(nearest(distances(real, reference))));
+        median(nearest(toTraining)) / toTrainingOfReal);
   }
 
   /**

@@ -309,4 +309,14 @@ class JudgeTest {
     PermutationSampler.shuffle(random, order);
     return order;
   }
+
+  @Test
+  void of_imagesThatDoNotGoTogether_isRefused() {
+    LabeledImages heldOut = DIGITS.heldOut();
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> Judge.of(heldOut.slice(0, 3), DIGITS.training()))
+        .withMessage("a judge needs at least 4 held-out images, but has 3");
+    assertThat(Judge.of(heldOut.slice(0, 4), DIGITS.training()).realAgainstReal().precision())
+        .isBetween(0.0, 1.0);
+  }
 }

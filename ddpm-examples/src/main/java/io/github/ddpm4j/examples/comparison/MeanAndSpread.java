@@ -1,0 +1,27 @@
+package io.github.ddpm4j.examples.comparison;
+
+import java.util.Arrays;
+import java.util.Locale;
+
+/**
+ * Repeated figures.
+ *
+ * @param mean their mean
+ * @param deviation their standard deviation, with n − 1; NaN for a single one
+ */
+record MeanAndSpread(double mean, double deviation) {
+
+  static MeanAndSpread of(double... values) {
+    double mean = Arrays.stream(values).average().orElseThrow();
+    double squares = Arrays.stream(values).map(v -> (v - mean) * (v - mean)).sum();
+    return new MeanAndSpread(mean, Math.sqrt(squares / (values.length - 1)));
+  }
+
+  /** Mean ± deviation, each in the format; the mean alone where there is no deviation. */
+  String format(String number) {
+    String text = String.format(Locale.ROOT, number, mean);
+    return Double.isNaN(deviation)
+        ? text
+        : text + " ± " + String.format(Locale.ROOT, number, deviation);
+  }
+}
