@@ -164,7 +164,7 @@ public final class ConditionalDigits implements Callable<Integer> {
     int hits = 0;
     for (int i = 0; i < count; i++) {
       float[] one = Arrays.copyOfRange(pixels, i * length, (i + 1) * length);
-      hits += nearestClass(one, known) == i / perClass ? 1 : 0;
+      hits += known.nearestLabel(one) == i / perClass ? 1 : 0;
     }
     return (double) hits / count;
   }
@@ -172,26 +172,8 @@ public final class ConditionalDigits implements Callable<Integer> {
   private static double hits(LabeledImages images, LabeledImages known) {
     int hits = 0;
     for (int i = 0; i < images.size(); i++) {
-      hits += nearestClass(images.pixels(i), known) == images.label(i) ? 1 : 0;
+      hits += known.nearestLabel(images.pixels(i)) == images.label(i) ? 1 : 0;
     }
     return (double) hits / images.size();
-  }
-
-  private static int nearestClass(float[] pixels, LabeledImages known) {
-    double least = Double.POSITIVE_INFINITY;
-    int label = -1;
-    for (int i = 0; i < known.size(); i++) {
-      float[] other = known.pixels(i);
-      double distance = 0;
-      for (int p = 0; p < pixels.length; p++) {
-        double difference = pixels[p] - other[p];
-        distance += difference * difference;
-      }
-      if (distance < least) {
-        least = distance;
-        label = known.label(i);
-      }
-    }
-    return label;
   }
 }

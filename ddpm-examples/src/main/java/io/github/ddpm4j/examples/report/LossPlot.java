@@ -3,7 +3,6 @@ package io.github.ddpm4j.examples.report;
 import io.github.ddpm4j.image.Pictures;
 import java.awt.BasicStroke;
 import java.awt.Color;
-import java.awt.Font;
 import java.awt.Graphics2D;
 import java.awt.RenderingHints;
 import java.awt.geom.Path2D;
@@ -15,10 +14,8 @@ import java.util.stream.IntStream;
 import org.knowm.xchart.BitmapEncoder;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
-import org.knowm.xchart.XYSeries;
 import org.knowm.xchart.style.Styler;
 import org.knowm.xchart.style.XYStyler;
-import org.knowm.xchart.style.markers.SeriesMarkers;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -44,8 +41,6 @@ public final class LossPlot {
 
   private static final Color RAW = new Color(0xB8CBE6);
   private static final Color MEAN = new Color(0x1F4E9C);
-  private static final Color GRID = new Color(0xE2E2E2);
-  private static final Color INK = new Color(0x333333);
 
   private final double[] steps;
   private final double[] raw;
@@ -112,18 +107,10 @@ public final class LossPlot {
             .xAxisTitle("training step")
             .yAxisTitle("loss")
             .build();
+    PlotStyle.apply(chart);
     XYStyler styler = chart.getStyler();
     styler.setYAxisLogarithmic(true);
     styler.setLegendPosition(Styler.LegendPosition.InsideNE);
-    styler.setLegendBorderColor(GRID);
-    styler.setChartBackgroundColor(Color.WHITE);
-    styler.setPlotBorderVisible(false);
-    styler.setPlotGridLinesColor(GRID);
-    styler.setPlotGridLinesStroke(new BasicStroke(1));
-    styler.setChartFontColor(INK);
-    styler.setAxisTickLabelsColor(INK);
-    styler.setAxisTitleFont(styler.getAxisTitleFont().deriveFont(Font.PLAIN));
-    styler.setAxisTickLabelsFont(styler.getAxisTickLabelsFont().deriveFont(Font.PLAIN));
     styler.setXAxisMin(0.0);
     addLine(chart, "each step", raw, RAW, 1);
     addLine(chart, "mean of " + window, mean, MEAN, 2.5f);
@@ -131,10 +118,7 @@ public final class LossPlot {
   }
 
   private void addLine(XYChart chart, String name, double[] values, Color color, float width) {
-    XYSeries series = chart.addSeries(name, steps, values);
-    series.setMarker(SeriesMarkers.NONE);
-    series.setLineColor(color);
-    series.setLineStyle(new BasicStroke(width, BasicStroke.CAP_ROUND, BasicStroke.JOIN_ROUND));
+    PlotStyle.line(chart.addSeries(name, steps, values), color, width);
   }
 
   BufferedImage drawWithoutText() {
@@ -150,12 +134,12 @@ public final class LossPlot {
     double least = Math.log10(Arrays.stream(raw).min().orElse(1));
     double most = Math.log10(Arrays.stream(raw).max().orElse(1));
     double range = most > least ? most - least : 1;
-    graphics.setColor(GRID);
+    graphics.setColor(PlotStyle.GRID);
     for (double power = Math.ceil(least); power <= most; power++) {
       int y = (int) Math.round(height * (most - power) / range);
       graphics.drawLine(0, y, width, y);
     }
-    graphics.setColor(INK);
+    graphics.setColor(PlotStyle.INK);
     graphics.drawLine(0, 0, 0, height);
     graphics.drawLine(0, height, width, height);
     for (double[] values : new double[][] {raw, mean}) {
