@@ -313,7 +313,8 @@ public final class Condition {
   /**
    * The same images, some without their conditions.
    *
-   * @param which the images whose labels, vectors and images become absent
+   * @param which the images whose labels, vectors and images become absent; asked once for each, so
+   *     that it may draw
    * @return a condition of the same size and kinds; of none, none
    * @see #dropped()
    */
@@ -321,8 +322,14 @@ public final class Condition {
     if (isNone()) {
       return this;
     }
+    // asked once per image, so that it loses all of its conditions or none
+    boolean[] drops = new boolean[size];
+    for (int image = 0; image < size; image++) {
+      drops[image] = which.test(image);
+    }
     Map<Kind, Part> kept = new EnumMap<>(parts);
-    kept.replaceAll((kind, part) -> kind == Kind.PREVIOUS_X0 ? part : part.map(which.negate()));
+    kept.replaceAll(
+        (kind, part) -> kind == Kind.PREVIOUS_X0 ? part : part.map(image -> !drops[image]));
     return new Condition(size, kept);
   }
 

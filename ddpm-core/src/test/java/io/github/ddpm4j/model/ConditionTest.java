@@ -9,6 +9,7 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.NativeResources;
 import io.github.ddpm4j.model.Condition.Kind;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
@@ -155,6 +156,22 @@ class ConditionTest {
     assertThat(array(all, Kind.VECTORS)).containsExactly(0, 0, 0);
     assertThat(all.size()).hasValue(3);
     assertThat(all.shape(Kind.VECTORS)).isEqualTo(new Shape(1));
+  }
+
+  /** As in training of guidance: an image goes without all of its conditions, or without none. */
+  @Test
+  void dropped_byChance_isAskedOncePerImage() {
+    Condition condition = Condition.labels(1, 2, 3).and(Condition.vectors(rows(1, 3, 2)));
+    List<Integer> asked = new ArrayList<>();
+    Condition dropped =
+        condition.dropped(
+            image -> {
+              asked.add(image);
+              return asked.size() % 2 == 0;
+            });
+    assertThat(asked).containsExactly(0, 1, 2);
+    assertThat(labels(dropped)).containsExactly(1, -1, 3);
+    assertThat(array(dropped, Kind.VECTORS)).containsExactly(1, 2, 0, 0, 21, 22);
   }
 
   @Test
