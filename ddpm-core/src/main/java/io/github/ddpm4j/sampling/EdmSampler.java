@@ -15,8 +15,9 @@ import java.util.List;
  *   σ̂  = (1 + γ) σ,    ŷ = y + √(σ̂² − σ²) S_noise z
  * </pre>
  *
- * <p>and from ŷ a step of {@link HeunSampler}. The noise is part of the row before, or of the
- * start. A lifted level above the schedule's last is asked for at the last timestep. Immutable.
+ * <p>and from ŷ a step of {@link HeunSampler}. The noise is part of the row before, or of the start
+ * where that is noise; an x that is given is not lifted. A lifted level above the schedule's last
+ * is asked for at the last timestep. Immutable.
  */
 public final class EdmSampler extends LevelSampler<EdmSampler> {
 
@@ -97,8 +98,22 @@ public final class EdmSampler extends LevelSampler<EdmSampler> {
     return value;
   }
 
+  /**
+   * Works out the steps from {@code start} down to the image. From a given x, which stands at the
+   * level of {@code start}, the first step goes without noise before it.
+   */
+  @Override
+  public SamplingPlan plan(Diffusion diffusion, int start) {
+    boolean lifts = start == diffusion.schedule().timesteps();
+    return plan(diffusion, grid().levels(diffusion, start), lifts);
+  }
+
   @Override
   SamplingPlan plan(Diffusion diffusion, List<Level> levels) {
+    return plan(diffusion, levels, true);
+  }
+
+  private SamplingPlan plan(Diffusion diffusion, List<Level> levels, boolean liftsStart) {
     if (churn > 0 && diffusion.prediction() == Prediction.PREVIOUS_MEAN) {
       throw new IllegalArgumentException(
           "prediction PREVIOUS_MEAN cannot be used with churn, which asks the network off the"
@@ -109,7 +124,7 @@ public final class EdmSampler extends LevelSampler<EdmSampler> {
     List<SamplingStep> rows = new ArrayList<>();
     for (int i = 0; i < steps; i++) {
       Level level = levels.get(i);
-      Level from = lifted(diffusion, level, steps);
+      Level from = i == 0 && !liftsStart ? level : lifted(diffusion, level, steps);
       if (!from.equals(level)) {
         double fresh = freshNoise(level, from);
         double scale = from.signal() / level.signal();

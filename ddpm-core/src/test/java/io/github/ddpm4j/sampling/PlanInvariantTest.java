@@ -13,6 +13,7 @@ import io.github.ddpm4j.schedule.TimestepSpacing;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -26,7 +27,7 @@ class PlanInvariantTest {
   /** Relative to 1, or to the factors of the row where these are greater. */
   private static final double TOLERANCE = 1e-12;
 
-  private record Planned(String name, Diffusion diffusion, SamplingPlan plan) {
+  private record Planned(String name, Diffusion diffusion, int start, SamplingPlan plan) {
     @Override
     public String toString() {
       return name;
@@ -72,6 +73,7 @@ class PlanInvariantTest {
                 new Planned(
                     schedule.describe().get("type") + " " + variance + " " + sampler + " " + start,
                     diffusion,
+                    start,
                     sampler.plan(diffusion, start)));
           }
         }
@@ -131,6 +133,22 @@ class PlanInvariantTest {
       }
     }
     return solvers;
+  }
+
+  /** An x that is given stands at the level of the timestep that it is said to stand at. */
+  @Test
+  void firstRow_fromATimestep_isAskedThere() {
+    plans().forEach(PlanInvariantTest::assertBeginsAtItsStart);
+  }
+
+  private static void assertBeginsAtItsStart(Planned planned) {
+    SamplingStep first = planned.plan.steps().get(0);
+    Schedule schedule = planned.diffusion.schedule();
+    if (planned.start < schedule.timesteps() && !planned.name.contains("ddimInversion(")) {
+      assertThat(first.timestep()).as(planned.name).isEqualTo(planned.start);
+      assertThat(first.signal()).as(planned.name).isEqualTo(schedule.signal(planned.start));
+      assertThat(first.noise()).as(planned.name).isEqualTo(schedule.noise(planned.start));
+    }
   }
 
   @ParameterizedTest
