@@ -2,6 +2,7 @@ package io.github.ddpm4j.sampling;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.NDScope;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.model.Condition;
@@ -164,16 +165,22 @@ final class Chain {
     return terms.guidance.combine(outputs, x, levels(), diffusion);
   }
 
-  /** Moves what the chain keeps to {@code owner}, where the row's intermediate arrays go. */
+  /**
+   * Moves what the chain keeps to {@code owner}, where the row's intermediate arrays go. It
+   * outlives whatever NDScope the row is in.
+   */
   void attach(NDManager owner) {
-    x.attach(owner);
+    attach(x, owner);
     for (NDArray remembered : past) {
-      if (remembered != null) {
-        remembered.attach(owner);
-      }
+      attach(remembered, owner);
     }
-    if (preview != null) {
-      preview.attach(owner);
+    attach(preview, owner);
+  }
+
+  private static void attach(@Nullable NDArray array, NDManager owner) {
+    if (array != null) {
+      array.attach(owner);
+      NDScope.unregister(array);
     }
   }
 
@@ -243,10 +250,12 @@ final class Chain {
     return array.mul(PerImage.column(array, each(factor)));
   }
 
-  /** low^(1 − f) · high^f with f = (v + 1) / 2. */
+  /** low^(1 − f) · high^f with f = (v + 1) / 2, and what is beside it. */
   private NDArray deviation(SamplingStep step, NDArray v) {
     double span = Math.log(step.noiseHigh() / step.noiseLow());
-    return times(step.noiseLow(), v.add(1).mul(span / 2).exp());
+    NDArray said = times(step.noiseLow(), v.add(1).mul(span / 2).exp());
+    double beside = step.noiseBeside();
+    return beside == 0 ? said : said.square().add(beside * beside).sqrt();
   }
 
   @FunctionalInterface

@@ -112,7 +112,8 @@ public final class DdpmSampler implements Sampler {
               0,
               List.of(),
               last ? 0 : Math.sqrt(least),
-              last ? 0 : Math.sqrt(greatest)));
+              last ? 0 : Math.sqrt(greatest),
+              0));
     }
     return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, 1, 0);
   }

@@ -9,14 +9,16 @@ import java.util.List;
  * (Lugmayr et al. 2022, "RePaint", section 4.2 and appendix B): what an inpainted region holds gets
  * time to agree with what is known around it.
  *
- * <p>After each {@code jumpLength} rows, as long as as many rows lie before, x jumps back up by
- * {@code jumpLength} rows, {@code jumps − 1} times:
+ * <p>Before the last row, and each {@code jumpLength} rows before that as long as so many rows have
+ * gone before, x jumps back up by {@code jumpLength} rows, {@code jumps − 1} times, as in the
+ * paper's code:
  *
  * <pre>
  *   x_up = r x + n z,    r = α_up / α,    n² = σ_up² − r² σ²
  * </pre>
  *
- * <p>The jump is folded into the row before it: its factors times r, and its noise √(r² s² + n²).
+ * <p>The jump is folded into the row before it: its factors times r, and its noise √(r² s² + n²),
+ * of which s may be the network's to say.
  */
 final class ResamplingSampler implements Sampler {
 
@@ -50,7 +52,7 @@ final class ResamplingSampler implements Sampler {
     int last = plan.steps().size() - 1;
     for (int i = 0; i <= last; i++) {
       rows.add(plan.steps().get(i));
-      boolean turns = (i + 1) % jumpLength == 0 && i < last;
+      boolean turns = i < last && (last - i - 1) % jumpLength == 0 && i + 1 >= jumpLength;
       for (int jump = 1; turns && jump < jumps; jump++) {
         int up = i + 1 - jumpLength;
         rows.set(rows.size() - 1, andUp(plan, i, plan.steps().get(up)));
@@ -72,6 +74,9 @@ final class ResamplingSampler implements Sampler {
     double ratio = up.signal() / plan.signalAfter(i);
     double carried = ratio * plan.noiseAfter(i);
     double fresh = Math.sqrt(Math.max(0, up.noise() * up.noise() - carried * carried));
+    boolean learned = row.learnsVariance();
+    double low = ratio * row.noiseLow();
+    double high = ratio * row.noiseHigh();
     return new SamplingStep(
         row.timestep(),
         row.signal(),
@@ -80,8 +85,9 @@ final class ResamplingSampler implements Sampler {
         ratio * row.cX0(),
         ratio * row.cEps(),
         List.of(),
-        Math.hypot(ratio * row.noiseLow(), fresh),
-        Math.hypot(ratio * row.noiseHigh(), fresh));
+        learned ? low : Math.hypot(low, fresh),
+        learned ? high : Math.hypot(high, fresh),
+        learned ? fresh : 0);
   }
 
   @Override

@@ -7,7 +7,7 @@ import java.util.List;
  *
  * <pre>
  *   x' = cX · x + cX0 · x̂_0 + cEps · ε̂ + Σ_k past[k−1] · (remembered k calls ago) + s · z,    z ~ N(0, I)
- *   s  = noiseLow^(1 − f) · noiseHigh^f,    f = (v + 1) / 2
+ *   s² = (noiseLow^(1 − f) · noiseHigh^f)² + noiseBeside²,    f = (v + 1) / 2
  * </pre>
  *
  * <p>v is what the network says of the variance, one number per pixel; a row whose two bounds are
@@ -27,6 +27,8 @@ import java.util.List;
  *     came before
  * @param noiseLow the standard deviation of the noise that is added where v = −1; 0 for none
  * @param noiseHigh the same where v = 1; equal to {@code noiseLow} where the variance is fixed
+ * @param noiseBeside the standard deviation of noise beside it that v has no part in; 0 where the
+ *     variance is fixed, where it is part of the bounds
  */
 public record SamplingStep(
     double timestep,
@@ -37,7 +39,8 @@ public record SamplingStep(
     double cEps,
     List<Double> past,
     double noiseLow,
-    double noiseHigh) {
+    double noiseHigh,
+    double noiseBeside) {
 
   /**
    * Checks the row.
@@ -51,8 +54,9 @@ public record SamplingStep(
    * @param past the factors of what was remembered
    * @param noiseLow the least standard deviation of the noise that is added
    * @param noiseHigh the greatest
-   * @throws IllegalArgumentException if a number is not finite, a level is negative, or only one of
-   *     the bounds of the noise is 0
+   * @param noiseBeside that of the noise beside it
+   * @throws IllegalArgumentException if a number is not finite, a level is negative, only one of
+   *     the bounds of the noise is 0, or they are equal and there is noise beside them
    */
   public SamplingStep {
     past = List.copyOf(past);
@@ -65,6 +69,7 @@ public record SamplingStep(
     requireLevel("noise", noise);
     requireLevel("noiseLow", noiseLow);
     requireLevel("noiseHigh", noiseHigh);
+    requireLevel("noiseBeside", noiseBeside);
     if (noiseLow > noiseHigh || (noiseLow == 0) != (noiseHigh == 0)) {
       throw new IllegalArgumentException(
           "noiseLow and noiseHigh of a sampling step must be ascending and both 0 or neither, but"
@@ -72,6 +77,14 @@ public record SamplingStep(
               + noiseLow
               + " and "
               + noiseHigh);
+    }
+    if (noiseLow == noiseHigh && noiseBeside != 0) {
+      throw new IllegalArgumentException(
+          "noiseBeside of a sampling step is for learned variances, but was "
+              + noiseBeside
+              + " where noiseLow and noiseHigh are "
+              + noiseLow
+              + "; make it part of these");
     }
   }
 
@@ -97,7 +110,7 @@ public record SamplingStep(
       double cEps,
       List<Double> past,
       double freshNoise) {
-    this(timestep, signal, noise, cX, cX0, cEps, past, freshNoise, freshNoise);
+    this(timestep, signal, noise, cX, cX0, cEps, past, freshNoise, freshNoise, 0);
   }
 
   /**

@@ -201,14 +201,24 @@ class SamplersTest {
 
   private static SamplingStep row(double... values) {
     return new SamplingStep(
-        values[0], values[1], values[2], values[3], values[4], values[5], List.of(), values[6],
-        values[7]);
+        values[0],
+        values[1],
+        values[2],
+        values[3],
+        values[4],
+        values[5],
+        List.of(),
+        values[6],
+        values[7],
+        values.length > 8 ? values[8] : 0);
   }
 
   @Test
   void step_badNumbers_areRefused() {
-    String[] names = {"timestep", "signal", "noise", "cX", "cX0", "cEps", "noiseLow", "noiseHigh"};
-    List<String> levels = List.of("signal", "noise", "noiseLow", "noiseHigh");
+    String[] names = {
+      "timestep", "signal", "noise", "cX", "cX0", "cEps", "noiseLow", "noiseHigh", "noiseBeside"
+    };
+    List<String> levels = List.of("signal", "noise", "noiseLow", "noiseHigh", "noiseBeside");
     for (int i = 0; i < names.length; i++) {
       String rule = levels.contains(names[i]) ? "finite and at least 0" : "finite";
       for (double bad : new double[] {Double.NaN, Double.POSITIVE_INFINITY}) {
@@ -236,6 +246,11 @@ class SamplersTest {
             + " were ";
     assertRefused(() -> row(0, 1, 0, 0, 1, 0, 0.5, 0.25), bounds + "0.5 and 0.25");
     assertRefused(() -> row(0, 1, 0, 0, 1, 0, 0, 0.25), bounds + "0.0 and 0.25");
+    assertRefused(
+        () -> row(0, 1, 0, 0, 1, 0, 0.25, 0.25, 0.5),
+        "noiseBeside of a sampling step is for learned variances, but was 0.5 where noiseLow and"
+            + " noiseHigh are 0.25; make it part of these");
+    assertThat(row(0, 1, 0, 0, 1, 0, 0.25, 0.5, 0.5).noiseBeside()).isEqualTo(0.5);
     assertThat(row(0, 1, 0, 0, 1, 0, 0.25, 0.5).learnsVariance()).isTrue();
     assertThat(row(0, 1, 0, 0, 1, 0, 0.5, 0.5).learnsVariance()).isFalse();
   }
