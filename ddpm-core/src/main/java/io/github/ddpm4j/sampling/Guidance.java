@@ -129,7 +129,9 @@ public final class Guidance {
 
   /**
    * Guides in a part of the noise levels only (Kynkäänniemi et al. 2024): outside it the network is
-   * asked under the run's condition alone, in a call of the usual size.
+   * asked under the run's condition alone, in a call of the usual size. Beside guidance {@link
+   * #towards} other conditions that is in its own interval, {@link #classifierFree} counts with w =
+   * 1 outside its own.
    *
    * @param least the least ratio of noise to signal, exclusive; 0 is the clean image
    * @param greatest the greatest, inclusive; may be infinite
@@ -222,8 +224,16 @@ public final class Guidance {
     }
   }
 
+  /** What pulls at a level; outside its interval the run's own condition has w = 1. */
   private List<Pull> active(double ratio) {
-    return pulls.stream().filter(pull -> pull.isActive(ratio)).toList();
+    List<Pull> active =
+        new ArrayList<>(pulls.stream().filter(pull -> pull.isActive(ratio)).toList());
+    if (!active.isEmpty()
+        && pulls.stream().anyMatch(pull -> pull.towards == null)
+        && active.stream().allMatch(pull -> pull.towards != null)) {
+      active.add(new Pull(null, 1, 0, Double.POSITIVE_INFINITY));
+    }
+    return active;
   }
 
   /** The one pull is that of the network under its own condition: nothing to add. */
@@ -370,6 +380,25 @@ public final class Guidance {
       throw new IllegalArgumentException("guidance scale must be finite, but was " + scale);
     }
     return scale;
+  }
+
+  /** The conditions that it leads to beside the run's own. */
+  List<Condition> conditions() {
+    return pulls.stream().map(Pull::towards).flatMap(Stream::ofNullable).toList();
+  }
+
+  /** All of its numbers; what it leads to is not among them. */
+  String settings() {
+    return Stream.concat(
+                pulls.stream()
+                    .map(
+                        p ->
+                            List.of(
+                                p.towards == null ? "own" : "other", p.scale, p.least, p.greatest)),
+                slopes.stream().map(s -> List.of("classifier", s.scale, s.least, s.greatest)))
+            .toList()
+        + " "
+        + rescale;
   }
 
   @Override

@@ -178,6 +178,28 @@ class GuidanceTest {
     assertThat(calls.get(calls.size() - 1)).isEqualTo(6); // own, free, the other: 2 images each
   }
 
+  /** Outside its own interval the condition of the run counts as the network learned it. */
+  @Test
+  void interval_besideAnotherCondition_keepsTheRunsOwn() {
+    double[] free = pixels(sampling(Prediction.EPSILON).generate(2));
+    Condition own = Condition.labels(0);
+    double[] first = pixels(sampling(Prediction.EPSILON).condition(own).generate(2));
+    double[] second =
+        pixels(sampling(Prediction.EPSILON).condition(Condition.labels(1)).generate(2));
+    Guidance nowhere = Guidance.classifierFree(2).interval(1e8, 1e9);
+    double[] found =
+        pixels(
+            sampling(Prediction.EPSILON)
+                .condition(own)
+                .guidance(nowhere.and(Guidance.towards(Condition.labels(1), -0.5)))
+                .generate(2));
+    double[] expected = new double[free.length];
+    for (int i = 0; i < free.length; i++) {
+      expected[i] = free[i] + (first[i] - free[i]) - 0.5 * (second[i] - free[i]);
+    }
+    assertClose("own condition outside its interval", found, expected, 1e-9);
+  }
+
   /**
    * With y = x_0 + N(0, r) the posterior is Gaussian, and ln p(y | x_t) is known: the guided chain
    * must end in the posterior.
