@@ -5,7 +5,7 @@ package io.github.ddpm4j.noise;
  * whatever the batch size, thread or order of calls.
  *
  * <p>Sampling asks for draw 0 as the start x_T of an image, and for draw k + 1 as the noise of row
- * k of its plan.
+ * k of its plan; inpainting for draw 2³² + k besides, as that of the known pixels after row k.
  */
 @FunctionalInterface
 public interface NoiseSource {

@@ -9,7 +9,8 @@ import java.util.Arrays;
 
 /**
  * Inpainting: after each row, the known pixels of x are replaced by those of the known image, at
- * the noise level that the row led to (Lugmayr et al. 2022, eq. 8). After the last they are exact.
+ * the noise level that the row led to (Lugmayr et al. 2022, eq. 8). After the last they are exact,
+ * wherever the sampler ends.
  */
 final class KnownPixels implements Chain.Hook {
 
@@ -34,8 +35,9 @@ final class KnownPixels implements Chain.Hook {
     long first = chain.firstImage();
     NDArray known = rows(images, first, chain.images(), x, manager);
     NDArray keep = rows(mask, first, chain.images(), x, manager);
-    double signal = chain.plan().signalAfter(chain.row());
-    double noise = chain.plan().noiseAfter(chain.row());
+    boolean last = chain.row() + 1 == chain.rows();
+    double signal = last ? 1 : chain.plan().signalAfter(chain.row());
+    double noise = last ? 0 : chain.plan().noiseAfter(chain.row());
     NDArray level = known;
     if (signal != 1 || noise != 0) {
       NDArray z =
