@@ -8,26 +8,22 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.io.Safetensors;
 import io.github.ddpm4j.ops.Upload;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.LongBuffer;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.DoubleStream;
+import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
  * What a saved {@link SamplingRun} holds. The tensor "state" has the numbers: version, the seed in
- * halves, count, batch size, first image, row, and digests of the plan, of the arrays that are
- * given, and of the condition's labels and shapes.
+ * halves, count, batch size, first image, row, and every {@link RunDigest}, in halves too.
  */
 record RunFile(
     int firstImage,
@@ -38,24 +34,15 @@ record RunFile(
     @Nullable NDArray preview) {
 
   private static final String STATE = "state";
-  private static final int VERSION = 2;
+  private static final int VERSION = 3;
 
   /** What the numbers of the state say; where there is no name, they may differ. */
   private static final List<String> NAMES =
-      List.of(
-          "version",
-          "seed",
-          "seed",
-          "number of images",
-          "batch size",
-          "",
-          "",
-          "sampler or schedule",
-          "sampler or schedule",
-          "start: other images, mask or latents",
-          "start: other images, mask or latents",
-          "condition",
-          "condition");
+      Stream.concat(
+              Stream.of("", "seed", "seed", "number of images", "batch size", "", ""),
+              Arrays.stream(RunDigest.values())
+                  .flatMap(digest -> Stream.of(digest.text(), digest.text())))
+          .toList();
 
   static void write(
       Path file,
@@ -66,7 +53,7 @@ record RunFile(
       NDList finished)
       throws IOException {
     try (NDManager scope = manager.newSubManager()) {
-      double[] numbers = state(job, firstImage, chain == null ? 0 : chain.row());
+      double[] numbers = state(scope, job, firstImage, chain == null ? 0 : chain.row());
       Map<String, NDArray> tensors = new LinkedHashMap<>();
       tensors.put(
           STATE, Upload.doubles(scope, numbers, new Shape(numbers.length), DataType.FLOAT64));
@@ -99,13 +86,23 @@ record RunFile(
   static RunFile read(Path file, NDManager manager, SamplingRun.Job job) throws IOException {
     Map<String, NDArray> tensors = Safetensors.read(file, manager);
     NDArray state = tensors.get(STATE);
-    double[] expected = state(job, 0, 0);
-    if (state == null || state.size() != expected.length) {
+    if (state == null || state.size() == 0 || state.getDataType() != DataType.FLOAT64) {
       tensors.values().forEach(NDArray::close);
       throw new IOException(
           file + " is not a saved sampling run; SamplingRun.save writes such files");
     }
     double[] numbers = state.toDoubleArray();
+    if (numbers[0] != VERSION || numbers.length != NAMES.size()) {
+      tensors.values().forEach(NDArray::close);
+      throw new IOException(
+          file
+              + " is a sampling run of format "
+              + (int) numbers[0]
+              + ", but this version reads format "
+              + VERSION
+              + "; finish it with the version that saved it");
+    }
+    double[] expected = state(manager, job, 0, 0);
     for (int i = 0; i < numbers.length; i++) {
       String name = NAMES.get(i);
       if (!name.isEmpty() && numbers[i] != expected[i]) {
@@ -138,17 +135,15 @@ record RunFile(
     return arrays;
   }
 
-  private static double[] state(SamplingRun.Job job, int firstImage, int row) {
+  private static double[] state(NDManager owner, SamplingRun.Job job, int firstImage, int row) {
     long seed = job.seed() == null ? 0 : job.seed();
-    LongBuffer plan = digest(List.of(bytes(job.plan().toString())));
-    LongBuffer given = digest(job.origin().given().stream().map(NDArray::toByteBuffer).toList());
-    LongBuffer condition = digest(List.of(bytes(job.condition().toString())));
     return DoubleStream.concat(
             DoubleStream.of(
                 VERSION, high(seed), low(seed), job.count(), job.batchSize(), firstImage, row),
-            Stream.of(plan, given, condition)
-                .map(LongBuffer::get)
-                .flatMapToDouble(digest -> DoubleStream.of(high(digest), low(digest))))
+            Arrays.stream(RunDigest.values())
+                .mapToLong(digest -> digest.of(job, owner))
+                .flatMap(digest -> LongStream.of(high(digest), low(digest)))
+                .asDoubleStream())
         .toArray();
   }
 
@@ -158,19 +153,5 @@ record RunFile(
 
   private static int low(long value) {
     return (int) value;
-  }
-
-  private static ByteBuffer bytes(String text) {
-    return ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8));
-  }
-
-  private static LongBuffer digest(List<ByteBuffer> contents) {
-    try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      contents.forEach(digest::update);
-      return ByteBuffer.wrap(digest.digest()).asLongBuffer();
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("SHA-256 is part of every JDK", e);
-    }
   }
 }

@@ -308,13 +308,15 @@ public final class Sampling {
               + " generate()");
     }
     SamplingPlan plan = sampler.plan(diffusion);
-    return start(plan, draws, count, new SamplingRun.Origin(noise(plan, draws, image), KEEP));
+    return start(
+        plan, draws, count, new SamplingRun.Origin("noise", noise(plan, draws, image), KEEP));
   }
 
   /** What the sampler starts from where nothing is given. */
   private SamplingRun.Start noise(SamplingPlan plan, Draws draws, Shape image) {
+    DataType type = dataType;
     return (batch, first, count) ->
-        Upload.normal(batch, draws.noise, first, 0, new Shape(count).addAll(image), dataType)
+        Upload.normal(batch, draws.noise, first, 0, new Shape(count).addAll(image), type)
             .muli(plan.initialScale());
   }
 
@@ -373,8 +375,8 @@ public final class Sampling {
     try (NDManager manager = from.getManager().newSubManager()) {
       NDArray z =
           Upload.normal(manager, draws.noise, 0, 0, new Shape(1).addAll(from.getShape()), dataType);
-      NDArray one = in(manager, from);
-      NDArray other = in(manager, to);
+      NDArray one = copy(manager, from, dataType);
+      NDArray other = copy(manager, to, dataType);
       NDList latents = new NDList();
       for (double fraction : fractions) {
         NDArray mixed = one.mul(1 - fraction).add(other.mul(fraction));
@@ -410,8 +412,8 @@ public final class Sampling {
     requireEnds(from, to, fractions);
     SphericalPath path = SphericalPath.between(from, to);
     try (NDManager manager = from.getManager().newSubManager()) {
-      NDArray one = in(manager, from);
-      NDArray other = in(manager, to);
+      NDArray one = copy(manager, from, dataType);
+      NDArray other = copy(manager, to, dataType);
       NDList latents = new NDList();
       for (double fraction : fractions) {
         latents.add(one.mul(path.fromWeight(fraction)).add(other.mul(path.toWeight(fraction))));
@@ -484,14 +486,16 @@ public final class Sampling {
     Draws draws = draws();
     double signal = diffusion.schedule().signal(t);
     double noiseLevel = diffusion.schedule().noise(t);
+    DataType type = dataType;
     return start(
         plan,
         draws,
         Math.toIntExact(images.getShape().get(0)),
         new SamplingRun.Origin(
+            "image to image",
             (batch, first, count) -> {
-              NDArray part = rows(batch, images, first, count);
-              NDArray z = Upload.normal(batch, draws.noise, first, 0, part.getShape(), dataType);
+              NDArray part = rows(batch, images, first, count, type);
+              NDArray z = Upload.normal(batch, draws.noise, first, 0, part.getShape(), type);
               return part.mul(signal).add(z.mul(noiseLevel));
             },
             KEEP,
@@ -535,6 +539,7 @@ public final class Sampling {
         draws,
         Math.toIntExact(images.getShape().get(0)),
         new SamplingRun.Origin(
+            "inpainting",
             noise(plan, draws, images.getShape().slice(1)),
             new KnownPixels(images, mask),
             images,
@@ -680,13 +685,15 @@ public final class Sampling {
 
   /** Images that stand where the plan starts. */
   private SamplingRun.Origin given(NDArray images) {
+    DataType type = dataType;
     return new SamplingRun.Origin(
-        (batch, first, count) -> rows(batch, images, first, count), KEEP, images);
+        "as given", (batch, first, count) -> rows(batch, images, first, count, type), KEEP, images);
   }
 
-  private NDArray rows(NDManager manager, NDArray all, long first, int count) {
+  private static NDArray rows(
+      NDManager manager, NDArray all, long first, int count, DataType type) {
     try (NDArray part = all.get(new NDIndex("{}:{}", first, first + count))) {
-      return in(manager, part);
+      return copy(manager, part, type);
     }
   }
 
@@ -707,11 +714,11 @@ public final class Sampling {
     }
   }
 
-  /** A copy in this run's type, attached to {@code manager}, on its device. */
-  private NDArray in(NDManager manager, NDArray array) {
+  /** A copy of a type, attached to {@code manager}, on its device. */
+  private static NDArray copy(NDManager manager, NDArray array, DataType type) {
     NDArray copy = array.duplicate();
     copy.attach(manager);
-    return copy.toType(dataType, false).toDevice(manager.getDevice(), false);
+    return copy.toType(type, false).toDevice(manager.getDevice(), false);
   }
 
   private record Draws(NoiseSource noise, @Nullable Long seed) {}
@@ -734,6 +741,7 @@ public final class Sampling {
     requireVariance();
     SamplingRun.Job job =
         new SamplingRun.Job(
+            diffusion,
             plan,
             limit(),
             guidance,
@@ -745,7 +753,6 @@ public final class Sampling {
             origin);
     return new SamplingRun(
         new PlanExecutor(denoiser),
-        diffusion,
         job,
         listener,
         timeLimit,

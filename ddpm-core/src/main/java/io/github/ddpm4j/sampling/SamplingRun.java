@@ -13,6 +13,7 @@ import io.github.ddpm4j.noise.NoiseSource;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.NoSuchElementException;
@@ -49,19 +50,21 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
   /**
    * What a run starts from.
    *
+   * @param use what is made of {@code given}, in a word
    * @param start x before the first row
    * @param hook what follows each row
    * @param given the arrays that the two look at; borrowed
    */
-  record Origin(Start start, Chain.Hook hook, List<NDArray> given) {
+  record Origin(String use, Start start, Chain.Hook hook, List<NDArray> given) {
 
-    Origin(Start start, Chain.Hook hook, NDArray... given) {
-      this(start, hook, List.of(given));
+    Origin(String use, Start start, Chain.Hook hook, NDArray... given) {
+      this(use, start, hook, List.of(given));
     }
   }
 
   /** What the images of a run are made of. */
   record Job(
+      Diffusion diffusion,
       SamplingPlan plan,
       X0Limit limit,
       Guidance guidance,
@@ -73,7 +76,6 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
       Origin origin) {}
 
   private final PlanExecutor executor;
-  private final Diffusion diffusion;
   private final Job job;
   private final SamplingListener listener;
   private final @Nullable Duration timeLimit;
@@ -88,13 +90,11 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
 
   SamplingRun(
       PlanExecutor executor,
-      Diffusion diffusion,
       Job job,
       SamplingListener listener,
       @Nullable Duration timeLimit,
       NDManager results) {
     this.executor = executor;
-    this.diffusion = diffusion;
     this.job = job;
     this.listener = listener;
     this.timeLimit = timeLimit;
@@ -117,7 +117,8 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
    */
   public int step() {
     int rows = job.plan.steps().size();
-    return firstImage / job.batchSize * rows + (chain == null ? 0 : chain.row());
+    return (firstImage + job.batchSize - 1) / job.batchSize * rows
+        + (chain == null ? 0 : chain.row());
   }
 
   /**
@@ -131,8 +132,9 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
   }
 
   /**
-   * Takes one step. If it fails or is refused, the run stands where it stood: it may be tried
-   * again, saved, or closed.
+   * Takes one step. If the network fails or the step is refused, the run stands where it stood: it
+   * may be tried again, saved, or closed. After the last step of images that are not finite the run
+   * can only be closed, or restored.
    *
    * @return what the step did; its arrays are owned by the run and valid until the next step, or
    *     until the run ends
@@ -154,10 +156,11 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
    * @param runs runs of one network, each with steps left; at least one
    * @return what each run's step did, as {@link #next()} gives it
    * @throws IllegalArgumentException if there is no run, one comes twice, or they are of different
-   *     networks
+   *     networks, or of images of different shapes or types
    * @throws NoSuchElementException if a run has no steps left
    * @throws CancellationException as {@link #next()}; no run has moved
-   * @throws IllegalStateException if a run is closed, or the denoiser returns NaN
+   * @throws IllegalStateException if a run is closed, or the denoiser returns NaN for one of them;
+   *     the others have moved and go on
    */
   public static List<SamplingEvent> advance(List<SamplingRun> runs) {
     if (runs.isEmpty() || runs.stream().distinct().count() < runs.size()) {
@@ -174,8 +177,46 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
       run.requireGoing();
     }
     List<Chain> chains = runs.stream().map(SamplingRun::current).toList();
+    requireAlike(chains);
     executor.advance(chains);
-    return runs.stream().map(SamplingRun::stepped).toList();
+    List<SamplingEvent> events = new ArrayList<>();
+    RuntimeException failure = null;
+    for (SamplingRun run : runs) {
+      try {
+        events.add(run.stepped());
+      } catch (RuntimeException e) {
+        // every run has moved, so each is looked after
+        if (failure == null) {
+          failure = e;
+        } else {
+          failure.addSuppressed(e);
+        }
+      }
+    }
+    if (failure != null) {
+      throw failure;
+    }
+    return events;
+  }
+
+  private static void requireAlike(List<Chain> chains) {
+    NDArray first = chains.get(0).x();
+    for (Chain chain : chains) {
+      NDArray x = chain.x();
+      if (!x.getShape().slice(1).equals(first.getShape().slice(1))
+          || x.getDataType() != first.getDataType()) {
+        throw new IllegalArgumentException(
+            "runs that advance together must be of images of one shape and type, but one has "
+                + first.getShape().slice(1)
+                + " "
+                + first.getDataType()
+                + " and another "
+                + x.getShape().slice(1)
+                + " "
+                + x.getDataType()
+                + "; advance them one by one");
+      }
+    }
   }
 
   private void requireGoing() {
@@ -189,7 +230,8 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
       reason = "interrupted";
     } else if (cancelled) {
       reason = "cancelled";
-    } else if (timeLimit != null && System.nanoTime() - begun > timeLimit.toNanos()) {
+    } else if (timeLimit != null
+        && Duration.ofNanos(System.nanoTime() - begun).compareTo(timeLimit) > 0) {
       reason = "stopped by its time limit of " + timeLimit;
     }
     if (reason != null) {
@@ -226,7 +268,7 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
 
   private Chain chain(NDArray start) {
     return new Chain(
-        diffusion,
+        job.diffusion,
         new Chain.Terms(job.plan, job.limit, job.guidance, job.noise, job.origin.hook()),
         job.condition.select(
             IntStream.range(firstImage, firstImage + Math.toIntExact(start.getShape().get(0)))
@@ -238,16 +280,22 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
   /** Ends the step of the current batch. */
   private SamplingEvent stepped() {
     Chain now = inBatch();
-    if (!now.hasNext() && !isFinite(now.x())) {
-      throw new IllegalStateException(
-          "the images from "
-              + firstImage
-              + " are not finite after the last step: the denoiser returned NaN or infinity;"
-              + " check its weights");
+    if (!now.hasNext()) {
+      requireFinite(now);
     }
     SamplingEvent event = now.event();
     listener.onStep(event);
     return event;
+  }
+
+  private static void requireFinite(Chain ended) {
+    if (!isFinite(ended.x())) {
+      throw new IllegalStateException(
+          "the images from "
+              + ended.firstImage()
+              + " are not finite after the last step: the denoiser returned NaN or infinity;"
+              + " check its weights");
+    }
   }
 
   private Chain inBatch() {
@@ -261,6 +309,7 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
   /** Keeps the images of a batch at its end, and frees the rest of it. */
   private void leaveBatch() {
     Chain now = inBatch();
+    requireFinite(now);
     NDArray images = now.x();
     images.attach(results);
     finished.add(images);
@@ -298,7 +347,7 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
     // Samples outlive whatever NDScope the run is in.
     NDScope.unregister(all);
     closed = true;
-    return new Samples(results, all, diffusion.dataRange(), job.seed);
+    return new Samples(results, all, job.diffusion.dataRange(), job.seed);
   }
 
   /** Makes the next step throw a {@link CancellationException}. From any thread; not undone. */
@@ -327,8 +376,9 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
 
   /**
    * Goes on from where a saved run stood. This run must be set up as that one was: sampler, seed,
-   * number of images, batch size, the images, mask or latents that it starts from, all of which are
-   * checked, and condition, guidance and clipping, which are not.
+   * number of images, batch size, the images, mask or latents that it starts from, condition,
+   * guidance, clipping and data type, all of which are checked, and network and functions of {@link
+   * Guidance#classifier}, which are not.
    *
    * @param file what {@link #save} wrote
    * @return this run
@@ -341,6 +391,7 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
     requireOpen();
     RunFile saved = RunFile.read(file, results, job);
     closeBatch();
+    finished.close();
     finished.clear();
     finished.addAll(saved.finished());
     firstImage = saved.firstImage();

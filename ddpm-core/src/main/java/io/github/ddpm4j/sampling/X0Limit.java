@@ -3,21 +3,28 @@ package io.github.ddpm4j.sampling;
 import ai.djl.ndarray.NDArray;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.ops.PerImage;
+import java.util.function.UnaryOperator;
 
-/** What is done to x̂_0 before a row uses it. Results lie in the manager of what comes in. */
-@FunctionalInterface
-interface X0Limit {
+/**
+ * What is done to x̂_0 before a row uses it. Results lie in the manager of what comes in.
+ *
+ * @param name says it all: limits of one name do the same
+ * @param change does it
+ */
+record X0Limit(String name, UnaryOperator<NDArray> change) {
 
-  NDArray apply(NDArray x0);
+  NDArray apply(NDArray x0) {
+    return change.apply(x0);
+  }
 
   /** x̂_0 as the network means it. */
   static X0Limit none() {
-    return x0 -> x0;
+    return new X0Limit("none", x0 -> x0);
   }
 
   /** x̂_0 within the range of clean images. */
   static X0Limit clip(DataRange range) {
-    return x0 -> x0.clip(range.min(), range.max());
+    return new X0Limit("clip to " + range, x0 -> x0.clip(range.min(), range.max()));
   }
 
   /**
@@ -28,21 +35,24 @@ interface X0Limit {
   static X0Limit dynamic(DataRange range, double ratio, double greatest) {
     double centre = (range.min() + range.max()) / 2;
     double half = (range.max() - range.min()) / 2;
-    return x0 -> {
-      NDArray unit = x0.sub(centre).div(half);
-      int images = Math.toIntExact(x0.getShape().get(0));
-      NDArray sizes = unit.abs().reshape(images, -1).sort(1);
-      // the quantile between two neighbours, by linear interpolation
-      double place = ratio * (sizes.getShape().get(1) - 1);
-      long below = (long) Math.floor(place);
-      long above = (long) Math.ceil(place);
-      NDArray low = sizes.get(":, {}", below);
-      NDArray high = sizes.get(":, {}", above);
-      NDArray s =
-          low.add(high.sub(low).mul(place - below))
-              .clip(1, greatest)
-              .reshape(PerImage.column(x0, new double[images]).getShape());
-      return unit.minimum(s).maximum(s.neg()).div(s).mul(half).add(centre);
-    };
+    String name = "dynamic in " + range + ", " + ratio + ", " + greatest;
+    return new X0Limit(
+        name,
+        x0 -> {
+          NDArray unit = x0.sub(centre).div(half);
+          int images = Math.toIntExact(x0.getShape().get(0));
+          NDArray sizes = unit.abs().reshape(images, -1).sort(1);
+          // the quantile between two neighbours, by linear interpolation
+          double place = ratio * (sizes.getShape().get(1) - 1);
+          long below = (long) Math.floor(place);
+          long above = (long) Math.ceil(place);
+          NDArray low = sizes.get(":, {}", below);
+          NDArray high = sizes.get(":, {}", above);
+          NDArray s =
+              low.add(high.sub(low).mul(place - below))
+                  .clip(1, greatest)
+                  .reshape(PerImage.column(x0, new double[images]).getShape());
+          return unit.minimum(s).maximum(s.neg()).div(s).mul(half).add(centre);
+        });
   }
 }

@@ -6,17 +6,29 @@ import static org.assertj.core.api.Assertions.within;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.NDScope;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.Golden;
+import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.model.TinyDenoiser;
+import io.github.ddpm4j.ops.PerImage;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.concurrent.CancellationException;
+import java.util.function.IntToDoubleFunction;
+import java.util.function.UnaryOperator;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -204,6 +216,183 @@ class SamplingRunTest {
                 + " images from 0; no image was kept");
     assertThatThrownBy(() -> ddpm.sampling().timeLimit(Duration.ZERO))
         .hasMessage("timeLimit must be longer than 0, but was PT0S; leave it out for no limit");
+  }
+
+  /** As a limit that means "none" would be given. */
+  @Test
+  void timeLimit_ofAges_isNone() {
+    Duration ages = Duration.ofSeconds(Long.MAX_VALUE);
+    assertThat(pixels(sampling(Samplers.ddim(2), 3).timeLimit(ages).generate(1)))
+        .isEqualTo(pixels(sampling(Samplers.ddim(2), 3).generate(1)));
+  }
+
+  @Test
+  void step_afterABatchThatIsNotFull_isThatOfAll() {
+    try (SamplingRun run = sampling(Samplers.ddim(10), 3).start(6)) {
+      run.finish().close();
+      assertThat(run.step()).isEqualTo(20).isEqualTo(run.steps());
+    }
+  }
+
+  /** A run whose images are broken gives none, and those that went along with it go on. */
+  @Test
+  void imagesThatAreNotFinite_areNeverGiven() {
+    Denoiser broken =
+        (x, levels, condition) ->
+            x.mul(
+                PerImage.column(x, each(levels, i -> levels.timestep(i) > 0 ? 0.5 : Math.log(-1))));
+    Sampling sampling = new Sampling(diffusion(), broken).sampler(Samplers.ddim(5)).shape(1, 2, 2);
+    Sampler whole = Samplers.ddim(5).timesteps(40, 30, 20, 15, 10);
+    try (SamplingRun run = sampling.seed(1).start(2);
+        SamplingRun other =
+            new Sampling(diffusion(), broken).sampler(whole).shape(1, 2, 2).seed(1).start(2)) {
+      for (int i = 0; i < 4; i++) {
+        SamplingRun.advance(List.of(run, other));
+      }
+      String message =
+          "the images from 0 are not finite after the last step: the denoiser returned NaN or"
+              + " infinity; check its weights";
+      assertThatThrownBy(() -> SamplingRun.advance(List.of(run, other)))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage(message);
+      assertThatThrownBy(run::finish).isInstanceOf(IllegalStateException.class).hasMessage(message);
+      assertThat(pixels(other.finish())).hasSize(8).doesNotContain(Double.NaN);
+    }
+  }
+
+  private static double[] each(NoiseLevels levels, IntToDoubleFunction value) {
+    return IntStream.range(0, levels.size()).mapToDouble(value).toArray();
+  }
+
+  @Test
+  void advance_imagesOfDifferentKinds_isRefusedBeforeAnyMoves() {
+    Denoiser shared = StandIns.modelG();
+    Sampling small = new Sampling(diffusion(), shared).sampler(Samplers.ddim(5)).seed(1);
+    try (SamplingRun first = small.shape(1, 2, 2).start(1);
+        SamplingRun wide = small.dataType(DataType.FLOAT64).start(1);
+        SamplingRun large = small.dataType(DataType.FLOAT32).shape(1, 4, 4).start(1)) {
+      String start =
+          "runs that advance together must be of images of one shape and type, but one has (1, 2,"
+              + " 2) float32 and another ";
+      assertThatThrownBy(() -> SamplingRun.advance(List.of(first, wide)))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage(start + "(1, 2, 2) float64; advance them one by one");
+      assertThatThrownBy(() -> SamplingRun.advance(List.of(first, large)))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage(start + "(1, 4, 4) float32; advance them one by one");
+      assertThat(first.step()).isZero();
+    }
+  }
+
+  /** The next run of the same settings may have others. */
+  @Test
+  void start_settingsThatChangeLater_areNotItsOwn() {
+    NDArray images = manager.zeros(new Shape(3, 1, SIZE, SIZE));
+    Sampling sampling = new Sampling(diffusion(), StandIns.modelG()).shape(1, SIZE, SIZE).seed(1);
+    sampling.sampler(Samplers.ddim(5)).batchSize(2);
+    double[] whole = pixels(sampling.generate(3));
+    double[] varied = pixels(sampling.imageToImage(images, 0.5));
+    try (SamplingRun run = sampling.start(3);
+        SamplingRun variation = sampling.startImageToImage(images, 0.5)) {
+      sampling.dataType(DataType.FLOAT64).sampler(Samplers.ddim(2)).seed(2).clip(false);
+      assertThat(run.next().x().getDataType()).isEqualTo(DataType.FLOAT32);
+      assertThat(pixels(run.finish())).isEqualTo(whole);
+      assertThat(pixels(variation.finish())).isEqualTo(varied);
+    }
+  }
+
+  /** A caller's scope ends between two steps; what the run keeps is not the scope's. */
+  @Test
+  void next_insideAScope_keepsTheRun() {
+    Sampler sampler = Samplers.dpmSolverPlusPlus(6);
+    double[] whole = pixels(sampling(sampler, 3).generate(5));
+    try (SamplingRun run = sampling(sampler, 3).start(5)) {
+      while (run.hasNext()) {
+        try (NDScope scope = new NDScope()) {
+          scope.suppressNotUsedWarning();
+          run.next();
+        }
+      }
+      assertThat(pixels(run.finish())).isEqualTo(whole);
+    }
+  }
+
+  @Test
+  void restore_twice_leavesNoArrayBehind(@TempDir Path folder) throws IOException {
+    Path file = folder.resolve("run.safetensors");
+    try (SamplingRun run = sampling(Samplers.ddim(4), 3).start(10)) {
+      for (int i = 0; i < 9; i++) {
+        run.next();
+      }
+      run.save(file);
+      int[] held = new int[2];
+      for (int i = 0; i < 2; i++) {
+        run.restore(file);
+        held[i] = run.next().x().getManager().getParentManager().getManagedArrays().size();
+      }
+      assertThat(held[1]).isEqualTo(held[0]);
+    }
+  }
+
+  /** What would change the images, and is not part of the plan. */
+  @Test
+  void restore_ofARunSetUpDifferently_isRefused(@TempDir Path folder) throws IOException {
+    Path file = folder.resolve("run.safetensors");
+    NDArray vectors = manager.ones(new Shape(1, 3));
+    NDArray others = manager.zeros(new Shape(1, 3));
+    NDArray images = manager.zeros(new Shape(2, 1, 2, 2));
+    String settings = "prediction, variance, data range, clipping, data type or image shape";
+    Condition labels = Condition.labels(1);
+    Map<UnaryOperator<Sampling>, String> changes = new LinkedHashMap<>();
+    changes.put(s -> s.clip(false), settings);
+    changes.put(s -> s.dynamicThresholding(0.99, 2), settings);
+    changes.put(s -> s.dataType(DataType.FLOAT64), settings);
+    changes.put(s -> s.shape(1, 2, 4), settings);
+    changes.put(s -> s.condition(labels), "condition");
+    changes.put(s -> s.condition(Condition.vectors(others)), "condition");
+    changes.put(s -> s.guidance(Guidance.classifierFree(3)), "guidance");
+    changes.put(s -> s.guidance(Guidance.classifierFree(2).interval(0, 1)), "guidance");
+    changes.put(s -> s.guidance(Guidance.classifierFree(2).rescale(0.7)), "guidance");
+    changes.put(
+        s -> s.guidance(Guidance.classifierFree(2).and(Guidance.towards(Condition.labels(2), 1))),
+        "guidance");
+    try (SamplingRun run = conditioned(vectors).start(2)) {
+      run.next();
+      run.save(file);
+      assertThat(run.restore(file).step()).isEqualTo(1);
+    }
+    for (Map.Entry<UnaryOperator<Sampling>, String> change : changes.entrySet()) {
+      try (SamplingRun run = change.getKey().apply(conditioned(vectors)).start(2)) {
+        assertThatThrownBy(() -> run.restore(file))
+            .isInstanceOf(IllegalArgumentException.class)
+            .hasMessage(
+                file
+                    + " was saved by a run with another "
+                    + change.getValue()
+                    + "; set this run up as that one was");
+      }
+    }
+    try (SamplingRun run = conditioned(vectors).startImageToImage(images, 0.5)) {
+      run.next();
+      run.save(file);
+    }
+    try (SamplingRun run = conditioned(vectors).startDenoising(images, 24)) {
+      assertThatThrownBy(() -> run.restore(file))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage(
+              file
+                  + " was saved by a run with another start: other images, mask or latents, or"
+                  + " another use of them; set this run up as that one was");
+    }
+  }
+
+  private Sampling conditioned(NDArray vectors) {
+    return new Sampling(diffusion(), StandIns.modelG())
+        .sampler(Samplers.ddim(5))
+        .shape(1, 2, 2)
+        .seed(1)
+        .condition(Condition.vectors(vectors))
+        .guidance(Guidance.classifierFree(2));
   }
 
   @Test

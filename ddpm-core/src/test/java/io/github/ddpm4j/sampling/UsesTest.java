@@ -83,6 +83,9 @@ class UsesTest {
     for (Sampler sampler :
         List.of(
             Samplers.ddim(10),
+            Samplers.ddim(10).endAtFirstTimestep(true),
+            Samplers.dpmSolverPlusPlus(10),
+            Samplers.heun(5).endAtFirstTimestep(true),
             Samplers.ddpm(20),
             Samplers.resampling(Samplers.ddpm(20), 5, 3),
             Samplers.resampling(Samplers.ddim(20).eta(0.7), 5, 3))) {
@@ -431,8 +434,8 @@ class UsesTest {
     }
     String message =
         file
-            + " was saved by a run with another start: other images, mask or latents; set this run"
-            + " up as that one was";
+            + " was saved by a run with another start: other images, mask or latents, or another use"
+            + " of them; set this run up as that one was";
     NDArray rightHalf = leftHalf().neg().add(1);
     for (SamplingRun other :
         List.of(

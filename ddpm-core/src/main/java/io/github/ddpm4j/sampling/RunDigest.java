@@ -1,0 +1,102 @@
+package io.github.ddpm4j.sampling;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.model.Condition.Kind;
+import io.github.ddpm4j.model.Diffusion;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+
+/** What a run that goes on from a file must have as the run that was saved had it. */
+enum RunDigest {
+  PLAN("sampler or schedule") {
+    @Override
+    void add(SamplingRun.Job job, Sink sink) {
+      sink.add(job.plan().toString());
+    }
+  },
+  START("start: other images, mask or latents, or another use of them") {
+    @Override
+    void add(SamplingRun.Job job, Sink sink) {
+      sink.add(job.origin().use());
+      job.origin().given().forEach(sink::add);
+    }
+  },
+  CONDITION("condition") {
+    @Override
+    void add(SamplingRun.Job job, Sink sink) {
+      sink.add(job.condition());
+    }
+  },
+  GUIDANCE("guidance") {
+    @Override
+    void add(SamplingRun.Job job, Sink sink) {
+      sink.add(job.guidance().settings());
+      job.guidance().conditions().forEach(sink::add);
+    }
+  },
+  SETTINGS("prediction, variance, data range, clipping, data type or image shape") {
+    @Override
+    void add(SamplingRun.Job job, Sink sink) {
+      Diffusion model = job.diffusion();
+      sink.add(model.prediction() + " " + model.variance() + " " + model.dataRange());
+      sink.add(job.limit().name());
+      NDArray one = job.origin().start().of(sink.scope, 0, 1);
+      sink.add(one.getShape() + " " + one.getDataType());
+    }
+  };
+
+  private final String text;
+
+  RunDigest(String text) {
+    this.text = text;
+  }
+
+  abstract void add(SamplingRun.Job job, Sink sink);
+
+  /** What it is about. */
+  String text() {
+    return text;
+  }
+
+  /** The first 64 bits of the SHA-256 of it. */
+  long of(SamplingRun.Job job, NDManager owner) {
+    try (NDManager scope = owner.newSubManager()) {
+      Sink sink = new Sink(scope, MessageDigest.getInstance("SHA-256"));
+      add(job, sink);
+      return ByteBuffer.wrap(sink.digest.digest()).getLong();
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("SHA-256 is part of every JDK", e);
+    }
+  }
+
+  /** Takes in what is digested. */
+  private record Sink(NDManager scope, MessageDigest digest) {
+
+    void add(String text) {
+      digest.update(text.getBytes(StandardCharsets.UTF_8));
+      digest.update((byte) 0);
+    }
+
+    void add(NDArray array) {
+      add(array.getShape() + " " + array.getDataType());
+      // From a GPU, DJL copies to the CPU into a manager of its own under that of the array.
+      try (NDArray view = array.reshape(array.getShape())) {
+        view.attach(scope);
+        digest.update(view.toByteBuffer());
+      }
+    }
+
+    void add(Condition condition) {
+      add(condition.toString());
+      for (Kind kind : Kind.values()) {
+        if (kind != Kind.LABELS && condition.has(kind)) {
+          add(condition.array(kind, scope));
+        }
+      }
+    }
+  }
+}
