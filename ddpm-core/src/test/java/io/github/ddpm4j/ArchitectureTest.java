@@ -55,7 +55,9 @@ class ArchitectureTest {
           Map.entry("prediction", List.of("schedule", "ops")),
           Map.entry("model", List.of("schedule", "prediction", "ops")),
           Map.entry("loss", List.of("schedule", "prediction", "model", "ops")),
-          Map.entry("training", List.of("prediction", "model", "loss", "noise", "ops", "torch")),
+          Map.entry(
+              "training",
+              List.of("schedule", "prediction", "model", "loss", "noise", "ops", "torch")),
           Map.entry(
               "sampling",
               List.of("schedule", "prediction", "model", "noise", "ops", "image", "torch", "io")),

@@ -24,6 +24,29 @@ public interface Loss {
   <T> T perImage(Ops<T> ops, T output, T target);
 
   /**
+   * The loss of each image from all that there is to look at. This is what training calls; unless a
+   * loss says otherwise it is that of output and target.
+   *
+   * @param ops the operations
+   * @param input output, target, images and what depends on their timesteps
+   * @param <T> what the operations work on
+   * @return the loss per image, shape (N)
+   * @throws IllegalArgumentException if the loss does not fit the model
+   */
+  default <T> T perImage(Ops<T> ops, LossInput<T> input) {
+    return perImage(ops, input.output(), input.target());
+  }
+
+  /**
+   * Whether the loss trains the variance, where the network learns it.
+   *
+   * @return false unless a loss says otherwise
+   */
+  default boolean trainsVariance() {
+    return false;
+  }
+
+  /**
    * The mean loss of a batch.
    *
    * @param output what the network predicted, shape (N, C, H, W)

@@ -1,9 +1,13 @@
 package io.github.ddpm4j.loss;
 
+import io.github.ddpm4j.loss.LossInput.Coefficient;
 import io.github.ddpm4j.ops.Ops;
 
 /** The training objectives. */
 public final class Losses {
+
+  /** λ of Nichol and Dhariwal 2021, section 3.1. */
+  private static final double HYBRID_WEIGHT = 0.001;
 
   private Losses() {}
 
@@ -57,6 +61,147 @@ public final class Losses {
               + "; use l1() for a loss that is linear everywhere, simple() for a quadratic one");
     }
     return new HuberLoss(delta);
+  }
+
+  /**
+   * The variational bound on the negative log likelihood in bits per dimension, without its
+   * constant part (Ho et al. 2020, eq. 5): each image gives the term of its timestep, times T, so
+   * that the mean over timesteps drawn evenly is the sum.
+   *
+   * <pre>
+   *   T · L_t     L_t = KL(q(x_{t−1} | x_t, x_0) ‖ p(x_{t−1} | x_t)) for t above 0
+   *               L_0 = −log₂ p(x_0 | x_1), for pictures of 8 bits
+   * </pre>
+   *
+   * <p>It trains the prediction, and the variance where that is learned; the terms differ so much
+   * that it goes better with {@link TimestepSampler#lossSecondMoment()} (Nichol and Dhariwal 2021,
+   * section 3.3). x̂_0 is not clipped. It needs whole timesteps, so not {@link
+   * TimestepSampler#logNormal}.
+   *
+   * @return the loss
+   */
+  public static Loss vlb() {
+    return new BoundLoss();
+  }
+
+  /**
+   * The hybrid of {@link #simple()} and the bound that trains the prediction by the one and a
+   * learned variance by the other (Nichol and Dhariwal 2021, section 3.1): through the prediction
+   * no gradient of the bound flows.
+   *
+   * <pre>
+   *   L_simple + λ · Σ_t L_t,   λ = 0.001;   T · λ · L_t for an image at timestep t
+   * </pre>
+   *
+   * @return the loss
+   */
+  public static Loss hybrid() {
+    return hybrid(HYBRID_WEIGHT);
+  }
+
+  /**
+   * The same with another weight of the bound.
+   *
+   * @param lambda λ, the factor of the sum over all timesteps, positive and finite
+   * @return the loss
+   * @throws IllegalArgumentException if {@code lambda} is not positive and finite
+   */
+  public static Loss hybrid(double lambda) {
+    if (!(lambda > 0) || Double.isInfinite(lambda)) {
+      throw new IllegalArgumentException(
+          "lambda must be positive and finite, but was " + lambda + "; the paper uses 0.001");
+    }
+    return new HybridLoss(lambda);
+  }
+
+  /** L_t or L_0 of each image, in bits per dimension. */
+  private static <T> T bound(Ops<T> ops, LossInput<T> input, T output) {
+    VariationalBound bound =
+        VariationalBound.over(input.dataRange().min(), input.dataRange().max());
+    return bound(ops, input, output, bound);
+  }
+
+  static <T> T bound(Ops<T> ops, LossInput<T> input, T output, VariationalBound bound) {
+    T x0 =
+        ops.add(
+            ops.multiply(input.xt(), input.coefficient(Coefficient.X0_OF_XT)),
+            ops.multiply(output, input.coefficient(Coefficient.X0_OF_OUTPUT)));
+    T logVariance = input.coefficient(Coefficient.LOG_VARIANCE);
+    if (input.variance().isPresent()) {
+      T ofV = input.coefficient(Coefficient.LOG_VARIANCE_OF_V);
+      logVariance = ops.add(ops.multiply(input.variance().get(), ofV), logVariance);
+    }
+    // Both means hold the same multiple of x_t, which is left out: its factor is 0 at timestep 0.
+    T factor = input.coefficient(Coefficient.POSTERIOR_X0);
+    return bound.term(
+        ops,
+        ops.meanPerImage(input.coefficient(Coefficient.FIRST)),
+        input.x0(),
+        ops.multiply(input.x0(), factor),
+        input.coefficient(Coefficient.POSTERIOR_LOG_VARIANCE),
+        ops.multiply(x0, factor),
+        logVariance);
+  }
+
+  private record BoundLoss() implements Loss {
+    @Override
+    public <T> T perImage(Ops<T> ops, T output, T target) {
+      throw needsMore(this);
+    }
+
+    @Override
+    public <T> T perImage(Ops<T> ops, LossInput<T> input) {
+      return ops.scale(bound(ops, input, input.output()), input.timesteps());
+    }
+
+    @Override
+    public boolean trainsVariance() {
+      return true;
+    }
+
+    @Override
+    public String toString() {
+      return "vlb";
+    }
+  }
+
+  private record HybridLoss(double lambda) implements Loss {
+    @Override
+    public <T> T perImage(Ops<T> ops, T output, T target) {
+      throw needsMore(this);
+    }
+
+    @Override
+    public <T> T perImage(Ops<T> ops, LossInput<T> input) {
+      if (input.variance().isEmpty()) {
+        throw new IllegalArgumentException(
+            "loss "
+                + this
+                + " trains a variance that is learned, but that of the model is fixed; build DDPM"
+                + " with variance(Variance.LEARNED_RANGE), or use Losses.simple()");
+      }
+      T simple = simple().perImage(ops, input.output(), input.target());
+      T bound = bound(ops, input, ops.detach(input.output()));
+      return ops.add(simple, ops.scale(bound, lambda * input.timesteps()));
+    }
+
+    @Override
+    public boolean trainsVariance() {
+      return true;
+    }
+
+    @Override
+    public String toString() {
+      return "hybrid(" + lambda + ")";
+    }
+  }
+
+  private static UnsupportedOperationException needsMore(Loss loss) {
+    return new UnsupportedOperationException(
+        "loss "
+            + loss
+            + " needs the images and their timesteps, not output and target alone; use"
+            + " training().loss(...), or ddpm.bitsPerDim() to evaluate the bound");
   }
 
   private record AbsoluteLoss() implements Loss {

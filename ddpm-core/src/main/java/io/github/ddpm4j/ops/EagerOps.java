@@ -222,6 +222,11 @@ public final class EagerOps implements Ops<NDArray> {
   }
 
   @Override
+  public NDArray detach(NDArray x) {
+    return x.stopGradient();
+  }
+
+  @Override
   public NDArray meanPerImage(NDArray x) {
     return scope(() -> x.reshape(x.getShape().get(0), -1).mean(new int[] {1}));
   }

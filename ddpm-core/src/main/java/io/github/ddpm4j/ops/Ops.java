@@ -220,6 +220,14 @@ public interface Ops<T> {
   T atMost(T x, double greatest);
 
   /**
+   * The same values, through which no gradient flows.
+   *
+   * @param x any shape
+   * @return x
+   */
+  T detach(T x);
+
+  /**
    * The mean over everything but the first axis.
    *
    * @param x shape (N, …)

@@ -240,6 +240,11 @@ public final class ScriptOps implements Ops<Value> {
   }
 
   @Override
+  public Value detach(Value x) {
+    return script.let("torch.detach(%s)", x);
+  }
+
+  @Override
   public Value meanPerImage(Value x) {
     return script.let("torch.mean(torch.flatten(%s, 1), [1])", x);
   }

@@ -77,18 +77,6 @@ final class Conditioning {
               + ", which the labels of the data alone do not tell; call condition((images, labels)"
               + " -> ...)");
     }
-    if (diffusion.variance().isLearned()) {
-      throw new IllegalArgumentException(
-          "variance "
-              + diffusion.variance()
-              + " cannot be trained: the losses train the prediction alone, not what the variance is"
-              + " made of; build DDPM with Variance.FIXED_LARGE or FIXED_SMALL to train");
-    }
-    if (denoiser.predictsVariance()) {
-      logger.warn(
-          "the network predicts the variance too, but the loss trains the first half of its"
-              + " channels alone: the outputs for the variance stay as they are");
-    }
   }
 
   /**

@@ -1,6 +1,8 @@
 package io.github.ddpm4j.training;
 
 import io.github.ddpm4j.loss.Loss;
+import io.github.ddpm4j.loss.LossInput.Coefficient;
+import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.ops.Script;
@@ -8,6 +10,8 @@ import io.github.ddpm4j.ops.Script.Value;
 import io.github.ddpm4j.ops.ScriptOps;
 import io.github.ddpm4j.torch.Program;
 import java.util.List;
+import java.util.Optional;
+import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -52,7 +56,16 @@ final class StepProgram {
   static final int WEIGHT = 4;
 
   static final int IMPORTANCE = 5;
-  static final int LEVELS = 6;
+
+  /** Those of {@link Coefficient} that the loss asked for, each at its place; the others are 0. */
+  static final int COEFFICIENTS = 6;
+
+  static final int LEVELS = COEFFICIENTS + Coefficient.values().length;
+
+  /** The column of a coefficient. */
+  static int column(Coefficient coefficient) {
+    return COEFFICIENTS + List.of(Coefficient.values()).indexOf(coefficient);
+  }
 
   // Lists that are written to must be arguments: an update of one that was made inside a script is
   // dropped as dead code.
@@ -68,13 +81,18 @@ final class StepProgram {
   private final Adam adam;
   private final double clip;
   private final int batches;
+  private final Diffusion diffusion;
   private final int count;
+  private final Set<Coefficient> used;
 
-  private StepProgram(Adam adam, double clip, int batches, int count) {
+  private StepProgram(
+      Adam adam, double clip, int batches, Diffusion diffusion, int count, Set<Coefficient> used) {
     this.adam = adam;
     this.clip = clip;
     this.batches = batches;
+    this.diffusion = diffusion;
     this.count = count;
+    this.used = used;
   }
 
   /**
@@ -82,10 +100,18 @@ final class StepProgram {
    *
    * @param clip the largest norm of the gradient, or infinity
    * @param batches how many batches make up a step
+   * @param used receives what the loss asks for per image, if the network is written down
    */
   static Program compile(
-      Adam adam, double clip, int batches, Loss loss, TrainableDenoiser denoiser) {
-    StepProgram program = new StepProgram(adam, clip, batches, denoiser.weights().size());
+      Adam adam,
+      double clip,
+      int batches,
+      Loss loss,
+      Diffusion diffusion,
+      TrainableDenoiser denoiser,
+      Set<Coefficient> used) {
+    StepProgram program =
+        new StepProgram(adam, clip, batches, diffusion, denoiser.weights().size(), used);
     ScriptedDenoiser scripted = scripted(denoiser);
     if (scripted == null) {
       return Program.compile(program.update());
@@ -198,12 +224,28 @@ final class StepProgram {
             levels,
             conditions(network),
             seeds);
+    Optional<Value> variance = Optional.empty();
     if (network.predictsVariance()) {
+      if (diffusion.variance().isLearned()) {
+        variance = Optional.of(script.let("torch.slice(%s, 1, torch.size(x0, 1))", output));
+      }
       output = script.let("torch.slice(%s, 1, 0, torch.size(x0, 1))", output);
     }
+    Seen<Value> seen =
+        new Seen<>(
+            output,
+            target,
+            variance,
+            new Value("x0"),
+            xt,
+            coefficient -> {
+              used.add(coefficient);
+              return script.let(
+                  "torch.reshape(torch.select(rows, 1, %d), [-1, 1, 1, 1])", column(coefficient));
+            },
+            diffusion);
     ScriptOps ops = ScriptOps.training(script, Script.Type.FLOAT32, seeds);
-    return script.let(
-        "torch.mul(%s, torch.select(rows, 1, %d))", loss.perImage(ops, output, target), WEIGHT);
+    return script.let("torch.mul(%s, torch.select(rows, 1, %d))", loss.perImage(ops, seen), WEIGHT);
   }
 
   /** The mean loss of a batch, a scalar. */

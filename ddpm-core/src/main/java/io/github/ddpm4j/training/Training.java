@@ -14,6 +14,7 @@ import ai.djl.training.dataset.Dataset;
 import ai.djl.training.dataset.RandomAccessDataset;
 import ai.djl.training.tracker.Tracker;
 import io.github.ddpm4j.loss.Loss;
+import io.github.ddpm4j.loss.LossInput.Coefficient;
 import io.github.ddpm4j.loss.Losses;
 import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.loss.Weighting;
@@ -24,17 +25,22 @@ import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.model.TrainingPass;
 import io.github.ddpm4j.ops.EagerOps;
+import io.github.ddpm4j.ops.PerImage;
 import io.github.ddpm4j.ops.Upload;
 import io.github.ddpm4j.prediction.LinearForm;
+import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.torch.GradMode;
 import io.github.ddpm4j.torch.Program;
 import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiFunction;
@@ -597,6 +603,9 @@ public final class Training<R> {
 
     private final int rows;
 
+    /** What a compiled loss asks for per image. */
+    private final Set<Coefficient> coefficients = EnumSet.noneOf(Coefficient.class);
+
     /** Steps that are done, and those of them whose loss and norm were read. */
     private int done;
 
@@ -613,6 +622,7 @@ public final class Training<R> {
       this.noising =
           new Noising(diffusion, timestepSampler, weighting, offsetNoise, inputPerturbation, seed);
       this.conditioning = new Conditioning(denoiser, diffusion, condition, conditionDropout, seed);
+      requireVarianceTrained();
       this.manager = NDManager.newBaseManager(denoiser.device().orElse(null));
       this.rows = noising.learns() ? 1 : logRows > 0 ? logRows : logRows(manager.getDevice());
       boolean fine = false;
@@ -622,13 +632,42 @@ public final class Training<R> {
                 dataset, reading, batchSize, seed, denoiser.imageShape(), diffusion.dataRange());
         this.state = new StepState(denoiser, averaged, rows, manager);
         this.sums = scripted != null && accumulation > 1 ? state.zeros(manager) : new NDList();
-        this.program = StepProgram.compile(optimizer, gradientClip, accumulation, loss, denoiser);
+        this.program =
+            StepProgram.compile(
+                optimizer, gradientClip, accumulation, loss, diffusion, denoiser, coefficients);
         fine = true;
       } finally {
         if (!fine) {
           reading.close();
           manager.close();
         }
+      }
+    }
+
+    /** The network says what the variance is made of, and the loss trains it. */
+    private void requireVarianceTrained() {
+      Variance variance = diffusion.variance();
+      if (variance.isLearned() && !denoiser.predictsVariance()) {
+        throw new IllegalArgumentException(
+            "variance "
+                + variance
+                + " is the network's to say, but the network predicts none; build it with"
+                + " UNet.builder().learnedVariance(), or DDPM with Variance.FIXED_LARGE");
+      }
+      if (variance.isLearned() && !loss.trainsVariance()) {
+        throw new IllegalArgumentException(
+            "variance "
+                + variance
+                + " is not trained by loss "
+                + loss
+                + ", which looks at the prediction alone; use Losses.hybrid() or Losses.vlb(), or"
+                + " build DDPM with Variance.FIXED_LARGE");
+      }
+      if (!variance.isLearned() && denoiser.predictsVariance()) {
+        logger.warn(
+            "the network predicts the variance too, but that of the model is {}: the outputs for"
+                + " the variance stay as they are",
+            variance);
       }
     }
 
@@ -800,6 +839,10 @@ public final class Training<R> {
         values[start + StepProgram.TARGET_NOISE] = target.second();
         values[start + StepProgram.WEIGHT] = noising.weight(levels, i);
         values[start + StepProgram.IMPORTANCE] = noising.importance(levels, i);
+        for (Coefficient coefficient : coefficients) {
+          values[start + StepProgram.column(coefficient)] =
+              coefficient.at(diffusion, levels.timestep(i));
+        }
         System.arraycopy(features, i * width, values, start + StepProgram.LEVELS, width);
       }
       Shape shape = new Shape(images, StepProgram.LEVELS + width);
@@ -860,10 +903,9 @@ public final class Training<R> {
               Engine.getEngine(manager.getEngine().getEngineName()).newGradientCollector()) {
             NDArray output =
                 denoiser.predictForTraining(xt, levels, of, new TrainingPass(seed, pass));
-            NDArray prediction =
-                denoiser.predictsVariance() ? conditioning.withoutVariance(output, images) : output;
             EagerOps ops = EagerOps.training(seed, pass);
-            NDArray each = loss.perImage(ops, prediction, target).mul(weights);
+            NDArray each =
+                loss.perImage(ops, seen(output, target, images, xt, levels)).mul(weights);
             NDArray share = ops.scale(each.mul(importance).mean(), 1.0 / accumulation);
             collector.backward(share);
             try (GradMode off = GradMode.off()) {
@@ -876,6 +918,27 @@ public final class Training<R> {
         }
       }
       return total;
+    }
+
+    private Seen<NDArray> seen(
+        NDArray output, NDArray target, NDArray images, NDArray xt, NoiseLevels levels) {
+      int channels = Math.toIntExact(images.getShape().get(1));
+      EagerOps ops = EagerOps.inference();
+      return new Seen<>(
+          denoiser.predictsVariance() ? ops.firstChannels(output, channels) : output,
+          target,
+          diffusion.variance().isLearned()
+              ? Optional.of(ops.lastChannels(output, channels))
+              : Optional.empty(),
+          images,
+          xt,
+          coefficient ->
+              PerImage.column(
+                  images,
+                  IntStream.range(0, levels.size())
+                      .mapToDouble(i -> coefficient.at(diffusion, levels.timestep(i)))
+                      .toArray()),
+          diffusion);
     }
 
     /** What a batch is conditioned on, the network's own estimate included. */

@@ -145,6 +145,13 @@ final class LossCheck {
     return rounded;
   }
 
+  /** The arguments in float64, with other values of the first. */
+  static List<NDArray> upload(NDManager manager, double[] first, Input... inputs) {
+    List<NDArray> arrays = upload(manager, DataType.FLOAT64, inputs);
+    arrays.set(0, Upload.doubles(manager, first, inputs[0].shape, DataType.FLOAT64));
+    return arrays;
+  }
+
   private static List<NDArray> upload(NDManager manager, DataType type, Input... inputs) {
     List<NDArray> arrays = new ArrayList<>();
     for (Input input : inputs) {

@@ -294,6 +294,12 @@ class ScriptOpsTest {
             return ops.abs(in.get(0));
           }
         }.images(2, 3, 5, 4),
+        new Case("detach") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.multiply(ops.detach(in.get(0)), in.get(0));
+          }
+        }.images(2, 3, 5, 4),
         new Case("atMost") {
           @Override
           <T> T apply(Ops<T> ops, List<T> in) {

@@ -30,6 +30,7 @@ final class AffineDenoiser implements ScriptedDenoiser {
   private final boolean compiled;
   private final Script.Type type;
   private final Shape shape;
+  private final boolean variance;
   private final NDManager manager = NDManager.newBaseManager();
   private final Map<String, NDArray> weights = new LinkedHashMap<>();
 
@@ -39,6 +40,21 @@ final class AffineDenoiser implements ScriptedDenoiser {
 
   AffineDenoiser(
       boolean compiled, Script.Type type, Shape image, float[] scale, float[] shift, float slope) {
+    this(compiled, type, image, false, scale, shift, slope);
+  }
+
+  /**
+   * @param variance whether half of the prediction is the output for the variance
+   */
+  AffineDenoiser(
+      boolean compiled,
+      Script.Type type,
+      Shape image,
+      boolean variance,
+      float[] scale,
+      float[] shift,
+      float slope) {
+    this.variance = variance;
     this.compiled = compiled;
     this.type = type;
     shape = image;
@@ -49,9 +65,15 @@ final class AffineDenoiser implements ScriptedDenoiser {
     weights.values().forEach(weight -> weight.setRequiresGradient(true));
   }
 
-  private static <T> T forward(Ops<T> ops, List<T> weights, T x, T levels) {
+  private <T> T forward(Ops<T> ops, List<T> weights, T x, T levels) {
     T affine = ops.add(ops.multiply(x, weights.get(0)), weights.get(1));
-    return ops.addPerChannel(affine, ops.multiply(levels, weights.get(2)));
+    T prediction = ops.addPerChannel(affine, ops.multiply(levels, weights.get(2)));
+    return variance ? ops.concatChannels(prediction, ops.scale(prediction, 0.5)) : prediction;
+  }
+
+  @Override
+  public boolean predictsVariance() {
+    return variance;
   }
 
   @Override
@@ -122,7 +144,7 @@ final class AffineDenoiser implements ScriptedDenoiser {
   public AffineDenoiser copy() {
     NDArray slope = weights.values().stream().skip(2).findFirst().orElseThrow();
     return new AffineDenoiser(
-        compiled, type, shape, values("scale"), values("shift"), slope.getFloat(0, 0));
+        compiled, type, shape, variance, values("scale"), values("shift"), slope.getFloat(0, 0));
   }
 
   float[] values(String name) {

@@ -362,13 +362,12 @@ class ConditioningTest {
   }
 
   @Test
-  void fit_learnedVariance_refused() {
+  void fit_learnedVarianceOfANetworkWithoutIt_refused() {
     try (Noting network = new Noting(Set.of())) {
       DDPM ddpm = DDPM.builder().variance(Variance.LEARNED_RANGE).denoiser(network).build();
       refused(
-          "variance LEARNED_RANGE cannot be trained: the losses train the prediction alone, not what"
-              + " the variance is made of; build DDPM with Variance.FIXED_LARGE or FIXED_SMALL to"
-              + " train",
+          "variance LEARNED_RANGE is the network's to say, but the network predicts none; build it"
+              + " with UNet.builder().learnedVariance(), or DDPM with Variance.FIXED_LARGE",
           () -> ddpm.training().steps(1).fit(data(false)));
     }
   }

@@ -102,6 +102,11 @@ final class PrimitiveOps implements Ops<NDArray> {
   }
 
   @Override
+  public NDArray detach(NDArray x) {
+    return SIMPLE.detach(x);
+  }
+
+  @Override
   public NDArray meanPerImage(NDArray x) {
     return SIMPLE.meanPerImage(x);
   }
