@@ -17,7 +17,11 @@ import java.util.List;
  *
  * <p>Two network calls each, but one for the step to the image: 2 · steps − 1 in all. As d = (y* −
  * x̂_0) / σ' too, the second row is y' = y* + ½ (σ / σ' − 1) (x̂_0* − x̂_0). From a level without
- * signal, σ = ∞, the step is the plain transfer with one call. Immutable.
+ * signal, σ = ∞, the step is the plain transfer with one call.
+ *
+ * <p>The average of slopes fails between levels whose σ lie orders of magnitude apart, as the first
+ * of a cosine schedule do: there, leave them out with {@link #lambdaMin lambdaMin(−5.1)}.
+ * Immutable.
  */
 public final class HeunSampler extends LevelSampler<HeunSampler> {
 

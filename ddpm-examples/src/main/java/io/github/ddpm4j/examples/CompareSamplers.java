@@ -62,7 +62,16 @@ public final class CompareSamplers implements Callable<Integer> {
       paramLabel = "NAME",
       split = ",",
       description = "The samplers (default: all; a wrong name prints them).")
-  private List<String> samplers = Candidate.all().stream().map(Candidate::name).toList();
+  private List<String> samplers =
+      Candidate.all(Candidate.USUAL_LAMBDA_MIN).stream().map(Candidate::name).toList();
+
+  @Option(
+      names = "--lambda-min",
+      paramLabel = "LAMBDA",
+      description =
+          "The least signal that Heun's method and the samplers spread by noise begin at, -Infinity"
+              + " for all that there is (default: ${DEFAULT-VALUE}).")
+  private double lambdaMin = Candidate.USUAL_LAMBDA_MIN;
 
   @Option(
       names = "--calls",
@@ -131,7 +140,7 @@ public final class CompareSamplers implements Callable<Integer> {
     Mains.atLeast("--repeats", 1, repeats);
     calls.forEach(one -> Mains.atLeast("--calls", 1, one));
     List<Candidate> candidates =
-        Mains.chosen("--samplers", Candidate.all(), Candidate::name, samplers);
+        Mains.chosen("--samplers", Candidate.all(lambdaMin), Candidate::name, samplers);
     Judge judge = judge();
     PrintWriter out = spec.commandLine().getOut();
     PrintWriter err = spec.commandLine().getErr();

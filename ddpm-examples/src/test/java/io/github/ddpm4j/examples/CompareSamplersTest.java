@@ -46,13 +46,21 @@ class CompareSamplersTest {
   void compareSamplers_printsARowPerSamplerAndCalls_andWritesEverySeed() throws IOException {
     Path json = folder.resolve("figures.json");
     String[] args = {
-      "--model", folder.resolve("model").toString(),
-      "--samplers", "ddim,ddim-eta1,heun,dpm++2m",
-      "--calls", "3,6",
-      "--images", "8",
-      "--repeats", "2",
-      "--seed", "5",
-      "--json", json.toString()
+      "--model",
+      folder.resolve("model").toString(),
+      "--samplers",
+      "ddim,ddim-eta1,heun,dpm++2m",
+      "--calls",
+      "3,6",
+      "--images",
+      "8",
+      "--repeats",
+      "2",
+      "--seed",
+      "5",
+      "--lambda-min=-Infinity",
+      "--json",
+      json.toString()
     };
     assertThat(run(args)).as(err.toString()).isZero();
     List<String> lines = out.toString().lines().toList();

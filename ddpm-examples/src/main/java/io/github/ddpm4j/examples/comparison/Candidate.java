@@ -16,19 +16,21 @@ import java.util.function.IntFunction;
 public record Candidate(String name, IntFunction<Sampler> calling) {
 
   /**
-   * Levels of less λ than this are left out where the spacing or the method would spend itself on
-   * them: the last timesteps of a cosine schedule. The linear schedule has none of them.
+   * What {@link #all} is best given: the last timesteps of a cosine schedule have less, the linear
+   * schedule's have not.
    */
-  private static final double LEAST_LAMBDA = -5.1;
+  public static final double USUAL_LAMBDA_MIN = -5.1;
 
   private static final double CHURN = 10;
 
   /**
    * The samplers of the library, each in the forms that are worth a row of a table.
    *
+   * @param lambdaMin levels of less λ are left out where the spacing or the method would spend
+   *     itself on them; −∞ leaves out none
    * @return the candidates
    */
-  public static List<Candidate> all() {
+  public static List<Candidate> all(double lambdaMin) {
     return List.of(
         new Candidate("ddpm", Samplers::ddpm),
         new Candidate("ddim", Samplers::ddim),
@@ -42,13 +44,13 @@ public record Candidate(String name, IntFunction<Sampler> calling) {
             calls ->
                 Samplers.dpmSolverPlusPlus(calls)
                     .spacing(NoiseSpacing.karras())
-                    .lambdaMin(LEAST_LAMBDA)),
+                    .lambdaMin(lambdaMin)),
         new Candidate(
             "dpm++2m-lambda",
             calls ->
                 Samplers.dpmSolverPlusPlus(calls)
                     .spacing(NoiseSpacing.uniformLogSnr())
-                    .lambdaMin(LEAST_LAMBDA)),
+                    .lambdaMin(lambdaMin)),
         new Candidate("dpm++3m", calls -> Samplers.dpmSolverPlusPlus(calls).order(3)),
         new Candidate("dpm++2m-sde", calls -> Samplers.dpmSolverPlusPlus(calls).stochastic(true)),
         new Candidate(
@@ -57,33 +59,32 @@ public record Candidate(String name, IntFunction<Sampler> calling) {
                 Samplers.dpmSolverPlusPlus(calls)
                     .stochastic(true)
                     .spacing(NoiseSpacing.karras())
-                    .lambdaMin(LEAST_LAMBDA)),
+                    .lambdaMin(lambdaMin)),
         new Candidate("dpm2", Samplers::dpmSolver),
         new Candidate("unipc2", Samplers::uniPc),
         new Candidate(
             "unipc2-karras",
-            calls -> Samplers.uniPc(calls).spacing(NoiseSpacing.karras()).lambdaMin(LEAST_LAMBDA)),
+            calls -> Samplers.uniPc(calls).spacing(NoiseSpacing.karras()).lambdaMin(lambdaMin)),
         new Candidate("unipc3", calls -> Samplers.uniPc(calls).order(3)),
         new Candidate("euler", Samplers::euler),
         new Candidate(
             "euler-karras",
-            calls -> Samplers.euler(calls).spacing(NoiseSpacing.karras()).lambdaMin(LEAST_LAMBDA)),
+            calls -> Samplers.euler(calls).spacing(NoiseSpacing.karras()).lambdaMin(lambdaMin)),
         new Candidate("euler-ancestral", Samplers::eulerAncestral),
-        new Candidate(
-            "heun", calls -> Samplers.heun(stepsOfTwoCalls(calls)).lambdaMin(LEAST_LAMBDA)),
+        new Candidate("heun", calls -> Samplers.heun(stepsOfTwoCalls(calls)).lambdaMin(lambdaMin)),
         new Candidate(
             "heun-karras",
             calls ->
                 Samplers.heun(stepsOfTwoCalls(calls))
                     .spacing(NoiseSpacing.karras())
-                    .lambdaMin(LEAST_LAMBDA)),
+                    .lambdaMin(lambdaMin)),
         new Candidate(
             "edm-churn",
             calls ->
                 Samplers.edm(stepsOfTwoCalls(calls))
                     .churn(CHURN)
                     .spacing(NoiseSpacing.karras())
-                    .lambdaMin(LEAST_LAMBDA)),
+                    .lambdaMin(lambdaMin)),
         new Candidate("plms", calls -> Samplers.plms(Math.max(1, calls - 1))));
   }
 
