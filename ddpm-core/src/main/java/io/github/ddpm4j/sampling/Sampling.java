@@ -100,7 +100,8 @@ public final class Sampling {
   /**
    * The noise itself, instead of a seed.
    *
-   * @param noise the source, asked for draw 0 as the start of an image and draw k + 1 in step k
+   * @param noise the source, asked for draw 0 as the start of an image, for draw k + 1 in step k,
+   *     and in inpainting for draw 2³² + k there too
    * @return this run
    */
   public Sampling noise(NoiseSource noise) {
@@ -125,7 +126,8 @@ public final class Sampling {
   }
 
   /**
-   * Whether x̂_0 is clipped to the data range in every step, as the authors' code does.
+   * Whether x̂_0 is clipped to the data range in every step, as the authors' code does. Samplers
+   * that go by ε̂ alone ({@link Samplers#dpmSolver} and {@link Samplers#plms}) make nothing of it.
    *
    * @param clip the default is true
    * @return this run
