@@ -45,7 +45,8 @@ public final class Samples implements AutoCloseable {
   /**
    * The seed of the noise: the same model, sampler and seed give the same images.
    *
-   * @return the seed, or empty when the run was given a {@link io.github.ddpm4j.noise.NoiseSource}
+   * @return the seed, or empty when the run was given a {@link io.github.ddpm4j.noise.NoiseSource},
+   *     or drew no noise at all: {@link Sampling#encode}
    */
   public OptionalLong seed() {
     return seed == null ? OptionalLong.empty() : OptionalLong.of(seed);

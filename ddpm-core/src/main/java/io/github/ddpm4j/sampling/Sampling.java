@@ -624,7 +624,8 @@ public final class Sampling {
   /**
    * Encodes images as the noise that deterministic sampling makes them from: the way of DDIM, up
    * (Song, Meng, Ermon 2021, section 4.3). {@link #decode} of a run that clips as this one is the
-   * way back; the more steps both take, the closer it comes.
+   * way back; the more steps both take, the closer it comes. The run's condition is kept; its
+   * sampler, guidance and seed play no part.
    *
    * @param images clean images in the data range, float32 or float64, shape (N, C, H, W), on any
    *     device; not closed
@@ -649,7 +650,7 @@ public final class Sampling {
     return finish(
         up.start(
             Samplers.ddimInversion(steps).plan(diffusion),
-            new Draws(NoiseSource.seeded(0), 0L),
+            new Draws(NoiseSource.seeded(0), null),
             Math.toIntExact(images.getShape().get(0)),
             up.given(images)));
   }

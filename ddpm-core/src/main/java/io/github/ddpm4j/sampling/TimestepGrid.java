@@ -58,10 +58,24 @@ interface TimestepGrid {
     requireStart(start, schedule);
     int[] grid = timesteps(trainingSteps);
     if (start == trainingSteps) {
+      requireNoisiest(grid[0], schedule);
       return grid;
     }
     return IntStream.concat(IntStream.of(start), Arrays.stream(grid).filter(t -> t < start))
         .toArray();
+  }
+
+  /** Pure noise stands at the last timestep; without signal there, no lower level is near it. */
+  private static void requireNoisiest(int first, Schedule schedule) {
+    int last = schedule.timesteps() - 1;
+    if (schedule.signal(last) == 0 && first < last) {
+      throw new IllegalArgumentException(
+          "the timesteps begin at "
+              + first
+              + ", but with a schedule of zero terminal SNR pure noise stands at timestep "
+              + last
+              + " alone; use TimestepSpacing.TRAILING, or a list that begins there");
+    }
   }
 
   static void requireStart(int start, Schedule schedule) {

@@ -178,6 +178,28 @@ class SamplersTest {
         "timesteps must lie in [0, 10), but the first is 10");
   }
 
+  @Test
+  void zeroTerminalSnr_needsToBeginAtTheLastTimestep() {
+    Diffusion zeroSnr =
+        new Diffusion(
+            Schedules.zeroTerminalSnr(Schedules.linear(10)),
+            Prediction.VELOCITY,
+            Variance.FIXED_SMALL,
+            DataRange.DEFAULT);
+    String message =
+        "the timesteps begin at 8, but with a schedule of zero terminal SNR pure noise stands at"
+            + " timestep 9 alone; use TimestepSpacing.TRAILING, or a list that begins there";
+    for (Sampler sampler :
+        List.of(
+            Samplers.ddim(5).spacing(TimestepSpacing.LEADING),
+            Samplers.ddpm(5).spacing(TimestepSpacing.LEADING),
+            Samplers.ddim(2).timesteps(8, 3))) {
+      assertRefused(() -> sampler.plan(zeroSnr), message);
+      assertThat(sampler.plan(zeroSnr, 8).steps().get(0).timestep()).isEqualTo(8);
+    }
+    assertThat(Samplers.ddim(2).timesteps(9, 3).plan(zeroSnr).steps()).hasSize(2);
+  }
+
   @ParameterizedTest
   @ValueSource(ints = {-1, 11})
   void start_outsideTheSchedule_isRefused(int start) {
