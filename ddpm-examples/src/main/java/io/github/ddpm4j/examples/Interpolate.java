@@ -37,7 +37,7 @@ public final class Interpolate extends ModelUse {
       names = "--between",
       paramLabel = "N",
       description = "Pictures from one end to the other (default: ${DEFAULT-VALUE}).")
-  private int between = 9;
+  private int between = 11;
 
   @Option(
       names = "--pairs",

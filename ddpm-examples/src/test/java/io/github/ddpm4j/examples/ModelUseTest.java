@@ -1,6 +1,7 @@
 package io.github.ddpm4j.examples;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
@@ -12,6 +13,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Locale;
 import javax.imageio.ImageIO;
@@ -189,15 +191,17 @@ class ModelUseTest {
   }
 
   @Test
-  void quickstart_withoutItsModel_trainsItOnce() throws IOException {
+  void quickstart_runsWhereThereIsNoModel_andNotWhereThereIsOne() throws IOException {
     PrintWriter writer = new PrintWriter(out);
-    String[] options = {"--steps", "2", "--calls", "1"};
-    Path model = ModelUse.quickstart(folder, writer, options);
-    DDPM.load(model).close();
+    Path model = folder.resolve("model");
+    assertThatThrownBy(() -> ModelUse.quickstart(folder, writer, "--calls", "0"))
+        .isInstanceOf(NoSuchFileException.class)
+        .hasMessage(model + " was not made: the quickstart failed, see above");
     assertThat(out.toString())
         .startsWith("There is no model in " + model + " yet: the quickstart trains one.");
     out.getBuffer().setLength(0);
-    assertThat(ModelUse.quickstart(folder, writer, options)).isEqualTo(model);
+    Files.createDirectory(model);
+    assertThat(ModelUse.quickstart(folder, writer)).isEqualTo(model);
     assertThat(out.toString()).isEmpty();
   }
 
