@@ -4,6 +4,7 @@ import ai.djl.Device;
 import ai.djl.engine.Engine;
 import io.github.ddpm4j.evaluation.BitsPerDim;
 import io.github.ddpm4j.evaluation.SamplerPlanner;
+import io.github.ddpm4j.evaluation.TrainingDoctor;
 import io.github.ddpm4j.io.ModelFolder;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
@@ -224,6 +225,15 @@ public final class DDPM implements AutoCloseable {
   public SamplerPlanner samplerPlanner() {
     sampling();
     return new SamplerPlanner(diffusion, this::sampling);
+  }
+
+  /**
+   * A doctor for one training run of this model: add it by {@code training().listener(doctor)}.
+   *
+   * @return a doctor that has seen nothing yet
+   */
+  public TrainingDoctor trainingDoctor() {
+    return new TrainingDoctor(diffusion);
   }
 
   /**

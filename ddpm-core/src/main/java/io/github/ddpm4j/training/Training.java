@@ -46,6 +46,7 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.IntToDoubleFunction;
+import java.util.function.ToDoubleBiFunction;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -565,12 +566,23 @@ public final class Training<R> {
     return value;
   }
 
-  /**
-   * What a pass drew and what came of it.
-   *
-   * @param losses the loss of each image, on the device; closed once it is read
-   */
-  private record Pass(NoiseLevels levels, NDArray losses) {}
+  /** What a pass drew, and the loss of each image, on the device until it is read. */
+  private static final class Pass {
+    private final NoiseLevels levels;
+    private final NDArray losses;
+    private double[] values = {};
+
+    Pass(NoiseLevels levels, NDArray losses) {
+      this.levels = levels;
+      this.losses = losses;
+    }
+
+    /** Fetches the losses, which are kept in Java from then on. */
+    double[] read() {
+      values = StepState.toDoubles(losses);
+      return values;
+    }
+  }
 
   /** The state of one run. */
   private final class Run implements AutoCloseable {
@@ -732,7 +744,8 @@ public final class Training<R> {
     private void step() {
       double rate = rate();
       int row = done % rows;
-      passes.add(new ArrayList<>());
+      List<Pass> own = new ArrayList<>();
+      passes.add(own);
       imagesOfStep = 0;
       try (NDManager step = manager.newSubManager();
           NDManager host = reading.newSubManager()) {
@@ -766,7 +779,10 @@ public final class Training<R> {
               () -> lossOf(number),
               () -> normOf(number),
               number <= read,
+              () -> levelsOf(own),
+              () -> imageLossesOf(number, own),
               rate,
+              ema.decayAfter(number),
               averaged,
               () -> stop = true);
       listeners.forEach(listener -> listener.onStep(event));
@@ -960,6 +976,31 @@ public final class Training<R> {
       return losses[step - 1];
     }
 
+    private double[] imageLossesOf(int step, List<Pass> own) {
+      if (step > read) {
+        readLog();
+      }
+      return own.stream().flatMapToDouble(pass -> Arrays.stream(pass.values)).toArray();
+    }
+
+    private static NoiseLevels levelsOf(List<Pass> own) {
+      return NoiseLevels.of(
+          perImage(own, NoiseLevels::timestep),
+          perImage(own, NoiseLevels::signal),
+          perImage(own, NoiseLevels::noise));
+    }
+
+    private static double[] perImage(
+        List<Pass> own, ToDoubleBiFunction<NoiseLevels, Integer> value) {
+      return own.stream()
+          .map(pass -> pass.levels)
+          .flatMapToDouble(
+              levels ->
+                  IntStream.range(0, levels.size())
+                      .mapToDouble(i -> value.applyAsDouble(levels, i)))
+          .toArray();
+    }
+
     private double normOf(int step) {
       if (step > read) {
         readLog();
@@ -996,9 +1037,11 @@ public final class Training<R> {
     }
 
     private void learn(Pass pass) {
-      try (NDArray each = pass.losses()) {
+      try (NDArray each = pass.losses) {
         if (noising.learns()) {
-          noising.learn(pass.levels(), StepState.toDoubles(each));
+          noising.learn(pass.levels, pass.read());
+        } else if (!listeners.isEmpty()) {
+          pass.read(); // a listener may ask
         }
       }
     }
@@ -1021,7 +1064,7 @@ public final class Training<R> {
     /** The timesteps of all images of a step; the nearest, where they are fractional. */
     private static int[] timestepsOf(List<Pass> step) {
       return step.stream()
-          .map(Pass::levels)
+          .map(pass -> pass.levels)
           .flatMapToInt(
               levels ->
                   IntStream.range(0, levels.size()).map(i -> (int) Math.rint(levels.timestep(i))))

@@ -1,7 +1,9 @@
 package io.github.ddpm4j.training;
 
 import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.model.NoiseLevels;
 import java.util.function.DoubleSupplier;
+import java.util.function.Supplier;
 
 /** One step of a training run. */
 public final class TrainingEvent {
@@ -11,7 +13,10 @@ public final class TrainingEvent {
   private final DoubleSupplier loss;
   private final DoubleSupplier gradientNorm;
   private final boolean lossAtHand;
+  private final Supplier<NoiseLevels> levels;
+  private final Supplier<double[]> imageLosses;
   private final double learningRate;
+  private final double emaDecay;
   private final Denoiser averaged;
   private final Runnable stop;
 
@@ -21,7 +26,10 @@ public final class TrainingEvent {
       DoubleSupplier loss,
       DoubleSupplier gradientNorm,
       boolean lossAtHand,
+      Supplier<NoiseLevels> levels,
+      Supplier<double[]> imageLosses,
       double learningRate,
+      double emaDecay,
       Denoiser averaged,
       Runnable stop) {
     this.step = step;
@@ -29,7 +37,10 @@ public final class TrainingEvent {
     this.loss = loss;
     this.gradientNorm = gradientNorm;
     this.lossAtHand = lossAtHand;
+    this.levels = levels;
+    this.imageLosses = imageLosses;
     this.learningRate = learningRate;
+    this.emaDecay = emaDecay;
     this.averaged = averaged;
     this.stop = stop;
   }
@@ -64,6 +75,39 @@ public final class TrainingEvent {
    */
   public double loss() {
     return loss.getAsDouble();
+  }
+
+  /**
+   * How noisy the images of the step were made, those of all its batches in their order.
+   *
+   * @return a level for each image
+   */
+  public NoiseLevels levels() {
+    return levels.get();
+  }
+
+  /**
+   * The loss of each image of the step, in the order of {@link #levels()}, with its weighting but
+   * without what makes up for how often its level is drawn. On a GPU asking for it waits until the
+   * step is done. May be asked for after the run too, also if that failed.
+   *
+   * @return finite numbers
+   * @throws IllegalStateException if the run ended by a failure of the device, after which the
+   *     losses could not be read
+   * @throws NonFiniteLossException if this or an earlier step's loss or gradient was not finite;
+   *     let it pass to {@code fit}
+   */
+  public double[] imageLosses() {
+    return imageLosses.get();
+  }
+
+  /**
+   * The factor of the old average of the weights in the step, warm-up included.
+   *
+   * @return d of {@link Ema}, in [0, 1)
+   */
+  public double emaDecay() {
+    return emaDecay;
   }
 
   /**

@@ -8,7 +8,9 @@ import ai.djl.training.dataset.ArrayDataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainingResult;
 import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.model.TinyDenoiser;
+import io.github.ddpm4j.schedule.Schedules;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -32,7 +34,19 @@ class ProgressListenerTest {
 
   private static TrainingEvent event(long step, double loss) {
     Denoiser none = (x, levels, condition) -> x;
-    return new TrainingEvent(step, 20, () -> loss, () -> 1, true, 1e-3, none, () -> {});
+    NoiseLevels levels = NoiseLevels.of(Schedules.linear(10), 3);
+    return new TrainingEvent(
+        step,
+        20,
+        () -> loss,
+        () -> 1,
+        true,
+        () -> levels,
+        () -> new double[] {loss},
+        1e-3,
+        0.9,
+        none,
+        () -> {});
   }
 
   private String written() {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowable;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
+import static org.assertj.core.api.Assertions.within;
 
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
@@ -154,6 +155,40 @@ class TrainingLogTest {
   }
 
   /* ---------------- Steps that succeed ---------------- */
+
+  /** Whenever they are asked for, in the step or after the run. */
+  @ParameterizedTest
+  @MethodSource("cases")
+  void imageLosses_haveTheMeanThatTheStepHas(Case c) {
+    List<TrainingEvent> events = new ArrayList<>();
+    List<double[]> atOnce = new ArrayList<>();
+    try (AffineDenoiser network = network(c);
+        TrainingResult result =
+            training(network, c)
+                .listener(events::add)
+                .listener(
+                    event -> {
+                      if (event.step() % 3 == 0) {
+                        atOnce.add(event.imageLosses());
+                      }
+                    })
+                .fit(data)) {
+      for (TrainingEvent event : events) {
+        double[] each = event.imageLosses();
+        double mean = Arrays.stream(each).average().orElseThrow();
+
+        assertThat(each).hasSize(BATCH * c.accumulation);
+        assertThat(mean).isCloseTo(event.loss(), within(1e-5 * mean));
+        assertThat(event.levels().size()).isEqualTo(each.length);
+        assertThat(event.emaDecay()).isEqualTo((1.0 + event.step()) / (10.0 + event.step()));
+      }
+      assertThat(atOnce).hasSize(6);
+      for (int i = 0; i < atOnce.size(); i++) {
+        assertThat(events.get(3 * i + 2).imageLosses()).isEqualTo(atOnce.get(i));
+      }
+      assertThat(result.losses().steps()).isEqualTo(STEPS);
+    }
+  }
 
   @ParameterizedTest
   @MethodSource("cases")

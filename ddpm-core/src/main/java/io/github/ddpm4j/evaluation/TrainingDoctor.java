@@ -1,0 +1,408 @@
+package io.github.ddpm4j.evaluation;
+
+import ai.djl.ndarray.NDArray;
+import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.model.NoiseLevels;
+import io.github.ddpm4j.schedule.Schedule;
+import io.github.ddpm4j.training.TrainingEvent;
+import io.github.ddpm4j.training.TrainingListener;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * Watches a training run and says in words how it goes, each word with its number: {@code
+ * ddpm.training().listener(doctor)}, then {@code doctor.report()}. {@link #examine} looks at what
+ * the trained network draws.
+ *
+ * <ul>
+ *   <li><b>Loss by quarter of the schedule</b>, from the least noise to the most: the mean over the
+ *       last fourth of the run beside the fourth before. One mean over all noise levels hides that
+ *       the quarters that matter to an eye may still fall while the greatest stands still.
+ *   <li><b>Gradient norm</b>: the mean of the last steps, and how many steps had more than {@value
+ *       #SPIKE} times that.
+ *   <li><b>Average of the weights</b>: how much of it is still the initial weights, and how many
+ *       steps it lags behind.
+ * </ul>
+ *
+ * <p>Asks for losses every {@value #STEPS_AT_ONCE} steps, so that a GPU need not wait for it. For
+ * one run; used by the thread that trains.
+ */
+public final class TrainingDoctor implements TrainingListener {
+
+  /** How many times the mean norm is a spike: {@value}. */
+  public static final int SPIKE = 10;
+
+  /** A mean that differs by this many standard errors has changed. */
+  private static final double SIGNIFICANT = 3;
+
+  /** The share of initial weights in the average that no image shows any more: {@value}. */
+  private static final double LITTLE = 0.01;
+
+  /** An average that lags behind by more than this share of the run is too slow for it. */
+  private static final double SLOW = 0.2;
+
+  private static final int STEPS_AT_ONCE = 50;
+
+  /** How much of the running mean of the norm each step keeps. */
+  private static final double NORM_MEMORY = 0.99;
+
+  private static final int LEAST_STEPS = 8;
+
+  /** Values this near to the end of the data range, as a share of it, count as clipped. */
+  private static final double CLIPPED = 1e-3;
+
+  /** By how much of all values clipping may exceed that of the data. */
+  private static final double CLIPPED_MORE = 0.05;
+
+  /** The share of the data range by which the mean of a channel may drift. */
+  private static final double DRIFT = 0.01;
+
+  private static final double LEAST_CONTRAST = 0.8;
+
+  /** A median distance to the training images below this share of theirs is copying. */
+  private static final double COPYING = 0.5;
+
+  private static final String[] QUARTERS = {
+    "1st quarter (least noise)", "2nd quarter", "3rd quarter", "4th quarter (most noise)"
+  };
+
+  private final DataRange range;
+
+  /** Signal-to-noise ratios where a quarter ends, descending. */
+  private final double[] borders = new double[LossWindows.QUARTERS - 1];
+
+  private final LossWindows windows = new LossWindows();
+  private final List<TrainingEvent> pending = new ArrayList<>();
+  private long steps;
+  private double norm;
+  private double normWeight;
+  private long spikes;
+  private double greatestNorm;
+  private double initialShare = 1;
+  private double lag;
+  private double decay;
+
+  /**
+   * A doctor for runs of a model. Users call {@code ddpm.trainingDoctor()}.
+   *
+   * @param diffusion what the model is apart from its network
+   */
+  public TrainingDoctor(Diffusion diffusion) {
+    this.range = diffusion.dataRange();
+    Schedule schedule = diffusion.schedule();
+    for (int q = 0; q < borders.length; q++) {
+      int t = (q + 1) * schedule.timesteps() / LossWindows.QUARTERS;
+      // Between two timesteps, so that rounding cannot put one into the wrong quarter.
+      borders[q] =
+          t == 0
+              ? Double.POSITIVE_INFINITY
+              : Math.sqrt(schedule.snr(t - 1)) * Math.sqrt(schedule.snr(t));
+    }
+  }
+
+  @Override
+  public void onStep(TrainingEvent event) {
+    decay = event.emaDecay();
+    initialShare *= decay;
+    lag = decay * (lag + 1);
+    pending.add(event);
+    if (pending.size() >= STEPS_AT_ONCE) {
+      read();
+    }
+  }
+
+  /** Reads the last losses, as far as the run told them. */
+  @Override
+  public void onEnd(long done) {
+    try {
+      read();
+    } catch (RuntimeException e) {
+      // The run has failed and says so itself; what was read before stays.
+      pending.clear();
+    }
+  }
+
+  private void read() {
+    while (!pending.isEmpty()) {
+      // The last first: asking for it fetches all of them at once.
+      pending.get(pending.size() - 1).loss();
+      TrainingEvent event = pending.remove(0);
+      NoiseLevels levels = event.levels();
+      double[] losses = event.imageLosses();
+      LossWindows.Window step = new LossWindows.Window();
+      for (int i = 0; i < losses.length; i++) {
+        step.add(quarter(levels, i), losses[i]);
+      }
+      windows.add(step);
+      add(event.gradientNorm());
+      steps++;
+    }
+  }
+
+  private void add(double gradientNorm) {
+    if (normWeight > 0 && gradientNorm > SPIKE * norm / normWeight) {
+      spikes++;
+    }
+    norm = NORM_MEMORY * norm + (1 - NORM_MEMORY) * gradientNorm;
+    normWeight = NORM_MEMORY * normWeight + (1 - NORM_MEMORY);
+    greatestNorm = Math.max(greatestNorm, gradientNorm);
+  }
+
+  private int quarter(NoiseLevels levels, int image) {
+    double ratio = levels.signal(image) / levels.noise(image);
+    int quarter = 0;
+    while (quarter < borders.length && ratio * ratio <= borders[quarter]) {
+      quarter++;
+    }
+    return quarter;
+  }
+
+  /**
+   * How the run went so far.
+   *
+   * @return loss by quarter, gradient norm, and the average of the weights
+   * @throws IllegalStateException if it has seen fewer than 8 steps
+   */
+  public Diagnosis report() {
+    read();
+    if (steps < LEAST_STEPS) {
+      throw new IllegalStateException(
+          "a report needs at least %d steps of training, but has seen %d; add the doctor as a listener before fit()"
+              .formatted(LEAST_STEPS, steps));
+    }
+    List<Diagnosis.Finding> findings = new ArrayList<>();
+    for (int q = 0; q < LossWindows.QUARTERS; q++) {
+      findings.add(loss(q));
+    }
+    findings.add(gradient());
+    findings.add(average());
+    return new Diagnosis(findings);
+  }
+
+  private Diagnosis.Finding loss(int quarter) {
+    String subject = "loss, " + QUARTERS[quarter];
+    LossWindows.Window before = windows.fourth(1);
+    LossWindows.Window last = windows.fourth(0);
+    if (before.images(quarter) < 2 || last.images(quarter) < 2) {
+      return new Diagnosis.Finding(
+          subject, false, "too few images", "train with larger batches or longer to see it");
+    }
+    double from = before.mean(quarter);
+    double to = last.mean(quarter);
+    double errors =
+        (to - from) / Math.sqrt(before.varianceOfMean(quarter) + last.varianceOfMean(quarter));
+    String figures =
+        words(
+            "%s over the last %d steps, %s over the %d before (%+.1f %%)",
+            number(to), last.steps(), number(from), before.steps(), 100 * (to / from - 1));
+    if (errors < -SIGNIFICANT) {
+      return new Diagnosis.Finding(subject, false, figures, "still falling: more steps will help");
+    }
+    if (errors > SIGNIFICANT) {
+      return new Diagnosis.Finding(
+          subject, true, figures, "rising: lower the learning rate, or clip the gradient");
+    }
+    return new Diagnosis.Finding(subject, false, figures, "flat within its own noise");
+  }
+
+  private Diagnosis.Finding gradient() {
+    double mean = norm / normWeight;
+    String figures =
+        words(
+            "mean %s, greatest %s, above %d times the mean in %d of %d steps",
+            number(mean), number(greatestNorm), SPIKE, spikes, steps);
+    return spikes == 0
+        ? new Diagnosis.Finding("gradient norm", false, figures, "steady")
+        : new Diagnosis.Finding(
+            "gradient norm", true, figures, "clip it: gradientClip(" + number(2 * mean) + ")");
+  }
+
+  private Diagnosis.Finding average() {
+    String subject = "averaged weights";
+    String figures =
+        words(
+            "%.1f %% of them are the initial weights, and they lag %.0f steps behind",
+            100 * initialShare, lag);
+    if (initialShare > LITTLE) {
+      long more = (long) Math.ceil(Math.log(LITTLE / initialShare) / Math.log(decay));
+      return new Diagnosis.Finding(
+          subject,
+          true,
+          figures,
+          "still in part what training began with: some %d more steps, or draw from the raw weights"
+              .formatted(more));
+    }
+    if (lag > SLOW * steps) {
+      return new Diagnosis.Finding(
+          subject,
+          true,
+          figures,
+          "slow for a run of %d steps: ema(%s), or draw from the raw weights"
+              .formatted(steps, number(Math.max(0, 1 - 10.0 / steps))));
+    }
+    return new Diagnosis.Finding(subject, false, figures, "fit to draw from");
+  }
+
+  /**
+   * Looks at images that a network drew, beside those it was trained on:
+   *
+   * <ul>
+   *   <li><b>Clipping</b>: how many values lie at the ends of the data range;
+   *   <li><b>Colour</b>: how far the mean of each channel is off, in standard errors too, and the
+   *       contrast;
+   *   <li><b>Copying</b>: the median distance of a drawn image to its nearest training image, by
+   *       pixels, beside that of a training image to its nearest other one. The cost is the product
+   *       of the numbers of images; some hundred drawn and some thousand others do.
+   * </ul>
+   *
+   * @param samples drawn images, float32 or float64, shape (N, C, H, W), at least 2; not closed
+   * @param training training images in the same range, shape (M, C, H, W), at least 2; not closed
+   * @return clipping, colour and copying
+   * @throws IllegalArgumentException if there are fewer images, they differ in shape, or a value is
+   *     not finite
+   */
+  public Diagnosis examine(NDArray samples, NDArray training) {
+    if (samples.getShape().dimension() != 4
+        || training.getShape().dimension() != 4
+        || !samples.getShape().slice(1).equals(training.getShape().slice(1))) {
+      throw new IllegalArgumentException(
+          "samples and training images must have shapes (N, C, H, W) and (M, C, H, W), but had %s and %s"
+              .formatted(samples.getShape(), training.getShape()));
+    }
+    double[][] drawn = Features.pixels().of(samples);
+    double[][] real = Features.pixels().of(training);
+    FeatureRows.require("samples", drawn, 2, "an examination");
+    FeatureRows.require("training images", real, 2, "an examination");
+    int channels = Math.toIntExact(samples.getShape().get(1));
+    List<Diagnosis.Finding> findings = new ArrayList<>();
+    findings.add(clipping(drawn, real));
+    for (int c = 0; c < channels; c++) {
+      findings.add(colour(c, channels, drawn, real));
+    }
+    findings.add(copying(drawn, real));
+    return new Diagnosis(findings);
+  }
+
+  private Diagnosis.Finding clipping(double[][] drawn, double[][] real) {
+    double share = clippedShare(drawn);
+    double ofReal = clippedShare(real);
+    String figures =
+        words(
+            "%.1f %% of the values lie at the ends of the data range, of the training images %.1f %%",
+            100 * share, 100 * ofReal);
+    return share > 2 * ofReal && share > ofReal + CLIPPED_MORE
+        ? new Diagnosis.Finding(
+            "clipping",
+            true,
+            figures,
+            "saturated: train longer, draw with more steps or weaker guidance, or use dynamic"
+                + " thresholding")
+        : new Diagnosis.Finding("clipping", false, figures, "as the data");
+  }
+
+  private double clippedShare(double[][] rows) {
+    double margin = CLIPPED * (range.max() - range.min());
+    return Arrays.stream(rows)
+        .flatMapToDouble(Arrays::stream)
+        .map(value -> value <= range.min() + margin || value >= range.max() - margin ? 1 : 0)
+        .average()
+        .orElse(0);
+  }
+
+  private Diagnosis.Finding colour(int channel, int channels, double[][] drawn, double[][] real) {
+    double[] means = channelMeans(channel, channels, drawn);
+    double[] ofReal = channelMeans(channel, channels, real);
+    double drift = mean(means) - mean(ofReal);
+    double error = Math.sqrt(variance(means) / means.length + variance(ofReal) / ofReal.length);
+    double contrast =
+        Math.sqrt(
+            variance(channelValues(channel, channels, drawn))
+                / variance(channelValues(channel, channels, real)));
+    String figures =
+        words(
+            "mean %s beside %s of the data (%+.1f standard errors), contrast %.2f of the data's",
+            number(mean(means)), number(mean(ofReal)), drift / error, contrast);
+    boolean drifts =
+        Math.abs(drift) > SIGNIFICANT * error
+            && Math.abs(drift) > DRIFT * (range.max() - range.min());
+    boolean flat = contrast < LEAST_CONTRAST || contrast > 1 / LEAST_CONTRAST;
+    String subject = "colour, channel " + channel;
+    if (drifts) {
+      return new Diagnosis.Finding(
+          subject,
+          true,
+          figures,
+          "drifts: brightness is settled at the most noise, so see the loss of the 4th quarter,"
+              + " average the weights longer, or train with offset noise or zero terminal SNR");
+    }
+    return flat
+        ? new Diagnosis.Finding(
+            subject,
+            true,
+            figures,
+            contrast < 1
+                ? "washed out: train longer, or draw with more steps"
+                : "too harsh: weaken the guidance, or draw with more steps")
+        : new Diagnosis.Finding(subject, false, figures, "as the data");
+  }
+
+  private static double[] channelMeans(int channel, int channels, double[][] rows) {
+    return Arrays.stream(rows).mapToDouble(row -> mean(part(channel, channels, row))).toArray();
+  }
+
+  private static double[] channelValues(int channel, int channels, double[][] rows) {
+    return Arrays.stream(rows)
+        .flatMapToDouble(row -> Arrays.stream(part(channel, channels, row)))
+        .toArray();
+  }
+
+  private static double[] part(int channel, int channels, double[] row) {
+    int size = row.length / channels;
+    return Arrays.copyOfRange(row, channel * size, (channel + 1) * size);
+  }
+
+  private static Diagnosis.Finding copying(double[][] drawn, double[][] real) {
+    double own = median(Neighbours.nearest(drawn, real));
+    double others = median(Neighbours.radii(real, 1));
+    String figures =
+        words(
+            "the nearest training image is %s away, the median of %d; between training images %s, the median of %d (ratio %.2f)",
+            number(own), drawn.length, number(others), real.length, own / others);
+    return own < COPYING * others
+        ? new Diagnosis.Finding(
+            "copying",
+            true,
+            figures,
+            "the network repeats training images: fewer steps, more data, dropout, or a smaller"
+                + " network")
+        : new Diagnosis.Finding("copying", false, figures, "images of its own");
+  }
+
+  private static double median(double[] values) {
+    double[] sorted = values.clone();
+    Arrays.sort(sorted);
+    int half = sorted.length / 2;
+    return sorted.length % 2 == 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+  }
+
+  private static double mean(double[] values) {
+    return Arrays.stream(values).average().orElse(Double.NaN);
+  }
+
+  private static double variance(double[] values) {
+    double mean = mean(values);
+    return Arrays.stream(values).map(value -> (value - mean) * (value - mean)).sum()
+        / (values.length - 1);
+  }
+
+  private static String number(double value) {
+    return words("%.4g", value);
+  }
+
+  private static String words(String format, Object... values) {
+    return String.format(Locale.ROOT, format, values);
+  }
+}
