@@ -20,8 +20,8 @@ import java.util.List;
  * signal, σ = ∞, the step is the plain transfer with one call.
  *
  * <p>The average of slopes fails between levels whose σ lie orders of magnitude apart, as the first
- * of a cosine schedule do: there, leave them out with {@link #lambdaMin lambdaMin(−5.1)}.
- * Immutable.
+ * of a cosine schedule do: there, leave them out with {@link #lambdaMin lambdaMin(−5.1)}, and
+ * spread the levels by {@link NoiseSpacing#karras()}. Immutable.
  */
 public final class HeunSampler extends LevelSampler<HeunSampler> {
 

@@ -69,8 +69,8 @@ public final class CompareSamplers implements Callable<Integer> {
       names = "--lambda-min",
       paramLabel = "LAMBDA",
       description =
-          "The least signal that Heun's method and the samplers spread by noise begin at, -Infinity"
-              + " for all that there is (default: ${DEFAULT-VALUE}).")
+          "Where Heun's method, DPM-Solver and the samplers spread by noise begin, -Infinity for the"
+              + " last timestep (default: ${DEFAULT-VALUE}).")
   private double lambdaMin = Candidate.USUAL_LAMBDA_MIN;
 
   @Option(

@@ -60,7 +60,7 @@ public record Candidate(String name, IntFunction<Sampler> calling) {
                     .stochastic(true)
                     .spacing(NoiseSpacing.karras())
                     .lambdaMin(lambdaMin)),
-        new Candidate("dpm2", Samplers::dpmSolver),
+        new Candidate("dpm2", calls -> Samplers.dpmSolver(calls).lambdaMin(lambdaMin)),
         new Candidate("unipc2", Samplers::uniPc),
         new Candidate(
             "unipc2-karras",

@@ -11,6 +11,9 @@ import java.util.Locale;
  */
 record MeanAndSpread(double mean, double deviation) {
 
+  /** Means from here on are written with an exponent. */
+  private static final double LARGE = 1000;
+
   static MeanAndSpread of(double... values) {
     double mean = Arrays.stream(values).average().orElseThrow();
     double squares = Arrays.stream(values).map(v -> (v - mean) * (v - mean)).sum();
@@ -19,9 +22,10 @@ record MeanAndSpread(double mean, double deviation) {
 
   /** Mean ± deviation, each in the format; the mean alone where there is no deviation. */
   String format(String number) {
-    String text = String.format(Locale.ROOT, number, mean);
+    String fitting = Math.abs(mean) < LARGE ? number : "%.1e";
+    String text = String.format(Locale.ROOT, fitting, mean);
     return Double.isNaN(deviation)
         ? text
-        : text + " ± " + String.format(Locale.ROOT, number, deviation);
+        : text + " ± " + String.format(Locale.ROOT, fitting, deviation);
   }
 }
