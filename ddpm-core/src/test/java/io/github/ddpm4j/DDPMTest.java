@@ -19,11 +19,12 @@ import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class DDPMTest {
@@ -109,8 +110,12 @@ class DDPMTest {
             "timesteps(100) does not match the schedule, which has 50; leave timesteps() out");
   }
 
+  static Stream<Prediction> predictions() {
+    return Stream.concat(Prediction.plain().stream(), Stream.of(Prediction.edm(0.5)));
+  }
+
   @ParameterizedTest
-  @EnumSource(Prediction.class)
+  @MethodSource("predictions")
   void build_zeroTerminalSnr_needsAPredictionThatServesIt(Prediction prediction) {
     DDPM.Builder builder =
         DDPM.builder()

@@ -450,7 +450,7 @@ public final class BitsPerDim {
       NDArray x =
           PerImage.sum(each(t, schedule::signal), x0, each(t, schedule::noise), z)
               .toType(dataType, false);
-      NDArray output = denoiser.predict(x, NoiseLevels.of(schedule, t), condition);
+      NDArray output = diffusion.asked(denoiser).predict(x, NoiseLevels.of(schedule, t), condition);
       requireAnswer(x, output);
       NDArray says = output.toType(DataType.FLOAT64, false);
       NDArray xt = x.toType(DataType.FLOAT64, false);

@@ -29,7 +29,9 @@ public record Diffusion(
   public Diffusion {
     int last = schedule.timesteps() - 1;
     if (schedule.alphaBar(last) == 0
-        && (prediction == Prediction.EPSILON || prediction == Prediction.PREVIOUS_MEAN)) {
+        && (prediction == Prediction.EPSILON
+            || prediction == Prediction.PREVIOUS_MEAN
+            || prediction.sigmaData().isPresent())) {
       throw new IllegalArgumentException(
           "prediction "
               + prediction
@@ -38,5 +40,28 @@ public record Diffusion(
               + " no signal is left, so x_0 cannot be told from it; use Prediction.VELOCITY or"
               + " Prediction.X0");
     }
+  }
+
+  /**
+   * The network as it is asked about images of the schedule: in the scale and by the levels that
+   * the prediction wants. Everything that asks a network asks it so.
+   *
+   * @param denoiser the network
+   * @return the network itself, unless the prediction is {@link Prediction#edm}; equal for equal
+   *     networks and predictions
+   */
+  public Denoiser asked(Denoiser denoiser) {
+    return prediction.sigmaData().isEmpty() ? denoiser : new ScaledDenoiser(denoiser, prediction);
+  }
+
+  /**
+   * The levels that the network is told.
+   *
+   * @param levels the levels of the images
+   * @return the same, with {@link Prediction#networkTimestep} in place of the timesteps
+   * @throws IllegalArgumentException if the network cannot be told of a level
+   */
+  public NoiseLevels asked(NoiseLevels levels) {
+    return ScaledDenoiser.told(levels, prediction);
   }
 }

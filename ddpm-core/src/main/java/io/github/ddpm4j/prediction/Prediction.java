@@ -3,6 +3,8 @@ package io.github.ddpm4j.prediction;
 import ai.djl.ndarray.NDArray;
 import io.github.ddpm4j.ops.PerImage;
 import io.github.ddpm4j.schedule.Schedule;
+import java.util.List;
+import java.util.OptionalDouble;
 
 /**
  * What the network predicts, and every conversion between the noise ε, the clean image x_0, the
@@ -17,8 +19,11 @@ import io.github.ddpm4j.schedule.Schedule;
  * what would do instead: {@link #EPSILON} without signal, ε from {@link #X0} without noise, {@link
  * #PREVIOUS_MEAN} off the schedule's own timesteps. They throw it too if {@code signal} or {@code
  * noise} is negative or not finite, or both are 0.
+ *
+ * <p>Immutable. Four predictions are constants, {@link #edm} has a setting.
  */
-public enum Prediction {
+public abstract class Prediction {
+
   /**
    * The noise ε: the paper's choice. Undefined where nothing of the image is left (signal 0), as in
    * the last step of a zero-terminal-SNR schedule.
@@ -27,25 +32,26 @@ public enum Prediction {
    *   target = ε        x̂_0 = (x − noise · out) / signal        ε̂ = out
    * </pre>
    */
-  EPSILON {
-    @Override
-    LinearForm targetForm(Schedule schedule, double timestep, double signal, double noise) {
-      requireSignal(timestep, signal);
-      return new LinearForm(0, 1);
-    }
+  public static final Prediction EPSILON =
+      new Prediction("EPSILON") {
+        @Override
+        LinearForm targetForm(Schedule schedule, double timestep, double signal, double noise) {
+          requireSignal(timestep, signal);
+          return new LinearForm(0, 1);
+        }
 
-    @Override
-    LinearForm x0Form(Schedule schedule, double timestep, double signal, double noise) {
-      requireSignal(timestep, signal);
-      return new LinearForm(1 / signal, -noise / signal);
-    }
+        @Override
+        LinearForm x0Form(Schedule schedule, double timestep, double signal, double noise) {
+          requireSignal(timestep, signal);
+          return new LinearForm(1 / signal, -noise / signal);
+        }
 
-    @Override
-    LinearForm epsilonForm(Schedule schedule, double timestep, double signal, double noise) {
-      requireSignal(timestep, signal);
-      return new LinearForm(0, 1);
-    }
-  },
+        @Override
+        LinearForm epsilonForm(Schedule schedule, double timestep, double signal, double noise) {
+          requireSignal(timestep, signal);
+          return new LinearForm(0, 1);
+        }
+      };
 
   /**
    * The clean image x_0.
@@ -54,23 +60,24 @@ public enum Prediction {
    *   target = x_0      x̂_0 = out      ε̂ = (x − signal · out) / noise
    * </pre>
    */
-  X0 {
-    @Override
-    LinearForm targetForm(Schedule schedule, double timestep, double signal, double noise) {
-      return new LinearForm(1, 0);
-    }
+  public static final Prediction X0 =
+      new Prediction("X0") {
+        @Override
+        LinearForm targetForm(Schedule schedule, double timestep, double signal, double noise) {
+          return new LinearForm(1, 0);
+        }
 
-    @Override
-    LinearForm x0Form(Schedule schedule, double timestep, double signal, double noise) {
-      return new LinearForm(0, 1);
-    }
+        @Override
+        LinearForm x0Form(Schedule schedule, double timestep, double signal, double noise) {
+          return new LinearForm(0, 1);
+        }
 
-    @Override
-    LinearForm epsilonForm(Schedule schedule, double timestep, double signal, double noise) {
-      requireNoise(timestep, noise);
-      return new LinearForm(1 / noise, -signal / noise);
-    }
-  },
+        @Override
+        LinearForm epsilonForm(Schedule schedule, double timestep, double signal, double noise) {
+          requireNoise(timestep, noise);
+          return new LinearForm(1 / noise, -signal / noise);
+        }
+      };
 
   /**
    * The velocity v = signal · ε − noise · x_0 (Salimans and Ho 2022, section 4). Defined at every
@@ -82,24 +89,25 @@ public enum Prediction {
    *
    * divided by signal² + noise² where that is not 1.
    */
-  VELOCITY {
-    @Override
-    LinearForm targetForm(Schedule schedule, double timestep, double signal, double noise) {
-      return new LinearForm(-noise, signal);
-    }
+  public static final Prediction VELOCITY =
+      new Prediction("VELOCITY") {
+        @Override
+        LinearForm targetForm(Schedule schedule, double timestep, double signal, double noise) {
+          return new LinearForm(-noise, signal);
+        }
 
-    @Override
-    LinearForm x0Form(Schedule schedule, double timestep, double signal, double noise) {
-      double square = signal * signal + noise * noise;
-      return new LinearForm(signal / square, -noise / square);
-    }
+        @Override
+        LinearForm x0Form(Schedule schedule, double timestep, double signal, double noise) {
+          double square = signal * signal + noise * noise;
+          return new LinearForm(signal / square, -noise / square);
+        }
 
-    @Override
-    LinearForm epsilonForm(Schedule schedule, double timestep, double signal, double noise) {
-      double square = signal * signal + noise * noise;
-      return new LinearForm(noise / square, signal / square);
-    }
-  },
+        @Override
+        LinearForm epsilonForm(Schedule schedule, double timestep, double signal, double noise) {
+          double square = signal * signal + noise * noise;
+          return new LinearForm(noise / square, signal / square);
+        }
+      };
 
   /**
    * The posterior mean μ̃ of eq. 7, which the paper tried beside ε. With μ̃ = c_0 · x_0 + c_t · x,
@@ -112,31 +120,135 @@ public enum Prediction {
    * <p>The mean is that of one step of the schedule. Timesteps must be whole, and the levels those
    * of the schedule there, to {@value #LEVEL_TOLERANCE}.
    */
-  PREVIOUS_MEAN {
-    @Override
-    LinearForm targetForm(Schedule schedule, double timestep, double signal, double noise) {
-      int t = requireOnSchedule(schedule, timestep, signal, noise);
-      double ofX0 = schedule.posteriorMeanX0(t);
-      double ofXt = schedule.posteriorMeanXt(t);
-      return new LinearForm(ofX0 + ofXt * signal, ofXt * noise);
-    }
+  public static final Prediction PREVIOUS_MEAN =
+      new Prediction("PREVIOUS_MEAN") {
+        @Override
+        LinearForm targetForm(Schedule schedule, double timestep, double signal, double noise) {
+          int t = requireOnSchedule(schedule, timestep, signal, noise);
+          double ofX0 = schedule.posteriorMeanX0(t);
+          double ofXt = schedule.posteriorMeanXt(t);
+          return new LinearForm(ofX0 + ofXt * signal, ofXt * noise);
+        }
 
-    @Override
-    LinearForm x0Form(Schedule schedule, double timestep, double signal, double noise) {
-      int t = requireOnSchedule(schedule, timestep, signal, noise);
-      double ofX0 = schedule.posteriorMeanX0(t);
-      return new LinearForm(-schedule.posteriorMeanXt(t) / ofX0, 1 / ofX0);
-    }
+        @Override
+        LinearForm x0Form(Schedule schedule, double timestep, double signal, double noise) {
+          int t = requireOnSchedule(schedule, timestep, signal, noise);
+          double ofX0 = schedule.posteriorMeanX0(t);
+          return new LinearForm(-schedule.posteriorMeanXt(t) / ofX0, 1 / ofX0);
+        }
 
-    @Override
-    LinearForm epsilonForm(Schedule schedule, double timestep, double signal, double noise) {
-      LinearForm x0 = x0Form(schedule, timestep, signal, noise);
-      return new LinearForm((1 - signal * x0.first()) / noise, -signal * x0.second() / noise);
-    }
-  };
+        @Override
+        LinearForm epsilonForm(Schedule schedule, double timestep, double signal, double noise) {
+          LinearForm x0 = x0Form(schedule, timestep, signal, noise);
+          return new LinearForm((1 - signal * x0.first()) / noise, -signal * x0.second() / noise);
+        }
+      };
 
   /** How far from the schedule's level {@link #PREVIOUS_MEAN} may be asked: {@value}. */
   private static final double LEVEL_TOLERANCE = 1e-9;
+
+  private static final List<Prediction> PLAIN = List.of(EPSILON, X0, VELOCITY, PREVIOUS_MEAN);
+
+  private final String name;
+
+  Prediction(String name) {
+    this.name = name;
+  }
+
+  /**
+   * The predictions that have no settings.
+   *
+   * @return {@link #EPSILON}, {@link #X0}, {@link #VELOCITY} and {@link #PREVIOUS_MEAN}
+   */
+  public static List<Prediction> plain() {
+    return PLAIN;
+  }
+
+  /**
+   * The preconditioned prediction of Karras et al. 2022 ("EDM", table 1): the network sees images
+   * of unit variance whatever the noise, and says what is left when the best linear guess at x_0 is
+   * taken off, at unit variance too.
+   *
+   * <p>The paper's noisy image is {@code x_0 + σ ε}; here it is x / signal, with σ = noise /
+   * signal. With d² = noise² + signal² σ_data² the paper's factors become
+   *
+   * <pre>
+   *   network input    c_in · x / signal = x / d                   {@link #inputScale}
+   *   network level    c_noise = ln(σ) / 4                         {@link #networkTimestep}
+   *   x̂_0              c_skip · x / signal + c_out · out = (signal σ_data² / d²) · x + (noise σ_data / d) · out
+   *   ε̂                (noise / d²) · x − (signal σ_data / d) · out
+   *   target           (noise / (d σ_data)) · x_0 − (signal σ_data / d) · ε
+   * </pre>
+   *
+   * <p>so that x stays that of the schedule, x = signal · x_0 + noise · ε, and every sampler goes
+   * on working. The plain mean of squares of this target is the paper's loss with its weight λ(σ) =
+   * (σ² + σ_data²) / (σ σ_data)². To train as the paper does, draw levels by {@code
+   * TimestepSampler.logNormal(-1.2, 1.2)}; to sample so, use {@code Samplers.edm} with {@code
+   * NoiseSpacing.karras()}. With σ_data = 1 it is {@link #VELOCITY} with the other sign.
+   *
+   * <p>Its level is infinite without noise or signal: schedules of zero terminal SNR are refused.
+   *
+   * @param sigmaData σ_data, the standard deviation of the data, positive and finite; 0.5 in the
+   *     paper
+   * @return the prediction
+   * @throws IllegalArgumentException if {@code sigmaData} is not positive and finite
+   */
+  public static Prediction edm(double sigmaData) {
+    if (!(sigmaData > 0) || Double.isInfinite(sigmaData)) {
+      throw new IllegalArgumentException(
+          "sigmaData must be positive and finite, but was "
+              + sigmaData
+              + "; it is the standard deviation of the data, 0.5 in the paper");
+    }
+    return new Preconditioned(sigmaData);
+  }
+
+  /**
+   * What the noisy image is multiplied by before the network sees it.
+   *
+   * @param signal the factor of x_0 in the image
+   * @param noise the factor of ε in the image
+   * @return 1, except for {@link #edm}
+   */
+  public double inputScale(double signal, double noise) {
+    return 1;
+  }
+
+  /**
+   * What the network is told of the level of an image in place of the timestep.
+   *
+   * @param timestep the timestep of the image, 0-based, possibly fractional
+   * @param signal the factor of x_0 in the image
+   * @param noise the factor of ε in the image
+   * @return the timestep, except for {@link #edm}
+   * @throws IllegalArgumentException if the network cannot be told of the level
+   */
+  public double networkTimestep(double timestep, double signal, double noise) {
+    return timestep;
+  }
+
+  /**
+   * The standard deviation of the data that the network is made for.
+   *
+   * @return σ_data of {@link #edm}, empty for the others
+   */
+  public OptionalDouble sigmaData() {
+    return OptionalDouble.empty();
+  }
+
+  /**
+   * The name.
+   *
+   * @return that of the constant, or {@code EDM}
+   */
+  public final String name() {
+    return name;
+  }
+
+  @Override
+  public String toString() {
+    return name;
+  }
 
   abstract LinearForm targetForm(Schedule schedule, double timestep, double signal, double noise);
 

@@ -28,7 +28,7 @@ final class PlanExecutor {
   }
 
   boolean servesWith(PlanExecutor other) {
-    return denoiser == other.denoiser;
+    return denoiser.equals(other.denoiser);
   }
 
   /**

@@ -755,7 +755,7 @@ public final class Sampling {
             batchSize,
             origin);
     return new SamplingRun(
-        new PlanExecutor(denoiser),
+        new PlanExecutor(diffusion.asked(denoiser)),
         job,
         listener,
         timeLimit,

@@ -182,7 +182,7 @@ final class Conditioning {
    */
   Condition withEstimate(Condition condition, NDArray xt, NoiseLevels levels, Noising noising) {
     try (GradMode off = GradMode.off();
-        NDArray output = denoiser.predict(xt, levels, condition);
+        NDArray output = diffusion.asked(denoiser).predict(xt, levels, condition);
         NDArray prediction = withoutVariance(output, xt);
         NDArray x0 = noising.x0(levels, xt, prediction)) {
       NDArray clipped = x0.clip(diffusion.dataRange().min(), diffusion.dataRange().max());

@@ -13,6 +13,7 @@ import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.ops.PerImage;
 import io.github.ddpm4j.ops.Upload;
 import io.github.ddpm4j.prediction.LinearForm;
+import java.util.Arrays;
 import java.util.function.IntFunction;
 
 /**
@@ -113,6 +114,22 @@ final class Noising {
   NDArray xt(NDArray images, Draw draw) {
     NoiseLevels levels = draw.levels();
     return sum(i -> new LinearForm(levels.signal(i), levels.noise(i)), images, draw.inputNoise());
+  }
+
+  /** x_t as the network sees it, attached to its manager. */
+  NDArray input(NDArray xt, NoiseLevels levels) {
+    if (diffusion.prediction().sigmaData().isEmpty()) {
+      return xt;
+    }
+    double[] scales = new double[levels.size()];
+    Arrays.setAll(scales, i -> inputScale(levels, i));
+    try (NDArray column = PerImage.column(xt, scales)) {
+      return xt.mul(column);
+    }
+  }
+
+  double inputScale(NoiseLevels levels, int image) {
+    return diffusion.prediction().inputScale(levels.signal(image), levels.noise(image));
   }
 
   /** What the network shall say, attached to the manager of the images. */

@@ -57,8 +57,11 @@ final class StepProgram {
 
   static final int IMPORTANCE = 5;
 
+  /** The factor of x_t as the network sees it, where that is not 1. */
+  static final int INPUT_SCALE = 6;
+
   /** Those of {@link Coefficient} that the loss asked for, each at its place; the others are 0. */
-  static final int COEFFICIENTS = 6;
+  static final int COEFFICIENTS = 7;
 
   static final int LEVELS = COEFFICIENTS + Coefficient.values().length;
 
@@ -220,7 +223,7 @@ final class StepProgram {
         network.write(
             script,
             IntStream.range(0, count).mapToObj(i -> new Value(leaves + "[" + i + "]")).toList(),
-            xt,
+            input(script, xt),
             levels,
             conditions(network),
             seeds);
@@ -246,6 +249,15 @@ final class StepProgram {
             diffusion);
     ScriptOps ops = ScriptOps.training(script, Script.Type.FLOAT32, seeds);
     return script.let("torch.mul(%s, torch.select(rows, 1, %d))", loss.perImage(ops, seen), WEIGHT);
+  }
+
+  /** The noisy images as the network sees them. */
+  private Value input(Script script, Value xt) {
+    return diffusion.prediction().sigmaData().isEmpty()
+        ? xt
+        : script.let(
+            "torch.mul(%s, torch.reshape(torch.select(rows, 1, %d), [-1, 1, 1, 1]))",
+            xt, INPUT_SCALE);
   }
 
   /** The mean loss of a batch, a scalar. */

@@ -843,7 +843,7 @@ public final class Training<R> {
     /** Per image the factors of x_t and of the target, and the level as the network takes it. */
     private NDArray rows(ScriptedDenoiser network, NDManager owner, NoiseLevels levels) {
       int images = levels.size();
-      double[] features = network.levelFeatures(levels);
+      double[] features = network.levelFeatures(diffusion.asked(levels));
       int width = features.length / images;
       double[] values = new double[images * (StepProgram.LEVELS + width)];
       for (int i = 0; i < images; i++) {
@@ -855,6 +855,7 @@ public final class Training<R> {
         values[start + StepProgram.TARGET_NOISE] = target.second();
         values[start + StepProgram.WEIGHT] = noising.weight(levels, i);
         values[start + StepProgram.IMPORTANCE] = noising.importance(levels, i);
+        values[start + StepProgram.INPUT_SCALE] = noising.inputScale(levels, i);
         for (Coefficient coefficient : coefficients) {
           values[start + StepProgram.column(coefficient)] =
               coefficient.at(diffusion, levels.timestep(i));
@@ -918,7 +919,11 @@ public final class Training<R> {
           try (GradientCollector collector =
               Engine.getEngine(manager.getEngine().getEngineName()).newGradientCollector()) {
             NDArray output =
-                denoiser.predictForTraining(xt, levels, of, new TrainingPass(seed, pass));
+                denoiser.predictForTraining(
+                    noising.input(xt, levels),
+                    diffusion.asked(levels),
+                    of,
+                    new TrainingPass(seed, pass));
             EagerOps ops = EagerOps.training(seed, pass);
             NDArray each =
                 loss.perImage(ops, seen(output, target, images, xt, levels)).mul(weights);

@@ -39,7 +39,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** What {@code ddpm.save(folder)} writes and {@code DDPM.load(folder)} reads. */
@@ -192,8 +191,12 @@ class ModelFolderTest {
     }
   }
 
+  static Stream<Prediction> predictions() {
+    return Stream.concat(Prediction.plain().stream(), Stream.of(Prediction.edm(0.4)));
+  }
+
   @ParameterizedTest
-  @EnumSource(Prediction.class)
+  @MethodSource("predictions")
   void load_everyPredictionAndVariance_isTheSame(Prediction prediction) throws IOException {
     for (Variance variance : Variance.values()) {
       DDPM.builder()
@@ -430,6 +433,9 @@ class ModelFolderTest {
             + " but is NOISE",
         "\"FIXED_LARGE\"|\"HUGE\"|"
             + "FILE is not valid: variance must be one of [FIXED_SMALL, FIXED_LARGE, LEARNED, LEARNED_RANGE], but is HUGE",
+        "\"EPSILON\"|{\"type\": \"EDM\"}|"
+            + "FILE is not valid: prediction must have the type EDM and a number sigmaData, but is"
+            + " {type=EDM}",
         "\"EPSILON\"|7|FILE is not valid: prediction must be a string, but is 7",
         "\"variance\"|\"varianz\"|FILE is not valid: variance must be a string, but is null",
         "[-1.0, 1.0]|[1.0]|"

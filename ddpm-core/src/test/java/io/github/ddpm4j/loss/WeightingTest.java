@@ -9,6 +9,7 @@ import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import java.util.List;
+import java.util.stream.Stream;
 import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -87,8 +88,7 @@ class WeightingTest {
   }
 
   private static List<Prediction> predictions() {
-    return List.of(
-        Prediction.EPSILON, Prediction.X0, Prediction.VELOCITY, Prediction.PREVIOUS_MEAN);
+    return Stream.concat(Prediction.plain().stream(), Stream.of(Prediction.edm(0.5))).toList();
   }
 
   @Test

@@ -13,12 +13,14 @@ import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.process.ForwardProcess;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
+import java.util.stream.Stream;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class PredictionTest {
 
@@ -117,7 +119,7 @@ class PredictionTest {
   }
 
   @ParameterizedTest
-  @EnumSource
+  @MethodSource("all")
   void arrays_roundTrip_isExactInFloat64(Prediction prediction) {
     NDArray x0 = manager.create(new double[] {1, -0.5, 0.25, 0, 0.1, 0.9}, new Shape(3, 1, 2));
     NDArray noise = manager.create(new double[] {0.3, 2, -1, 0.7, 1, -2}, new Shape(3, 1, 2));
@@ -131,6 +133,66 @@ class PredictionTest {
     assertThat(x0Again.getManager()).isSameAs(manager);
     assertClose("x0", x0Again.toDoubleArray(), x0.toDoubleArray(), 1e-11);
     assertClose("epsilon", noiseAgain.toDoubleArray(), noise.toDoubleArray(), 1e-11);
+  }
+
+  static Stream<Prediction> all() {
+    return Stream.concat(
+        Prediction.plain().stream(), Stream.of(Prediction.edm(0.5), Prediction.edm(3)));
+  }
+
+  /** Karras et al. 2022, table 1, written for x_0 + σ ε. */
+  @ParameterizedTest
+  @ValueSource(doubles = {0.5, 1, 2})
+  void edm_forms_areThoseOfThePaper(double data) {
+    Prediction edm = Prediction.edm(data);
+    for (int t : new int[] {0, 10, 400, 999}) {
+      double signal = LINEAR.signal(t);
+      double sigma = LINEAR.noise(t) / signal;
+      double skip = data * data / (sigma * sigma + data * data);
+      double out = sigma * data / Math.sqrt(sigma * sigma + data * data);
+      double in = 1 / Math.sqrt(sigma * sigma + data * data);
+      LinearForm x0 = edm.x0(LINEAR, t, signal, LINEAR.noise(t));
+      assertThat(x0.first() * signal / skip).isCloseTo(1, within(1e-12));
+      assertThat(x0.second() / out).isCloseTo(1, within(1e-12));
+      assertThat(edm.inputScale(signal, LINEAR.noise(t)) * signal / in).isCloseTo(1, within(1e-12));
+      assertThat(edm.networkTimestep(t, signal, LINEAR.noise(t)))
+          .isCloseTo(Math.log(sigma) / 4, within(1e-12));
+      // F = (x_0 − c_skip (x_0 + σ ε)) / c_out
+      LinearForm target = edm.target(LINEAR, t, signal, LINEAR.noise(t));
+      assertThat(target.first()).isCloseTo((1 - skip) / out, within(1e-9 / out));
+      assertThat(target.second()).isCloseTo(-skip * sigma / out, within(1e-12));
+      // λ(σ) c_out² = 1
+      double weight = (sigma * sigma + data * data) / Math.pow(sigma * data, 2);
+      assertThat(weight * x0.second() * x0.second()).isCloseTo(1, within(1e-12));
+    }
+  }
+
+  @Test
+  void edm_deviation1_isTheNegativeVelocity() {
+    LinearForm edm = Prediction.edm(1).target(LINEAR, 400, LINEAR.signal(400), LINEAR.noise(400));
+    LinearForm velocity =
+        Prediction.VELOCITY.target(LINEAR, 400, LINEAR.signal(400), LINEAR.noise(400));
+    assertThat(edm.first()).isCloseTo(-velocity.first(), within(1e-12));
+    assertThat(edm.second()).isCloseTo(-velocity.second(), within(1e-12));
+  }
+
+  @Test
+  void edm_settings_areItsIdentity() {
+    assertThat(Prediction.edm(0.5)).isEqualTo(Prediction.edm(0.5)).hasToString("EDM(0.5)");
+    assertThat(Prediction.edm(0.5)).hasSameHashCodeAs(Prediction.edm(0.5));
+    assertThat(Prediction.edm(0.5)).isNotEqualTo(Prediction.edm(0.6));
+    assertThat(Prediction.EPSILON).hasToString("EPSILON");
+    assertThat(Prediction.EPSILON.inputScale(0.1, 0.2)).isEqualTo(1);
+    assertThat(Prediction.EPSILON.networkTimestep(3.5, 0.1, 0.2)).isEqualTo(3.5);
+    assertRefused(
+        () -> Prediction.edm(0),
+        "sigmaData must be positive and finite, but was 0.0; it is the standard deviation of the"
+            + " data, 0.5 in the paper");
+    assertRefused(
+        () -> Prediction.edm(0.5).networkTimestep(0, 1, 0),
+        "prediction EDM(0.5) tells the network ln(noise / signal), which needs both above 0, but at"
+            + " timestep 0.0 signal was 1.0 and noise 0.0; use a sampler that asks at noisy images"
+            + " with some signal alone, or VELOCITY");
   }
 
   @Test

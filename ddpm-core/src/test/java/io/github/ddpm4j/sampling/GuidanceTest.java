@@ -20,10 +20,11 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** Guidance against closed forms: data of class k is N(mean_k, 1/4), and N(0, 1/4) without one. */
 class GuidanceTest {
@@ -104,10 +105,12 @@ class GuidanceTest {
   /**
    * The scores are linear in the class mean, so guidance by w towards mean m samples N(w m, 1/4).
    */
+  static Stream<Prediction> predictions() {
+    return Stream.of(Prediction.EPSILON, Prediction.X0, Prediction.VELOCITY, Prediction.edm(0.5));
+  }
+
   @ParameterizedTest
-  @EnumSource(
-      value = Prediction.class,
-      names = {"EPSILON", "X0", "VELOCITY"})
+  @MethodSource("predictions")
   void classifierFree_ofEveryPrediction_movesTheMeanByTheScale(Prediction prediction) {
     double[] free = pixels(sampling(prediction).generate(2));
     for (double scale : new double[] {0, 1, 1.5, -0.5}) {
@@ -205,9 +208,7 @@ class GuidanceTest {
    * must end in the posterior.
    */
   @ParameterizedTest
-  @EnumSource(
-      value = Prediction.class,
-      names = {"EPSILON", "X0", "VELOCITY"})
+  @MethodSource("predictions")
   void classifier_ofAGaussian_samplesThePosterior(Prediction prediction) {
     double y = 0.8;
     double r = 0.1;

@@ -1,6 +1,7 @@
 package io.github.ddpm4j.sampling;
 
 import ai.djl.ndarray.NDArray;
+import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.noise.NoiseSource;
@@ -38,20 +39,43 @@ final class StandIns {
   /** An ε-denoiser, asked for something else. */
   static Denoiser predicting(Prediction prediction, Denoiser epsilonDenoiser) {
     return (x, levels, condition) -> {
+      if (prediction.sigmaData().isPresent()) {
+        return preconditioned(prediction, epsilonDenoiser, x, levels, condition);
+      }
       NDArray epsilon = epsilonDenoiser.predict(x, levels, condition);
       NDArray x0 =
           x.sub(epsilon.mul(column(x, levels, levels::noise)))
               .mul(column(x, levels, i -> 1 / levels.signal(i)));
-      return switch (prediction) {
-        case EPSILON -> epsilon;
-        case X0 -> x0;
-        case VELOCITY ->
+      return switch (prediction.name()) {
+        case "EPSILON" -> epsilon;
+        case "X0" -> x0;
+        case "VELOCITY" ->
             epsilon
                 .mul(column(x, levels, levels::signal))
                 .sub(x0.mul(column(x, levels, levels::noise)));
-        case PREVIOUS_MEAN -> throw new IllegalArgumentException("not in the golden data");
+        default -> throw new IllegalArgumentException("not in the golden data");
       };
     };
+  }
+
+  /** Undoes the scaling, asks, and says what is left of x̂_0 beside its linear guess. */
+  private static NDArray preconditioned(
+      Prediction edm, Denoiser epsilonDenoiser, NDArray seen, NoiseLevels told, Condition of) {
+    double data = edm.sigmaData().getAsDouble();
+    IntToDoubleFunction deviation = i -> Math.hypot(told.noise(i), told.signal(i) * data);
+    for (int i = 0; i < told.size(); i++) {
+      double expected = Math.log(told.noise(i) / told.signal(i)) / 4;
+      if (Math.abs(told.timestep(i) - expected) > 1e-9) {
+        throw new IllegalStateException(told + " should say " + expected);
+      }
+    }
+    NDArray x = seen.mul(column(seen, told, deviation));
+    NDArray epsilon = epsilonDenoiser.predict(x, told, of);
+    NDArray x0 =
+        x.sub(epsilon.mul(column(x, told, told::noise)))
+            .mul(column(x, told, i -> 1 / told.signal(i)));
+    return x0.mul(column(x, told, i -> told.noise(i) / (deviation.applyAsDouble(i) * data)))
+        .sub(epsilon.mul(column(x, told, i -> told.signal(i) * data / deviation.applyAsDouble(i))));
   }
 
   /** Draw 0 is the start, draw k + 1 the noise of step k, each (images, size) flattened. */

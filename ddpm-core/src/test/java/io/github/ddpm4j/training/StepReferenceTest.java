@@ -124,6 +124,9 @@ class StepReferenceTest {
         Case.of(true, 3, Prediction.PREVIOUS_MEAN, Options.SECOND_MOMENT),
         Case.of(false, 1, Prediction.X0, Options.SECOND_MOMENT),
         Case.of(true, 2, Prediction.VELOCITY, Options.LOG_NORMAL),
+        Case.of(true, 1, Prediction.edm(0.5), Options.LOG_NORMAL),
+        Case.of(true, 2, Prediction.edm(0.5), Options.NONE),
+        Case.of(false, 1, Prediction.edm(0.5), Options.LOG_NORMAL),
         Case.of(false, 1, Prediction.X0, Options.LOG_NORMAL));
   }
 
@@ -336,11 +339,14 @@ class StepReferenceTest {
         double[] offset = drawn(CounterRandom.Stream.OFFSET_NOISE, pass, n, 2);
         double[] further = drawn(CounterRandom.Stream.INPUT_PERTURBATION, pass, n, PIXELS);
         LinearForm form = c.prediction.target(schedule, t, signal, noise);
-        double time = t / AffineDenoiser.TIME_UNIT;
+        boolean edm = c.prediction.sigmaData().isPresent();
+        double seen = edm ? 1 / Math.sqrt(noise * noise + 0.25 * signal * signal) : 1;
+        double time = (edm ? Math.log(noise / signal) / 4 : t) / AffineDenoiser.TIME_UNIT;
         double own = 0;
         for (int p = 0; p < PIXELS; p++) {
           double e = epsilon[p] + c.options.offset * offset[p / (PIXELS / 2)];
-          double x = signal * image[p] + noise * (e + c.options.perturbation * further[p]);
+          double xt = signal * image[p] + noise * (e + c.options.perturbation * further[p]);
+          double x = seen * xt;
           double target = form.first() * image[p] + form.second() * e;
           double error = w[p] * x + w[PIXELS + p] + w[2 * PIXELS] * time - target;
           own += weight * error * error / PIXELS;
