@@ -13,6 +13,7 @@ import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.training.Training;
 import io.github.ddpm4j.training.TrainingListener;
+import io.github.ddpm4j.unet.Execution;
 import io.github.ddpm4j.unet.Precision;
 import io.github.ddpm4j.unet.UNet;
 import java.io.IOException;
@@ -21,6 +22,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -80,6 +82,12 @@ public final class TrainFashionMnist implements Callable<Integer> {
       description =
           "Channels of the first level; the others have twice as many (default: ${DEFAULT-VALUE}).")
   private int channels = CHANNELS;
+
+  @Option(
+      names = "--start-from",
+      paramLabel = "FOLDER",
+      description = "A model folder to begin with in place of new weights.")
+  private @Nullable Path start;
 
   @Option(
       names = "--learning-rate",
@@ -152,12 +160,7 @@ public final class TrainFashionMnist implements Callable<Integer> {
     Device chosen = Devices.of(device, out);
     Files.createDirectories(output);
     try (NDManager manager = NDManager.newBaseManager(Device.cpu());
-        UNet unet =
-            network(pictures.height(), pictures.width(), channels)
-                .seed(seed)
-                .device(chosen)
-                .precision(precision)
-                .build()) {
+        UNet unet = network(pictures, chosen)) {
       out.printf(
           Locale.ROOT,
           "Training a U-Net of %,d parameters on %,d pictures of %dx%d pixels, on %s, in"
@@ -194,6 +197,19 @@ public final class TrainFashionMnist implements Callable<Integer> {
     out.println(output.toAbsolutePath().normalize());
     out.flush();
     return 0;
+  }
+
+  private UNet network(LabeledImages pictures, Device chosen) throws IOException {
+    if (start == null) {
+      return network(pictures.height(), pictures.width(), channels)
+          .seed(seed)
+          .device(chosen)
+          .precision(precision)
+          .build();
+    }
+    UNet unet = (UNet) DDPM.load(start, chosen).denoiser().orElseThrow();
+    unet.runAs(Execution.COMPILED, precision);
+    return unet;
   }
 
   private void grid(DDPM ddpm, Denoiser averaged, long step) {

@@ -79,6 +79,23 @@ class TrainFashionMnistTest {
     try (DDPM model = DDPM.load(output.resolve("model"))) {
       assertThat(model.denoiser()).isPresent();
     }
+
+    // with a rate of 0 the weights stay those of the model that training began with
+    Path further = folder.resolve("further");
+    int again =
+        run(
+            "--data", folder.toString(),
+            "--start-from", output.resolve("model").toString(),
+            "--steps", "1",
+            "--batch", "4",
+            "--samples", "1",
+            "--calls", "1",
+            "--learning-rate", "1e-30",
+            "-o", further.toString());
+
+    assertThat(again).as(err.toString()).isZero();
+    assertThat(further.resolve("model/weights.safetensors"))
+        .hasSameBinaryContentAs(output.resolve("model/weights.safetensors"));
   }
 
   @Test
