@@ -27,7 +27,11 @@ public record Diagnosis(List<Finding> findings) {
     }
   }
 
-  /** Copies the list of findings. */
+  /**
+   * Copies the list.
+   *
+   * @param findings one per subject
+   */
   public Diagnosis {
     findings = List.copyOf(findings);
   }

@@ -88,15 +88,16 @@ public final class FeatureStatistics {
     for (int k = 0; k < width; k++) {
       mean[k] /= rows.length;
     }
+    // One column per feature: the product of the transposed matrix with itself is the fast one.
     double[] deviations = new double[Math.multiplyExact(rows.length, width)];
-    for (int i = 0, at = 0; i < rows.length; i++) {
-      for (int k = 0; k < width; k++, at++) {
-        deviations[at] = rows[i][k] - mean[k];
+    for (int i = 0; i < rows.length; i++) {
+      for (int k = 0; k < width; k++) {
+        deviations[k * rows.length + i] = rows[i][k] - mean[k];
       }
     }
-    R064Store columns = R064Store.wrap(deviations, width);
+    R064Store columns = R064Store.wrap(deviations, rows.length);
     double[] products = new double[Math.multiplyExact(width, width)];
-    R064Store.wrap(products, width).fillByMultiplying(columns, columns.transpose());
+    R064Store.wrap(products, width).fillByMultiplying(columns.transpose(), columns);
     return new FeatureStatistics("", rows.length, mean, products);
   }
 

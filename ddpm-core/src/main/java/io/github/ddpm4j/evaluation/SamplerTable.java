@@ -46,7 +46,16 @@ public record SamplerTable(
     }
   }
 
-  /** Copies the list of rows. */
+  /**
+   * Copies the list of rows.
+   *
+   * @param calls the budget of network calls
+   * @param images the images drawn with each sampler
+   * @param seed the seed of the noise
+   * @param longChain the chain that errors are measured against
+   * @param rows the candidates, the best first
+   * @param byDistance whether the best is the one nearest to real images
+   */
   public SamplerTable {
     rows = List.copyOf(rows);
   }
