@@ -742,6 +742,7 @@ public final class Sampling {
 
   private SamplingRun start(SamplingPlan plan, Draws draws, int count, SamplingRun.Origin origin) {
     requireVariance();
+    plan.warning().ifPresent(warning -> logger.warn("{}: {}", sampler, warning));
     SamplingRun.Job job =
         new SamplingRun.Job(
             diffusion,

@@ -1,6 +1,10 @@
 package io.github.ddpm4j.sampling;
 
+import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.stream.DoubleStream;
 
 /**
  * A sampler, worked out: the table of {@link SamplingStep}s that one short loop executes. Made in
@@ -18,6 +22,9 @@ public record SamplingPlan(
     double initialScale,
     double finalSignal,
     double finalNoise) {
+
+  /** Beyond this a factor of a row is warned of. */
+  private static final double GREATEST_FACTOR = 10;
 
   /** What a network call leaves behind for the rows after it. */
   public enum Memory {
@@ -96,5 +103,35 @@ public record SamplingPlan(
    */
   public int depth() {
     return steps.stream().mapToInt(step -> step.past().size()).max().orElse(0);
+  }
+
+  /**
+   * What makes the plan a bad one, if anything does: a step that multiplies what the network is
+   * wrong by. Methods that step in σ / α or in ε̂ take such steps where levels lie far apart, as at
+   * the end of cosine schedules, where there is next to no signal.
+   */
+  Optional<String> warning() {
+    return steps.stream()
+        .filter(row -> greatestFactor(row) > GREATEST_FACTOR)
+        .max(Comparator.comparingDouble(SamplingPlan::greatestFactor))
+        .map(
+            row ->
+                String.format(
+                    Locale.ROOT,
+                    "the step from timestep %.4g multiplies the network's errors by up to %.2g, since"
+                        + " the next level is far away; leave out levels of next to no signal by"
+                        + " lambdaMin(-5.1), space them by NoiseSpacing.karras(), or take more"
+                        + " steps or another sampler",
+                    row.timestep(),
+                    greatestFactor(row)));
+  }
+
+  private static double greatestFactor(SamplingStep row) {
+    return DoubleStream.concat(
+            DoubleStream.of(row.cX(), row.cX0(), row.cEps()),
+            row.past().stream().mapToDouble(Double::doubleValue))
+        .map(Math::abs)
+        .max()
+        .getAsDouble();
   }
 }

@@ -11,6 +11,7 @@ import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.schedule.TimestepSpacing;
+import java.util.List;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -329,5 +330,41 @@ class SolversTest {
                 .plan(diffusion(LINEAR, Prediction.PREVIOUS_MEAN)),
         "prediction PREVIOUS_MEAN cannot be used with churn, which asks the network off the"
             + " schedule's timesteps; use churn(0)");
+  }
+
+  /** On the digits such plans gave noise, and the others did not (docs/samplers.md). */
+  @Test
+  void plans_thatMultiplyErrors_sayso() {
+    Diffusion linear = diffusion(Schedules.linear(1000), Prediction.EPSILON);
+    Diffusion cosine = diffusion(Schedules.cosine(1000), Prediction.EPSILON);
+    for (int steps : new int[] {8, 15, 50}) {
+      for (Sampler sampler :
+          List.of(
+              Samplers.ddpm(steps),
+              Samplers.ddim(steps),
+              Samplers.ddim(steps).eta(1).spacing(TimestepSpacing.TRAILING),
+              Samplers.dpmSolverPlusPlus(steps),
+              Samplers.dpmSolverPlusPlus(steps).order(3),
+              Samplers.dpmSolverPlusPlus(steps).stochastic(true),
+              Samplers.uniPc(steps),
+              Samplers.uniPc(steps).order(3),
+              Samplers.euler(steps),
+              Samplers.eulerAncestral(steps),
+              Samplers.plms(steps),
+              Samplers.heun(steps).spacing(NoiseSpacing.karras()).lambdaMin(-5.1))) {
+        assertThat(sampler.plan(linear).warning()).as("%s", sampler).isEmpty();
+        assertThat(sampler.plan(cosine).warning()).as("%s", sampler).isEmpty();
+      }
+      assertThat(Samplers.heun(steps).plan(linear).warning()).isEmpty();
+      assertThat(Samplers.edm(steps).plan(linear).warning()).isEmpty();
+      assertThat(Samplers.dpmSolver(steps).plan(linear).warning()).isEmpty();
+      assertThat(Samplers.dpmSolver(steps).plan(cosine).warning()).isPresent();
+    }
+    assertThat(Samplers.heun(8).plan(cosine).warning())
+        .hasValue(
+            "the step from timestep 874.0 multiplies the network's errors by up to 3.9e+02, since"
+                + " the next level is far away; leave out levels of next to no signal by"
+                + " lambdaMin(-5.1), space them by NoiseSpacing.karras(), or take more steps or"
+                + " another sampler");
   }
 }
