@@ -11,6 +11,10 @@ import java.util.Set;
  * io.github.ddpm4j.prediction.Prediction} says: the noise, the clean image, the velocity or the
  * previous mean.
  *
+ * <p>Under {@link io.github.ddpm4j.prediction.Prediction#edm} the network sees the images at unit
+ * variance and ln(σ) / 4 as their timestep; training, sampling and evaluation ask it through {@link
+ * Diffusion#asked(Denoiser)}.
+ *
  * <p>A lambda will do for experiments; networks that are trained and saved implement {@link
  * TrainableDenoiser}.
  */

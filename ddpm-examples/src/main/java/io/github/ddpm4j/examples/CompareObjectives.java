@@ -23,8 +23,11 @@ import io.github.ddpm4j.training.Training;
 import io.github.ddpm4j.unet.UNet;
 import java.io.PrintWriter;
 import java.util.Arrays;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.function.UnaryOperator;
 import picocli.CommandLine.Command;
@@ -156,9 +159,9 @@ public final class CompareObjectives implements Callable<Integer> {
         images,
         timesteps);
     out.println(
-        "| objective | MMD | precision | recall | two-sample accuracy | judge | variance |"
+        "| objective | sampler | MMD | precision | recall | two-sample accuracy | judge | variance |"
             + " bits per dimension |");
-    out.println("|---|---|---|---|---|---|---|---|");
+    out.println("|---|---|---|---|---|---|---|---|---|");
     out.flush();
     for (Objective objective : objectives) {
       compare(objective, digits, judge, out);
@@ -183,17 +186,16 @@ public final class CompareObjectives implements Callable<Integer> {
                         batchSize,
                         seed))
                 .fit(digits.training().toDataset(manager, batchSize))) {
-      Judgement judgement;
-      try (Samples samples =
-              result
-                  .ddpm()
-                  .sampling()
-                  .sampler(sampler(objective))
-                  .seed(seed)
-                  .generate(Digits.HELD_OUT);
-          NDArray digitsDrawn = samples.toNDArray(manager)) {
-        judgement = judge.judge(digitsDrawn);
+      Map<Sampler, Judgement> judgements = new LinkedHashMap<>();
+      for (Sampler sampler : samplers(objective)) {
+        try (Samples samples =
+                result.ddpm().sampling().sampler(sampler).seed(seed).generate(Digits.HELD_OUT);
+            NDArray drawn = samples.toNDArray(manager)) {
+          judgements.put(sampler, judge.judge(drawn));
+        }
       }
+      Iterator<Map.Entry<Sampler, Judgement>> next = judgements.entrySet().iterator();
+      Map.Entry<Sampler, Judgement> row = next.next();
       NDArray heldOut = digits.heldOut().toArray(manager).get("0:" + images);
       for (Variance variance : objective.variances()) {
         BitsPerDimResult bits =
@@ -205,17 +207,19 @@ public final class CompareObjectives implements Callable<Integer> {
                 .of(heldOut);
         out.printf(
             Locale.ROOT,
-            "| %s | %.4f | %.3f | %.3f | %.3f | %s | %s | %.3f ± %.3f |%n",
+            "| %s | %s | %.4f | %.3f | %.3f | %.3f | %s | %s | %.3f ± %.3f |%n",
             objective.title,
-            judgement.mmd(),
-            judgement.precision(),
-            judgement.recall(),
-            judgement.twoSampleAccuracy(),
-            judgement.passes() ? "passes" : "falls short",
+            row.getKey(),
+            row.getValue().mmd(),
+            row.getValue().precision(),
+            row.getValue().recall(),
+            row.getValue().twoSampleAccuracy(),
+            row.getValue().passes() ? "passes" : "falls short",
             variance,
             bits.total().value(),
             bits.total().standardError());
         out.flush();
+        row = next.hasNext() ? next.next() : row;
       }
     }
   }
@@ -245,10 +249,14 @@ public final class CompareObjectives implements Callable<Integer> {
     }
   }
 
-  /** EDM's own for EDM, which calls the network 2 n − 1 times in n steps; DDIM for the others. */
-  private Sampler sampler(Objective objective) {
+  /**
+   * The quickstart's for all, which is the first; EDM has its own besides, which calls the network
+   * 2 n − 1 times in n steps.
+   */
+  private List<Sampler> samplers(Objective objective) {
+    Sampler common = Samplers.ddim(calls).eta(0.5);
     return objective == Objective.EDM
-        ? Samplers.edm(calls / 2).spacing(NoiseSpacing.karras())
-        : Samplers.ddim(calls).eta(0.5);
+        ? List.of(common, Samplers.edm(calls / 2).spacing(NoiseSpacing.karras()))
+        : List.of(common);
   }
 }
