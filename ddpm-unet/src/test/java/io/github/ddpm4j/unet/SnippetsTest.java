@@ -9,6 +9,11 @@ import ai.djl.training.dataset.ArrayDataset;
 import ai.djl.training.dataset.Dataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.evaluation.Bootstrap;
+import io.github.ddpm4j.evaluation.FeatureStatistics;
+import io.github.ddpm4j.evaluation.Features;
+import io.github.ddpm4j.evaluation.FrechetDistance;
+import io.github.ddpm4j.evaluation.TorchScriptFeatures;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.sampling.Guidance;
 import io.github.ddpm4j.sampling.Sampler;
@@ -120,6 +125,16 @@ class SnippetsTest {
     }
   }
 
+  static void evaluate(DDPM ddpm, Dataset heldOut, NDArray drawn, NDArray real) throws IOException {
+    System.out.println(ddpm.bitsPerDim().timesteps(50).of(heldOut)); // with standard errors
+    System.out.println(ddpm.samplerPlanner().plan(20)); // which sampler for 20 network calls
+    try (TorchScriptFeatures features = Features.torchScript(Path.of("inception.pt")).load()) {
+      FeatureStatistics reference = FeatureStatistics.of(features.of(real));
+      System.out.println(
+          FrechetDistance.estimate(features.of(drawn), reference, Bootstrap.seeded(0)));
+    }
+  }
+
   static void export() throws IOException {
     try (DDPM cifar10 = DDPM.load(Path.of("cifar10"))) {
       UNet averaged = (UNet) cifar10.denoiser().orElseThrow(); // of result.raw(): the last weights
@@ -143,7 +158,7 @@ class SnippetsTest {
   void readme_holdsTheseSnippets() throws IOException {
     String source = squeezed(Files.readString(SOURCE));
     List<String> found = snippets(Path.of("../README.md"));
-    assertThat(found).hasSize(11);
+    assertThat(found).hasSize(12);
     assertThat(found).allSatisfy(snippet -> assertThat(source).contains(squeezed(snippet)));
   }
 
