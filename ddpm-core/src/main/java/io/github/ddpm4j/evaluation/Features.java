@@ -57,7 +57,9 @@ public interface Features {
           NDArray copy = images.duplicate();
           GradMode off = GradMode.off()) {
         copy.attach(scope);
-        return rows(function.apply(copy), images.getShape().get(0));
+        try (NDArray made = function.apply(copy)) {
+          return rows(made, images.getShape().get(0));
+        }
       }
     };
   }

@@ -63,6 +63,18 @@ class FeaturesTest {
   }
 
   @Test
+  void function_whoseResultBelongsElsewhere_isClosed() {
+    NDArray images = manager.ones(new Shape(3, 1, 2, 2));
+    try (NDManager elsewhere = NDManager.newBaseManager()) {
+      NDArray two = elsewhere.full(new Shape(1), 2);
+
+      assertThat(Features.function(x -> two.mul(x)).of(images))
+          .isDeepEqualTo(new double[][] {{2, 2, 2, 2}, {2, 2, 2, 2}, {2, 2, 2, 2}});
+      assertThat(elsewhere.getManagedArrays()).containsExactly(two);
+    }
+  }
+
+  @Test
   void function_thatReturnsAnotherNumberOfRows_isRefused() {
     NDArray images = manager.ones(new Shape(3, 1, 2, 2));
 
