@@ -1,5 +1,6 @@
 package io.github.ddpm4j.evaluation;
 
+import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
@@ -274,8 +275,9 @@ public final class BitsPerDim {
    */
   public BitsPerDimResult of(Dataset dataset) {
     Run run = new Run();
-    try (NDManager manager = NDManager.newBaseManager(denoiser.device().orElse(null))) {
-      EvaluationData.visit(dataset, manager, batchSize, images, run::add);
+    // Read on the CPU, where the indices of datasets must be; batches move to the network.
+    try (NDManager reading = NDManager.newBaseManager(Device.cpu())) {
+      EvaluationData.visit(dataset, reading, batchSize, images, run::add);
     }
     return run.sums.result();
   }
@@ -300,7 +302,10 @@ public final class BitsPerDim {
     long count = Math.min(this.images, shape.get(0));
     Run run = new Run();
     for (long first = 0; first < count; first += batchSize) {
-      try (NDArray part = images.get(first + ":" + Math.min(count, first + batchSize))) {
+      // What a condition makes of the part goes with it.
+      try (NDManager scope = images.getManager().newSubManager();
+          NDArray part = images.get(first + ":" + Math.min(count, first + batchSize))) {
+        part.attach(scope);
         run.add(part, new NDList());
       }
     }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
@@ -26,9 +27,13 @@ import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
@@ -315,6 +320,17 @@ class BitsPerDimTest {
     }
   }
 
+  /** Where the indices of a dataset must be, wherever the network is. */
+  @Test
+  void of_dataset_isReadOnTheCpu() {
+    List<Device> devices = new ArrayList<>();
+    DDPM ddpm = DDPM.builder().timesteps(2).denoiser(new Elsewhere(Device.gpu())).build();
+    assertThatThrownBy(() -> ddpm.bitsPerDim().of(new Reader(devices)))
+        .isInstanceOf(UncheckedIOException.class)
+        .hasMessage("the dataset could not be read: only asked where");
+    assertThat(devices).containsExactly(Device.cpu());
+  }
+
   @Test
   void of_otherSeed_otherNoise() {
     try (TinyDenoiser network = new TinyDenoiser(4, 0, 1)) {
@@ -397,6 +413,27 @@ class BitsPerDimTest {
     asked.clear();
     ddpm.bitsPerDim().seed(1).of(images);
     assertThat(asked).as("without labels").isEmpty();
+  }
+
+  @Test
+  void condition_arraysThatItMakes_goWithTheirBatch() {
+    NDArray images = pictures(6, 4);
+    Set<NDManager> owners = new HashSet<>();
+    int before = manager.getManagedArrays().size();
+    small()
+        .bitsPerDim()
+        .timesteps(2)
+        .batchSize(2)
+        .condition(
+            (pictures, labels) -> {
+              NDArray made = pictures.mul(2);
+              owners.add(made.getManager());
+              return Condition.images(made);
+            })
+        .of(images);
+    assertThat(owners).hasSize(3).noneMatch(NDManager::isOpen);
+    assertThat(manager.getManagedArrays()).hasSize(before);
+    assertThat(images.isReleased()).isFalse();
   }
 
   @Test
@@ -647,6 +684,31 @@ class BitsPerDimTest {
     public Set<Condition.Kind> conditionKinds() {
       return Set.of(Condition.Kind.LABELS);
     }
+  }
+
+  /** A network on a device that need not be there. */
+  private record Elsewhere(Device where) implements Denoiser {
+    @Override
+    public NDArray predict(NDArray x, NoiseLevels levels, Condition condition) {
+      throw new AssertionError("not asked");
+    }
+
+    @Override
+    public Optional<Device> device() {
+      return Optional.of(where);
+    }
+  }
+
+  /** A dataset that keeps the device that it is to be read to. */
+  private record Reader(List<Device> devices) implements Dataset {
+    @Override
+    public Iterable<Batch> getData(NDManager manager) throws IOException {
+      devices.add(manager.getDevice());
+      throw new IOException("only asked where");
+    }
+
+    @Override
+    public void prepare(Progress progress) {}
   }
 
   private static final class Variances implements Denoiser {
