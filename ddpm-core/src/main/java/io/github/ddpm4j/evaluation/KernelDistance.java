@@ -42,8 +42,9 @@ public final class KernelDistance {
    *
    * @param generated one row of features per image, at least 2
    * @param reference one row of the same features per image, at least 2
-   * @param bootstrap how the interval is found: the images of both sets are drawn again, and pairs
-   *     of an image with itself left out. Close to 0 the interval is too wide rather than too short
+   * @param bootstrap how the interval is found: the images of both sets are drawn again, each time
+   *     two different ones at least, and pairs of an image with itself left out. Close to 0 the
+   *     interval is too wide rather than too short
    * @return the figure
    * @throws IllegalArgumentException if there are fewer rows, the features differ in number, or a
    *     value is not finite
@@ -78,9 +79,18 @@ public final class KernelDistance {
     Arrays.fill(weights[0], 1);
     for (int r = 0; r < bootstrap.resamples(); r++) {
       weights[1 + r] =
-          Arrays.stream(bootstrap.counts(r, purpose, images)).asDoubleStream().toArray();
+          Arrays.stream(counts(r, purpose, images, bootstrap)).asDoubleStream().toArray();
     }
     return weights;
+  }
+
+  /** A set of one image over and over has no pairs and is drawn again. */
+  private static int[] counts(int replicate, int purpose, int images, Bootstrap bootstrap) {
+    int[] counts = bootstrap.counts(replicate, purpose, images);
+    for (int next = purpose + 2; Arrays.stream(counts).max().orElse(0) == images; next += 2) {
+      counts = bootstrap.counts(replicate, next, images);
+    }
+    return counts;
   }
 
   /**

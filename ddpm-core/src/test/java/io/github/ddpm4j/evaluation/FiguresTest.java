@@ -116,6 +116,18 @@ class FiguresTest {
     assertThat(estimate.high()).isCloseTo(estimate.value() + high - mean, within(1e-9));
   }
 
+  /** Of two images, half of the sets that are drawn hold one of them twice, and no pair. */
+  @Test
+  void kernelDistance_ofFewImages_hasAnInterval() {
+    double[][] xs = {{0, 1}, {1, 0}};
+    double[][] ys = {{0, 0}, {2, 1}, {1, 1}};
+
+    Estimate estimate = KernelDistance.estimate(xs, ys, Bootstrap.seeded(1));
+
+    assertThat(estimate.low()).isFinite().isLessThanOrEqualTo(estimate.value());
+    assertThat(estimate.high()).isFinite().isGreaterThanOrEqualTo(estimate.value());
+  }
+
   private static double kernelDistance(double[][] xs, double[] w, double[][] ys, double[] v) {
     return mean(xs, w, xs, w, true) + mean(ys, v, ys, v, true) - 2 * mean(xs, w, ys, v, false);
   }
