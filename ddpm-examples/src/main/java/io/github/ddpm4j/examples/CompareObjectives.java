@@ -78,7 +78,7 @@ public final class CompareObjectives implements Callable<Integer> {
   @Option(
       names = "--calls",
       paramLabel = "N",
-      description = "Network calls per drawn digit, an even number (default: ${DEFAULT-VALUE}).")
+      description = "Network calls per drawn digit (default: ${DEFAULT-VALUE}).")
   private int calls = 50;
 
   @Option(
@@ -142,8 +142,8 @@ public final class CompareObjectives implements Callable<Integer> {
   @Override
   public Integer call() {
     Mains.within("--images", 2, Digits.HELD_OUT, images);
-    Mains.within("--timesteps", 1, TIMESTEPS, timesteps);
-    Mains.atLeast("--calls", 2, calls);
+    Mains.within("--timesteps", 2, TIMESTEPS, timesteps);
+    Mains.within("--calls", 2, TIMESTEPS, calls);
     PrintWriter out = spec.commandLine().getOut();
     Digits digits = Digits.load();
     Judge judge = Judge.of(digits);
@@ -256,7 +256,7 @@ public final class CompareObjectives implements Callable<Integer> {
   private List<Sampler> samplers(Objective objective) {
     Sampler common = Samplers.ddim(calls).eta(0.5);
     return objective == Objective.EDM
-        ? List.of(common, Samplers.edm(calls / 2).spacing(NoiseSpacing.karras()))
+        ? List.of(common, Samplers.edm((calls + 1) / 2).spacing(NoiseSpacing.karras()))
         : List.of(common);
   }
 }

@@ -6,6 +6,8 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class CompareObjectivesTest {
 
@@ -25,15 +27,30 @@ class CompareObjectivesTest {
         .anyMatch(line -> line.startsWith("| EDM"));
   }
 
-  @Test
-  void compareObjectives_wrongOption_endsInOneLine() {
+  /** Before anything is trained. */
+  @ParameterizedTest
+  @CsvSource({
+    "--images, 1, 2, 500",
+    "--images, 501, 2, 500",
+    "--timesteps, 1, 2, 1000",
+    "--timesteps, 1001, 2, 1000",
+    "--calls, 1, 2, 1000",
+    "--calls, 1001, 2, 1000"
+  })
+  void compareObjectives_wrongOption_endsInOneLine(
+      String option, String value, int least, int most) {
+    StringWriter out = new StringWriter();
     StringWriter err = new StringWriter();
     int code =
         Mains.commandLine(new CompareObjectives())
+            .setOut(new PrintWriter(out))
             .setErr(new PrintWriter(err))
-            .execute("--images", "1");
+            .execute("--steps", "1", "--objective", "EDM", option, value);
     assertThat(code).isEqualTo(Mains.USER_ERROR);
     assertThat(err.toString().strip())
-        .isEqualTo("CompareObjectives: --images must be from 2 to 500, but was 1");
+        .isEqualTo(
+            "CompareObjectives: %s must be from %d to %d, but was %s"
+                .formatted(option, least, most, value));
+    assertThat(out.toString()).isEmpty();
   }
 }
