@@ -16,6 +16,7 @@ import io.github.ddpm4j.examples.report.RateDistortionPlot;
 import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.ops.EagerOps;
@@ -250,9 +251,11 @@ public final class ProgressiveDecoding implements Callable<Integer> {
     return Upload.normal(like.getManager(), noise, 0, draw, like.getShape(), DataType.FLOAT32);
   }
 
-  private static NDArray estimate(DDPM ddpm, NDArray x, int[] t) {
-    Denoiser denoiser = ddpm.denoiser().orElseThrow();
-    NDArray output = denoiser.predict(x, NoiseLevels.of(ddpm.schedule(), t), Condition.none());
+  static NDArray estimate(DDPM ddpm, NDArray x, int[] t) {
+    Diffusion diffusion =
+        new Diffusion(ddpm.schedule(), ddpm.prediction(), ddpm.variance(), ddpm.dataRange());
+    Denoiser asked = diffusion.asked(ddpm.denoiser().orElseThrow());
+    NDArray output = asked.predict(x, NoiseLevels.of(ddpm.schedule(), t), Condition.none());
     NDArray says = EagerOps.inference().firstChannels(output, Math.toIntExact(x.getShape().get(1)));
     return ddpm.prediction()
         .x0(ddpm.schedule(), t, x, says)

@@ -1,8 +1,13 @@
 package io.github.ddpm4j.examples;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.unet.UNet;
 import java.awt.image.BufferedImage;
@@ -76,6 +81,36 @@ class ProgressiveDecodingTest {
     assertThat(picture.getHeight()).isGreaterThan(8 * 8 * 7);
     BufferedImage plot = ImageIO.read(folder.resolve("out/rate-distortion.png").toFile());
     assertThat(plot.getWidth()).isEqualTo(1440);
+  }
+
+  /** A model of EDM is asked at images in its scale, by ln σ / 4. */
+  @Test
+  void estimate_preconditionedPrediction_isAskedAsItWasTrained() {
+    double[] told = new double[1];
+    float[] seen = new float[1];
+    DDPM ddpm =
+        DDPM.builder()
+            .timesteps(10)
+            .prediction(Prediction.edm(0.5))
+            .denoiser(
+                (x, levels, condition) -> {
+                  told[0] = levels.timestep(0);
+                  seen[0] = x.getFloat(0, 0, 0, 0);
+                  return x.zerosLike();
+                })
+            .build();
+    double signal = ddpm.schedule().signal(4);
+    double noise = ddpm.schedule().noise(4);
+    double variance = noise * noise + signal * signal * 0.25;
+    try (NDManager manager = NDManager.newBaseManager()) {
+      NDArray x = manager.full(new Shape(1, 1, 1, 1), 0.5f);
+      NDArray estimate = ProgressiveDecoding.estimate(ddpm, x, new int[] {4});
+
+      assertThat(told[0]).isCloseTo(Math.log(noise / signal) / 4, within(1e-12));
+      assertThat((double) seen[0]).isCloseTo(0.5 / Math.sqrt(variance), within(1e-6));
+      assertThat((double) estimate.getFloat(0, 0, 0, 0))
+          .isCloseTo(0.5 * signal * 0.25 / variance, within(1e-6));
+    }
   }
 
   @Test
