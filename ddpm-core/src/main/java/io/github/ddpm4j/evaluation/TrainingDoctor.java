@@ -7,6 +7,8 @@ import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.training.TrainingEvent;
 import io.github.ddpm4j.training.TrainingListener;
+import java.math.BigDecimal;
+import java.math.MathContext;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -241,9 +243,15 @@ public final class TrainingDoctor implements TrainingListener {
           true,
           figures,
           "slow for a run of %d steps: ema(%s), or draw from the raw weights"
-              .formatted(steps, number(Math.max(0, 1 - 10.0 / steps))));
+              .formatted(steps, decayFor(steps)));
     }
     return new Diagnosis.Finding(subject, false, figures, "fit to draw from");
+  }
+
+  /** The decay of an average that lags a tenth of a run behind. */
+  static String decayFor(long steps) {
+    BigDecimal share = BigDecimal.valueOf(10.0 / steps).round(new MathContext(2));
+    return BigDecimal.ONE.subtract(share).max(BigDecimal.ZERO).stripTrailingZeros().toPlainString();
   }
 
   /**

@@ -152,7 +152,15 @@ class TrainingDoctorTest {
 
     assertThat(finding(doctor.report(), "averaged weights").toString())
         .startsWith("! averaged weights: 1.0 % of them are the initial weights, and they lag 42 ")
-        .endsWith("slow for a run of 200 steps: ema(0.9500), or draw from the raw weights");
+        .endsWith("slow for a run of 200 steps: ema(0.95), or draw from the raw weights");
+  }
+
+  /** Rounded to four digits, that of a long run would be 1, which no average can have. */
+  @Test
+  void decay_ofALongRun_isBelowOne() {
+    assertThat(TrainingDoctor.decayFor(8)).isEqualTo("0");
+    assertThat(TrainingDoctor.decayFor(200)).isEqualTo("0.95");
+    assertThat(TrainingDoctor.decayFor(1_000_000)).isEqualTo("0.99999");
   }
 
   @Test
