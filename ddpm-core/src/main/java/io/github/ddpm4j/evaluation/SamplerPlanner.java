@@ -148,13 +148,20 @@ public final class SamplerPlanner {
    *     network twice per step is not counted
    * @return the table, with its choice
    * @throws IllegalArgumentException if {@code calls} is less than 1, the long chain adds fresh
-   *     noise, or no candidate can serve the model within the budget, with the reason of each
+   *     noise, a single image is to be compared with real ones, or no candidate can serve the model
+   *     within the budget, with the reason of each
    * @throws IllegalStateException as {@link Sampling#generate} throws it
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public SamplerTable plan(int calls) {
     if (calls < 1) {
       throw new IllegalArgumentException("calls must be at least 1, but was " + calls);
+    }
+    if (features != null && images < 2) {
+      throw new IllegalArgumentException(
+          "images must be at least 2 to be compared with real ones, but was "
+              + images
+              + "; call images(n)");
     }
     int longCalls = longChain.plan(diffusion).steps().size();
     if (isStochastic(longChain)) {

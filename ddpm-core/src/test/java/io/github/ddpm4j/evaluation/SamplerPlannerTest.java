@@ -218,6 +218,11 @@ class SamplerPlannerTest {
         .isThrownBy(() -> planner().compareWith(Features.pixels(), new double[][] {{1}}))
         .withMessage(
             "reference images must be at least 2 for a kernel distance, but were 1; make more");
+    double[][] real = {{0, 0, 0, 0}, {1, 1, 1, 1}};
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> planner().images(1).compareWith(Features.pixels(), real).plan(5))
+        .withMessage(
+            "images must be at least 2 to be compared with real ones, but was 1; call images(n)");
     assertThatIllegalStateException()
         .isThrownBy(() -> DDPM.builder().build().samplerPlanner())
         .withMessageStartingWith("sampling needs a denoiser");
