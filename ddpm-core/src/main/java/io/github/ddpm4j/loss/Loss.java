@@ -1,12 +1,14 @@
 package io.github.ddpm4j.loss;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.ops.EagerOps;
 import io.github.ddpm4j.ops.Ops;
 
 /**
  * How far a network's output is from its target, image by image. Written against {@link Ops}, so
- * that the same code runs on arrays and can be written down as a program.
+ * that the same code runs on arrays and can be written down as a program; a loss must use nothing
+ * but {@code ops} on its arguments, which are no arrays while a program is written.
  *
  * @see Losses
  */
@@ -52,7 +54,8 @@ public interface Loss {
    * @param output what the network predicted, shape (N, C, H, W)
    * @param target what it should have predicted, same shape and dtype
    * @return the mean over the images, a scalar attached to the manager of {@code output}
-   * @throws IllegalArgumentException if the shapes differ
+   * @throws IllegalArgumentException if the shapes differ, or the loss does not give one number per
+   *     image
    */
   default NDArray evaluate(NDArray output, NDArray target) {
     if (!output.getShape().equals(target.getShape())) {
@@ -62,6 +65,17 @@ public interface Loss {
               + " does not match target shape "
               + target.getShape());
     }
-    return perImage(EagerOps.inference(), output, target).mean();
+    NDArray each = perImage(EagerOps.inference(), output, target);
+    if (!each.getShape().equals(new Shape(output.getShape().get(0)))) {
+      throw new IllegalArgumentException(
+          "loss "
+              + this
+              + " must give one number per image, shape (N), but gave "
+              + each.getShape()
+              + " for outputs of shape "
+              + output.getShape()
+              + "; end it with ops.meanPerImage(…)");
+    }
+    return each.mean();
   }
 }

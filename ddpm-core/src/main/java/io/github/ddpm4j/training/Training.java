@@ -639,6 +639,7 @@ public final class Training<R> {
       this.rows = noising.learns() ? 1 : logRows > 0 ? logRows : logRows(manager.getDevice());
       boolean fine = false;
       try {
+        denoiser.imageShape().ifPresent(this::requireLossPerImage);
         this.data =
             TrainingData.of(
                 dataset, reading, batchSize, seed, denoiser.imageShape(), diffusion.dataRange());
@@ -652,6 +653,28 @@ public final class Training<R> {
         if (!fine) {
           reading.close();
           manager.close();
+        }
+      }
+    }
+
+    /** Tried on two images: a loss of another shape would broadcast, and train something else. */
+    private void requireLossPerImage(Shape image) {
+      try (GradMode off = GradMode.off();
+          NDManager probe = manager.newSubManager()) {
+        NDArray zeros = probe.zeros(new Shape(2).addAll(image));
+        NDArray output = denoiser.predictsVariance() ? zeros.concat(zeros, 1) : zeros;
+        Shape shape =
+            loss.perImage(
+                    EagerOps.inference(),
+                    seen(output, zeros, zeros, zeros, NoiseLevels.of(diffusion.schedule(), 0, 0)))
+                .getShape();
+        if (!shape.equals(new Shape(2))) {
+          throw new IllegalArgumentException(
+              "loss "
+                  + loss
+                  + " must give one number per image, shape (N), but gave "
+                  + shape
+                  + " for 2 images; end it with ops.meanPerImage(…)");
         }
       }
     }

@@ -141,6 +141,38 @@ class TrainingTest {
     }
   }
 
+  /** Such a loss would broadcast against the weights of the images, and train something else. */
+  @Test
+  void loss_thatIsNotPerImage_isRefused() {
+    assertThatThrownBy(() -> training().loss(new PerPixel()).fit(stripes))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "loss squares must give one number per image, shape (N), but gave (2, 1, %d, %d) for 2"
+                    .formatted(SIZE, SIZE)
+                + " images; end it with ops.meanPerImage(…)");
+    try (NDArray output = manager.ones(new Shape(3, 1, SIZE, SIZE))) {
+      assertThatThrownBy(() -> new PerPixel().evaluate(output, output))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage(
+              "loss squares must give one number per image, shape (N), but gave (3, 1, %1$d, %1$d)"
+                      .formatted(SIZE)
+                  + " for outputs of shape (3, 1, %1$d, %1$d); end it with ops.meanPerImage(…)"
+                      .formatted(SIZE));
+    }
+  }
+
+  private static final class PerPixel implements Loss {
+    @Override
+    public <T> T perImage(Ops<T> ops, T output, T target) {
+      return ops.square(ops.subtract(output, target));
+    }
+
+    @Override
+    public String toString() {
+      return "squares";
+    }
+  }
+
   /** ā follows the definition, in double, from the weights that each step left. */
   @Test
   void fit_averagesTheWeights() {
