@@ -8,7 +8,6 @@ import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collections;
 import java.util.EnumMap;
 import java.util.List;
@@ -41,6 +40,9 @@ public final class Condition {
 
   /** The label of an image that has none: {@value}. */
   public static final int ABSENT = -1;
+
+  /** Labels that {@link #toString} shows. */
+  private static final int SHOWN = 8;
 
   /** What an image can be conditioned on. */
   public enum Kind {
@@ -542,13 +544,14 @@ public final class Condition {
   }
 
   private static String text(Kind kind, Part part) {
-    return kind == Kind.LABELS
-        ? kind
-            + " "
-            + Arrays.toString(
-                part.entries.stream()
-                    .map(entry -> entry instanceof Label label ? "" + label.value : "-")
-                    .toArray())
-        : kind + " " + part.shape;
+    if (kind != Kind.LABELS) {
+      return kind + " " + part.shape;
+    }
+    int more = part.entries.size() - SHOWN;
+    return part.entries.stream()
+        .limit(SHOWN)
+        .map(entry -> entry instanceof Label label ? "" + label.value : "-")
+        .collect(
+            Collectors.joining(", ", kind + " [", more > 0 ? ", … and " + more + " more]" : "]"));
   }
 }

@@ -102,6 +102,10 @@ class ConditionTest {
     assertThat(condition.isPresent(Kind.LABELS, 1)).isFalse();
     assertThat(condition.isPresent(Kind.VECTORS, 0)).isFalse();
     assertThat(condition).hasToString("Condition of 3 images by labels [4, -, 0]");
+    assertThat(Condition.labels(0, 1, 2, 3, 4, 5, 6, 7))
+        .hasToString("Condition of 8 images by labels [0, 1, 2, 3, 4, 5, 6, 7]");
+    assertThat(Condition.labels(0, 1, 2, 3, 4, 5, 6, 7, 8, 9))
+        .hasToString("Condition of 10 images by labels [0, 1, 2, 3, 4, 5, 6, 7, … and 2 more]");
   }
 
   @Test
