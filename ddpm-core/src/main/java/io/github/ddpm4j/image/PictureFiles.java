@@ -35,7 +35,7 @@ final class PictureFiles {
   }
 
   private static NoSuchFileException missing(Path file, NoSuchFileException cause) {
-    NoSuchFileException missing = new NoSuchFileException(file + " does not exist");
+    NoSuchFileException missing = new NoSuchFileException(file.toString(), null, "does not exist");
     missing.initCause(cause);
     return missing;
   }

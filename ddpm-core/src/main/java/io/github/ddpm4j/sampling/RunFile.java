@@ -9,6 +9,7 @@ import io.github.ddpm4j.io.Safetensors;
 import io.github.ddpm4j.ops.Upload;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
@@ -84,6 +85,13 @@ record RunFile(
   }
 
   static RunFile read(Path file, NDManager manager, SamplingRun.Job job) throws IOException {
+    if (Files.notExists(file)) {
+      throw new NoSuchFileException(
+          file.toString(),
+          null,
+          "does not exist, where a saved sampling run was looked for; SamplingRun.save writes such"
+              + " files");
+    }
     Map<String, NDArray> tensors = Safetensors.read(file, manager);
     NDArray state = tensors.get(STATE);
     if (state == null || state.size() == 0 || state.getDataType() != DataType.FLOAT64) {

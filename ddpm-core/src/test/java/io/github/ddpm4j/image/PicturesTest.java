@@ -336,7 +336,7 @@ class PicturesTest {
 
     assertThatThrownBy(() -> Pictures.read(manager, file))
         .isInstanceOf(NoSuchFileException.class)
-        .hasMessage(file + " does not exist");
+        .hasMessage(file + ": does not exist");
   }
 
   @Test

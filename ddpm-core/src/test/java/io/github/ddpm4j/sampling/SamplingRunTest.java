@@ -17,6 +17,7 @@ import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.model.TinyDenoiser;
 import io.github.ddpm4j.ops.PerImage;
 import java.io.IOException;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -189,6 +190,15 @@ class SamplingRunTest {
               file
                   + " was saved by a run with another sampler or schedule; set this run up as that"
                   + " one was");
+    }
+    Path missing = folder.resolve("missing.safetensors");
+    try (SamplingRun run = sampling(Samplers.ddim(9), 3).start(6)) {
+      assertThatThrownBy(() -> run.restore(missing))
+          .isInstanceOf(NoSuchFileException.class)
+          .hasMessage(
+              missing
+                  + ": does not exist, where a saved sampling run was looked for; SamplingRun.save"
+                  + " writes such files");
     }
     try (SamplingRun run = ddpm.sampling().noise((i, d, z) -> {}).start(1)) {
       assertThatThrownBy(() -> run.save(file))
