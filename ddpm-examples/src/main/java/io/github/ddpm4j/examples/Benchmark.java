@@ -147,7 +147,7 @@ public final class Benchmark implements Callable<Integer> {
     List<Part> measured = Mains.chosen("--parts", List.of(Part.values()), Part::toString, parts);
     int least = repeats == null ? (quick ? 1 : 10) : Mains.atLeast("--repeats", 1, repeats);
     Effort effort = new Effort(Mains.atLeast("--batch", 1, batch), least, quick);
-    Devices.checked(device);
+    Devices.present(device);
     Mains.atLeast("--threads", 1, threads);
     if (child) {
       Device here = Devices.of(device, spec.commandLine().getErr());

@@ -32,8 +32,9 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "CompareSamplers",
     description = {
-      "Draws the same images of a trained model with each sampler, and prints a table of how good",
-      "they are. docs/samplers.md explains it. Exit code 2: something to put right."
+      "Draws the same images of a trained model with each sampler, and prints a table of how good"
+          + " they are. docs/samplers.md explains it.",
+      "Exit code 2: something to put right."
     },
     sortOptions = false)
 public final class CompareSamplers implements Callable<Integer> {
@@ -46,9 +47,8 @@ public final class CompareSamplers implements Callable<Integer> {
   @Option(
       names = "--model",
       paramLabel = "FOLDER",
-      required = true,
-      description = "What Quickstart or TrainFashionMnist saved.")
-  private Path model = Path.of("");
+      description = "What Quickstart or TrainFashionMnist saved (default: ${DEFAULT-VALUE}).")
+  private Path model = Mains.target("quickstart").resolve("model");
 
   @Option(
       names = "--data",
@@ -141,6 +141,10 @@ public final class CompareSamplers implements Callable<Integer> {
     calls.forEach(one -> Mains.atLeast("--calls", 1, one));
     List<Candidate> candidates =
         Mains.chosen("--samplers", Candidate.all(lambdaMin), Candidate::name, samplers);
+    if (Files.notExists(model)) {
+      throw new IOException(
+          model + " does not exist; run Quickstart first, or name another model with --model");
+    }
     Judge judge = judge();
     PrintWriter out = spec.commandLine().getOut();
     PrintWriter err = spec.commandLine().getErr();

@@ -31,6 +31,28 @@ final class Devices {
   }
 
   /**
+   * The name, if it is one of a device that is here.
+   *
+   * @throws IllegalArgumentException if there is no such device, or the name is neither {@code cpu}
+   *     nor {@code gpu0}, {@code gpu1}, …
+   */
+  static String present(String name) {
+    Device device = Device.fromName(checked(name));
+    if (device.isGpu()) {
+      int gpus = Engine.getInstance().getGpuCount();
+      if (device.getDeviceId() >= gpus) {
+        throw new IllegalArgumentException(
+            "--device must be one that is here, but was "
+                + name
+                + ", and the engine sees "
+                + gpus
+                + " GPUs; use cpu, or a libtorch built for the GPU");
+      }
+    }
+    return name;
+  }
+
+  /**
    * The name, if it is one of a device.
    *
    * @throws IllegalArgumentException if the name is neither {@code cpu} nor {@code gpu0}, {@code

@@ -12,6 +12,7 @@ import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -33,8 +34,9 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "GuidanceScales",
     description = {
-      "Draws digits of every class under several scales of guidance, and prints and plots how many",
-      "are what was asked for and how varied they are. Exit code 2: something to put right."
+      "Draws digits of every class under several scales of guidance, and prints and plots how many"
+          + " are what was asked for and how varied they are.",
+      "Exit code 2: something to put right."
     },
     sortOptions = false)
 public final class GuidanceScales implements Callable<Integer> {
@@ -93,15 +95,19 @@ public final class GuidanceScales implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     Mains.atLeast("--per-class", 2, perClass);
-    Mains.atLeast("--calls", 1, calls);
+    if (Files.notExists(model)) {
+      throw new IOException(
+          model + " does not exist; run ConditionalDigits first, which trains and saves a model");
+    }
     PrintWriter out = spec.commandLine().getOut();
     Digits digits = Digits.load();
     List<Double> ofReal = variety(byClass(digits.heldOut()));
     List<Double> accuracies = new ArrayList<>();
     List<Double> varieties = new ArrayList<>();
-    out.println("| guidance | as asked for | variety |");
-    out.println("|---------:|-------------:|--------:|");
     try (DDPM ddpm = DDPM.load(model)) {
+      Mains.within("--calls", 1, ddpm.schedule().timesteps(), calls);
+      out.println("| guidance | as asked for | variety |");
+      out.println("|---------:|-------------:|--------:|");
       for (double scale : scales) {
         float[][] drawn = draw(ddpm, scale);
         long hits =

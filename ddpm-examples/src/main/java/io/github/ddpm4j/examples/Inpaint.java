@@ -82,6 +82,16 @@ public final class Inpaint extends ModelUse {
 
   @Override
   void use(DDPM ddpm, NDManager manager) throws IOException {
+    Mains.within("--calls", 1, ddpm.schedule().timesteps(), calls);
+    Mains.atLeast("--jump", 1, jump);
+    Mains.atLeast("--times", 1, times);
+    if (jump >= calls) {
+      throw new IllegalArgumentException(
+          "--jump must be less than --calls, here "
+              + calls
+              + ", or nothing is resampled, but was "
+              + jump);
+    }
     NDArray real = pictures(ddpm, manager, Mains.atLeast("--count", 1, count));
     NDArray mask = mask(manager, real.getShape());
     double grey = (ddpm.dataRange().min() + ddpm.dataRange().max()) / 2;

@@ -2,12 +2,19 @@ package io.github.ddpm4j.examples;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParseResult;
@@ -115,14 +122,36 @@ final class Mains {
     if (problem instanceof IOException
         || problem instanceof UncheckedIOException
         || problem instanceof IllegalArgumentException) {
-      String message =
-          problem instanceof UncheckedIOException && problem.getCause() != null
-              ? problem.getCause().getMessage()
-              : problem.getMessage();
-      command.getErr().println(command.getCommandName() + ": " + message);
+      Exception cause =
+          problem instanceof UncheckedIOException unchecked && unchecked.getCause() != null
+              ? unchecked.getCause()
+              : problem;
+      command.getErr().println(command.getCommandName() + ": " + message(cause));
       return USER_ERROR;
     }
     throw problem;
+  }
+
+  /** What went wrong. The exceptions of the file system name the file and nothing else. */
+  private static @Nullable String message(Exception problem) {
+    if (!(problem instanceof FileSystemException files)
+        || files.getReason() != null
+        || !Objects.equals(files.getMessage(), files.getFile())) {
+      return problem.getMessage();
+    }
+    if (files instanceof NoSuchFileException) {
+      return files.getFile() + " does not exist";
+    }
+    if (files instanceof FileAlreadyExistsException) {
+      return files.getFile() + " is in the way: a file or folder of this name exists";
+    }
+    if (files instanceof NotDirectoryException) {
+      return files.getFile() + " is not a folder";
+    }
+    return files.getFile()
+        + (files instanceof AccessDeniedException
+            ? " cannot be read or written: access is denied"
+            : " cannot be read or written");
   }
 
   /** Sets a system property unless the user did. */

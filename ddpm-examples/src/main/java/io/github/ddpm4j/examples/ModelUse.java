@@ -10,7 +10,6 @@ import io.github.ddpm4j.sampling.Samples;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -93,7 +92,7 @@ abstract class ModelUse implements Callable<Integer> {
       out.println();
     }
     if (!Files.exists(trained)) {
-      throw new NoSuchFileException(trained + " was not made: the quickstart failed, see above");
+      throw new IOException(trained + " was not made: the quickstart failed, see above");
     }
     return trained;
   }

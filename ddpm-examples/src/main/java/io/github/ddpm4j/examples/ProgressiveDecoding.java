@@ -121,6 +121,7 @@ public final class ProgressiveDecoding implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     Mains.within("--images", 1, Digits.HELD_OUT, images);
+    Mains.atLeast("--calls", 1, calls);
     PrintWriter out = spec.commandLine().getOut();
     Path model = quickstart.resolve("model");
     if (Files.notExists(model)) {
@@ -139,6 +140,7 @@ public final class ProgressiveDecoding implements Callable<Integer> {
     Digits digits = Digits.load();
     try (DDPM ddpm = DDPM.load(model);
         NDManager manager = NDManager.newBaseManager()) {
+      Mains.within("--calls", 1, ddpm.schedule().timesteps(), calls);
       NDArray heldOut = digits.heldOut().toArray(manager);
       out.printf(
           "Measuring the bits of %d held-out digits, %d network calls each.%n%n", images, calls);

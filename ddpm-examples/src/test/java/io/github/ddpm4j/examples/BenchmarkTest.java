@@ -2,6 +2,7 @@ package io.github.ddpm4j.examples;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import ai.djl.engine.Engine;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import java.io.IOException;
@@ -47,6 +48,17 @@ class BenchmarkTest {
   void benchmark_wrongOption_endsInOneLine(String arguments, String message) {
     assertThat(run(arguments.split(" "))).isEqualTo(Mains.USER_ERROR);
     assertThat(err.toString().strip()).isEqualTo("Benchmark: " + message);
+    assertThat(out.toString()).isEmpty();
+  }
+
+  @Test
+  void benchmark_gpuThatIsNotHere_isRefused() {
+    assertThat(run("--device", "gpu99")).isEqualTo(Mains.USER_ERROR);
+    assertThat(err.toString().strip())
+        .isEqualTo(
+            "Benchmark: --device must be one that is here, but was gpu99, and the engine sees "
+                + Engine.getInstance().getGpuCount()
+                + " GPUs; use cpu, or a libtorch built for the GPU");
     assertThat(out.toString()).isEmpty();
   }
 

@@ -118,5 +118,12 @@ class CompareSamplersTest {
     assertThat(run("--model", model, "--long-chain", "7")).isEqualTo(Mains.USER_ERROR);
     assertThat(err.toString().strip())
         .isEqualTo("CompareSamplers: --long-chain must be from 1 to 6, but was 7");
+    err.getBuffer().setLength(0);
+    assertThat(run("--model", model + "2")).isEqualTo(Mains.USER_ERROR);
+    assertThat(err.toString().strip())
+        .isEqualTo(
+            "CompareSamplers: "
+                + model
+                + "2 does not exist; run Quickstart first, or name another model with --model");
   }
 }

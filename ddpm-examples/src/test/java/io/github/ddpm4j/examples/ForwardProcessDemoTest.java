@@ -103,7 +103,7 @@ class ForwardProcessDemoTest {
   @Test
   void run_missingPicture_endsInOneLine() {
     assertThat(run(picture.toString())).isEqualTo(2);
-    assertThat(err).hasToString("ForwardProcessDemo: " + picture + " does not exist" + LINE);
+    assertThat(err).hasToString("ForwardProcessDemo: " + picture + ": does not exist" + LINE);
   }
 
   @Test

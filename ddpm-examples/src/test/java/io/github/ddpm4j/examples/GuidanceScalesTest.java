@@ -14,6 +14,7 @@ import java.util.List;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import picocli.CommandLine;
 
 class GuidanceScalesTest {
 
@@ -43,6 +44,32 @@ class GuidanceScalesTest {
     assertThat(out.toString().lines().skip(2).limit(3).map(line -> line.substring(0, 12)))
         .containsExactly("|      0.0 |", "|      1.0 |", "|      4.5 |");
     assertThat(ImageIO.read(plot.toFile()).getWidth()).isEqualTo(720);
+  }
+
+  @Test
+  void guidanceScales_whatCannotBe_failsBeforeTheTable() throws IOException {
+    StringWriter out = new StringWriter();
+    StringWriter err = new StringWriter();
+    CommandLine command =
+        Mains.commandLine(new GuidanceScales())
+            .setOut(new PrintWriter(out))
+            .setErr(new PrintWriter(err));
+    Path model = folder.resolve("model");
+    assertThat(command.execute("--model", model.toString())).isEqualTo(Mains.USER_ERROR);
+    assertThat(err.toString().strip())
+        .isEqualTo(
+            "GuidanceScales: "
+                + model
+                + " does not exist; run ConditionalDigits first, which trains and saves a model");
+    err.getBuffer().setLength(0);
+    try (UNet unet = Quickstart.network().classes(10).seed(1).build()) {
+      DDPM.builder().schedule(Schedules.cosine(10)).denoiser(unet).build().save(model);
+    }
+    assertThat(command.execute("--model", model.toString(), "--calls", "11"))
+        .isEqualTo(Mains.USER_ERROR);
+    assertThat(err.toString().strip())
+        .isEqualTo("GuidanceScales: --calls must be from 1 to 10, but was 11");
+    assertThat(out.toString()).isEmpty();
   }
 
   @Test

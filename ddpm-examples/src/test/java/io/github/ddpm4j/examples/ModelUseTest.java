@@ -13,7 +13,6 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Locale;
 import javax.imageio.ImageIO;
@@ -195,7 +194,7 @@ class ModelUseTest {
     PrintWriter writer = new PrintWriter(out);
     Path model = folder.resolve("model");
     assertThatThrownBy(() -> ModelUse.quickstart(folder, writer, "--calls", "0"))
-        .isInstanceOf(NoSuchFileException.class)
+        .isInstanceOf(IOException.class)
         .hasMessage(model + " was not made: the quickstart failed, see above");
     assertThat(out.toString())
         .startsWith("There is no model in " + model + " yet: the quickstart trains one.");
@@ -215,6 +214,27 @@ class ModelUseTest {
         .isEqualTo(Mains.USER_ERROR);
     assertThat(err.toString().strip())
         .isEqualTo("Inpaint: " + empty + " holds no pictures; name a folder of PNG or JPEG files");
+  }
+
+  @Test
+  void inpaint_whatCannotBe_failsBeforeItsFirstLine() {
+    String[][] wrong = {
+      {"--calls", "101", "--calls must be from 1 to 100, but was 101"},
+      {"--jump", "0", "--jump must be at least 1, but was 0"},
+      {"--times", "0", "--times must be at least 1, but was 0"},
+      {
+        "--jump",
+        "100",
+        "--jump must be less than --calls, here 100, or nothing is resampled, but was 100"
+      },
+      {"--images", folder + "/nope", folder + "/nope does not exist"},
+    };
+    for (String[] one : wrong) {
+      err.getBuffer().setLength(0);
+      assertThat(run(new Inpaint(), "grey", one[0], one[1])).isEqualTo(Mains.USER_ERROR);
+      assertThat(err.toString().strip()).isEqualTo("Inpaint: " + one[2]);
+    }
+    assertThat(out.toString()).isEmpty();
   }
 
   /** The middle is kept, averaged over squares, in the colours that the model has. */

@@ -141,4 +141,21 @@ class ProgressiveDecodingTest {
     assertThat(err.toString().strip())
         .isEqualTo("ProgressiveDecoding: --images must be from 1 to 500, but was 501");
   }
+
+  @Test
+  void progressiveDecoding_moreCallsThanTimesteps_failsBeforeItMeasures() throws IOException {
+    try (UNet unet = Quickstart.network().seed(1).build()) {
+      DDPM.builder()
+          .schedule(Schedules.cosine(20))
+          .denoiser(unet)
+          .build()
+          .save(folder.resolve("model"));
+    }
+    String quickstart = folder.toString();
+    assertThat(run("--quickstart", quickstart, "--calls", "21", "-o", quickstart + "/out"))
+        .isEqualTo(Mains.USER_ERROR);
+    assertThat(err.toString().strip())
+        .isEqualTo("ProgressiveDecoding: --calls must be from 1 to 20, but was 21");
+    assertThat(out.toString()).isEmpty();
+  }
 }

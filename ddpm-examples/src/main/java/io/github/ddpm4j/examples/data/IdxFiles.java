@@ -3,11 +3,10 @@ package io.github.ddpm4j.examples.data;
 import java.io.BufferedInputStream;
 import java.io.DataInputStream;
 import java.io.EOFException;
+import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
-import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.util.zip.GZIPInputStream;
 
@@ -102,10 +101,10 @@ public final class IdxFiles {
 
   private static Path find(Path folder, String name) throws IOException {
     if (!Files.exists(folder)) {
-      throw new NoSuchFileException("the data folder " + folder + " does not exist" + WAYS_OUT);
+      throw new FileNotFoundException("the data folder " + folder + " does not exist" + WAYS_OUT);
     }
     if (!Files.isDirectory(folder)) {
-      throw new NotDirectoryException(folder + " must be a folder that holds " + name);
+      throw new IOException(folder + " must be a folder that holds " + name);
     }
     Path plain = folder.resolve(name);
     Path packed = folder.resolve(name + ".gz");
@@ -115,13 +114,13 @@ public final class IdxFiles {
     if (Files.exists(packed)) {
       return packed;
     }
-    throw new NoSuchFileException(
+    throw new FileNotFoundException(
         "the data folder " + folder + " holds neither " + name + " nor " + name + ".gz" + WAYS_OUT);
   }
 
   private static DataInputStream open(Path file) throws IOException {
     if (!Files.exists(file)) {
-      throw new NoSuchFileException(file + " does not exist");
+      throw new FileNotFoundException(file + " does not exist");
     }
     InputStream in = new BufferedInputStream(Files.newInputStream(file));
     try {

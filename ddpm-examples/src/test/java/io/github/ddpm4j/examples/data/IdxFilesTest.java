@@ -4,12 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.ByteArrayOutputStream;
+import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
-import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.zip.GZIPOutputStream;
@@ -61,21 +60,21 @@ class IdxFilesTest {
     Path nowhere = folder.resolve("nowhere");
 
     assertThatThrownBy(() -> IdxFiles.training(nowhere))
-        .isInstanceOf(NoSuchFileException.class)
+        .isInstanceOf(FileNotFoundException.class)
         .hasMessage("the data folder " + nowhere + " does not exist" + WAYS_OUT);
   }
 
   @Test
   void training_fileForFolder_isRefused() {
     assertThatThrownBy(() -> IdxFiles.training(images))
-        .isInstanceOf(NotDirectoryException.class)
+        .isInstanceOf(IOException.class)
         .hasMessage(images + " must be a folder that holds train-images-idx3-ubyte");
   }
 
   @Test
   void test_missingFiles_saysWhereDataIs() {
     assertThatThrownBy(() -> IdxFiles.test(folder))
-        .isInstanceOf(NoSuchFileException.class)
+        .isInstanceOf(FileNotFoundException.class)
         .hasMessage(
             "the data folder "
                 + folder
@@ -88,7 +87,7 @@ class IdxFilesTest {
     Path nowhere = folder.resolve("nowhere");
 
     assertThatThrownBy(() -> IdxFiles.read(images, nowhere))
-        .isInstanceOf(NoSuchFileException.class)
+        .isInstanceOf(FileNotFoundException.class)
         .hasMessage(nowhere + " does not exist");
   }
 
