@@ -2,6 +2,8 @@ package io.github.ddpm4j.model;
 
 import io.github.ddpm4j.schedule.Schedule;
 import java.util.Arrays;
+import java.util.List;
+import java.util.function.Function;
 
 /**
  * How noisy each image of a batch is: {@code x = signal · x_0 + noise · ε}, and the timestep that
@@ -85,6 +87,24 @@ public final class NoiseLevels {
       noises[i] = sigmas[i] == Double.POSITIVE_INFINITY ? 1 : sigmas[i] * signals[i];
     }
     return of(timesteps, signals, noises);
+  }
+
+  /**
+   * The levels of several batches, one after the other.
+   *
+   * @param batches the levels of each, at least one
+   * @return the levels of all images
+   * @throws IllegalArgumentException if there is no batch
+   */
+  public static NoiseLevels concat(List<NoiseLevels> batches) {
+    return of(
+        all(batches, levels -> levels.timesteps),
+        all(batches, levels -> levels.signals),
+        all(batches, levels -> levels.noises));
+  }
+
+  private static double[] all(List<NoiseLevels> batches, Function<NoiseLevels, double[]> values) {
+    return batches.stream().map(values).flatMapToDouble(Arrays::stream).toArray();
   }
 
   /**

@@ -12,7 +12,6 @@ import io.github.ddpm4j.torch.GradMode;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.function.ToDoubleBiFunction;
 import java.util.stream.IntStream;
 
 /**
@@ -69,14 +68,7 @@ final class PlanExecutor {
       }
     }
     NDArray x = images.size() == 1 ? images.get(0) : NDArrays.concat(images);
-    NDArray output =
-        denoiser.predict(
-            x,
-            NoiseLevels.of(
-                all(levels, NoiseLevels::timestep),
-                all(levels, NoiseLevels::signal),
-                all(levels, NoiseLevels::noise)),
-            joined(conditions, levels));
+    NDArray output = denoiser.predict(x, NoiseLevels.concat(levels), joined(conditions, levels));
     requireAnswer(chains.get(0), x, output);
     List<NDArray> parts = images.size() == 1 ? List.of(output) : split(output, levels);
     List<NDArray> answers = new ArrayList<>();
@@ -128,15 +120,5 @@ final class PlanExecutor {
               + " "
               + output.getDataType());
     }
-  }
-
-  private static double[] all(
-      List<NoiseLevels> levels, ToDoubleBiFunction<NoiseLevels, Integer> field) {
-    return levels.stream()
-        .flatMapToDouble(
-            one ->
-                IntStream.range(0, one.size())
-                    .mapToDouble(image -> field.applyAsDouble(one, image)))
-        .toArray();
   }
 }

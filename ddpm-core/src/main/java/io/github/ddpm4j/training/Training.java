@@ -46,7 +46,6 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.IntToDoubleFunction;
-import java.util.function.ToDoubleBiFunction;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -1012,21 +1011,7 @@ public final class Training<R> {
     }
 
     private static NoiseLevels levelsOf(List<Pass> own) {
-      return NoiseLevels.of(
-          perImage(own, NoiseLevels::timestep),
-          perImage(own, NoiseLevels::signal),
-          perImage(own, NoiseLevels::noise));
-    }
-
-    private static double[] perImage(
-        List<Pass> own, ToDoubleBiFunction<NoiseLevels, Integer> value) {
-      return own.stream()
-          .map(pass -> pass.levels)
-          .flatMapToDouble(
-              levels ->
-                  IntStream.range(0, levels.size())
-                      .mapToDouble(i -> value.applyAsDouble(levels, i)))
-          .toArray();
+      return NoiseLevels.concat(own.stream().map(pass -> pass.levels).toList());
     }
 
     private double normOf(int step) {

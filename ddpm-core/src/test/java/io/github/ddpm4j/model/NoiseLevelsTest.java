@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class NoiseLevelsTest {
@@ -54,5 +55,20 @@ class NoiseLevelsTest {
     assertThatThrownBy(() -> NoiseLevels.of(Schedules.linear(10), 10))
         .isInstanceOf(IndexOutOfBoundsException.class)
         .hasMessage("t must be at least 0 and less than 10, but was 10");
+  }
+
+  @Test
+  void concat_keepsTheOrder() {
+    NoiseLevels first =
+        NoiseLevels.of(new double[] {3, 2.5}, new double[] {0.1, 0.2}, new double[] {0.3, 0.4});
+    NoiseLevels second = NoiseLevels.of(new double[] {7}, new double[] {0.5}, new double[] {0.6});
+    NoiseLevels both = NoiseLevels.concat(List.of(first, second));
+    assertThat(both.size()).isEqualTo(3);
+    assertThat(both.timestep(1)).isEqualTo(2.5);
+    assertThat(both.timestep(2)).isEqualTo(7);
+    assertThat(both.signal(1)).isEqualTo(0.2);
+    assertThat(both.signal(2)).isEqualTo(0.5);
+    assertThat(both.noise(0)).isEqualTo(0.3);
+    assertThat(both.noise(2)).isEqualTo(0.6);
   }
 }
