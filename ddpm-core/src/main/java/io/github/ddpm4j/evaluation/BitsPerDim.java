@@ -456,7 +456,7 @@ public final class BitsPerDim {
           PerImage.sum(each(t, schedule::signal), x0, each(t, schedule::noise), z)
               .toType(dataType, false);
       NDArray output = diffusion.asked(denoiser).predict(x, NoiseLevels.of(schedule, t), condition);
-      requireAnswer(x, output);
+      diffusion.requireAnswer(x, output);
       NDArray says = output.toType(DataType.FLOAT64, false);
       NDArray xt = x.toType(DataType.FLOAT64, false);
       // 2. x̂_0 and the variance
@@ -516,27 +516,6 @@ public final class BitsPerDim {
 
     private double[] each(int[] t, IntToDoubleFunction coefficient) {
       return Arrays.stream(t).mapToDouble(coefficient).toArray();
-    }
-
-    private void requireAnswer(NDArray x, NDArray output) {
-      long[] expected = x.getShape().getShape().clone();
-      boolean learned = diffusion.variance().isLearned();
-      if (learned) {
-        expected[1] *= 2;
-      }
-      Shape shape = new Shape(expected);
-      if (!output.getShape().equals(shape) || output.getDataType() != x.getDataType()) {
-        throw new IllegalStateException(
-            "the denoiser must return the shape and type of its input"
-                + (learned ? " with twice the channels, " : ", ")
-                + shape
-                + " "
-                + x.getDataType()
-                + ", but returned "
-                + output.getShape()
-                + " "
-                + output.getDataType());
-      }
     }
 
     private void warnOfOtherLevels(NDArray x0) {

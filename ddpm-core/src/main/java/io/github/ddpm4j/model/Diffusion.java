@@ -1,5 +1,7 @@
 package io.github.ddpm4j.model;
 
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.schedule.Schedule;
@@ -52,6 +54,34 @@ public record Diffusion(
    */
   public Denoiser asked(Denoiser denoiser) {
     return prediction.sigmaData().isEmpty() ? denoiser : new ScaledDenoiser(denoiser, prediction);
+  }
+
+  /**
+   * Checks what a network answered.
+   *
+   * @param x the images that it was asked about, (N, C, H, W)
+   * @param answer what it said: the shape of x, or (N, 2C, H, W) if it says the variance too
+   * @throws IllegalStateException if the answer has another shape, or another type than x
+   */
+  public void requireAnswer(NDArray x, NDArray answer) {
+    boolean learned = variance.isLearned();
+    long[] dimensions = x.getShape().getShape().clone();
+    if (learned) {
+      dimensions[1] *= 2;
+    }
+    Shape expected = new Shape(dimensions);
+    if (!answer.getShape().equals(expected) || answer.getDataType() != x.getDataType()) {
+      throw new IllegalStateException(
+          "the denoiser must return the shape and type of its input"
+              + (learned ? " with twice the channels, " : ", ")
+              + expected
+              + " "
+              + x.getDataType()
+              + ", but returned "
+              + answer.getShape()
+              + " "
+              + answer.getDataType());
+    }
   }
 
   /**

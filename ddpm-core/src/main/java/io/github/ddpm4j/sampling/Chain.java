@@ -4,7 +4,6 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.NDScope;
 import ai.djl.ndarray.types.DataType;
-import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.model.NoiseLevels;
@@ -274,13 +273,8 @@ final class Chain {
     return PerImage.sum(each(form.first()), x, each(form.second()), output);
   }
 
-  /** The shape that the network's answer to a batch must have. */
-  Shape answerShape(Shape batch) {
-    if (!diffusion.variance().isLearned()) {
-      return batch;
-    }
-    long[] dimensions = batch.getShape().clone();
-    dimensions[1] *= 2;
-    return new Shape(dimensions);
+  /** Checks the network's answer about x, or about a batch that x is a part of. */
+  void requireAnswer(NDArray batch, NDArray answer) {
+    diffusion.requireAnswer(batch, answer);
   }
 }

@@ -4,7 +4,6 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.model.NoiseLevels;
@@ -69,7 +68,7 @@ final class PlanExecutor {
     }
     NDArray x = images.size() == 1 ? images.get(0) : NDArrays.concat(images);
     NDArray output = denoiser.predict(x, NoiseLevels.concat(levels), joined(conditions, levels));
-    requireAnswer(chains.get(0), x, output);
+    chains.get(0).requireAnswer(x, output);
     List<NDArray> parts = images.size() == 1 ? List.of(output) : split(output, levels);
     List<NDArray> answers = new ArrayList<>();
     int first = 0;
@@ -104,21 +103,5 @@ final class PlanExecutor {
             })
         .reduce(Condition::concat)
         .orElseThrow();
-  }
-
-  private static void requireAnswer(Chain chain, NDArray x, NDArray output) {
-    Shape expected = chain.answerShape(x.getShape());
-    if (!output.getShape().equals(expected) || output.getDataType() != x.getDataType()) {
-      throw new IllegalStateException(
-          "the denoiser must return the shape and type of its input"
-              + (expected.equals(x.getShape()) ? ", " : " with twice the channels, ")
-              + expected
-              + " "
-              + x.getDataType()
-              + ", but returned "
-              + output.getShape()
-              + " "
-              + output.getDataType());
-    }
   }
 }
