@@ -20,19 +20,24 @@ module io.github.ddpm4j {
   exports io.github.ddpm4j;
   exports io.github.ddpm4j.evaluation;
   exports io.github.ddpm4j.image;
-  exports io.github.ddpm4j.io;
   exports io.github.ddpm4j.loss;
   exports io.github.ddpm4j.model;
   exports io.github.ddpm4j.noise;
-  exports io.github.ddpm4j.ops;
   exports io.github.ddpm4j.prediction;
   exports io.github.ddpm4j.process;
   exports io.github.ddpm4j.sampling;
   exports io.github.ddpm4j.schedule;
+  exports io.github.ddpm4j.spi;
   exports io.github.ddpm4j.training;
-  exports io.github.ddpm4j.files to
+  exports io.github.ddpm4j.internal.files to
       io.github.ddpm4j.unet;
-  exports io.github.ddpm4j.torch to
+  exports io.github.ddpm4j.internal.io to
+      io.github.ddpm4j.unet;
+  exports io.github.ddpm4j.internal.ops to
+      io.github.ddpm4j.unet;
+  exports io.github.ddpm4j.internal.random to
+      io.github.ddpm4j.unet;
+  exports io.github.ddpm4j.internal.torch to
       io.github.ddpm4j.unet;
 
   uses io.github.ddpm4j.model.DenoiserProvider;

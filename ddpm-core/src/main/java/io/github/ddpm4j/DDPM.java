@@ -5,7 +5,7 @@ import ai.djl.engine.Engine;
 import io.github.ddpm4j.evaluation.BitsPerDim;
 import io.github.ddpm4j.evaluation.SamplerPlanner;
 import io.github.ddpm4j.evaluation.TrainingDoctor;
-import io.github.ddpm4j.io.ModelFolder;
+import io.github.ddpm4j.internal.io.ModelFolder;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.model.Diffusion;
@@ -33,7 +33,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>{@code
  * DDPM ddpm = DDPM.builder().timesteps(1000).denoiser(unet).build();
- * try (TrainingResult result = ddpm.training().steps(5_000).fit(dataset);
+ * try (TrainedModel result = ddpm.training().steps(5_000).fit(dataset);
  *     Samples samples = result.ddpm().sampling().seed(42).generate(16)) {
  *   samples.saveGrid(Path.of("samples.png"));
  * }
@@ -242,12 +242,12 @@ public final class DDPM implements AutoCloseable {
    * @return a run with the defaults
    * @throws IllegalStateException if the model has no denoiser, or one that cannot be trained
    */
-  public Training<TrainingResult> training() {
+  public Training<TrainedModel> training() {
     return new Training<>(diffusion, trainable("trained"), this::result);
   }
 
-  private TrainingResult result(TrainingOutcome outcome) {
-    return new TrainingResult(
+  private TrainedModel result(TrainingOutcome outcome) {
+    return new TrainedModel(
         new DDPM(diffusion, outcome.averaged(), true, notes(outcome, "averaged")),
         new DDPM(diffusion, outcome.raw(), false, notes(outcome, "last")),
         outcome.losses(),

@@ -20,7 +20,7 @@ import com.tngtech.archunit.library.GeneralCodingRules;
 import io.github.ddpm4j.evaluation.BitsPerDim;
 import io.github.ddpm4j.sampling.Sampling;
 import io.github.ddpm4j.training.Training;
-import io.github.ddpm4j.training.TrainingListener;
+import io.github.ddpm4j.training.TrainingStepListener;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -208,7 +208,8 @@ class ArchitectureTest {
                 "are not the progress bar",
                 type ->
                     !type.getName()
-                        .equals(TrainingListener.class.getPackageName() + ".ProgressListener"))));
+                        .equals(
+                            TrainingStepListener.class.getPackageName() + ".ProgressListener"))));
     noClasses().should().accessField(System.class, "out").check(CLASSES);
     GeneralCodingRules.NO_CLASSES_SHOULD_USE_JAVA_UTIL_LOGGING.check(CLASSES);
     fields()

@@ -11,10 +11,10 @@ import ai.djl.training.dataset.ArrayDataset;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
-import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.model.TinyDenoiser;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import java.io.IOException;
@@ -233,7 +233,7 @@ class DDPMTest {
               .setSampling(1, false)
               .build();
       int before = NativeResources.ofSystem();
-      TrainingResult result =
+      TrainedModel result =
           DDPM.builder()
               .denoiser(network)
               .build()

@@ -8,7 +8,7 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.nn.Block;
 import ai.djl.training.ParameterStore;
 import ai.djl.translate.TranslateException;
-import io.github.ddpm4j.torch.GradMode;
+import io.github.ddpm4j.internal.torch.GradMode;
 import java.nio.file.Path;
 import java.util.Objects;
 import java.util.function.UnaryOperator;

@@ -1,6 +1,6 @@
 package io.github.ddpm4j.evaluation;
 
-import io.github.ddpm4j.noise.CounterRandom;
+import io.github.ddpm4j.internal.random.CounterRandom;
 import java.util.Arrays;
 import java.util.stream.IntStream;
 import org.apache.commons.rng.UniformRandomProvider;

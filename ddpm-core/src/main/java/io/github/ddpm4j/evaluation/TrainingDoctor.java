@@ -3,10 +3,10 @@ package io.github.ddpm4j.evaluation;
 import ai.djl.ndarray.NDArray;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Diffusion;
-import io.github.ddpm4j.model.NoiseLevels;
+import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.training.TrainingEvent;
-import io.github.ddpm4j.training.TrainingListener;
+import io.github.ddpm4j.training.TrainingStepListener;
 import java.math.BigDecimal;
 import java.math.MathContext;
 import java.util.ArrayList;
@@ -32,7 +32,7 @@ import java.util.Locale;
  * <p>Asks for losses every {@value #STEPS_AT_ONCE} steps, so that a GPU need not wait for it. For
  * one run; used by the thread that trains.
  */
-public final class TrainingDoctor implements TrainingListener {
+public final class TrainingDoctor implements TrainingStepListener {
 
   /** How many times the mean norm is a spike: {@value}. */
   public static final int SPIKE = 10;

@@ -1,6 +1,6 @@
 package io.github.ddpm4j.image;
 
-import io.github.ddpm4j.files.WholeFile;
+import io.github.ddpm4j.internal.files.WholeFile;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.io.InputStream;

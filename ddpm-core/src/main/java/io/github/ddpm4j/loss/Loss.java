@@ -2,8 +2,8 @@ package io.github.ddpm4j.loss;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.Shape;
-import io.github.ddpm4j.ops.EagerOps;
-import io.github.ddpm4j.ops.Ops;
+import io.github.ddpm4j.internal.ops.EagerOps;
+import io.github.ddpm4j.spi.Ops;
 
 /**
  * How far a network's output is from its target, image by image. Written against {@link Ops}, so

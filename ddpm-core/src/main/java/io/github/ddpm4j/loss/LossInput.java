@@ -12,7 +12,7 @@ import java.util.Optional;
  * than output and target never see it.
  *
  * @param <T> what the operations work on
- * @see Loss#perImage(io.github.ddpm4j.ops.Ops, LossInput)
+ * @see Loss#perImage(io.github.ddpm4j.spi.Ops, LossInput)
  */
 public interface LossInput<T> {
 

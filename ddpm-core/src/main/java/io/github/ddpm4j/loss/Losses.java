@@ -1,7 +1,7 @@
 package io.github.ddpm4j.loss;
 
 import io.github.ddpm4j.loss.LossInput.Coefficient;
-import io.github.ddpm4j.ops.Ops;
+import io.github.ddpm4j.spi.Ops;
 
 /** The training objectives. */
 public final class Losses {

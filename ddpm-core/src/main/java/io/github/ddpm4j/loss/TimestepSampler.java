@@ -1,6 +1,6 @@
 package io.github.ddpm4j.loss;
 
-import io.github.ddpm4j.model.NoiseLevels;
+import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Schedule;
 import org.apache.commons.rng.UniformRandomProvider;
 

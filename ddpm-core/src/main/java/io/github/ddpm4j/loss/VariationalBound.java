@@ -1,6 +1,6 @@
 package io.github.ddpm4j.loss;
 
-import io.github.ddpm4j.ops.Ops;
+import io.github.ddpm4j.spi.Ops;
 
 /**
  * The terms of the variational bound on the negative log likelihood (Ho et al. 2020, eq. 5), per

@@ -3,6 +3,7 @@ package io.github.ddpm4j.model;
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.process.NoiseLevels;
 import java.util.Optional;
 import java.util.Set;
 

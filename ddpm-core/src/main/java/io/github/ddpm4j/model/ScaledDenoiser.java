@@ -4,8 +4,9 @@ import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
-import io.github.ddpm4j.ops.PerImage;
+import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.process.NoiseLevels;
 import java.util.Optional;
 import java.util.Set;
 

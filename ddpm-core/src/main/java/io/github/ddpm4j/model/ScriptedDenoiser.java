@@ -2,12 +2,13 @@ package io.github.ddpm4j.model;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
-import io.github.ddpm4j.ops.Script;
-import io.github.ddpm4j.ops.Script.Value;
+import io.github.ddpm4j.internal.ops.Script;
+import io.github.ddpm4j.internal.ops.Script.Value;
+import io.github.ddpm4j.process.NoiseLevels;
 import java.util.List;
 
 /**
- * A network written against {@link io.github.ddpm4j.ops.Ops}, which can be written down as a part
+ * A network written against {@link io.github.ddpm4j.spi.Ops}, which can be written down as a part
  * of a program: a training run then makes its whole step one call of the engine. Each of its
  * weights must lie contiguous in memory, as new arrays do, and have a part in the prediction.
  */

@@ -1,6 +1,7 @@
 package io.github.ddpm4j.model;
 
 import ai.djl.ndarray.NDArray;
+import io.github.ddpm4j.process.NoiseLevels;
 import java.util.Map;
 
 /** A denoiser whose weights can be trained, copied and saved. */

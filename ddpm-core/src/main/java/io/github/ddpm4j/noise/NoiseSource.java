@@ -1,5 +1,7 @@
 package io.github.ddpm4j.noise;
 
+import io.github.ddpm4j.internal.random.CounterRandom;
+
 /**
  * Standard normal noise as a function: the same (image, draw) always gives the same numbers,
  * whatever the batch size, thread or order of calls.

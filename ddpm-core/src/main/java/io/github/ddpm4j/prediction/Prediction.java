@@ -1,7 +1,7 @@
 package io.github.ddpm4j.prediction;
 
 import ai.djl.ndarray.NDArray;
-import io.github.ddpm4j.ops.PerImage;
+import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.schedule.Schedule;
 import java.util.List;
 import java.util.OptionalDouble;

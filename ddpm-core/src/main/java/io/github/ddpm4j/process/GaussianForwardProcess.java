@@ -1,7 +1,7 @@
 package io.github.ddpm4j.process;
 
 import ai.djl.ndarray.NDArray;
-import io.github.ddpm4j.ops.PerImage;
+import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.schedule.Schedule;
 import java.util.Arrays;
 import java.util.function.IntToDoubleFunction;

@@ -2,7 +2,10 @@ package io.github.ddpm4j.sampling;
 
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.TimestepSpacing;
+import io.github.ddpm4j.spi.SamplingPlan;
+import io.github.ddpm4j.spi.SamplingStep;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -145,7 +148,7 @@ public final class EdmSampler extends LevelSampler<EdmSampler> {
     double sigma = level.sigma();
     boolean lifts = churn > 0 && sigma >= min && sigma <= max && Double.isFinite(sigma);
     double gamma = Math.min(churn / steps, MAX_GAMMA);
-    return lifts ? Level.at(diffusion.schedule(), (1 + gamma) * sigma) : level;
+    return lifts ? Level.ofSigma(diffusion.schedule(), (1 + gamma) * sigma) : level;
   }
 
   /** α̂ √(σ̂² − σ²) S_noise. */

@@ -1,7 +1,10 @@
 package io.github.ddpm4j.sampling;
 
 import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.TimestepSpacing;
+import io.github.ddpm4j.spi.SamplingPlan;
+import io.github.ddpm4j.spi.SamplingStep;
 import java.util.ArrayList;
 import java.util.List;
 

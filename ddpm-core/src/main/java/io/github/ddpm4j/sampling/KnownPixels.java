@@ -3,8 +3,8 @@ package io.github.ddpm4j.sampling;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
-import io.github.ddpm4j.ops.PerImage;
-import io.github.ddpm4j.ops.Upload;
+import io.github.ddpm4j.internal.ops.PerImage;
+import io.github.ddpm4j.internal.ops.Upload;
 import java.util.Arrays;
 
 /**

@@ -1,7 +1,7 @@
 package io.github.ddpm4j.sampling;
 
 import ai.djl.ndarray.NDArray;
-import io.github.ddpm4j.model.NoiseLevels;
+import io.github.ddpm4j.process.NoiseLevels;
 
 /**
  * What guidance leads images towards: ln p(y | x_t), or any other differentiable score of noisy

@@ -1,5 +1,6 @@
 package io.github.ddpm4j.sampling;
 
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import java.util.ArrayList;
 import java.util.List;
@@ -87,7 +88,7 @@ public final class NoiseSpacing {
     levels.add(first);
     for (int i = 1; i < count - 1; i++) {
       double fraction = (double) i / (count - 1);
-      Level level = Level.at(schedule, sigma(first.sigma(), last.sigma(), fraction));
+      Level level = Level.ofSigma(schedule, sigma(first.sigma(), last.sigma(), fraction));
       levels.add(wholeTimesteps ? level.atWholeTimestep() : level);
     }
     if (count > 1) {

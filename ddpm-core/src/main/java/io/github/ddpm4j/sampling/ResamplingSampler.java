@@ -1,6 +1,8 @@
 package io.github.ddpm4j.sampling;
 
 import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.spi.SamplingPlan;
+import io.github.ddpm4j.spi.SamplingStep;
 import java.util.ArrayList;
 import java.util.List;
 

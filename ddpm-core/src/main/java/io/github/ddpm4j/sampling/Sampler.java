@@ -1,6 +1,7 @@
 package io.github.ddpm4j.sampling;
 
 import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.spi.SamplingPlan;
 
 /**
  * A way to draw images from a trained model: it turns the schedule into a table of steps.

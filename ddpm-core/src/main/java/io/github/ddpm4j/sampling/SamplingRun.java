@@ -10,6 +10,7 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.noise.NoiseSource;
+import io.github.ddpm4j.spi.SamplingPlan;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;

@@ -1,8 +1,8 @@
 package io.github.ddpm4j.sampling;
 
 import ai.djl.ndarray.NDArray;
+import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.model.DataRange;
-import io.github.ddpm4j.ops.PerImage;
 import java.util.function.UnaryOperator;
 
 /**

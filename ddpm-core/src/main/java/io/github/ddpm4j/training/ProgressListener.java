@@ -13,7 +13,7 @@ import me.tongfei.progressbar.ProgressState;
 import org.jspecify.annotations.Nullable;
 
 /** A progress bar, or plain lines where there is no terminal. */
-final class ProgressListener implements TrainingListener {
+final class ProgressListener implements TrainingStepListener {
 
   /** The share of the old mean that each step keeps. */
   private static final double LOSS_MEMORY = 0.98;

@@ -1,14 +1,14 @@
 package io.github.ddpm4j.training;
 
+import io.github.ddpm4j.internal.ops.Script;
+import io.github.ddpm4j.internal.ops.Script.Value;
+import io.github.ddpm4j.internal.ops.ScriptOps;
+import io.github.ddpm4j.internal.torch.Program;
 import io.github.ddpm4j.loss.Loss;
 import io.github.ddpm4j.loss.LossInput.Coefficient;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
-import io.github.ddpm4j.ops.Script;
-import io.github.ddpm4j.ops.Script.Value;
-import io.github.ddpm4j.ops.ScriptOps;
-import io.github.ddpm4j.torch.Program;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -81,7 +81,7 @@ final class StepProgram {
   /** TorchScript's number for the type. */
   private static final int FLOAT32 = 6;
 
-  private final Adam adam;
+  private final AdamOptimizer adam;
   private final double clip;
   private final int batches;
   private final Diffusion diffusion;
@@ -89,7 +89,12 @@ final class StepProgram {
   private final Set<Coefficient> used;
 
   private StepProgram(
-      Adam adam, double clip, int batches, Diffusion diffusion, int count, Set<Coefficient> used) {
+      AdamOptimizer adam,
+      double clip,
+      int batches,
+      Diffusion diffusion,
+      int count,
+      Set<Coefficient> used) {
     this.adam = adam;
     this.clip = clip;
     this.batches = batches;
@@ -106,7 +111,7 @@ final class StepProgram {
    * @param used receives what the loss asks for per image, if the network is written down
    */
   static Program compile(
-      Adam adam,
+      AdamOptimizer adam,
       double clip,
       int batches,
       Loss loss,

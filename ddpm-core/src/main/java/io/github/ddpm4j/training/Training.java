@@ -13,6 +13,11 @@ import ai.djl.training.dataset.Batch;
 import ai.djl.training.dataset.Dataset;
 import ai.djl.training.dataset.RandomAccessDataset;
 import ai.djl.training.tracker.Tracker;
+import io.github.ddpm4j.internal.ops.EagerOps;
+import io.github.ddpm4j.internal.ops.PerImage;
+import io.github.ddpm4j.internal.ops.Upload;
+import io.github.ddpm4j.internal.torch.GradMode;
+import io.github.ddpm4j.internal.torch.Program;
 import io.github.ddpm4j.loss.Loss;
 import io.github.ddpm4j.loss.LossInput.Coefficient;
 import io.github.ddpm4j.loss.Losses;
@@ -20,17 +25,12 @@ import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.loss.Weighting;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Diffusion;
-import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.model.TrainingPass;
-import io.github.ddpm4j.ops.EagerOps;
-import io.github.ddpm4j.ops.PerImage;
-import io.github.ddpm4j.ops.Upload;
 import io.github.ddpm4j.prediction.LinearForm;
 import io.github.ddpm4j.prediction.Variance;
-import io.github.ddpm4j.torch.GradMode;
-import io.github.ddpm4j.torch.Program;
+import io.github.ddpm4j.process.NoiseLevels;
 import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -108,7 +108,7 @@ public final class Training<R> {
   private final Diffusion diffusion;
   private final TrainableDenoiser denoiser;
   private final Function<TrainingOutcome, R> toResult;
-  private final List<TrainingListener> listeners = new ArrayList<>();
+  private final List<TrainingStepListener> listeners = new ArrayList<>();
   private Loss loss = Losses.simple();
   private Weighting weighting = Weighting.uniform();
   private TimestepSampler timestepSampler = TimestepSampler.uniform();
@@ -117,7 +117,7 @@ public final class Training<R> {
   private int batchSize = DEFAULT_BATCH_SIZE;
   private int accumulation = 1;
   private int steps;
-  private Adam optimizer = Adam.PAPER;
+  private AdamOptimizer optimizer = AdamOptimizer.PAPER;
   private Tracker learningRate = Tracker.fixed((float) DEFAULT_LEARNING_RATE);
   private int warmup;
   private double gradientClip = DEFAULT_GRADIENT_CLIP;
@@ -253,10 +253,10 @@ public final class Training<R> {
   /**
    * The optimizer.
    *
-   * @param optimizer the default is {@link Adam#PAPER}
+   * @param optimizer the default is {@link AdamOptimizer#PAPER}
    * @return this run
    */
-  public Training<R> optimizer(Adam optimizer) {
+  public Training<R> optimizer(AdamOptimizer optimizer) {
     this.optimizer = Objects.requireNonNull(optimizer, "optimizer");
     return this;
   }
@@ -428,7 +428,7 @@ public final class Training<R> {
    * @param listener called after every step
    * @return this run
    */
-  public Training<R> listener(TrainingListener listener) {
+  public Training<R> listener(TrainingStepListener listener) {
     listeners.add(Objects.requireNonNull(listener, "listener"));
     return this;
   }
@@ -736,7 +736,7 @@ public final class Training<R> {
     /** Every listener hears of the end, whatever the others throw; the first failure counts. */
     private void tellEnd(@Nullable Throwable failed) {
       Throwable first = failed;
-      for (TrainingListener listener : listeners) {
+      for (TrainingStepListener listener : listeners) {
         first = attempt(() -> listener.onEnd(done), first);
       }
       if (failed == null && first instanceof Error error) {

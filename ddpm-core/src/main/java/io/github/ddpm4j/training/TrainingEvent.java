@@ -1,7 +1,7 @@
 package io.github.ddpm4j.training;
 
 import io.github.ddpm4j.model.Denoiser;
-import io.github.ddpm4j.model.NoiseLevels;
+import io.github.ddpm4j.process.NoiseLevels;
 import java.util.function.DoubleSupplier;
 import java.util.function.Supplier;
 

@@ -7,10 +7,10 @@ import static org.assertj.core.api.Assertions.within;
 
 import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.model.Diffusion;
-import io.github.ddpm4j.model.NoiseLevels;
-import io.github.ddpm4j.ops.PerImage;
+import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;

@@ -13,14 +13,14 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import ai.djl.training.dataset.Dataset;
 import io.github.ddpm4j.DDPM;
-import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.TrainedModel;
+import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.TinyDenoiser;
-import io.github.ddpm4j.torch.GradMode;
 import io.github.ddpm4j.training.Ema;
 import io.github.ddpm4j.training.NonFiniteLossException;
 import io.github.ddpm4j.training.Training;
 import io.github.ddpm4j.training.TrainingEvent;
-import io.github.ddpm4j.training.TrainingListener;
+import io.github.ddpm4j.training.TrainingStepListener;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -50,7 +50,7 @@ class TrainingDoctorTest {
     return new ArrayDataset.Builder().setData(images(1, 16)).setSampling(BATCH, false).build();
   }
 
-  private Training<TrainingResult> training() {
+  private Training<TrainedModel> training() {
     return ddpm.training().batchSize(BATCH).steps(STEPS).learningRate(5e-3).seed(2);
   }
 
@@ -193,7 +193,7 @@ class TrainingDoctorTest {
     assertThat(finding(report, "gradient norm").advice()).startsWith("clip it: gradientClip(");
   }
 
-  private TrainingListener jumpAfter(int step, float value) {
+  private TrainingStepListener jumpAfter(int step, float value) {
     return event -> {
       if (event.step() == step) {
         NDArray weight = Objects.requireNonNull(network.weights().get("second.weight"));

@@ -8,11 +8,11 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.Golden;
+import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.model.Diffusion;
-import io.github.ddpm4j.ops.PerImage;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.schedule.Schedules;
@@ -269,7 +269,7 @@ class GuidanceTest {
               .combine(
                   List.of(manager.create(own, x.getShape()), manager.create(free, x.getShape())),
                   x,
-                  io.github.ddpm4j.model.NoiseLevels.of(diffusion.schedule(), 500, 500),
+                  io.github.ddpm4j.process.NoiseLevels.of(diffusion.schedule(), 500, 500),
                   diffusion);
       double[] expected = new double[8];
       for (int image = 0; image < 2; image++) {

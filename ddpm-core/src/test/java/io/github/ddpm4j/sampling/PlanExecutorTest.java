@@ -10,6 +10,8 @@ import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.schedule.Schedules;
+import io.github.ddpm4j.spi.SamplingPlan;
+import io.github.ddpm4j.spi.SamplingStep;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.random.RandomGenerator;

@@ -8,15 +8,18 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.Golden;
+import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.model.Diffusion;
-import io.github.ddpm4j.model.NoiseLevels;
-import io.github.ddpm4j.ops.PerImage;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
+import io.github.ddpm4j.spi.SamplingPlan;
+import io.github.ddpm4j.spi.SamplingStep;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -81,7 +84,7 @@ class PublishedTestCasesTest {
                   .wholeTimesteps(true)
                   .levels(diffusion.schedule(), start - 1, STEPS));
       Level last = levels.get(STEPS - 1);
-      levels.add(Level.at(diffusion.schedule(), last.sigma() * (1 - 1e-9)));
+      levels.add(Level.ofSigma(diffusion.schedule(), last.sigma() * (1 - 1e-9)));
       return uniPc().plan(diffusion, levels);
     };
   }

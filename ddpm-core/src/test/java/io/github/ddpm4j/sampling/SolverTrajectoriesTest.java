@@ -12,6 +12,7 @@ import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.schedule.TimestepSpacing;
+import io.github.ddpm4j.spi.SamplingStep;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Stream;

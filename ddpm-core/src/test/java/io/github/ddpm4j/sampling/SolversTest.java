@@ -8,9 +8,12 @@ import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.schedule.TimestepSpacing;
+import io.github.ddpm4j.spi.SamplingPlan;
+import io.github.ddpm4j.spi.SamplingStep;
 import java.util.List;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
@@ -299,7 +302,7 @@ class SolversTest {
     SamplingPlan plan = Samplers.edm(5).churn(1).plan(TEN);
     for (int i = 0; i < 5; i++) {
       Level level =
-          Level.at(LINEAR, 1.2 * NoiseSpacing.karras().levels(LINEAR, 9, 5).get(i).sigma());
+          Level.ofSigma(LINEAR, 1.2 * NoiseSpacing.karras().levels(LINEAR, 9, 5).get(i).sigma());
       SamplingStep row = plan.steps().get(2 * i);
       assertThat(row.noise() / row.signal()).isCloseTo(level.sigma(), within(1e-12));
       assertThat(row.timestep()).isCloseTo(level.timestep(), within(1e-9));

@@ -1,12 +1,12 @@
 package io.github.ddpm4j.sampling;
 
 import ai.djl.ndarray.NDArray;
+import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Denoiser;
-import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.noise.NoiseSource;
-import io.github.ddpm4j.ops.PerImage;
 import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.process.NoiseLevels;
 import java.util.function.IntToDoubleFunction;
 import java.util.stream.IntStream;
 

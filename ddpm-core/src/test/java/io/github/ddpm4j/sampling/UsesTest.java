@@ -20,6 +20,8 @@ import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.schedule.TimestepSpacing;
+import io.github.ddpm4j.spi.SamplingPlan;
+import io.github.ddpm4j.spi.SamplingStep;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -201,7 +203,7 @@ class UsesTest {
   void decode_ofTheStart_isGenerate() {
     double[] whole = pixels(sampling(Samplers.ddim(10)).generate(3));
     NDArray start =
-        io.github.ddpm4j.ops.Upload.normal(
+        io.github.ddpm4j.internal.ops.Upload.normal(
             manager, io.github.ddpm4j.noise.NoiseSource.seeded(7), 0, 0, IMAGES, DataType.FLOAT32);
     assertThat(pixels(sampling(Samplers.ddim(10)).decode(start))).isEqualTo(whole);
   }

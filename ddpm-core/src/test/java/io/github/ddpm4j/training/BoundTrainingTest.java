@@ -10,7 +10,12 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.Golden;
-import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.TrainedModel;
+import io.github.ddpm4j.internal.ops.EagerOps;
+import io.github.ddpm4j.internal.ops.PerImage;
+import io.github.ddpm4j.internal.ops.Script;
+import io.github.ddpm4j.internal.ops.Upload;
+import io.github.ddpm4j.internal.random.CounterRandom;
 import io.github.ddpm4j.loss.Loss;
 import io.github.ddpm4j.loss.LossInput.Coefficient;
 import io.github.ddpm4j.loss.Losses;
@@ -18,11 +23,6 @@ import io.github.ddpm4j.loss.TestInput;
 import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Diffusion;
-import io.github.ddpm4j.noise.CounterRandom;
-import io.github.ddpm4j.ops.EagerOps;
-import io.github.ddpm4j.ops.PerImage;
-import io.github.ddpm4j.ops.Script;
-import io.github.ddpm4j.ops.Upload;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.process.ForwardProcess;
@@ -77,7 +77,7 @@ class BoundTrainingTest {
     List<double[]> weights = new ArrayList<>();
     for (boolean compiled : new boolean[] {true, false}) {
       try (AffineDenoiser network = network(compiled, c.variance);
-          TrainingResult result =
+          TrainedModel result =
               training(network, c.prediction, c.variance)
                   .loss(c.loss)
                   .accumulation(c.accumulation)
@@ -101,7 +101,7 @@ class BoundTrainingTest {
     List<double[]> losses = new ArrayList<>();
     for (int i = 0; i < 2; i++) {
       try (AffineDenoiser network = network(true, Variance.LEARNED_RANGE);
-          TrainingResult result =
+          TrainedModel result =
               training(network, Prediction.EPSILON, Variance.LEARNED_RANGE)
                   .loss(Losses.vlb())
                   .steps(60)
@@ -158,7 +158,7 @@ class BoundTrainingTest {
     }
   }
 
-  private static Training<TrainingResult> training(
+  private static Training<TrainedModel> training(
       AffineDenoiser network, Prediction prediction, Variance variance) {
     return DDPM.builder()
         .timesteps(TIMESTEPS)

@@ -9,15 +9,15 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.Golden;
-import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.TrainedModel;
+import io.github.ddpm4j.internal.random.CounterRandom;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Condition.Kind;
-import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.model.TinyDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.model.TrainingPass;
-import io.github.ddpm4j.noise.CounterRandom;
 import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Schedule;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -149,7 +149,7 @@ class ConditioningTest {
     return (labels ? builder.optLabels(manager.create(classes)) : builder).build();
   }
 
-  private static Training<TrainingResult> training(TrainableDenoiser network) {
+  private static Training<TrainedModel> training(TrainableDenoiser network) {
     return DDPM.builder()
         .timesteps(100)
         .denoiser(network)
@@ -198,14 +198,14 @@ class ConditioningTest {
   @Test
   void conditionDropout_seedStepAndImage_decide() {
     try (Noting network = new Noting(EnumSet.of(Kind.LABELS, Kind.VECTORS))) {
-      Training<TrainingResult> training =
+      Training<TrainedModel> training =
           training(network)
               .conditionDropout(0.3)
               .condition(
                   (images, labels) ->
                       Condition.labels(labels.head().toIntArray())
                           .and(Condition.vectors(images.reshape(8, PIXELS).add(1))));
-      try (TrainingResult result = training.fit(data(true))) {
+      try (TrainedModel result = training.fit(data(true))) {
         assertThat(result.ddpm().provenance()).containsEntry("conditionDropout", 0.3);
       }
       int drops = 0;

@@ -7,9 +7,9 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.util.passthrough.PassthroughNDManager;
 import io.github.ddpm4j.model.Condition;
-import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.model.TrainingPass;
+import io.github.ddpm4j.process.NoiseLevels;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 

@@ -6,10 +6,10 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import io.github.ddpm4j.DDPM;
-import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.model.Denoiser;
-import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.model.TinyDenoiser;
+import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Schedules;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
@@ -150,7 +150,7 @@ class ProgressListenerTest {
               .setData(manager.ones(new Shape(2, 1, 4, 4)))
               .setSampling(1, false)
               .build();
-      try (TrainingResult result =
+      try (TrainedModel result =
           DDPM.builder()
               .denoiser(network)
               .build()
@@ -158,7 +158,7 @@ class ProgressListenerTest {
               .batchSize(2)
               .steps(3)
               .seed(1)
-              .listener(TrainingListener.progressBar())
+              .listener(TrainingStepListener.progressBar())
               .fit(data)) {
         assertThat(result.losses().steps()).isEqualTo(3);
       }

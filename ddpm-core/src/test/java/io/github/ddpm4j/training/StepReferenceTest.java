@@ -8,15 +8,15 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.Golden;
-import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.TrainedModel;
+import io.github.ddpm4j.internal.ops.Script;
+import io.github.ddpm4j.internal.random.CounterRandom;
 import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.loss.Weighting;
-import io.github.ddpm4j.noise.CounterRandom;
-import io.github.ddpm4j.ops.Script;
 import io.github.ddpm4j.prediction.LinearForm;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.schedule.Schedule;
-import io.github.ddpm4j.training.Adam.EpsilonPlacement;
+import io.github.ddpm4j.training.AdamOptimizer.EpsilonPlacement;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -47,7 +47,7 @@ class StepReferenceTest {
   record Case(
       boolean compiled,
       Script.Type type,
-      Adam adam,
+      AdamOptimizer adam,
       int accumulation,
       double clip,
       Prediction prediction,
@@ -57,7 +57,7 @@ class StepReferenceTest {
     Case(
         boolean compiled,
         Script.Type type,
-        Adam adam,
+        AdamOptimizer adam,
         int accumulation,
         double clip,
         Prediction prediction,
@@ -67,7 +67,14 @@ class StepReferenceTest {
 
     static Case of(boolean compiled, int accumulation, Prediction prediction, Options options) {
       return new Case(
-          compiled, Script.Type.FLOAT32, Adam.PAPER, accumulation, 1, prediction, 0.9, options);
+          compiled,
+          Script.Type.FLOAT32,
+          AdamOptimizer.PAPER,
+          accumulation,
+          1,
+          prediction,
+          0.9,
+          options);
     }
   }
 
@@ -92,11 +99,13 @@ class StepReferenceTest {
   }
 
   static Stream<Case> cases() {
-    Adam torch = Adam.adamW(0.05);
-    Adam coarse = new Adam(0.8, 0.95, 1e-2, 0.02, EpsilonPlacement.BEFORE_CORRECTION);
-    Adam coarseTorch = new Adam(0.8, 0.95, 1e-2, 0, EpsilonPlacement.AFTER_CORRECTION);
+    AdamOptimizer torch = AdamOptimizer.adamW(0.05);
+    AdamOptimizer coarse =
+        new AdamOptimizer(0.8, 0.95, 1e-2, 0.02, EpsilonPlacement.BEFORE_CORRECTION);
+    AdamOptimizer coarseTorch =
+        new AdamOptimizer(0.8, 0.95, 1e-2, 0, EpsilonPlacement.AFTER_CORRECTION);
     return Stream.of(
-        new Case(true, Script.Type.FLOAT32, Adam.PAPER, 1, 1, Prediction.EPSILON, 0.9),
+        new Case(true, Script.Type.FLOAT32, AdamOptimizer.PAPER, 1, 1, Prediction.EPSILON, 0.9),
         new Case(true, Script.Type.FLOAT32, torch, 1, 0.05, Prediction.EPSILON, 0.9999),
         new Case(true, Script.Type.FLOAT32, coarse, 1, Double.POSITIVE_INFINITY, Prediction.X0, 0),
         new Case(true, Script.Type.FLOAT32, coarseTorch, 1, 0.2, Prediction.VELOCITY, 0.5),
@@ -113,7 +122,7 @@ class StepReferenceTest {
         new Case(true, Script.Type.BFLOAT16, torch, 3, 0.1, Prediction.VELOCITY, 0.99),
         new Case(
             true, Script.Type.BFLOAT16, coarse, 1, Double.POSITIVE_INFINITY, Prediction.EPSILON, 0),
-        new Case(false, Script.Type.FLOAT32, Adam.PAPER, 1, 1, Prediction.EPSILON, 0.9),
+        new Case(false, Script.Type.FLOAT32, AdamOptimizer.PAPER, 1, 1, Prediction.EPSILON, 0.9),
         new Case(false, Script.Type.FLOAT32, torch, 3, 0.1, Prediction.PREVIOUS_MEAN, 0.99),
         new Case(false, Script.Type.FLOAT32, coarse, 1, 0.2, Prediction.VELOCITY, 0.5),
         Case.of(true, 1, Prediction.EPSILON, Options.MIN_SNR),
@@ -159,7 +168,7 @@ class StepReferenceTest {
               .prediction(c.prediction)
               .build();
       reference.run(ddpm.schedule());
-      try (TrainingResult result =
+      try (TrainedModel result =
           ddpm.training()
               .batchSize(BATCH)
               .weighting(c.options.weighting)
@@ -290,7 +299,7 @@ class StepReferenceTest {
         norms[s - 1] = norm;
         double rate = 0.01 * Math.min(1, (double) s / WARMUP);
         double shrink = Math.min(1, c.clip / norm);
-        Adam adam = c.adam;
+        AdamOptimizer adam = c.adam;
         double correction = 1 - Math.pow(adam.beta2(), s);
         double decay = Math.min(c.emaDecay, (1.0 + s) / (10.0 + s));
         for (int k = 0; k < w.length; k++) {

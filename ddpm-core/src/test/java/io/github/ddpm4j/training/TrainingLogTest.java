@@ -11,8 +11,8 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import ai.djl.training.dataset.Dataset;
 import io.github.ddpm4j.DDPM;
-import io.github.ddpm4j.TrainingResult;
-import io.github.ddpm4j.noise.CounterRandom;
+import io.github.ddpm4j.TrainedModel;
+import io.github.ddpm4j.internal.random.CounterRandom;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -83,7 +83,7 @@ class TrainingLogTest {
     return new AffineDenoiser(c.compiled, IMAGE, values, values, 0.3f);
   }
 
-  private static Training<TrainingResult> training(AffineDenoiser network, Case c) {
+  private static Training<TrainedModel> training(AffineDenoiser network, Case c) {
     return DDPM.builder()
         .denoiser(network)
         .build()
@@ -97,7 +97,7 @@ class TrainingLogTest {
   }
 
   /** One weight gets so large after the step before that the loss is infinite from then on. */
-  private static Training<TrainingResult> breaking(AffineDenoiser network, Case c) {
+  private static Training<TrainedModel> breaking(AffineDenoiser network, Case c) {
     return training(network, c)
         .listener(
             event -> {
@@ -119,7 +119,7 @@ class TrainingLogTest {
   }
 
   /** Notes what becomes of the weights, and does something after one step. */
-  private static final class Watcher implements TrainingListener {
+  private static final class Watcher implements TrainingStepListener {
     private final AffineDenoiser network;
     private final int at;
     private final Consumer<TrainingEvent> action;
@@ -163,7 +163,7 @@ class TrainingLogTest {
     List<TrainingEvent> events = new ArrayList<>();
     List<double[]> atOnce = new ArrayList<>();
     try (AffineDenoiser network = network(c);
-        TrainingResult result =
+        TrainedModel result =
             training(network, c)
                 .listener(events::add)
                 .listener(
@@ -197,7 +197,7 @@ class TrainingLogTest {
     List<Double> norms = new ArrayList<>();
     double[] unasked;
     try (AffineDenoiser network = network(c);
-        TrainingResult result =
+        TrainedModel result =
             training(network, new Case(c.compiled, c.accumulation, 1))
                 .listener(
                     event -> {
@@ -213,7 +213,7 @@ class TrainingLogTest {
     }
     List<TrainingEvent> events = new ArrayList<>();
     try (AffineDenoiser network = network(c);
-        TrainingResult result = training(network, c).listener(events::add).fit(data)) {
+        TrainedModel result = training(network, c).listener(events::add).fit(data)) {
       assertThat(result.losses().toArray()).containsExactly(array(losses));
       for (TrainingEvent event : events) {
         int step = (int) event.step();
@@ -224,7 +224,7 @@ class TrainingLogTest {
     }
     // Asking now and then, for the norm first, and for steps of which others are read by then.
     try (AffineDenoiser network = network(c);
-        TrainingResult result =
+        TrainedModel result =
             training(network, c)
                 .listener(
                     event -> {
@@ -245,12 +245,12 @@ class TrainingLogTest {
   void log_stopped_holdsTheStepsThatWereDone(Case c) {
     double[] expected;
     try (AffineDenoiser network = network(c);
-        TrainingResult result = training(network, c).fit(data)) {
+        TrainedModel result = training(network, c).fit(data)) {
       expected = Arrays.copyOf(result.losses().toArray(), 12);
     }
     try (AffineDenoiser network = network(c)) {
       Watcher watcher = new Watcher(network, 12, TrainingEvent::stop);
-      try (TrainingResult result = training(network, c).listener(watcher).fit(data)) {
+      try (TrainedModel result = training(network, c).listener(watcher).fit(data)) {
         assertThat(result.losses().toArray()).containsExactly(expected);
         assertThat(watcher.end).isEqualTo(12);
         assertThat(weights(network)).containsExactly(watcher.after(12));
@@ -280,12 +280,12 @@ class TrainingLogTest {
   void log_endedByAListener_lossesAndNormsAreThereAfterwards(Case c) {
     double[] expected;
     try (AffineDenoiser network = network(c);
-        TrainingResult result = training(network, c).fit(data)) {
+        TrainedModel result = training(network, c).fit(data)) {
       expected = result.losses().toArray();
     }
     try (AffineDenoiser network = network(c)) {
       List<TrainingEvent> events = new ArrayList<>();
-      Training<TrainingResult> training =
+      Training<TrainedModel> training =
           training(network, c)
               .listener(events::add)
               .listener(
@@ -311,7 +311,7 @@ class TrainingLogTest {
   void brokenStep_listenerThrowsBeforeItIsNoticed_isSuppressedAndTellsWhoeverAsks(Case c) {
     try (AffineDenoiser network = network(c)) {
       List<TrainingEvent> events = new ArrayList<>();
-      Training<TrainingResult> training =
+      Training<TrainedModel> training =
           breaking(network, c)
               .listener(events::add)
               .listener(
@@ -408,11 +408,11 @@ class TrainingLogTest {
   }
 
   private void checkFailure(
-      Case c, AffineDenoiser network, Watcher watcher, Training<TrainingResult> training) {
+      Case c, AffineDenoiser network, Watcher watcher, Training<TrainedModel> training) {
     // Another run learns the loss of the step before.
     double before;
     try (AffineDenoiser other = network(c);
-        TrainingResult result = breaking(other, c).steps(BROKEN - 1).fit(data)) {
+        TrainedModel result = breaking(other, c).steps(BROKEN - 1).fit(data)) {
       before = result.losses().loss(BROKEN - 1);
     }
 

@@ -8,9 +8,9 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.ProcessMemory;
-import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.TrainedModel;
+import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.model.TinyDenoiser;
-import io.github.ddpm4j.ops.EagerOps;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ExecutorService;
@@ -53,14 +53,14 @@ class TrainingMemoryTest {
       EagerOps.training(0, 0).dropout(manager.ones(new Shape(1)), 0.5, 0).close();
       int before = network.managedArrays();
       int systemBefore = manager.getParentManager().getManagedArrays().size();
-      TrainingListener watch =
+      TrainingStepListener watch =
           event -> {
             if (event.step() % 1000 == 0) {
               arrays.add(network.managedArrays());
               resident.add(ProcessMemory.residentBytes());
             }
           };
-      try (TrainingResult result =
+      try (TrainedModel result =
           DDPM.builder()
               .denoiser(network)
               .build()

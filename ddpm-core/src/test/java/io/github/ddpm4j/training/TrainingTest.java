@@ -17,13 +17,13 @@ import ai.djl.training.tracker.Tracker;
 import ai.djl.translate.Batchifier;
 import ai.djl.util.Progress;
 import io.github.ddpm4j.DDPM;
-import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.loss.Loss;
 import io.github.ddpm4j.loss.Losses;
 import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.loss.Weighting;
 import io.github.ddpm4j.model.TinyDenoiser;
-import io.github.ddpm4j.ops.Ops;
+import io.github.ddpm4j.spi.Ops;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -79,7 +79,7 @@ class TrainingTest {
         .build();
   }
 
-  private Training<TrainingResult> training() {
+  private Training<TrainedModel> training() {
     return ddpm.training().batchSize(10).steps(20).learningRate(1e-2).seed(5);
   }
 
@@ -91,7 +91,7 @@ class TrainingTest {
 
   @Test
   void fit_lowersTheLoss() {
-    try (TrainingResult result = training().steps(300).fit(stripes)) {
+    try (TrainedModel result = training().steps(300).fit(stripes)) {
       double before = Arrays.stream(result.losses().toArray(), 0, 20).average().orElseThrow();
       assertThat(result.losses().mean(20)).isLessThan(0.7 * before);
       assertThat(result.losses().steps()).isEqualTo(300);
@@ -111,13 +111,13 @@ class TrainingTest {
   void fit_sameSeed_givesIdenticalWeights() {
     Map<String, float[]> first;
     Map<String, float[]> firstAveraged;
-    try (TrainingResult result = training().accumulation(2).fit(stripes)) {
+    try (TrainedModel result = training().accumulation(2).fit(stripes)) {
       first = weights(network);
       firstAveraged = weights((TinyDenoiser) result.ddpm().denoiser().orElseThrow());
     }
     for (long seed : new long[] {5, 6}) {
       try (TinyDenoiser again = new TinyDenoiser(SIZE, 0.1, 1);
-          TrainingResult result =
+          TrainedModel result =
               ddpm.withDenoiser(again)
                   .training()
                   .batchSize(10)
@@ -178,7 +178,7 @@ class TrainingTest {
   void fit_averagesTheWeights() {
     double[] average = weight();
     double[] expected = average.clone();
-    TrainingListener follow =
+    TrainingStepListener follow =
         event -> {
           double[] now = weight();
           double decay = Math.min(0.9, (1.0 + event.step()) / (10.0 + event.step()));
@@ -186,7 +186,7 @@ class TrainingTest {
             expected[i] = decay * expected[i] + (1 - decay) * now[i];
           }
         };
-    try (TrainingResult result = training().ema(0.9).listener(follow).fit(stripes)) {
+    try (TrainedModel result = training().ema(0.9).listener(follow).fit(stripes)) {
       TinyDenoiser averaged = (TinyDenoiser) result.ddpm().denoiser().orElseThrow();
       float[] actual = weights(averaged).get("first.weight");
       for (int i = 0; i < expected.length; i++) {
@@ -202,7 +202,7 @@ class TrainingTest {
 
   @Test
   void fit_noAveraging_keepsTheLastWeights() {
-    try (TrainingResult result = training().ema(0).fit(stripes)) {
+    try (TrainedModel result = training().ema(0).fit(stripes)) {
       float[] averaged =
           weights((TinyDenoiser) result.ddpm().denoiser().orElseThrow()).get("first.weight");
       float[] last = weights(network).get("first.weight");
@@ -216,8 +216,8 @@ class TrainingTest {
   void listener_seesEveryStep() {
     List<TrainingEvent> events = new ArrayList<>();
     List<Long> ends = new ArrayList<>();
-    TrainingListener listener =
-        new TrainingListener() {
+    TrainingStepListener listener =
+        new TrainingStepListener() {
           @Override
           public void onStep(TrainingEvent event) {
             events.add(event);
@@ -228,7 +228,7 @@ class TrainingTest {
             ends.add(steps);
           }
         };
-    try (TrainingResult result =
+    try (TrainedModel result =
         training()
             .warmup(10)
             .learningRate((Tracker) done -> done < 15 ? 1e-2f : 5e-3f)
@@ -251,8 +251,8 @@ class TrainingTest {
   }
 
   /** Throws at the end, and notes that it was told. */
-  private static TrainingListener endingWith(Throwable thrown, List<Long> ends) {
-    return new TrainingListener() {
+  private static TrainingStepListener endingWith(Throwable thrown, List<Long> ends) {
+    return new TrainingStepListener() {
       @Override
       public void onStep(TrainingEvent event) {}
 
@@ -273,7 +273,7 @@ class TrainingTest {
     List<Throwable> failures =
         List.of(
             new IllegalStateException("first"), new Error("second"), new RuntimeException("third"));
-    Training<TrainingResult> training = training().steps(2);
+    Training<TrainedModel> training = training().steps(2);
     failures.forEach(failure -> training.listener(endingWith(failure, ends)));
 
     assertThatThrownBy(() -> training.fit(stripes)).isSameAs(failures.get(0));
@@ -287,7 +287,7 @@ class TrainingTest {
     List<Long> ends = new ArrayList<>();
     IllegalStateException ofStep = new IllegalStateException("of the step");
     Error ofEnd = new Error("of the end");
-    Training<TrainingResult> training =
+    Training<TrainedModel> training =
         training()
             .listener(
                 event -> {
@@ -306,13 +306,13 @@ class TrainingTest {
 
   @Test
   void stop_endsEarlyAndKeepsTheResult() {
-    TrainingListener stopper =
+    TrainingStepListener stopper =
         event -> {
           if (event.step() == 7) {
             event.stop();
           }
         };
-    try (TrainingResult result = training().listener(stopper).fit(stripes)) {
+    try (TrainedModel result = training().listener(stopper).fit(stripes)) {
       assertThat(result.losses().steps()).isEqualTo(7);
       assertThat(result.ddpm().provenance()).containsEntry("steps", 7L);
     }
@@ -323,10 +323,11 @@ class TrainingTest {
   void gradientClip_scalesTheWholeGradient() {
     // One plain step of Adam without memory moves every weight by η g / (|g| + ε): with ε large
     // against g that is η g / ε, so the step shows the clipped gradient.
-    Adam linear = new Adam(0, 0, 1e6, 0, Adam.EpsilonPlacement.AFTER_CORRECTION);
+    AdamOptimizer linear =
+        new AdamOptimizer(0, 0, 1e6, 0, AdamOptimizer.EpsilonPlacement.AFTER_CORRECTION);
     double[] before = allWeights();
     List<Double> norms = new ArrayList<>();
-    try (TrainingResult result =
+    try (TrainedModel result =
         training()
             .steps(1)
             .optimizer(linear)
@@ -355,7 +356,7 @@ class TrainingTest {
   @Test
   void accumulation_averagesItsBatches() {
     try (TinyDenoiser plain = new TinyDenoiser(SIZE, 0, 1);
-        TrainingResult result =
+        TrainedModel result =
             ddpm.withDenoiser(plain)
                 .training()
                 .batchSize(10)
@@ -364,7 +365,7 @@ class TrainingTest {
                 .seed(5)
                 .fit(stripes);
         TinyDenoiser other = new TinyDenoiser(SIZE, 0, 1);
-        TrainingResult single =
+        TrainedModel single =
             ddpm.withDenoiser(other)
                 .training()
                 .batchSize(10)
@@ -394,7 +395,7 @@ class TrainingTest {
           @Override
           public void prepare(@Nullable Progress progress) {}
         };
-    try (TrainingResult result = training().fit(streaming)) {
+    try (TrainedModel result = training().fit(streaming)) {
       assertThat(result.losses().steps()).isEqualTo(20);
     }
   }
@@ -419,7 +420,7 @@ class TrainingTest {
               .setData(own.ones(new Shape(IMAGES, 1, SIZE, SIZE)))
               .setSampling(1, false)
               .build();
-      try (TrainingResult result =
+      try (TrainedModel result =
           ddpm.withDenoiser(denoiser).training().batchSize(10).steps(50).seed(5).fit(data)) {
         return result.losses().toArray();
       }
@@ -431,7 +432,7 @@ class TrainingTest {
   @Test
   void fit_interrupted_keepsTheLastWholeStep() {
     Map<Long, Map<String, float[]>> history = new LinkedHashMap<>();
-    TrainingListener interrupter =
+    TrainingStepListener interrupter =
         event -> {
           history.put(event.step(), weights(network));
           if (event.step() == 3) {
@@ -452,7 +453,7 @@ class TrainingTest {
   @Test
   void fit_nonFiniteLoss_namesStepTimestepsAndLastLoss() {
     List<Double> losses = new ArrayList<>();
-    TrainingListener breaker =
+    TrainingStepListener breaker =
         event -> {
           losses.add(event.loss());
           if (event.step() == 2) {
@@ -543,7 +544,7 @@ class TrainingTest {
 
   @Test
   void device_otherThanThatOfTheWeights_isRefused() {
-    Training<TrainingResult> training = training();
+    Training<TrainedModel> training = training();
     assertThat(training.device(Device.cpu())).isSameAs(training);
     assertThatThrownBy(() -> training.device(Device.gpu(3)))
         .isInstanceOf(IllegalArgumentException.class)
@@ -555,7 +556,7 @@ class TrainingTest {
 
   @Test
   void setters_refuseNull() {
-    Training<TrainingResult> training = ddpm.training();
+    Training<TrainedModel> training = ddpm.training();
     assertThatThrownBy(() -> training.loss(null)).hasMessage("loss");
     assertThatThrownBy(() -> training.weighting(null)).hasMessage("weighting");
     assertThatThrownBy(() -> training.timestepSampler(null)).hasMessage("timestepSampler");
@@ -577,7 +578,7 @@ class TrainingTest {
 
   @Test
   void fit_otherObjective_isPartOfWhatIsKnownOfTheModel() {
-    try (TrainingResult result =
+    try (TrainedModel result =
         training()
             .steps(1)
             .loss(Losses.huber(0.5))
@@ -754,7 +755,7 @@ class TrainingTest {
 
   @Test
   void setters_refuseWhatIsOutOfRange() {
-    Training<TrainingResult> training = ddpm.training();
+    Training<TrainedModel> training = ddpm.training();
     assertThatThrownBy(() -> training.batchSize(0))
         .hasMessage("batchSize must be at least 1, but was 0");
     assertThatThrownBy(() -> training.steps(-1)).hasMessage("steps must be at least 1, but was -1");

@@ -3,7 +3,7 @@ package io.github.ddpm4j.examples;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.DDPM;
-import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.evaluation.BitsPerDimResult;
 import io.github.ddpm4j.examples.data.Digits;
 import io.github.ddpm4j.examples.judge.Judge;
@@ -119,7 +119,7 @@ public final class CompareObjectives implements Callable<Integer> {
           : List.of(Variance.FIXED_LARGE, Variance.FIXED_SMALL);
     }
 
-    UnaryOperator<Training<TrainingResult>> settings() {
+    UnaryOperator<Training<TrainedModel>> settings() {
       return switch (this) {
         case SIMPLE -> training -> training;
         case MIN_SNR -> training -> training.weighting(Weighting.minSnr(5));
@@ -176,7 +176,7 @@ public final class CompareObjectives implements Callable<Integer> {
     }
     try (NDManager manager = NDManager.newBaseManager();
         UNet unet = network.build();
-        TrainingResult result =
+        TrainedModel result =
             objective
                 .settings()
                 .apply(

@@ -3,7 +3,7 @@ package io.github.ddpm4j.examples;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.DDPM;
-import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.examples.data.Digits;
 import io.github.ddpm4j.examples.data.LabeledImages;
 import io.github.ddpm4j.image.Pictures;
@@ -117,7 +117,7 @@ public final class ConditionalDigits implements Callable<Integer> {
       out.flush();
       DDPM ddpm = DDPM.builder().schedule(Schedules.cosine(TIMESTEPS)).denoiser(unet).build();
       // The labels of the data are the classes.
-      try (TrainingResult result =
+      try (TrainedModel result =
           Quickstart.training(ddpm, steps, batchSize, seed)
               .conditionDropout(conditionDropout)
               .fit(digits.training().toDataset(manager, batchSize))) {

@@ -4,7 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.training.tracker.Tracker;
 import io.github.ddpm4j.DDPM;
-import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.examples.data.Digits;
 import io.github.ddpm4j.examples.judge.Judge;
 import io.github.ddpm4j.examples.judge.Judgement;
@@ -15,7 +15,7 @@ import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.training.Training;
-import io.github.ddpm4j.training.TrainingListener;
+import io.github.ddpm4j.training.TrainingStepListener;
 import io.github.ddpm4j.unet.Precision;
 import io.github.ddpm4j.unet.UNet;
 import java.io.IOException;
@@ -152,7 +152,7 @@ public final class Quickstart implements Callable<Integer> {
       // 1. train
       // The cosine schedule leaves more steps for small images than the paper's linear one.
       DDPM ddpm = DDPM.builder().schedule(Schedules.cosine(TIMESTEPS)).denoiser(unet).build();
-      try (TrainingResult result =
+      try (TrainedModel result =
           training(ddpm, steps, batchSize, seed)
               .fit(digits.training().toDataset(manager, batchSize))) {
         double trained = secondsSince(start);
@@ -209,7 +209,7 @@ public final class Quickstart implements Callable<Integer> {
   }
 
   /** How small networks for digits are trained. */
-  static Training<TrainingResult> training(DDPM ddpm, int steps, int batchSize, long seed) {
+  static Training<TrainedModel> training(DDPM ddpm, int steps, int batchSize, long seed) {
     return ddpm.training()
         .batchSize(batchSize)
         .steps(steps)
@@ -217,7 +217,7 @@ public final class Quickstart implements Callable<Integer> {
         .warmup(50)
         .ema(0.99)
         .seed(seed)
-        .listener(TrainingListener.progressBar());
+        .listener(TrainingStepListener.progressBar());
   }
 
   /** Constant for most of the run, then linearly down. */

@@ -7,7 +7,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.pooling.Pool;
 import io.github.ddpm4j.DDPM;
-import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.examples.data.Digits;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DataRange;
@@ -109,7 +109,7 @@ public final class SuperResolution implements Callable<Integer> {
           digits.training().size());
       out.flush();
       DDPM ddpm = DDPM.builder().schedule(Schedules.cosine(TIMESTEPS)).denoiser(unet).build();
-      try (TrainingResult result =
+      try (TrainedModel result =
           Quickstart.training(ddpm, steps, batchSize, seed)
               .condition((images, labels) -> Condition.images(repeated(small(images))))
               .fit(digits.training().toDataset(manager, batchSize))) {

@@ -3,7 +3,7 @@ package io.github.ddpm4j.examples;
 import ai.djl.Device;
 import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.DDPM;
-import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.examples.data.IdxFiles;
 import io.github.ddpm4j.examples.data.LabeledImages;
 import io.github.ddpm4j.examples.report.LossPlot;
@@ -12,7 +12,7 @@ import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.training.Training;
-import io.github.ddpm4j.training.TrainingListener;
+import io.github.ddpm4j.training.TrainingStepListener;
 import io.github.ddpm4j.unet.Execution;
 import io.github.ddpm4j.unet.Precision;
 import io.github.ddpm4j.unet.UNet;
@@ -173,7 +173,7 @@ public final class TrainFashionMnist implements Callable<Integer> {
           unet.precision());
       out.flush();
       DDPM ddpm = DDPM.builder().timesteps(TIMESTEPS).denoiser(unet).build();
-      try (TrainingResult result =
+      try (TrainedModel result =
           ddpm.training()
               .device(chosen)
               .batchSize(batchSize)
@@ -182,7 +182,7 @@ public final class TrainFashionMnist implements Callable<Integer> {
               .warmup(Math.min(1000, steps / 10))
               .ema(0.999)
               .seed(seed)
-              .listener(TrainingListener.progressBar())
+              .listener(TrainingStepListener.progressBar())
               .listener(
                   event -> {
                     if (event.step() % sampleEvery == 0 || event.step() == event.steps()) {

@@ -1,6 +1,6 @@
 package io.github.ddpm4j.unet;
 
-import io.github.ddpm4j.ops.Ops;
+import io.github.ddpm4j.spi.Ops;
 import java.util.List;
 
 /**

@@ -1,7 +1,7 @@
 package io.github.ddpm4j.unet;
 
 import io.github.ddpm4j.model.Condition.Kind;
-import io.github.ddpm4j.ops.Ops;
+import io.github.ddpm4j.spi.Ops;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 

@@ -2,7 +2,7 @@ package io.github.ddpm4j.unet;
 
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.Parameter;
-import io.github.ddpm4j.ops.Ops;
+import io.github.ddpm4j.spi.Ops;
 import java.util.List;
 
 /** Group normalisation with a weight and a bias per channel. */

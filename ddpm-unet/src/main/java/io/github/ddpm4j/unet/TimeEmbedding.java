@@ -1,8 +1,8 @@
 package io.github.ddpm4j.unet;
 
-import io.github.ddpm4j.ops.Ops;
-import io.github.ddpm4j.ops.Script;
-import io.github.ddpm4j.ops.Script.Value;
+import io.github.ddpm4j.internal.ops.Script;
+import io.github.ddpm4j.internal.ops.Script.Value;
+import io.github.ddpm4j.spi.Ops;
 import java.util.Arrays;
 import java.util.List;
 

@@ -1,6 +1,6 @@
 package io.github.ddpm4j.unet;
 
-import io.github.ddpm4j.ops.Ops;
+import io.github.ddpm4j.spi.Ops;
 import java.util.List;
 
 /** Doubles height and width by repeating pixels, and smooths by a 3x3 convolution. */

@@ -82,6 +82,6 @@ final class Usage {
         "the network is being trained on thread "
             + held.owner.getName()
             + "; wait until fit() returns, or use TrainingEvent.averaged() inside a"
-            + " TrainingListener, or a copy() made before");
+            + " TrainingStepListener, or a copy() made before");
   }
 }

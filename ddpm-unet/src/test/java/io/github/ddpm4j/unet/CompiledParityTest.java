@@ -10,12 +10,12 @@ import ai.djl.training.GradientCollector;
 import ai.djl.training.dataset.ArrayDataset;
 import ai.djl.training.dataset.Dataset;
 import io.github.ddpm4j.DDPM;
-import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Condition.Kind;
-import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.model.TrainingPass;
-import io.github.ddpm4j.training.Adam;
+import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.training.AdamOptimizer;
 import io.github.ddpm4j.training.Training;
 import io.github.ddpm4j.unet.UNetConfig.DownsamplePadding;
 import io.github.ddpm4j.unet.UNetConfig.TimeDivisor;
@@ -66,7 +66,8 @@ class CompiledParityTest {
   private static final double MOVE = 1e4;
 
   /** Moves weights by {@link #MOVE} times their gradient, so that what training left tells it. */
-  private static final Adam LINEAR = new Adam(0, 0, 1e6, 0, Adam.EpsilonPlacement.AFTER_CORRECTION);
+  private static final AdamOptimizer LINEAR =
+      new AdamOptimizer(0, 0, 1e6, 0, AdamOptimizer.EpsilonPlacement.AFTER_CORRECTION);
 
   /** The largest of each kind of difference, and the least of each kind of cosine. */
   private static final Map<String, String> worst = new LinkedHashMap<>();
@@ -266,7 +267,8 @@ class CompiledParityTest {
   @ParameterizedTest
   @MethodSource("cases")
   void fit_compiledForSomeSteps_lossesAndWeightsAsEager(Case c) {
-    Adam adam = new Adam(0.9, 0.99, 1e-3, 0.01, Adam.EpsilonPlacement.AFTER_CORRECTION);
+    AdamOptimizer adam =
+        new AdamOptimizer(0.9, 0.99, 1e-3, 0.01, AdamOptimizer.EpsilonPlacement.AFTER_CORRECTION);
     try (UNet compiled = busy(c.builder);
         UNet eager = compiled.copy().runAs(Execution.EAGER, Precision.FLOAT32)) {
       Map<String, float[]> start = weights(compiled);
@@ -284,11 +286,11 @@ class CompiledParityTest {
   private record History(List<Double> losses, List<Double> norms, Map<String, float[]> averages) {}
 
   private static History fit(
-      Case c, UNet unet, int steps, Adam adam, double learningRate, double clip) {
+      Case c, UNet unet, int steps, AdamOptimizer adam, double learningRate, double clip) {
     List<Double> norms = new ArrayList<>();
     List<Double> losses = new ArrayList<>();
     try (NDManager manager = NDManager.newBaseManager();
-        TrainingResult result =
+        TrainedModel result =
             training(unet)
                 .batchSize(c.batch)
                 .accumulation(c.accumulation)
@@ -308,8 +310,8 @@ class CompiledParityTest {
   }
 
   /** With what the network can be conditioned on, and some of it dropped. */
-  private static Training<TrainingResult> training(UNet unet) {
-    Training<TrainingResult> training = DDPM.builder().denoiser(unet).build().training();
+  private static Training<TrainedModel> training(UNet unet) {
+    Training<TrainedModel> training = DDPM.builder().denoiser(unet).build().training();
     Set<Kind> kinds = EnumSet.noneOf(Kind.class);
     kinds.addAll(unet.conditionKinds());
     kinds.remove(Kind.PREVIOUS_X0);

@@ -8,7 +8,7 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import ai.djl.training.dataset.Dataset;
 import io.github.ddpm4j.DDPM;
-import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.evaluation.Bootstrap;
 import io.github.ddpm4j.evaluation.FeatureStatistics;
 import io.github.ddpm4j.evaluation.Features;
@@ -20,7 +20,7 @@ import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.SamplingRun;
-import io.github.ddpm4j.training.TrainingListener;
+import io.github.ddpm4j.training.TrainingStepListener;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -54,7 +54,7 @@ class SnippetsTest {
     try (UNet unet =
         UNet.builder().image(1, 28, 28).channelMultipliers(1, 2, 2).classes(10).build()) {
       DDPM ddpm = DDPM.builder().timesteps(1000).denoiser(unet).build();
-      try (TrainingResult result =
+      try (TrainedModel result =
           ddpm.training().steps(20_000).conditionDropout(0.1).fit(datasetWithLabels)) {
         result.ddpm().save(Path.of("digits"));
       }
@@ -71,12 +71,12 @@ class SnippetsTest {
             .dropout(0.1)
             .build()) {
       DDPM ddpm = DDPM.builder().timesteps(1000).denoiser(unet).build();
-      try (TrainingResult result =
+      try (TrainedModel result =
           ddpm.training()
               .batchSize(128)
               .steps(800_000)
               .ema(0.9999)
-              .listener(TrainingListener.progressBar())
+              .listener(TrainingStepListener.progressBar())
               .fit(dataset)) {
         result.ddpm().save(Path.of("cifar10")); // result.raw() holds the last weights
       }

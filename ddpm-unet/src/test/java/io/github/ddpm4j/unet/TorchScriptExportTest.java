@@ -19,11 +19,11 @@ import ai.djl.training.dataset.ArrayDataset;
 import ai.djl.training.dataset.Dataset;
 import ai.djl.translate.NoopTranslator;
 import io.github.ddpm4j.DDPM;
-import io.github.ddpm4j.TrainingResult;
-import io.github.ddpm4j.io.Safetensors;
+import io.github.ddpm4j.TrainedModel;
+import io.github.ddpm4j.internal.io.Safetensors;
+import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.Condition;
-import io.github.ddpm4j.model.NoiseLevels;
-import io.github.ddpm4j.torch.GradMode;
+import io.github.ddpm4j.process.NoiseLevels;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -362,7 +362,7 @@ class TorchScriptExportTest {
                   .isInstanceOf(IllegalStateException.class)
                   .hasMessage(
                       "the network is being trained on thread main; wait until fit() returns, or"
-                          + " use TrainingEvent.averaged() inside a TrainingListener, or a copy()"
+                          + " use TrainingEvent.averaged() inside a TrainingStepListener, or a copy()"
                           + " made before"));
       assertThat(folder).isEmptyDirectory();
 
@@ -378,7 +378,7 @@ class TorchScriptExportTest {
     Dataset dataset = new ArrayDataset.Builder().setData(images).setSampling(1, false).build();
     try (UNet unet = network()) {
       disturb(unet);
-      try (TrainingResult result =
+      try (TrainedModel result =
           DDPM.builder()
               .denoiser(unet)
               .build()

@@ -14,13 +14,13 @@ import ai.djl.training.dataset.ArrayDataset;
 import ai.djl.training.dataset.Dataset;
 import ai.djl.training.tracker.Tracker;
 import io.github.ddpm4j.DDPM;
-import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.model.Condition;
-import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.model.TrainingPass;
+import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.training.NonFiniteLossException;
 import io.github.ddpm4j.training.Training;
-import io.github.ddpm4j.training.TrainingListener;
+import io.github.ddpm4j.training.TrainingStepListener;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -40,7 +40,7 @@ class UNetInTrainingTest {
 
   private static final String IN_TRAINING =
       "the network is being trained on thread trainer; wait until fit() returns, or use"
-          + " TrainingEvent.averaged() inside a TrainingListener, or a copy() made before";
+          + " TrainingEvent.averaged() inside a TrainingStepListener, or a copy() made before";
 
   private final NDManager manager = NDManager.newBaseManager();
   private final ExecutorService trainer =
@@ -77,11 +77,11 @@ class UNetInTrainingTest {
         .build();
   }
 
-  private Training<TrainingResult> training() {
+  private Training<TrainedModel> training() {
     return ddpm.training().batchSize(4).steps(3).seed(1);
   }
 
-  private void fit(TrainingListener listener) {
+  private void fit(TrainingStepListener listener) {
     training().listener(listener).fit(dataset(0.5f)).close();
   }
 
@@ -166,7 +166,7 @@ class UNetInTrainingTest {
     calls.put("runAs", this::runAs);
     calls.put("beginTraining", network::beginTraining);
     Map<String, Throwable> refusals = new LinkedHashMap<>();
-    TrainingListener listener =
+    TrainingStepListener listener =
         event -> {
           if (event.step() == 2) {
             calls.forEach(
@@ -244,7 +244,7 @@ class UNetInTrainingTest {
   void inTraining_averagedOnAnotherThread_refused() {
     List<Throwable> refusals = new ArrayList<>();
     List<UNet> averaged = new ArrayList<>();
-    try (TrainingResult result =
+    try (TrainedModel result =
         training()
             .listener(
                 event -> {
@@ -370,7 +370,7 @@ class UNetInTrainingTest {
         catchThrowable(
             () -> {
               try (UNet own = network.copy();
-                  TrainingResult result =
+                  TrainedModel result =
                       ddpm.withDenoiser(own)
                           .training()
                           .batchSize(4)

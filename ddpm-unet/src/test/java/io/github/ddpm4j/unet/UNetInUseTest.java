@@ -11,10 +11,10 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import ai.djl.training.dataset.Dataset;
 import io.github.ddpm4j.DDPM;
-import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Denoiser;
-import io.github.ddpm4j.model.NoiseLevels;
+import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
@@ -67,7 +67,7 @@ class UNetInUseTest {
 
   private static Map<String, float[]> train(UNet network, int steps) {
     try (NDManager manager = NDManager.newBaseManager();
-        TrainingResult result =
+        TrainedModel result =
             DDPM.builder()
                 .denoiser(network)
                 .build()
@@ -187,7 +187,7 @@ class UNetInUseTest {
         UNet network = network()) {
       DDPM ddpm = DDPM.builder().timesteps(50).denoiser(network).build();
       int[] drawn = {0};
-      try (TrainingResult result =
+      try (TrainedModel result =
           ddpm.training()
               .batchSize(8)
               .steps(4)
@@ -227,7 +227,7 @@ class UNetInUseTest {
       Dataset dataset = dataset(manager);
 
       UNet network;
-      TrainingResult result;
+      TrainedModel result;
       DDPM loaded;
       UNet copy;
       Samples samples;

@@ -7,10 +7,10 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import io.github.ddpm4j.DDPM;
-import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
-import io.github.ddpm4j.training.TrainingListener;
+import io.github.ddpm4j.training.TrainingStepListener;
 import java.io.File;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -188,10 +188,10 @@ class UNetMemoryTest {
       Precision precision,
       int accumulation,
       int steps,
-      TrainingListener listener) {
+      TrainingStepListener listener) {
     try (NDManager manager = NDManager.newBaseManager();
         UNet network = network(execution, precision);
-        TrainingResult result =
+        TrainedModel result =
             DDPM.builder()
                 .denoiser(network)
                 .build()

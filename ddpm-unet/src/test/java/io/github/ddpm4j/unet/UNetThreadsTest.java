@@ -6,7 +6,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import io.github.ddpm4j.DDPM;
-import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import java.util.ArrayList;
@@ -133,7 +133,7 @@ class UNetThreadsTest {
     }
     try (NDManager manager = NDManager.newBaseManager();
         UNet network = network(run.precision);
-        TrainingResult result =
+        TrainedModel result =
             DDPM.builder()
                 .denoiser(network)
                 .build()

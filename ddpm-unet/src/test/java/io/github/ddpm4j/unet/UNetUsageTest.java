@@ -11,9 +11,9 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.Parameter;
 import ai.djl.training.ParameterStore;
+import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.Condition;
-import io.github.ddpm4j.model.NoiseLevels;
-import io.github.ddpm4j.torch.GradMode;
+import io.github.ddpm4j.process.NoiseLevels;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
@@ -283,7 +283,7 @@ class UNetUsageTest {
         "the network is being trained on thread "
             + Thread.currentThread().getName()
             + "; wait until fit() returns, or use TrainingEvent.averaged() inside a"
-            + " TrainingListener, or a copy() made before";
+            + " TrainingStepListener, or a copy() made before";
     for (Throwable refusal :
         List.of(
             catchThrowable(network::close),

@@ -11,7 +11,7 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import ai.djl.training.dataset.Dataset;
 import io.github.ddpm4j.DDPM;
-import io.github.ddpm4j.TrainingResult;
+import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
@@ -96,7 +96,7 @@ class UsesSnippetsTest {
     }
   }
 
-  static TrainingResult superResolution(
+  static TrainedModel superResolution(
       UNet unet, UnaryOperator<NDArray> coarse, Dataset dataset, int steps) {
     // unet: built with imageCondition(1); coarse: made small and large again, (N, 1, H, W)
     DDPM ddpm = DDPM.builder().denoiser(unet).build();
@@ -162,7 +162,7 @@ class UsesSnippetsTest {
     NDArray images = manager.randomUniform(-1, 1, new Shape(128, 1, 4, 4), DataType.FLOAT32);
     Dataset dataset = new ArrayDataset.Builder().setData(images).setSampling(128, true).build();
     try (UNet conditional = tiny().imageCondition(1).build();
-        TrainingResult result = superResolution(conditional, batch -> batch.mul(0.5), dataset, 2)) {
+        TrainedModel result = superResolution(conditional, batch -> batch.mul(0.5), dataset, 2)) {
       assertImages(enlarge(result.ddpm(), images.get(":2"), 2), 2);
     }
   }

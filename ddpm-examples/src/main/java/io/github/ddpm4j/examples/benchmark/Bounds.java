@@ -5,7 +5,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
-import io.github.ddpm4j.torch.Program;
+import io.github.ddpm4j.internal.torch.Program;
 import java.util.List;
 
 /** What the machine can do at most: products of square matrices, and copies of memory. */

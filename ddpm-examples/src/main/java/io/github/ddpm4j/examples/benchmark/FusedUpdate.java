@@ -3,7 +3,7 @@ package io.github.ddpm4j.examples.benchmark;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
-import io.github.ddpm4j.torch.Program;
+import io.github.ddpm4j.internal.torch.Program;
 import java.util.List;
 
 /** The update as a compiled training step makes it: one operator of the engine for all weights. */

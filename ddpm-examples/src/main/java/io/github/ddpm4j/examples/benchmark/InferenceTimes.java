@@ -7,7 +7,7 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Denoiser;
-import io.github.ddpm4j.model.NoiseLevels;
+import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.sampling.Samplers;
 import java.util.Optional;
 import java.util.stream.DoubleStream;

@@ -4,7 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
-import io.github.ddpm4j.torch.GradMode;
+import io.github.ddpm4j.internal.torch.GradMode;
 
 /** The update as DJL's Adam makes it: weight by weight, some ten calls of the engine for each. */
 final class PerTensorUpdate implements Update {

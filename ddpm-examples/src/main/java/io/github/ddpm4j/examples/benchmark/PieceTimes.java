@@ -3,7 +3,7 @@ package io.github.ddpm4j.examples.benchmark;
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import io.github.ddpm4j.model.NoiseLevels;
+import io.github.ddpm4j.process.NoiseLevels;
 import java.util.concurrent.atomic.AtomicLong;
 
 /** The pieces of a training step. */

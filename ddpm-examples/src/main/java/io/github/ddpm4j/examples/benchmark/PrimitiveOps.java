@@ -4,8 +4,8 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.Activation;
 import ai.djl.nn.norm.Dropout;
-import io.github.ddpm4j.ops.EagerOps;
-import io.github.ddpm4j.ops.Ops;
+import io.github.ddpm4j.internal.ops.EagerOps;
+import io.github.ddpm4j.spi.Ops;
 import java.util.function.Supplier;
 
 /**

@@ -9,14 +9,14 @@ import ai.djl.training.GradientCollector;
 import ai.djl.training.dataset.ArrayDataset;
 import ai.djl.training.dataset.Dataset;
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.loss.Losses;
-import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.model.TrainingPass;
-import io.github.ddpm4j.ops.EagerOps;
 import io.github.ddpm4j.process.ForwardProcess;
-import io.github.ddpm4j.training.Adam;
+import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.training.AdamOptimizer;
 import io.github.ddpm4j.training.TrainingEvent;
-import io.github.ddpm4j.training.TrainingListener;
+import io.github.ddpm4j.training.TrainingStepListener;
 
 /** The whole training step: data, noise, forward, loss, backward, clipping, AdamW, average. */
 final class StepTimes {
@@ -58,7 +58,7 @@ final class StepTimes {
           .training()
           .batchSize(effort.batch())
           .steps(MOST_STEPS)
-          .optimizer(Adam.adamW(Constants.WEIGHT_DECAY))
+          .optimizer(AdamOptimizer.adamW(Constants.WEIGHT_DECAY))
           .learningRate(Constants.LEARNING_RATE)
           .gradientClip(Constants.GRADIENT_CLIP)
           .ema(Constants.EMA_DECAY)
@@ -110,7 +110,7 @@ final class StepTimes {
   }
 
   /** Takes the time from step to step. */
-  private static final class Steps implements TrainingListener {
+  private static final class Steps implements TrainingStepListener {
 
     private final Repeats repeats;
     private final boolean gpu;

@@ -8,7 +8,7 @@ import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
-import io.github.ddpm4j.sampling.SamplingPlan;
+import io.github.ddpm4j.spi.SamplingPlan;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;

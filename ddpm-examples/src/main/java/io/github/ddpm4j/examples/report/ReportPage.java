@@ -1,7 +1,7 @@
 package io.github.ddpm4j.examples.report;
 
 import io.github.ddpm4j.examples.judge.Judgement;
-import io.github.ddpm4j.files.WholeFile;
+import io.github.ddpm4j.internal.files.WholeFile;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;

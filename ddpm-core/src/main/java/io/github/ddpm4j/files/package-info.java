@@ -1,5 +1,0 @@
-/** Files that are there whole or not at all; not for users. */
-@NullMarked
-package io.github.ddpm4j.files;
-
-import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,5 @@
+/** Files that are there whole or not at all; not for users. */
+@NullMarked
+package io.github.ddpm4j.internal.files;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,372 @@
+package io.github.ddpm4j.internal.io;
+
+import ai.djl.Device;
+import com.google.gson.Gson;
+import com.google.gson.GsonBuilder;
+import com.google.gson.JsonElement;
+import com.google.gson.JsonParseException;
+import com.google.gson.JsonParser;
+import com.google.gson.ToNumberPolicy;
+import com.google.gson.reflect.TypeToken;
+import io.github.ddpm4j.internal.torch.GradMode;
+import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.model.DenoiserProvider;
+import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.model.TrainableDenoiser;
+import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.schedule.Schedules;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.ServiceLoader;
+import java.util.TreeSet;
+import java.util.UUID;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A model on disk: a folder with {@value #DESCRIPTION}, which says everything that is needed to use
+ * the model, and {@value #WEIGHTS}. Users call {@code ddpm.save(folder)} and {@code
+ * DDPM.load(folder)}.
+ */
+public final class ModelFolder {
+
+  /** The file that describes the model. */
+  public static final String DESCRIPTION = "ddpm.json";
+
+  /** The file that holds the weights. */
+  public static final String WEIGHTS = "weights.safetensors";
+
+  private static final Logger logger = LoggerFactory.getLogger(ModelFolder.class);
+
+  private static final String FORMAT = "ddpm4j";
+  private static final long VERSION = 1;
+
+  private static final Gson gson =
+      new GsonBuilder()
+          .setPrettyPrinting()
+          .disableHtmlEscaping()
+          .setObjectToNumberStrategy(ToNumberPolicy.LONG_OR_DOUBLE)
+          .create();
+
+  /** A list without texts, lists and objects in it, as Gson indents it. */
+  private static final Pattern NUMBERS = Pattern.compile("\\[\\n[^\\[\\]{}\"]*]");
+
+  private ModelFolder() {}
+
+  /**
+   * What a folder holds.
+   *
+   * @param diffusion what the model is apart from its network
+   * @param denoiser the network; closed by whoever reads the folder
+   * @param training how the weights were made; empty if nothing is known
+   */
+  public record Contents(
+      Diffusion diffusion, TrainableDenoiser denoiser, Map<String, Object> training) {}
+
+  /**
+   * Writes a model. The files are written into a new folder beside {@code folder}, which is then
+   * renamed: a reader sees the old model or the new one, never a part. While an older model is
+   * replaced there is none for an instant, between two renames.
+   *
+   * @param folder where to; an older model folder there is replaced as a whole
+   * @param contents the model
+   * @throws FileAlreadyExistsException if {@code folder} is something other than an older model or
+   *     an empty folder, or holds more than that
+   * @throws IOException if writing fails; what was there before is still there
+   */
+  public static void write(Path folder, Contents contents) throws IOException {
+    Path target = Files.exists(folder) ? folder.toRealPath() : folder.toAbsolutePath().normalize();
+    Path name = target.getFileName();
+    Path parent = target.getParent();
+    if (name == null || parent == null) {
+      throw new IllegalArgumentException("a model folder needs a name, but was " + folder);
+    }
+    requireReplaceable(target);
+    Files.createDirectories(parent);
+    String beside = "." + name + "." + UUID.randomUUID();
+    // Not createTempDirectory: nobody else could read the model.
+    Path fresh = Files.createDirectory(parent.resolve(beside + ".new"));
+    try {
+      // On the disk before the folder has its name, as the weights are.
+      Files.writeString(
+          fresh.resolve(DESCRIPTION),
+          toJson(describe(contents)),
+          StandardOpenOption.CREATE_NEW,
+          StandardOpenOption.WRITE,
+          StandardOpenOption.SYNC);
+      Safetensors.write(
+          fresh.resolve(WEIGHTS), contents.denoiser().weights(), Map.of("format", FORMAT));
+      if (Files.exists(target)) {
+        replace(target, fresh, parent.resolve(beside + ".old"));
+      } else {
+        Files.move(fresh, target);
+      }
+    } finally {
+      delete(fresh);
+    }
+  }
+
+  private static void replace(Path target, Path fresh, Path aside) throws IOException {
+    Files.move(target, aside);
+    try {
+      Files.move(fresh, target);
+    } catch (IOException e) {
+      Files.move(aside, target); // should this fail too, the old model is still there, aside
+      throw e;
+    }
+    try {
+      delete(aside);
+    } catch (IOException e) {
+      logger.warn("the model is saved, but the older one could not be removed from {}", aside, e);
+    }
+  }
+
+  /**
+   * Reads a model.
+   *
+   * @param folder the folder
+   * @param device where to put the weights
+   * @return the model; the caller closes its denoiser
+   * @throws NoSuchFileException if there is no model at {@code folder}
+   * @throws IOException if reading fails or the files are not what they should be, naming the file
+   *     and what is wrong
+   */
+  public static Contents read(Path folder, Device device) throws IOException {
+    Path file = folder.resolve(DESCRIPTION);
+    for (String name : List.of(DESCRIPTION, WEIGHTS)) {
+      if (!Files.isRegularFile(folder.resolve(name))) {
+        throw new NoSuchFileException(
+            folder.toString(),
+            null,
+            "no model folder: it has no "
+                + name
+                + "; choose a folder that DDPM.save wrote, with all of its files");
+      }
+    }
+    Map<String, Object> description = parse(file);
+    Object format = description.get("format");
+    Object version = description.get("version");
+    if (!FORMAT.equals(format) || !Long.valueOf(VERSION).equals(version)) {
+      throw new IOException(
+          file
+              + " must have format "
+              + FORMAT
+              + " and version "
+              + VERSION
+              + ", but has "
+              + format
+              + " and "
+              + version
+              + (FORMAT.equals(format)
+                  ? "; load it with the version of ddpm4j that saved it, or a newer one"
+                  : "; choose a folder that DDPM.save wrote"));
+    }
+    try {
+      Diffusion diffusion =
+          new Diffusion(
+              Schedules.of(object(description, "schedule")),
+              prediction(description),
+              constant(description, "variance", Variance.class),
+              range(description));
+      Map<String, Object> network = object(description, "denoiser");
+      TrainableDenoiser denoiser = create(network, device);
+      boolean done = false;
+      try {
+        try (GradMode copying = GradMode.off()) {
+          Safetensors.readInto(folder.resolve(WEIGHTS), denoiser.weights());
+        }
+        Map<String, Object> training =
+            description.containsKey("training") ? object(description, "training") : Map.of();
+        done = true;
+        return new Contents(diffusion, denoiser, training);
+      } finally {
+        if (!done) {
+          denoiser.close();
+        }
+      }
+    } catch (IllegalArgumentException e) {
+      throw new IOException(file + " is not valid: " + e.getMessage(), e);
+    }
+  }
+
+  private static Map<String, Object> describe(Contents contents) {
+    Diffusion diffusion = contents.diffusion();
+    Map<String, Object> network = new LinkedHashMap<>();
+    network.put("type", contents.denoiser().type());
+    network.putAll(contents.denoiser().describe());
+    Map<String, Object> description = new LinkedHashMap<>();
+    description.put("format", FORMAT);
+    description.put("version", VERSION);
+    description.put("schedule", diffusion.schedule().describe());
+    description.put("prediction", describe(diffusion.prediction()));
+    description.put("variance", diffusion.variance().name());
+    description.put("dataRange", List.of(diffusion.dataRange().min(), diffusion.dataRange().max()));
+    description.put("denoiser", network);
+    if (!contents.training().isEmpty()) {
+      description.put("training", contents.training());
+    }
+    return description;
+  }
+
+  private static Object describe(Prediction prediction) {
+    if (prediction.sigmaData().isEmpty()) {
+      return prediction.name();
+    }
+    Map<String, Object> settings = new LinkedHashMap<>();
+    settings.put("type", prediction.name());
+    settings.put("sigmaData", prediction.sigmaData().getAsDouble());
+    return settings;
+  }
+
+  private static Prediction prediction(Map<String, Object> description) {
+    if (description.get("prediction") instanceof Map<?, ?> settings) {
+      if ("EDM".equals(settings.get("type")) && settings.get("sigmaData") instanceof Number sigma) {
+        return Prediction.edm(sigma.doubleValue());
+      }
+      throw new IllegalArgumentException(
+          "prediction must have the type EDM and a number sigmaData, but is " + settings);
+    }
+    String name = text(description, "prediction");
+    for (Prediction prediction : Prediction.plain()) {
+      if (prediction.name().equals(name)) {
+        return prediction;
+      }
+    }
+    throw new IllegalArgumentException(
+        "prediction must be one of " + Prediction.plain() + ", but is " + name);
+  }
+
+  /** Indented, but lists of numbers on one line. */
+  private static String toJson(Map<String, Object> description) {
+    return NUMBERS
+            .matcher(gson.toJson(description))
+            .replaceAll(
+                list -> list.group().replaceAll("\\s+", " ").replaceAll("(?<=\\[) | (?=])", ""))
+        + "\n";
+  }
+
+  private static Map<String, Object> parse(Path file) throws IOException {
+    try {
+      String json = new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
+      JsonElement element = JsonParser.parseString(json);
+      if (!element.isJsonObject()) {
+        throw new IOException(file + (element.isJsonNull() ? " is empty" : " is no JSON object"));
+      }
+      return gson.fromJson(element, new TypeToken<Map<String, Object>>() {});
+    } catch (JsonParseException e) {
+      String message = String.valueOf((e.getCause() == null ? e : e.getCause()).getMessage());
+      throw new IOException(
+          file + " is no JSON object: " + message.lines().findFirst().orElse(""), e);
+    }
+  }
+
+  private static TrainableDenoiser create(Map<String, Object> network, Device device) {
+    String type = text(network, "type");
+    TreeSet<String> known = new TreeSet<>();
+    for (DenoiserProvider provider : ServiceLoader.load(DenoiserProvider.class)) {
+      if (provider.type().equals(type)) {
+        Map<String, Object> architecture = new LinkedHashMap<>(network);
+        architecture.remove("type");
+        return provider.create(architecture, device);
+      }
+      known.add(provider.type());
+    }
+    throw new IllegalArgumentException(
+        "denoiser type "
+            + type
+            + " is unknown; known are "
+            + known
+            + "; is the module that holds it, such as ddpm-unet, a dependency?");
+  }
+
+  private static DataRange range(Map<String, Object> description) {
+    if (description.get("dataRange") instanceof List<?> ends
+        && ends.size() == 2
+        && ends.get(0) instanceof Number min
+        && ends.get(1) instanceof Number max) {
+      return new DataRange(min.doubleValue(), max.doubleValue());
+    }
+    throw new IllegalArgumentException(
+        "dataRange must be a list of two numbers, but is " + description.get("dataRange"));
+  }
+
+  @SuppressWarnings("unchecked")
+  private static Map<String, Object> object(Map<String, Object> parent, String key) {
+    if (parent.get(key) instanceof Map<?, ?> map) {
+      return (Map<String, Object>) map;
+    }
+    throw new IllegalArgumentException(key + " must be an object, but is " + parent.get(key));
+  }
+
+  private static String text(Map<String, Object> parent, String key) {
+    if (parent.get(key) instanceof String text) {
+      return text;
+    }
+    throw new IllegalArgumentException(key + " must be a string, but is " + parent.get(key));
+  }
+
+  private static <E extends Enum<E>> E constant(
+      Map<String, Object> parent, String key, Class<E> type) {
+    String name = text(parent, key);
+    for (E constant : type.getEnumConstants()) {
+      if (constant.name().equals(name)) {
+        return constant;
+      }
+    }
+    throw new IllegalArgumentException(
+        key + " must be one of " + Arrays.toString(type.getEnumConstants()) + ", but is " + name);
+  }
+
+  private static void requireReplaceable(Path target) throws IOException {
+    if (!Files.exists(target)) {
+      return;
+    }
+    if (Files.isDirectory(target)) {
+      try (Stream<Path> entries = Files.list(target)) {
+        TreeSet<String> names = new TreeSet<>();
+        entries.forEach(entry -> names.add(String.valueOf(entry.getFileName())));
+        boolean model = names.contains(DESCRIPTION);
+        names.removeAll(List.of(DESCRIPTION, WEIGHTS));
+        if (names.isEmpty()) {
+          return;
+        }
+        if (model) {
+          throw new FileAlreadyExistsException(
+              target.toString(),
+              null,
+              "besides an older model it holds "
+                  + names
+                  + ", which would be lost; move that away or choose another name");
+        }
+      }
+    }
+    throw new FileAlreadyExistsException(
+        target.toString(),
+        null,
+        "it exists and is no model folder, so it is not replaced; choose another name");
+  }
+
+  private static void delete(Path folder) throws IOException {
+    if (!Files.exists(folder)) {
+      return;
+    }
+    try (Stream<Path> paths = Files.walk(folder)) {
+      for (Path path : paths.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(path);
+      }
+    }
+  }
+}

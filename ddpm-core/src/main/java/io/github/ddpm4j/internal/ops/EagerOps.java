@@ -1,0 +1,328 @@
+package io.github.ddpm4j.internal.ops;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDArrays;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.NDScope;
+import ai.djl.ndarray.index.NDIndex;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.ndarray.types.SparseFormat;
+import ai.djl.nn.Activation;
+import ai.djl.nn.convolutional.Conv2d;
+import ai.djl.nn.core.Embedding;
+import ai.djl.nn.core.Linear;
+import ai.djl.nn.norm.LayerNorm;
+import io.github.ddpm4j.internal.random.CounterRandom;
+import io.github.ddpm4j.spi.Ops;
+import java.util.function.Supplier;
+
+/**
+ * Runs every operation at once on NDArrays of float32 or float64. Results are attached to the
+ * manager of the first argument. Immutable; one instance serves many threads.
+ *
+ * <p>What an operation or a {@link #scope} makes on the way is closed as soon as its result is
+ * known. That is safe in training too: closing an NDArray drops a reference, and the recorded graph
+ * holds its own. For the same reason nothing that the graph remembers may lie in Java's memory,
+ * which arrays fresh from {@link NDManager#create} and the operands of {@code NDArray.mul(Number)}
+ * do: they are duplicated in the engine's memory first. ({@code toType(type, true)} is no copy on
+ * PyTorch if the array has that type.)
+ */
+public final class EagerOps implements Ops<NDArray> {
+
+  private static final EagerOps INFERENCE = new EagerOps(false, 0, 0);
+
+  private static final int SEED_BITS = 53;
+
+  private final boolean training;
+  private final long seed;
+  private final long pass;
+
+  private EagerOps(boolean training, long seed, long pass) {
+    this.training = training;
+    this.seed = seed;
+    this.pass = pass;
+  }
+
+  /**
+   * Operations without dropout.
+   *
+   * @return the one instance
+   */
+  public static EagerOps inference() {
+    return INFERENCE;
+  }
+
+  /**
+   * Operations with dropout. Masks are a pure function of (seed, pass, layer).
+   *
+   * @param seed the seed of the training run
+   * @param pass the number of the forward pass in it
+   * @return the operations of that pass
+   */
+  public static EagerOps training(long seed, long pass) {
+    return new EagerOps(true, seed, pass);
+  }
+
+  /**
+   * The seed of a layer's dropout mask.
+   *
+   * @param seed the seed of the training run
+   * @param pass the number of the forward pass in it
+   * @param layer the number of the layer in its network
+   * @return a whole number below 2<sup>53</sup>, which a {@code double} holds exactly
+   */
+  public static double dropoutSeed(long seed, long pass, int layer) {
+    return CounterRandom.of(seed, CounterRandom.Stream.DROPOUT).at(pass, layer).nextLong()
+        >>> (Long.SIZE - SEED_BITS);
+  }
+
+  @Override
+  public NDArray conv2d(NDArray x, NDArray weight, NDArray bias, int stride, int padding) {
+    return Conv2d.conv2d(x, weight, bias, new Shape(stride, stride), new Shape(padding, padding))
+        .singletonOrThrow();
+  }
+
+  @Override
+  public NDArray padRightBottom(NDArray x, int count) {
+    return x.pad(new Shape(0, count, 0, count), 0);
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>Runs as the engine's layer normalisation over rows of one group each, which is faster than
+   * mean and variance one by one.
+   */
+  @Override
+  public NDArray groupNorm(NDArray x, int groups, NDArray weight, NDArray bias, double eps) {
+    return scope(
+        () -> {
+          Shape shape = x.getShape();
+          long channels = shape.get(1);
+          long rows = shape.get(0) * groups;
+          Shape row = new Shape(shape.size() / rows);
+          NDManager manager = x.getManager();
+          NDArray one = manager.ones(row, x.getDataType());
+          NDArray zero = manager.zeros(row, x.getDataType());
+          NDArray normal =
+              LayerNorm.layerNorm(x.reshape(rows, row.size()), row, one, zero, (float) eps)
+                  .singletonOrThrow()
+                  .reshape(shape);
+          return normal
+              .mul(weight.reshape(1, channels, 1, 1))
+              .addi(bias.reshape(1, channels, 1, 1));
+        });
+  }
+
+  @Override
+  public NDArray silu(NDArray x) {
+    return scope(() -> x.mul(Activation.sigmoid(x)));
+  }
+
+  @Override
+  public NDArray linear(NDArray x, NDArray weight, NDArray bias) {
+    return Linear.linear(x, weight, bias).singletonOrThrow();
+  }
+
+  @Override
+  public NDArray embedding(NDArray table, NDArray rows) {
+    return scope(
+        () ->
+            Embedding.embedding(rows.toType(DataType.INT64, false), table, SparseFormat.DENSE)
+                .singletonOrThrow());
+  }
+
+  @Override
+  public NDArray addPerChannel(NDArray x, NDArray values) {
+    return scope(() -> x.add(values.expandDims(-1).expandDims(-1)));
+  }
+
+  @Override
+  public NDArray add(NDArray a, NDArray b) {
+    return a.add(b);
+  }
+
+  @Override
+  public NDArray subtract(NDArray a, NDArray b) {
+    return a.sub(b);
+  }
+
+  @Override
+  public NDArray multiply(NDArray a, NDArray b) {
+    return a.mul(b);
+  }
+
+  @Override
+  public NDArray scale(NDArray x, double factor) {
+    return scope(() -> x.mul(constant(x, factor)));
+  }
+
+  @Override
+  public NDArray shift(NDArray x, double offset) {
+    return scope(() -> x.add(constant(x, offset)));
+  }
+
+  @Override
+  public NDArray exp(NDArray x) {
+    return x.exp();
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>As 2 sinh(x/2) exp(x/2), whose factors both keep their digits.
+   */
+  @Override
+  public NDArray expm1(NDArray x) {
+    return scope(
+        () -> {
+          NDArray half = scale(x, 0.5);
+          return scale(half.sinh().mul(half.exp()), 2);
+        });
+  }
+
+  @Override
+  public NDArray log(NDArray x) {
+    return x.log();
+  }
+
+  @Override
+  public NDArray tanh(NDArray x) {
+    return x.tanh();
+  }
+
+  @Override
+  public NDArray erf(NDArray x) {
+    return x.erf();
+  }
+
+  @Override
+  public NDArray atLeast(NDArray x, double least) {
+    return scope(() -> x.maximum(constant(x, least)));
+  }
+
+  @Override
+  public NDArray whereAbove(NDArray x, double threshold, NDArray above, NDArray otherwise) {
+    return scope(() -> NDArrays.where(x.gt(constant(x, threshold)), above, otherwise));
+  }
+
+  @Override
+  public NDArray square(NDArray x) {
+    return x.square();
+  }
+
+  @Override
+  public NDArray abs(NDArray x) {
+    return x.abs();
+  }
+
+  @Override
+  public NDArray atMost(NDArray x, double greatest) {
+    return scope(() -> x.minimum(constant(x, greatest)));
+  }
+
+  @Override
+  public NDArray detach(NDArray x) {
+    return x.stopGradient();
+  }
+
+  @Override
+  public NDArray meanPerImage(NDArray x) {
+    return scope(() -> x.reshape(x.getShape().get(0), -1).mean(new int[] {1}));
+  }
+
+  @Override
+  public NDArray concatChannels(NDArray a, NDArray b) {
+    return a.concat(b, 1);
+  }
+
+  @Override
+  public NDArray firstChannels(NDArray x, int count) {
+    return x.get(new NDIndex(":, :{}", (long) count));
+  }
+
+  @Override
+  public NDArray lastChannels(NDArray x, int count) {
+    return x.get(new NDIndex(":, {}:", x.getShape().get(1) - count));
+  }
+
+  @Override
+  public NDArray upsampleNearest2x(NDArray x) {
+    return scope(() -> x.repeat(3, 2).repeat(2, 2));
+  }
+
+  @Override
+  public NDArray tokens(NDArray x) {
+    return scope(() -> x.reshape(x.getShape().get(0), x.getShape().get(1), -1).transpose(0, 2, 1));
+  }
+
+  @Override
+  public NDArray images(NDArray tokens, NDArray like) {
+    return scope(() -> tokens.transpose(0, 2, 1).reshape(like.getShape()));
+  }
+
+  @Override
+  public NDArray attention(NDArray query, NDArray key, NDArray value, int heads) {
+    return scope(
+        () -> {
+          Shape shape = query.getShape();
+          double scale = 1 / Math.sqrt((double) shape.get(2) / heads);
+          // (N, heads, L, d); a single head needs no fourth axis, and no copies.
+          NDArray q = scale(split(query, heads), scale);
+          NDArray k = split(key, heads);
+          NDArray v = split(value, heads);
+          NDArray kt = heads == 1 ? k.transpose(0, 2, 1) : k.transpose(0, 1, 3, 2);
+          NDArray mixed = q.matMul(kt).softmax(-1).matMul(v);
+          return heads == 1 ? mixed : mixed.transpose(0, 2, 1, 3).reshape(shape);
+        });
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * @throws IllegalArgumentException if the rate is outside [0, 1)
+   */
+  @Override
+  public NDArray dropout(NDArray x, double rate, int layer) {
+    DropoutMask.requireRate(rate);
+    if (!training || rate == 0) {
+      return x;
+    }
+    return scope(
+        () ->
+            scale(
+                x.mul(DropoutMask.of(x, rate, dropoutSeed(seed, pass, layer))),
+                DropoutMask.factor(rate)));
+  }
+
+  @Override
+  public NDArray scope(Supplier<NDArray> body) {
+    NDArray result;
+    NDScope scope = new NDScope();
+    try {
+      result = body.get();
+      NDScope.unregister(result);
+    } finally {
+      scope.close();
+    }
+    // What is temporary to the surrounding part of the network.
+    NDScope.register(result);
+    return result;
+  }
+
+  private static NDArray split(NDArray tokens, int heads) {
+    if (heads == 1) {
+      return tokens;
+    }
+    Shape shape = tokens.getShape();
+    return tokens
+        .reshape(shape.get(0), shape.get(1), heads, shape.get(2) / heads)
+        .transpose(0, 2, 1, 3);
+  }
+
+  /** A scalar in the engine's own memory: {@code x.mul(Number)} would make one in Java's. */
+  private static NDArray constant(NDArray x, double value) {
+    return x.getManager().create(value).toType(x.getDataType(), false).duplicate();
+  }
+}

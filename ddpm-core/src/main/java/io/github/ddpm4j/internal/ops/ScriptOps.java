@@ -1,0 +1,343 @@
+package io.github.ddpm4j.internal.ops;
+
+import io.github.ddpm4j.internal.ops.Script.Value;
+import io.github.ddpm4j.spi.Ops;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Writes every operation down as TorchScript, to be compiled once and run whole. Agrees with {@link
+ * EagerOps} to rounding, dropout masks included.
+ */
+public final class ScriptOps implements Ops<Value> {
+
+  /** TorchScript's numbers for memory formats. */
+  private static final int CONTIGUOUS = 0;
+
+  private static final int CHANNELS_LAST = 2;
+
+  /** TorchScript's number for whole numbers of 64 bits. */
+  private static final int INT64 = 4;
+
+  /** Up to this many tokens attention's table of weights is small enough to be held as a whole. */
+  private static final int FEW_TOKENS = 512;
+
+  private final Script script;
+  private final Script.Type type;
+  private final boolean channelsLast;
+  private final @Nullable Value seeds;
+
+  private ScriptOps(Script script, Script.Type type, boolean channelsLast, @Nullable Value seeds) {
+    this.script = script;
+    this.type = type;
+    this.channelsLast = channelsLast;
+    this.seeds = seeds;
+  }
+
+  /**
+   * Operations without dropout.
+   *
+   * @param script where to write
+   * @param type what to compute in
+   * @param channelsLast whether images lie in memory with the channels last
+   * @return the operations
+   */
+  public static ScriptOps inference(Script script, Script.Type type, boolean channelsLast) {
+    return new ScriptOps(script, type, channelsLast, null);
+  }
+
+  /**
+   * Operations with dropout.
+   *
+   * @param script where to write
+   * @param type what to compute in
+   * @param seeds the {@link EagerOps#dropoutSeed} of each layer, a float64 tensor on the CPU
+   * @return the operations
+   */
+  public static ScriptOps training(Script script, Script.Type type, Value seeds) {
+    return new ScriptOps(script, type, false, seeds);
+  }
+
+  /**
+   * Takes images into the network: in its type and layout.
+   *
+   * @param images float32, shape (N, C, H, W)
+   * @return the same images
+   */
+  public Value enter(Value images) {
+    return script.let(
+        "torch.contiguous(%s, memory_format=%d)",
+        converted(images), channelsLast ? CHANNELS_LAST : CONTIGUOUS);
+  }
+
+  /**
+   * Takes features into the network: in its type.
+   *
+   * @param features float32, shape (N, F)
+   * @return the same features
+   */
+  public Value enterFeatures(Value features) {
+    return script.let("%s", converted(features));
+  }
+
+  /**
+   * Takes a value out of the network: in float32 and in the usual layout.
+   *
+   * @param x any value
+   * @return the same value
+   */
+  public Value leave(Value x) {
+    return type == Script.Type.FLOAT32
+        ? script.let("torch.contiguous(%s)", x)
+        : script.let("torch.contiguous(torch.to(%s, %d))", x, Script.Type.FLOAT32.code());
+  }
+
+  /** Weights and inputs are float32; whatever the network made has its type already. */
+  private String converted(Value x) {
+    return type == Script.Type.FLOAT32 ? x.name() : "torch.to(" + x + ", " + type.code() + ")";
+  }
+
+  @Override
+  public Value conv2d(Value x, Value weight, Value bias, int stride, int padding) {
+    return script.let(
+        "torch.conv2d(%s, %s, %s, [%d, %d], [%d, %d])",
+        x, converted(weight), converted(bias), stride, stride, padding, padding);
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>As one transposed convolution of stride 2: an output pixel sees each input pixel through the
+   * sum of those weights that fall on its copies, and that takes 4 of the 9 multiplications.
+   */
+  @Override
+  public Value upsampleConv3x3(Value x, Value weight, Value bias) {
+    Value kernel =
+        script.let(
+            "torch.avg_pool2d(torch.transpose(torch.flip(%s, [2, 3]), 0, 1),"
+                + " [2, 2], [1, 1], [1, 1], False, True, 1)",
+            weight);
+    return script.let(
+        "torch.conv_transpose2d(%s, %s, %s, [2, 2], [1, 1])",
+        x, converted(kernel), converted(bias));
+  }
+
+  @Override
+  public Value padRightBottom(Value x, int count) {
+    return script.let("torch.constant_pad_nd(%s, [0, %d, 0, %d])", x, count, count);
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>On the CPU weights stay float32, which the engine's normalisation takes beside images of
+   * bfloat16; on CUDA it wants one type.
+   */
+  @Override
+  public Value groupNorm(Value x, int groups, Value weight, Value bias, double eps) {
+    return script.let(
+        "torch.group_norm(%s, %d, %s, %s, %s)", x, groups, normal(x, weight), normal(x, bias), eps);
+  }
+
+  private String normal(Value x, Value weight) {
+    return type == Script.Type.FLOAT32
+        ? weight.name()
+        : "(" + converted(weight) + " if " + x + ".is_cuda else " + weight + ")";
+  }
+
+  @Override
+  public Value silu(Value x) {
+    return script.let("torch.silu(%s)", x);
+  }
+
+  @Override
+  public Value linear(Value x, Value weight, Value bias) {
+    return script.let("torch.linear(%s, %s, %s)", x, converted(weight), converted(bias));
+  }
+
+  @Override
+  public Value embedding(Value table, Value rows) {
+    return script.let("torch.embedding(%s, torch.to(%s, %d))", converted(table), rows, INT64);
+  }
+
+  @Override
+  public Value addPerChannel(Value x, Value values) {
+    return script.let("torch.add(%s, torch.unsqueeze(torch.unsqueeze(%s, -1), -1))", x, values);
+  }
+
+  @Override
+  public Value add(Value a, Value b) {
+    return script.let("torch.add(%s, %s)", a, b);
+  }
+
+  @Override
+  public Value subtract(Value a, Value b) {
+    return script.let("torch.sub(%s, %s)", a, b);
+  }
+
+  @Override
+  public Value multiply(Value a, Value b) {
+    return script.let("torch.mul(%s, %s)", a, b);
+  }
+
+  @Override
+  public Value scale(Value x, double factor) {
+    return script.let("torch.mul(%s, %s)", x, factor);
+  }
+
+  @Override
+  public Value shift(Value x, double offset) {
+    return script.let("torch.add(%s, %s)", x, offset);
+  }
+
+  @Override
+  public Value exp(Value x) {
+    return script.let("torch.exp(%s)", x);
+  }
+
+  @Override
+  public Value expm1(Value x) {
+    return script.let("torch.expm1(%s)", x);
+  }
+
+  @Override
+  public Value log(Value x) {
+    return script.let("torch.log(%s)", x);
+  }
+
+  @Override
+  public Value tanh(Value x) {
+    return script.let("torch.tanh(%s)", x);
+  }
+
+  @Override
+  public Value erf(Value x) {
+    return script.let("torch.erf(%s)", x);
+  }
+
+  @Override
+  public Value atLeast(Value x, double least) {
+    return script.let("torch.clamp_min(%s, %s)", x, least);
+  }
+
+  @Override
+  public Value whereAbove(Value x, double threshold, Value above, Value otherwise) {
+    return script.let("torch.where(torch.gt(%s, %s), %s, %s)", x, threshold, above, otherwise);
+  }
+
+  @Override
+  public Value square(Value x) {
+    return script.let("torch.square(%s)", x);
+  }
+
+  @Override
+  public Value abs(Value x) {
+    return script.let("torch.abs(%s)", x);
+  }
+
+  @Override
+  public Value atMost(Value x, double greatest) {
+    return script.let("torch.clamp_max(%s, %s)", x, greatest);
+  }
+
+  @Override
+  public Value detach(Value x) {
+    return script.let("torch.detach(%s)", x);
+  }
+
+  @Override
+  public Value meanPerImage(Value x) {
+    return script.let("torch.mean(torch.flatten(%s, 1), [1])", x);
+  }
+
+  @Override
+  public Value concatChannels(Value a, Value b) {
+    return script.let("torch.cat([%s, %s], 1)", a, b);
+  }
+
+  @Override
+  public Value firstChannels(Value x, int count) {
+    return script.let("torch.slice(%s, 1, 0, %d)", x, count);
+  }
+
+  @Override
+  public Value lastChannels(Value x, int count) {
+    return script.let("torch.slice(%s, 1, -%d)", x, count);
+  }
+
+  @Override
+  public Value upsampleNearest2x(Value x) {
+    return script.let("torch.upsample_nearest2d(%s, None, [2.0, 2.0])", x);
+  }
+
+  @Override
+  public Value tokens(Value x) {
+    return channelsLast
+        ? script.let("torch.flatten(torch.permute(%s, [0, 2, 3, 1]), 1, 2)", x)
+        : script.let("torch.transpose(torch.flatten(%s, 2), 1, 2)", x);
+  }
+
+  @Override
+  public Value images(Value tokens, Value like) {
+    return channelsLast
+        ? script.let(
+            "torch.permute(torch.reshape(%1$s, [torch.size(%2$s, 0), torch.size(%2$s, 2),"
+                + " torch.size(%2$s, 3), torch.size(%2$s, 1)]), [0, 3, 1, 2])",
+            tokens, like)
+        : script.let("torch.reshape(torch.transpose(%s, 1, 2), torch.size(%s))", tokens, like);
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>One head over few tokens runs as two products of matrices, which is faster; many tokens run
+   * as the engine's fused attention, which never holds the whole table of weights.
+   */
+  @Override
+  public Value attention(Value query, Value key, Value value, int heads) {
+    if (heads > 1) {
+      return script.let("%s", fused(query, key, value, heads));
+    }
+    String products =
+        String.format(
+            "torch.bmm(torch.softmax(torch.baddbmm(torch.empty([1, 1, 1], dtype=%1$s.dtype,"
+                + " device=%1$s.device), %1$s, torch.transpose(%2$s, 1, 2), beta=0,"
+                + " alpha=torch.pow(torch.size(%1$s, 2), -0.5)), -1), %3$s)",
+            query, key, value);
+    return script.let(
+        "(%s if torch.le(torch.size(%s, 1), %d) else %s)",
+        products, query, FEW_TOKENS, fused(query, key, value, heads));
+  }
+
+  private static String fused(Value query, Value key, Value value, int heads) {
+    return String.format(
+        "torch.flatten(torch.transpose(torch.scaled_dot_product_attention(%s, %s, %s), 1, 2), 2)",
+        split(query, heads), split(key, heads), split(value, heads));
+  }
+
+  /** (N, L, C) as (N, heads, L, C / heads). */
+  private static String split(Value tokens, int heads) {
+    return "torch.transpose(torch.unflatten(" + tokens + ", 2, [" + heads + ", -1]), 1, 2)";
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * @throws IllegalArgumentException if the rate is outside [0, 1)
+   */
+  @Override
+  public Value dropout(Value x, double rate, int layer) {
+    DropoutMask.requireRate(rate);
+    if (seeds == null || rate == 0) {
+      return x;
+    }
+    Value mask = DropoutMask.write(script, x, rate, "int(" + seeds + "[" + layer + "])");
+    // The factor apart: in bfloat16 it would be rounded, and the mean with it.
+    return script.let("torch.mul(torch.mul(%s, %s), %s)", x, mask, DropoutMask.factor(rate));
+  }
+
+  @Override
+  public Value scope(Supplier<Value> body) {
+    return body.get();
+  }
+}

@@ -1,0 +1,67 @@
+package io.github.ddpm4j.internal.torch;
+
+import ai.djl.engine.Engine;
+import ai.djl.pytorch.jni.JniUtils;
+
+/**
+ * Switches the recording of gradients off or on for this thread until it is closed.
+ *
+ * <p>libtorch records what is computed from weights that require gradients on every thread but the
+ * one that loaded it, and keeps each intermediate result for that. Inference therefore runs inside
+ * {@code GradMode.off()}. On engines other than PyTorch it does nothing and loads none of PyTorch's
+ * classes.
+ *
+ * <p>Belongs to one thread: close it on the thread that made it, in the reverse order of making.
+ */
+public final class GradMode implements AutoCloseable {
+
+  private final boolean active;
+  private final boolean before;
+  private boolean closed;
+
+  private GradMode(boolean enable) {
+    active = Engine.getInstance().getEngineName().equals("PyTorch");
+    before = active && Torch.set(enable);
+  }
+
+  /**
+   * Stops recording.
+   *
+   * @return restores what was before when it is closed
+   */
+  public static GradMode off() {
+    return new GradMode(false);
+  }
+
+  /**
+   * Starts recording.
+   *
+   * @return restores what was before when it is closed
+   */
+  public static GradMode on() {
+    return new GradMode(true);
+  }
+
+  /** Restores the mode that was in force when this was made. Does nothing the second time. */
+  @Override
+  public void close() {
+    if (active && !closed) {
+      closed = true;
+      Torch.set(before);
+    }
+  }
+
+  /** Apart, so that PyTorch's classes are loaded only where they are there. */
+  private static final class Torch {
+
+    private Torch() {}
+
+    static boolean set(boolean enable) {
+      boolean before = JniUtils.isGradMode();
+      if (before != enable) {
+        JniUtils.setGradMode(enable);
+      }
+      return before;
+    }
+  }
+}

@@ -1,0 +1,110 @@
+package io.github.ddpm4j.schedule;
+
+/**
+ * A level of noise: what a noisy image is made of, and the timestep that stands for it.
+ *
+ * <pre>
+ *   x = signal · x_0 + noise · ε                                        (Ho et al. 2020, eq. 4)
+ * </pre>
+ *
+ * <p>On a schedule signal is √ᾱ<sub>t</sub> and noise √(1 − ᾱ<sub>t</sub>); between its timesteps
+ * and beyond them a level is what it says. The timestep is what a network is asked about and takes
+ * part in no arithmetic.
+ *
+ * @param timestep the timestep, 0-based, possibly fractional
+ * @param signal the factor of x_0, at least 0
+ * @param noise the factor of ε, at least 0
+ */
+public record Level(double timestep, double signal, double noise) {
+
+  /** A clean image: signal 1, noise 0. */
+  public static final Level CLEAN = new Level(0, 1, 0);
+
+  /**
+   * Checks the numbers.
+   *
+   * @param timestep the timestep
+   * @param signal the factor of x_0
+   * @param noise the factor of ε
+   * @throws IllegalArgumentException if a number is not finite, signal or noise is negative, or
+   *     both are 0
+   */
+  public Level {
+    if (!Double.isFinite(timestep)) {
+      throw new IllegalArgumentException("timestep must be finite, but was " + timestep);
+    }
+    if (!(signal >= 0 && noise >= 0 && signal + noise > 0)
+        || Double.isInfinite(signal)
+        || Double.isInfinite(noise)) {
+      throw new IllegalArgumentException(
+          "signal and noise must be finite, at least 0 and not both 0, but were "
+              + signal
+              + " and "
+              + noise);
+    }
+  }
+
+  /**
+   * The level of a timestep of a schedule.
+   *
+   * @param schedule the schedule
+   * @param t the timestep, 0-based
+   * @return signal √ᾱ<sub>t</sub> and noise √(1 − ᾱ<sub>t</sub>)
+   * @throws IndexOutOfBoundsException if {@code t} is outside the schedule
+   */
+  public static Level of(Schedule schedule, int t) {
+    return new Level(t, schedule.signal(t), schedule.noise(t));
+  }
+
+  /**
+   * The level where noise / signal = σ, with signal² + noise² = 1. Its timestep lies between those
+   * of the schedule as ln σ = −λ lies between theirs, and stays in [0, T − 1].
+   *
+   * @param schedule the schedule
+   * @param sigma σ, at least 0; infinity for no signal
+   * @return the level, with the timestep of {@link Schedule#timestepOf}
+   * @throws IllegalArgumentException if {@code sigma} is negative or NaN
+   */
+  public static Level ofSigma(Schedule schedule, double sigma) {
+    double timestep = schedule.timestepOf(sigma);
+    double signal = 1 / Math.hypot(1, sigma);
+    return new Level(timestep, signal, sigma == Double.POSITIVE_INFINITY ? 1 : sigma * signal);
+  }
+
+  /**
+   * Half the logarithm of the signal-to-noise ratio, λ = ln(signal / noise).
+   *
+   * @return λ; infinite without noise, −infinity without signal
+   */
+  public double lambda() {
+    return Math.log(signal) - Math.log(noise);
+  }
+
+  /**
+   * The noise for a signal of 1, σ = noise / signal.
+   *
+   * @return σ; infinity without signal
+   */
+  public double sigma() {
+    return noise / signal;
+  }
+
+  /**
+   * σ of another level divided by σ of this one; well defined without signal here.
+   *
+   * @param other the other level
+   * @return σ′ / σ
+   */
+  public double ratioTo(Level other) {
+    return other.noise * signal / (other.signal * noise);
+  }
+
+  /**
+   * The same level at the nearest whole timestep.
+   *
+   * @return signal and noise of this level
+   */
+  public Level atWholeTimestep() {
+    return new Level(Math.rint(timestep), signal, noise);
+  }
+}

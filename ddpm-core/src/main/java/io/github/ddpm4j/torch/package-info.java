@@ -1,5 +1,0 @@
-/** What only the PyTorch engine can do; not for users. */
-@NullMarked
-package io.github.ddpm4j.torch;
-
-import org.jspecify.annotations.NullMarked;

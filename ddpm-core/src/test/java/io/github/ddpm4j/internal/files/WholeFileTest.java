@@ -1,0 +1,160 @@
+package io.github.ddpm4j.internal.files;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryNotEmptyException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class WholeFileTest {
+
+  @TempDir private Path folder;
+
+  private static WholeFile.Content text(String text) {
+    return out -> out.write(text.getBytes(StandardCharsets.UTF_8));
+  }
+
+  private void assertHolds(Path... expected) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      assertThat(files).containsExactlyInAnyOrder(expected);
+    }
+  }
+
+  @Test
+  void write_missingFolders_areMade() throws IOException {
+    Path file = folder.resolve("a/b/file.txt");
+
+    WholeFile.write(file, text("new"));
+
+    assertThat(file).hasContent("new");
+  }
+
+  @Test
+  void write_existingFile_isReplaced() throws IOException {
+    Path file = Files.writeString(folder.resolve("file.txt"), "an older and longer text");
+
+    WholeFile.write(file, text("new"));
+
+    assertThat(file).hasContent("new");
+    assertHolds(file);
+  }
+
+  @Test
+  void write_contentFails_olderFileStaysAndNothingBeside() throws IOException {
+    Path file = Files.writeString(folder.resolve("file.txt"), "old");
+
+    assertThatThrownBy(
+            () ->
+                WholeFile.write(
+                    file,
+                    out -> {
+                      out.write(new byte[100_000]);
+                      throw new IOException("disk full");
+                    }))
+        .isInstanceOf(IOException.class)
+        .hasMessage("disk full");
+
+    assertThat(file).hasContent("old");
+    assertHolds(file);
+  }
+
+  /** The reason counts, not what came of clearing up after it. */
+  @Test
+  void write_contentAndRemovalFail_reasonIsToldFirst() {
+    Path file = folder.resolve("file.txt");
+
+    assertThatThrownBy(
+            () ->
+                WholeFile.write(
+                    file,
+                    out -> {
+                      // In place of the file beside, a folder that cannot be removed.
+                      Path beside;
+                      try (Stream<Path> files = Files.list(folder)) {
+                        beside = files.findFirst().orElseThrow();
+                      }
+                      Files.delete(beside);
+                      Files.createDirectories(beside.resolve("inside"));
+                      throw new IOException("disk full");
+                    }))
+        .isInstanceOf(IOException.class)
+        .hasMessage("disk full")
+        .satisfies(
+            failure ->
+                assertThat(failure.getSuppressed())
+                    .singleElement()
+                    .isInstanceOf(DirectoryNotEmptyException.class));
+  }
+
+  @Test
+  void write_errorOrUncheckedException_leavesNothing() throws IOException {
+    Path file = folder.resolve("file.txt");
+    for (Throwable thrown :
+        List.of(new IllegalStateException("of the content"), new Error("bad"))) {
+      assertThatThrownBy(
+              () ->
+                  WholeFile.write(
+                      file,
+                      out -> {
+                        out.write(new byte[100_000]);
+                        if (thrown instanceof Error error) {
+                          throw error;
+                        }
+                        throw (IllegalStateException) thrown;
+                      }))
+          .isSameAs(thrown);
+      assertHolds();
+    }
+  }
+
+  @Test
+  void write_contentClosesTheStream_isWritten() throws IOException {
+    Path file = folder.resolve("file.txt");
+
+    WholeFile.write(
+        file,
+        out -> {
+          out.write('a');
+          out.close();
+        });
+
+    assertThat(file).hasContent("a");
+    assertHolds(file);
+  }
+
+  @Test
+  void write_folder_isRefused() {
+    assertThatThrownBy(() -> WholeFile.write(folder, text("new")))
+        .isInstanceOf(IOException.class)
+        .hasMessage(folder + " is a folder; name a file in it");
+  }
+
+  @Test
+  void write_insideAFile_isRefused() throws IOException {
+    Path file = Files.writeString(folder.resolve("file.txt"), "old");
+    Path inside = file.resolve("sub/new.txt");
+
+    assertThatThrownBy(() -> WholeFile.write(inside, text("new")))
+        .isInstanceOf(IOException.class)
+        .hasMessage(
+            inside + " must lie in a folder, but " + file + " is none; choose another folder");
+    assertHolds(file);
+  }
+
+  @Test
+  void write_throughALinkToAFolder_isWritten() throws IOException {
+    Path real = Files.createDirectory(folder.resolve("real"));
+    Path link = Files.createSymbolicLink(folder.resolve("link"), real);
+
+    WholeFile.write(link.resolve("file.txt"), text("new"));
+
+    assertThat(real.resolve("file.txt")).hasContent("new");
+  }
+}

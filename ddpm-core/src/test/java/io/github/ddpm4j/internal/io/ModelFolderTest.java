@@ -1,0 +1,556 @@
+package io.github.ddpm4j.internal.io;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.training.dataset.ArrayDataset;
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.NativeResources;
+import io.github.ddpm4j.TrainedModel;
+import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.model.TinyDenoiser;
+import io.github.ddpm4j.model.TrainableDenoiser;
+import io.github.ddpm4j.model.TrainingPass;
+import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.schedule.Schedule;
+import io.github.ddpm4j.schedule.Schedules;
+import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Supplier;
+import java.util.stream.Stream;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** What {@code ddpm.save(folder)} writes and {@code DDPM.load(folder)} reads. */
+class ModelFolderTest {
+
+  private static final int SIZE = 6;
+
+  private final NDManager manager = NDManager.newBaseManager();
+  private final TinyDenoiser network = new TinyDenoiser(SIZE, 0.1, 3);
+  private final DDPM ddpm = DDPM.builder().timesteps(20).denoiser(network).build();
+  @TempDir Path parent;
+
+  @AfterEach
+  void close() {
+    network.close();
+    manager.close();
+  }
+
+  private Path folder() {
+    return parent.resolve("model");
+  }
+
+  private Path description() {
+    return folder().resolve("ddpm.json");
+  }
+
+  private List<String> namesIn(Path directory) throws IOException {
+    try (Stream<Path> entries = Files.list(directory)) {
+      return entries.map(entry -> entry.getFileName().toString()).sorted().toList();
+    }
+  }
+
+  private void assertIsSaved(TinyDenoiser expected) throws IOException {
+    assertThat(namesIn(parent)).containsExactly("model");
+    assertThat(namesIn(folder())).containsExactly("ddpm.json", "weights.safetensors");
+    try (DDPM loaded = DDPM.load(folder())) {
+      assertSameWeights(loaded, expected);
+    }
+  }
+
+  private static void assertSameWeights(DDPM model, TinyDenoiser expected) {
+    TinyDenoiser actual = (TinyDenoiser) model.denoiser().orElseThrow();
+    assertThat(actual.weights().keySet()).isEqualTo(expected.weights().keySet());
+    expected
+        .weights()
+        .forEach(
+            (name, weight) ->
+                assertThat(actual.weights().get(name).toByteArray())
+                    .as(name)
+                    .isEqualTo(weight.toByteArray()));
+  }
+
+  private float[] images(DDPM model) {
+    try (Samples samples = model.sampling().seed(42).generate(4);
+        NDArray array = samples.toNDArray(manager)) {
+      return array.toFloatArray();
+    }
+  }
+
+  /* --- round trips --- */
+
+  @Test
+  void load_whatWasSaved_isTheSameToTheBit() throws IOException {
+    float[] expected = images(ddpm);
+    ddpm.save(folder());
+    assertIsSaved(network);
+    try (DDPM loaded = DDPM.load(folder(), Device.cpu())) {
+      assertThat(loaded.denoiser()).isPresent().get().isNotSameAs(network);
+      assertThat(images(loaded)).isEqualTo(expected);
+      assertThat(loaded.provenance()).isEmpty();
+    }
+  }
+
+  @Test
+  void load_trainedModel_keepsProvenanceAndTrainsOn() throws IOException {
+    ArrayDataset data =
+        new ArrayDataset.Builder()
+            .setData(manager.ones(new Shape(4, 1, SIZE, SIZE)))
+            .setSampling(1, false)
+            .build();
+    Map<String, Object> provenance;
+    try (TrainedModel result =
+        ddpm.training().batchSize(4).steps(3).seed(Long.MIN_VALUE).ema(0.5).fit(data)) {
+      provenance = result.ddpm().provenance();
+      result.ddpm().save(folder());
+      try (DDPM loaded = DDPM.load(folder())) {
+        assertSameWeights(loaded, (TinyDenoiser) result.ddpm().denoiser().orElseThrow());
+        assertThat(images(loaded)).isEqualTo(images(result.ddpm()));
+      }
+      result.raw().save(folder());
+      assertIsSaved(network);
+    }
+    assertThat(provenance)
+        .containsEntry("weights", "averaged")
+        .containsEntry("steps", 3L)
+        .containsEntry("batchSize", 4L)
+        .containsEntry("accumulation", 1L)
+        .containsEntry("loss", "simple")
+        .containsEntry("emaDecay", 0.5)
+        .containsEntry("seed", Long.MIN_VALUE)
+        .containsKey("meanLossOfLast100Steps");
+    try (DDPM loaded = DDPM.load(folder());
+        TrainedModel further = loaded.training().batchSize(4).steps(2).seed(1).fit(data)) {
+      assertThat(loaded.provenance().keySet()).containsExactlyElementsOf(provenance.keySet());
+      assertThat(loaded.provenance())
+          .containsEntry("weights", "last")
+          .containsEntry("seed", Long.MIN_VALUE)
+          .containsEntry("meanLossOfLast100Steps", provenance.get("meanLossOfLast100Steps"));
+      assertThat(further.losses().steps()).isEqualTo(2);
+    }
+  }
+
+  static Stream<Schedule> schedules() {
+    return Stream.of(
+        Schedules.linear(1000),
+        Schedules.linear(30, 1e-3, 0.3),
+        Schedules.linearScaled(50),
+        Schedules.scaledLinear(1000),
+        Schedules.quadratic(40),
+        Schedules.cosine(1000),
+        Schedules.cosine(10, 0.01, 0.99),
+        Schedules.sigmoidJabri(1000),
+        Schedules.sigmoidJabri(10, -2, 4, 0.7),
+        Schedules.sigmoidGeoDiff(1000),
+        Schedules.constant(7, 0.1),
+        Schedules.ofBetas(0.1, 1.0 / 3, 1e-12, Math.nextDown(1.0)),
+        Schedules.ofBetas(0.5),
+        Schedules.zeroTerminalSnr(Schedules.linear(1000)),
+        Schedules.zeroTerminalSnr(Schedules.ofBetas(0.1, 0.2)));
+  }
+
+  @ParameterizedTest
+  @MethodSource("schedules")
+  void load_everySchedule_isEqualToTheBit(Schedule schedule) throws IOException {
+    DDPM.builder()
+        .schedule(schedule)
+        .prediction(Prediction.VELOCITY)
+        .denoiser(network)
+        .build()
+        .save(folder());
+    try (DDPM loaded = DDPM.load(folder())) {
+      Schedule actual = loaded.schedule();
+      assertThat(actual.timesteps()).isEqualTo(schedule.timesteps());
+      for (int t = 0; t < schedule.timesteps(); t++) {
+        assertThat(actual.beta(t)).isEqualTo(schedule.beta(t));
+        assertThat(actual.alphaBar(t)).isEqualTo(schedule.alphaBar(t));
+      }
+      assertThat(actual.describe()).isEqualTo(schedule.describe());
+      assertThat(loaded.prediction()).isEqualTo(Prediction.VELOCITY);
+    }
+  }
+
+  static Stream<Prediction> predictions() {
+    return Stream.concat(Prediction.plain().stream(), Stream.of(Prediction.edm(0.4)));
+  }
+
+  @ParameterizedTest
+  @MethodSource("predictions")
+  void load_everyPredictionAndVariance_isTheSame(Prediction prediction) throws IOException {
+    for (Variance variance : Variance.values()) {
+      DDPM.builder()
+          .prediction(prediction)
+          .variance(variance)
+          .dataRange(-0.1, 255)
+          .denoiser(network)
+          .build()
+          .save(folder());
+      try (DDPM loaded = DDPM.load(folder())) {
+        assertThat(loaded.prediction()).isEqualTo(prediction);
+        assertThat(loaded.variance()).isEqualTo(variance);
+        assertThat(loaded.dataRange().min()).isEqualTo(-0.1);
+        assertThat(loaded.dataRange().max()).isEqualTo(255);
+      }
+    }
+  }
+
+  @Test
+  void save_description_isReadable() throws IOException {
+    DDPM.builder()
+        .schedule(Schedules.zeroTerminalSnr(Schedules.ofBetas(1e-4, 0.2)))
+        .prediction(Prediction.X0)
+        .denoiser(network)
+        .build()
+        .save(folder());
+    assertThat(Files.readString(description()))
+        .isEqualTo(
+            """
+            {
+              "format": "ddpm4j",
+              "version": 1,
+              "schedule": {
+                "type": "zeroTerminalSnr",
+                "schedule": {
+                  "type": "ofBetas",
+                  "betas": [1.0E-4, 0.2]
+                }
+              },
+              "prediction": "X0",
+              "variance": "FIXED_LARGE",
+              "dataRange": [-1.0, 1.0],
+              "denoiser": {
+                "type": "tiny",
+                "size": 6,
+                "dropout": 0.1
+              }
+            }
+            """);
+  }
+
+  /* --- where to --- */
+
+  @Test
+  void save_olderModel_isReplacedAsAWhole() throws IOException {
+    ddpm.save(folder());
+    try (TinyDenoiser other = new TinyDenoiser(SIZE, 0, 4)) {
+      ddpm.withDenoiser(other).save(folder());
+      assertIsSaved(other);
+    }
+  }
+
+  @Test
+  void save_intoFoldersThatAreMissing_makesThem() throws IOException {
+    Path deep = parent.resolve("a/b/model");
+    ddpm.save(deep);
+    assertThat(namesIn(deep)).containsExactly("ddpm.json", "weights.safetensors");
+  }
+
+  @Test
+  void save_emptyFolder_isFilled() throws IOException {
+    Files.createDirectory(folder());
+    ddpm.save(folder());
+    assertIsSaved(network);
+  }
+
+  @Test
+  void save_link_replacesWhatItPointsTo() throws IOException {
+    ddpm.save(folder());
+    Path link = Files.createSymbolicLink(parent.resolve("link"), folder());
+    try (TinyDenoiser other = new TinyDenoiser(SIZE, 0, 4)) {
+      ddpm.withDenoiser(other).save(link);
+      Files.delete(link);
+      assertIsSaved(other);
+    }
+  }
+
+  /** As readable for others as any folder of the user. */
+  @Test
+  void save_permissions_areTheOnesOfTheUser() throws IOException {
+    Path plain = Files.createDirectory(parent.resolve("plain"));
+    ddpm.save(folder());
+    assertThat(Files.getPosixFilePermissions(folder()))
+        .isEqualTo(Files.getPosixFilePermissions(plain));
+  }
+
+  @Test
+  void save_otherFolderOrFile_isRefusedAndKept() throws IOException {
+    Path precious = Files.createDirectory(folder()).resolve("precious");
+    Files.writeString(precious, "data");
+    for (Path taken : List.of(folder(), precious)) {
+      assertThatThrownBy(() -> ddpm.save(taken))
+          .isInstanceOf(FileAlreadyExistsException.class)
+          .hasMessage(
+              taken.toRealPath()
+                  + ": it exists and is no model folder, so it is not replaced; choose another"
+                  + " name");
+    }
+    assertThat(namesIn(parent)).containsExactly("model");
+    assertThat(namesIn(folder())).containsExactly("precious");
+    assertThat(Files.readString(precious)).isEqualTo("data");
+  }
+
+  @Test
+  void save_modelWithOtherFilesBesideIt_isRefusedAndKept() throws IOException {
+    ddpm.save(folder());
+    Path samples = Files.writeString(folder().resolve("samples.png"), "precious");
+    assertThatThrownBy(() -> ddpm.save(folder()))
+        .isInstanceOf(FileAlreadyExistsException.class)
+        .hasMessage(
+            folder().toRealPath()
+                + ": besides an older model it holds [samples.png], which would be lost; move that"
+                + " away or choose another name");
+    assertThat(Files.readString(samples)).isEqualTo("precious");
+    try (DDPM loaded = DDPM.load(folder())) {
+      assertSameWeights(loaded, network);
+    }
+  }
+
+  @Test
+  void save_theRootFolder_isRefused() {
+    assertThatThrownBy(() -> ddpm.save(Path.of("/")))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("a model folder needs a name, but was /");
+  }
+
+  @Test
+  void save_thatFails_keepsTheOldModelAndLeavesNothing() throws IOException {
+    ddpm.save(folder());
+    IllegalStateException failure = new IllegalStateException("no weights today");
+    TrainableDenoiser failing =
+        new Unsavable(
+            () -> {
+              throw failure;
+            });
+    assertThatThrownBy(() -> ddpm.withDenoiser(failing).save(folder())).isSameAs(failure);
+    assertIsSaved(network);
+    NDArray integers = manager.zeros(new Shape(2), DataType.INT32);
+    assertThatThrownBy(
+            () -> ddpm.withDenoiser(new Unsavable(() -> Map.of("w", integers))).save(folder()))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("tensor w must be FLOAT32 or FLOAT64 to be written, but is int32");
+    assertIsSaved(network);
+  }
+
+  /* --- what can go wrong in reading --- */
+
+  private void assertRefused(Class<? extends IOException> type, String message) {
+    assertLoadFails(() -> DDPM.load(folder()), type, message);
+  }
+
+  private void assertLoadFails(
+      ThrowingCallable load, Class<? extends IOException> type, String message) {
+    int before = NativeResources.ofSystem();
+    assertThatThrownBy(load)
+        .isInstanceOf(type)
+        .hasMessage(
+            message
+                .replace("FILE", description().toString())
+                .replace("WEIGHTS", folder().resolve("weights.safetensors").toString())
+                .replace("FOLDER", folder().toString()));
+    assertThat(NativeResources.ofSystem()).as("what is left behind").isEqualTo(before);
+  }
+
+  private void edit(String from, String to) throws IOException {
+    ddpm.save(folder());
+    String text = Files.readString(description());
+    assertThat(text).contains(from);
+    Files.writeString(description(), text.replace(from, to));
+  }
+
+  @Test
+  void load_noModelFolder_isRefused() throws IOException {
+    String without = "FOLDER: no model folder: it has no ";
+    String wayOut = "; choose a folder that DDPM.save wrote, with all of its files";
+    assertRefused(NoSuchFileException.class, without + "ddpm.json" + wayOut);
+    Files.createDirectory(folder());
+    assertRefused(NoSuchFileException.class, without + "ddpm.json" + wayOut);
+    ddpm.save(folder());
+    Files.delete(folder().resolve("weights.safetensors"));
+    assertRefused(NoSuchFileException.class, without + "weights.safetensors" + wayOut);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "``|FILE is empty",
+        "null|FILE is empty",
+        "[1, 2]|FILE is no JSON object",
+        "{ \"format\": |FILE is no JSON object: End of input at line 1 column 12 path $.format",
+        "{}|FILE must have format ddpm4j and version 1, but has null and null; choose a folder"
+            + " that DDPM.save wrote",
+      })
+  void load_brokenDescription_isRefused(String text, String message) throws IOException {
+    ddpm.save(folder());
+    Files.writeString(description(), text);
+    assertRefused(IOException.class, message);
+  }
+
+  @Test
+  void load_descriptionThatIsNoText_isRefused() throws IOException {
+    ddpm.save(folder());
+    Files.write(description(), new byte[] {(byte) 0xff, (byte) 0xfe, 0, 1});
+    assertThatThrownBy(() -> DDPM.load(folder()))
+        .isInstanceOf(IOException.class)
+        .hasMessage(description() + " is no JSON object");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "\"version\": 1|\"version\": 2|"
+            + "FILE must have format ddpm4j and version 1, but has ddpm4j and 2; load it with the"
+            + " version of ddpm4j that saved it, or a newer one",
+        "\"format\": \"ddpm4j\"|\"format\": \"other\"|"
+            + "FILE must have format ddpm4j and version 1, but has other and 1; choose a folder"
+            + " that DDPM.save wrote",
+        "\"EPSILON\"|\"NOISE\"|"
+            + "FILE is not valid: prediction must be one of [EPSILON, X0, VELOCITY, PREVIOUS_MEAN],"
+            + " but is NOISE",
+        "\"FIXED_LARGE\"|\"HUGE\"|"
+            + "FILE is not valid: variance must be one of [FIXED_SMALL, FIXED_LARGE, LEARNED, LEARNED_RANGE], but is HUGE",
+        "\"EPSILON\"|{\"type\": \"EDM\"}|"
+            + "FILE is not valid: prediction must have the type EDM and a number sigmaData, but is"
+            + " {type=EDM}",
+        "\"EPSILON\"|7|FILE is not valid: prediction must be a string, but is 7",
+        "\"variance\"|\"varianz\"|FILE is not valid: variance must be a string, but is null",
+        "[-1.0, 1.0]|[1.0]|"
+            + "FILE is not valid: dataRange must be a list of two numbers, but is [1.0]",
+        "[-1.0, 1.0]|[1, -1]|"
+            + "FILE is not valid: data range must have finite ends with min < max, but was [1.0,"
+            + " -1.0]",
+        "\"type\": \"tiny\"|\"type\": \"huge\"|"
+            + "FILE is not valid: denoiser type huge is unknown; known are [tiny]; is the module"
+            + " that holds it, such as ddpm-unet, a dependency?",
+        "\"size\": 6|\"length\": 6|"
+            + "FILE is not valid: size and dropout must be numbers in {length=6,"
+            + " dropout=0.1}",
+        "\"schedule\"|\"plan\"|FILE is not valid: schedule must be an object, but is null",
+        "\"type\": \"linear\"|\"type\": \"wavy\"|"
+            + "FILE is not valid: schedule type must be one of linear, linearScaled, scaledLinear,"
+            + " cosine, sigmoidJabri, sigmoidGeoDiff, constant, ofBetas and zeroTerminalSnr, but"
+            + " was wavy",
+        "\"timesteps\": 20|\"timesteps\": 0|"
+            + "FILE is not valid: timesteps must be at least 1, but was 0",
+      })
+  void load_wrongDescription_isRefused(String from, String to, String message) throws IOException {
+    edit(from, to);
+    assertRefused(IOException.class, message);
+  }
+
+  @Test
+  void load_illegalCombination_isRefused() throws IOException {
+    DDPM.builder()
+        .schedule(Schedules.zeroTerminalSnr(Schedules.linear(20)))
+        .prediction(Prediction.VELOCITY)
+        .denoiser(network)
+        .build()
+        .save(folder());
+    Files.writeString(
+        description(), Files.readString(description()).replace("VELOCITY", "EPSILON"));
+    assertRefused(
+        IOException.class,
+        "FILE is not valid: prediction EPSILON cannot be used with a schedule of zero terminal SNR:"
+            + " at timestep 19 no signal is left, so x_0 cannot be told from it; use"
+            + " Prediction.VELOCITY or Prediction.X0");
+  }
+
+  @Test
+  void load_otherTensors_isRefused() throws IOException {
+    ddpm.save(folder());
+    Safetensors.write(
+        folder().resolve("weights.safetensors"),
+        Map.of("first.weight", manager.zeros(new Shape(4, 1, 3, 3)), "b", manager.create(1f)),
+        Map.of());
+    assertRefused(
+        IOException.class,
+        "WEIGHTS does not fit the network: missing [first.bias, second.bias, second.weight], unused"
+            + " [b]");
+  }
+
+  @Test
+  void load_tensorOfOtherShapeOrType_isRefused() throws IOException {
+    for (NDArray wrong :
+        List.of(manager.zeros(new Shape(5)), manager.zeros(new Shape(4), DataType.FLOAT64))) {
+      ddpm.save(folder());
+      Map<String, NDArray> weights = new LinkedHashMap<>(network.weights());
+      weights.put("first.bias", wrong);
+      Safetensors.write(folder().resolve("weights.safetensors"), weights, Map.of());
+      assertRefused(
+          IOException.class,
+          "tensor first.bias of WEIGHTS must be (4) of float32, but is "
+              + wrong.getShape()
+              + " of "
+              + wrong.getDataType());
+    }
+  }
+
+  @Test
+  void load_weightsCutOff_isRefused() throws IOException {
+    ddpm.save(folder());
+    Path weights = folder().resolve("weights.safetensors");
+    byte[] whole = Files.readAllBytes(weights);
+    Files.write(weights, Arrays.copyOf(whole, whole.length - 10));
+    assertRefused(
+        IOException.class,
+        "WEIGHTS should hold 308 bytes of tensors, but holds 298; it is cut off");
+  }
+
+  /** A network with a flaw in its weights. */
+  private record Unsavable(Supplier<Map<String, NDArray>> source) implements TrainableDenoiser {
+    @Override
+    public NDArray predict(NDArray x, NoiseLevels levels, Condition condition) {
+      return x;
+    }
+
+    @Override
+    public NDArray predictForTraining(
+        NDArray x, NoiseLevels levels, Condition condition, TrainingPass pass) {
+      return x;
+    }
+
+    @Override
+    public Map<String, NDArray> weights() {
+      return source.get();
+    }
+
+    @Override
+    public TrainableDenoiser copy() {
+      return this;
+    }
+
+    @Override
+    public String type() {
+      return TinyDenoiser.TYPE;
+    }
+
+    @Override
+    public Map<String, Object> describe() {
+      return Map.of("size", 1, "dropout", 0);
+    }
+  }
+}

@@ -1,0 +1,695 @@
+package io.github.ddpm4j.internal.ops;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ai.djl.engine.Engine;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.training.GradientCollector;
+import io.github.ddpm4j.internal.ops.Script.Value;
+import io.github.ddpm4j.internal.torch.Program;
+import io.github.ddpm4j.spi.Ops;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/**
+ * Each operation as it is written down against the same run at once: values, and the gradient of a
+ * weighted sum of them with respect to every argument. Differences are relative to the largest
+ * element of what is compared.
+ */
+class ScriptOpsTest {
+
+  /** Both compute in float32, in other orders. */
+  private static final double FLOAT32_BOUND = 5e-6;
+
+  /** A bfloat16 is off by up to 2⁻⁹ of its value, and each operation rounds a few times. */
+  private static final double BFLOAT16_BOUND = 0.02;
+
+  private static final long SEED = 7;
+  private static final long PASS = 3;
+
+  private static final Map<Script.Type, Double> worst = new EnumMap<>(Script.Type.class);
+
+  private final NDManager manager = NDManager.newBaseManager();
+  private final Random random = new Random(1);
+
+  @AfterEach
+  void close() {
+    manager.close();
+  }
+
+  /** How an argument comes into a network. */
+  private enum Kind {
+    IMAGES,
+    FEATURES,
+    WEIGHT
+  }
+
+  private record Input(Kind kind, Shape shape) {}
+
+  /** Something to write down. */
+  private abstract static class Case {
+    private final String name;
+    private final List<Input> inputs = new ArrayList<>();
+
+    Case(String name) {
+      this.name = name;
+    }
+
+    abstract <T> T apply(Ops<T> ops, List<T> in);
+
+    Case images(long... shape) {
+      return with(Kind.IMAGES, shape);
+    }
+
+    Case features(long... shape) {
+      return with(Kind.FEATURES, shape);
+    }
+
+    Case weight(long... shape) {
+      return with(Kind.WEIGHT, shape);
+    }
+
+    private Case with(Kind kind, long... shape) {
+      inputs.add(new Input(kind, new Shape(shape)));
+      return this;
+    }
+
+    @Override
+    public String toString() {
+      return name + " of " + inputs.stream().map(input -> input.shape().toString()).toList();
+    }
+  }
+
+  static Stream<Case> cases() {
+    return Stream.of(
+            convolutions(),
+            upsamplings(),
+            norms(),
+            attentions(),
+            arithmetic(),
+            others(),
+            dropouts())
+        .flatMap(cases -> cases);
+  }
+
+  private static Stream<Case> convolutions() {
+    return Stream.of(
+        convolution(1, 1, 0).images(1, 3, 5, 7).weight(4, 3, 1, 1).weight(4),
+        convolution(1, 1, 0).images(3, 5, 1, 1).weight(1, 5, 1, 1).weight(1),
+        convolution(3, 1, 1).images(2, 3, 6, 5).weight(4, 3, 3, 3).weight(4),
+        convolution(3, 1, 1).images(1, 16, 1, 9).weight(8, 16, 3, 3).weight(8),
+        convolution(3, 2, 0).images(2, 5, 9, 7).weight(5, 5, 3, 3).weight(5),
+        convolution(3, 2, 1).images(1, 4, 8, 6).weight(7, 4, 3, 3).weight(7));
+  }
+
+  private static Case convolution(int kernel, int stride, int padding) {
+    return new Case("conv2d " + kernel + "x" + kernel + " " + stride + " " + padding) {
+      @Override
+      <T> T apply(Ops<T> ops, List<T> in) {
+        return ops.conv2d(in.get(0), in.get(1), in.get(2), stride, padding);
+      }
+    };
+  }
+
+  private static Stream<Case> upsamplings() {
+    return Stream.of(
+        upsampling().images(1, 1, 1, 1).weight(1, 1, 3, 3).weight(1),
+        upsampling().images(2, 3, 1, 5).weight(4, 3, 3, 3).weight(4),
+        upsampling().images(1, 5, 7, 2).weight(3, 5, 3, 3).weight(3),
+        upsampling().images(3, 16, 4, 4).weight(16, 16, 3, 3).weight(16));
+  }
+
+  private static Case upsampling() {
+    return new Case("upsampleConv3x3") {
+      @Override
+      <T> T apply(Ops<T> ops, List<T> in) {
+        return ops.upsampleConv3x3(in.get(0), in.get(1), in.get(2));
+      }
+    };
+  }
+
+  private static Stream<Case> norms() {
+    return Stream.of(
+        norm(1, 1e-6).images(1, 5, 3, 7).weight(5).weight(5),
+        norm(2, 1e-5).images(3, 6, 5, 4).weight(6).weight(6),
+        norm(6, 1e-2).images(2, 6, 1, 3).weight(6).weight(6),
+        norm(8, 1e-6).images(1, 32, 8, 8).weight(32).weight(32));
+  }
+
+  private static Case norm(int groups, double eps) {
+    return new Case("groupNorm " + groups + " " + eps) {
+      @Override
+      <T> T apply(Ops<T> ops, List<T> in) {
+        return ops.groupNorm(in.get(0), groups, in.get(1), in.get(2), eps);
+      }
+    };
+  }
+
+  /** One head changes its way at 512 tokens. */
+  private static Stream<Case> attentions() {
+    return Stream.of(
+        attention(1, 1, 1, 3),
+        attention(1, 2, 15, 8),
+        attention(1, 1, 512, 8),
+        attention(1, 2, 513, 8),
+        attention(1, 1, 600, 5),
+        attention(2, 1, 35, 6),
+        attention(2, 2, 529, 8),
+        attention(8, 3, 16, 24),
+        attention(8, 1, 7, 8));
+  }
+
+  private static Case attention(int heads, long n, long length, long channels) {
+    return new Case("attention " + heads) {
+      @Override
+      <T> T apply(Ops<T> ops, List<T> in) {
+        return ops.attention(ops.scale(in.get(0), 5), in.get(1), in.get(2), heads);
+      }
+    }.features(n, length, channels).features(n, length, channels).features(n, length, channels);
+  }
+
+  private static Stream<Case> arithmetic() {
+    return Stream.of(
+        new Case("add") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.add(in.get(0), in.get(1));
+          }
+        }.images(2, 3, 5, 4).images(2, 3, 5, 4),
+        new Case("subtract") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.subtract(in.get(0), in.get(1));
+          }
+        }.images(1, 3, 1, 7).images(1, 3, 1, 7),
+        new Case("multiply") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.multiply(in.get(0), in.get(1));
+          }
+        }.images(2, 3, 5, 4).images(2, 1, 5, 1),
+        new Case("scale") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.scale(ops.scale(in.get(0), 1.0 / 3), -1e-3);
+          }
+        }.images(1, 3, 5, 3),
+        new Case("add to each image") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.add(in.get(0), in.get(1));
+          }
+        }.images(2, 3, 5, 4).images(2, 1, 1, 1),
+        new Case("subtract from each image") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.subtract(in.get(1), in.get(0));
+          }
+        }.images(2, 3, 5, 4).images(2, 1, 1, 1),
+        new Case("shift") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.square(ops.shift(in.get(0), -1.0 / 3));
+          }
+        }.images(2, 3, 5, 4),
+        new Case("exp") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.exp(in.get(0));
+          }
+        }.images(2, 3, 5, 4),
+        new Case("expm1") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.expm1(in.get(0));
+          }
+        }.images(2, 3, 5, 4),
+        new Case("expm1 near zero") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.scale(ops.expm1(ops.scale(in.get(0), 1e-5)), 1e5);
+          }
+        }.images(2, 3, 5, 4),
+        new Case("log") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.log(ops.shift(ops.square(in.get(0)), 0.1));
+          }
+        }.images(2, 3, 5, 4),
+        new Case("tanh") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.tanh(in.get(0));
+          }
+        }.images(2, 3, 5, 4),
+        new Case("erf") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.erf(in.get(0));
+          }
+        }.images(2, 3, 5, 4),
+        new Case("atLeast") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.atLeast(in.get(0), 0.25);
+          }
+        }.images(2, 3, 5, 4),
+        new Case("whereAbove") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.whereAbove(in.get(0), 0.25, ops.square(in.get(0)), in.get(1));
+          }
+        }.images(2, 3, 5, 4).images(2, 3, 5, 4),
+        new Case("square") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.square(in.get(0));
+          }
+        }.images(2, 1, 3, 3),
+        new Case("silu") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.silu(ops.scale(in.get(0), 10));
+          }
+        }.images(2, 3, 5, 4),
+        new Case("abs") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.abs(in.get(0));
+          }
+        }.images(2, 3, 5, 4),
+        new Case("detach") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.multiply(ops.detach(in.get(0)), in.get(0));
+          }
+        }.images(2, 3, 5, 4),
+        new Case("atMost") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.atMost(in.get(0), 0.25);
+          }
+        }.images(2, 3, 5, 4),
+        new Case("meanPerImage") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.meanPerImage(ops.square(in.get(0)));
+          }
+        }.images(3, 3, 5, 7));
+  }
+
+  private static Stream<Case> others() {
+    return Stream.of(
+        new Case("linear") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.linear(in.get(0), in.get(1), in.get(2));
+          }
+        }.features(3, 5).weight(7, 5).weight(7),
+        new Case("linear") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.linear(in.get(0), in.get(1), in.get(2));
+          }
+        }.features(1, 15, 6).weight(6, 6).weight(6),
+        new Case("padRightBottom") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.padRightBottom(in.get(0), 1);
+          }
+        }.images(2, 3, 5, 4),
+        new Case("addPerChannel") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.addPerChannel(in.get(0), in.get(1));
+          }
+        }.images(3, 5, 2, 7).features(3, 5),
+        new Case("concatChannels") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.concatChannels(in.get(0), in.get(1));
+          }
+        }.images(2, 3, 5, 4).images(2, 1, 5, 4),
+        new Case("firstChannels") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.firstChannels(in.get(0), 2);
+          }
+        }.images(2, 5, 3, 4),
+        new Case("lastChannels") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.lastChannels(in.get(0), 2);
+          }
+        }.images(2, 5, 3, 4),
+        new Case("upsampleNearest2x") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.upsampleNearest2x(in.get(0));
+          }
+        }.images(2, 3, 5, 1),
+        new Case("tokens") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.tokens(in.get(0));
+          }
+        }.images(2, 3, 5, 4),
+        new Case("images") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.add(ops.images(in.get(1), in.get(0)), in.get(0));
+          }
+        }.images(2, 3, 5, 4).features(2, 20, 3),
+        new Case("attention between images") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            T tokens = ops.tokens(in.get(0));
+            T mixed = ops.attention(tokens, tokens, ops.linear(tokens, in.get(1), in.get(2)), 3);
+            return ops.conv2d(ops.images(mixed, in.get(0)), in.get(3), in.get(4), 1, 1);
+          }
+        }.images(2, 6, 3, 5).weight(6, 6).weight(6).weight(2, 6, 3, 3).weight(2));
+  }
+
+  private static Stream<Case> dropouts() {
+    return Stream.of(
+        dropout(0).images(2, 3, 5, 4),
+        dropout(0.1).images(1, 1, 1, 1),
+        dropout(0.1).images(2, 3, 5, 7),
+        dropout(0.5).images(3, 4, 1, 3),
+        new Case("dropout of tokens") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            T dropped = ops.dropout(ops.images(in.get(1), in.get(0)), 0.3, 1);
+            return ops.tokens(ops.add(dropped, in.get(0)));
+          }
+        }.images(2, 3, 5, 4).features(2, 20, 3));
+  }
+
+  private static Case dropout(double rate) {
+    return new Case("dropout " + rate) {
+      @Override
+      <T> T apply(Ops<T> ops, List<T> in) {
+        return ops.dropout(ops.dropout(in.get(0), rate, 2), rate, 0);
+      }
+    };
+  }
+
+  @ParameterizedTest
+  @MethodSource("cases")
+  void infer_everyLayoutAndType_asEager(Case c) {
+    List<NDArray> inputs = inputs(c);
+    NDArray expected = c.apply(EagerOps.inference(), inputs);
+    for (Script.Type type : Script.Type.values()) {
+      for (boolean channelsLast : new boolean[] {false, true}) {
+        Script script = new Script();
+        ScriptOps ops = ScriptOps.inference(script, type, channelsLast);
+        Value result = ops.leave(c.apply(ops, entered(ops, c)));
+        NDArray actual = run(script, listOf(result), inputs, false).head();
+        assertClose(c + " " + type + " channels last " + channelsLast, actual, expected, type);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("cases")
+  void train_everyType_valuesAndGradientsAsEager(Case c) {
+    List<NDArray> inputs = inputs(c);
+    inputs.forEach(input -> input.setRequiresGradient(true));
+    NDArray expected;
+    NDArray probe;
+    try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
+      expected = c.apply(EagerOps.training(SEED, PASS), inputs);
+      probe = array(expected.getShape());
+      collector.backward(expected.mul(probe).sum());
+    }
+    for (Script.Type type : Script.Type.values()) {
+      Script script = new Script();
+      ScriptOps ops = ScriptOps.training(script, type, new Value("seeds"));
+      Value result = ops.leave(c.apply(ops, entered(ops, c)));
+      Value loss = script.let("torch.sum(torch.mul(%s, probe))", result);
+      Value all =
+          script.let(
+              "torch.add([torch.detach(%s)], [unchecked_cast(Tensor, g) for g in torch.grad([%s],"
+                  + " p)])",
+              result, loss);
+      NDList actual = run(script, all, inputs, true, probe, seeds());
+      assertClose(c + " " + type, actual.head(), expected, type);
+      for (int i = 1; i < actual.size(); i++) {
+        NDArray gradient = inputs.get(i - 1).getGradient();
+        assertClose(c + " " + type + " gradient of argument " + i, actual.get(i), gradient, type);
+      }
+      assertThat(actual).hasSize(inputs.size() + 1);
+    }
+  }
+
+  /** Weights of both signs, and images with a single pixel: each border shows which it took. */
+  @ParameterizedTest
+  @CsvSource({"1, 1", "1, 4", "4, 3"})
+  void upsampleConv3x3_onePixelAtATime_asUpsamplingAndConvolution(int height, int width) {
+    NDArray weight = array(new Shape(2, 1, 3, 3));
+    NDArray bias = array(new Shape(2));
+    int pixels = height * width;
+    NDArray x = manager.eye(pixels).reshape(pixels, 1, height, width);
+    for (boolean channelsLast : new boolean[] {false, true}) {
+      Script script = new Script();
+      ScriptOps ops = ScriptOps.inference(script, Script.Type.FLOAT32, channelsLast);
+      Value entered = ops.enter(new Value("p[0]"));
+      Value w = new Value("p[1]");
+      Value b = new Value("p[2]");
+      Value atOnce = ops.leave(ops.upsampleConv3x3(entered, w, b));
+      Value both = ops.leave(ops.conv2d(ops.upsampleNearest2x(entered), w, b, 1, 1));
+
+      NDList actual = run(script, listOf(atOnce, both), List.of(x, weight, bias), false);
+
+      NDArray expected =
+          EagerOps.inference()
+              .conv2d(EagerOps.inference().upsampleNearest2x(x), weight, bias, 1, 1);
+      for (NDArray result : actual) {
+        assertThat(result.getShape()).isEqualTo(new Shape(pixels, 2, 2L * height, 2L * width));
+        assertThat(largest(result.sub(expected))).as("largest difference").isLessThan(1e-6);
+      }
+    }
+  }
+
+  /**
+   * Rows are no value to differentiate: the gradient is that of the table, with a row taken twice.
+   */
+  @Test
+  void embedding_everyType_valuesAndGradientAsEager() {
+    NDArray table = array(new Shape(4, 5));
+    NDArray rows = manager.create(new float[] {3, 0, 3}).duplicate();
+    NDArray probe = array(new Shape(3, 5));
+    table.setRequiresGradient(true);
+    NDArray expected;
+    try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
+      expected = EagerOps.inference().embedding(table, rows);
+      collector.backward(expected.mul(probe).sum());
+    }
+    for (int i = 0; i < 3; i++) {
+      assertThat(expected.get(i).toFloatArray())
+          .containsExactly(table.get(new int[] {3, 0, 3}[i]).toFloatArray());
+    }
+    assertThat(table.getGradient().get(1).toFloatArray()).containsOnly(0);
+    for (Script.Type type : Script.Type.values()) {
+      Script script = new Script();
+      ScriptOps ops = ScriptOps.training(script, type, new Value("seeds"));
+      Value result = ops.leave(ops.embedding(new Value("p[0]"), new Value("rows")));
+      Value gradient = script.let("torch.grad([torch.sum(torch.mul(%s, probe))], p)", result);
+      Value all = script.let("[torch.detach(%s), unchecked_cast(Tensor, %s[0])]", result, gradient);
+      try (Program program =
+          Program.compile(
+              script.method(
+                  "both",
+                  "probe: Tensor, p: List[Tensor], rows: Tensor, seeds: Tensor",
+                  "List[Tensor]",
+                  all))) {
+        NDList actual =
+            program.callRecording("both", probe, List.of(new NDList(table)), rows, seeds());
+        assertClose("embedding " + type, actual.get(0), expected, type);
+        assertClose("gradient " + type, actual.get(1), table.getGradient(), type);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {0.1, 0.5, 0.999})
+  void dropout_mask_bitByBitThatOfEager(double rate) {
+    for (Shape shape :
+        List.of(new Shape(1), new Shape(3, 5), new Shape(2, 3, 5, 7), new Shape(4, 8, 16, 16))) {
+      NDArray x = manager.ones(shape);
+      for (int layer : new int[] {0, 2}) {
+        float[] expected = EagerOps.training(SEED, PASS).dropout(x, rate, layer).toFloatArray();
+        for (Script.Type type : Script.Type.values()) {
+          Script script = new Script();
+          ScriptOps ops = ScriptOps.training(script, type, new Value("seeds"));
+          Value result = ops.leave(ops.dropout(ops.enterFeatures(new Value("p[0]")), rate, layer));
+          float[] actual =
+              run(script, listOf(result), List.of(x), true, manager.ones(new Shape(1)), seeds())
+                  .head()
+                  .toFloatArray();
+          if (type == Script.Type.FLOAT32) {
+            assertThat(actual).as("%s of %s", rate, shape).containsExactly(expected);
+          } else {
+            assertThat(zeros(actual)).as("%s of %s", rate, shape).isEqualTo(zeros(expected));
+          }
+        }
+      }
+    }
+  }
+
+  @Test
+  void dropout_valueWithOtherStrides_sameMask() {
+    NDArray x = manager.ones(new Shape(5, 4, 3, 2)).transpose(3, 2, 1, 0);
+    Script script = new Script();
+    ScriptOps ops = ScriptOps.training(script, Script.Type.FLOAT32, new Value("seeds"));
+    Value result = ops.dropout(new Value("p[0]"), 0.5, 1);
+    NDArray actual =
+        run(script, listOf(result), List.of(x), true, manager.ones(new Shape(1)), seeds()).head();
+    assertThat(actual).isEqualTo(EagerOps.training(SEED, PASS).dropout(x, 0.5, 1));
+  }
+
+  @Test
+  void dropout_inference_nothingWritten() {
+    Script script = new Script();
+    Value x = new Value("x");
+    assertThat(ScriptOps.inference(script, Script.Type.FLOAT32, false).dropout(x, 0.5, 0))
+        .isSameAs(x);
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {-0.1, 1, Double.NaN})
+  void dropout_rateOutside_refused(double rate) {
+    ScriptOps ops = ScriptOps.inference(new Script(), Script.Type.FLOAT32, false);
+    assertThatThrownBy(() -> ops.dropout(new Value("x"), rate, 0))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("dropout rate must be in [0, 1), but was " + rate);
+  }
+
+  @Test
+  void bfloat16_insideAndOut_float32AtTheBordersAlone() {
+    Script script = new Script();
+    ScriptOps ops = ScriptOps.inference(script, Script.Type.BFLOAT16, true);
+    Value x = ops.enter(new Value("p[0]"));
+    Value features = ops.enterFeatures(new Value("p[1]"));
+    Value types =
+        script.let(
+            "torch.tensor([%s.dtype, %s.dtype, %s.dtype])", x, features, ops.leave(ops.silu(x)));
+
+    NDArray actual =
+        run(
+                script,
+                listOf(types),
+                List.of(array(new Shape(1, 2, 3, 4)), array(new Shape(1, 2))),
+                false)
+            .head();
+
+    assertThat(actual.toLongArray()).containsExactly(15, 15, 6);
+  }
+
+  /* ---------------- Helpers ---------------- */
+
+  private static List<Value> entered(ScriptOps ops, Case c) {
+    return IntStream.range(0, c.inputs.size())
+        .mapToObj(
+            i -> {
+              Value argument = new Value("p[" + i + "]");
+              return switch (c.inputs.get(i).kind()) {
+                case IMAGES -> ops.enter(argument);
+                case FEATURES -> ops.enterFeatures(argument);
+                case WEIGHT -> argument;
+              };
+            })
+        .toList();
+  }
+
+  private static String listOf(Value... values) {
+    return Arrays.toString(values);
+  }
+
+  /** Runs a method that returns a list of tensors. */
+  private NDList run(
+      Script script, Object list, List<NDArray> inputs, boolean recording, NDArray... others) {
+    String arguments = "x: Tensor, p: List[Tensor]";
+    if (others.length > 0) {
+      arguments += ", probe: Tensor, seeds: Tensor";
+    }
+    try (Program program = Program.compile(script.method("f", arguments, "List[Tensor]", list))) {
+      NDArray first = manager.zeros(new Shape(1));
+      List<NDList> lists = List.of(new NDList(inputs));
+      return recording
+          ? program.callRecording("f", first, lists, others)
+          : program.call("f", first, lists, others);
+    }
+  }
+
+  private NDArray seeds() {
+    double[] seeds = new double[3];
+    for (int layer = 0; layer < seeds.length; layer++) {
+      seeds[layer] = EagerOps.dropoutSeed(SEED, PASS, layer);
+    }
+    return Upload.doubles(manager, seeds, new Shape(seeds.length), DataType.FLOAT64);
+  }
+
+  private List<NDArray> inputs(Case c) {
+    return c.inputs.stream().map(input -> array(input.shape())).toList();
+  }
+
+  private NDArray array(Shape shape) {
+    double[] values = random.doubles(shape.size(), -1, 1).toArray();
+    return Upload.doubles(manager, values, shape, DataType.FLOAT32);
+  }
+
+  private static boolean[] zeros(float[] values) {
+    boolean[] zeros = new boolean[values.length];
+    for (int i = 0; i < values.length; i++) {
+      zeros[i] = values[i] == 0;
+    }
+    return zeros;
+  }
+
+  private static double largest(NDArray array) {
+    double largest = 0;
+    for (float value : array.toFloatArray()) {
+      largest = Math.max(largest, Math.abs(value));
+    }
+    return largest;
+  }
+
+  private static void assertClose(String what, NDArray actual, NDArray expected, Script.Type type) {
+    assertThat(actual.getDataType()).as(what).isEqualTo(DataType.FLOAT32);
+    assertThat(actual.getShape()).as(what).isEqualTo(expected.getShape());
+    float[] values = actual.toFloatArray();
+    float[] wanted = expected.toFloatArray();
+    double scale = largest(expected);
+    double difference = 0;
+    for (int i = 0; i < values.length; i++) {
+      assertThat(values[i]).as(what).isFinite();
+      difference = Math.max(difference, Math.abs((double) values[i] - wanted[i]));
+    }
+    double relative = scale == 0 ? difference : difference / scale;
+    if (relative > worst.getOrDefault(type, 0.0)) {
+      worst.put(type, relative);
+      System.out.printf("%s: difference %.2g of the largest element%n", what, relative);
+    }
+    assertThat(relative)
+        .as("%s: largest difference, of the largest element %s", what, scale)
+        .isLessThanOrEqualTo(type == Script.Type.FLOAT32 ? FLOAT32_BOUND : BFLOAT16_BOUND);
+  }
+}
