@@ -8,6 +8,7 @@ import io.github.ddpm4j.evaluation.TrainingDoctor;
 import io.github.ddpm4j.internal.io.ModelFolder;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.prediction.Prediction;
@@ -16,8 +17,6 @@ import io.github.ddpm4j.process.ForwardProcess;
 import io.github.ddpm4j.sampling.Sampling;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
-import io.github.ddpm4j.training.Training;
-import io.github.ddpm4j.training.TrainingOutcome;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Collections;
@@ -40,7 +39,7 @@ import org.jspecify.annotations.Nullable;
  * }</pre>
  *
  * <p>Immutable, and as safe to share between threads as its network is for inference. Closing it
- * closes the network only if {@link #load} or a training run made it.
+ * closes the network only if {@link #load} made it or {@link TrainedModel#detach} handed it over.
  */
 public final class DDPM implements AutoCloseable {
 
@@ -48,17 +47,17 @@ public final class DDPM implements AutoCloseable {
   public static final int DEFAULT_TIMESTEPS = 1000;
 
   private final Diffusion diffusion;
-  private final @Nullable Denoiser denoiser;
+  private final @Nullable DenoisingModel model;
   private final boolean ownsDenoiser;
   private final Map<String, Object> provenance;
 
-  private DDPM(
+  DDPM(
       Diffusion diffusion,
       @Nullable Denoiser denoiser,
       boolean ownsDenoiser,
       Map<String, Object> provenance) {
     this.diffusion = diffusion;
-    this.denoiser = denoiser;
+    this.model = denoiser == null ? null : DenoisingModel.of(diffusion, denoiser);
     this.ownsDenoiser = ownsDenoiser;
     this.provenance = Collections.unmodifiableMap(new LinkedHashMap<>(provenance));
   }
@@ -96,7 +95,18 @@ public final class DDPM implements AutoCloseable {
    */
   public static DDPM load(Path folder, Device device) throws IOException {
     ModelFolder.Contents contents = ModelFolder.read(folder, device);
-    return new DDPM(contents.diffusion(), contents.denoiser(), true, contents.training());
+    boolean done = false;
+    try {
+      DDPM loaded = new DDPM(contents.diffusion(), contents.denoiser(), true, contents.training());
+      done = true;
+      return loaded;
+    } catch (IllegalArgumentException e) {
+      throw new IOException(folder + " is not valid: " + e.getMessage(), e);
+    } finally {
+      if (!done) {
+        contents.denoiser().close();
+      }
+    }
   }
 
   /**
@@ -154,7 +164,53 @@ public final class DDPM implements AutoCloseable {
    * @return the network, or empty for the maths alone
    */
   public Optional<Denoiser> denoiser() {
-    return Optional.ofNullable(denoiser);
+    return Optional.ofNullable(model).map(DenoisingModel::denoiser);
+  }
+
+  /**
+   * The network as what it is: {@code ddpm.denoiser(UNet.class)}.
+   *
+   * @param type the class of the network, or one that it implements
+   * @param <D> that class
+   * @return the network
+   * @throws IllegalStateException if the model has no network, or one of another class
+   */
+  public <D extends Denoiser> D denoiser(Class<D> type) {
+    Denoiser denoiser = required("denoiser(" + type.getSimpleName() + ".class)").denoiser();
+    if (!type.isInstance(denoiser)) {
+      throw new IllegalStateException(
+          "the denoiser is a "
+              + denoiser.getClass().getName()
+              + " and no "
+              + type.getName()
+              + "; ask for the class that it is");
+    }
+    return type.cast(denoiser);
+  }
+
+  /**
+   * The schedule, prediction and variance with the network in that role: what answers questions
+   * about noisy images, for loops of one's own.
+   *
+   * @return the model
+   * @throws IllegalStateException if the model has no denoiser
+   */
+  public DenoisingModel model() {
+    return required("model()");
+  }
+
+  private DenoisingModel required(String what) {
+    DenoisingModel known = model;
+    if (known == null) {
+      throw new IllegalStateException(
+          what + " needs a denoiser, but the model has none; set denoiser(...) when building DDPM");
+    }
+    return known;
+  }
+
+  /** This model, which frees its network when it is closed. */
+  DDPM owning() {
+    return new DDPM(diffusion, required("owning()").denoiser(), true, provenance);
   }
 
   /**
@@ -193,12 +249,7 @@ public final class DDPM implements AutoCloseable {
    * @throws IllegalStateException if the model has no denoiser
    */
   public Sampling sampling() {
-    if (denoiser == null) {
-      throw new IllegalStateException(
-          "sampling needs a denoiser, but the model has none; set denoiser(...) when building"
-              + " DDPM");
-    }
-    return new Sampling(diffusion, denoiser);
+    return Sampling.of(required("sampling"));
   }
 
   /**
@@ -208,12 +259,7 @@ public final class DDPM implements AutoCloseable {
    * @throws IllegalStateException if the model has no denoiser
    */
   public BitsPerDim bitsPerDim() {
-    if (denoiser == null) {
-      throw new IllegalStateException(
-          "bitsPerDim needs a denoiser, but the model has none; set denoiser(...) when building"
-              + " DDPM");
-    }
-    return new BitsPerDim(diffusion, denoiser);
+    return BitsPerDim.of(required("bitsPerDim"));
   }
 
   /**
@@ -242,38 +288,25 @@ public final class DDPM implements AutoCloseable {
    * @return a run with the defaults
    * @throws IllegalStateException if the model has no denoiser, or one that cannot be trained
    */
-  public Training<TrainedModel> training() {
-    return new Training<>(diffusion, trainable("trained"), this::result);
-  }
-
-  private TrainedModel result(TrainingOutcome outcome) {
-    return new TrainedModel(
-        new DDPM(diffusion, outcome.averaged(), true, notes(outcome, "averaged")),
-        new DDPM(diffusion, outcome.raw(), false, notes(outcome, "last")),
-        outcome.losses(),
-        outcome.seed());
-  }
-
-  private static Map<String, Object> notes(TrainingOutcome outcome, String weights) {
-    Map<String, Object> notes = new LinkedHashMap<>();
-    notes.put("weights", weights);
-    notes.putAll(outcome.settings());
-    return notes;
+  public Training training() {
+    TrainableDenoiser denoiser = trainable("trained");
+    return new Training(required("training"), denoiser);
   }
 
   private TrainableDenoiser trainable(String done) {
-    if (denoiser == null) {
+    DenoisingModel known = model;
+    if (known == null) {
       throw new IllegalStateException(
           "a model without a denoiser cannot be "
               + done
               + "; set denoiser(...) when building DDPM");
     }
-    if (denoiser instanceof TrainableDenoiser trainable) {
+    if (known.denoiser() instanceof TrainableDenoiser trainable) {
       return trainable;
     }
     throw new IllegalStateException(
         "a denoiser of "
-            + denoiser.getClass()
+            + known.denoiser().getClass()
             + " cannot be "
             + done
             + "; it must implement TrainableDenoiser, as UNet does");
@@ -281,14 +314,17 @@ public final class DDPM implements AutoCloseable {
 
   @Override
   public String toString() {
-    return "DDPM[" + diffusion + ", denoiser=" + denoiser + "]";
+    return "DDPM[" + diffusion + ", denoiser=" + denoiser().orElse(null) + "]";
   }
 
-  /** Closes the network if this model loaded or trained it; otherwise does nothing. */
+  /**
+   * Closes the network if {@link #load} made it, or {@link TrainedModel#detach} handed it over;
+   * otherwise does nothing.
+   */
   @Override
   public void close() {
-    if (ownsDenoiser && denoiser != null) {
-      denoiser.close();
+    if (ownsDenoiser && model != null) {
+      model.denoiser().close();
     }
   }
 
@@ -382,7 +418,8 @@ public final class DDPM implements AutoCloseable {
      *
      * @return the model
      * @throws IllegalArgumentException if timesteps and a schedule of another length are both set,
-     *     or the prediction cannot be used with the schedule
+     *     the prediction cannot be used with the schedule, or the variance is the network's to say
+     *     and the network says none
      */
     public DDPM build() {
       Schedule chosen = schedule;

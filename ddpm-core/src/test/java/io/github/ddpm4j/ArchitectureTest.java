@@ -19,7 +19,6 @@ import com.tngtech.archunit.core.importer.ImportOption;
 import com.tngtech.archunit.library.GeneralCodingRules;
 import io.github.ddpm4j.evaluation.BitsPerDim;
 import io.github.ddpm4j.sampling.Sampling;
-import io.github.ddpm4j.training.Training;
 import io.github.ddpm4j.training.TrainingStepListener;
 import java.util.List;
 import java.util.Map;

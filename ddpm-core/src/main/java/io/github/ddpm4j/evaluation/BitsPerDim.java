@@ -10,20 +10,23 @@ import ai.djl.training.dataset.Dataset;
 import io.github.ddpm4j.evaluation.BitsPerDimResult.Sums;
 import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.internal.ops.PerImage;
-import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.internal.random.CounterRandom;
+import io.github.ddpm4j.internal.random.Seeds;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.loss.VariationalBound;
+import io.github.ddpm4j.model.Answer;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Schedule;
-import java.security.SecureRandom;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.CancellationException;
 import java.util.function.BiFunction;
@@ -68,6 +71,7 @@ public final class BitsPerDim {
   /** How far from a level a value may be, as a share of the distance of two levels. */
   private static final double LEVEL_TOLERANCE = 0.01;
 
+  private final DenoisingModel model;
   private final Diffusion diffusion;
   private final Denoiser denoiser;
   private int batchSize = DEFAULT_BATCH_SIZE;
@@ -81,17 +85,22 @@ public final class BitsPerDim {
   private @Nullable Long seed;
   private @Nullable NoiseSource noise;
   private @Nullable BiFunction<NDArray, NDList, Condition> condition;
-  private Consumer<BitsPerDimResult> listener = result -> {};
+  private final List<Consumer<BitsPerDimResult>> listeners = new ArrayList<>();
+
+  private BitsPerDim(DenoisingModel model) {
+    this.model = model;
+    this.diffusion = model.diffusion();
+    this.denoiser = model.denoiser();
+  }
 
   /**
-   * Sets up a run with the defaults. Users call {@code ddpm.bitsPerDim()}.
+   * Sets up a run with the defaults, as {@code ddpm.bitsPerDim()} does.
    *
-   * @param diffusion what the model is apart from its network
-   * @param denoiser the network; not closed by the run
+   * @param model the model; its network is not closed by the run
+   * @return a run
    */
-  public BitsPerDim(Diffusion diffusion, Denoiser denoiser) {
-    this.diffusion = diffusion;
-    this.denoiser = denoiser;
+  public static BitsPerDim of(DenoisingModel model) {
+    return new BitsPerDim(model);
   }
 
   /**
@@ -250,13 +259,13 @@ public final class BitsPerDim {
   }
 
   /**
-   * Watches the run.
+   * Watches the run; may be called for several listeners.
    *
    * @param listener gets the result over the images so far after every batch, also the last
    * @return this run
    */
   public BitsPerDim listener(Consumer<BitsPerDimResult> listener) {
-    this.listener = Objects.requireNonNull(listener, "listener");
+    listeners.add(Objects.requireNonNull(listener, "listener"));
     return this;
   }
 
@@ -334,17 +343,8 @@ public final class BitsPerDim {
     private boolean warned;
 
     Run() {
-      if (denoiser.predictsVariance() && !diffusion.variance().isLearned()) {
-        throw new IllegalStateException(
-            "the denoiser predicts the variance, but the model has variance "
-                + diffusion.variance()
-                + "; build DDPM with variance(Variance.LEARNED_RANGE)");
-      }
-      long value = seed == null ? new SecureRandom().nextLong() : seed;
       boolean given = noise != null && ranges.count() == schedule.timesteps();
-      if (seed == null && !given) {
-        logger.info("evaluating with seed {}", value);
-      }
+      long value = given && seed == null ? 0 : Seeds.orDrawn(seed, logger, "evaluating");
       drawing = CounterRandom.of(value, CounterRandom.Stream.EVALUATION_TIMESTEPS);
       CounterRandom seeded = CounterRandom.of(value, CounterRandom.Stream.EVALUATION_NOISE);
       source = noise == null ? seeded::normal : noise;
@@ -390,7 +390,8 @@ public final class BitsPerDim {
           sums.add(prior[i], bits[i], errors[i]);
         }
       }
-      listener.accept(sums.result());
+      BitsPerDimResult soFar = sums.result();
+      listeners.forEach(listener -> listener.accept(soFar));
     }
 
     /** The images in float64, attached to {@code manager}, on its device. */
@@ -444,38 +445,28 @@ public final class BitsPerDim {
       Shape shape = x0.getShape();
       // 1. x_t, as the network sees it
       NDArray z =
-          Upload.normal(
-              x0.getManager(),
-              (image, draw, target) ->
-                  source.normal(image, t[Math.toIntExact(image - first)], target),
-              first,
-              0,
-              shape,
-              DataType.FLOAT64);
-      NDArray x =
-          PerImage.sum(each(t, schedule::signal), x0, each(t, schedule::noise), z)
-              .toType(dataType, false);
-      NDArray output = diffusion.asked(denoiser).predict(x, NoiseLevels.of(schedule, t), condition);
-      diffusion.requireAnswer(x, output);
-      NDArray says = output.toType(DataType.FLOAT64, false);
-      NDArray xt = x.toType(DataType.FLOAT64, false);
+          ((NoiseSource)
+                  (image, draw, target) ->
+                      source.normal(image, t[Math.toIntExact(image - first)], target))
+              .array(x0.getManager(), first, 0, shape, DataType.FLOAT64);
+      NoiseLevels levels = NoiseLevels.of(schedule, t);
+      NDArray x = levels.noised(x0, z).toType(dataType, false);
+      NDArray output = model.output(x, levels, condition);
       // 2. x̂_0 and the variance
-      int channels = Math.toIntExact(shape.get(1));
-      Variance variance = diffusion.variance();
-      NDArray v = null;
-      if (variance.isLearned()) {
-        v = ops.lastChannels(says, channels);
-        says = ops.firstChannels(says, channels);
-      }
-      NDArray estimate = diffusion.prediction().x0(schedule, t, xt, says);
+      Answer answer =
+          model.answer(
+              x.toType(DataType.FLOAT64, false), levels, output.toType(DataType.FLOAT64, false));
+      NDArray estimate = answer.x0();
       if (clip) {
         estimate = estimate.clip(range.min(), range.max());
       }
+      Variance variance = diffusion.variance();
       double[] least = each(t, i -> variance.leastLogVariance(schedule, i));
       double[] greatest = each(t, i -> variance.greatestLogVariance(schedule, i));
       NDArray logVariance = column(x0, i -> (least[i] + greatest[i]) / 2);
-      if (v != null) {
-        logVariance = v.mul(column(x0, i -> (greatest[i] - least[i]) / 2)).add(logVariance);
+      if (answer.variance().isPresent()) {
+        NDArray ofV = column(x0, i -> (greatest[i] - least[i]) / 2);
+        logVariance = answer.variance().get().mul(ofV).add(logVariance);
       }
       // 3. the term; both means hold the same multiple of x_t, which is left out where it cancels
       NDArray fromX0 = column(x0, i -> schedule.posteriorMeanX0(t[i]));

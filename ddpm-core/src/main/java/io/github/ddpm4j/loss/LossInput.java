@@ -4,6 +4,8 @@ import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.process.LinearForm;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import java.util.Optional;
 
@@ -100,22 +102,14 @@ public interface LossInput<T> {
     X0_OF_XT {
       @Override
       double of(Diffusion diffusion, int t) {
-        Schedule schedule = diffusion.schedule();
-        return diffusion
-            .prediction()
-            .x0(schedule, t, schedule.signal(t), schedule.noise(t))
-            .first();
+        return x0(diffusion, t).first();
       }
     },
     /** The factor of the output in x̂_0. */
     X0_OF_OUTPUT {
       @Override
       double of(Diffusion diffusion, int t) {
-        Schedule schedule = diffusion.schedule();
-        return diffusion
-            .prediction()
-            .x0(schedule, t, schedule.signal(t), schedule.noise(t))
-            .second();
+        return x0(diffusion, t).second();
       }
     },
     /** ln σ² of the reverse process where v = 0; all of it if the variance is fixed. */
@@ -140,6 +134,10 @@ public interface LossInput<T> {
     };
 
     abstract double of(Diffusion diffusion, int t);
+
+    private static LinearForm x0(Diffusion diffusion, int t) {
+      return diffusion.prediction().x0(diffusion.schedule(), Level.of(diffusion.schedule(), t));
+    }
 
     /**
      * Its value.

@@ -1,7 +1,8 @@
 package io.github.ddpm4j.loss;
 
-import io.github.ddpm4j.prediction.LinearForm;
 import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.process.LinearForm;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import java.util.function.DoubleUnaryOperator;
 
@@ -31,13 +32,10 @@ public interface Weighting {
    *
    * @param prediction what the network predicts
    * @param schedule the schedule
-   * @param timestep the timestep of the image, 0-based, possibly fractional
-   * @param signal the factor of x_0 in the image
-   * @param noise the factor of ε in the image
+   * @param level the level of the image
    * @return the factor, finite and at least 0
    */
-  double factor(
-      Prediction prediction, Schedule schedule, double timestep, double signal, double noise);
+  double factor(Prediction prediction, Schedule schedule, Level level);
 
   /**
    * No weighting: 1, as in Ho et al. 2020, eq. 14.
@@ -109,8 +107,7 @@ public interface Weighting {
   /** 1 for all. */
   record UniformWeighting() implements Weighting {
     @Override
-    public double factor(
-        Prediction prediction, Schedule schedule, double timestep, double signal, double noise) {
+    public double factor(Prediction prediction, Schedule schedule, Level level) {
       return 1;
     }
 
@@ -128,10 +125,9 @@ public interface Weighting {
    */
   record SnrWeighting(String name, DoubleUnaryOperator ofX0) implements Weighting {
     @Override
-    public double factor(
-        Prediction prediction, Schedule schedule, double timestep, double signal, double noise) {
-      LinearForm x0 = prediction.x0(schedule, timestep, signal, noise);
-      double snr = signal * signal / (noise * noise);
+    public double factor(Prediction prediction, Schedule schedule, Level level) {
+      LinearForm x0 = prediction.x0(schedule, level);
+      double snr = level.signal() * level.signal() / (level.noise() * level.noise());
       return ofX0.applyAsDouble(snr) * x0.second() * x0.second();
     }
 

@@ -2,15 +2,15 @@ package io.github.ddpm4j.model;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
-import io.github.ddpm4j.internal.ops.Script;
-import io.github.ddpm4j.internal.ops.Script.Value;
+import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.spi.Ops;
 import java.util.List;
 
 /**
- * A network written against {@link io.github.ddpm4j.spi.Ops}, which can be written down as a part
- * of a program: a training run then makes its whole step one call of the engine. Each of its
- * weights must lie contiguous in memory, as new arrays do, and have a part in the prediction.
+ * A network written against {@link Ops}, which can be written down as a part of a program: a
+ * training run then makes its whole step one call of the engine. Each of its weights must lie
+ * contiguous in memory, as new arrays do, and have a part in the prediction.
  */
 public interface ScriptedDenoiser extends TrainableDenoiser {
 
@@ -25,29 +25,26 @@ public interface ScriptedDenoiser extends TrainableDenoiser {
    * What the network computes in. If it is not float32, runs write it over kernels and matrices
    * (weights of two dimensions and more) that are in this type already.
    *
-   * @return the type inside the network
+   * @return FLOAT32 or BFLOAT16
    */
-  Script.Type computesIn();
+  default DataType computesIn() {
+    return DataType.FLOAT32;
+  }
 
   /**
-   * Writes the prediction of a training pass.
+   * The prediction of a training pass, over any operations. Inputs come in through {@link
+   * Ops#enter} and {@link Ops#enterFeatures}, the result leaves through {@link Ops#leave}.
    *
-   * @param script where to
+   * @param ops the operations, with the dropout of the pass
    * @param weights the weights, in the order of {@link #weights()}
    * @param x the noisy images, float32, shape (N, C, H, W)
    * @param levels what {@link #levelFeatures} gives, float32, shape (N, F)
    * @param conditions what {@link #conditionInputs} gives, one value each
-   * @param seeds the seeds of {@link #dropoutLayers()} masks, float64, on the CPU
+   * @param <T> what the operations work on
    * @return the prediction, float32, shape of {@code x}, or with twice its channels if the network
    *     {@linkplain #predictsVariance() predicts the variance} too
    */
-  Value write(
-      Script script,
-      List<Value> weights,
-      Value x,
-      Value levels,
-      List<Value> conditions,
-      Value seeds);
+  <T> T forward(Ops<T> ops, List<T> weights, T x, T levels, List<T> conditions);
 
   /**
    * The noise levels as the network takes them in.

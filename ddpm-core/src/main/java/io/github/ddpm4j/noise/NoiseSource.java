@@ -1,5 +1,10 @@
 package io.github.ddpm4j.noise;
 
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.internal.random.CounterRandom;
 
 /**
@@ -20,6 +25,22 @@ public interface NoiseSource {
    * @param target receives the values, row-major over (C, H, W)
    */
   void normal(long image, long draw, double[] target);
+
+  /**
+   * The noise of consecutive images.
+   *
+   * @param manager owns the array that is returned, on its device
+   * @param firstImage the index in the run of the first image
+   * @param draw which of the images' draws, from 0
+   * @param batch the shape of the batch, (N, …)
+   * @param type FLOAT32, to which the values are rounded, or FLOAT64
+   * @return N(0, I), an array of that shape and type
+   * @throws IllegalArgumentException if the type is another
+   */
+  default NDArray array(NDManager manager, long firstImage, long draw, Shape batch, DataType type) {
+    return Upload.rows(
+        manager, batch, type, (image, target) -> normal(firstImage + image, draw, target));
+  }
 
   /**
    * Counter-based noise: Philox4x64 (Salmon et al. 2011) keyed by the seed, at a counter of (image,

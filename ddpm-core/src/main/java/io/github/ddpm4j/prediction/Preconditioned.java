@@ -1,5 +1,7 @@
 package io.github.ddpm4j.prediction;
 
+import io.github.ddpm4j.process.LinearForm;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import java.util.OptionalDouble;
 
@@ -14,48 +16,54 @@ final class Preconditioned extends Prediction {
   }
 
   /** d, the standard deviation of x. */
-  private double deviation(double signal, double noise) {
-    return Math.hypot(noise, signal * sigmaData);
+  private double deviation(Level level) {
+    return Math.hypot(level.noise(), level.signal() * sigmaData);
   }
 
   @Override
-  LinearForm targetForm(Schedule schedule, double timestep, double signal, double noise) {
-    double d = deviation(signal, noise);
-    return new LinearForm(noise / (d * sigmaData), -signal * sigmaData / d);
+  public LinearForm target(Schedule schedule, Level level) {
+    double d = deviation(level);
+    return new LinearForm(level.noise() / (d * sigmaData), -level.signal() * sigmaData / d);
   }
 
   @Override
-  LinearForm x0Form(Schedule schedule, double timestep, double signal, double noise) {
-    double d = deviation(signal, noise);
-    return new LinearForm(signal * sigmaData * sigmaData / (d * d), noise * sigmaData / d);
+  public LinearForm x0(Schedule schedule, Level level) {
+    double d = deviation(level);
+    return new LinearForm(
+        level.signal() * sigmaData * sigmaData / (d * d), level.noise() * sigmaData / d);
   }
 
   @Override
-  LinearForm epsilonForm(Schedule schedule, double timestep, double signal, double noise) {
-    double d = deviation(signal, noise);
-    return new LinearForm(noise / (d * d), -signal * sigmaData / d);
+  public LinearForm epsilon(Schedule schedule, Level level) {
+    double d = deviation(level);
+    return new LinearForm(level.noise() / (d * d), -level.signal() * sigmaData / d);
   }
 
   @Override
-  public double inputScale(double signal, double noise) {
-    return 1 / deviation(signal, noise);
+  public boolean scalesInput() {
+    return true;
   }
 
   @Override
-  public double networkTimestep(double timestep, double signal, double noise) {
-    if (signal == 0 || noise == 0) {
+  public double inputScale(Level level) {
+    return 1 / deviation(level);
+  }
+
+  @Override
+  public double networkTimestep(Level level) {
+    if (level.signal() == 0 || level.noise() == 0) {
       throw new IllegalArgumentException(
           "prediction "
               + this
               + " tells the network ln(noise / signal), which needs both above 0, but at timestep "
-              + timestep
+              + level.timestep()
               + " signal was "
-              + signal
+              + level.signal()
               + " and noise "
-              + noise
+              + level.noise()
               + "; use a sampler that asks at noisy images with some signal alone, or VELOCITY");
     }
-    return (Math.log(noise) - Math.log(signal)) / 4;
+    return (Math.log(level.noise()) - Math.log(level.signal())) / 4;
   }
 
   @Override

@@ -1,7 +1,9 @@
 package io.github.ddpm4j.prediction;
 
 import ai.djl.ndarray.NDArray;
-import io.github.ddpm4j.internal.ops.PerImage;
+import io.github.ddpm4j.process.LinearForm;
+import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import java.util.List;
 import java.util.OptionalDouble;
@@ -17,8 +19,7 @@ import java.util.OptionalDouble;
  *
  * <p>The forms throw {@link IllegalArgumentException} where a conversion does not exist, saying
  * what would do instead: {@link #EPSILON} without signal, ε from {@link #X0} without noise, {@link
- * #PREVIOUS_MEAN} off the schedule's own timesteps. They throw it too if {@code signal} or {@code
- * noise} is negative or not finite, or both are 0.
+ * #PREVIOUS_MEAN} off the schedule's own timesteps.
  *
  * <p>Immutable. Four predictions are constants, {@link #edm} has a setting.
  */
@@ -35,20 +36,20 @@ public abstract class Prediction {
   public static final Prediction EPSILON =
       new Prediction("EPSILON") {
         @Override
-        LinearForm targetForm(Schedule schedule, double timestep, double signal, double noise) {
-          requireSignal(timestep, signal);
+        public LinearForm target(Schedule schedule, Level level) {
+          requireSignal(level);
           return new LinearForm(0, 1);
         }
 
         @Override
-        LinearForm x0Form(Schedule schedule, double timestep, double signal, double noise) {
-          requireSignal(timestep, signal);
-          return new LinearForm(1 / signal, -noise / signal);
+        public LinearForm x0(Schedule schedule, Level level) {
+          requireSignal(level);
+          return new LinearForm(1 / level.signal(), -level.noise() / level.signal());
         }
 
         @Override
-        LinearForm epsilonForm(Schedule schedule, double timestep, double signal, double noise) {
-          requireSignal(timestep, signal);
+        public LinearForm epsilon(Schedule schedule, Level level) {
+          requireSignal(level);
           return new LinearForm(0, 1);
         }
       };
@@ -63,19 +64,24 @@ public abstract class Prediction {
   public static final Prediction X0 =
       new Prediction("X0") {
         @Override
-        LinearForm targetForm(Schedule schedule, double timestep, double signal, double noise) {
+        public boolean needsSignal() {
+          return false;
+        }
+
+        @Override
+        public LinearForm target(Schedule schedule, Level level) {
           return new LinearForm(1, 0);
         }
 
         @Override
-        LinearForm x0Form(Schedule schedule, double timestep, double signal, double noise) {
+        public LinearForm x0(Schedule schedule, Level level) {
           return new LinearForm(0, 1);
         }
 
         @Override
-        LinearForm epsilonForm(Schedule schedule, double timestep, double signal, double noise) {
-          requireNoise(timestep, noise);
-          return new LinearForm(1 / noise, -signal / noise);
+        public LinearForm epsilon(Schedule schedule, Level level) {
+          requireNoise(level);
+          return new LinearForm(1 / level.noise(), -level.signal() / level.noise());
         }
       };
 
@@ -92,20 +98,25 @@ public abstract class Prediction {
   public static final Prediction VELOCITY =
       new Prediction("VELOCITY") {
         @Override
-        LinearForm targetForm(Schedule schedule, double timestep, double signal, double noise) {
-          return new LinearForm(-noise, signal);
+        public boolean needsSignal() {
+          return false;
         }
 
         @Override
-        LinearForm x0Form(Schedule schedule, double timestep, double signal, double noise) {
-          double square = signal * signal + noise * noise;
-          return new LinearForm(signal / square, -noise / square);
+        public LinearForm target(Schedule schedule, Level level) {
+          return new LinearForm(-level.noise(), level.signal());
         }
 
         @Override
-        LinearForm epsilonForm(Schedule schedule, double timestep, double signal, double noise) {
-          double square = signal * signal + noise * noise;
-          return new LinearForm(noise / square, signal / square);
+        public LinearForm x0(Schedule schedule, Level level) {
+          double square = level.signal() * level.signal() + level.noise() * level.noise();
+          return new LinearForm(level.signal() / square, -level.noise() / square);
+        }
+
+        @Override
+        public LinearForm epsilon(Schedule schedule, Level level) {
+          double square = level.signal() * level.signal() + level.noise() * level.noise();
+          return new LinearForm(level.noise() / square, level.signal() / square);
         }
       };
 
@@ -123,24 +134,26 @@ public abstract class Prediction {
   public static final Prediction PREVIOUS_MEAN =
       new Prediction("PREVIOUS_MEAN") {
         @Override
-        LinearForm targetForm(Schedule schedule, double timestep, double signal, double noise) {
-          int t = requireOnSchedule(schedule, timestep, signal, noise);
+        public LinearForm target(Schedule schedule, Level level) {
+          int t = requireOnSchedule(schedule, level);
           double ofX0 = schedule.posteriorMeanX0(t);
           double ofXt = schedule.posteriorMeanXt(t);
-          return new LinearForm(ofX0 + ofXt * signal, ofXt * noise);
+          return new LinearForm(ofX0 + ofXt * level.signal(), ofXt * level.noise());
         }
 
         @Override
-        LinearForm x0Form(Schedule schedule, double timestep, double signal, double noise) {
-          int t = requireOnSchedule(schedule, timestep, signal, noise);
+        public LinearForm x0(Schedule schedule, Level level) {
+          int t = requireOnSchedule(schedule, level);
           double ofX0 = schedule.posteriorMeanX0(t);
           return new LinearForm(-schedule.posteriorMeanXt(t) / ofX0, 1 / ofX0);
         }
 
         @Override
-        LinearForm epsilonForm(Schedule schedule, double timestep, double signal, double noise) {
-          LinearForm x0 = x0Form(schedule, timestep, signal, noise);
-          return new LinearForm((1 - signal * x0.first()) / noise, -signal * x0.second() / noise);
+        public LinearForm epsilon(Schedule schedule, Level level) {
+          LinearForm x0 = x0(schedule, level);
+          return new LinearForm(
+              (1 - level.signal() * x0.first()) / level.noise(),
+              -level.signal() * x0.second() / level.noise());
         }
       };
 
@@ -204,27 +217,46 @@ public abstract class Prediction {
   }
 
   /**
+   * Whether the network sees the images in another scale, and is told levels in other numbers, than
+   * those of the schedule.
+   *
+   * @return false, except for {@link #edm}
+   * @see #inputScale
+   * @see #networkTimestep
+   */
+  public boolean scalesInput() {
+    return false;
+  }
+
+  /**
+   * Whether x_0 can be told from what the network says only where some of it is left, so that
+   * schedules of zero terminal SNR are out of the question.
+   *
+   * @return false for {@link #X0} and {@link #VELOCITY}
+   */
+  public boolean needsSignal() {
+    return true;
+  }
+
+  /**
    * What the noisy image is multiplied by before the network sees it.
    *
-   * @param signal the factor of x_0 in the image
-   * @param noise the factor of ε in the image
+   * @param level the level of the image
    * @return 1, except for {@link #edm}
    */
-  public double inputScale(double signal, double noise) {
+  public double inputScale(Level level) {
     return 1;
   }
 
   /**
    * What the network is told of the level of an image in place of the timestep.
    *
-   * @param timestep the timestep of the image, 0-based, possibly fractional
-   * @param signal the factor of x_0 in the image
-   * @param noise the factor of ε in the image
+   * @param level the level of the image
    * @return the timestep, except for {@link #edm}
    * @throws IllegalArgumentException if the network cannot be told of the level
    */
-  public double networkTimestep(double timestep, double signal, double noise) {
-    return timestep;
+  public double networkTimestep(Level level) {
+    return level.timestep();
   }
 
   /**
@@ -250,175 +282,114 @@ public abstract class Prediction {
     return name;
   }
 
-  abstract LinearForm targetForm(Schedule schedule, double timestep, double signal, double noise);
-
-  abstract LinearForm x0Form(Schedule schedule, double timestep, double signal, double noise);
-
-  abstract LinearForm epsilonForm(Schedule schedule, double timestep, double signal, double noise);
-
   /**
    * What the network is trained to say: {@code first · x_0 + second · ε}.
    *
    * @param schedule the schedule
-   * @param timestep the timestep of the image, 0-based
-   * @param signal the factor of x_0 in the image
-   * @param noise the factor of ε in the image
+   * @param level the level of the image
    * @return the target in terms of (x_0, ε)
    * @throws IllegalArgumentException if the target does not exist at this level
    */
-  public LinearForm target(Schedule schedule, double timestep, double signal, double noise) {
-    requireLevel(signal, noise);
-    return targetForm(schedule, timestep, signal, noise);
-  }
+  public abstract LinearForm target(Schedule schedule, Level level);
 
   /**
    * The clean image that the network's output means: {@code first · x + second · output}.
    *
    * @param schedule the schedule
-   * @param timestep the timestep of the image, 0-based
-   * @param signal the factor of x_0 in the image
-   * @param noise the factor of ε in the image
+   * @param level the level of the image
    * @return x̂_0 in terms of (x, output)
    * @throws IllegalArgumentException if the output does not determine x_0 at this level
    */
-  public LinearForm x0(Schedule schedule, double timestep, double signal, double noise) {
-    requireLevel(signal, noise);
-    return x0Form(schedule, timestep, signal, noise);
-  }
+  public abstract LinearForm x0(Schedule schedule, Level level);
 
   /**
    * The noise that the network's output means: {@code first · x + second · output}.
    *
    * @param schedule the schedule
-   * @param timestep the timestep of the image, 0-based
-   * @param signal the factor of x_0 in the image
-   * @param noise the factor of ε in the image
+   * @param level the level of the image
    * @return ε̂ in terms of (x, output)
    * @throws IllegalArgumentException if the output does not determine ε at this level
    */
-  public LinearForm epsilon(Schedule schedule, double timestep, double signal, double noise) {
-    requireLevel(signal, noise);
-    return epsilonForm(schedule, timestep, signal, noise);
-  }
+  public abstract LinearForm epsilon(Schedule schedule, Level level);
 
   /**
    * What the network is trained to say, for a batch.
    *
    * @param schedule the schedule
-   * @param t the timestep per image
+   * @param levels the level of each image
    * @param x0 the clean images, {@code float32} or {@code float64}, shape (N, …)
    * @param noise ε, of the shape, dtype and device of {@code x0}
    * @return the target, attached to the manager of {@code x0}
-   * @throws IllegalArgumentException if the arrays do not fit each other or {@code t}, or the
-   *     target does not exist at a timestep
-   * @throws IndexOutOfBoundsException if a timestep is outside the schedule
+   * @throws IllegalArgumentException if the arrays do not fit each other or {@code levels}, or the
+   *     target does not exist at a level
    */
-  public NDArray target(Schedule schedule, int[] t, NDArray x0, NDArray noise) {
-    return apply(this::target, schedule, t, "x0", x0, "noise", noise);
+  public NDArray target(Schedule schedule, NoiseLevels levels, NDArray x0, NDArray noise) {
+    return levels.combine(level -> target(schedule, level), "x0", x0, "noise", noise);
   }
 
   /**
    * The clean images that the network's output means, for a batch.
    *
    * @param schedule the schedule
-   * @param t the timestep per image
+   * @param levels the level of each image
    * @param x the noisy images, {@code float32} or {@code float64}, shape (N, …)
    * @param output what the network said, of the shape, dtype and device of {@code x}
    * @return x̂_0, not clipped, attached to the manager of {@code x}
-   * @throws IllegalArgumentException if the arrays do not fit each other or {@code t}, or the
-   *     output does not determine x_0 at a timestep
-   * @throws IndexOutOfBoundsException if a timestep is outside the schedule
+   * @throws IllegalArgumentException if the arrays do not fit each other or {@code levels}, or the
+   *     output does not determine x_0 at a level
    */
-  public NDArray x0(Schedule schedule, int[] t, NDArray x, NDArray output) {
-    return apply(this::x0, schedule, t, "x", x, "output", output);
+  public NDArray x0(Schedule schedule, NoiseLevels levels, NDArray x, NDArray output) {
+    return levels.combine(level -> x0(schedule, level), "x", x, "output", output);
   }
 
   /**
    * The noise that the network's output means, for a batch.
    *
    * @param schedule the schedule
-   * @param t the timestep per image
+   * @param levels the level of each image
    * @param x the noisy images, {@code float32} or {@code float64}, shape (N, …)
    * @param output what the network said, of the shape, dtype and device of {@code x}
    * @return ε̂, attached to the manager of {@code x}
-   * @throws IllegalArgumentException if the arrays do not fit each other or {@code t}, or the
-   *     output does not determine ε at a timestep
-   * @throws IndexOutOfBoundsException if a timestep is outside the schedule
+   * @throws IllegalArgumentException if the arrays do not fit each other or {@code levels}, or the
+   *     output does not determine ε at a level
    */
-  public NDArray epsilon(Schedule schedule, int[] t, NDArray x, NDArray output) {
-    return apply(this::epsilon, schedule, t, "x", x, "output", output);
+  public NDArray epsilon(Schedule schedule, NoiseLevels levels, NDArray x, NDArray output) {
+    return levels.combine(level -> epsilon(schedule, level), "x", x, "output", output);
   }
 
-  @FunctionalInterface
-  private interface Conversion {
-    LinearForm at(Schedule schedule, double timestep, double signal, double noise);
-  }
-
-  private static NDArray apply(
-      Conversion conversion,
-      Schedule schedule,
-      int[] t,
-      String firstName,
-      NDArray first,
-      String secondName,
-      NDArray second) {
-    PerImage.requireBatch(firstName, first);
-    PerImage.requireLike(secondName, second, firstName, first);
-    PerImage.requireOnePerImage("t", t.length, firstName, first);
-    double[] firsts = new double[t.length];
-    double[] seconds = new double[t.length];
-    for (int i = 0; i < t.length; i++) {
-      LinearForm form = conversion.at(schedule, t[i], schedule.signal(t[i]), schedule.noise(t[i]));
-      firsts[i] = form.first();
-      seconds[i] = form.second();
-    }
-    return PerImage.sum(firsts, first, seconds, second);
-  }
-
-  private static void requireLevel(double signal, double noise) {
-    if (!(signal >= 0 && noise >= 0 && signal + noise > 0)
-        || Double.isInfinite(signal)
-        || Double.isInfinite(noise)) {
-      throw new IllegalArgumentException(
-          "signal and noise must be finite, at least 0 and not both 0, but were "
-              + signal
-              + " and "
-              + noise);
-    }
-  }
-
-  private static void requireSignal(double timestep, double signal) {
-    if (signal == 0) {
+  private static void requireSignal(Level level) {
+    if (level.signal() == 0) {
       throw new IllegalArgumentException(
           "prediction EPSILON needs signal above 0, but at timestep "
-              + timestep
+              + level.timestep()
               + " it was 0, where x is all noise and says nothing about x_0; use VELOCITY or X0"
               + " with a zero-terminal-SNR schedule");
     }
   }
 
-  private static void requireNoise(double timestep, double noise) {
-    if (noise == 0) {
+  private static void requireNoise(Level level) {
+    if (level.noise() == 0) {
       throw new IllegalArgumentException(
           "prediction X0 needs noise above 0 to give epsilon, but at timestep "
-              + timestep
+              + level.timestep()
               + " it was 0, where x is x_0; use EPSILON or VELOCITY to start from clean images");
     }
   }
 
-  private static int requireOnSchedule(
-      Schedule schedule, double timestep, double signal, double noise) {
-    if (timestep != Math.rint(timestep) || timestep < 0 || timestep >= schedule.timesteps()) {
+  private static int requireOnSchedule(Schedule schedule, Level level) {
+    if (level.timestep() != Math.rint(level.timestep())
+        || level.timestep() < 0
+        || level.timestep() >= schedule.timesteps()) {
       throw new IllegalArgumentException(
           "prediction PREVIOUS_MEAN needs a whole timestep of the schedule, from 0 to "
               + (schedule.timesteps() - 1)
               + ", but was asked at "
-              + timestep
+              + level.timestep()
               + "; use EPSILON, X0 or VELOCITY with a sampler that asks in between");
     }
-    int t = (int) timestep;
-    if (Math.abs(signal - schedule.signal(t)) > LEVEL_TOLERANCE
-        || Math.abs(noise - schedule.noise(t)) > LEVEL_TOLERANCE) {
+    int t = (int) level.timestep();
+    if (Math.abs(level.signal() - schedule.signal(t)) > LEVEL_TOLERANCE
+        || Math.abs(level.noise() - schedule.noise(t)) > LEVEL_TOLERANCE) {
       throw new IllegalArgumentException(
           "prediction PREVIOUS_MEAN needs the levels of the schedule at timestep "
               + t
@@ -427,9 +398,9 @@ public abstract class Prediction {
               + " and noise "
               + schedule.noise(t)
               + ", but they were "
-              + signal
+              + level.signal()
               + " and "
-              + noise
+              + level.noise()
               + "; use EPSILON, X0 or VELOCITY with a sampler that leaves the schedule");
     }
     return t;

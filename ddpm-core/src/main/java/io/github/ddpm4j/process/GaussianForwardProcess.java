@@ -3,8 +3,7 @@ package io.github.ddpm4j.process;
 import ai.djl.ndarray.NDArray;
 import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.schedule.Schedule;
-import java.util.Arrays;
-import java.util.function.IntToDoubleFunction;
+import java.util.function.IntFunction;
 
 /** The forward process of the paper: every step adds Gaussian noise. */
 final class GaussianForwardProcess implements ForwardProcess {
@@ -22,25 +21,29 @@ final class GaussianForwardProcess implements ForwardProcess {
 
   @Override
   public NDArray sample(NDArray x0, int[] t, NDArray noise) {
-    check("x0", x0, "noise", noise, t);
-    return PerImage.sum(each(t, schedule::signal), x0, each(t, schedule::noise), noise);
+    return NoiseLevels.of(schedule, requireTimesteps(t, "x0", x0)).noised(x0, noise);
   }
 
   @Override
   public NDArray step(NDArray previous, int[] t, NDArray noise) {
-    check("previous", previous, "noise", noise, t);
-    return PerImage.sum(
-        each(t, i -> Math.sqrt(schedule.alpha(i))),
+    return combine(
+        t,
+        s -> new LinearForm(Math.sqrt(schedule.alpha(s)), Math.sqrt(schedule.beta(s))),
+        "previous",
         previous,
-        each(t, i -> Math.sqrt(schedule.beta(i))),
+        "noise",
         noise);
   }
 
   @Override
   public NDArray posteriorMean(NDArray x0, NDArray xt, int[] t) {
-    check("x0", x0, "xt", xt, t);
-    return PerImage.sum(
-        each(t, schedule::posteriorMeanX0), x0, each(t, schedule::posteriorMeanXt), xt);
+    return combine(
+        t,
+        s -> new LinearForm(schedule.posteriorMeanX0(s), schedule.posteriorMeanXt(s)),
+        "x0",
+        x0,
+        "xt",
+        xt);
   }
 
   @Override
@@ -50,8 +53,8 @@ final class GaussianForwardProcess implements ForwardProcess {
 
   @Override
   public NDArray velocity(NDArray x0, NDArray noise, int[] t) {
-    check("x0", x0, "noise", noise, t);
-    return PerImage.sum(each(t, i -> -schedule.noise(i)), x0, each(t, schedule::signal), noise);
+    return combine(
+        t, s -> new LinearForm(-schedule.noise(s), schedule.signal(s)), "x0", x0, "noise", noise);
   }
 
   @Override
@@ -59,14 +62,20 @@ final class GaussianForwardProcess implements ForwardProcess {
     return "ForwardProcess[" + schedule + "]";
   }
 
-  private static void check(
-      String firstName, NDArray first, String secondName, NDArray second, int[] t) {
-    PerImage.requireBatch(firstName, first);
-    PerImage.requireLike(secondName, second, firstName, first);
-    PerImage.requireOnePerImage("t", t.length, firstName, first);
+  private NDArray combine(
+      int[] t,
+      IntFunction<LinearForm> form,
+      String firstName,
+      NDArray first,
+      String secondName,
+      NDArray second) {
+    return NoiseLevels.of(schedule, requireTimesteps(t, firstName, first))
+        .combine(level -> form.apply((int) level.timestep()), firstName, first, secondName, second);
   }
 
-  private static double[] each(int[] t, IntToDoubleFunction coefficient) {
-    return Arrays.stream(t).mapToDouble(coefficient).toArray();
+  private static int[] requireTimesteps(int[] t, String batchName, NDArray batch) {
+    PerImage.requireBatch(batchName, batch);
+    PerImage.requireOnePerImage("t", t.length, batchName, batch);
+    return t;
   }
 }

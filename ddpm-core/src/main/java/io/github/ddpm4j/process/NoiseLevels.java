@@ -1,28 +1,58 @@
 package io.github.ddpm4j.process;
 
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import io.github.ddpm4j.internal.ops.EagerOps;
+import io.github.ddpm4j.internal.ops.PerImage;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
+import io.github.ddpm4j.spi.Ops;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.function.Function;
+import java.util.function.ToDoubleFunction;
 
 /**
- * How noisy each image of a batch is: {@code x = signal · x_0 + noise · ε}, and the timestep that
- * the network is asked about. One entry per image, so that one call can serve images that stand at
- * different steps of different runs.
+ * How noisy each image of a batch is: a {@link Level} per image, so that one call can serve images
+ * that stand at different steps of different runs.
  *
  * <p>Timesteps may be fractional; they are what the network embeds and take part in no arithmetic.
  * Immutable.
  */
 public final class NoiseLevels {
 
-  private final double[] timesteps;
-  private final double[] signals;
-  private final double[] noises;
+  private final List<Level> levels;
 
-  private NoiseLevels(double[] timesteps, double[] signals, double[] noises) {
-    this.timesteps = timesteps;
-    this.signals = signals;
-    this.noises = noises;
+  private NoiseLevels(List<Level> levels) {
+    this.levels = levels;
+  }
+
+  /**
+   * A level per image.
+   *
+   * @param levels the levels, at least one
+   * @return the levels; the list is copied
+   * @throws IllegalArgumentException if there is none
+   */
+  public static NoiseLevels of(List<Level> levels) {
+    if (levels.isEmpty()) {
+      throw new IllegalArgumentException("noise levels need at least one image, but have none");
+    }
+    return new NoiseLevels(List.copyOf(levels));
+  }
+
+  /**
+   * The same level for every image.
+   *
+   * @param level the level
+   * @param images how many, at least 1
+   * @return the levels
+   * @throws IllegalArgumentException if {@code images} is less than 1
+   */
+  public static NoiseLevels of(Level level, int images) {
+    return of(Collections.nCopies(Math.max(0, images), level));
   }
 
   /**
@@ -32,8 +62,8 @@ public final class NoiseLevels {
    * @param signals the factor of x_0 per image, in [0, 1]
    * @param noises the factor of ε per image, at least 0
    * @return the levels; the arrays are copied
-   * @throws IllegalArgumentException if the arrays are empty, differ in length or hold a value that
-   *     is not finite
+   * @throws IllegalArgumentException if the arrays are empty or differ in length, hold a value that
+   *     is not finite, or an image has no {@link Level}
    */
   public static NoiseLevels of(double[] timesteps, double[] signals, double[] noises) {
     if (timesteps.length == 0
@@ -50,7 +80,11 @@ public final class NoiseLevels {
     requireFinite("timestep", timesteps);
     requireFinite("signal", signals);
     requireFinite("noise", noises);
-    return new NoiseLevels(timesteps.clone(), signals.clone(), noises.clone());
+    List<Level> levels = new ArrayList<>(timesteps.length);
+    for (int i = 0; i < timesteps.length; i++) {
+      levels.add(new Level(timesteps[i], signals[i], noises[i]));
+    }
+    return new NoiseLevels(levels);
   }
 
   /**
@@ -63,10 +97,7 @@ public final class NoiseLevels {
    * @throws IllegalArgumentException if {@code t} is empty
    */
   public static NoiseLevels of(Schedule schedule, int... t) {
-    return of(
-        Arrays.stream(t).asDoubleStream().toArray(),
-        Arrays.stream(t).mapToDouble(schedule::signal).toArray(),
-        Arrays.stream(t).mapToDouble(schedule::noise).toArray());
+    return of(Arrays.stream(t).mapToObj(one -> Level.of(schedule, one)).toList());
   }
 
   /**
@@ -78,15 +109,7 @@ public final class NoiseLevels {
    * @throws IllegalArgumentException if there is no value, or one is negative or NaN
    */
   public static NoiseLevels ofSigmas(Schedule schedule, double... sigmas) {
-    double[] timesteps = new double[sigmas.length];
-    double[] signals = new double[sigmas.length];
-    double[] noises = new double[sigmas.length];
-    for (int i = 0; i < sigmas.length; i++) {
-      timesteps[i] = schedule.timestepOf(sigmas[i]);
-      signals[i] = 1 / Math.hypot(1, sigmas[i]);
-      noises[i] = sigmas[i] == Double.POSITIVE_INFINITY ? 1 : sigmas[i] * signals[i];
-    }
-    return of(timesteps, signals, noises);
+    return of(Arrays.stream(sigmas).mapToObj(sigma -> Level.ofSigma(schedule, sigma)).toList());
   }
 
   /**
@@ -97,14 +120,7 @@ public final class NoiseLevels {
    * @throws IllegalArgumentException if there is no batch
    */
   public static NoiseLevels concat(List<NoiseLevels> batches) {
-    return of(
-        all(batches, levels -> levels.timesteps),
-        all(batches, levels -> levels.signals),
-        all(batches, levels -> levels.noises));
-  }
-
-  private static double[] all(List<NoiseLevels> batches, Function<NoiseLevels, double[]> values) {
-    return batches.stream().map(values).flatMapToDouble(Arrays::stream).toArray();
+    return of(batches.stream().flatMap(batch -> batch.levels.stream()).toList());
   }
 
   /**
@@ -113,7 +129,17 @@ public final class NoiseLevels {
    * @return the number of images, at least 1
    */
   public int size() {
-    return timesteps.length;
+    return levels.size();
+  }
+
+  /**
+   * The level of one image.
+   *
+   * @param image the index in the batch
+   * @return the level
+   */
+  public Level level(int image) {
+    return levels.get(image);
   }
 
   /**
@@ -123,7 +149,7 @@ public final class NoiseLevels {
    * @return the timestep, possibly fractional
    */
   public double timestep(int image) {
-    return timesteps[image];
+    return level(image).timestep();
   }
 
   /**
@@ -133,7 +159,7 @@ public final class NoiseLevels {
    * @return the signal level
    */
   public double signal(int image) {
-    return signals[image];
+    return level(image).signal();
   }
 
   /**
@@ -143,12 +169,118 @@ public final class NoiseLevels {
    * @return the noise level
    */
   public double noise(int image) {
-    return noises[image];
+    return level(image).noise();
+  }
+
+  /**
+   * A number of each level.
+   *
+   * @param value the number of a level
+   * @return one number per image
+   */
+  public double[] each(ToDoubleFunction<Level> value) {
+    return levels.stream().mapToDouble(value).toArray();
+  }
+
+  /**
+   * The noisy images, a draw of q(x_t | x_0) at the level of each.
+   *
+   * <pre>
+   *   x_t = √ᾱ_t · x_0 + √(1 − ᾱ_t) · ε                                   (Ho et al. 2020, eq. 4)
+   * </pre>
+   *
+   * @param x0 the clean images, {@code float32} or {@code float64}, shape (N, …)
+   * @param epsilon ε, a draw of N(0, 1) of the shape, dtype and device of {@code x0}
+   * @return x_t, attached to the manager of {@code x0}; nothing else stays attached to it
+   * @throws IllegalArgumentException if the arrays do not fit each other or these levels
+   */
+  public NDArray noised(NDArray x0, NDArray epsilon) {
+    require("x0", x0, "noise", epsilon);
+    return inScope(
+        x0,
+        scope ->
+            noised(
+                EagerOps.inference(),
+                PerImage.column(scope, x0, each(Level::signal)),
+                PerImage.column(scope, x0, each(Level::noise)),
+                x0,
+                epsilon));
+  }
+
+  /**
+   * The noisy images over any operations; {@link #noised(NDArray, NDArray)} is this on arrays.
+   *
+   * <pre>
+   *   x = signal · x_0 + noise · ε                                        (Ho et al. 2020, eq. 4)
+   * </pre>
+   *
+   * @param ops the operations
+   * @param signal the signal of each image, shape (N, 1, …, 1)
+   * @param noise the noise of each image, shape (N, 1, …, 1)
+   * @param x0 the clean images, shape (N, …)
+   * @param epsilon ε, shape of {@code x0}
+   * @param <T> what the operations work on
+   * @return the noisy images, shape of {@code x0}
+   */
+  public static <T> T noised(Ops<T> ops, T signal, T noise, T x0, T epsilon) {
+    return LinearForm.apply(ops, signal, x0, noise, epsilon);
+  }
+
+  /**
+   * Combines two batches by a form of each image's level.
+   *
+   * @param form the form of a level
+   * @param firstName what messages call the first batch
+   * @param first the first batch, {@code float32} or {@code float64}, shape (N, …)
+   * @param secondName what messages call the second batch
+   * @param second the second batch, of the shape, dtype and device of {@code first}
+   * @return {@code form.first() · first + form.second() · second}, attached to the manager of
+   *     {@code first}; nothing else stays attached to it
+   * @throws IllegalArgumentException if the arrays do not fit each other or these levels
+   */
+  public NDArray combine(
+      Function<Level, LinearForm> form,
+      String firstName,
+      NDArray first,
+      String secondName,
+      NDArray second) {
+    require(firstName, first, secondName, second);
+    List<LinearForm> forms = levels.stream().map(form).toList();
+    return inScope(
+        first,
+        scope ->
+            LinearForm.apply(
+                EagerOps.inference(),
+                column(scope, first, forms, LinearForm::first),
+                first,
+                column(scope, first, forms, LinearForm::second),
+                second));
+  }
+
+  private static NDArray column(
+      NDManager scope, NDArray like, List<LinearForm> forms, ToDoubleFunction<LinearForm> factor) {
+    return PerImage.column(scope, like, forms.stream().mapToDouble(factor).toArray());
+  }
+
+  /** Only the result outlives the scope; it goes to the manager of {@code like}. */
+  private static NDArray inScope(NDArray like, Function<NDManager, NDArray> body) {
+    NDManager owner = like.getManager();
+    try (NDManager scope = owner.newSubManager(like.getDevice())) {
+      NDArray result = body.apply(scope);
+      result.attach(owner);
+      return result;
+    }
+  }
+
+  private void require(String firstName, NDArray first, String secondName, NDArray second) {
+    PerImage.requireBatch(firstName, first);
+    PerImage.requireLike(secondName, second, firstName, first);
+    PerImage.requireOnePerImage("t", size(), firstName, first);
   }
 
   @Override
   public String toString() {
-    return "NoiseLevels[timesteps=" + Arrays.toString(timesteps) + "]";
+    return "NoiseLevels[timesteps=" + Arrays.toString(each(Level::timestep)) + "]";
   }
 
   private static void requireFinite(String name, double[] values) {

@@ -5,13 +5,11 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.NDScope;
 import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.internal.ops.PerImage;
-import io.github.ddpm4j.internal.ops.Upload;
+import io.github.ddpm4j.model.Answer;
 import io.github.ddpm4j.model.Condition;
-import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.noise.NoiseSource;
-import io.github.ddpm4j.prediction.LinearForm;
 import io.github.ddpm4j.process.NoiseLevels;
-import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.spi.SamplingPlan;
 import io.github.ddpm4j.spi.SamplingStep;
 import java.util.Arrays;
@@ -33,7 +31,7 @@ final class Chain {
   /** How the images of a chain are drawn: everything but their start. */
   record Terms(SamplingPlan plan, X0Limit limit, Guidance guidance, NoiseSource noise, Hook hook) {}
 
-  private final Diffusion diffusion;
+  private final DenoisingModel model;
   private final Terms terms;
   private final Condition condition;
   private final long firstImage;
@@ -50,8 +48,8 @@ final class Chain {
    * @param condition what the images are conditioned on
    * @param firstImage the index in the run of the first image
    */
-  Chain(Diffusion diffusion, Terms terms, Condition condition, NDArray start, long firstImage) {
-    this.diffusion = diffusion;
+  Chain(DenoisingModel model, Terms terms, Condition condition, NDArray start, long firstImage) {
+    this.model = model;
     this.terms = terms;
     this.condition = condition;
     this.firstImage = firstImage;
@@ -134,7 +132,7 @@ final class Chain {
 
   /** How noisy the images are before the row. */
   NoiseLevels levels() {
-    return NoiseLevels.of(each(step().timestep()), each(step().signal()), each(step().noise()));
+    return NoiseLevels.of(step().level(), images);
   }
 
   private double[] each(double value) {
@@ -150,8 +148,8 @@ final class Chain {
    */
   List<Condition> questions(boolean selfConditions) {
     SamplingStep step = step();
-    double ratio = step.signal() == 0 ? Double.POSITIVE_INFINITY : step.noise() / step.signal();
-    List<Condition> questions = terms.guidance.questions(condition, firstImage, images, ratio);
+    List<Condition> questions =
+        terms.guidance.questions(condition, firstImage, images, step.level());
     NDArray x0 = preview;
     if (!selfConditions || x0 == null) {
       return questions;
@@ -161,9 +159,15 @@ final class Chain {
     return questions.stream().map(question -> question.and(estimate)).toList();
   }
 
-  /** The answers to {@link #questions} as one, on which {@link #advance} goes on. */
-  NDArray combine(List<NDArray> outputs) {
-    return terms.guidance.combine(outputs, x, levels(), diffusion);
+  /** What the network said to each of {@link #questions}, as one answer to {@link #advance} on. */
+  Answer combine(List<NDArray> outputs) {
+    return terms.guidance.combine(
+        outputs.stream().map(output -> model.answer(x, levels(), output)).toList(),
+        model.diffusion());
+  }
+
+  DenoisingModel model() {
+    return model;
   }
 
   /**
@@ -188,24 +192,16 @@ final class Chain {
   /**
    * Executes the row on the network's answer.
    *
-   * @param output what the network said of x, after guidance, (N, C, H, W) or with the variance (N,
-   *     2C, H, W)
+   * @param answer what the network said of x, after guidance
    */
-  void advance(NDArray output) {
+  void advance(Answer answer) {
     SamplingStep step = step();
-    long channels = x.getShape().get(1);
-    NDArray says = output;
-    NDArray v = null;
-    if (diffusion.variance().isLearned()) {
-      says = output.get(":, :{}", channels);
-      v = output.get(":, {}:", channels);
-    }
     // 1. estimate x̂_0 and ε̂
-    NDArray x0 = terms.limit.apply(combine(says, diffusion.prediction()::x0));
+    NDArray x0 = terms.limit.apply(answer.x0());
     NDArray epsilon = null;
     SamplingPlan.Memory memory = terms.plan.memory();
     if (memory == SamplingPlan.Memory.EPSILON || step.cEps() != 0) {
-      epsilon = combine(says, diffusion.prediction()::epsilon);
+      epsilon = answer.epsilon();
     }
     // 2. the row's linear update
     NDArray next = times(step.cX0(), x0);
@@ -226,9 +222,9 @@ final class Chain {
       NDArray z = normal(row + 1L);
       next =
           next.add(
-              v == null || !step.learnsVariance()
-                  ? times(step.noiseHigh(), z)
-                  : z.mul(deviation(step, v)));
+              step.learnsVariance()
+                  ? z.mul(deviation(step, answer.variance().orElseThrow()))
+                  : times(step.noiseHigh(), z));
     }
     next = terms.hook.apply(this, next, x0);
     // 4. remember
@@ -243,8 +239,7 @@ final class Chain {
 
   /** Fresh noise of the shape of x, in its manager. */
   NDArray normal(long draw) {
-    return Upload.normal(
-        x.getManager(), terms.noise, firstImage, draw, x.getShape(), x.getDataType());
+    return terms.noise.array(x.getManager(), firstImage, draw, x.getShape(), x.getDataType());
   }
 
   private NDArray times(double factor, NDArray array) {
@@ -257,26 +252,5 @@ final class Chain {
     NDArray said = times(step.noiseLow(), v.add(1).mul(span / 2).exp());
     double beside = step.noiseBeside();
     return beside == 0 ? said : said.square().add(beside * beside).sqrt();
-  }
-
-  @FunctionalInterface
-  private interface Conversion {
-    LinearForm at(Schedule schedule, double timestep, double signal, double noise);
-  }
-
-  /** A conversion of {@code Prediction}, as a linear form of (x, output). */
-  private NDArray combine(NDArray output, Conversion conversion) {
-    SamplingStep step = step();
-    LinearForm form =
-        conversion.at(diffusion.schedule(), step.timestep(), step.signal(), step.noise());
-    if (form.first() == 0) {
-      return form.second() == 1 ? output : times(form.second(), output);
-    }
-    return PerImage.sum(each(form.first()), x, each(form.second()), output);
-  }
-
-  /** Checks the network's answer about x, or about a batch that x is a part of. */
-  void requireAnswer(NDArray batch, NDArray answer) {
-    diffusion.requireAnswer(batch, answer);
   }
 }

@@ -96,7 +96,7 @@ public final class DdimInversion implements Sampler {
           "there is nothing to do up to timestep 0 with startAtFirstTimestep, which starts there;"
               + " go higher, or start at the image");
     }
-    return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, level.signal(), level.noise());
+    return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, level);
   }
 
   private static SamplingStep row(int t, Level from, Level to) {
@@ -104,9 +104,7 @@ public final class DdimInversion implements Sampler {
     // ε̂ = (x − s.signal · x̂_0) / s.noise; the network's own where x is free of noise
     double cX = clean ? 0 : to.noise() / from.noise();
     return new SamplingStep(
-        t,
-        from.signal(),
-        from.noise(),
+        new Level(t, from.signal(), from.noise()),
         cX,
         to.signal() - cX * from.signal(),
         clean ? to.noise() : 0,

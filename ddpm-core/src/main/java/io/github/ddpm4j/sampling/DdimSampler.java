@@ -1,6 +1,7 @@
 package io.github.ddpm4j.sampling;
 
 import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
@@ -125,6 +126,7 @@ public final class DdimSampler implements Sampler {
   public SamplingPlan plan(Diffusion diffusion, int start) {
     Schedule schedule = diffusion.schedule();
     int[] timesteps = grid.from(start, schedule);
+    Level end = endAtFirstTimestep ? Level.of(schedule, 0) : Level.CLEAN;
     double alphaBarEnd = endAtFirstTimestep ? schedule.alphaBar(0) : 1;
     List<SamplingStep> rows = new ArrayList<>(timesteps.length);
     for (int i = 0; i < timesteps.length; i++) {
@@ -138,24 +140,20 @@ public final class DdimSampler implements Sampler {
       // 2. towards x̂_0, and along ε̂ for the rest of the noise
       double cX0 = Math.sqrt(alphaBarNext);
       double cEps = Math.sqrt(Math.max(0, 1 - alphaBarNext - sigma * sigma));
-      double signal = schedule.signal(t);
-      double noise = schedule.noise(t);
+      Level level = Level.of(schedule, t);
       // 3. ε̂ = (x − √ᾱ_t · x̂_0) / √(1 − ᾱ_t), unless the raw one is wanted
       rows.add(
           rawEpsilon
-              ? new SamplingStep(t, signal, noise, 0, cX0, cEps, List.of(), sigma)
+              ? new SamplingStep(level, 0, cX0, cEps, List.of(), sigma)
               : new SamplingStep(
-                  t,
-                  signal,
-                  noise,
-                  cEps / noise,
-                  cX0 - cEps * signal / noise,
+                  level,
+                  cEps / level.noise(),
+                  cX0 - cEps * level.signal() / level.noise(),
                   0,
                   List.of(),
                   sigma));
     }
-    return new SamplingPlan(
-        rows, SamplingPlan.Memory.X0, 1, Math.sqrt(alphaBarEnd), Math.sqrt(1 - alphaBarEnd));
+    return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, end);
   }
 
   @Override

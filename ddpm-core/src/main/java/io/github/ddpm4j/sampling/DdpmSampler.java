@@ -1,6 +1,7 @@
 package io.github.ddpm4j.sampling;
 
 import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
@@ -106,9 +107,7 @@ public final class DdpmSampler implements Sampler {
       double greatest = diffusion.variance().greatestVariance(beta, alphaBar, alphaBarNext);
       rows.add(
           new SamplingStep(
-              t,
-              schedule.signal(t),
-              schedule.noise(t),
+              Level.of(schedule, t),
               last ? 0 : fromX,
               last ? 1 : fromX0,
               0,
@@ -117,7 +116,7 @@ public final class DdpmSampler implements Sampler {
               last ? 0 : Math.sqrt(greatest),
               0));
     }
-    return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, 1, 0);
+    return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, Level.CLEAN);
   }
 
   @Override

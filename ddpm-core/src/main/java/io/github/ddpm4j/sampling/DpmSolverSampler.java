@@ -227,8 +227,7 @@ public final class DpmSolverSampler extends LevelSampler<DpmSolverSampler> {
         rows,
         options.form == Form.EPSILON ? SamplingPlan.Memory.EPSILON : SamplingPlan.Memory.X0,
         1,
-        end.signal(),
-        end.noise());
+        end);
   }
 
   private int orderOf(List<Level> levels, int i) {
@@ -285,15 +284,7 @@ public final class DpmSolverSampler extends LevelSampler<DpmSolverSampler> {
       }
     }
     boolean epsilon = options.form == Form.EPSILON;
-    return new SamplingStep(
-        s.timestep(),
-        s.signal(),
-        s.noise(),
-        cX,
-        epsilon ? 0 : c0,
-        epsilon ? c0 : 0,
-        past,
-        freshNoise);
+    return new SamplingStep(s, cX, epsilon ? 0 : c0, epsilon ? c0 : 0, past, freshNoise);
   }
 
   /** c_1. */

@@ -141,7 +141,7 @@ public final class EdmSampler extends LevelSampler<EdmSampler> {
       rows.addAll(HeunSampler.step(from, levels.get(i + 1)));
     }
     Level end = levels.get(steps);
-    return new SamplingPlan(rows, SamplingPlan.Memory.X0, initialScale, end.signal(), end.noise());
+    return new SamplingPlan(rows, SamplingPlan.Memory.X0, initialScale, end);
   }
 
   private Level lifted(Diffusion diffusion, Level level, int steps) {
@@ -160,9 +160,7 @@ public final class EdmSampler extends LevelSampler<EdmSampler> {
   /** The row with x scaled to the lifted level, and the noise that lifts it. */
   private static SamplingStep liftedAfter(SamplingStep row, double scale, double freshNoise) {
     return new SamplingStep(
-        row.timestep(),
-        row.signal(),
-        row.noise(),
+        row.level(),
         scale * row.cX(),
         scale * row.cX0(),
         scale * row.cEps(),

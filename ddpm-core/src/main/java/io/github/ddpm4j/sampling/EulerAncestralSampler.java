@@ -45,9 +45,7 @@ public final class EulerAncestralSampler extends LevelSampler<EulerAncestralSamp
       double ratio = from.ratioTo(to); // σ' / σ
       rows.add(
           new SamplingStep(
-              from.timestep(),
-              from.signal(),
-              from.noise(),
+              from,
               to.noise() / from.noise() * ratio, // α' / α · σ_down / σ
               to.signal() * (1 - ratio * ratio),
               0,
@@ -55,7 +53,7 @@ public final class EulerAncestralSampler extends LevelSampler<EulerAncestralSamp
               to.noise() * Math.sqrt(1 - ratio * ratio))); // α' σ_up
     }
     Level end = levels.get(levels.size() - 1);
-    return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, end.signal(), end.noise());
+    return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, end);
   }
 
   @Override

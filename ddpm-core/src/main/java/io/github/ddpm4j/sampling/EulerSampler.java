@@ -43,19 +43,12 @@ public final class EulerSampler extends LevelSampler<EulerSampler> {
       rows.add(step(levels.get(i), levels.get(i + 1)));
     }
     Level end = levels.get(levels.size() - 1);
-    return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, end.signal(), end.noise());
+    return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, end);
   }
 
   static SamplingStep step(Level from, Level to) {
     return new SamplingStep(
-        from.timestep(),
-        from.signal(),
-        from.noise(),
-        to.noise() / from.noise(),
-        to.signal() * (1 - from.ratioTo(to)),
-        0,
-        List.of(),
-        0);
+        from, to.noise() / from.noise(), to.signal() * (1 - from.ratioTo(to)), 0, List.of(), 0);
   }
 
   @Override

@@ -5,10 +5,12 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.training.GradientCollector;
 import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.internal.torch.GradMode;
+import io.github.ddpm4j.model.Answer;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Diffusion;
-import io.github.ddpm4j.prediction.LinearForm;
+import io.github.ddpm4j.process.LinearForm;
 import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.schedule.Level;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -248,10 +250,10 @@ public final class Guidance {
    * @param own the condition of the images
    * @param firstImage the index of the first in the run
    * @param images how many there are
-   * @param ratio noise / signal
+   * @param level how noisy the images are
    */
-  List<Condition> questions(Condition own, long firstImage, int images, double ratio) {
-    List<Pull> active = active(ratio);
+  List<Condition> questions(Condition own, long firstImage, int images, Level level) {
+    List<Pull> active = active(level.sigma());
     if (isPlain(active)) {
       return List.of(own);
     }
@@ -279,42 +281,35 @@ public final class Guidance {
   }
 
   /**
-   * The guided prediction.
+   * The guided answer.
    *
-   * @param outputs the answers to {@link #questions}, of {@code channels} channels each and what
-   *     more there is
-   * @param x the noisy images
+   * @param answers the answers to {@link #questions}, of the same images, which stand at one level
    */
-  NDArray combine(List<NDArray> outputs, NDArray x, NoiseLevels levels, Diffusion diffusion) {
-    double ratio =
-        levels.signal(0) == 0 ? Double.POSITIVE_INFINITY : levels.noise(0) / levels.signal(0);
-    long channels = x.getShape().get(1);
-    NDArray own = outputs.get(0);
-    boolean learned = own.getShape().get(1) > channels;
-    if (outputs.size() == 1 && slopes.stream().noneMatch(slope -> slope.isActive(ratio))) {
+  Answer combine(List<Answer> answers, Diffusion diffusion) {
+    Answer own = answers.get(0);
+    Level level = own.levels().level(0);
+    double sigma = level.sigma();
+    if (answers.size() == 1 && slopes.stream().noneMatch(slope -> slope.isActive(sigma))) {
       return own;
     }
-    NDArray guided = first(own, channels);
-    if (outputs.size() > 1) {
-      NDArray free = first(outputs.get(1), channels);
+    NDArray guided = own.prediction();
+    if (answers.size() > 1) {
+      NDArray free = answers.get(1).prediction();
       NDArray sum = free;
       int next = 2;
-      for (Pull pull : active(ratio)) {
-        NDArray towards = pull.towards == null ? guided : first(outputs.get(next++), channels);
+      for (Pull pull : active(sigma)) {
+        NDArray towards =
+            pull.towards == null ? own.prediction() : answers.get(next++).prediction();
         sum = sum.add(scaled(towards.sub(free), pull.scale));
       }
       guided = rescaled(sum, guided);
     }
     for (Slope slope : slopes) {
-      if (slope.isActive(ratio) && levels.signal(0) > 0) {
-        guided = guided.add(shift(slope, x, levels, diffusion));
+      if (slope.isActive(sigma) && level.signal() > 0) {
+        guided = guided.add(shift(slope, own, diffusion));
       }
     }
-    return learned ? guided.concat(own.get(":, {}:", channels), 1) : guided;
-  }
-
-  private static NDArray first(NDArray output, long channels) {
-    return output.getShape().get(1) == channels ? output : output.get(":, :{}", channels);
+    return own.withPrediction(guided);
   }
 
   private NDArray rescaled(NDArray guided, NDArray conditional) {
@@ -336,13 +331,11 @@ public final class Guidance {
   }
 
   /** −s · noise · ∇_x ln p(y | x), as a change of what the network says instead of ε̂. */
-  private static NDArray shift(Slope slope, NDArray x, NoiseLevels levels, Diffusion diffusion) {
-    NDArray gradient = gradient(slope.logProbability, x, levels);
-    LinearForm epsilon =
-        diffusion
-            .prediction()
-            .epsilon(diffusion.schedule(), levels.timestep(0), levels.signal(0), levels.noise(0));
-    return scaled(gradient, -slope.scale * levels.noise(0) / epsilon.second());
+  private static NDArray shift(Slope slope, Answer answer, Diffusion diffusion) {
+    NDArray gradient = gradient(slope.logProbability, answer.x(), answer.levels());
+    Level level = answer.levels().level(0);
+    LinearForm epsilon = diffusion.prediction().epsilon(diffusion.schedule(), level);
+    return scaled(gradient, -slope.scale * level.noise() / epsilon.second());
   }
 
   private static NDArray gradient(LogProbability of, NDArray x, NoiseLevels levels) {

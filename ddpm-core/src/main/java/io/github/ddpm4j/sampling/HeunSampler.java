@@ -48,7 +48,7 @@ public final class HeunSampler extends LevelSampler<HeunSampler> {
       rows.addAll(step(levels.get(i), levels.get(i + 1)));
     }
     Level end = levels.get(levels.size() - 1);
-    return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, end.signal(), end.noise());
+    return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, end);
   }
 
   /** One row, or two where both levels have signal and noise. */
@@ -58,8 +58,7 @@ public final class HeunSampler extends LevelSampler<HeunSampler> {
       return List.of(euler);
     }
     double half = 0.5 * to.signal() * (from.sigma() / to.sigma() - 1);
-    SamplingStep correction =
-        new SamplingStep(to.timestep(), to.signal(), to.noise(), 1, half, 0, List.of(-half), 0);
+    SamplingStep correction = new SamplingStep(to, 1, half, 0, List.of(-half), 0);
     return List.of(euler, correction);
   }
 

@@ -3,9 +3,8 @@ package io.github.ddpm4j.sampling;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
-import io.github.ddpm4j.internal.ops.PerImage;
-import io.github.ddpm4j.internal.ops.Upload;
-import java.util.Arrays;
+import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.schedule.Level;
 
 /**
  * Inpainting: after each row, the known pixels of x are replaced by those of the known image, at
@@ -36,19 +35,14 @@ final class KnownPixels implements Chain.Hook {
     NDArray known = rows(images, first, chain.images(), x, manager);
     NDArray keep = rows(mask, first, chain.images(), x, manager);
     boolean last = chain.row() + 1 == chain.rows();
-    double signal = last ? 1 : chain.plan().signalAfter(chain.row());
-    double noise = last ? 0 : chain.plan().noiseAfter(chain.row());
+    Level at = last ? Level.CLEAN : chain.plan().levelAfter(chain.row());
     NDArray level = known;
-    if (signal != 1 || noise != 0) {
+    if (!at.equals(Level.CLEAN)) {
       NDArray z =
-          Upload.normal(
-              manager,
-              chain.noise(),
-              first,
-              FIRST_DRAW + chain.row(),
-              x.getShape(),
-              x.getDataType());
-      level = PerImage.sum(each(chain, signal), known, each(chain, noise), z);
+          chain
+              .noise()
+              .array(manager, first, FIRST_DRAW + chain.row(), x.getShape(), x.getDataType());
+      level = NoiseLevels.of(at, chain.images()).noised(known, z);
     }
     // not x + keep (level − x), which would round the known pixels
     return level.mul(keep).add(x.mul(keep.neg().add(1)));
@@ -59,11 +53,5 @@ final class KnownPixels implements Chain.Hook {
     NDArray part = shared ? all.duplicate() : all.get(new NDIndex("{}:{}", first, first + count));
     part.attach(manager);
     return part.toType(like.getDataType(), false).toDevice(like.getDevice(), false);
-  }
-
-  private static double[] each(Chain chain, double value) {
-    double[] values = new double[chain.images()];
-    Arrays.fill(values, value);
-    return values;
   }
 }

@@ -5,8 +5,9 @@ import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.internal.torch.GradMode;
+import io.github.ddpm4j.model.Answer;
 import io.github.ddpm4j.model.Condition;
-import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.spi.SamplingPlan;
 import java.util.ArrayList;
@@ -20,14 +21,14 @@ import java.util.stream.IntStream;
  */
 final class PlanExecutor {
 
-  private final Denoiser denoiser;
+  private final DenoisingModel model;
 
-  PlanExecutor(Denoiser denoiser) {
-    this.denoiser = denoiser;
+  PlanExecutor(DenoisingModel model) {
+    this.model = model;
   }
 
   boolean servesWith(PlanExecutor other) {
-    return denoiser.equals(other.denoiser);
+    return model.sharesCallsWith(other.model);
   }
 
   /**
@@ -41,9 +42,9 @@ final class PlanExecutor {
         NDManager step = owner.newSubManager()) {
       try {
         chains.forEach(chain -> chain.attach(step));
-        List<NDArray> outputs = ask(chains);
+        List<Answer> answers = ask(chains);
         for (int i = 0; i < chains.size(); i++) {
-          chains.get(i).advance(outputs.get(i));
+          chains.get(i).advance(answers.get(i));
         }
       } finally {
         chains.forEach(chain -> chain.attach(chain.manager()));
@@ -52,12 +53,12 @@ final class PlanExecutor {
   }
 
   /** One network call for all chains and all that each asks, and each one's answer. */
-  private List<NDArray> ask(List<Chain> chains) {
+  private List<Answer> ask(List<Chain> chains) {
     NDList images = new NDList();
     List<NoiseLevels> levels = new ArrayList<>();
     List<Condition> conditions = new ArrayList<>();
     List<Integer> questions = new ArrayList<>();
-    boolean selfConditions = denoiser.conditionKinds().contains(Condition.Kind.PREVIOUS_X0);
+    boolean selfConditions = model.denoiser().conditionKinds().contains(Condition.Kind.PREVIOUS_X0);
     for (Chain chain : chains) {
       List<Condition> own = chain.questions(selfConditions);
       questions.add(own.size());
@@ -68,10 +69,9 @@ final class PlanExecutor {
       }
     }
     NDArray x = images.size() == 1 ? images.get(0) : NDArrays.concat(images);
-    NDArray output = denoiser.predict(x, NoiseLevels.concat(levels), joined(conditions, levels));
-    chains.get(0).requireAnswer(x, output);
+    NDArray output = model.output(x, NoiseLevels.concat(levels), joined(conditions, levels));
     List<NDArray> parts = images.size() == 1 ? List.of(output) : split(output, levels);
-    List<NDArray> answers = new ArrayList<>();
+    List<Answer> answers = new ArrayList<>();
     int first = 0;
     for (int i = 0; i < chains.size(); i++) {
       answers.add(chains.get(i).combine(parts.subList(first, first + questions.get(i))));

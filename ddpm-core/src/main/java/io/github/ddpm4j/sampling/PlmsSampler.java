@@ -65,7 +65,7 @@ public final class PlmsSampler extends LevelSampler<PlmsSampler> {
           });
     }
     Level end = levels.get(steps);
-    return new SamplingPlan(rows, SamplingPlan.Memory.EPSILON, 1, end.signal(), end.noise());
+    return new SamplingPlan(rows, SamplingPlan.Memory.EPSILON, 1, end);
   }
 
   private static double ofEpsilon(Level from, Level to) {
@@ -78,21 +78,13 @@ public final class PlmsSampler extends LevelSampler<PlmsSampler> {
     for (int k = 1; k < weights.length; k++) {
       past.add(factor * weights[k]);
     }
-    return new SamplingStep(
-        from.timestep(),
-        from.signal(),
-        from.noise(),
-        to.signal() / from.signal(),
-        0,
-        factor * weights[0],
-        past,
-        0);
+    return new SamplingStep(from, to.signal() / from.signal(), 0, factor * weights[0], past, 0);
   }
 
   /** The first step again: what the mean of both answers changes in its result. */
   private static SamplingStep again(Level from, Level to) {
     double half = 0.5 * ofEpsilon(from, to);
-    return new SamplingStep(to.timestep(), to.signal(), to.noise(), 1, 0, half, List.of(-half), 0);
+    return new SamplingStep(to, 1, 0, half, List.of(-half), 0);
   }
 
   @Override

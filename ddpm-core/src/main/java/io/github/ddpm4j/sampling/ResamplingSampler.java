@@ -1,6 +1,7 @@
 package io.github.ddpm4j.sampling;
 
 import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.spi.SamplingPlan;
 import io.github.ddpm4j.spi.SamplingStep;
 import java.util.ArrayList;
@@ -61,8 +62,7 @@ final class ResamplingSampler implements Sampler {
         rows.addAll(plan.steps().subList(up, i + 1));
       }
     }
-    return new SamplingPlan(
-        rows, plan.memory(), plan.initialScale(), plan.finalSignal(), plan.finalNoise());
+    return new SamplingPlan(rows, plan.memory(), plan.initialScale(), plan.end());
   }
 
   /** Row i, and from where it ends up to the level before the row {@code up}. */
@@ -73,16 +73,15 @@ final class ResamplingSampler implements Sampler {
           "resampling cannot jump back to where no signal is left; start later than the first"
               + " timestep, or use a schedule that keeps some signal");
     }
-    double ratio = up.signal() / plan.signalAfter(i);
-    double carried = ratio * plan.noiseAfter(i);
+    Level after = plan.levelAfter(i);
+    double ratio = up.signal() / after.signal();
+    double carried = ratio * after.noise();
     double fresh = Math.sqrt(Math.max(0, up.noise() * up.noise() - carried * carried));
     boolean learned = row.learnsVariance();
     double low = ratio * row.noiseLow();
     double high = ratio * row.noiseHigh();
     return new SamplingStep(
-        row.timestep(),
-        row.signal(),
-        row.noise(),
+        row.level(),
         ratio * row.cX(),
         ratio * row.cX0(),
         ratio * row.cEps(),

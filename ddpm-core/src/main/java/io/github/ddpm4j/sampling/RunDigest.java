@@ -41,7 +41,7 @@ enum RunDigest {
   SETTINGS("prediction, variance, data range, clipping, data type or image shape") {
     @Override
     void add(SamplingRun.Job job, Sink sink) {
-      Diffusion model = job.diffusion();
+      Diffusion model = job.model().diffusion();
       sink.add(model.prediction() + " " + model.variance() + " " + model.dataRange());
       sink.add(job.limit().name());
       NDArray one = job.origin().start().of(sink.scope, 0, 1);

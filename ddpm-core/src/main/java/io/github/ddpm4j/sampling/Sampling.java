@@ -7,18 +7,23 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.data.Images;
 import io.github.ddpm4j.internal.ops.PerImage;
-import io.github.ddpm4j.internal.ops.Upload;
+import io.github.ddpm4j.internal.random.Seeds;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.noise.NoiseSource;
+import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.spi.SamplingPlan;
 import io.github.ddpm4j.spi.SamplingStep;
-import java.security.SecureRandom;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -47,6 +52,7 @@ public final class Sampling {
   /** For runs that take x as the plan makes it. */
   private static final Chain.Hook KEEP = (chain, x, x0) -> x;
 
+  private final DenoisingModel model;
   private final Diffusion diffusion;
   private final Denoiser denoiser;
   private Sampler sampler = Samplers.ddpm();
@@ -59,20 +65,25 @@ public final class Sampling {
   private @Nullable Long seed;
   private @Nullable NoiseSource noise;
   private @Nullable Shape shape;
-  private SamplingListener listener = event -> {};
+  private final List<SamplingListener> listeners = new ArrayList<>();
   private Condition condition = Condition.none();
   private Guidance guidance = Guidance.none();
 
-  /**
-   * Sets up a run with the defaults. Users call {@code ddpm.sampling()}.
-   *
-   * @param diffusion what the model is apart from its network
-   * @param denoiser the network; not closed by the run
-   */
-  public Sampling(Diffusion diffusion, Denoiser denoiser) {
-    this.diffusion = diffusion;
-    this.denoiser = denoiser;
+  private Sampling(DenoisingModel model) {
+    this.model = model;
+    this.diffusion = model.diffusion();
+    this.denoiser = model.denoiser();
     this.shape = denoiser.imageShape().orElse(null);
+  }
+
+  /**
+   * Sets up a run with the defaults, as {@code ddpm.sampling()} does.
+   *
+   * @param model the model to sample from; its network is not closed by the run
+   * @return a run
+   */
+  public static Sampling of(DenoisingModel model) {
+    return new Sampling(model);
   }
 
   /**
@@ -262,13 +273,13 @@ public final class Sampling {
   }
 
   /**
-   * Watches the run.
+   * Watches the run; may be called for several listeners.
    *
-   * @param listener called after every step of every batch
+   * @param listener called after every step of every batch, in the order in which they were added
    * @return this run
    */
   public Sampling listener(SamplingListener listener) {
-    this.listener = Objects.requireNonNull(listener, "listener");
+    listeners.add(Objects.requireNonNull(listener, "listener"));
     return this;
   }
 
@@ -320,7 +331,9 @@ public final class Sampling {
   private SamplingRun.Start noise(SamplingPlan plan, Draws draws, Shape image) {
     DataType type = dataType;
     return (batch, first, count) ->
-        Upload.normal(batch, draws.noise, first, 0, new Shape(count).addAll(image), type)
+        draws
+            .noise
+            .array(batch, first, 0, new Shape(count).addAll(image), type)
             .muli(plan.initialScale());
   }
 
@@ -374,19 +387,19 @@ public final class Sampling {
     requireEnds(from, to, fractions);
     SamplingPlan plan = planFrom(t);
     Draws draws = alike(draws());
-    double signal = diffusion.schedule().signal(t);
-    double noiseLevel = diffusion.schedule().noise(t);
+    NoiseLevels levels = NoiseLevels.of(Level.of(diffusion.schedule(), t), fractions.length);
     try (NDManager manager = from.getManager().newSubManager()) {
-      NDArray z =
-          Upload.normal(manager, draws.noise, 0, 0, new Shape(1).addAll(from.getShape()), dataType);
+      // One z for both ends and all that lies between.
+      NDArray z = draws.noise.array(manager, 0, 0, new Shape(1).addAll(from.getShape()), dataType);
       NDArray one = copy(manager, from, dataType);
       NDArray other = copy(manager, to, dataType);
-      NDList latents = new NDList();
+      NDList mixtures = new NDList();
       for (double fraction : fractions) {
-        NDArray mixed = one.mul(1 - fraction).add(other.mul(fraction));
-        latents.add(mixed.mul(signal).add(z.squeeze(0).mul(noiseLevel)));
+        mixtures.add(one.mul(1 - fraction).add(other.mul(fraction)));
       }
-      return finish(start(plan, draws, fractions.length, given(NDArrays.stack(latents))));
+      NDArray mixed = NDArrays.stack(mixtures);
+      NDArray latents = levels.noised(mixed, z.broadcast(mixed.getShape()));
+      return finish(start(plan, draws, fractions.length, given(latents)));
     }
   }
 
@@ -488,8 +501,7 @@ public final class Sampling {
     int t = (int) Math.max(0, Math.rint(strength * diffusion.schedule().timesteps()) - 1);
     SamplingPlan plan = planFrom(t);
     Draws draws = draws();
-    double signal = diffusion.schedule().signal(t);
-    double noiseLevel = diffusion.schedule().noise(t);
+    Level level = Level.of(diffusion.schedule(), t);
     DataType type = dataType;
     return start(
         plan,
@@ -499,8 +511,8 @@ public final class Sampling {
             "image to image",
             (batch, first, count) -> {
               NDArray part = rows(batch, images, first, count, type);
-              NDArray z = Upload.normal(batch, draws.noise, first, 0, part.getShape(), type);
-              return part.mul(signal).add(z.mul(noiseLevel));
+              NDArray z = draws.noise.array(batch, first, 0, part.getShape(), type);
+              return NoiseLevels.of(level, count).noised(part, z);
             },
             KEEP,
             images));
@@ -568,18 +580,14 @@ public final class Sampling {
               + " of shape "
               + own);
     }
-    try (NDArray least = mask.min();
-        NDArray greatest = mask.max()) {
-      double low = SamplingRun.number(least);
-      double high = SamplingRun.number(greatest);
-      if (!(low >= 0 && high <= 1)) {
-        throw new IllegalArgumentException(
-            "the mask must hold 1 where a pixel is known and 0 where it is not, but lies in ["
-                + low
-                + ", "
-                + high
-                + "]");
-      }
+    Images.Extent extent = Images.Extent.of(mask);
+    if (!(extent.least() >= 0 && extent.greatest() <= 1)) {
+      throw new IllegalArgumentException(
+          "the mask must hold 1 where a pixel is known and 0 where it is not, but lies in ["
+              + extent.least()
+              + ", "
+              + extent.greatest()
+              + "]");
     }
   }
 
@@ -640,11 +648,11 @@ public final class Sampling {
    */
   public Samples encode(NDArray images, int steps) {
     requireImages("images", images);
-    Sampling up = new Sampling(diffusion, denoiser);
+    Sampling up = new Sampling(model);
     up.batchSize = batchSize;
     up.dataType = dataType;
     up.condition = condition;
-    up.listener = listener;
+    up.listeners.addAll(listeners);
     up.timeLimit = timeLimit;
     up.clip = clip;
     up.thresholdRatio = thresholdRatio;
@@ -732,22 +740,15 @@ public final class Sampling {
     if (noise != null) {
       return new Draws(noise, null);
     }
-    long value;
-    if (seed != null) {
-      value = seed;
-    } else {
-      value = new SecureRandom().nextLong();
-      logger.info("sampling with seed {}", value);
-    }
+    long value = Seeds.orDrawn(seed, logger, "sampling");
     return new Draws(NoiseSource.seeded(value), value);
   }
 
   private SamplingRun start(SamplingPlan plan, Draws draws, int count, SamplingRun.Origin origin) {
-    requireVariance();
     plan.warning().ifPresent(warning -> logger.warn("{}: {}", sampler, warning));
     SamplingRun.Job job =
         new SamplingRun.Job(
-            diffusion,
+            model,
             plan,
             limit(),
             guidance,
@@ -758,9 +759,9 @@ public final class Sampling {
             batchSize,
             origin);
     return new SamplingRun(
-        new PlanExecutor(diffusion.asked(denoiser)),
+        new PlanExecutor(model),
         job,
-        listener,
+        List.copyOf(listeners),
         timeLimit,
         NDManager.newBaseManager(denoiser.device().orElse(null)));
   }
@@ -768,15 +769,6 @@ public final class Sampling {
   private static Samples finish(SamplingRun run) {
     try (run) {
       return run.finish();
-    }
-  }
-
-  private void requireVariance() {
-    if (denoiser.predictsVariance() && !diffusion.variance().isLearned()) {
-      throw new IllegalStateException(
-          "the denoiser predicts the variance, but the model has variance "
-              + diffusion.variance()
-              + "; build DDPM with variance(Variance.LEARNED_RANGE)");
     }
   }
 
@@ -805,15 +797,7 @@ public final class Sampling {
   }
 
   private void requireImages(String name, NDArray images) {
-    Shape own = images.getShape();
-    if (own.dimension() != 4 || own.get(0) < 1 || (shape != null && !own.slice(1).equals(shape))) {
-      throw new IllegalArgumentException(
-          name
-              + " must have shape (N, C, H, W)"
-              + (shape == null ? "" : " with (C, H, W) = " + shape)
-              + ", but had "
-              + own);
-    }
+    Images.requireBatch(name, images, Optional.ofNullable(shape));
     requireValues(name, images);
   }
 
@@ -831,18 +815,7 @@ public final class Sampling {
   }
 
   private void requireValues(String name, NDArray images) {
-    DataType type = images.getDataType();
-    if (type != DataType.FLOAT32 && type != DataType.FLOAT64) {
-      throw new IllegalArgumentException(
-          name
-              + " must be float32 or float64, but was "
-              + type
-              + "; convert it and scale it to "
-              + diffusion.dataRange());
-    }
-    if (!SamplingRun.isFinite(images)) {
-      throw new IllegalArgumentException(
-          name + " must be finite, but holds NaN or infinity; look for broken images");
-    }
+    Images.requireFloats(name, images, diffusion.dataRange());
+    Images.requireFinite(name, images);
   }
 }

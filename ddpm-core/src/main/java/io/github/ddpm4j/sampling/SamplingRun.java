@@ -5,10 +5,10 @@ import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.NDScope;
-import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.data.Images;
 import io.github.ddpm4j.model.Condition;
-import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.spi.SamplingPlan;
 import java.io.IOException;
@@ -65,7 +65,7 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
 
   /** What the images of a run are made of. */
   record Job(
-      Diffusion diffusion,
+      DenoisingModel model,
       SamplingPlan plan,
       X0Limit limit,
       Guidance guidance,
@@ -78,7 +78,7 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
 
   private final PlanExecutor executor;
   private final Job job;
-  private final SamplingListener listener;
+  private final List<SamplingListener> listeners;
   private final @Nullable Duration timeLimit;
   private final long begun = System.nanoTime();
   private final NDManager results;
@@ -92,12 +92,12 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
   SamplingRun(
       PlanExecutor executor,
       Job job,
-      SamplingListener listener,
+      List<SamplingListener> listeners,
       @Nullable Duration timeLimit,
       NDManager results) {
     this.executor = executor;
     this.job = job;
-    this.listener = listener;
+    this.listeners = listeners;
     this.timeLimit = timeLimit;
     this.results = results;
   }
@@ -269,7 +269,7 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
 
   private Chain chain(NDArray start) {
     return new Chain(
-        job.diffusion,
+        job.model,
         new Chain.Terms(job.plan, job.limit, job.guidance, job.noise, job.origin.hook()),
         job.condition.select(
             IntStream.range(firstImage, firstImage + Math.toIntExact(start.getShape().get(0)))
@@ -285,12 +285,12 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
       requireFinite(now);
     }
     SamplingEvent event = now.event();
-    listener.onStep(event);
+    listeners.forEach(listener -> listener.onStep(event));
     return event;
   }
 
   private static void requireFinite(Chain ended) {
-    if (!isFinite(ended.x())) {
+    if (!Images.Extent.of(ended.x()).isFinite()) {
       throw new IllegalStateException(
           "the images from "
               + ended.firstImage()
@@ -348,7 +348,7 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
     // Samples outlive whatever NDScope the run is in.
     NDScope.unregister(all);
     closed = true;
-    return new Samples(results, all, job.diffusion.dataRange(), job.seed);
+    return new Samples(results, all, job.model.diffusion().dataRange(), job.seed);
   }
 
   /** Makes the next step throw a {@link CancellationException}. From any thread; not undone. */
@@ -414,17 +414,6 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
       throw new IllegalStateException(
           "this run is over: it was closed, or finish() has given its images; start another");
     }
-  }
-
-  static boolean isFinite(NDArray array) {
-    try (NDArray least = array.min();
-        NDArray greatest = array.max()) {
-      return Double.isFinite(number(least)) && Double.isFinite(number(greatest));
-    }
-  }
-
-  static double number(NDArray scalar) {
-    return scalar.getDataType() == DataType.FLOAT64 ? scalar.getDouble() : scalar.getFloat();
   }
 
   @Override

@@ -89,7 +89,7 @@ public final class UniPcSampler extends LevelSampler<UniPcSampler> {
       rows.add(row(levels, i));
     }
     Level end = levels.get(steps);
-    return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, end.signal(), end.noise());
+    return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, end);
   }
 
   private int orderOf(List<Level> levels, int i) {
@@ -131,14 +131,7 @@ public final class UniPcSampler extends LevelSampler<UniPcSampler> {
       depth--;
     }
     return new SamplingStep(
-        s.timestep(),
-        s.signal(),
-        s.noise(),
-        cX,
-        estimates[0],
-        0,
-        Arrays.stream(estimates, 1, depth).boxed().toList(),
-        0);
+        s, cX, estimates[0], 0, Arrays.stream(estimates, 1, depth).boxed().toList(), 0);
   }
 
   /** Adds scale · Σ weights_k (m_k − m_0) / r_k, where m_0 is the estimate of so many calls ago. */

@@ -1,12 +1,11 @@
 package io.github.ddpm4j.spi;
 
-import io.github.ddpm4j.internal.ops.EagerOps;
 import java.util.function.Supplier;
 
 /**
  * The operations that networks and losses are written against, so that they are written once and
- * can be interpreted in more than one way: {@link EagerOps} runs them on NDArrays one by one;
- * another interpreter can write them down as a program.
+ * can be interpreted in more than one way: one interpreter runs them on NDArrays one by one,
+ * another writes them down as a program that is compiled and run whole.
  *
  * <p>Code written against this interface must not look into values: no control flow depends on
  * data, and sizes come from the architecture or from the operations themselves. Images have the
@@ -237,6 +236,14 @@ public interface Ops<T> {
   T meanPerImage(T x);
 
   /**
+   * The mean over everything.
+   *
+   * @param x any shape
+   * @return a scalar
+   */
+  T mean(T x);
+
+  /**
    * Joins images along their channels.
    *
    * @param a shape (N, C1, H, W)
@@ -246,22 +253,22 @@ public interface Ops<T> {
   T concatChannels(T a, T b);
 
   /**
-   * The first channels of images.
+   * The first channels of images, as many as others have.
    *
-   * @param x images, shape (N, C, H, W)
-   * @param count how many, at most C
-   * @return shape (N, count, H, W)
+   * @param x images, shape (N, C + D, H, W)
+   * @param like images with C channels; their values do not matter
+   * @return shape (N, C, H, W)
    */
-  T firstChannels(T x, int count);
+  T firstChannels(T x, T like);
 
   /**
-   * The last channels of images.
+   * The channels of images after the first, of which there are as many as others have.
    *
-   * @param x images, shape (N, C, H, W)
-   * @param count how many, at most C
-   * @return shape (N, count, H, W)
+   * @param x images, shape (N, C + D, H, W)
+   * @param like images with C channels; their values do not matter
+   * @return shape (N, D, H, W)
    */
-  T lastChannels(T x, int count);
+  T channelsAfter(T x, T like);
 
   /**
    * Doubles height and width by repeating every pixel.
@@ -325,6 +332,36 @@ public interface Ops<T> {
    * @return shape of {@code x}
    */
   T dropout(T x, double rate, int layer);
+
+  /**
+   * Takes images into a network: in the type and memory layout that it computes in.
+   *
+   * @param images images from outside, shape (N, C, H, W)
+   * @return the same images
+   */
+  default T enter(T images) {
+    return images;
+  }
+
+  /**
+   * Takes features into a network: in the type that it computes in.
+   *
+   * @param features features from outside, shape (N, F)
+   * @return the same features
+   */
+  default T enterFeatures(T features) {
+    return features;
+  }
+
+  /**
+   * Takes a value out of a network: in the type and memory layout of what is outside.
+   *
+   * @param x any value of the network
+   * @return the same value
+   */
+  default T leave(T x) {
+    return x;
+  }
 
   /**
    * A part of the network: everything that {@code body} makes on the way may be forgotten once its

@@ -1,5 +1,6 @@
 package io.github.ddpm4j.spi;
 
+import io.github.ddpm4j.schedule.Level;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
@@ -13,15 +14,10 @@ import java.util.stream.DoubleStream;
  * @param steps the rows, in the order of execution; at least one
  * @param memory what each call remembers for later rows
  * @param initialScale the start is {@code initialScale · z} with z ~ N(0, I)
- * @param finalSignal the factor of x_0 in the result
- * @param finalNoise the factor of ε in the result
+ * @param end how noisy the result is
  */
 public record SamplingPlan(
-    List<SamplingStep> steps,
-    Memory memory,
-    double initialScale,
-    double finalSignal,
-    double finalNoise) {
+    List<SamplingStep> steps, Memory memory, double initialScale, Level end) {
 
   /** Beyond this a factor of a row is warned of. */
   private static final double GREATEST_FACTOR = 10;
@@ -40,10 +36,9 @@ public record SamplingPlan(
    * @param steps the rows
    * @param memory what each call remembers for later rows
    * @param initialScale the standard deviation of the start
-   * @param finalSignal the factor of x_0 in the result
-   * @param finalNoise the factor of ε in the result
+   * @param end how noisy the result is
    * @throws IllegalArgumentException if there are no rows, a row looks further back than there are
-   *     rows before it, or a scale or level is negative or not finite
+   *     rows before it, or the scale is negative or not finite
    */
   public SamplingPlan {
     steps = List.copyOf(steps);
@@ -62,38 +57,21 @@ public record SamplingPlan(
                 + depth);
       }
     }
-    for (double value : new double[] {initialScale, finalSignal, finalNoise}) {
-      if (!(value >= 0) || Double.isInfinite(value)) {
-        throw new IllegalArgumentException(
-            "initial scale and final levels of a sampling plan must be finite and at least 0, but"
-                + " were "
-                + initialScale
-                + ", "
-                + finalSignal
-                + " and "
-                + finalNoise);
-      }
+    if (!(initialScale >= 0) || Double.isInfinite(initialScale)) {
+      throw new IllegalArgumentException(
+          "the initial scale of a sampling plan must be finite and at least 0, but was "
+              + initialScale);
     }
   }
 
   /**
-   * The factor of x_0 in x after a row.
+   * How noisy x is after a row.
    *
    * @param row the row, from 0
-   * @return the signal level that the next row starts from, or the final one
+   * @return the level that the next row starts from, or that of the result
    */
-  public double signalAfter(int row) {
-    return row + 1 < steps.size() ? steps.get(row + 1).signal() : finalSignal;
-  }
-
-  /**
-   * The factor of ε in x after a row.
-   *
-   * @param row the row, from 0
-   * @return the noise level that the next row starts from, or the final one
-   */
-  public double noiseAfter(int row) {
-    return row + 1 < steps.size() ? steps.get(row + 1).noise() : finalNoise;
+  public Level levelAfter(int row) {
+    return row + 1 < steps.size() ? steps.get(row + 1).level() : end;
   }
 
   /**

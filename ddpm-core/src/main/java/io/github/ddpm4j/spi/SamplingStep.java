@@ -1,5 +1,6 @@
 package io.github.ddpm4j.spi;
 
+import io.github.ddpm4j.schedule.Level;
 import java.util.List;
 
 /**
@@ -17,9 +18,7 @@ import java.util.List;
  * from the clipped x̂_0, ε̂ = (x − signal · x̂_0) / noise, has that folded into {@code cX} and
  * {@code cX0}.
  *
- * @param timestep what the network is asked about; may be fractional, takes part in no arithmetic
- * @param signal the factor of x_0 in x before the row
- * @param noise the factor of ε in x before the row
+ * @param level how noisy x is before the row, and the timestep that the network is asked about
  * @param cX the factor of x
  * @param cX0 the factor of x̂_0
  * @param cEps the factor of ε̂
@@ -31,9 +30,7 @@ import java.util.List;
  *     variance is fixed, where it is part of the bounds
  */
 public record SamplingStep(
-    double timestep,
-    double signal,
-    double noise,
+    Level level,
     double cX,
     double cX0,
     double cEps,
@@ -45,9 +42,7 @@ public record SamplingStep(
   /**
    * Checks the row.
    *
-   * @param timestep what the network is asked about
-   * @param signal the factor of x_0 in x before the row
-   * @param noise the factor of ε in x before the row
+   * @param level how noisy x is before the row, and the timestep that the network is asked about
    * @param cX the factor of x
    * @param cX0 the factor of x̂_0
    * @param cEps the factor of ε̂
@@ -60,13 +55,10 @@ public record SamplingStep(
    */
   public SamplingStep {
     past = List.copyOf(past);
-    requireFinite("timestep", timestep);
     requireFinite("cX", cX);
     requireFinite("cX0", cX0);
     requireFinite("cEps", cEps);
     past.forEach(factor -> requireFinite("past", factor));
-    requireLevel("signal", signal);
-    requireLevel("noise", noise);
     requireLevel("noiseLow", noiseLow);
     requireLevel("noiseHigh", noiseHigh);
     requireLevel("noiseBeside", noiseBeside);
@@ -91,9 +83,7 @@ public record SamplingStep(
   /**
    * A row whose noise has a fixed deviation.
    *
-   * @param timestep what the network is asked about
-   * @param signal the factor of x_0 in x before the row
-   * @param noise the factor of ε in x before the row
+   * @param level how noisy x is before the row, and the timestep that the network is asked about
    * @param cX the factor of x
    * @param cX0 the factor of x̂_0
    * @param cEps the factor of ε̂
@@ -102,15 +92,35 @@ public record SamplingStep(
    * @throws IllegalArgumentException if a number is not finite or a level is negative
    */
   public SamplingStep(
-      double timestep,
-      double signal,
-      double noise,
-      double cX,
-      double cX0,
-      double cEps,
-      List<Double> past,
-      double freshNoise) {
-    this(timestep, signal, noise, cX, cX0, cEps, past, freshNoise, freshNoise, 0);
+      Level level, double cX, double cX0, double cEps, List<Double> past, double freshNoise) {
+    this(level, cX, cX0, cEps, past, freshNoise, freshNoise, 0);
+  }
+
+  /**
+   * What the network is asked about.
+   *
+   * @return the timestep of the level, possibly fractional
+   */
+  public double timestep() {
+    return level.timestep();
+  }
+
+  /**
+   * The factor of x_0 in x before the row.
+   *
+   * @return the signal of the level
+   */
+  public double signal() {
+    return level.signal();
+  }
+
+  /**
+   * The factor of ε in x before the row.
+   *
+   * @return the noise of the level
+   */
+  public double noise() {
+    return level.noise();
   }
 
   /**

@@ -66,8 +66,13 @@ public record AdamOptimizer(
     return new AdamOptimizer(0.9, 0.999, 1e-8, weightDecay, EpsilonPlacement.AFTER_CORRECTION);
   }
 
-  /** ε as PyTorch's update wants it, which divides by √(1 − β2ˢ) before it adds ε. */
-  double correctedEpsilon(long step) {
+  /**
+   * ε as PyTorch's update wants it, which divides by √(1 − β2ˢ) before it adds ε.
+   *
+   * @param step s, the number of the step, from 1
+   * @return ε'
+   */
+  public double correctedEpsilon(long step) {
     return switch (epsilonPlacement) {
       case AFTER_CORRECTION -> epsilon;
       case BEFORE_CORRECTION -> epsilon / Math.sqrt(1 - Math.pow(beta2, (double) step));

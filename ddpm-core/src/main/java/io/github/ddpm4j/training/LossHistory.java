@@ -9,8 +9,13 @@ public final class LossHistory {
 
   private final double[] losses;
 
-  LossHistory(double[] losses) {
-    this.losses = losses;
+  /**
+   * The history of these losses.
+   *
+   * @param losses the loss of step s at index s − 1; copied
+   */
+  public LossHistory(double... losses) {
+    this.losses = losses.clone();
   }
 
   /**

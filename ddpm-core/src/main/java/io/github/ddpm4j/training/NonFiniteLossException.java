@@ -19,7 +19,16 @@ public final class NonFiniteLossException extends RuntimeException {
   /** NaN if there was none. */
   private final double lastFiniteLoss;
 
-  NonFiniteLossException(
+  /**
+   * Says what was not finite.
+   *
+   * @param step the step that failed, from 1
+   * @param what what was not finite, "loss" or "gradient norm"
+   * @param value its value
+   * @param timesteps the timesteps of the images of the step; copied
+   * @param lastFiniteLoss the loss of the step before, NaN if there was none
+   */
+  public NonFiniteLossException(
       long step, String what, double value, int[] timesteps, double lastFiniteLoss) {
     super(
         "the "

@@ -2,66 +2,26 @@ package io.github.ddpm4j.training;
 
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.process.NoiseLevels;
-import java.util.function.DoubleSupplier;
-import java.util.function.Supplier;
 
-/** One step of a training run. */
-public final class TrainingEvent {
-
-  private final long step;
-  private final long steps;
-  private final DoubleSupplier loss;
-  private final DoubleSupplier gradientNorm;
-  private final boolean lossAtHand;
-  private final Supplier<NoiseLevels> levels;
-  private final Supplier<double[]> imageLosses;
-  private final double learningRate;
-  private final double emaDecay;
-  private final Denoiser averaged;
-  private final Runnable stop;
-
-  TrainingEvent(
-      long step,
-      long steps,
-      DoubleSupplier loss,
-      DoubleSupplier gradientNorm,
-      boolean lossAtHand,
-      Supplier<NoiseLevels> levels,
-      Supplier<double[]> imageLosses,
-      double learningRate,
-      double emaDecay,
-      Denoiser averaged,
-      Runnable stop) {
-    this.step = step;
-    this.steps = steps;
-    this.loss = loss;
-    this.gradientNorm = gradientNorm;
-    this.lossAtHand = lossAtHand;
-    this.levels = levels;
-    this.imageLosses = imageLosses;
-    this.learningRate = learningRate;
-    this.emaDecay = emaDecay;
-    this.averaged = averaged;
-    this.stop = stop;
-  }
+/**
+ * One step of a training run, as {@link TrainingStepListener}s see it. Made by the run; usable on
+ * its thread.
+ */
+public interface TrainingEvent {
 
   /**
    * The number of steps done.
    *
    * @return from 1 to {@link #steps()}
    */
-  public long step() {
-    return step;
-  }
+  long step();
 
   /**
    * The number of steps of the run.
    *
    * @return at least 1
    */
-  public long steps() {
-    return steps;
-  }
+  long steps();
 
   /**
    * The loss of the step, before its update. On a GPU asking for it waits until the step is done.
@@ -73,18 +33,14 @@ public final class TrainingEvent {
    * @throws NonFiniteLossException if this or an earlier step's loss or gradient was not finite;
    *     let it pass to {@code fit}
    */
-  public double loss() {
-    return loss.getAsDouble();
-  }
+  double loss();
 
   /**
    * How noisy the images of the step were made, those of all its batches in their order.
    *
    * @return a level for each image
    */
-  public NoiseLevels levels() {
-    return levels.get();
-  }
+  NoiseLevels levels();
 
   /**
    * The loss of each image of the step, in the order of {@link #levels()}, with its weighting but
@@ -97,27 +53,21 @@ public final class TrainingEvent {
    * @throws NonFiniteLossException if this or an earlier step's loss or gradient was not finite;
    *     let it pass to {@code fit}
    */
-  public double[] imageLosses() {
-    return imageLosses.get();
-  }
+  double[] imageLosses();
 
   /**
    * The factor of the old average of the weights in the step, warm-up included.
    *
    * @return d of {@link Ema}, in [0, 1)
    */
-  public double emaDecay() {
-    return emaDecay;
-  }
+  double emaDecay();
 
   /**
    * The learning rate of the step, warm-up included.
    *
    * @return the rate
    */
-  public double learningRate() {
-    return learningRate;
-  }
+  double learningRate();
 
   /**
    * The global norm of the gradient before clipping. On a GPU asking for it waits until the step is
@@ -129,9 +79,7 @@ public final class TrainingEvent {
    * @throws NonFiniteLossException if this or an earlier step's loss or gradient was not finite;
    *     let it pass to {@code fit}
    */
-  public double gradientNorm() {
-    return gradientNorm.getAsDouble();
-  }
+  double gradientNorm();
 
   /**
    * The network over the averaged weights as they stand now, to draw from during the call: {@code
@@ -140,17 +88,15 @@ public final class TrainingEvent {
    *
    * @return the averaged network
    */
-  public Denoiser averaged() {
-    return averaged;
-  }
+  Denoiser averaged();
 
-  /** Whether asking for the loss does not wait for the device. */
-  boolean isLossAtHand() {
-    return lossAtHand;
-  }
+  /**
+   * Whether asking for the loss does not wait for the device.
+   *
+   * @return true on the CPU; on a GPU if the loss was fetched already
+   */
+  boolean isLossAtHand();
 
   /** Asks the run to end after this step and to return its result as it is. */
-  public void stop() {
-    stop.run();
-  }
+  void stop();
 }

@@ -21,6 +21,7 @@ import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.model.TinyDenoiser;
+import io.github.ddpm4j.model.WithVariance;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
@@ -227,13 +228,16 @@ class BitsPerDimTest {
         DDPM.builder()
             .variance(variance)
             .denoiser(
-                (x, levels, condition) -> {
-                  NDArray says = x.getManager().create(inputs.data("model_output"), x.getShape());
-                  return variance.isLearned()
-                      ? says.concat(
-                          x.getManager().create(inputs.data("learned_v"), x.getShape()), 1)
-                      : says;
-                })
+                WithVariance.where(
+                    variance.isLearned(),
+                    (x, levels, condition) -> {
+                      NDArray says =
+                          x.getManager().create(inputs.data("model_output"), x.getShape());
+                      return variance.isLearned()
+                          ? says.concat(
+                              x.getManager().create(inputs.data("learned_v"), x.getShape()), 1)
+                          : says;
+                    }))
             .build()
             .bitsPerDim()
             .dataType(DataType.FLOAT64)
@@ -494,19 +498,19 @@ class BitsPerDimTest {
     BitsPerDim run = small().bitsPerDim();
     refused(
         () -> run.of(manager.ones(new Shape(2, 1, 2, 2), DataType.INT32)),
-        "the images from number 0 on must be float32 or float64, but were int32; convert them and"
-            + " scale them to [-1.0, 1.0]");
+        "the batch of images from number 0 on must be float32 or float64, but was int32; convert"
+            + " it and scale it to [-1.0, 1.0]");
     refused(
         () -> run.of(manager.ones(new Shape(2, 4))),
-        "the images from number 0 on must have shape (N, C, H, W), but had (2, 4)");
+        "the batch of images from number 0 on must have shape (N, C, H, W), but had (2, 4)");
     refused(
         () -> run.of(manager.ones(new Shape(2, 1, 2, 2)).mul(2)),
-        "the images from number 0 on must lie in the data range [-1.0, 1.0], but hold values from 2.0"
-            + " to 2.0; scale the images, or set dataRange(min, max) when building DDPM");
+        "the batch of images from number 0 on must lie in the data range [-1.0, 1.0], but holds"
+            + " values from 2.0 to 2.0; scale the images, or set dataRange(min, max) when building DDPM");
     refused(
         () -> run.of(manager.full(new Shape(2, 1, 2, 2), Float.NaN)),
-        "the images from number 0 on must lie in the data range [-1.0, 1.0], but hold values from NaN"
-            + " to NaN; scale the images, or set dataRange(min, max) when building DDPM");
+        "the batch of images from number 0 on must be finite, but holds NaN or infinity; look for"
+            + " broken images");
     refused(
         () -> run.of(manager.create(new Shape(0, 1, 2, 2))),
         "images must have shape (N, C, H, W) with at least one image, but had (0, 1, 2, 2)");
@@ -516,8 +520,8 @@ class BitsPerDimTest {
     try (TinyDenoiser network = new TinyDenoiser(8, 0, 1)) {
       refused(
           () -> DDPM.builder().denoiser(network).build().bitsPerDim().of(pictures(2, 4)),
-          "the images from number 0 on must have shape (N, C, H, W) with (C, H, W) = (1, 8, 8), but"
-              + " had (2, 1, 4, 4)");
+          "the batch of images from number 0 on must have shape (N, C, H, W) with (C, H, W) = (1, 8,"
+              + " 8), but had (2, 1, 4, 4)");
     }
   }
 
@@ -532,21 +536,37 @@ class BitsPerDimTest {
         .isInstanceOf(IllegalStateException.class)
         .hasMessage(
             "the bits of image 0 at timestep 9 are NaN; look at what the denoiser returns there");
-    assertThatThrownBy(() -> of((x, levels, condition) -> x, Variance.LEARNED))
+    assertThatThrownBy(() -> of(new WithVariance((x, levels, condition) -> x), Variance.LEARNED))
         .isInstanceOf(IllegalStateException.class)
         .hasMessage(
             "the denoiser must return the shape and type of its input with twice the channels, (1, 2,"
                 + " 2, 2) float32, but returned (1, 1, 2, 2) float32");
+    assertThatThrownBy(() -> of((x, levels, condition) -> x, Variance.LEARNED))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "variance LEARNED is the network's to say, but the network predicts none; build it with"
+                + " UNet.builder().learnedVariance(), let your own say so by predictsVariance(), or"
+                + " build DDPM with Variance.FIXED_LARGE");
     assertThatThrownBy(() -> of((x, levels, condition) -> x.concat(x, 1), Variance.FIXED_SMALL))
         .isInstanceOf(IllegalStateException.class)
         .hasMessage(
             "the denoiser must return the shape and type of its input, (1, 1, 2, 2) float32, but"
                 + " returned (1, 2, 2, 2) float32");
-    assertThatThrownBy(() -> of(new Variances(), Variance.FIXED_SMALL))
-        .isInstanceOf(IllegalStateException.class)
-        .hasMessage(
-            "the denoiser predicts the variance, but the model has variance FIXED_SMALL; build DDPM"
-                + " with variance(Variance.LEARNED_RANGE)");
+  }
+
+  /** Published networks with the variance in their outputs are used with fixed ones. */
+  @Test
+  void of_variancePredictedButFixed_isThatOfThePredictionAlone() {
+    Denoiser plain = optimal(DATA_VARIANCE);
+    Denoiser more =
+        new WithVariance(
+            (x, levels, condition) -> {
+              NDArray says = plain.predict(x, levels, condition);
+              return says.concat(says.mul(7), 1);
+            });
+    DDPM.Builder builder = DDPM.builder().timesteps(10).variance(Variance.FIXED_SMALL);
+    assertThat(terms(builder.denoiser(more).build()))
+        .isEqualTo(terms(builder.denoiser(plain).build()));
   }
 
   /** L_0 of 256 levels was worked out apart, with Python's erf. */
@@ -645,9 +665,10 @@ class BitsPerDimTest {
     return DDPM.builder()
         .variance(variance)
         .denoiser(
-            (x, levels, condition) ->
-                mean.predict(x, levels, condition)
-                    .concat(x.zerosLike().add(v.applyAsDouble((int) levels.timestep(0))), 1))
+            new WithVariance(
+                (x, levels, condition) ->
+                    mean.predict(x, levels, condition)
+                        .concat(x.zerosLike().add(v.applyAsDouble((int) levels.timestep(0))), 1)))
         .build();
   }
 
@@ -709,18 +730,6 @@ class BitsPerDimTest {
 
     @Override
     public void prepare(Progress progress) {}
-  }
-
-  private static final class Variances implements Denoiser {
-    @Override
-    public NDArray predict(NDArray x, NoiseLevels levels, Condition condition) {
-      return x.concat(x, 1);
-    }
-
-    @Override
-    public boolean predictsVariance() {
-      return true;
-    }
   }
 
   /** A dataset that is read in its own order. */

@@ -13,12 +13,11 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import ai.djl.training.dataset.Dataset;
 import io.github.ddpm4j.DDPM;
-import io.github.ddpm4j.TrainedModel;
+import io.github.ddpm4j.Training;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.TinyDenoiser;
 import io.github.ddpm4j.training.Ema;
 import io.github.ddpm4j.training.NonFiniteLossException;
-import io.github.ddpm4j.training.Training;
 import io.github.ddpm4j.training.TrainingEvent;
 import io.github.ddpm4j.training.TrainingStepListener;
 import java.util.ArrayList;
@@ -50,7 +49,7 @@ class TrainingDoctorTest {
     return new ArrayDataset.Builder().setData(images(1, 16)).setSampling(BATCH, false).build();
   }
 
-  private Training<TrainedModel> training() {
+  private Training training() {
     return ddpm.training().batchSize(BATCH).steps(STEPS).learningRate(5e-3).seed(2);
   }
 

@@ -198,12 +198,11 @@ class BoundLossTest {
         columns.put(coefficient, in.get(place++));
       }
       boolean learned = diffusion.variance().isLearned();
-      int channels = (int) IMAGES.get(1);
       return new TestInput<>(
           diffusion,
-          learned ? ops.firstChannels(in.get(0), channels) : in.get(0),
+          learned ? ops.firstChannels(in.get(0), in.get(2)) : in.get(0),
           in.get(1),
-          learned ? Optional.of(ops.lastChannels(in.get(0), channels)) : Optional.empty(),
+          learned ? Optional.of(ops.channelsAfter(in.get(0), in.get(2))) : Optional.empty(),
           in.get(2),
           in.get(3),
           columns);

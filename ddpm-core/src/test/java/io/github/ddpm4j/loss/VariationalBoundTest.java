@@ -20,6 +20,7 @@ import io.github.ddpm4j.internal.torch.Program;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.process.ForwardProcess;
+import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.spi.Ops;
@@ -104,7 +105,9 @@ class VariationalBoundTest {
 
   private NDArray mean(
       ForwardProcess process, Prediction prediction, boolean clip, NDArray x, int[] t) {
-    NDArray x0 = prediction.x0(process.schedule(), t, x, input("model_output"));
+    NDArray x0 =
+        prediction.x0(
+            process.schedule(), NoiseLevels.of(process.schedule(), t), x, input("model_output"));
     return process.posteriorMean(clip ? x0.clip(-1, 1) : x0, x, t);
   }
 

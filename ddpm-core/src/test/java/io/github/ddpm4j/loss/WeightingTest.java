@@ -4,8 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
-import io.github.ddpm4j.prediction.LinearForm;
 import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.process.LinearForm;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import java.util.List;
@@ -22,7 +23,7 @@ class WeightingTest {
   private static final Offset<Double> CLOSE = within(1e-8);
 
   private static double factor(Weighting weighting, Prediction prediction, int t) {
-    return weighting.factor(prediction, SCHEDULE, t, SCHEDULE.signal(t), SCHEDULE.noise(t));
+    return weighting.factor(prediction, SCHEDULE, Level.of(SCHEDULE, t));
   }
 
   @Test
@@ -78,7 +79,7 @@ class WeightingTest {
         List.of(Weighting.minSnr(5), Weighting.p2(1, 1), Weighting.truncatedSnr())) {
       double expected = factor(weighting, Prediction.X0, t) * error * error;
       for (Prediction prediction : predictions()) {
-        LinearForm x0 = prediction.x0(SCHEDULE, t, SCHEDULE.signal(t), SCHEDULE.noise(t));
+        LinearForm x0 = prediction.x0(SCHEDULE, Level.of(SCHEDULE, t));
         double ofOutput = error / x0.second();
         assertThat(factor(weighting, prediction, t) * ofOutput * ofOutput / expected)
             .as("%s of %s", weighting, prediction)

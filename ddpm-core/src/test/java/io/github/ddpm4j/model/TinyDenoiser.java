@@ -22,18 +22,29 @@ public final class TinyDenoiser implements TrainableDenoiser {
   private static final int HIDDEN = 4;
 
   private final int size;
+  private final boolean variance;
   private final double dropout;
   private final NDManager manager = NDManager.newBaseManager();
   private final Map<String, NDArray> weights = new LinkedHashMap<>();
   private boolean closed;
 
   public TinyDenoiser(int size, double dropout, long seed) {
+    this(size, dropout, seed, false);
+  }
+
+  private TinyDenoiser(int size, double dropout, long seed, boolean variance) {
+    this.variance = variance;
     this.size = size;
     this.dropout = dropout;
     add("first.weight", new Shape(HIDDEN, 1, 3, 3), seed, 0.3);
     add("first.bias", new Shape(HIDDEN), seed, 0.1);
     add("second.weight", new Shape(1, HIDDEN, 3, 3), seed, 0.3);
     add("second.bias", new Shape(1), seed, 0.1);
+  }
+
+  /** One that predicts the variance too: the same as the prediction. */
+  public static TinyDenoiser withVariance(int size) {
+    return new TinyDenoiser(size, 0, 1, true);
   }
 
   private void add(String name, Shape shape, long seed, double scale) {
@@ -63,8 +74,10 @@ public final class TinyDenoiser implements TrainableDenoiser {
 
   private NDArray run(EagerOps ops, NDArray x) {
     NDArray hidden = ops.silu(ops.conv2d(x, weight("first.weight"), weight("first.bias"), 1, 1));
-    return ops.conv2d(
-        ops.dropout(hidden, dropout, 0), weight("second.weight"), weight("second.bias"), 1, 1);
+    NDArray said =
+        ops.conv2d(
+            ops.dropout(hidden, dropout, 0), weight("second.weight"), weight("second.bias"), 1, 1);
+    return variance ? ops.concatChannels(said, said) : said;
   }
 
   private NDArray weight(String name) {
@@ -95,8 +108,13 @@ public final class TinyDenoiser implements TrainableDenoiser {
   }
 
   @Override
+  public boolean predictsVariance() {
+    return variance;
+  }
+
+  @Override
   public TinyDenoiser copy() {
-    TinyDenoiser copy = new TinyDenoiser(size, dropout, 0);
+    TinyDenoiser copy = new TinyDenoiser(size, dropout, 0, variance);
     try (GradMode off = GradMode.off()) {
       weights.forEach((name, weight) -> copy.weight(name).set(new NDIndex("..."), weight));
     }
@@ -113,6 +131,9 @@ public final class TinyDenoiser implements TrainableDenoiser {
     Map<String, Object> description = new LinkedHashMap<>();
     description.put("size", size);
     description.put("dropout", dropout);
+    if (variance) {
+      description.put("variance", true);
+    }
     return description;
   }
 
@@ -133,7 +154,8 @@ public final class TinyDenoiser implements TrainableDenoiser {
     public TrainableDenoiser create(Map<String, Object> description, Device device) {
       if (description.get("size") instanceof Number size
           && description.get("dropout") instanceof Number dropout) {
-        return new TinyDenoiser(size.intValue(), dropout.doubleValue(), 0);
+        return new TinyDenoiser(
+            size.intValue(), dropout.doubleValue(), 0, description.containsKey("variance"));
       }
       throw new IllegalArgumentException("size and dropout must be numbers in " + description);
     }

@@ -2,6 +2,8 @@ package io.github.ddpm4j.prediction;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.ddpm4j.process.LinearForm;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import java.util.ArrayList;
@@ -40,9 +42,10 @@ class PredictionPropertyTest {
     double noise = schedule.noise(t);
     for (double[] pair : new double[][] {{0.8, -1.7}, {-0.3, 2.9}}) {
       double x = signal * pair[0] + noise * pair[1];
-      double output = apply(prediction.target(schedule, t, signal, noise), pair[0], pair[1]);
-      assertInverse(prediction.x0(schedule, t, signal, noise), x, output, pair[0]);
-      assertInverse(prediction.epsilon(schedule, t, signal, noise), x, output, pair[1]);
+      double output =
+          apply(prediction.target(schedule, new Level(t, signal, noise)), pair[0], pair[1]);
+      assertInverse(prediction.x0(schedule, new Level(t, signal, noise)), x, output, pair[0]);
+      assertInverse(prediction.epsilon(schedule, new Level(t, signal, noise)), x, output, pair[1]);
     }
   }
 
@@ -55,8 +58,8 @@ class PredictionPropertyTest {
     Schedule schedule = SCHEDULES.get(which);
     double signal = schedule.signal(t);
     double noise = schedule.noise(t);
-    LinearForm x0 = prediction.x0(schedule, t, signal, noise);
-    LinearForm epsilon = prediction.epsilon(schedule, t, signal, noise);
+    LinearForm x0 = prediction.x0(schedule, new Level(t, signal, noise));
+    LinearForm epsilon = prediction.epsilon(schedule, new Level(t, signal, noise));
     double scale = 1 + Math.abs(signal * x0.second()) + Math.abs(signal * x0.first());
     assertThat(Math.abs(signal * x0.first() + noise * epsilon.first() - 1))
         .isLessThan(1e-14 * scale);

@@ -11,6 +11,9 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.process.ForwardProcess;
+import io.github.ddpm4j.process.LinearForm;
+import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import java.util.stream.Stream;
@@ -64,7 +67,7 @@ class PredictionTest {
           };
       int t = Integer.parseInt(parts[4].substring("t=".length()));
       int[] each = {t, t};
-      NDArray x0 = prediction.x0(schedule, each, sample, output);
+      NDArray x0 = prediction.x0(schedule, NoiseLevels.of(schedule, each), sample, output);
       if (parts[3].equals("clip=True")) {
         x0 = x0.clip(-1, 1);
       }
@@ -83,7 +86,7 @@ class PredictionTest {
   /** x = 1, ε = 0.5 at t = 500, worked out by an independent program in float64. */
   @Test
   void x0_scalarAnchor_agrees() {
-    LinearForm form = Prediction.EPSILON.x0(LINEAR, 500, LINEAR.signal(500), LINEAR.noise(500));
+    LinearForm form = Prediction.EPSILON.x0(LINEAR, Level.of(LINEAR, 500));
     double x0 = form.first() * 1 + form.second() * 0.5;
     assertThat(x0).isCloseTo(1.8637671376, within(1e-9));
     double ofX0 = LINEAR.posteriorMeanX0(500);
@@ -113,7 +116,7 @@ class PredictionTest {
       Prediction prediction, NDArray expected, int[] t, NDArray x0, NDArray noise) {
     assertClose(
         prediction + " target",
-        prediction.target(LINEAR, t, x0, noise).toDoubleArray(),
+        prediction.target(LINEAR, NoiseLevels.of(LINEAR, t), x0, noise).toDoubleArray(),
         expected.toDoubleArray(),
         1e-15);
   }
@@ -125,10 +128,10 @@ class PredictionTest {
     NDArray noise = manager.create(new double[] {0.3, 2, -1, 0.7, 1, -2}, new Shape(3, 1, 2));
     int[] t = {0, 431, 999};
     NDArray x = ForwardProcess.of(LINEAR).sample(x0, t, noise);
-    NDArray target = prediction.target(LINEAR, t, x0, noise);
+    NDArray target = prediction.target(LINEAR, NoiseLevels.of(LINEAR, t), x0, noise);
     int before = manager.getManagedArrays().size();
-    NDArray x0Again = prediction.x0(LINEAR, t, x, target);
-    NDArray noiseAgain = prediction.epsilon(LINEAR, t, x, target);
+    NDArray x0Again = prediction.x0(LINEAR, NoiseLevels.of(LINEAR, t), x, target);
+    NDArray noiseAgain = prediction.epsilon(LINEAR, NoiseLevels.of(LINEAR, t), x, target);
     assertThat(manager.getManagedArrays()).hasSize(before + 2);
     assertThat(x0Again.getManager()).isSameAs(manager);
     assertClose("x0", x0Again.toDoubleArray(), x0.toDoubleArray(), 1e-11);
@@ -151,14 +154,15 @@ class PredictionTest {
       double skip = data * data / (sigma * sigma + data * data);
       double out = sigma * data / Math.sqrt(sigma * sigma + data * data);
       double in = 1 / Math.sqrt(sigma * sigma + data * data);
-      LinearForm x0 = edm.x0(LINEAR, t, signal, LINEAR.noise(t));
+      LinearForm x0 = edm.x0(LINEAR, new Level(t, signal, LINEAR.noise(t)));
       assertThat(x0.first() * signal / skip).isCloseTo(1, within(1e-12));
       assertThat(x0.second() / out).isCloseTo(1, within(1e-12));
-      assertThat(edm.inputScale(signal, LINEAR.noise(t)) * signal / in).isCloseTo(1, within(1e-12));
-      assertThat(edm.networkTimestep(t, signal, LINEAR.noise(t)))
+      assertThat(edm.inputScale(new Level(0, signal, LINEAR.noise(t))) * signal / in)
+          .isCloseTo(1, within(1e-12));
+      assertThat(edm.networkTimestep(new Level(t, signal, LINEAR.noise(t))))
           .isCloseTo(Math.log(sigma) / 4, within(1e-12));
       // F = (x_0 − c_skip (x_0 + σ ε)) / c_out
-      LinearForm target = edm.target(LINEAR, t, signal, LINEAR.noise(t));
+      LinearForm target = edm.target(LINEAR, new Level(t, signal, LINEAR.noise(t)));
       assertThat(target.first()).isCloseTo((1 - skip) / out, within(1e-9 / out));
       assertThat(target.second()).isCloseTo(-skip * sigma / out, within(1e-12));
       // λ(σ) c_out² = 1
@@ -169,9 +173,8 @@ class PredictionTest {
 
   @Test
   void edm_deviation1_isTheNegativeVelocity() {
-    LinearForm edm = Prediction.edm(1).target(LINEAR, 400, LINEAR.signal(400), LINEAR.noise(400));
-    LinearForm velocity =
-        Prediction.VELOCITY.target(LINEAR, 400, LINEAR.signal(400), LINEAR.noise(400));
+    LinearForm edm = Prediction.edm(1).target(LINEAR, Level.of(LINEAR, 400));
+    LinearForm velocity = Prediction.VELOCITY.target(LINEAR, Level.of(LINEAR, 400));
     assertThat(edm.first()).isCloseTo(-velocity.first(), within(1e-12));
     assertThat(edm.second()).isCloseTo(-velocity.second(), within(1e-12));
   }
@@ -182,14 +185,14 @@ class PredictionTest {
     assertThat(Prediction.edm(0.5)).hasSameHashCodeAs(Prediction.edm(0.5));
     assertThat(Prediction.edm(0.5)).isNotEqualTo(Prediction.edm(0.6));
     assertThat(Prediction.EPSILON).hasToString("EPSILON");
-    assertThat(Prediction.EPSILON.inputScale(0.1, 0.2)).isEqualTo(1);
-    assertThat(Prediction.EPSILON.networkTimestep(3.5, 0.1, 0.2)).isEqualTo(3.5);
+    assertThat(Prediction.EPSILON.inputScale(new Level(0, 0.1, 0.2))).isEqualTo(1);
+    assertThat(Prediction.EPSILON.networkTimestep(new Level(3.5, 0.1, 0.2))).isEqualTo(3.5);
     assertRefused(
         () -> Prediction.edm(0),
         "sigmaData must be positive and finite, but was 0.0; it is the standard deviation of the"
             + " data, 0.5 in the paper");
     assertRefused(
-        () -> Prediction.edm(0.5).networkTimestep(0, 1, 0),
+        () -> Prediction.edm(0.5).networkTimestep(new Level(0, 1, 0)),
         "prediction EDM(0.5) tells the network ln(noise / signal), which needs both above 0, but at"
             + " timestep 0.0 signal was 1.0 and noise 0.0; use a sampler that asks at noisy images"
             + " with some signal alone, or VELOCITY");
@@ -199,12 +202,12 @@ class PredictionTest {
   void zeroTerminalSnr_lastStep_worksWithoutEpsilon() {
     for (Prediction prediction :
         new Prediction[] {Prediction.X0, Prediction.VELOCITY, Prediction.PREVIOUS_MEAN}) {
-      LinearForm target = prediction.target(ZERO_SNR, 999, 0, 1);
+      LinearForm target = prediction.target(ZERO_SNR, new Level(999, 0, 1));
       double x0 = 0.4;
       double epsilon = -1.2;
       double output = target.first() * x0 + target.second() * epsilon;
-      LinearForm toX0 = prediction.x0(ZERO_SNR, 999, 0, 1);
-      LinearForm toEpsilon = prediction.epsilon(ZERO_SNR, 999, 0, 1);
+      LinearForm toX0 = prediction.x0(ZERO_SNR, new Level(999, 0, 1));
+      LinearForm toEpsilon = prediction.epsilon(ZERO_SNR, new Level(999, 0, 1));
       assertThat(toX0.first() * epsilon + toX0.second() * output).isCloseTo(x0, within(1e-12));
       assertThat(toEpsilon.first() * epsilon + toEpsilon.second() * output)
           .isCloseTo(epsilon, within(1e-12));
@@ -213,17 +216,19 @@ class PredictionTest {
 
   @Test
   void cleanImages_epsilonOfEpsilonAndVelocity_isDefined() {
-    assertThat(Prediction.EPSILON.epsilon(LINEAR, 0, 1, 0)).isEqualTo(new LinearForm(0, 1));
-    assertThat(Prediction.VELOCITY.epsilon(LINEAR, 0, 1, 0)).isEqualTo(new LinearForm(0, 1));
+    assertThat(Prediction.EPSILON.epsilon(LINEAR, new Level(0, 1, 0)))
+        .isEqualTo(new LinearForm(0, 1));
+    assertThat(Prediction.VELOCITY.epsilon(LINEAR, new Level(0, 1, 0)))
+        .isEqualTo(new LinearForm(0, 1));
   }
 
   @Test
   void velocity_levelsOffTheUnitCircle_areInverted() {
-    LinearForm target = Prediction.VELOCITY.target(LINEAR, 3.5, 1, 20);
+    LinearForm target = Prediction.VELOCITY.target(LINEAR, new Level(3.5, 1, 20));
     double output = target.first() * 0.4 + target.second() * -1.2;
     double x = 0.4 + 20 * -1.2;
-    LinearForm x0 = Prediction.VELOCITY.x0(LINEAR, 3.5, 1, 20);
-    LinearForm epsilon = Prediction.VELOCITY.epsilon(LINEAR, 3.5, 1, 20);
+    LinearForm x0 = Prediction.VELOCITY.x0(LINEAR, new Level(3.5, 1, 20));
+    LinearForm epsilon = Prediction.VELOCITY.epsilon(LINEAR, new Level(3.5, 1, 20));
     assertThat(x0.first() * x + x0.second() * output).isCloseTo(0.4, within(1e-13));
     assertThat(epsilon.first() * x + epsilon.second() * output).isCloseTo(-1.2, within(1e-13));
   }
@@ -234,39 +239,43 @@ class PredictionTest {
         "prediction EPSILON needs signal above 0, but at timestep 999.0 it was 0, where x is all"
             + " noise and says nothing about x_0; use VELOCITY or X0 with a zero-terminal-SNR"
             + " schedule";
-    assertRefused(() -> Prediction.EPSILON.target(ZERO_SNR, 999, 0, 1), withoutSignal);
-    assertRefused(() -> Prediction.EPSILON.x0(ZERO_SNR, 999, 0, 1), withoutSignal);
-    assertRefused(() -> Prediction.EPSILON.epsilon(ZERO_SNR, 999, 0, 1), withoutSignal);
+    assertRefused(() -> Prediction.EPSILON.target(ZERO_SNR, new Level(999, 0, 1)), withoutSignal);
+    assertRefused(() -> Prediction.EPSILON.x0(ZERO_SNR, new Level(999, 0, 1)), withoutSignal);
+    assertRefused(() -> Prediction.EPSILON.epsilon(ZERO_SNR, new Level(999, 0, 1)), withoutSignal);
     NDArray x = manager.zeros(new Shape(2, 2));
-    assertRefused(() -> Prediction.EPSILON.x0(ZERO_SNR, new int[] {3, 999}, x, x), withoutSignal);
     assertRefused(
-        () -> Prediction.X0.epsilon(LINEAR, 0, 1, 0),
+        () -> Prediction.EPSILON.x0(ZERO_SNR, NoiseLevels.of(ZERO_SNR, 3, 999), x, x),
+        withoutSignal);
+    assertRefused(
+        () -> Prediction.X0.epsilon(LINEAR, new Level(0, 1, 0)),
         "prediction X0 needs noise above 0 to give epsilon, but at timestep 0.0 it was 0, where x is"
             + " x_0; use EPSILON or VELOCITY to start from clean images");
     assertRefused(
-        () -> Prediction.PREVIOUS_MEAN.x0(LINEAR, 10.5, 0.9, 0.1),
+        () -> Prediction.PREVIOUS_MEAN.x0(LINEAR, new Level(10.5, 0.9, 0.1)),
         "prediction PREVIOUS_MEAN needs a whole timestep of the schedule, from 0 to 999, but was"
             + " asked at 10.5; use EPSILON, X0 or VELOCITY with a sampler that asks in between");
     assertRefused(
-        () -> Prediction.PREVIOUS_MEAN.target(LINEAR, 1000, 0.9, 0.1),
+        () -> Prediction.PREVIOUS_MEAN.target(LINEAR, new Level(1000, 0.9, 0.1)),
         "prediction PREVIOUS_MEAN needs a whole timestep of the schedule, from 0 to 999, but was"
             + " asked at 1000.0; use EPSILON, X0 or VELOCITY with a sampler that asks in between");
     Schedule quarter = Schedules.ofBetas(0.75, 0.5);
     assertRefused(
-        () -> Prediction.PREVIOUS_MEAN.epsilon(quarter, 0, 0.25, 0.9),
+        () -> Prediction.PREVIOUS_MEAN.epsilon(quarter, new Level(0, 0.25, 0.9)),
         "prediction PREVIOUS_MEAN needs the levels of the schedule at timestep 0, signal 0.5 and"
             + " noise 0.8660254037844386, but they were 0.25 and 0.9; use EPSILON, X0 or VELOCITY"
             + " with a sampler that leaves the schedule");
     String levels = "signal and noise must be finite, at least 0 and not both 0, but were ";
-    assertRefused(() -> Prediction.X0.x0(LINEAR, 0, 0, 0), levels + "0.0 and 0.0");
-    assertRefused(() -> Prediction.X0.target(LINEAR, 0, -0.1, 1), levels + "-0.1 and 1.0");
+    assertRefused(() -> Prediction.X0.x0(LINEAR, new Level(0, 0, 0)), levels + "0.0 and 0.0");
     assertRefused(
-        () -> Prediction.VELOCITY.epsilon(LINEAR, 0, 1, Double.NaN), levels + "1.0 and NaN");
+        () -> Prediction.X0.target(LINEAR, new Level(0, -0.1, 1)), levels + "-0.1 and 1.0");
     assertRefused(
-        () -> Prediction.VELOCITY.x0(LINEAR, 0, Double.POSITIVE_INFINITY, 1),
+        () -> Prediction.VELOCITY.epsilon(LINEAR, new Level(0, 1, Double.NaN)),
+        levels + "1.0 and NaN");
+    assertRefused(
+        () -> Prediction.VELOCITY.x0(LINEAR, new Level(0, Double.POSITIVE_INFINITY, 1)),
         levels + "Infinity and 1.0");
     assertRefused(
-        () -> Prediction.VELOCITY.x0(LINEAR, 0, 1, Double.POSITIVE_INFINITY),
+        () -> Prediction.VELOCITY.x0(LINEAR, new Level(0, 1, Double.POSITIVE_INFINITY)),
         levels + "1.0 and Infinity");
   }
 
@@ -275,15 +284,15 @@ class PredictionTest {
     NDArray x = manager.zeros(new Shape(2, 3));
     NDArray other = manager.zeros(new Shape(2, 4));
     assertRefused(
-        () -> Prediction.EPSILON.x0(LINEAR, new int[] {1, 2}, x, other),
+        () -> Prediction.EPSILON.x0(LINEAR, NoiseLevels.of(LINEAR, 1, 2), x, other),
         "output must have the shape of x, (2, 3), but had (2, 4)");
     assertRefused(
-        () -> Prediction.X0.target(LINEAR, new int[] {1, 2}, x, other),
+        () -> Prediction.X0.target(LINEAR, NoiseLevels.of(LINEAR, 1, 2), x, other),
         "noise must have the shape of x0, (2, 3), but had (2, 4)");
     assertRefused(
-        () -> Prediction.X0.epsilon(LINEAR, new int[] {1, 2, 3}, x, x),
+        () -> Prediction.X0.epsilon(LINEAR, NoiseLevels.of(LINEAR, 1, 2, 3), x, x),
         "t must have one entry per image of x, that is 2, but had 3");
-    assertThatThrownBy(() -> Prediction.VELOCITY.x0(LINEAR, new int[] {1, 1000}, x, x))
+    assertThatThrownBy(() -> Prediction.VELOCITY.x0(LINEAR, NoiseLevels.of(LINEAR, 1, 1000), x, x))
         .isInstanceOf(IndexOutOfBoundsException.class)
         .hasMessage("t must be at least 0 and less than 1000, but was 1000");
   }

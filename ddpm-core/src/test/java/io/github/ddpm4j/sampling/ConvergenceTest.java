@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
@@ -96,10 +97,10 @@ class ConvergenceTest {
   private static double error(SamplingPlan plan) {
     SamplingStep first = plan.steps().get(0);
     double from = deviation(first.signal(), first.noise());
-    double to = deviation(plan.finalSignal(), plan.finalNoise());
+    double to = deviation(plan.end().signal(), plan.end().noise());
     double greatest = 0;
     for (double start : new double[] {-2, -1, 0, 1, 2}) {
-      double exact = plan.finalSignal() * MEAN + to / from * (start - first.signal() * MEAN);
+      double exact = plan.end().signal() * MEAN + to / from * (start - first.signal() * MEAN);
       greatest = Math.max(greatest, Math.abs(run(plan, start) - exact));
     }
     return greatest;
@@ -151,7 +152,7 @@ class ConvergenceTest {
     double[] values;
     try (NDManager manager = NDManager.newBaseManager();
         Samples samples =
-            new Sampling(DIFFUSION, StandIns.gaussian(0, VARIANCE))
+            Sampling.of(DenoisingModel.of(DIFFUSION, StandIns.gaussian(0, VARIANCE)))
                 .sampler(setting.sampler)
                 .shape(1, 1, 1)
                 .clip(false)

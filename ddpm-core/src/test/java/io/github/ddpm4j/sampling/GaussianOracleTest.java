@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
@@ -109,7 +110,7 @@ class GaussianOracleTest {
   private static double[] sample(Setting setting, double dataVariance) {
     try (NDManager manager = NDManager.newBaseManager();
         Samples samples =
-            new Sampling(setting.diffusion, StandIns.gaussian(0, dataVariance))
+            Sampling.of(DenoisingModel.of(setting.diffusion, StandIns.gaussian(0, dataVariance)))
                 .sampler(setting.sampler)
                 .shape(1, 1, 1)
                 .clip(false)

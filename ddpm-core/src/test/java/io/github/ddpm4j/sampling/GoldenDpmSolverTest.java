@@ -7,6 +7,7 @@ import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
@@ -63,7 +64,7 @@ class GoldenDpmSolverTest {
     }
 
     Sampling sampling =
-        new Sampling(diffusion, denoiser(prediction, diffusion.schedule(), parts))
+        Sampling.of(DenoisingModel.of(diffusion, denoiser(prediction, diffusion.schedule(), parts)))
             .sampler(sampler)
             .shape(3, 4, 4)
             .clip(false)

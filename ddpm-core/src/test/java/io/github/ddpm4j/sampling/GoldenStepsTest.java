@@ -7,9 +7,12 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.model.WithVariance;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.spi.SamplingPlan;
@@ -133,20 +136,24 @@ class GoldenStepsTest {
         Samples samples =
             limit
                 .apply(
-                    new Sampling(
-                        diffusion,
-                        (x, levels, condition) -> {
-                          NDArray given = x.getManager().create(output, x.getShape());
-                          return diffusion.variance().isLearned()
-                              ? given.concat(
-                                  x.getManager()
-                                      .create(golden.data("inputs", "learned_v"), x.getShape()),
-                                  1)
-                              : given;
-                        }))
+                    Sampling.of(
+                        DenoisingModel.of(
+                            diffusion,
+                            WithVariance.where(
+                                diffusion.variance().isLearned(),
+                                (x, levels, condition) -> {
+                                  NDArray given = x.getManager().create(output, x.getShape());
+                                  return diffusion.variance().isLearned()
+                                      ? given.concat(
+                                          x.getManager()
+                                              .create(
+                                                  golden.data("inputs", "learned_v"), x.getShape()),
+                                          1)
+                                      : given;
+                                }))))
                 .sampler(
                     (model, start) ->
-                        new SamplingPlan(List.of(row), SamplingPlan.Memory.X0, 1, 1, 0))
+                        new SamplingPlan(List.of(row), SamplingPlan.Memory.X0, 1, Level.CLEAN))
                 .shape(3, 4, 4)
                 .dataType(DataType.FLOAT64)
                 .noise(

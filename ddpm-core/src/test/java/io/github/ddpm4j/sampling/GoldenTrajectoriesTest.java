@@ -7,10 +7,12 @@ import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.schedule.TimestepSpacing;
@@ -141,7 +143,7 @@ class GoldenTrajectoriesTest {
     NoiseSource noise =
         StandIns.recorded(start, golden.steps() == 1000 ? noise1000 : noise50, IMAGES);
     Sampling sampling =
-        new Sampling(golden.diffusion(), golden.denoiser())
+        Sampling.of(DenoisingModel.of(golden.diffusion(), golden.denoiser()))
             .sampler(sampler)
             .shape(3, 4, 4)
             .clip(golden.clip())
@@ -184,7 +186,7 @@ class GoldenTrajectoriesTest {
         DdimSampler one = next < 0 ? sampler.timesteps(t) : sampler.timesteps(t, next);
         rows.add(one.plan(diffusion, begin).steps().get(0));
       }
-      return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, 1, 0);
+      return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, Level.CLEAN);
     };
   }
 
@@ -214,16 +216,14 @@ class GoldenTrajectoriesTest {
         rows.set(
             rows.size() - 1,
             new SamplingStep(
-                last.timestep(),
-                last.signal(),
-                last.noise(),
+                last.level(),
                 last.cX(),
                 last.cX0(),
                 last.cEps(),
                 last.past(),
                 Math.sqrt(variance)));
       }
-      return new SamplingPlan(rows, plan.memory(), 1, 1, 0);
+      return new SamplingPlan(rows, plan.memory(), 1, Level.CLEAN);
     };
   }
 

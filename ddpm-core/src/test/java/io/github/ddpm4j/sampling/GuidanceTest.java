@@ -9,12 +9,15 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.internal.ops.PerImage;
+import io.github.ddpm4j.model.Answer;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Schedules;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -73,11 +76,12 @@ class GuidanceTest {
   }
 
   private Sampling sampling(Prediction prediction) {
-    return new Sampling(
-            diffusion(prediction),
-            prediction == Prediction.EPSILON
-                ? classes()
-                : StandIns.predicting(prediction, classes()))
+    return Sampling.of(
+            DenoisingModel.of(
+                diffusion(prediction),
+                prediction == Prediction.EPSILON
+                    ? classes()
+                    : StandIns.predicting(prediction, classes())))
         .sampler(Samplers.ddim(20))
         .shape(1, 2, 2)
         .clip(false)
@@ -263,14 +267,19 @@ class GuidanceTest {
     double[] free = {0, 1, 0, 1, 0.25, 0, 0, 1};
     for (double share : new double[] {0, 0.7, 1}) {
       NDArray x = manager.zeros(new ai.djl.ndarray.types.Shape(2, 1, 2, 2), DataType.FLOAT64);
+      NoiseLevels levels = NoiseLevels.of(diffusion.schedule(), 500, 500);
       NDArray combined =
           Guidance.classifierFree(3)
               .rescale(share)
               .combine(
-                  List.of(manager.create(own, x.getShape()), manager.create(free, x.getShape())),
-                  x,
-                  io.github.ddpm4j.process.NoiseLevels.of(diffusion.schedule(), 500, 500),
-                  diffusion);
+                  Stream.of(own, free)
+                      .map(values -> manager.create(values, x.getShape()))
+                      .map(
+                          said ->
+                              Answer.of(Prediction.EPSILON, diffusion.schedule(), x, levels, said))
+                      .toList(),
+                  diffusion)
+              .prediction();
       double[] expected = new double[8];
       for (int image = 0; image < 2; image++) {
         double[] guided = new double[4];
@@ -300,7 +309,7 @@ class GuidanceTest {
     Denoiser shared = classes();
     try (SamplingRun one = guided(shared).start(2);
         SamplingRun other =
-            new Sampling(diffusion(Prediction.EPSILON), shared)
+            Sampling.of(DenoisingModel.of(diffusion(Prediction.EPSILON), shared))
                 .sampler(Samplers.ddim(20))
                 .shape(1, 2, 2)
                 .clip(false)
@@ -322,7 +331,7 @@ class GuidanceTest {
   }
 
   private static Sampling guided(Denoiser denoiser) {
-    return new Sampling(diffusion(Prediction.EPSILON), denoiser)
+    return Sampling.of(DenoisingModel.of(diffusion(Prediction.EPSILON), denoiser))
         .sampler(Samplers.ddim(20))
         .shape(1, 2, 2)
         .clip(false)

@@ -6,9 +6,11 @@ import static org.assertj.core.api.Assertions.within;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.spi.SamplingPlan;
 import io.github.ddpm4j.spi.SamplingStep;
@@ -36,16 +38,14 @@ class PlanExecutorTest {
           random.doubles(Math.min(i, DEPTH), -1, 1).boxed().toList(); // as far back as there is
       rows.add(
           new SamplingStep(
-              i + 0.5,
-              random.nextDouble(0.5, 1),
-              random.nextDouble(),
+              new Level(i + 0.5, random.nextDouble(0.5, 1), random.nextDouble()),
               random.nextDouble(-1, 1),
               random.nextDouble(-1, 1),
               i % 2 == 0 ? random.nextDouble(-1, 1) : 0,
               past,
               i % 3 == 0 ? random.nextDouble() : 0));
     }
-    SamplingPlan plan = new SamplingPlan(rows, memory, 2, 1, 0);
+    SamplingPlan plan = new SamplingPlan(rows, memory, 2, Level.CLEAN);
 
     double x = 2 * z(0);
     List<Double> calls = new ArrayList<>();
@@ -67,7 +67,9 @@ class PlanExecutorTest {
             Schedules.linear(10), Prediction.EPSILON, Variance.FIXED_LARGE, DataRange.DEFAULT);
     try (NDManager manager = NDManager.newBaseManager();
         Samples samples =
-            new Sampling(diffusion, (in, levels, condition) -> in.mul(0.3).add(levels.timestep(0)))
+            Sampling.of(
+                    DenoisingModel.of(
+                        diffusion, (in, levels, condition) -> in.mul(0.3).add(levels.timestep(0))))
                 .sampler((model, start) -> plan)
                 .noise((image, draw, target) -> target[0] = z(draw))
                 .shape(1, 1, 1)
@@ -87,15 +89,17 @@ class PlanExecutorTest {
     List<SamplingStep> rows = new ArrayList<>();
     for (int i = 0; i < 100; i++) {
       rows.add(
-          new SamplingStep(500, 0.5, 0.5, 0.5, 0.1, 0.1, i < 2 ? List.of() : List.of(0.1, 0.1), 0));
+          new SamplingStep(
+              new Level(500, 0.5, 0.5), 0.5, 0.1, 0.1, i < 2 ? List.of() : List.of(0.1, 0.1), 0));
     }
     List<Integer> held = new ArrayList<>();
     Diffusion diffusion =
         new Diffusion(
             Schedules.linear(1000), Prediction.EPSILON, Variance.FIXED_LARGE, DataRange.DEFAULT);
     try (Samples samples =
-        new Sampling(diffusion, StandIns.modelG())
-            .sampler((model, start) -> new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, 1, 0))
+        Sampling.of(DenoisingModel.of(diffusion, StandIns.modelG()))
+            .sampler(
+                (model, start) -> new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, Level.CLEAN))
             .shape(1, 4, 4)
             .seed(1)
             .listener(event -> held.add(event.x().getManager().getManagedArrays().size()))

@@ -170,9 +170,10 @@ class PlanInvariantTest {
       double pastEps = plan.memory() == SamplingPlan.Memory.EPSILON ? past : 0;
       assertThat(row.cX() * row.signal() + row.cX0() + pastX0)
           .as("signal after row %d of %s", i, planned)
-          .isCloseTo(plan.signalAfter(i), within(TOLERANCE * Math.max(1, Math.abs(row.cX0()))));
+          .isCloseTo(
+              plan.levelAfter(i).signal(), within(TOLERANCE * Math.max(1, Math.abs(row.cX0()))));
       double kept = row.cX() * row.noise() + row.cEps() + pastEps;
-      double expected = plan.noiseAfter(i) * plan.noiseAfter(i);
+      double expected = plan.levelAfter(i).noise() * plan.levelAfter(i).noise();
       boolean ancestral = planned.name.contains("ddpm(");
       if (ancestral
           && planned.diffusion.variance() == Variance.FIXED_LARGE

@@ -6,6 +6,7 @@ import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
@@ -45,7 +46,7 @@ class PreconditioningTest {
     Diffusion diffusion =
         new Diffusion(Schedules.linear(200), prediction, Variance.FIXED_SMALL, DataRange.DEFAULT);
     try (Samples samples =
-            new Sampling(diffusion, denoiser)
+            Sampling.of(DenoisingModel.of(diffusion, denoiser))
                 .sampler(sampler)
                 .shape(1, 2, 3)
                 .clip(false)

@@ -11,6 +11,7 @@ import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
@@ -146,7 +147,7 @@ class PublishedTestCasesTest {
   private static void run(Case one) {
     // Only the DDIM of those tests clips.
     Sampling sampling =
-        new Sampling(one.diffusion(), model())
+        Sampling.of(DenoisingModel.of(one.diffusion(), model()))
             .sampler(one.sampler)
             .shape(3, 8, 8)
             .clip(one.name.startsWith("DDIM"))
@@ -196,7 +197,7 @@ class PublishedTestCasesTest {
                 values(i -> LINEAR.signal(t) * START[(int) i] + LINEAR.noise(t) * NOISE[(int) i]);
             NDArray noisy = manager.create(xt, new Shape(IMAGES, 3, 8, 8));
             try (Samples samples =
-                new Sampling(diffusion, model())
+                Sampling.of(DenoisingModel.of(diffusion, model()))
                     .sampler(sampler)
                     .clip(name.equals("DDIM"))
                     .dataType(DataType.FLOAT64)
@@ -227,16 +228,13 @@ class PublishedTestCasesTest {
         Level from = levels.get(i);
         Level to = levels.get(i + 1);
         double along = to.signal() * (to.sigma() - from.sigma());
-        rows.add(
-            new SamplingStep(
-                from.timestep(), from.signal(), from.noise(), to.signal(), 0, along, List.of(), 0));
+        rows.add(new SamplingStep(from, to.signal(), 0, along, List.of(), 0));
         if (heun && to.noise() > 0) {
-          rows.add(
-              new SamplingStep(
-                  to.timestep(), to.signal(), to.noise(), 1, 0, along / 2, List.of(-along / 2), 0));
+          rows.add(new SamplingStep(to, 1, 0, along / 2, List.of(-along / 2), 0));
         }
       }
-      return new SamplingPlan(rows, SamplingPlan.Memory.EPSILON, levels.get(0).noise(), 1, 0);
+      return new SamplingPlan(
+          rows, SamplingPlan.Memory.EPSILON, levels.get(0).noise(), Level.CLEAN);
     };
   }
 
@@ -259,9 +257,10 @@ class PublishedTestCasesTest {
         new Diffusion(LINEAR, Prediction.X0, Variance.FIXED_SMALL, DataRange.DEFAULT);
     try (NDManager manager = NDManager.newBaseManager();
         Samples samples =
-            new Sampling(
-                    diffusion,
-                    (x, levels, condition) -> limit.apply(x0.predict(x, levels, condition)))
+            Sampling.of(
+                    DenoisingModel.of(
+                        diffusion,
+                        (x, levels, condition) -> limit.apply(x0.predict(x, levels, condition))))
                 .sampler(dpm())
                 .shape(3, 8, 8)
                 .clip(false)
@@ -279,7 +278,7 @@ class PublishedTestCasesTest {
     Diffusion diffusion =
         new Diffusion(LINEAR, Prediction.EPSILON, Variance.FIXED_SMALL, DataRange.DEFAULT);
     List<Double> found = new ArrayList<>();
-    new Sampling(diffusion, (x, levels, condition) -> x.mul(0.1).add(0.05))
+    Sampling.of(DenoisingModel.of(diffusion, (x, levels, condition) -> x.mul(0.1).add(0.05)))
         .sampler(sampler)
         .shape(1, 1, 1)
         .clip(false)
@@ -344,7 +343,7 @@ class PublishedTestCasesTest {
         };
     try (NDManager manager = NDManager.newBaseManager();
         Samples samples =
-            new Sampling(diffusion, denoiser)
+            Sampling.of(DenoisingModel.of(diffusion, denoiser))
                 .sampler(Samplers.edm(18))
                 .shape(1, 1, 1)
                 .clip(false)

@@ -7,9 +7,12 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.model.WithVariance;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.spi.SamplingPlan;
 import io.github.ddpm4j.spi.SamplingStep;
@@ -106,9 +109,10 @@ class ResamplingSamplerTest {
     int index = plain.indexOf(before);
     double said =
         Math.pow(before.noiseLow(), (1 - v) / 2) * Math.pow(before.noiseHigh(), (1 + v) / 2);
-    double r = plan.signalAfter(at) / plain.get(index + 1).signal();
+    double r = plan.levelAfter(at).signal() / plain.get(index + 1).signal();
     double fresh =
-        plan.noiseAfter(at) * plan.noiseAfter(at) - Math.pow(r * plain.get(index + 1).noise(), 2);
+        plan.levelAfter(at).noise() * plan.levelAfter(at).noise()
+            - Math.pow(r * plain.get(index + 1).noise(), 2);
     double expected = Math.sqrt(r * r * said * said + fresh);
     System.out.println(
         variance + ": noise of a row with a jump " + deviations.get(0) + " of " + expected);
@@ -128,11 +132,14 @@ class ResamplingSamplerTest {
   private static Samples run(Diffusion diffusion, SamplingPlan plan, double v, double z) {
     int at = jumpRow(plan, List.of());
     SamplingPlan one =
-        new SamplingPlan(List.of(plan.steps().get(at)), SamplingPlan.Memory.X0, 0, 1, 0);
-    return new Sampling(
-            diffusion,
-            (x, levels, condition) ->
-                diffusion.variance().isLearned() ? x.concat(x.zerosLike().add(v), 1) : x)
+        new SamplingPlan(List.of(plan.steps().get(at)), SamplingPlan.Memory.X0, 0, Level.CLEAN);
+    return Sampling.of(
+            DenoisingModel.of(
+                diffusion,
+                WithVariance.where(
+                    diffusion.variance().isLearned(),
+                    (x, levels, condition) ->
+                        diffusion.variance().isLearned() ? x.concat(x.zerosLike().add(v), 1) : x)))
         .sampler((model, start) -> one)
         .noise((image, draw, target) -> target[0] = draw == 0 ? 0 : z)
         .clip(false)

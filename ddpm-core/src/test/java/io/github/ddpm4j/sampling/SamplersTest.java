@@ -9,6 +9,7 @@ import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
@@ -108,16 +109,16 @@ class SamplersTest {
       SamplingPlan plan = sampler.plan(TEN);
       SamplingStep last = plan.steps().get(plan.steps().size() - 1);
       assertThat(plan.initialScale()).isEqualTo(1);
-      assertThat(plan.finalSignal()).isEqualTo(1);
-      assertThat(plan.finalNoise()).isEqualTo(0);
+      assertThat(plan.end().signal()).isEqualTo(1);
+      assertThat(plan.end().noise()).isEqualTo(0);
       assertThat(last.cX0()).as("cX0 of %s", sampler).isEqualTo(1);
       assertThat(last.cX()).as("cX of %s", sampler).isEqualTo(0);
       assertThat(last.cEps()).as("cEps of %s", sampler).isEqualTo(0);
       assertThat(last.noiseHigh()).as("noise of %s", sampler).isEqualTo(0);
     }
     SamplingPlan noisy = Samplers.ddim(3).endAtFirstTimestep(true).plan(TEN);
-    assertThat(noisy.finalSignal()).isCloseTo(TEN.schedule().signal(0), within(1e-15));
-    assertThat(noisy.finalNoise()).isCloseTo(TEN.schedule().noise(0), within(1e-15));
+    assertThat(noisy.end().signal()).isCloseTo(TEN.schedule().signal(0), within(1e-15));
+    assertThat(noisy.end().noise()).isCloseTo(TEN.schedule().noise(0), within(1e-15));
   }
 
   @Test
@@ -225,9 +226,7 @@ class SamplersTest {
 
   private static SamplingStep row(double... values) {
     return new SamplingStep(
-        values[0],
-        values[1],
-        values[2],
+        new Level(values[0], values[1], values[2]),
         values[3],
         values[4],
         values[5],
@@ -239,21 +238,21 @@ class SamplersTest {
 
   @Test
   void step_badNumbers_areRefused() {
-    String[] names = {
-      "timestep", "signal", "noise", "cX", "cX0", "cEps", "noiseLow", "noiseHigh", "noiseBeside"
-    };
-    List<String> levels = List.of("signal", "noise", "noiseLow", "noiseHigh", "noiseBeside");
+    String[] names = {"cX", "cX0", "cEps", "noiseLow", "noiseHigh", "noiseBeside"};
+    List<String> levels = List.of("noiseLow", "noiseHigh", "noiseBeside");
     for (int i = 0; i < names.length; i++) {
       String rule = levels.contains(names[i]) ? "finite and at least 0" : "finite";
       for (double bad : new double[] {Double.NaN, Double.POSITIVE_INFINITY}) {
-        double[] values = new double[names.length];
-        values[i] = bad;
+        double[] values = new double[3 + names.length];
+        values[1] = 1;
+        values[3 + i] = bad;
         assertRefused(
             () -> row(values),
             names[i] + " of a sampling step must be " + rule + ", but was " + bad);
       }
-      double[] negative = new double[names.length];
-      negative[i] = -1;
+      double[] negative = new double[3 + names.length];
+      negative[1] = 1;
+      negative[3 + i] = -1;
       if (levels.contains(names[i])) {
         assertRefused(
             () -> row(negative),
@@ -263,7 +262,7 @@ class SamplersTest {
       }
     }
     assertRefused(
-        () -> new SamplingStep(0, 0, 0, 0, 0, 0, List.of(Double.NaN), 0),
+        () -> new SamplingStep(Level.CLEAN, 0, 0, 0, List.of(Double.NaN), 0),
         "past of a sampling step must be finite, but was NaN");
     String bounds =
         "noiseLow and noiseHigh of a sampling step must be ascending and both 0 or neither, but"
@@ -282,23 +281,19 @@ class SamplersTest {
   @Test
   void plan_badTables_areRefused() {
     SamplingStep plain = row(0, 1, 0, 0, 1, 0, 0, 0);
-    SamplingStep back = new SamplingStep(0, 1, 0, 0, 1, 0, List.of(0.5, 0.5), 0);
+    SamplingStep back = new SamplingStep(new Level(0, 1, 0), 0, 1, 0, List.of(0.5, 0.5), 0);
     assertRefused(
-        () -> new SamplingPlan(List.of(), SamplingPlan.Memory.X0, 1, 1, 0),
+        () -> new SamplingPlan(List.of(), SamplingPlan.Memory.X0, 1, Level.CLEAN),
         "a sampling plan needs at least one step, but has none");
     assertRefused(
-        () -> new SamplingPlan(List.of(plain, back), SamplingPlan.Memory.X0, 1, 1, 0),
+        () -> new SamplingPlan(List.of(plain, back), SamplingPlan.Memory.X0, 1, Level.CLEAN),
         "step 1 of a sampling plan can look back at most 1 calls, but looks back 2");
     assertThat(
-            new SamplingPlan(List.of(plain, plain, back), SamplingPlan.Memory.X0, 1, 1, 0).depth())
+            new SamplingPlan(List.of(plain, plain, back), SamplingPlan.Memory.X0, 1, Level.CLEAN)
+                .depth())
         .isEqualTo(2);
     assertRefused(
-        () -> new SamplingPlan(List.of(plain), SamplingPlan.Memory.X0, Double.NaN, 1, 0),
-        "initial scale and final levels of a sampling plan must be finite and at least 0, but were"
-            + " NaN, 1.0 and 0.0");
-    assertRefused(
-        () -> new SamplingPlan(List.of(plain), SamplingPlan.Memory.X0, 1, 1, -0.5),
-        "initial scale and final levels of a sampling plan must be finite and at least 0, but were"
-            + " 1.0, 1.0 and -0.5");
+        () -> new SamplingPlan(List.of(plain), SamplingPlan.Memory.X0, Double.NaN, Level.CLEAN),
+        "the initial scale of a sampling plan must be finite and at least 0, but was NaN");
   }
 }

@@ -14,8 +14,10 @@ import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.TinyDenoiser;
 import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.spi.SamplingPlan;
 import io.github.ddpm4j.spi.SamplingStep;
 import java.io.IOException;
@@ -97,7 +99,11 @@ class SamplingRunTest {
     List<SamplingRun> runs = new ArrayList<>();
     for (int i = 0; i < samplers.size(); i++) {
       alone.add(pixels(sampling(samplers.get(i), i).generate(i + 1)));
-      runs.add(new Sampling(diffusion(), network).sampler(samplers.get(i)).seed(i).start(i + 1));
+      runs.add(
+          Sampling.of(DenoisingModel.of(diffusion(), network))
+              .sampler(samplers.get(i))
+              .seed(i)
+              .start(i + 1));
     }
     int calls = 0;
     while (runs.stream().anyMatch(SamplingRun::hasNext)) {
@@ -157,16 +163,9 @@ class SamplingRunTest {
             rows.isEmpty()
                 ? row
                 : new SamplingStep(
-                    row.timestep(),
-                    row.signal(),
-                    row.noise(),
-                    row.cX(),
-                    row.cX0() + 0.1,
-                    row.cEps(),
-                    List.of(-0.1),
-                    0));
+                    row.level(), row.cX(), row.cX0() + 0.1, row.cEps(), List.of(-0.1), 0));
       }
-      return new SamplingPlan(rows, base.memory(), 1, 1, 0);
+      return new SamplingPlan(rows, base.memory(), 1, Level.CLEAN);
     };
   }
 
@@ -253,11 +252,18 @@ class SamplingRunTest {
         (x, levels, condition) ->
             x.mul(
                 PerImage.column(x, each(levels, i -> levels.timestep(i) > 0 ? 0.5 : Math.log(-1))));
-    Sampling sampling = new Sampling(diffusion(), broken).sampler(Samplers.ddim(5)).shape(1, 2, 2);
+    Sampling sampling =
+        Sampling.of(DenoisingModel.of(diffusion(), broken))
+            .sampler(Samplers.ddim(5))
+            .shape(1, 2, 2);
     Sampler whole = Samplers.ddim(5).timesteps(40, 30, 20, 15, 10);
     try (SamplingRun run = sampling.seed(1).start(2);
         SamplingRun other =
-            new Sampling(diffusion(), broken).sampler(whole).shape(1, 2, 2).seed(1).start(2)) {
+            Sampling.of(DenoisingModel.of(diffusion(), broken))
+                .sampler(whole)
+                .shape(1, 2, 2)
+                .seed(1)
+                .start(2)) {
       for (int i = 0; i < 4; i++) {
         SamplingRun.advance(List.of(run, other));
       }
@@ -279,7 +285,8 @@ class SamplingRunTest {
   @Test
   void advance_imagesOfDifferentKinds_isRefusedBeforeAnyMoves() {
     Denoiser shared = StandIns.modelG();
-    Sampling small = new Sampling(diffusion(), shared).sampler(Samplers.ddim(5)).seed(1);
+    Sampling small =
+        Sampling.of(DenoisingModel.of(diffusion(), shared)).sampler(Samplers.ddim(5)).seed(1);
     try (SamplingRun first = small.shape(1, 2, 2).start(1);
         SamplingRun wide = small.dataType(DataType.FLOAT64).start(1);
         SamplingRun large = small.dataType(DataType.FLOAT32).shape(1, 4, 4).start(1)) {
@@ -300,7 +307,8 @@ class SamplingRunTest {
   @Test
   void start_settingsThatChangeLater_areNotItsOwn() {
     NDArray images = manager.zeros(new Shape(3, 1, SIZE, SIZE));
-    Sampling sampling = new Sampling(diffusion(), StandIns.modelG()).shape(1, SIZE, SIZE).seed(1);
+    Sampling sampling =
+        Sampling.of(DenoisingModel.of(diffusion(), StandIns.modelG())).shape(1, SIZE, SIZE).seed(1);
     sampling.sampler(Samplers.ddim(5)).batchSize(2);
     double[] whole = pixels(sampling.generate(3));
     double[] varied = pixels(sampling.imageToImage(images, 0.5));
@@ -399,7 +407,7 @@ class SamplingRunTest {
   }
 
   private Sampling conditioned(NDArray vectors) {
-    return new Sampling(diffusion(), StandIns.modelG())
+    return Sampling.of(DenoisingModel.of(diffusion(), StandIns.modelG()))
         .sampler(Samplers.ddim(5))
         .shape(1, 2, 2)
         .seed(1)

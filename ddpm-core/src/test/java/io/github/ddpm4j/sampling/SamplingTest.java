@@ -13,6 +13,7 @@ import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.NativeResources;
 import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.TinyDenoiser;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.schedule.Schedules;
@@ -549,17 +550,17 @@ class SamplingTest {
             "x_t must have shape (N, C, H, W) with (C, H, W) = (1, 8, 8), but had (1, 8, 8)");
     assertThatThrownBy(() -> sampling.denoise(manager.ones(new Shape(0, 1, SIZE, SIZE)), 3))
         .isInstanceOf(IllegalArgumentException.class)
-        .hasMessage(
-            "x_t must have shape (N, C, H, W) with (C, H, W) = (1, 8, 8), but had (0, 1, 8, 8)");
+        .hasMessage("x_t must hold at least one image, but had shape (0, 1, 8, 8)");
     assertThatThrownBy(
             () ->
-                new Sampling(
-                        new io.github.ddpm4j.model.Diffusion(
-                            Schedules.linear(10),
-                            ddpm.prediction(),
-                            ddpm.variance(),
-                            ddpm.dataRange()),
-                        StandIns.modelA())
+                Sampling.of(
+                        DenoisingModel.of(
+                            new io.github.ddpm4j.model.Diffusion(
+                                Schedules.linear(10),
+                                ddpm.prediction(),
+                                ddpm.variance(),
+                                ddpm.dataRange()),
+                            StandIns.modelA()))
                     .denoise(manager.ones(new Shape(4)), 3))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("x_t must have shape (N, C, H, W), but had (4)");

@@ -12,6 +12,7 @@ import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Condition.Kind;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.prediction.Prediction;
@@ -73,7 +74,7 @@ class SelfConditioningTest {
   }
 
   private static Sampling sampling(Denoiser network, long seed) {
-    return new Sampling(DIFFUSION, network)
+    return Sampling.of(DenoisingModel.of(DIFFUSION, network))
         .sampler(Samplers.ddim(10))
         .shape(1, 2, 2)
         .batchSize(2)

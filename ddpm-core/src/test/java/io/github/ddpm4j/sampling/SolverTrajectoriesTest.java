@@ -7,6 +7,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
@@ -42,7 +43,9 @@ class SolverTrajectoriesTest {
         .containsExactly(golden.at(key).data("timesteps"), within(1e-9));
 
     Sampling sampling =
-        new Sampling(diffusion, parts.contains("model=A") ? StandIns.modelA() : StandIns.modelG())
+        Sampling.of(
+                DenoisingModel.of(
+                    diffusion, parts.contains("model=A") ? StandIns.modelA() : StandIns.modelG()))
             .sampler(sampler)
             .shape(1, 1, 2)
             .clip(false)

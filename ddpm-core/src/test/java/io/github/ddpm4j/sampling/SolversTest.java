@@ -81,7 +81,7 @@ class SolversTest {
             .endAtFirstTimestep(true)
             .plan(TEN);
     assertThat(plan.steps()).hasSize(5);
-    assertThat(plan.finalNoise()).isEqualTo(LINEAR.noise(0));
+    assertThat(plan.end().noise()).isEqualTo(LINEAR.noise(0));
     assertThat(plan.steps().get(4).noise()).isGreaterThan(LINEAR.noise(0));
   }
 
@@ -248,8 +248,8 @@ class SolversTest {
     SamplingPlan plan = inversion.plan(TEN, 5);
     assertThat(plan.steps().get(0).noise()).isEqualTo(0);
     assertThat(plan.steps().get(1).noise()).isEqualTo(LINEAR.noise(2));
-    assertThat(plan.finalSignal()).isEqualTo(LINEAR.signal(5));
-    assertThat(plan.finalNoise()).isEqualTo(LINEAR.noise(5));
+    assertThat(plan.end().signal()).isEqualTo(LINEAR.signal(5));
+    assertThat(plan.end().noise()).isEqualTo(LINEAR.noise(5));
   }
 
   @Test

@@ -14,6 +14,7 @@ import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.prediction.Prediction;
@@ -50,7 +51,7 @@ class UsesTest {
   }
 
   private static Sampling sampling(Sampler sampler) {
-    return new Sampling(DIFFUSION, StandIns.modelG())
+    return Sampling.of(DenoisingModel.of(DIFFUSION, StandIns.modelG()))
         .sampler(sampler)
         .shape(2, 4, 4)
         .batchSize(2)
@@ -139,9 +140,10 @@ class UsesTest {
     for (int i = 0; i < plan.steps().size(); i++) {
       SamplingStep row = plan.steps().get(i);
       double kept = row.cX() * row.noise() + row.cEps();
-      assertThat(row.cX() * row.signal() + row.cX0()).isCloseTo(plan.signalAfter(i), within(1e-12));
+      assertThat(row.cX() * row.signal() + row.cX0())
+          .isCloseTo(plan.levelAfter(i).signal(), within(1e-12));
       assertThat(kept * kept + row.noiseHigh() * row.noiseHigh())
-          .isCloseTo(plan.noiseAfter(i) * plan.noiseAfter(i), within(1e-12));
+          .isCloseTo(plan.levelAfter(i).noise() * plan.levelAfter(i).noise(), within(1e-12));
     }
     assertThat(Samplers.resampling(Samplers.ddim(20).eta(1), 5, 1).plan(DIFFUSION)).isEqualTo(base);
   }
@@ -202,9 +204,7 @@ class UsesTest {
   @Test
   void decode_ofTheStart_isGenerate() {
     double[] whole = pixels(sampling(Samplers.ddim(10)).generate(3));
-    NDArray start =
-        io.github.ddpm4j.internal.ops.Upload.normal(
-            manager, io.github.ddpm4j.noise.NoiseSource.seeded(7), 0, 0, IMAGES, DataType.FLOAT32);
+    NDArray start = NoiseSource.seeded(7).array(manager, 0, 0, IMAGES, DataType.FLOAT32);
     assertThat(pixels(sampling(Samplers.ddim(10)).decode(start))).isEqualTo(whole);
   }
 
@@ -477,7 +477,7 @@ class UsesTest {
     for (int steps : new int[] {50, 200, 800}) {
       double greatest = 0;
       Supplier<Sampling> sampling =
-          () -> new Sampling(cosine, inexact).shape(2, 4, 4).batchSize(2).seed(7);
+          () -> Sampling.of(DenoisingModel.of(cosine, inexact)).shape(2, 4, 4).batchSize(2).seed(7);
       try (Samples latents = sampling.get().encode(images, steps);
           NDArray noise = latents.toNDArray(manager)) {
         double[] after =

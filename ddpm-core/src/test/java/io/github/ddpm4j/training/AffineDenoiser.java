@@ -2,10 +2,9 @@ package io.github.ddpm4j.training;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.ops.EagerOps;
-import io.github.ddpm4j.internal.ops.Script;
-import io.github.ddpm4j.internal.ops.ScriptOps;
 import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.Condition;
@@ -28,18 +27,18 @@ final class AffineDenoiser implements ScriptedDenoiser {
   static final double TIME_UNIT = 1000;
 
   private final boolean compiled;
-  private final Script.Type type;
+  private final DataType type;
   private final Shape shape;
   private final boolean variance;
   private final NDManager manager = NDManager.newBaseManager();
   private final Map<String, NDArray> weights = new LinkedHashMap<>();
 
   AffineDenoiser(boolean compiled, Shape image, float[] scale, float[] shift, float slope) {
-    this(compiled, Script.Type.FLOAT32, image, scale, shift, slope);
+    this(compiled, DataType.FLOAT32, image, scale, shift, slope);
   }
 
   AffineDenoiser(
-      boolean compiled, Script.Type type, Shape image, float[] scale, float[] shift, float slope) {
+      boolean compiled, DataType type, Shape image, float[] scale, float[] shift, float slope) {
     this(compiled, type, image, false, scale, shift, slope);
   }
 
@@ -48,7 +47,7 @@ final class AffineDenoiser implements ScriptedDenoiser {
    */
   AffineDenoiser(
       boolean compiled,
-      Script.Type type,
+      DataType type,
       Shape image,
       boolean variance,
       float[] scale,
@@ -65,7 +64,8 @@ final class AffineDenoiser implements ScriptedDenoiser {
     weights.values().forEach(weight -> weight.setRequiresGradient(true));
   }
 
-  private <T> T forward(Ops<T> ops, List<T> weights, T x, T levels) {
+  @Override
+  public <T> T forward(Ops<T> ops, List<T> weights, T x, T levels, List<T> conditions) {
     T affine = ops.add(ops.multiply(x, weights.get(0)), weights.get(1));
     T prediction = ops.addPerChannel(affine, ops.multiply(levels, weights.get(2)));
     return variance ? ops.concatChannels(prediction, ops.scale(prediction, 0.5)) : prediction;
@@ -82,19 +82,7 @@ final class AffineDenoiser implements ScriptedDenoiser {
   }
 
   @Override
-  public Script.Value write(
-      Script script,
-      List<Script.Value> values,
-      Script.Value x,
-      Script.Value levels,
-      List<Script.Value> conditions,
-      Script.Value seeds) {
-    ScriptOps ops = ScriptOps.training(script, Script.Type.FLOAT32, seeds);
-    return forward(ops, values, x, levels);
-  }
-
-  @Override
-  public Script.Type computesIn() {
+  public DataType computesIn() {
     return type;
   }
 
@@ -127,7 +115,7 @@ final class AffineDenoiser implements ScriptedDenoiser {
     NDArray features =
         Upload.doubles(
             x.getManager(), levelFeatures(levels), new Shape(levels.size(), 1), x.getDataType());
-    return forward(EagerOps.inference(), List.copyOf(weights.values()), x, features);
+    return forward(EagerOps.inference(), List.copyOf(weights.values()), x, features, List.of());
   }
 
   @Override

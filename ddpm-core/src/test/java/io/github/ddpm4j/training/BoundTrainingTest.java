@@ -11,10 +11,9 @@ import ai.djl.training.dataset.ArrayDataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.TrainedModel;
+import io.github.ddpm4j.Training;
 import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.internal.ops.PerImage;
-import io.github.ddpm4j.internal.ops.Script;
-import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.internal.random.CounterRandom;
 import io.github.ddpm4j.loss.Loss;
 import io.github.ddpm4j.loss.LossInput.Coefficient;
@@ -23,9 +22,11 @@ import io.github.ddpm4j.loss.TestInput;
 import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.process.ForwardProcess;
+import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import java.util.ArrayList;
@@ -121,8 +122,8 @@ class BoundTrainingTest {
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessage(
               "variance LEARNED_RANGE is not trained by loss simple, which looks at the prediction"
-                  + " alone; use Losses.hybrid() or Losses.vlb(), or build DDPM with"
-                  + " Variance.FIXED_LARGE");
+                  + " alone; use Losses.hybrid() or Losses.vlb(), or a network without"
+                  + " learnedVariance()");
     }
   }
 
@@ -158,7 +159,7 @@ class BoundTrainingTest {
     }
   }
 
-  private static Training<TrainedModel> training(
+  private static Training training(
       AffineDenoiser network, Prediction prediction, Variance variance) {
     return DDPM.builder()
         .timesteps(TIMESTEPS)
@@ -185,7 +186,7 @@ class BoundTrainingTest {
   private static AffineDenoiser network(boolean compiled, Variance variance) {
     return new AffineDenoiser(
         compiled,
-        Script.Type.FLOAT32,
+        DataType.FLOAT32,
         IMAGE,
         variance.isLearned(),
         values(2, 0.5),
@@ -225,15 +226,11 @@ class BoundTrainingTest {
       int[] t = new int[BATCH];
       Arrays.setAll(t, i -> draw.nextInt(TIMESTEPS));
       NDArray noise =
-          Upload.normal(
-              manager,
-              (place, which, into) ->
-                  CounterRandom.of(SEED, CounterRandom.Stream.TRAINING_NOISE)
-                      .normal(which, place, into),
-              0,
-              pass,
-              new Shape(BATCH).addAll(IMAGE),
-              DataType.FLOAT64);
+          ((NoiseSource)
+                  (place, which, into) ->
+                      CounterRandom.of(SEED, CounterRandom.Stream.TRAINING_NOISE)
+                          .normal(which, place, into))
+              .array(manager, 0, pass, new Shape(BATCH).addAll(IMAGE), DataType.FLOAT64);
       NDArray x0 =
           manager
               .create(values(1, 1), new Shape(1).addAll(IMAGE))
@@ -258,7 +255,7 @@ class BoundTrainingTest {
                   new TestInput<>(
                       diffusion,
                       output,
-                      c.prediction.target(schedule, t, x0, noise),
+                      c.prediction.target(schedule, NoiseLevels.of(schedule, t), x0, noise),
                       c.variance.isLearned()
                           ? Optional.of(EagerOps.inference().scale(output, 0.5))
                           : Optional.empty(),

@@ -10,6 +10,7 @@ import ai.djl.training.dataset.ArrayDataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.TrainedModel;
+import io.github.ddpm4j.Training;
 import io.github.ddpm4j.internal.random.CounterRandom;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Condition.Kind;
@@ -149,7 +150,7 @@ class ConditioningTest {
     return (labels ? builder.optLabels(manager.create(classes)) : builder).build();
   }
 
-  private static Training<TrainedModel> training(TrainableDenoiser network) {
+  private static Training training(TrainableDenoiser network) {
     return DDPM.builder()
         .timesteps(100)
         .denoiser(network)
@@ -198,7 +199,7 @@ class ConditioningTest {
   @Test
   void conditionDropout_seedStepAndImage_decide() {
     try (Noting network = new Noting(EnumSet.of(Kind.LABELS, Kind.VECTORS))) {
-      Training<TrainedModel> training =
+      Training training =
           training(network)
               .conditionDropout(0.3)
               .condition(
@@ -364,11 +365,11 @@ class ConditioningTest {
   @Test
   void fit_learnedVarianceOfANetworkWithoutIt_refused() {
     try (Noting network = new Noting(Set.of())) {
-      DDPM ddpm = DDPM.builder().variance(Variance.LEARNED_RANGE).denoiser(network).build();
       refused(
           "variance LEARNED_RANGE is the network's to say, but the network predicts none; build it"
-              + " with UNet.builder().learnedVariance(), or DDPM with Variance.FIXED_LARGE",
-          () -> ddpm.training().steps(1).fit(data(false)));
+              + " with UNet.builder().learnedVariance(), let your own say so by"
+              + " predictsVariance(), or build DDPM with Variance.FIXED_LARGE",
+          () -> DDPM.builder().variance(Variance.LEARNED_RANGE).denoiser(network).build());
     }
   }
 

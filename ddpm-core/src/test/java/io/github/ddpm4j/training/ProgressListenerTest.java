@@ -32,21 +32,54 @@ class ProgressListenerTest {
     Thread.interrupted();
   }
 
+  /** A step of a run of 20, as the loop tells it. */
+  private record Told(long step, double loss) implements TrainingEvent {
+    @Override
+    public long steps() {
+      return 20;
+    }
+
+    @Override
+    public NoiseLevels levels() {
+      return NoiseLevels.of(Schedules.linear(10), 3);
+    }
+
+    @Override
+    public double[] imageLosses() {
+      return new double[] {loss};
+    }
+
+    @Override
+    public double emaDecay() {
+      return 0.9;
+    }
+
+    @Override
+    public double learningRate() {
+      return 1e-3;
+    }
+
+    @Override
+    public double gradientNorm() {
+      return 1;
+    }
+
+    @Override
+    public Denoiser averaged() {
+      return (x, levels, condition) -> x;
+    }
+
+    @Override
+    public boolean isLossAtHand() {
+      return true;
+    }
+
+    @Override
+    public void stop() {}
+  }
+
   private static TrainingEvent event(long step, double loss) {
-    Denoiser none = (x, levels, condition) -> x;
-    NoiseLevels levels = NoiseLevels.of(Schedules.linear(10), 3);
-    return new TrainingEvent(
-        step,
-        20,
-        () -> loss,
-        () -> 1,
-        true,
-        () -> levels,
-        () -> new double[] {loss},
-        1e-3,
-        0.9,
-        none,
-        () -> {});
+    return new Told(step, loss);
   }
 
   private String written() {

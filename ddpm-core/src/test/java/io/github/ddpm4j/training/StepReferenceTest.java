@@ -4,17 +4,18 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.TrainedModel;
-import io.github.ddpm4j.internal.ops.Script;
 import io.github.ddpm4j.internal.random.CounterRandom;
 import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.loss.Weighting;
-import io.github.ddpm4j.prediction.LinearForm;
 import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.process.LinearForm;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.training.AdamOptimizer.EpsilonPlacement;
 import java.util.ArrayList;
@@ -46,7 +47,7 @@ class StepReferenceTest {
 
   record Case(
       boolean compiled,
-      Script.Type type,
+      DataType type,
       AdamOptimizer adam,
       int accumulation,
       double clip,
@@ -56,7 +57,7 @@ class StepReferenceTest {
 
     Case(
         boolean compiled,
-        Script.Type type,
+        DataType type,
         AdamOptimizer adam,
         int accumulation,
         double clip,
@@ -68,7 +69,7 @@ class StepReferenceTest {
     static Case of(boolean compiled, int accumulation, Prediction prediction, Options options) {
       return new Case(
           compiled,
-          Script.Type.FLOAT32,
+          DataType.FLOAT32,
           AdamOptimizer.PAPER,
           accumulation,
           1,
@@ -105,26 +106,20 @@ class StepReferenceTest {
     AdamOptimizer coarseTorch =
         new AdamOptimizer(0.8, 0.95, 1e-2, 0, EpsilonPlacement.AFTER_CORRECTION);
     return Stream.of(
-        new Case(true, Script.Type.FLOAT32, AdamOptimizer.PAPER, 1, 1, Prediction.EPSILON, 0.9),
-        new Case(true, Script.Type.FLOAT32, torch, 1, 0.05, Prediction.EPSILON, 0.9999),
-        new Case(true, Script.Type.FLOAT32, coarse, 1, Double.POSITIVE_INFINITY, Prediction.X0, 0),
-        new Case(true, Script.Type.FLOAT32, coarseTorch, 1, 0.2, Prediction.VELOCITY, 0.5),
-        new Case(true, Script.Type.FLOAT32, torch, 3, 0.1, Prediction.PREVIOUS_MEAN, 0.99),
+        new Case(true, DataType.FLOAT32, AdamOptimizer.PAPER, 1, 1, Prediction.EPSILON, 0.9),
+        new Case(true, DataType.FLOAT32, torch, 1, 0.05, Prediction.EPSILON, 0.9999),
+        new Case(true, DataType.FLOAT32, coarse, 1, Double.POSITIVE_INFINITY, Prediction.X0, 0),
+        new Case(true, DataType.FLOAT32, coarseTorch, 1, 0.2, Prediction.VELOCITY, 0.5),
+        new Case(true, DataType.FLOAT32, torch, 3, 0.1, Prediction.PREVIOUS_MEAN, 0.99),
         new Case(
-            true,
-            Script.Type.FLOAT32,
-            coarse,
-            2,
-            Double.POSITIVE_INFINITY,
-            Prediction.EPSILON,
-            0.9),
-        new Case(true, Script.Type.BFLOAT16, torch, 1, 0.05, Prediction.EPSILON, 0.9),
-        new Case(true, Script.Type.BFLOAT16, torch, 3, 0.1, Prediction.VELOCITY, 0.99),
+            true, DataType.FLOAT32, coarse, 2, Double.POSITIVE_INFINITY, Prediction.EPSILON, 0.9),
+        new Case(true, DataType.BFLOAT16, torch, 1, 0.05, Prediction.EPSILON, 0.9),
+        new Case(true, DataType.BFLOAT16, torch, 3, 0.1, Prediction.VELOCITY, 0.99),
         new Case(
-            true, Script.Type.BFLOAT16, coarse, 1, Double.POSITIVE_INFINITY, Prediction.EPSILON, 0),
-        new Case(false, Script.Type.FLOAT32, AdamOptimizer.PAPER, 1, 1, Prediction.EPSILON, 0.9),
-        new Case(false, Script.Type.FLOAT32, torch, 3, 0.1, Prediction.PREVIOUS_MEAN, 0.99),
-        new Case(false, Script.Type.FLOAT32, coarse, 1, 0.2, Prediction.VELOCITY, 0.5),
+            true, DataType.BFLOAT16, coarse, 1, Double.POSITIVE_INFINITY, Prediction.EPSILON, 0),
+        new Case(false, DataType.FLOAT32, AdamOptimizer.PAPER, 1, 1, Prediction.EPSILON, 0.9),
+        new Case(false, DataType.FLOAT32, torch, 3, 0.1, Prediction.PREVIOUS_MEAN, 0.99),
+        new Case(false, DataType.FLOAT32, coarse, 1, 0.2, Prediction.VELOCITY, 0.5),
         Case.of(true, 1, Prediction.EPSILON, Options.MIN_SNR),
         Case.of(false, 2, Prediction.VELOCITY, Options.MIN_SNR),
         Case.of(true, 2, Prediction.EPSILON, Options.NOISES),
@@ -189,7 +184,7 @@ class StepReferenceTest {
                     norms.add(event.gradientNorm());
                   })
               .fit(data)) {
-        double tolerance = c.type == Script.Type.FLOAT32 ? 2e-5 : 2e-2;
+        double tolerance = c.type == DataType.FLOAT32 ? 2e-5 : 2e-2;
         Golden.assertClose("losses", doubles(losses), reference.losses, tolerance);
         Golden.assertClose("gradient norms", doubles(norms), reference.norms, tolerance);
         Golden.assertClose("weights", weights(network), reference.w, tolerance);
@@ -343,11 +338,12 @@ class StepReferenceTest {
           signal = schedule.signal(drawn);
           noise = schedule.noise(drawn);
         }
-        double weight = c.options.weighting.factor(c.prediction, schedule, t, signal, noise);
+        double weight =
+            c.options.weighting.factor(c.prediction, schedule, new Level(t, signal, noise));
         double[] epsilon = drawn(CounterRandom.Stream.TRAINING_NOISE, pass, n, PIXELS);
         double[] offset = drawn(CounterRandom.Stream.OFFSET_NOISE, pass, n, 2);
         double[] further = drawn(CounterRandom.Stream.INPUT_PERTURBATION, pass, n, PIXELS);
-        LinearForm form = c.prediction.target(schedule, t, signal, noise);
+        LinearForm form = c.prediction.target(schedule, new Level(t, signal, noise));
         boolean edm = c.prediction.sigmaData().isPresent();
         double seen = edm ? 1 / Math.sqrt(noise * noise + 0.25 * signal * signal) : 1;
         double time = (edm ? Math.log(noise / signal) / 4 : t) / AffineDenoiser.TIME_UNIT;

@@ -11,7 +11,9 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import ai.djl.training.dataset.Dataset;
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.LogRows;
 import io.github.ddpm4j.TrainedModel;
+import io.github.ddpm4j.Training;
 import io.github.ddpm4j.internal.random.CounterRandom;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -83,21 +85,22 @@ class TrainingLogTest {
     return new AffineDenoiser(c.compiled, IMAGE, values, values, 0.3f);
   }
 
-  private static Training<TrainedModel> training(AffineDenoiser network, Case c) {
-    return DDPM.builder()
-        .denoiser(network)
-        .build()
-        .training()
-        .batchSize(BATCH)
-        .accumulation(c.accumulation)
-        .steps(STEPS)
-        .learningRate(1e-2)
-        .seed(3)
-        .logRows(c.rows);
+  private static Training training(AffineDenoiser network, Case c) {
+    Training training =
+        DDPM.builder()
+            .denoiser(network)
+            .build()
+            .training()
+            .batchSize(BATCH)
+            .accumulation(c.accumulation)
+            .steps(STEPS)
+            .learningRate(1e-2)
+            .seed(3);
+    return LogRows.of(training, c.rows);
   }
 
   /** One weight gets so large after the step before that the loss is infinite from then on. */
-  private static Training<TrainedModel> breaking(AffineDenoiser network, Case c) {
+  private static Training breaking(AffineDenoiser network, Case c) {
     return training(network, c)
         .listener(
             event -> {
@@ -285,7 +288,7 @@ class TrainingLogTest {
     }
     try (AffineDenoiser network = network(c)) {
       List<TrainingEvent> events = new ArrayList<>();
-      Training<TrainedModel> training =
+      Training training =
           training(network, c)
               .listener(events::add)
               .listener(
@@ -311,7 +314,7 @@ class TrainingLogTest {
   void brokenStep_listenerThrowsBeforeItIsNoticed_isSuppressedAndTellsWhoeverAsks(Case c) {
     try (AffineDenoiser network = network(c)) {
       List<TrainingEvent> events = new ArrayList<>();
-      Training<TrainedModel> training =
+      Training training =
           breaking(network, c)
               .listener(events::add)
               .listener(
@@ -407,8 +410,7 @@ class TrainingLogTest {
     }
   }
 
-  private void checkFailure(
-      Case c, AffineDenoiser network, Watcher watcher, Training<TrainedModel> training) {
+  private void checkFailure(Case c, AffineDenoiser network, Watcher watcher, Training training) {
     // Another run learns the loss of the step before.
     double before;
     try (AffineDenoiser other = network(c);

@@ -18,6 +18,7 @@ import ai.djl.translate.Batchifier;
 import ai.djl.util.Progress;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainedModel;
+import io.github.ddpm4j.Training;
 import io.github.ddpm4j.loss.Loss;
 import io.github.ddpm4j.loss.Losses;
 import io.github.ddpm4j.loss.TimestepSampler;
@@ -79,7 +80,7 @@ class TrainingTest {
         .build();
   }
 
-  private Training<TrainedModel> training() {
+  private Training training() {
     return ddpm.training().batchSize(10).steps(20).learningRate(1e-2).seed(5);
   }
 
@@ -273,7 +274,7 @@ class TrainingTest {
     List<Throwable> failures =
         List.of(
             new IllegalStateException("first"), new Error("second"), new RuntimeException("third"));
-    Training<TrainedModel> training = training().steps(2);
+    Training training = training().steps(2);
     failures.forEach(failure -> training.listener(endingWith(failure, ends)));
 
     assertThatThrownBy(() -> training.fit(stripes)).isSameAs(failures.get(0));
@@ -287,7 +288,7 @@ class TrainingTest {
     List<Long> ends = new ArrayList<>();
     IllegalStateException ofStep = new IllegalStateException("of the step");
     Error ofEnd = new Error("of the end");
-    Training<TrainedModel> training =
+    Training training =
         training()
             .listener(
                 event -> {
@@ -544,9 +545,9 @@ class TrainingTest {
 
   @Test
   void device_otherThanThatOfTheWeights_isRefused() {
-    Training<TrainedModel> training = training();
-    assertThat(training.device(Device.cpu())).isSameAs(training);
-    assertThatThrownBy(() -> training.device(Device.gpu(3)))
+    Training training = training();
+    assertThat(training.requireDevice(Device.cpu())).isSameAs(training);
+    assertThatThrownBy(() -> training.requireDevice(Device.gpu(3)))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(
             "training was to run on gpu(3), but the weight first.weight is on cpu(); build or load"
@@ -556,7 +557,7 @@ class TrainingTest {
 
   @Test
   void setters_refuseNull() {
-    Training<TrainedModel> training = ddpm.training();
+    Training training = ddpm.training();
     assertThatThrownBy(() -> training.loss(null)).hasMessage("loss");
     assertThatThrownBy(() -> training.weighting(null)).hasMessage("weighting");
     assertThatThrownBy(() -> training.timestepSampler(null)).hasMessage("timestepSampler");
@@ -599,10 +600,7 @@ class TrainingTest {
   @Test
   void fit_weightsThatAreNoWeights_areRefused() {
     assertThatThrownBy(
-            () ->
-                training()
-                    .weighting((prediction, schedule, t, signal, noise) -> Double.NaN)
-                    .fit(stripes))
+            () -> training().weighting((prediction, schedule, level) -> Double.NaN).fit(stripes))
         .isInstanceOf(IllegalStateException.class)
         .hasMessageMatching(
             "the weighting .* must give factors that are finite and at least 0, but gave NaN at"
@@ -613,7 +611,8 @@ class TrainingTest {
   void fit_stepsNotSet_isRefused() {
     assertThatThrownBy(() -> ddpm.training().fit(stripes))
         .isInstanceOf(IllegalStateException.class)
-        .hasMessage("the number of training steps is not set; call steps(n) before fit()");
+        .hasMessage(
+            "the number of training steps is not set; call steps(n) or epochs(n) before fit()");
   }
 
   @Test
@@ -652,8 +651,7 @@ class TrainingTest {
             () -> training().fit(batches(new Shape(3, 1, SIZE, SIZE), new Shape(0, 1, SIZE, SIZE))))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(
-            "training data must have at least one image per batch, but batch 2 has none, being of"
-                + " shape (0, 1, 6, 6); leave empty batches out of the dataset");
+            "training data of batch 2 must hold at least one image, but had shape (0, 1, 6, 6)");
   }
 
   @Test
@@ -710,8 +708,8 @@ class TrainingTest {
     assertThatThrownBy(() -> training().fit(wide))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(
-            "training data must have shape (N, C, H, W) with (C, H, W) = (1, 6, 6), but batch 1 has"
-                + " (10, 1, 6, 12)");
+            "training data of batch 1 must have shape (N, C, H, W) with (C, H, W) = (1, 6, 6), but"
+                + " had (10, 1, 6, 12)");
   }
 
   @Test
@@ -726,8 +724,8 @@ class TrainingTest {
     assertThatThrownBy(() -> training().fit(bytes))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(
-            "training data must be FLOAT32, but batch 1 is uint8; convert it and scale it to [-1.0,"
-                + " 1.0]");
+            "training data of batch 1 must be float32, but was uint8; convert it and scale it to"
+                + " [-1.0, 1.0]");
   }
 
   @Test
@@ -737,7 +735,9 @@ class TrainingTest {
     Dataset broken = dataset(values, new Shape(IMAGES, 1, SIZE, SIZE));
     assertThatThrownBy(() -> training().batchSize(20).fit(broken))
         .isInstanceOf(IllegalArgumentException.class)
-        .hasMessage("training data must be finite, but batch 1 holds NaN; look for broken images");
+        .hasMessage(
+            "training data of batch 1 must be finite, but holds NaN or infinity; look for broken"
+                + " images");
   }
 
   @Test
@@ -749,13 +749,13 @@ class TrainingTest {
     assertThatThrownBy(() -> training().batchSize(20).fit(bytes))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(
-            "training data must lie in the data range [-1.0, 1.0], but batch 1 holds values from"
+            "training data of batch 1 must lie in the data range [-1.0, 1.0], but holds values from"
                 + " 0.0 to 255.0; scale the images, or set dataRange(min, max) when building DDPM");
   }
 
   @Test
   void setters_refuseWhatIsOutOfRange() {
-    Training<TrainedModel> training = ddpm.training();
+    Training training = ddpm.training();
     assertThatThrownBy(() -> training.batchSize(0))
         .hasMessage("batchSize must be at least 1, but was 0");
     assertThatThrownBy(() -> training.steps(-1)).hasMessage("steps must be at least 1, but was -1");

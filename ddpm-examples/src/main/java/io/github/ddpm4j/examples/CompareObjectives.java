@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainedModel;
+import io.github.ddpm4j.Training;
 import io.github.ddpm4j.evaluation.BitsPerDimResult;
 import io.github.ddpm4j.examples.data.Digits;
 import io.github.ddpm4j.examples.judge.Judge;
@@ -19,7 +20,6 @@ import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.schedule.Schedules;
-import io.github.ddpm4j.training.Training;
 import io.github.ddpm4j.unet.UNet;
 import java.io.PrintWriter;
 import java.util.Arrays;
@@ -119,7 +119,7 @@ public final class CompareObjectives implements Callable<Integer> {
           : List.of(Variance.FIXED_LARGE, Variance.FIXED_SMALL);
     }
 
-    UnaryOperator<Training<TrainedModel>> settings() {
+    UnaryOperator<Training> settings() {
       return switch (this) {
         case SIMPLE -> training -> training;
         case MIN_SNR -> training -> training.weighting(Weighting.minSnr(5));

@@ -8,7 +8,6 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.pooling.Pool;
 import io.github.ddpm4j.image.Pictures;
-import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.process.ForwardProcess;
 import io.github.ddpm4j.schedule.Schedule;
@@ -113,13 +112,8 @@ public final class ForwardProcessDemo implements Callable<Integer> {
 
   private NDArray noised(Schedule schedule, NDArray x0, int[] t) {
     NDArray noise =
-        Upload.normal(
-            x0.getManager(),
-            NoiseSource.seeded(seed),
-            0,
-            0,
-            new Shape(1).addAll(x0.getShape()),
-            DataType.FLOAT32);
+        NoiseSource.seeded(seed)
+            .array(x0.getManager(), 0, 0, new Shape(1).addAll(x0.getShape()), DataType.FLOAT32);
     NDList noised = new NDList();
     for (int step : t) {
       noised.add(ForwardProcess.of(schedule).sample(x0.expandDims(0), new int[] {step}, noise));

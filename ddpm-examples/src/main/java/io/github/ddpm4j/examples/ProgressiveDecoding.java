@@ -14,11 +14,7 @@ import io.github.ddpm4j.examples.data.Digits;
 import io.github.ddpm4j.examples.data.LabeledImages;
 import io.github.ddpm4j.examples.report.RateDistortionPlot;
 import io.github.ddpm4j.image.Pictures;
-import io.github.ddpm4j.internal.ops.EagerOps;
-import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.model.Condition;
-import io.github.ddpm4j.model.Denoiser;
-import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.process.ForwardProcess;
 import io.github.ddpm4j.process.NoiseLevels;
@@ -250,17 +246,13 @@ public final class ProgressiveDecoding implements Callable<Integer> {
   }
 
   private static NDArray normal(NDArray like, NoiseSource noise, long draw) {
-    return Upload.normal(like.getManager(), noise, 0, draw, like.getShape(), DataType.FLOAT32);
+    return noise.array(like.getManager(), 0, draw, like.getShape(), DataType.FLOAT32);
   }
 
   static NDArray estimate(DDPM ddpm, NDArray x, int[] t) {
-    Diffusion diffusion =
-        new Diffusion(ddpm.schedule(), ddpm.prediction(), ddpm.variance(), ddpm.dataRange());
-    Denoiser asked = diffusion.asked(ddpm.denoiser().orElseThrow());
-    NDArray output = asked.predict(x, NoiseLevels.of(ddpm.schedule(), t), Condition.none());
-    NDArray says = EagerOps.inference().firstChannels(output, Math.toIntExact(x.getShape().get(1)));
-    return ddpm.prediction()
-        .x0(ddpm.schedule(), t, x, says)
+    return ddpm.model()
+        .ask(x, NoiseLevels.of(ddpm.schedule(), t), Condition.none())
+        .x0()
         .clip(ddpm.dataRange().min(), ddpm.dataRange().max());
   }
 

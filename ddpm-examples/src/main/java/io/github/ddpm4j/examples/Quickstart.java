@@ -5,6 +5,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.training.tracker.Tracker;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainedModel;
+import io.github.ddpm4j.Training;
 import io.github.ddpm4j.examples.data.Digits;
 import io.github.ddpm4j.examples.judge.Judge;
 import io.github.ddpm4j.examples.judge.Judgement;
@@ -14,7 +15,6 @@ import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.schedule.Schedules;
-import io.github.ddpm4j.training.Training;
 import io.github.ddpm4j.training.TrainingStepListener;
 import io.github.ddpm4j.unet.Precision;
 import io.github.ddpm4j.unet.UNet;
@@ -209,7 +209,7 @@ public final class Quickstart implements Callable<Integer> {
   }
 
   /** How small networks for digits are trained. */
-  static Training<TrainedModel> training(DDPM ddpm, int steps, int batchSize, long seed) {
+  static Training training(DDPM ddpm, int steps, int batchSize, long seed) {
     return ddpm.training()
         .batchSize(batchSize)
         .steps(steps)

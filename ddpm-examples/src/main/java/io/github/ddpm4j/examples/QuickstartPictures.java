@@ -9,7 +9,6 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.examples.data.LabeledImages;
 import io.github.ddpm4j.image.Pictures;
-import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
@@ -92,8 +91,8 @@ final class QuickstartPictures {
 
   private NDArray initialNoise(NDManager manager) {
     Shape shape = ddpm.denoiser().orElseThrow().imageShape().orElseThrow();
-    return Upload.normal(
-        manager, NoiseSource.seeded(seed), 0, 0, new Shape(ROWS).addAll(shape), DataType.FLOAT32);
+    return NoiseSource.seeded(seed)
+        .array(manager, 0, 0, new Shape(ROWS).addAll(shape), DataType.FLOAT32);
   }
 
   /** Real digits being noised, q(x_t | x_0), one row each with the same noise all along. */

@@ -4,6 +4,7 @@ import ai.djl.Device;
 import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainedModel;
+import io.github.ddpm4j.Training;
 import io.github.ddpm4j.examples.data.IdxFiles;
 import io.github.ddpm4j.examples.data.LabeledImages;
 import io.github.ddpm4j.examples.report.LossPlot;
@@ -11,7 +12,6 @@ import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
-import io.github.ddpm4j.training.Training;
 import io.github.ddpm4j.training.TrainingStepListener;
 import io.github.ddpm4j.unet.Execution;
 import io.github.ddpm4j.unet.Precision;
@@ -175,7 +175,7 @@ public final class TrainFashionMnist implements Callable<Integer> {
       DDPM ddpm = DDPM.builder().timesteps(TIMESTEPS).denoiser(unet).build();
       try (TrainedModel result =
           ddpm.training()
-              .device(chosen)
+              .requireDevice(chosen)
               .batchSize(batchSize)
               .steps(steps)
               .learningRate(learningRate)

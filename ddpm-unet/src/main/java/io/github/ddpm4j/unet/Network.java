@@ -5,7 +5,12 @@ import io.github.ddpm4j.spi.Ops;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
+import java.util.EnumMap;
+import java.util.HashMap;
+import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -183,6 +188,36 @@ final class Network {
           }
           return convOut.apply(ops, weights, ops.silu(normOut.apply(ops, weights, h)));
         });
+  }
+
+  /**
+   * The prediction for what lies outside the network; see {@code ScriptedDenoiser.forward}.
+   *
+   * @param weights in the order of {@link #parameters()}
+   * @param conditions those of the network's kinds, in their order
+   */
+  <T> T forward(Ops<T> ops, List<T> weights, T x, T levels, List<T> conditions) {
+    Map<String, T> byName = new HashMap<>();
+    for (int i = 0; i < weights.size(); i++) {
+      byName.put(parameters().get(i).name(), weights.get(i));
+    }
+    Map<Kind, T> byKind = new EnumMap<>(Kind.class);
+    Iterator<T> next = conditions.iterator();
+    for (Kind kind : config().conditionKinds()) {
+      T value = next.next();
+      byKind.put(
+          kind,
+          switch (kind) {
+            case LABELS -> value;
+            case VECTORS -> ops.enterFeatures(value);
+            case IMAGES, PREVIOUS_X0 -> ops.enter(value);
+          });
+    }
+    return ops.leave(
+        forward(
+            ops,
+            name -> Objects.requireNonNull(byName.get(name), name),
+            new Inputs<>(ops.enter(x), ops.enterFeatures(levels), byKind)));
   }
 
   /** The noisy images, and behind their channels those of conditions that are images. */

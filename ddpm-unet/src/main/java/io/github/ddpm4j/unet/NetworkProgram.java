@@ -12,15 +12,9 @@ import io.github.ddpm4j.internal.ops.Script.Value;
 import io.github.ddpm4j.internal.ops.ScriptOps;
 import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.internal.torch.Program;
-import io.github.ddpm4j.model.Condition.Kind;
 import io.github.ddpm4j.model.TrainingPass;
-import java.util.EnumMap;
-import java.util.HashMap;
-import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
-import java.util.Objects;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
@@ -41,10 +35,10 @@ final class NetworkProgram implements AutoCloseable {
     Value levels = new Value("levels");
     Script infer = new Script();
     ScriptOps plain = ScriptOps.inference(infer, type, channelsLast);
-    Value inferred = write(network, plain, weights, x, levels, conditions);
+    Value inferred = network.forward(plain, weights, x, levels, conditions);
     Script train = new Script();
     ScriptOps dropping = ScriptOps.training(train, type, new Value("seeds"));
-    Value trained = write(network, dropping, weights, x, levels, conditions);
+    Value trained = network.forward(dropping, weights, x, levels, conditions);
     String tensors =
         conditions.stream().map(value -> ", " + value + ": Tensor").collect(Collectors.joining());
     String arguments = "x: Tensor, p: List[Tensor], levels: Tensor";
@@ -58,37 +52,6 @@ final class NetworkProgram implements AutoCloseable {
     return IntStream.range(0, count)
         .mapToObj(i -> new Value(String.format(Locale.ROOT, form, i)))
         .toList();
-  }
-
-  /** Writes the network into a script; the conditions are those of its kinds, in their order. */
-  static Value write(
-      Network network,
-      ScriptOps ops,
-      List<Value> weights,
-      Value x,
-      Value levels,
-      List<Value> conditions) {
-    Map<String, Value> byName = new HashMap<>();
-    for (int i = 0; i < weights.size(); i++) {
-      byName.put(network.parameters().get(i).name(), weights.get(i));
-    }
-    Map<Kind, Value> byKind = new EnumMap<>(Kind.class);
-    Iterator<Value> next = conditions.iterator();
-    for (Kind kind : network.config().conditionKinds()) {
-      Value value = next.next();
-      byKind.put(
-          kind,
-          switch (kind) {
-            case LABELS -> value;
-            case VECTORS -> ops.enterFeatures(value);
-            case IMAGES, PREVIOUS_X0 -> ops.enter(value);
-          });
-    }
-    return ops.leave(
-        network.forward(
-            ops,
-            name -> Objects.requireNonNull(byName.get(name), name),
-            new Inputs<>(ops.enter(x), ops.enterFeatures(levels), byKind)));
   }
 
   /** Runs without dropout and without recording gradients. */

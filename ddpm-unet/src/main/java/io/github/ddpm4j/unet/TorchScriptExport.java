@@ -55,8 +55,7 @@ final class TorchScriptExport {
       conditions.add(argument);
     }
     Value prediction =
-        NetworkProgram.write(
-            network,
+        network.forward(
             ScriptOps.inference(script, type, channelsLast),
             weights,
             x,

@@ -15,8 +15,6 @@ import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
 import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.internal.ops.Script;
-import io.github.ddpm4j.internal.ops.Script.Value;
-import io.github.ddpm4j.internal.ops.ScriptOps;
 import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.internal.random.CounterRandom;
 import io.github.ddpm4j.internal.torch.GradMode;
@@ -25,6 +23,7 @@ import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.model.TrainingPass;
 import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.spi.Ops;
 import java.io.DataInputStream;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -636,20 +635,13 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
   }
 
   @Override
-  public Value write(
-      Script script,
-      List<Value> weights,
-      Value x,
-      Value levels,
-      List<Value> conditions,
-      Value seeds) {
-    ScriptOps ops = ScriptOps.training(script, type, seeds);
-    return NetworkProgram.write(network, ops, weights, x, levels, conditions);
+  public <T> T forward(Ops<T> ops, List<T> values, T x, T levels, List<T> conditions) {
+    return network.forward(ops, values, x, levels, conditions);
   }
 
   @Override
-  public Script.Type computesIn() {
-    return type;
+  public DataType computesIn() {
+    return type == Script.Type.BFLOAT16 ? DataType.BFLOAT16 : DataType.FLOAT32;
   }
 
   @Override

@@ -11,12 +11,12 @@ import ai.djl.training.dataset.ArrayDataset;
 import ai.djl.training.dataset.Dataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainedModel;
+import io.github.ddpm4j.Training;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Condition.Kind;
 import io.github.ddpm4j.model.TrainingPass;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.training.AdamOptimizer;
-import io.github.ddpm4j.training.Training;
 import io.github.ddpm4j.unet.UNetConfig.DownsamplePadding;
 import io.github.ddpm4j.unet.UNetConfig.TimeDivisor;
 import io.github.ddpm4j.unet.UNetConfig.TimeOrder;
@@ -310,8 +310,8 @@ class CompiledParityTest {
   }
 
   /** With what the network can be conditioned on, and some of it dropped. */
-  private static Training<TrainedModel> training(UNet unet) {
-    Training<TrainedModel> training = DDPM.builder().denoiser(unet).build().training();
+  private static Training training(UNet unet) {
+    Training training = DDPM.builder().denoiser(unet).build().training();
     Set<Kind> kinds = EnumSet.noneOf(Kind.class);
     kinds.addAll(unet.conditionKinds());
     kinds.remove(Kind.PREVIOUS_X0);

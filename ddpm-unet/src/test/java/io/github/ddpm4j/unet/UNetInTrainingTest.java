@@ -15,11 +15,11 @@ import ai.djl.training.dataset.Dataset;
 import ai.djl.training.tracker.Tracker;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainedModel;
+import io.github.ddpm4j.Training;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.TrainingPass;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.training.NonFiniteLossException;
-import io.github.ddpm4j.training.Training;
 import io.github.ddpm4j.training.TrainingStepListener;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -77,7 +77,7 @@ class UNetInTrainingTest {
         .build();
   }
 
-  private Training<TrainedModel> training() {
+  private Training training() {
     return ddpm.training().batchSize(4).steps(3).seed(1);
   }
 

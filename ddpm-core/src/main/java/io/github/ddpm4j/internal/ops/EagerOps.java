@@ -233,18 +233,23 @@ public final class EagerOps implements Ops<NDArray> {
   }
 
   @Override
+  public NDArray mean(NDArray x) {
+    return x.mean();
+  }
+
+  @Override
   public NDArray concatChannels(NDArray a, NDArray b) {
     return a.concat(b, 1);
   }
 
   @Override
-  public NDArray firstChannels(NDArray x, int count) {
-    return x.get(new NDIndex(":, :{}", (long) count));
+  public NDArray firstChannels(NDArray x, NDArray like) {
+    return x.get(new NDIndex(":, :{}", like.getShape().get(1)));
   }
 
   @Override
-  public NDArray lastChannels(NDArray x, int count) {
-    return x.get(new NDIndex(":, {}:", x.getShape().get(1) - count));
+  public NDArray channelsAfter(NDArray x, NDArray like) {
+    return x.get(new NDIndex(":, {}:", like.getShape().get(1)));
   }
 
   @Override

@@ -1,5 +1,6 @@
 package io.github.ddpm4j.internal.ops;
 
+import ai.djl.ndarray.types.DataType;
 import java.util.Locale;
 
 /**
@@ -39,6 +40,23 @@ public final class Script {
 
     Type(int code) {
       this.code = code;
+    }
+
+    /**
+     * The type of DJL's name.
+     *
+     * @param type FLOAT32 or BFLOAT16
+     * @return the type
+     * @throws IllegalArgumentException if it is another
+     */
+    public static Type of(DataType type) {
+      return switch (type) {
+        case FLOAT32 -> FLOAT32;
+        case BFLOAT16 -> BFLOAT16;
+        default ->
+            throw new IllegalArgumentException(
+                "networks compute in FLOAT32 or BFLOAT16, but not in " + type);
+      };
     }
 
     /**

@@ -58,34 +58,19 @@ public final class ScriptOps implements Ops<Value> {
     return new ScriptOps(script, type, false, seeds);
   }
 
-  /**
-   * Takes images into the network: in its type and layout.
-   *
-   * @param images float32, shape (N, C, H, W)
-   * @return the same images
-   */
+  @Override
   public Value enter(Value images) {
     return script.let(
         "torch.contiguous(%s, memory_format=%d)",
         converted(images), channelsLast ? CHANNELS_LAST : CONTIGUOUS);
   }
 
-  /**
-   * Takes features into the network: in its type.
-   *
-   * @param features float32, shape (N, F)
-   * @return the same features
-   */
+  @Override
   public Value enterFeatures(Value features) {
     return script.let("%s", converted(features));
   }
 
-  /**
-   * Takes a value out of the network: in float32 and in the usual layout.
-   *
-   * @param x any value
-   * @return the same value
-   */
+  @Override
   public Value leave(Value x) {
     return type == Script.Type.FLOAT32
         ? script.let("torch.contiguous(%s)", x)
@@ -251,18 +236,23 @@ public final class ScriptOps implements Ops<Value> {
   }
 
   @Override
+  public Value mean(Value x) {
+    return script.let("torch.mean(%s)", x);
+  }
+
+  @Override
   public Value concatChannels(Value a, Value b) {
     return script.let("torch.cat([%s, %s], 1)", a, b);
   }
 
   @Override
-  public Value firstChannels(Value x, int count) {
-    return script.let("torch.slice(%s, 1, 0, %d)", x, count);
+  public Value firstChannels(Value x, Value like) {
+    return script.let("torch.slice(%s, 1, 0, torch.size(%s, 1))", x, like);
   }
 
   @Override
-  public Value lastChannels(Value x, int count) {
-    return script.let("torch.slice(%s, 1, -%d)", x, count);
+  public Value channelsAfter(Value x, Value like) {
+    return script.let("torch.slice(%s, 1, torch.size(%s, 1))", x, like);
   }
 
   @Override

@@ -4,7 +4,6 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
-import io.github.ddpm4j.noise.NoiseSource;
 import java.lang.ref.SoftReference;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -74,31 +73,36 @@ public final class Upload {
     return copy(manager, buffer, shape, type);
   }
 
+  /** Makes the values of one image. */
+  @FunctionalInterface
+  public interface Row {
+
+    /**
+     * Makes the values.
+     *
+     * @param image the index in the batch
+     * @param target receives them, row-major
+     */
+    void fill(int image, double[] target);
+  }
+
   /**
-   * Uploads standard normal noise for consecutive images of a run.
+   * Uploads values that are made image by image.
    *
    * @param manager owns the array that is returned, on its device
-   * @param noise the source
-   * @param firstImage the index in the run of the first image
-   * @param draw which of the images' draws
    * @param batch the shape of the batch, (N, …)
-   * @param type FLOAT32 or FLOAT64
-   * @return N(0, I), an array of that shape and type
+   * @param type FLOAT32, to which the values are rounded, or FLOAT64
+   * @param row makes the values of an image
+   * @return an array of that shape and type
    * @throws IllegalArgumentException if the type is another
    */
-  public static NDArray normal(
-      NDManager manager,
-      NoiseSource noise,
-      long firstImage,
-      long draw,
-      Shape batch,
-      DataType type) {
+  public static NDArray rows(NDManager manager, Shape batch, DataType type, Row row) {
     int images = Math.toIntExact(batch.get(0));
     int size = Math.toIntExact(batch.size() / images);
     ByteBuffer buffer = buffer(Math.multiplyExact(images, size), type);
     double[] one = new double[size];
     for (int i = 0; i < images; i++) {
-      noise.normal(firstImage + i, draw, one);
+      row.fill(i, one);
       put(buffer, i * size, one, type);
     }
     return copy(manager, buffer, batch, type);

@@ -350,15 +350,15 @@ class ScriptOpsTest {
         new Case("firstChannels") {
           @Override
           <T> T apply(Ops<T> ops, List<T> in) {
-            return ops.firstChannels(in.get(0), 2);
+            return ops.concatChannels(ops.firstChannels(in.get(0), in.get(1)), in.get(1));
           }
-        }.images(2, 5, 3, 4),
-        new Case("lastChannels") {
+        }.images(2, 5, 3, 4).images(2, 2, 3, 4),
+        new Case("channelsAfter") {
           @Override
           <T> T apply(Ops<T> ops, List<T> in) {
-            return ops.lastChannels(in.get(0), 2);
+            return ops.concatChannels(ops.channelsAfter(in.get(0), in.get(1)), in.get(1));
           }
-        }.images(2, 5, 3, 4),
+        }.images(2, 5, 3, 4).images(2, 3, 3, 4),
         new Case("upsampleNearest2x") {
           @Override
           <T> T apply(Ops<T> ops, List<T> in) {

@@ -122,8 +122,8 @@ final class PrimitiveOps implements Ops<NDArray> {
   }
 
   @Override
-  public NDArray firstChannels(NDArray x, int count) {
-    return SIMPLE.firstChannels(x, count);
+  public NDArray firstChannels(NDArray x, NDArray like) {
+    return SIMPLE.firstChannels(x, like);
   }
 
   @Override
@@ -211,7 +211,12 @@ final class PrimitiveOps implements Ops<NDArray> {
   }
 
   @Override
-  public NDArray lastChannels(NDArray x, int count) {
-    return SIMPLE.lastChannels(x, count);
+  public NDArray channelsAfter(NDArray x, NDArray like) {
+    return SIMPLE.channelsAfter(x, like);
+  }
+
+  @Override
+  public NDArray mean(NDArray x) {
+    return SIMPLE.mean(x);
   }
 }

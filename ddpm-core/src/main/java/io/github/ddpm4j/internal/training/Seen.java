@@ -1,31 +1,35 @@
-package io.github.ddpm4j.training;
+package io.github.ddpm4j.internal.training;
 
+import io.github.ddpm4j.internal.ops.NetworkOutput;
 import io.github.ddpm4j.loss.LossInput;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Diffusion;
 import java.util.Optional;
-import java.util.function.Function;
 
 /**
  * What the loss of a step looks at.
  *
- * @param coefficients makes a column of numbers per image
+ * @param said what the network said
+ * @param columns the numbers per image
  * @param diffusion what the model is
  * @param <T> what the operations work on
  */
-record Seen<T>(
-    T output,
-    T target,
-    Optional<T> variance,
-    T x0,
-    T xt,
-    Function<Coefficient, T> coefficients,
-    Diffusion diffusion)
+record Seen<T>(NetworkOutput<T> said, T target, T x0, T xt, Columns<T> columns, Diffusion diffusion)
     implements LossInput<T> {
 
   @Override
+  public T output() {
+    return said.prediction();
+  }
+
+  @Override
+  public Optional<T> variance() {
+    return said.variance();
+  }
+
+  @Override
   public T coefficient(Coefficient coefficient) {
-    return coefficients.apply(coefficient);
+    return columns.of(coefficient);
   }
 
   @Override

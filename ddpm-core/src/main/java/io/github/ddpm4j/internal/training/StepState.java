@@ -1,18 +1,18 @@
-package io.github.ddpm4j.training;
+package io.github.ddpm4j.internal.training;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.torch.Program;
+import io.github.ddpm4j.internal.training.StepLayout.Argument;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import java.util.Arrays;
-import java.util.List;
 import java.util.Map;
 
 /**
- * What a training step reads and writes in place, in the order in which {@link StepProgram} takes
- * it: as lists the weights, two moments of each and the averages, and the gradients where the
- * program does not make them itself; as tensors whether something was not finite, and the log.
+ * What a training step reads and writes in place, as {@link StepScript} takes it: the weights, two
+ * moments of each and the averages, whether something was not finite, and the log.
  */
 final class StepState {
 
@@ -66,24 +66,24 @@ final class StepState {
     return weights;
   }
 
-  /** The lists without the gradients. */
-  List<NDList> lists() {
-    return List.of(weights, firstMoments, secondMoments, averages);
+  /** Adds what a whole step reads and writes to the arguments of its call. */
+  StepLayout.Call in(StepLayout.Call call) {
+    return call.with(Argument.WEIGHTS, weights)
+        .with(Argument.FIRST_MOMENTS, firstMoments)
+        .with(Argument.SECOND_MOMENTS, secondMoments)
+        .with(Argument.AVERAGES, averages)
+        .with(Argument.BROKEN, broken)
+        .with(Argument.LOG, log);
   }
 
-  /** The lists. */
-  List<NDList> lists(NDList gradients) {
-    return List.of(weights, firstMoments, secondMoments, averages, gradients);
-  }
-
-  /** A scalar that is 1 once a loss or a gradient was not finite. */
-  NDArray broken() {
-    return broken;
-  }
-
-  /** Loss and gradient norm of each step. */
-  NDArray log() {
-    return log;
+  /** Updates from gradients that are there. */
+  void update(Program program, Step.Begun step, NDList gradients) {
+    in(new StepLayout.Call())
+        .with(Argument.LOSS, step.total())
+        .with(Argument.GRADIENTS, gradients)
+        .with(Argument.NUMBERS, step.numbers().upload(step.host()))
+        .of(program, StepLayout.Method.UPDATE)
+        .close();
   }
 
   /** The log as it stands, row by row; waits for the device. */

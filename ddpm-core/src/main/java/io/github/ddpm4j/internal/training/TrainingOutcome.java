@@ -1,6 +1,7 @@
-package io.github.ddpm4j.training;
+package io.github.ddpm4j.internal.training;
 
 import io.github.ddpm4j.model.TrainableDenoiser;
+import io.github.ddpm4j.training.LossHistory;
 import java.util.Map;
 
 /**

@@ -1,16 +1,15 @@
-package io.github.ddpm4j.training;
+package io.github.ddpm4j.internal.training;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
-import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.internal.random.CounterRandom;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Condition.Kind;
-import io.github.ddpm4j.model.Diffusion;
-import io.github.ddpm4j.model.TrainableDenoiser;
-import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.model.DenoisingModel;
 import java.util.EnumSet;
 import java.util.Set;
 import java.util.function.BiFunction;
@@ -30,8 +29,7 @@ final class Conditioning {
   /** How often the network sees its estimate (Chen et al. 2022, section 3). */
   private static final double ESTIMATE_RATE = 0.5;
 
-  private final TrainableDenoiser denoiser;
-  private final Diffusion diffusion;
+  private final DenoisingModel model;
   private final @Nullable BiFunction<NDArray, NDList, Condition> source;
   private final double dropout;
   private final CounterRandom drops;
@@ -42,25 +40,14 @@ final class Conditioning {
 
   private boolean told;
 
-  /**
-   * Checks that the network and the run fit together.
-   *
-   * @param source makes conditions of images and labels; null for the labels themselves
-   * @param dropout the probability that an image goes without its condition
-   */
-  Conditioning(
-      TrainableDenoiser denoiser,
-      Diffusion diffusion,
-      @Nullable BiFunction<NDArray, NDList, Condition> source,
-      double dropout,
-      long seed) {
-    this.denoiser = denoiser;
-    this.diffusion = diffusion;
-    this.source = source;
-    this.dropout = dropout;
-    this.drops = CounterRandom.of(seed, CounterRandom.Stream.CONDITION_DROPOUT);
-    this.estimates = CounterRandom.of(seed, CounterRandom.Stream.SELF_CONDITIONING);
-    wanted.addAll(denoiser.conditionKinds());
+  /** Checks that the network and the run fit together. */
+  Conditioning(DenoisingModel model, TrainingSettings settings) {
+    this.model = model;
+    this.source = settings.condition();
+    this.dropout = settings.conditionDropout();
+    this.drops = CounterRandom.of(settings.seed(), CounterRandom.Stream.CONDITION_DROPOUT);
+    this.estimates = CounterRandom.of(settings.seed(), CounterRandom.Stream.SELF_CONDITIONING);
+    wanted.addAll(model.denoiser().conditionKinds());
     wanted.remove(Kind.PREVIOUS_X0);
     if (wanted.isEmpty() && (source != null || dropout > 0)) {
       throw new IllegalArgumentException(
@@ -80,14 +67,18 @@ final class Conditioning {
   }
 
   /**
-   * The condition of a batch, with some of it dropped.
+   * The batch under its condition, the network's own estimate included.
    *
-   * @param images the clean images
-   * @param labels what the dataset has beside them
+   * @param labels what the dataset has beside the images
    * @param step the number of steps done before
    * @param first the number of images that the step has had before
    */
-  Condition of(NDArray images, NDList labels, long step, long first) {
+  TrainingBatch conditioned(TrainingBatch batch, NDList labels, long step, long first) {
+    Condition of = of(batch.images(), labels, step, first);
+    return batch.withCondition(estimates(step) ? withEstimate(of, batch) : of);
+  }
+
+  private Condition of(NDArray images, NDList labels, long step, long first) {
     int count = Math.toIntExact(images.getShape().get(0));
     if (wanted.isEmpty()) {
       if (!labels.isEmpty() && !told) {
@@ -171,27 +162,26 @@ final class Conditioning {
   }
 
   /** Whether the network sees its own estimate in a step; always the same for the same seed. */
-  boolean estimates(long step) {
-    return denoiser.conditionKinds().contains(Kind.PREVIOUS_X0)
+  private boolean estimates(long step) {
+    return model.denoiser().conditionKinds().contains(Kind.PREVIOUS_X0)
         && estimates.at(step, 0).nextDouble() < ESTIMATE_RATE;
   }
 
   /**
    * A condition with what the network takes the clean images for, which is not differentiated; the
-   * array is attached to the manager of the noisy images.
+   * array goes to the manager of the images.
    */
-  Condition withEstimate(Condition condition, NDArray xt, NoiseLevels levels, Noising noising) {
+  private Condition withEstimate(Condition condition, TrainingBatch batch) {
+    NDManager owner = batch.images().getManager();
+    DataRange range = model.diffusion().dataRange();
     try (GradMode off = GradMode.off();
-        NDArray output = diffusion.asked(denoiser).predict(xt, levels, condition);
-        NDArray prediction = withoutVariance(output, xt);
-        NDArray x0 = noising.x0(levels, xt, prediction)) {
-      NDArray clipped = x0.clip(diffusion.dataRange().min(), diffusion.dataRange().max());
+        NDManager scope = owner.newSubManager()) {
+      NDArray xt = batch.xt();
+      xt.attach(scope);
+      NDArray x0 = model.ask(xt, batch.levels(), condition).x0();
+      NDArray clipped = x0.clip(range.min(), range.max());
+      clipped.attach(owner);
       return condition.and(Condition.previousX0(clipped));
     }
-  }
-
-  /** What the loss is about: another array than the output. */
-  NDArray withoutVariance(NDArray output, NDArray images) {
-    return EagerOps.inference().firstChannels(output, Math.toIntExact(images.getShape().get(1)));
   }
 }

@@ -1,0 +1,162 @@
+package io.github.ddpm4j.internal.data;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.model.DataRange;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * What images must be to be trained on, sampled from and evaluated. Messages name the images by
+ * what the caller calls them.
+ */
+public final class Images {
+
+  /** How far outside the range rounding may put a value, as a share of the width of the range. */
+  private static final double RANGE_TOLERANCE = 1e-4;
+
+  private static final List<DataType> FLOATS = List.of(DataType.FLOAT32, DataType.FLOAT64);
+
+  private Images() {}
+
+  /**
+   * The least and the greatest value of images.
+   *
+   * @param least the least; NaN or infinite if any value is so
+   * @param greatest the greatest; NaN or infinite if any value is so
+   */
+  public record Extent(double least, double greatest) {
+
+    /**
+     * The extent of an array.
+     *
+     * @param array float32 or float64, not empty
+     * @return its least and greatest value
+     */
+    public static Extent of(NDArray array) {
+      try (NDArray least = array.min();
+          NDArray greatest = array.max()) {
+        return new Extent(number(least), number(greatest));
+      }
+    }
+
+    private static double number(NDArray scalar) {
+      return scalar.getDataType() == DataType.FLOAT64 ? scalar.getDouble() : scalar.getFloat();
+    }
+
+    /**
+     * Whether all values are finite.
+     *
+     * @return false if one is NaN or infinite
+     */
+    public boolean isFinite() {
+      return Double.isFinite(least) && Double.isFinite(greatest);
+    }
+  }
+
+  /**
+   * Refuses what is no batch of images.
+   *
+   * @param name what messages call the images
+   * @param images the array
+   * @param image the shape (C, H, W) that they must have, if one is known
+   * @throws IllegalArgumentException unless the shape is (N, C, H, W) with at least one image
+   */
+  public static void requireBatch(String name, NDArray images, Optional<Shape> image) {
+    Shape shape = images.getShape();
+    if (shape.dimension() != 4 || image.filter(own -> !own.equals(shape.slice(1))).isPresent()) {
+      throw new IllegalArgumentException(
+          name
+              + " must have shape (N, C, H, W)"
+              + image.map(own -> " with (C, H, W) = " + own).orElse("")
+              + ", but had "
+              + shape);
+    }
+    if (shape.size() == 0) {
+      throw new IllegalArgumentException(
+          name + " must hold at least one image, but had shape " + shape);
+    }
+  }
+
+  /**
+   * Refuses images of another type than floats.
+   *
+   * @param name what messages call the images
+   * @param images the array
+   * @param range the range of clean images, for the message
+   * @throws IllegalArgumentException unless they are float32 or float64
+   */
+  public static void requireFloats(String name, NDArray images, DataRange range) {
+    requireType(name, images, FLOATS, "float32 or float64", range);
+  }
+
+  /**
+   * Refuses images of another type than float32, which networks are trained in.
+   *
+   * @param name what messages call the images
+   * @param images the array
+   * @param range the range of clean images, for the message
+   * @throws IllegalArgumentException unless they are float32
+   */
+  public static void requireFloat32(String name, NDArray images, DataRange range) {
+    requireType(name, images, List.of(DataType.FLOAT32), "float32", range);
+  }
+
+  private static void requireType(
+      String name, NDArray images, List<DataType> types, String wanted, DataRange range) {
+    if (!types.contains(images.getDataType())) {
+      throw new IllegalArgumentException(
+          name
+              + " must be "
+              + wanted
+              + ", but was "
+              + images.getDataType()
+              + "; convert it and scale it to "
+              + range);
+    }
+  }
+
+  /**
+   * Refuses images with broken values.
+   *
+   * @param name what messages call the images
+   * @param images float32 or float64, not empty
+   * @return their extent
+   * @throws IllegalArgumentException if a value is NaN or infinite
+   */
+  public static Extent requireFinite(String name, NDArray images) {
+    Extent extent = Extent.of(images);
+    if (!extent.isFinite()) {
+      throw new IllegalArgumentException(
+          name + " must be finite, but holds NaN or infinity; look for broken images");
+    }
+    return extent;
+  }
+
+  /**
+   * Refuses images outside the range of clean images, up to rounding.
+   *
+   * @param name what messages call the images
+   * @param images float32 or float64, not empty
+   * @param range the range
+   * @return their extent
+   * @throws IllegalArgumentException if a value is NaN, infinite or outside the range
+   */
+  public static Extent requireInRange(String name, NDArray images, DataRange range) {
+    Extent extent = requireFinite(name, images);
+    double tolerance = RANGE_TOLERANCE * (range.max() - range.min());
+    if (extent.least() < range.min() - tolerance || extent.greatest() > range.max() + tolerance) {
+      throw new IllegalArgumentException(
+          name
+              + " must lie in the data range "
+              + range
+              + ", but holds values from "
+              + extent.least()
+              + " to "
+              + extent.greatest()
+              + "; scale the images, or set dataRange(min, max) when building DDPM");
+    }
+    return extent;
+  }
+}

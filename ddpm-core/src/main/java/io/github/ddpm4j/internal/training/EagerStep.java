@@ -1,0 +1,93 @@
+package io.github.ddpm4j.internal.training;
+
+import ai.djl.engine.Engine;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.index.NDIndex;
+import ai.djl.training.GradientCollector;
+import io.github.ddpm4j.internal.ops.EagerOps;
+import io.github.ddpm4j.internal.torch.GradMode;
+import io.github.ddpm4j.internal.torch.Program;
+import io.github.ddpm4j.model.DenoisingModel;
+import io.github.ddpm4j.model.TrainableDenoiser;
+import java.util.concurrent.locks.ReentrantLock;
+
+/** A step operation by operation, through the engine's gradient collector. */
+final class EagerStep implements Step {
+
+  /** The engine's gradient collector is one per process. */
+  private static final ReentrantLock collecting = new ReentrantLock(true);
+
+  private final DenoisingModel model;
+  private final TrainableDenoiser network;
+  private final Objective objective;
+  private final int accumulation;
+  private final StepState state;
+  private final Program program;
+
+  EagerStep(
+      DenoisingModel model, TrainableDenoiser network, TrainingSettings settings, StepState state) {
+    this.model = model;
+    this.network = network;
+    this.objective = new Objective(model, settings.loss());
+    this.accumulation = settings.accumulation();
+    this.state = state;
+    this.program = Program.compile(new StepScript(settings, state.weights().size()).update());
+  }
+
+  @Override
+  public NDArray take(Begun step, TrainingBatch batch, ImageNumbers numbers) {
+    EagerOps ops = EagerOps.training(batch.pass().seed(), batch.pass().index());
+    collecting.lock();
+    try (GradientCollector collector =
+        Engine.getEngine(batch.images().getManager().getEngine().getEngineName())
+            .newGradientCollector()) {
+      Objective.Result<NDArray> result =
+          objective.of(
+              ops,
+              new ArrayColumns(batch.images(), numbers),
+              batch.images(),
+              batch.noise(),
+              batch.inputNoise(),
+              x ->
+                  network.predictForTraining(
+                      x, model.told(batch.levels()), batch.condition(), batch.pass()));
+      NDArray share = ops.scale(result.mean(), 1.0 / accumulation);
+      collector.backward(share);
+      try (GradMode off = GradMode.off()) {
+        step.total().addi(share);
+        return result.each().stopGradient();
+      }
+    } finally {
+      collecting.unlock();
+    }
+  }
+
+  @Override
+  public void end(Begun step) {
+    try (NDList gradients = gradients()) {
+      state.update(program, step, gradients);
+    }
+  }
+
+  /** Views of the gradients, which every call attaches to the weights' manager anew. */
+  private NDList gradients() {
+    NDList gradients = new NDList();
+    state.weights().forEach(weight -> gradients.add(weight.getGradient()));
+    return gradients;
+  }
+
+  /** A run that ended between backward and update must not leave its gradients to the next. */
+  @Override
+  public void close() {
+    try (GradMode update = GradMode.off();
+        NDList gradients = gradients()) {
+      for (NDArray gradient : gradients) {
+        try (NDArray zeros = gradient.zerosLike()) {
+          gradient.set(new NDIndex("..."), zeros);
+        }
+      }
+    }
+    program.close();
+  }
+}

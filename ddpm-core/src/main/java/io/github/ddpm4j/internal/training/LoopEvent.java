@@ -1,0 +1,62 @@
+package io.github.ddpm4j.internal.training;
+
+import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.training.TrainingEvent;
+import java.util.List;
+
+/**
+ * What listeners are told of a step.
+ *
+ * @param number the number of the step, from 1
+ * @param steps the number of steps of the run
+ * @param log where losses are read, when they are asked for
+ * @param passes what the step drew
+ * @param isLossAtHand whether the loss was read already
+ * @param learningRate the rate, warm-up included
+ * @param emaDecay the factor of the old average
+ * @param averaged the network over the averages
+ * @param stopping ends the run
+ */
+record LoopEvent(
+    int number,
+    long steps,
+    StepLog log,
+    List<StepLog.Pass> passes,
+    boolean isLossAtHand,
+    double learningRate,
+    double emaDecay,
+    Denoiser averaged,
+    Runnable stopping)
+    implements TrainingEvent {
+
+  @Override
+  public long step() {
+    return number;
+  }
+
+  @Override
+  public double loss() {
+    return log.loss(number);
+  }
+
+  @Override
+  public NoiseLevels levels() {
+    return StepLog.levels(passes);
+  }
+
+  @Override
+  public double[] imageLosses() {
+    return log.imageLosses(number, passes);
+  }
+
+  @Override
+  public double gradientNorm() {
+    return log.norm(number);
+  }
+
+  @Override
+  public void stop() {
+    stopping.run();
+  }
+}

@@ -1,0 +1,254 @@
+package io.github.ddpm4j.internal.training;
+
+import ai.djl.ndarray.types.DataType;
+import io.github.ddpm4j.internal.ops.Script;
+import io.github.ddpm4j.internal.ops.Script.Value;
+import io.github.ddpm4j.internal.ops.ScriptOps;
+import io.github.ddpm4j.internal.training.StepLayout.Argument;
+import io.github.ddpm4j.internal.training.StepLayout.Method;
+import io.github.ddpm4j.internal.training.StepLayout.StepNumber;
+import io.github.ddpm4j.loss.Loss;
+import io.github.ddpm4j.loss.LossInput.Coefficient;
+import io.github.ddpm4j.model.DenoisingModel;
+import io.github.ddpm4j.model.ScriptedDenoiser;
+import io.github.ddpm4j.training.AdamOptimizer;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.IntStream;
+
+/**
+ * The methods of {@link StepLayout} as TorchScript: around the {@link Objective}, which writes
+ * itself down, what no operation on arrays can do: gradients, the fused optimizer and the log.
+ *
+ * <p>Lists that are written to must be arguments: an update of one that was made inside a script is
+ * dropped as dead code.
+ */
+final class StepScript {
+
+  /** TorchScript's number for the type. */
+  private static final int FLOAT32 = Script.Type.FLOAT32.code();
+
+  private final AdamOptimizer adam;
+  private final double clip;
+  private final int batches;
+  private final Loss loss;
+  private final int weights;
+
+  /**
+   * @param weights how many weights there are
+   */
+  StepScript(TrainingSettings settings, int weights) {
+    this.adam = settings.optimizer();
+    this.clip = settings.gradientClip();
+    this.batches = settings.accumulation();
+    this.loss = settings.loss();
+    this.weights = weights;
+  }
+
+  /**
+   * The methods of a run of a network that is written down.
+   *
+   * @param used receives what the loss asks for per image
+   */
+  String methods(DenoisingModel model, ScriptedDenoiser network, Set<Coefficient> used) {
+    return batches == 1 ? step(model, network, used) : accumulate(model, network, used) + update();
+  }
+
+  /** {@link Method#STEP}. */
+  private String step(DenoisingModel model, ScriptedDenoiser network, Set<Coefficient> used) {
+    Script script = new Script();
+    Value leaves = leaves(script, network);
+    Objective.Result<Value> result = objective(script, model, network, leaves, used);
+    Value made = gradients(script, result.mean(), leaves);
+    Value detached = script.let("torch.detach(%s)", result.mean());
+    script.run("torch.set_grad_enabled(False)");
+    Value norm = norm(script, detached, made);
+    if (network.computesIn() == DataType.FLOAT32) {
+      update(script, "", floats(made));
+    } else {
+      // On the CPU one by one: a gradient in float32 is there for its own update alone, and the
+      // average finds the weight in the cache. On a GPU many small calls would cost more.
+      script.run("if %s.is_cuda:", norm);
+      update(script, "  ", floats(made));
+      script.run("else:");
+      script.run("  for i in range(%d):", weights);
+      // A list that is used after the update, which is dropped as dead code otherwise.
+      script.run("    weight = [%s[i]]", Argument.WEIGHTS);
+      adam(
+          script,
+          "    ",
+          "weight",
+          "[torch.contiguous(torch.to(" + made + "[i], " + FLOAT32 + "))]",
+          "[" + Argument.FIRST_MOMENTS + "[i]]",
+          "[" + Argument.SECOND_MOMENTS + "[i]]",
+          1);
+      script.run(
+          "    torch.lerp_(%s[i], weight[0], %s)",
+          Argument.AVERAGES, number(StepNumber.EMA_WEIGHT));
+    }
+    log(script, detached, norm);
+    return script.method(
+        Method.STEP.text(),
+        Method.STEP.signature(network.conditionKinds().size()),
+        "Tensor",
+        script.let("torch.detach(%s)", result.each()));
+  }
+
+  /** {@link Method#ACCUMULATE}. */
+  private String accumulate(DenoisingModel model, ScriptedDenoiser network, Set<Coefficient> used) {
+    Script script = new Script();
+    Value leaves = leaves(script, network);
+    Objective.Result<Value> result = objective(script, model, network, leaves, used);
+    Value share = script.let("torch.div(%s, %d)", result.mean(), batches);
+    Value made = gradients(script, share, leaves);
+    script.run("torch.set_grad_enabled(False)");
+    script.run("torch._foreach_add_(%s, %s)", Argument.GRADIENTS, floats(made));
+    script.run("torch.add_(%s, torch.detach(%s))", Argument.TOTAL, share);
+    return script.method(
+        Method.ACCUMULATE.text(),
+        Method.ACCUMULATE.signature(network.conditionKinds().size()),
+        "Tensor",
+        script.let("torch.detach(%s)", result.each()));
+  }
+
+  /** {@link Method#UPDATE}, which needs no network. */
+  String update() {
+    Script script = new Script();
+    script.run("torch.set_grad_enabled(False)");
+    Value mean = argument(Argument.LOSS);
+    Value norm = norm(script, mean, argument(Argument.GRADIENTS));
+    update(script, "", Argument.GRADIENTS.toString());
+    log(script, mean, norm);
+    script.run("torch._foreach_zero_(%s)", Argument.GRADIENTS);
+    return script.method(Method.UPDATE.text(), Method.UPDATE.signature(0), "Tensor", mean);
+  }
+
+  private Objective.Result<Value> objective(
+      Script script,
+      DenoisingModel model,
+      ScriptedDenoiser network,
+      Value leaves,
+      Set<Coefficient> used) {
+    Value seeds = script.let("torch.slice(%s, 0, %d)", Argument.NUMBERS, StepLayout.SEEDS);
+    Value levels = script.let("torch.slice(%s, 1, %d)", Argument.ROWS, StepLayout.LEVELS);
+    ScriptOps inside = ScriptOps.training(script, Script.Type.of(network.computesIn()), seeds);
+    List<Value> each =
+        IntStream.range(0, weights).mapToObj(i -> new Value(leaves + "[" + i + "]")).toList();
+    List<Value> conditions =
+        IntStream.range(0, network.conditionKinds().size())
+            .mapToObj(kind -> new Value(StepLayout.condition(kind)))
+            .toList();
+    return new Objective(model, loss)
+        .of(
+            ScriptOps.training(script, Script.Type.FLOAT32, seeds),
+            new ScriptColumns(script, used),
+            argument(Argument.X0),
+            argument(Argument.NOISE),
+            argument(Argument.INPUT_NOISE),
+            x -> network.forward(inside, each, x, levels, conditions));
+  }
+
+  /**
+   * What the network is written over and gradients are taken of: the weights, or kernels and
+   * matrices in the network's type, so that their gradients come in it too.
+   */
+  private static Value leaves(Script script, ScriptedDenoiser network) {
+    return network.computesIn() == DataType.FLOAT32
+        ? argument(Argument.WEIGHTS)
+        : script.let(
+            "[(torch.requires_grad_(torch.to(torch.detach(w), %d)) if torch.gt(torch.dim(w), 1)"
+                + " else w) for w in %s]",
+            Script.Type.of(network.computesIn()).code(), Argument.WEIGHTS);
+  }
+
+  private static Value argument(Argument argument) {
+    return new Value(argument.toString());
+  }
+
+  private static String number(StepNumber number) {
+    return "float(" + Argument.NUMBERS + "[" + number.place() + "])";
+  }
+
+  private static Value gradients(Script script, Value of, Value leaves) {
+    return script.let("[unchecked_cast(Tensor, g) for g in torch.grad([%s], %s)]", of, leaves);
+  }
+
+  /** The update reads memory in order, whatever the strides. */
+  private static String floats(Value gradients) {
+    return "[torch.contiguous(torch.to(g, " + FLOAT32 + ")) for g in " + gradients + "]";
+  }
+
+  /**
+   * The global norm, and what follows from it: once it or the loss is not finite, nothing is
+   * updated any more, and the gradient is clipped.
+   */
+  private Value norm(Script script, Value mean, Value gradients) {
+    Value norm =
+        script.let(
+            "torch.linalg_vector_norm(torch.stack(torch._foreach_norm(%s, 2, dtype=%d)))",
+            gradients, FLOAT32);
+    script.run(
+        "torch.copy_(%1$s, torch.maximum(%1$s, torch.to(torch.logical_not(torch.logical_and("
+            + "torch.isfinite(%2$s), torch.isfinite(%3$s))), %4$d)))",
+        Argument.BROKEN, norm, mean, FLOAT32);
+    script.run(
+        "count = torch.full([1], %s, dtype=%d, device=%s.device)",
+        number(StepNumber.COUNT), FLOAT32, norm);
+    if (Double.isFinite(clip)) {
+      // Adam divides the gradient by it.
+      script.run("scale = torch.clamp_min(torch.div(%s, %s), 1.0)", norm, clip);
+    }
+    return norm;
+  }
+
+  /** Adam and the average of all weights at once. */
+  private void update(Script script, String indent, String gradients) {
+    adam(
+        script,
+        indent,
+        Argument.WEIGHTS.toString(),
+        gradients,
+        Argument.FIRST_MOMENTS.toString(),
+        Argument.SECOND_MOMENTS.toString(),
+        weights);
+    // ā ← ā + (1 − d)(w − ā)
+    script.run(
+        "%storch._foreach_lerp_(%s, %s, %s)",
+        indent, Argument.AVERAGES, Argument.WEIGHTS, number(StepNumber.EMA_WEIGHT));
+  }
+
+  private void adam(
+      Script script,
+      String indent,
+      String of,
+      String gradients,
+      String first,
+      String second,
+      int tensors) {
+    script.run(
+        "%storch._fused_adamw_(%s, %s, %s, %s, annotate(List[Tensor], []),"
+            + " torch.mul([count], %d), lr=%s, beta1=%s, beta2=%s,"
+            + " weight_decay=%s, eps=%s, amsgrad=False, maximize=False,"
+            + " grad_scale=%s, found_inf=%s)",
+        indent,
+        of,
+        gradients,
+        first,
+        second,
+        tensors,
+        number(StepNumber.LEARNING_RATE),
+        adam.beta1(),
+        adam.beta2(),
+        adam.weightDecay(),
+        number(StepNumber.EPSILON),
+        Double.isInfinite(clip) ? "None" : "scale",
+        Argument.BROKEN);
+  }
+
+  /** What Java reads now and then. */
+  private static void log(Script script, Value mean, Value norm) {
+    script.run(
+        "torch.copy_(torch.select(%s, 0, int(%s[%d])), torch.stack([%s, %s]))",
+        Argument.LOG, Argument.NUMBERS, StepNumber.ROW.place(), mean, norm);
+  }
+}

@@ -1,0 +1,261 @@
+package io.github.ddpm4j.internal.training;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.training.dataset.Batch;
+import ai.djl.training.dataset.Dataset;
+import ai.djl.training.dataset.RandomAccessDataset;
+import io.github.ddpm4j.loss.TimestepSampler;
+import io.github.ddpm4j.model.DenoisingModel;
+import io.github.ddpm4j.model.ScriptedDenoiser;
+import io.github.ddpm4j.model.TrainableDenoiser;
+import io.github.ddpm4j.training.LossHistory;
+import java.util.List;
+import java.util.concurrent.CancellationException;
+
+/**
+ * A training run.
+ *
+ * <pre>
+ *   repeat
+ *     x_0 ~ q(x_0)
+ *     t ~ Uniform({1, …, T})
+ *     ε ~ N(0, I)
+ *     take a gradient step on ∇_θ ‖ε − ε_θ(√ᾱ_t x_0 + √(1 − ᾱ_t) ε, t)‖²
+ *   until converged                                              (Ho et al. 2020, algorithm 1)
+ * </pre>
+ */
+public final class TrainingLoop implements AutoCloseable {
+
+  /** How many steps a GPU may be ahead of what was read of them: {@value}. */
+  public static final int GPU_LOG_ROWS = 50;
+
+  private final DenoisingModel model;
+  private final TrainingSettings settings;
+  private final TrainableDenoiser averaged;
+  private final TimestepSampler.Draws draws;
+  private final Noising noising;
+  private final Conditioning conditioning;
+  private final Listeners listeners;
+  private final NDManager manager;
+
+  /** Datasets are read on the CPU, where their indices must be; batches move to the network. */
+  private final NDManager reading = NDManager.newBaseManager(Device.cpu());
+
+  private final TrainingData data;
+  private final Step step;
+  private final StepLog log;
+  private boolean stop;
+
+  private TrainingLoop(
+      DenoisingModel model,
+      TrainableDenoiser network,
+      TrainableDenoiser averaged,
+      TrainingSettings settings,
+      Dataset dataset) {
+    this.model = model;
+    this.settings = settings;
+    this.averaged = averaged;
+    this.draws = settings.timestepSampler().begin(model.diffusion().schedule());
+    this.noising =
+        new Noising(draws, settings.offsetNoise(), settings.inputPerturbation(), settings.seed());
+    this.conditioning = new Conditioning(model, settings);
+    this.listeners = new Listeners(settings.listeners());
+    this.manager = NDManager.newBaseManager(network.device().orElse(null));
+    int rows = draws.learns() ? 1 : logRows();
+    boolean fine = false;
+    try {
+      network
+          .imageShape()
+          .ifPresent(
+              image -> new Objective(model, settings.loss()).requireOnePerImage(image, manager));
+      this.data =
+          TrainingData.of(
+              dataset,
+              reading,
+              settings.batchSize(),
+              settings.seed(),
+              network.imageShape(),
+              model.diffusion().dataRange());
+      StepState state = new StepState(network, averaged, rows, manager);
+      this.step =
+          network instanceof ScriptedDenoiser scripted && scripted.isCompiled()
+              ? new CompiledStep(model, scripted, settings, state, manager)
+              : new EagerStep(model, network, settings, state);
+      this.log = new StepLog(state, rows, manager, draws, !settings.listeners().isEmpty());
+      fine = true;
+    } finally {
+      if (!fine) {
+        reading.close();
+        manager.close();
+      }
+    }
+  }
+
+  /**
+   * Trains a network in place.
+   *
+   * @param model the model; its network is {@code network}
+   * @param network the network, which the run claims
+   * @param settings what the run is set to
+   * @param dataset the images
+   * @return what the run leaves; the caller owns the averaged network in it
+   * @throws IllegalArgumentException if network, loss, settings and data do not fit together
+   * @throws io.github.ddpm4j.training.NonFiniteLossException if a loss or gradient is not finite
+   * @throws CancellationException if the thread is interrupted
+   */
+  public static TrainingOutcome run(
+      DenoisingModel model, TrainableDenoiser network, TrainingSettings settings, Dataset dataset) {
+    requireVarianceTrained(model, settings);
+    TrainableDenoiser averaged = network.copy();
+    boolean done = false;
+    Runnable release = averaged.beginTraining();
+    try (TrainingLoop loop = new TrainingLoop(model, network, averaged, settings, dataset)) {
+      LossHistory losses = loop.run();
+      done = true;
+      return new TrainingOutcome(
+          network,
+          averaged,
+          losses,
+          settings.seed(),
+          settings.describe(losses, dataset instanceof RandomAccessDataset));
+    } finally {
+      release.run();
+      if (!done) {
+        averaged.close();
+      }
+    }
+  }
+
+  /** Outputs for the variance that no gradient reaches would stay as they were drawn. */
+  private static void requireVarianceTrained(DenoisingModel model, TrainingSettings settings) {
+    boolean learned = model.diffusion().variance().isLearned();
+    if (!model.denoiser().predictsVariance() || (learned && settings.loss().trainsVariance())) {
+      return;
+    }
+    throw new IllegalArgumentException(
+        learned
+            ? "variance "
+                + model.diffusion().variance()
+                + " is not trained by loss "
+                + settings.loss()
+                + ", which looks at the prediction alone; use Losses.hybrid() or Losses.vlb(), or a"
+                + " network without learnedVariance()"
+            : "the network predicts the variance, but the model's is "
+                + model.diffusion().variance()
+                + ", so that nothing would train it; build DDPM with"
+                + " variance(Variance.LEARNED_RANGE) and use Losses.hybrid(), or build the network"
+                + " without learnedVariance()");
+  }
+
+  private LossHistory run() {
+    try {
+      while (log.done() < settings.steps() && !stop) {
+        log.rethrowFailure();
+        requireNotInterrupted();
+        step();
+      }
+      log.readAll();
+    } catch (Throwable e) {
+      // So that listeners may ask for the losses of steps that were done.
+      Listeners.attempt(log::readAll, e);
+      listeners.tellEnd(log.done(), e);
+      throw e;
+    }
+    listeners.tellEnd(log.done(), null);
+    return log.history();
+  }
+
+  private void step() {
+    int done = log.done();
+    double rate = settings.rate(done);
+    double decay = settings.ema().decayAfter(done + 1L);
+    StepLayout.Numbers numbers =
+        new StepLayout.Numbers(
+            rate,
+            settings.optimizer().correctedEpsilon(done + 1L),
+            1 - decay,
+            done + 1L,
+            log.row());
+    List<StepLog.Pass> passes = log.begin();
+    try (NDManager scope = manager.newSubManager();
+        NDManager host = reading.newSubManager()) {
+      Step.Begun begun = new Step.Begun(numbers, host, scope.zeros(new Shape()));
+      long images = 0;
+      for (int i = 0; i < settings.accumulation(); i++) {
+        long pass = (long) done * settings.accumulation() + i;
+        // 1. x_0 ~ q(x_0)
+        try (Batch records = data.next();
+            NDManager own = scope.newSubManager()) {
+          // 2. t ~ q(t), ε ~ N(0, I)
+          TrainingBatch batch = drawn(own, records, pass, done, images);
+          images += batch.levels().size();
+          // 3. ∇_θ ‖ε − ε_θ(x_t, t)‖²
+          NDArray losses = step.take(begun, batch, numbersOf(batch));
+          log.keep(batch.levels(), losses);
+        }
+      }
+      // 4. θ ← θ − η …
+      step.end(begun);
+    }
+    log.end();
+    listeners.tellStep(
+        new LoopEvent(
+            log.done(),
+            settings.steps(),
+            log,
+            passes,
+            log.isRead(log.done()),
+            rate,
+            decay,
+            averaged,
+            () -> stop = true));
+  }
+
+  /**
+   * A batch with all that is drawn for it, in a manager of its own.
+   *
+   * @param done the number of steps done before
+   * @param before the number of images that the step has had before
+   */
+  private TrainingBatch drawn(NDManager own, Batch records, long pass, int done, long before) {
+    NDArray images = records.getData().head().toDevice(own.getDevice(), false);
+    images.attach(own);
+    TrainingBatch batch = noising.draw(images, pass);
+    return conditioning.conditioned(batch, records.getLabels(), done, before);
+  }
+
+  private ImageNumbers numbersOf(TrainingBatch batch) {
+    return new ImageNumbers(model.diffusion(), settings.weighting(), draws, batch.levels());
+  }
+
+  private void requireNotInterrupted() {
+    if (Thread.currentThread().isInterrupted()) {
+      // A step that failed before is the news, and left other weights.
+      log.readAll();
+      throw new CancellationException(
+          "training was interrupted after step "
+              + log.done()
+              + " of "
+              + settings.steps()
+              + "; the network holds the weights of that step, the averaged weights are dropped");
+    }
+  }
+
+  private int logRows() {
+    if (settings.logRows() > 0) {
+      return settings.logRows();
+    }
+    return manager.getDevice().isGpu() ? GPU_LOG_ROWS : 1;
+  }
+
+  @Override
+  public void close() {
+    log.close();
+    step.close();
+    reading.close();
+    manager.close();
+  }
+}

@@ -1,0 +1,149 @@
+package io.github.ddpm4j.internal.training;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.training.tracker.Tracker;
+import io.github.ddpm4j.loss.Loss;
+import io.github.ddpm4j.loss.TimestepSampler;
+import io.github.ddpm4j.loss.Weighting;
+import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.training.AdamOptimizer;
+import io.github.ddpm4j.training.Ema;
+import io.github.ddpm4j.training.LossHistory;
+import io.github.ddpm4j.training.TrainingStepListener;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.BiFunction;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a run is set to, as it stood when the run began.
+ *
+ * @param loss the objective
+ * @param weighting how much an image counts, by its level
+ * @param timestepSampler how levels are drawn
+ * @param offsetNoise the deviation of the noise that all pixels of a channel share
+ * @param inputPerturbation the deviation of the noise that x_t has beyond the target's
+ * @param batchSize images per forward pass
+ * @param accumulation batches per step
+ * @param steps how many updates, at least 1
+ * @param optimizer the optimizer
+ * @param learningRate the learning rate, asked with the number of steps done before
+ * @param warmup over how many steps the rate grows
+ * @param gradientClip the largest norm of the gradient, or infinity
+ * @param ema the average of the weights
+ * @param condition makes the condition of images and labels; null for the labels themselves
+ * @param conditionDropout the probability that an image goes without its condition
+ * @param seed the seed of everything that is drawn
+ * @param listeners who watches
+ * @param logRows how far steps may be ahead of what was read of them; 0 leaves it to the device
+ */
+public record TrainingSettings(
+    Loss loss,
+    Weighting weighting,
+    TimestepSampler timestepSampler,
+    double offsetNoise,
+    double inputPerturbation,
+    int batchSize,
+    int accumulation,
+    int steps,
+    AdamOptimizer optimizer,
+    Tracker learningRate,
+    int warmup,
+    double gradientClip,
+    Ema ema,
+    @Nullable BiFunction<NDArray, NDList, Condition> condition,
+    double conditionDropout,
+    long seed,
+    List<TrainingStepListener> listeners,
+    int logRows) {
+
+  /**
+   * Copies the list of listeners.
+   *
+   * @param loss see above
+   * @param weighting see above
+   * @param timestepSampler see above
+   * @param offsetNoise see above
+   * @param inputPerturbation see above
+   * @param batchSize see above
+   * @param accumulation see above
+   * @param steps see above
+   * @param optimizer see above
+   * @param learningRate see above
+   * @param warmup see above
+   * @param gradientClip see above
+   * @param ema see above
+   * @param condition see above
+   * @param conditionDropout see above
+   * @param seed see above
+   * @param listeners see above
+   * @param logRows see above
+   */
+  public TrainingSettings {
+    listeners = List.copyOf(listeners);
+  }
+
+  /**
+   * The learning rate of a step, warm-up included.
+   *
+   * @param done the number of steps done before
+   * @return η, finite and at least 0
+   * @throws IllegalStateException if the tracker gives another
+   */
+  double rate(int done) {
+    double rate = learningRate.getNewValue(done);
+    if (!(rate >= 0) || Double.isInfinite(rate)) {
+      throw new IllegalStateException(
+          "the learning rate must be finite and at least 0, but the tracker gave "
+              + rate
+              + " for step "
+              + (done + 1));
+    }
+    return rate * Math.min(1, (done + 1.0) / Math.max(1, warmup));
+  }
+
+  /**
+   * The settings in the words of a model file, as its provenance. Numbers are {@code Long} and
+   * {@code Double}, as they come back from it.
+   *
+   * @param losses what the run left
+   * @param ownBatches whether the run, and not the dataset, made the batches
+   */
+  Map<String, Object> describe(LossHistory losses, boolean ownBatches) {
+    Map<String, Object> settings = new LinkedHashMap<>();
+    settings.put("steps", (long) losses.steps());
+    if (ownBatches) {
+      settings.put("batchSize", (long) batchSize);
+    }
+    settings.put("accumulation", (long) accumulation);
+    settings.put("loss", loss.toString());
+    if (!weighting.equals(Weighting.uniform())) {
+      settings.put("weighting", weighting.toString());
+    }
+    if (!timestepSampler.equals(TimestepSampler.uniform())) {
+      settings.put("timestepSampler", timestepSampler.toString());
+    }
+    if (offsetNoise > 0) {
+      settings.put("offsetNoise", offsetNoise);
+    }
+    if (inputPerturbation > 0) {
+      settings.put("inputPerturbation", inputPerturbation);
+    }
+    settings.put("optimizer", optimizer.toString());
+    settings.put("firstLearningRate", (double) learningRate.getNewValue(0));
+    settings.put("warmup", (long) warmup);
+    if (Double.isFinite(gradientClip)) {
+      settings.put("gradientClip", gradientClip);
+    }
+    if (conditionDropout > 0) {
+      settings.put("conditionDropout", conditionDropout);
+    }
+    settings.put("emaDecay", ema.decay());
+    settings.put("emaWarmup", ema.warmup());
+    settings.put("seed", seed);
+    settings.put("meanLossOfLast100Steps", losses.mean(100));
+    return settings;
+  }
+}

@@ -1,0 +1,184 @@
+package io.github.ddpm4j.model;
+
+import ai.djl.ndarray.NDArray;
+import io.github.ddpm4j.internal.ops.EagerOps;
+import io.github.ddpm4j.internal.ops.NetworkOutput;
+import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.process.LinearForm;
+import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.schedule.Level;
+import io.github.ddpm4j.schedule.Schedule;
+import java.util.Optional;
+import java.util.function.Function;
+
+/**
+ * What a network means by what it said of noisy images: the clean image, the noise and the
+ * velocity, whichever of them it predicts.
+ *
+ * <pre>{@code
+ * NDArray x0 = model.ask(xt, levels, condition).x0();
+ * NDArray epsilon = Answer.of(Prediction.X0, schedule, xt, levels, x0).epsilon(); // and back
+ * }</pre>
+ *
+ * <p>Borrows its arrays, which stay in the managers that they are in. Immutable.
+ */
+public final class Answer {
+
+  private final Prediction kind;
+  private final Schedule schedule;
+  private final NDArray x;
+  private final NoiseLevels levels;
+  private final NetworkOutput<NDArray> output;
+
+  private Answer(
+      Prediction kind,
+      Schedule schedule,
+      NDArray x,
+      NoiseLevels levels,
+      NetworkOutput<NDArray> output) {
+    this.kind = kind;
+    this.schedule = schedule;
+    this.x = x;
+    this.levels = levels;
+    this.output = output;
+  }
+
+  /**
+   * Any prediction of noisy images, to be converted.
+   *
+   * @param kind what {@code prediction} is: {@link Prediction#EPSILON} for ε̂, {@link
+   *     Prediction#X0} for x̂_0
+   * @param schedule the schedule, which {@link Prediction#PREVIOUS_MEAN} alone looks at
+   * @param x the noisy images, {@code float32} or {@code float64}, shape (N, C, H, W); borrowed
+   * @param levels how noisy each is, N entries
+   * @param prediction the prediction, shape and dtype of {@code x}; borrowed
+   * @return the answer, which says nothing of the variance
+   */
+  public static Answer of(
+      Prediction kind, Schedule schedule, NDArray x, NoiseLevels levels, NDArray prediction) {
+    return new Answer(kind, schedule, x, levels, new NetworkOutput<>(prediction, Optional.empty()));
+  }
+
+  static Answer of(
+      Diffusion diffusion,
+      boolean predictsVariance,
+      NDArray x,
+      NoiseLevels levels,
+      NDArray output) {
+    return new Answer(
+        diffusion.prediction(),
+        diffusion.schedule(),
+        x,
+        levels,
+        NetworkOutput.of(
+            EagerOps.inference(), output, x, predictsVariance, diffusion.variance().isLearned()));
+  }
+
+  /**
+   * The noisy images.
+   *
+   * @return x, shape (N, C, H, W); not to be closed
+   */
+  public NDArray x() {
+    return x;
+  }
+
+  /**
+   * How noisy they are.
+   *
+   * @return N levels
+   */
+  public NoiseLevels levels() {
+    return levels;
+  }
+
+  /**
+   * What the network said, without what it said of the variance.
+   *
+   * @return the prediction, shape of {@link #x()}; not to be closed
+   */
+  public NDArray prediction() {
+    return output.prediction();
+  }
+
+  /**
+   * What the network said of the variance, v.
+   *
+   * @return v, shape of {@link #x()}; empty if the model fixes the variance; not to be closed
+   * @see io.github.ddpm4j.prediction.Variance
+   */
+  public Optional<NDArray> variance() {
+    return output.variance();
+  }
+
+  /**
+   * The same answer with another prediction, as guidance makes it.
+   *
+   * @param prediction in place of {@link #prediction()}; borrowed
+   * @return an answer of the same images and variance
+   */
+  public Answer withPrediction(NDArray prediction) {
+    return new Answer(
+        kind, schedule, x, levels, new NetworkOutput<>(prediction, output.variance()));
+  }
+
+  /**
+   * The clean images that the network means, not clipped.
+   *
+   * @return x̂_0, shape of {@link #x()}: a new array attached to its manager, or the prediction
+   *     itself if that is it
+   * @throws IllegalArgumentException if the prediction does not determine x_0 at a level
+   */
+  public NDArray x0() {
+    return apply(level -> kind.x0(schedule, level));
+  }
+
+  /**
+   * The noise that the network means.
+   *
+   * @return ε̂, shape of {@link #x()}: a new array attached to its manager, or the prediction
+   *     itself if that is it
+   * @throws IllegalArgumentException if the prediction does not determine ε at a level
+   */
+  public NDArray epsilon() {
+    return apply(level -> kind.epsilon(schedule, level));
+  }
+
+  /**
+   * The velocity that the network means (Salimans and Ho 2022, section 4).
+   *
+   * <pre>
+   *   v̂ = signal · ε̂ − noise · x̂_0
+   * </pre>
+   *
+   * @return v̂, shape of {@link #x()}: a new array attached to its manager, or the prediction
+   *     itself if that is it
+   * @throws IllegalArgumentException if the prediction does not determine x_0 and ε at a level
+   */
+  public NDArray velocity() {
+    return apply(
+        level -> {
+          LinearForm epsilon = kind.epsilon(schedule, level);
+          LinearForm x0 = kind.x0(schedule, level);
+          return new LinearForm(
+              level.signal() * epsilon.first() - level.noise() * x0.first(),
+              level.signal() * epsilon.second() - level.noise() * x0.second());
+        });
+  }
+
+  /** A form of (x, prediction); where it is the prediction alone, no array is made. */
+  private NDArray apply(Function<Level, LinearForm> form) {
+    LinearForm itself = new LinearForm(0, 1);
+    for (int i = 0; i < levels.size(); i++) {
+      if (!form.apply(levels.level(i)).equals(itself)) {
+        return levels.combine(form, "x", x, "output", prediction());
+      }
+    }
+    return prediction();
+  }
+
+  @Override
+  public String toString() {
+    return "Answer[" + kind + " of " + x.getShape() + "]";
+  }
+}
