@@ -2,18 +2,24 @@ package io.github.ddpm4j;
 
 import ai.djl.Device;
 import ai.djl.engine.Engine;
+import ai.djl.ndarray.NDArray;
 import io.github.ddpm4j.evaluation.BitsPerDim;
 import io.github.ddpm4j.evaluation.SamplerPlanner;
 import io.github.ddpm4j.evaluation.TrainingDoctor;
 import io.github.ddpm4j.internal.io.ModelFolder;
+import io.github.ddpm4j.internal.training.BatchLoss;
+import io.github.ddpm4j.loss.Loss;
+import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.model.TrainableDenoiser;
+import io.github.ddpm4j.model.TrainingPass;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.process.ForwardProcess;
+import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.sampling.Sampling;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
@@ -291,6 +297,53 @@ public final class DDPM implements AutoCloseable {
   public Training training() {
     TrainableDenoiser denoiser = trainable("trained");
     return new Training(required("training"), denoiser);
+  }
+
+  /**
+   * The loss of a batch, for a training loop of one's own: a scalar with gradients, if a gradient
+   * collector is open. Timesteps and noise are drawn as those of a pass of a training run.
+   *
+   * <pre>{@code
+   * try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
+   *   collector.backward(ddpm.loss(Losses.simple(), x0, Condition.none(), new TrainingPass(seed, step)));
+   * }
+   * }</pre>
+   *
+   * @param loss the objective, {@link io.github.ddpm4j.loss.Losses#simple()} for the paper's
+   * @param x0 clean images, float32, shape (N, C, H, W), in the data range, on the network's
+   *     device; not closed
+   * @param condition what they are conditioned on; {@link Condition#none()} for nothing
+   * @param pass the seed, and the number of the pass: with the same, the same is drawn
+   * @return the mean loss, a scalar attached to the manager of {@code x0}; the caller closes it
+   * @throws IllegalStateException if the model has no denoiser, or one that cannot be trained
+   * @throws IllegalArgumentException if the images, condition or loss do not fit the model
+   */
+  public NDArray loss(Loss loss, NDArray x0, Condition condition, TrainingPass pass) {
+    return BatchLoss.drawn(model(), trainable("trained"), loss, x0, condition, pass);
+  }
+
+  /**
+   * The loss of a batch at levels and noise that are given; otherwise as {@link #loss(Loss,
+   * NDArray, Condition, TrainingPass)}.
+   *
+   * @param loss the objective
+   * @param x0 clean images, float32, shape (N, C, H, W); not closed
+   * @param levels how noisy each is made, N entries
+   * @param noise ε, a draw of N(0, 1) of the shape and type of {@code x0}; not closed
+   * @param condition what they are conditioned on
+   * @param pass the pass that dropout masks are drawn for
+   * @return the mean loss, a scalar attached to the manager of {@code x0}; the caller closes it
+   * @throws IllegalStateException if the model has no denoiser, or one that cannot be trained
+   * @throws IllegalArgumentException if the arrays, levels, condition or loss do not fit the model
+   */
+  public NDArray loss(
+      Loss loss,
+      NDArray x0,
+      NoiseLevels levels,
+      NDArray noise,
+      Condition condition,
+      TrainingPass pass) {
+    return BatchLoss.of(model(), trainable("trained"), loss, x0, levels, noise, condition, pass);
   }
 
   private TrainableDenoiser trainable(String done) {

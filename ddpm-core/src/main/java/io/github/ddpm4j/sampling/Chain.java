@@ -193,8 +193,9 @@ final class Chain {
    * Executes the row on the network's answer.
    *
    * @param answer what the network said of x, after guidance
+   * @return what later rows remember of it
    */
-  void advance(Answer answer) {
+  NDArray advance(Answer answer) {
     SamplingStep step = step();
     // 1. estimate x̂_0 and ε̂
     NDArray x0 = terms.limit.apply(answer.x0());
@@ -228,13 +229,15 @@ final class Chain {
     }
     next = terms.hook.apply(this, next, x0);
     // 4. remember
+    NDArray remembered = memory == SamplingPlan.Memory.EPSILON && epsilon != null ? epsilon : x0;
     if (past.length > 0) {
       System.arraycopy(past, 0, past, 1, past.length - 1);
-      past[0] = memory == SamplingPlan.Memory.EPSILON && epsilon != null ? epsilon : x0;
+      past[0] = remembered;
     }
     x = next;
     preview = x0;
     row++;
+    return remembered;
   }
 
   /** Fresh noise of the shape of x, in its manager. */

@@ -52,6 +52,18 @@ final class PlanExecutor {
     }
   }
 
+  /** Takes a chain one row further, and gives what came of it to {@code owner}. */
+  Sampling.Reversed reverse(Chain chain, NDManager owner) {
+    try (GradMode inference = GradMode.off()) {
+      NDArray remembered = chain.advance(ask(List.of(chain)).get(0));
+      SamplingEvent event = chain.event();
+      for (NDArray array : List.of(event.x(), event.predictedX0(), remembered)) {
+        array.attach(owner);
+      }
+      return new Sampling.Reversed(event.x(), event.predictedX0(), remembered);
+    }
+  }
+
   /** One network call for all chains and all that each asks, and each one's answer. */
   private List<Answer> ask(List<Chain> chains) {
     NDList images = new NDList();

@@ -84,6 +84,27 @@ public final class Samples implements AutoCloseable {
   }
 
   /**
+   * Writes one image into a PNG file, as it is: a pixel of the image is one of the file, without a
+   * border.
+   *
+   * @param image the index of the image, from 0
+   * @param file where to; replaced if it exists
+   * @throws IndexOutOfBoundsException if there is no such image
+   * @throws IllegalStateException if the samples are closed
+   * @throws IOException if writing fails; what was there before is still there
+   * @throws IllegalArgumentException if the images have neither one channel nor three
+   */
+  public void save(int image, Path file) throws IOException {
+    int size = size();
+    if (image < 0 || image >= size) {
+      throw new IndexOutOfBoundsException("image must lie in [0, " + size + "), but was " + image);
+    }
+    try (NDArray one = images.get("{}:{}", image, image + 1)) {
+      Pictures.write(Pictures.of(one).dataRange(range.min(), range.max()).toImages().get(0), file);
+    }
+  }
+
+  /**
    * Writes all images into one PNG file, in a grid of about as many rows as columns. Small images
    * are enlarged by a whole factor, until their longer side has at least {@value #LEAST_GRID_SIDE}
    * pixels; {@link io.github.ddpm4j.image.Pictures} gives other layouts.
@@ -94,10 +115,28 @@ public final class Samples implements AutoCloseable {
    * @throws IllegalArgumentException if the images have neither one channel nor three
    */
   public void saveGrid(Path file) throws IOException {
+    grid().save(file);
+  }
+
+  /**
+   * Writes all images into one PNG file, in a grid of so many columns, row by row; enlarged as
+   * {@link #saveGrid(Path)} does.
+   *
+   * @param file where to; replaced if it exists
+   * @param columns how many images stand beside each other, at least 1
+   * @throws IllegalStateException if the samples are closed
+   * @throws IOException if writing fails; what was there before is still there
+   * @throws IllegalArgumentException if {@code columns} is less than 1, or the images have neither
+   *     one channel nor three
+   */
+  public void saveGrid(Path file, int columns) throws IOException {
+    grid().columns(columns).save(file);
+  }
+
+  private Pictures grid() {
     requireOpen();
     long side = Math.max(images.getShape().get(2), images.getShape().get(3));
-    int factor = (int) Math.max(1, (LEAST_GRID_SIDE + side - 1) / side);
-    pictures().enlarge(factor).save(file);
+    return pictures().enlarge((int) Math.max(1, (LEAST_GRID_SIDE + side - 1) / side));
   }
 
   private Pictures pictures() {

@@ -21,6 +21,7 @@ import io.github.ddpm4j.spi.SamplingPlan;
 import io.github.ddpm4j.spi.SamplingStep;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
@@ -325,6 +326,73 @@ public final class Sampling {
     SamplingPlan plan = sampler.plan(diffusion);
     return start(
         plan, draws, count, new SamplingRun.Origin("noise", noise(plan, draws, image), KEEP));
+  }
+
+  /**
+   * What one step of the reverse process makes of noisy images.
+   *
+   * @param x the images after the step; the next step's
+   * @param predictedX0 x̂_0, as the step used it
+   * @param remembered what later rows of the plan look back at: x̂_0 or ε̂
+   */
+  public record Reversed(NDArray x, NDArray predictedX0, NDArray remembered) {}
+
+  /**
+   * One reverse step, for loops of one's own: the network's answer and the linear update of a row
+   * of the sampler's plan, with the condition, guidance, clipping and seed of this run.
+   *
+   * <pre>{@code
+   * SamplingPlan plan = sampler.plan(ddpm.model().diffusion());
+   * NDArray x = NoiseSource.seeded(42).array(manager, 0, 0, shape, DataType.FLOAT32);
+   * for (int row = 0; row < plan.steps().size(); row++) {
+   *   x = run.step(row, x).x(); // of plans that look back at nothing
+   * }
+   * }</pre>
+   *
+   * <p>{@link #start} does the same with what is remembered and freed, and is what to use where its
+   * steps will do. A network that is conditioned on its own estimate gets none here.
+   *
+   * @param row the row of the plan, from 0
+   * @param x the images before it, float32 or float64, shape (N, C, H, W), at the row's level; not
+   *     closed. Image k has the noise of image k of a run
+   * @param past {@link Reversed#remembered} of the steps before, the latest first; as many as the
+   *     row looks back at
+   * @return new arrays, attached to the manager of {@code x}
+   * @throws IndexOutOfBoundsException if the plan has no such row
+   * @throws IllegalArgumentException if there is less to look back at than the row needs, or images
+   *     or condition do not fit
+   */
+  public Reversed step(int row, NDArray x, NDArray... past) {
+    requireImages("x", x);
+    SamplingPlan plan = sampler.plan(diffusion);
+    Objects.checkIndex(row, plan.steps().size());
+    int depth = plan.steps().get(row).past().size();
+    if (past.length < depth) {
+      throw new IllegalArgumentException(
+          "row "
+              + row
+              + " of "
+              + sampler
+              + " looks back at "
+              + depth
+              + " steps, but was given what "
+              + past.length
+              + " remembered; keep Reversed.remembered() of the steps before, the latest first");
+    }
+    NDManager owner = x.getManager();
+    try (NDManager scope = owner.newSubManager(x.getDevice())) {
+      Chain chain =
+          new Chain(
+              model,
+              new Chain.Terms(plan, limit(), guidance, draws().noise, KEEP),
+              conditionOf(Math.toIntExact(x.getShape().get(0))),
+              copy(scope, x, dataType),
+              0);
+      List<NDArray> remembered =
+          Arrays.stream(past).limit(plan.depth()).map(one -> copy(scope, one, dataType)).toList();
+      chain.restore(row, remembered, null);
+      return new PlanExecutor(model).reverse(chain, owner);
+    }
   }
 
   /** What the sampler starts from where nothing is given. */

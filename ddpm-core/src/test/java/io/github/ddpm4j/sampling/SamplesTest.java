@@ -86,4 +86,36 @@ class SamplesTest {
     }
     assertThat(samples).hasToString("Samples[closed, seed=3]");
   }
+
+  @Test
+  void save_oneImage_isThePictureItself(@TempDir Path folder) throws IOException {
+    Path file = folder.resolve("one.png");
+    try (Samples samples = draw(8)) {
+      samples.save(2, file);
+      BufferedImage saved = ImageIO.read(file.toFile());
+      BufferedImage drawn = (BufferedImage) samples.images().get(2).getWrappedImage();
+      assertThat(saved.getWidth()).isEqualTo(8);
+      assertThat(saved.getHeight()).isEqualTo(8);
+      for (int y = 0; y < 8; y++) {
+        for (int x = 0; x < 8; x++) {
+          assertThat(saved.getRGB(x, y)).isEqualTo(drawn.getRGB(x, y));
+        }
+      }
+      assertThatThrownBy(() -> samples.save(4, file))
+          .isInstanceOf(IndexOutOfBoundsException.class)
+          .hasMessage("image must lie in [0, 4), but was 4");
+    }
+  }
+
+  @Test
+  void saveGrid_columns_areAsManyAsWanted(@TempDir Path folder) throws IOException {
+    try (Samples samples = draw(100)) {
+      samples.saveGrid(folder.resolve("row.png"), 4);
+      BufferedImage row = ImageIO.read(folder.resolve("row.png").toFile());
+      assertThat(row.getWidth()).isGreaterThan(4 * row.getHeight() - 100);
+      assertThatThrownBy(() -> samples.saveGrid(folder.resolve("none.png"), 0))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("columns must be at least 1, but was 0");
+    }
+  }
 }

@@ -25,6 +25,7 @@ import io.github.ddpm4j.spi.SamplingPlan;
 import io.github.ddpm4j.spi.SamplingStep;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -499,5 +500,31 @@ class UsesTest {
       last = greatest;
     }
     assertThat(last).isLessThan(0.03);
+  }
+
+  /** Step by step by hand, with what is remembered, a run's images come out. */
+  @Test
+  void step_rowByRow_isGenerate() {
+    for (Sampler sampler :
+        List.of(Samplers.ddpm(8), Samplers.dpmSolverPlusPlus(6).order(3), Samplers.plms(6))) {
+      double[] whole = pixels(sampling(sampler).generate(3));
+      SamplingPlan plan = sampler.plan(DIFFUSION);
+      NDArray x = NoiseSource.seeded(7).array(manager, 0, 0, IMAGES, DataType.FLOAT32);
+      List<NDArray> past = new ArrayList<>();
+      for (int row = 0; row < plan.steps().size(); row++) {
+        Sampling.Reversed step = sampling(sampler).step(row, x, past.toArray(new NDArray[0]));
+        x = step.x();
+        past.add(0, step.remembered());
+        assertThat(step.predictedX0().getManager()).isSameAs(manager);
+      }
+      assertThat(Golden.values(x)).as("%s", sampler).isEqualTo(whole);
+    }
+    assertThatThrownBy(() -> sampling(Samplers.plms(6)).step(4, images()))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageMatching(
+            "row 4 of .* looks back at \\d steps, but was given what 0 remembered; keep"
+                + " Reversed.remembered\\(\\) of the steps before, the latest first");
+    assertThatThrownBy(() -> sampling(Samplers.ddim(6)).step(6, images()))
+        .isInstanceOf(IndexOutOfBoundsException.class);
   }
 }

@@ -6,10 +6,13 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import static org.assertj.core.api.Assertions.within;
 
 import ai.djl.Device;
+import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.Shape;
+import ai.djl.training.GradientCollector;
 import ai.djl.training.dataset.ArrayDataset;
 import ai.djl.training.dataset.Batch;
 import ai.djl.training.dataset.Dataset;
@@ -23,7 +26,10 @@ import io.github.ddpm4j.loss.Loss;
 import io.github.ddpm4j.loss.Losses;
 import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.loss.Weighting;
+import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.TinyDenoiser;
+import io.github.ddpm4j.model.TrainingPass;
+import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.spi.Ops;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -769,5 +775,133 @@ class TrainingTest {
         .hasMessage("gradientClip must be positive (infinity for none), but was 0.0");
     assertThatThrownBy(() -> training.ema(1))
         .hasMessage("EMA decay must lie in [0, 1), but was 1.0");
+  }
+
+  @Test
+  void epochs_areAsManyStepsAsSeeTheData() {
+    try (TrainedModel result = training().epochs(3).fit(stripes)) {
+      assertThat(result.losses().steps()).isEqualTo(6);
+      assertThat(result.ddpm().provenance()).containsEntry("steps", 6L);
+    }
+    try (TrainedModel result = training().batchSize(7).accumulation(2).epochs(2).fit(stripes)) {
+      assertThat(result.losses().steps()).isEqualTo(3);
+    }
+    try (TrainedModel result = training().epochs(3).steps(1).fit(stripes)) {
+      assertThat(result.losses().steps()).isEqualTo(1);
+    }
+    assertThatThrownBy(() -> training().epochs(0))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("epochs must be at least 1, but was 0");
+    Dataset stream = batches(new Shape(3, 1, SIZE, SIZE));
+    assertThatThrownBy(() -> training().epochs(2).fit(stream))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "epochs(2) needs a dataset that tells its size, a RandomAccessDataset, but it is a "
+                + stream.getClass().getName()
+                + "; call steps(n)");
+  }
+
+  /** Settings are those of the moment when fit began. */
+  @Test
+  void fit_runThatIsChangedByAListener_goesOnAsItBegan() {
+    Training run = training().steps(4);
+    run.listener(
+        event -> {
+          run.steps(9).accumulation(2).batchSize(3).learningRate(7);
+          assertThat(event.steps()).isEqualTo(4);
+          assertThat(event.learningRate()).isEqualTo((float) 1e-2);
+        });
+    try (TrainedModel result = run.fit(stripes)) {
+      assertThat(result.losses().steps()).isEqualTo(4);
+      assertThat(result.ddpm().provenance())
+          .containsEntry("accumulation", 1L)
+          .containsEntry("batchSize", 10L);
+    }
+  }
+
+  @Test
+  void detach_handsTheAverageOver() {
+    DDPM averaged;
+    TinyDenoiser kept;
+    try (TrainedModel result = training().steps(1).fit(stripes)) {
+      kept = result.ddpm().denoiser(TinyDenoiser.class);
+      result.ddpm().close();
+      result.raw().close();
+      assertThat(kept.isClosed()).isFalse();
+      assertThat(network.isClosed()).isFalse();
+      averaged = result.detach();
+      assertThatThrownBy(result::detach)
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage(
+              "the averaged model was handed over before, or freed by close(); detach() it once,"
+                  + " before close()");
+    }
+    assertThat(kept.isClosed()).isFalse();
+    assertThat(averaged.provenance()).containsEntry("weights", "averaged");
+    averaged.close();
+    assertThat(kept.isClosed()).isTrue();
+    TrainedModel closed = training().steps(1).fit(stripes);
+    closed.close();
+    closed.close();
+    assertThatThrownBy(closed::detach).isInstanceOf(IllegalStateException.class);
+  }
+
+  /** A loop of one's own: the gradient of loss(…) is that of a step of a run. */
+  @Test
+  void loss_ofABatch_isThatOfAStep() {
+    double[] losses = new double[1];
+    double[] norms = new double[1];
+    try (NDManager own = NDManager.newBaseManager()) {
+      float[] values = new float[10 * SIZE * SIZE];
+      Arrays.fill(values, 0.25f);
+      NDArray x0 = own.create(values, new Shape(10, 1, SIZE, SIZE));
+      Dataset same = new ArrayDataset.Builder().setData(x0).setSampling(1, false).build();
+      NDArray loss;
+      try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
+        loss = ddpm.loss(Losses.simple(), x0, Condition.none(), new TrainingPass(5, 0));
+        collector.backward(loss);
+      }
+      double squares = 0;
+      for (NDArray weight : network.weights().values()) {
+        NDArray gradient = weight.getGradient();
+        squares += gradient.square().sum().getFloat();
+        try (NDArray zeros = gradient.zerosLike()) {
+          gradient.set(new NDIndex("..."), zeros);
+        }
+      }
+      try (TrainedModel result =
+          training()
+              .steps(1)
+              .listener(
+                  event -> {
+                    losses[0] = event.loss();
+                    norms[0] = event.gradientNorm();
+                  })
+              .fit(same)) {
+        assertThat((double) loss.getFloat()).isEqualTo(losses[0]);
+        assertThat(Math.sqrt(squares)).isCloseTo(norms[0], within(1e-5 * norms[0]));
+      }
+      NDArray noise = own.randomNormal(x0.getShape());
+      NDArray given =
+          ddpm.loss(
+              Losses.l1(),
+              x0,
+              NoiseLevels.of(ddpm.schedule(), 3, 3, 3, 3, 3, 3, 3, 3, 3, 3),
+              noise,
+              Condition.none(),
+              new TrainingPass(5, 0));
+      assertThat(given.getShape()).isEqualTo(new Shape());
+      assertThatThrownBy(
+              () ->
+                  ddpm.loss(
+                      Losses.simple(),
+                      x0,
+                      NoiseLevels.of(ddpm.schedule(), 3),
+                      noise,
+                      Condition.none(),
+                      new TrainingPass(5, 0)))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("levels must have one entry per image of x0, that is 10, but had 1");
+    }
   }
 }

@@ -23,6 +23,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
@@ -276,7 +277,7 @@ public final class ModelFolder {
   private static TrainableDenoiser create(Map<String, Object> network, Device device) {
     String type = text(network, "type");
     TreeSet<String> known = new TreeSet<>();
-    for (DenoiserProvider provider : ServiceLoader.load(DenoiserProvider.class)) {
+    for (DenoiserProvider provider : providers()) {
       if (provider.type().equals(type)) {
         Map<String, Object> architecture = new LinkedHashMap<>(network);
         architecture.remove("type");
@@ -290,6 +291,20 @@ public final class ModelFolder {
             + " is unknown; known are "
             + known
             + "; is the module that holds it, such as ddpm-unet, a dependency?");
+  }
+
+  /**
+   * Those that this library's class loader sees, then those of the thread's: in a pool of an
+   * application server that may be another, which knows neither.
+   */
+  private static List<DenoiserProvider> providers() {
+    ClassLoader own = ModelFolder.class.getClassLoader();
+    List<DenoiserProvider> providers = new ArrayList<>();
+    ServiceLoader.load(DenoiserProvider.class, own).forEach(providers::add);
+    if (Thread.currentThread().getContextClassLoader() != own) {
+      ServiceLoader.load(DenoiserProvider.class).forEach(providers::add);
+    }
+    return providers;
   }
 
   private static DataRange range(Map<String, Object> description) {
