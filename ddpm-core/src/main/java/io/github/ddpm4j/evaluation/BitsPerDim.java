@@ -8,12 +8,12 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.Dataset;
 import io.github.ddpm4j.evaluation.BitsPerDimResult.Sums;
+import io.github.ddpm4j.internal.bound.VariationalBound;
 import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.internal.random.CounterRandom;
 import io.github.ddpm4j.internal.random.Seeds;
 import io.github.ddpm4j.internal.torch.GradMode;
-import io.github.ddpm4j.loss.VariationalBound;
 import io.github.ddpm4j.model.Answer;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DataRange;
@@ -42,13 +42,16 @@ import org.slf4j.LoggerFactory;
  *
  * <pre>
  *   −log₂ p(x_0) ≤ L_T + Σ_{t=1}^{T−1} L_t + L_0
+ *
+ *   L_T = KL(q(x_T | x_0) ‖ N(0, I))
+ *   L_t = KL(q(x_{t−1} | x_t, x_0) ‖ p(x_{t−1} | x_t))
+ *   L_0 = −log₂ p(x_0 | x_1), of pixels of {@link #levels} values
  * </pre>
  *
- * <p>with t as in the code; {@link VariationalBound} has the terms. Each is estimated with noise of
- * its own per image and timestep, a function of (seed, image, timestep) alone, so that a figure
- * does not depend on the batch size. An image takes T network calls, or as many as {@link
- * #timesteps} says. The network is asked in the type of {@link #dataType}; all else is worked out
- * in float64.
+ * <p>with t as in the code. Each term is estimated with noise of its own per image and timestep, a
+ * function of (seed, image, timestep) alone, so that a figure does not depend on the batch size. An
+ * image takes T network calls, or as many as {@link #timesteps} says. The network is asked in the
+ * type of {@link #dataType}; all else is worked out in float64.
  *
  * <p>The images must hold values of {@link #levels} levels over the data range, evenly: bits per
  * value mean little for others. A run may be executed again and then gives the same result if a
@@ -185,8 +188,7 @@ public final class BitsPerDim {
   /**
    * How many values a pixel can have, evenly over the data range.
    *
-   * @param levels at least 2; the default is {@value VariationalBound#DEFAULT_LEVELS}, pictures of
-   *     8 bits
+   * @param levels at least 2; the default is 256, pictures of 8 bits
    * @return this run
    * @throws IllegalArgumentException if {@code levels} is less than 2
    */
@@ -196,8 +198,12 @@ public final class BitsPerDim {
   }
 
   /**
-   * Takes the Gaussian integral of L_0 by the approximation of {@link
-   * VariationalBound#withApproximateIntegral}, to compare with figures that other code printed.
+   * Takes the Gaussian integral of L_0 by the approximation that the authors' code and its
+   * successors use, to compare with figures that they printed:
+   *
+   * <pre>
+   *   Φ(z) ≈ ½ (1 + tanh(√(2/π) (z + 0.044715 z³)))
+   * </pre>
    *
    * @return this run
    */

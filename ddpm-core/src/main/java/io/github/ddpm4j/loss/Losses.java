@@ -1,5 +1,6 @@
 package io.github.ddpm4j.loss;
 
+import io.github.ddpm4j.internal.bound.VariationalBound;
 import io.github.ddpm4j.loss.LossInput.Coefficient;
 import io.github.ddpm4j.spi.Ops;
 

@@ -25,6 +25,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -66,7 +67,7 @@ public final class Sampling {
   private @Nullable Long seed;
   private @Nullable NoiseSource noise;
   private @Nullable Shape shape;
-  private final List<SamplingListener> listeners = new ArrayList<>();
+  private final List<Consumer<SamplingEvent>> listeners = new ArrayList<>();
   private Condition condition = Condition.none();
   private Guidance guidance = Guidance.none();
 
@@ -279,7 +280,7 @@ public final class Sampling {
    * @param listener called after every step of every batch, in the order in which they were added
    * @return this run
    */
-  public Sampling listener(SamplingListener listener) {
+  public Sampling listener(Consumer<SamplingEvent> listener) {
     listeners.add(Objects.requireNonNull(listener, "listener"));
     return this;
   }

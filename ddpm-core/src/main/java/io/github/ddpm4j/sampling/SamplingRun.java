@@ -19,6 +19,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.NoSuchElementException;
 import java.util.concurrent.CancellationException;
+import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -78,7 +79,7 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
 
   private final PlanExecutor executor;
   private final Job job;
-  private final List<SamplingListener> listeners;
+  private final List<Consumer<SamplingEvent>> listeners;
   private final @Nullable Duration timeLimit;
   private final long begun = System.nanoTime();
   private final NDManager results;
@@ -92,7 +93,7 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
   SamplingRun(
       PlanExecutor executor,
       Job job,
-      List<SamplingListener> listeners,
+      List<Consumer<SamplingEvent>> listeners,
       @Nullable Duration timeLimit,
       NDManager results) {
     this.executor = executor;
@@ -285,7 +286,7 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
       requireFinite(now);
     }
     SamplingEvent event = now.event();
-    listeners.forEach(listener -> listener.onStep(event));
+    listeners.forEach(listener -> listener.accept(event));
     return event;
   }
 

@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
@@ -68,7 +69,7 @@ class SamplingMemoryTest {
     List<Integer> resources = new ArrayList<>();
     List<Long> resident = new ArrayList<>();
     try (TinyDenoiser network = new TinyDenoiser(SIZE, 0, 1)) {
-      SamplingListener watch =
+      Consumer<SamplingEvent> watch =
           event -> {
             if ((event.step() + 1) % 1000 == 0) {
               NDManager step = event.x().getManager();

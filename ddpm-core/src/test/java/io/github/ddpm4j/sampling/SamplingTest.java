@@ -30,6 +30,7 @@ import java.util.concurrent.CancellationException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -211,7 +212,7 @@ class SamplingTest {
     DDPM narrow =
         DDPM.builder().timesteps(TIMESTEPS).dataRange(-0.25, 0.5).denoiser(network).build();
     List<Double> estimates = new ArrayList<>();
-    SamplingListener watch =
+    Consumer<SamplingEvent> watch =
         event -> {
           try (NDArray least = event.predictedX0().min();
               NDArray greatest = event.predictedX0().max()) {
@@ -252,7 +253,7 @@ class SamplingTest {
   void listener_seesEveryStepOfEveryBatch() {
     List<String> seen = new ArrayList<>();
     List<double[]> last = new ArrayList<>();
-    SamplingListener listener =
+    Consumer<SamplingEvent> listener =
         event -> {
           seen.add(
               event.firstImage()
@@ -415,7 +416,7 @@ class SamplingTest {
   @Test
   void generate_interrupted_leavesNothing() {
     int before = NativeResources.ofSystem();
-    SamplingListener interrupter =
+    Consumer<SamplingEvent> interrupter =
         event -> {
           if (event.firstImage() == 2 && event.step() == 3) {
             Thread.currentThread().interrupt();
@@ -432,7 +433,7 @@ class SamplingTest {
   @Test
   void generate_listenerThrows_leavesNothing() {
     int before = NativeResources.ofSystem();
-    SamplingListener broken =
+    Consumer<SamplingEvent> broken =
         event -> {
           throw new UnsupportedOperationException("broken listener");
         };

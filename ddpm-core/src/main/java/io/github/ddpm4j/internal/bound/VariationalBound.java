@@ -1,4 +1,4 @@
-package io.github.ddpm4j.loss;
+package io.github.ddpm4j.internal.bound;
 
 import io.github.ddpm4j.spi.Ops;
 

@@ -1,4 +1,4 @@
-package io.github.ddpm4j.loss;
+package io.github.ddpm4j.internal.bound;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
