@@ -3,23 +3,31 @@ package io.github.ddpm4j.model;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.ops.EagerOps;
+import io.github.ddpm4j.internal.ops.Upload;
+import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.spi.Ops;
 import java.util.List;
 
 /**
- * A network written against {@link Ops}, which can be written down as a part of a program: a
- * training run then makes its whole step one call of the engine. Each of its weights must lie
- * contiguous in memory, as new arrays do, and have a part in the prediction.
+ * A network written against {@link Ops}. It runs operation by operation, and can be written down as
+ * a part of a program: a training run then makes its whole step one call of the engine. Each of its
+ * weights must lie contiguous in memory, as new arrays do, and have a part in the prediction.
+ *
+ * <p>{@link #forward} says all; {@code docs/EXTEND.md} has an example.
  */
 public interface ScriptedDenoiser extends TrainableDenoiser {
 
   /**
    * Whether runs shall write the network down.
    *
-   * @return false for a network that is to run operation by operation
+   * @return true, unless a network is to run operation by operation
    */
-  boolean isCompiled();
+  default boolean isCompiled() {
+    return true;
+  }
 
   /**
    * What the network computes in. If it is not float32, runs write it over kernels and matrices
@@ -72,7 +80,33 @@ public interface ScriptedDenoiser extends TrainableDenoiser {
   /**
    * The number of layers with dropout masks, which are numbered from 0.
    *
-   * @return the number, 0 without dropout
+   * @return the number, 0 without dropout, as it is unless a network says otherwise
    */
-  int dropoutLayers();
+  default int dropoutLayers() {
+    return 0;
+  }
+
+  /** {@inheritDoc} Operation by operation, unless a network knows better. */
+  @Override
+  default NDArray predict(NDArray x, NoiseLevels levels, Condition condition) {
+    try (GradMode off = GradMode.off()) {
+      return run(EagerOps.inference(), x, levels, condition);
+    }
+  }
+
+  /** {@inheritDoc} Operation by operation, unless a network knows better. */
+  @Override
+  default NDArray predictForTraining(
+      NDArray x, NoiseLevels levels, Condition condition, TrainingPass pass) {
+    return run(EagerOps.training(pass.seed(), pass.index()), x, levels, condition);
+  }
+
+  private NDArray run(EagerOps ops, NDArray x, NoiseLevels levels, Condition condition) {
+    double[] features = levelFeatures(levels);
+    Shape shape = new Shape(levels.size(), features.length / levels.size());
+    try (NDArray rows = Upload.doubles(x.getManager(), features, shape, x.getDataType());
+        NDList conditions = conditionInputs(condition, x)) {
+      return ops.scope(() -> forward(ops, List.copyOf(weights().values()), x, rows, conditions));
+    }
+  }
 }

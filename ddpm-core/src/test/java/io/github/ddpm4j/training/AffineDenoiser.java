@@ -4,12 +4,8 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
-import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.internal.ops.Upload;
-import io.github.ddpm4j.internal.torch.GradMode;
-import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.ScriptedDenoiser;
-import io.github.ddpm4j.model.TrainingPass;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.spi.Ops;
 import java.util.LinkedHashMap;
@@ -91,31 +87,6 @@ final class AffineDenoiser implements ScriptedDenoiser {
     return IntStream.range(0, levels.size())
         .mapToDouble(i -> levels.timestep(i) / TIME_UNIT)
         .toArray();
-  }
-
-  @Override
-  public int dropoutLayers() {
-    return 0;
-  }
-
-  @Override
-  public NDArray predict(NDArray x, NoiseLevels levels, Condition condition) {
-    try (GradMode off = GradMode.off()) {
-      return eager(x, levels);
-    }
-  }
-
-  @Override
-  public NDArray predictForTraining(
-      NDArray x, NoiseLevels levels, Condition condition, TrainingPass pass) {
-    return eager(x, levels);
-  }
-
-  private NDArray eager(NDArray x, NoiseLevels levels) {
-    NDArray features =
-        Upload.doubles(
-            x.getManager(), levelFeatures(levels), new Shape(levels.size(), 1), x.getDataType());
-    return forward(EagerOps.inference(), List.copyOf(weights.values()), x, features, List.of());
   }
 
   @Override
