@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The architecture of a {@link UNet}: everything but the values of its weights. Made by {@link
- * UNet.Builder#config()}, by a preset, or from a description. Immutable; equal when every choice is
+ * UNetBuilder#config()}, by a preset, or from a description. Immutable; equal when every choice is
  * equal.
  */
 public final class UNetConfig {
@@ -72,7 +72,7 @@ public final class UNetConfig {
   private final boolean learnedVariance;
 
   /** Checks what depends on more than one option. */
-  UNetConfig(UNet.Builder builder) {
+  UNetConfig(UNetBuilder builder) {
     int @Nullable [] image = builder.image;
     if (image == null) {
       throw new IllegalArgumentException(
@@ -183,8 +183,8 @@ public final class UNetConfig {
    *
    * @return the builder
    */
-  public UNet.Builder toBuilder() {
-    UNet.Builder builder =
+  public UNetBuilder toBuilder() {
+    UNetBuilder builder =
         UNet.builder()
             .image(imageChannels, height, width)
             .residualBlocks(residualBlocks)
@@ -453,7 +453,7 @@ public final class UNetConfig {
     return "UNetConfig" + describe();
   }
 
-  private static int[] channels(UNet.Builder builder) {
+  private static int[] channels(UNetBuilder builder) {
     if (builder.levelChannels != null) {
       return builder.levelChannels;
     }
@@ -481,7 +481,7 @@ public final class UNetConfig {
     }
   }
 
-  private Set<Integer> attentionLevels(UNet.Builder builder) {
+  private Set<Integer> attentionLevels(UNetBuilder builder) {
     Set<Integer> chosen = new TreeSet<>();
     for (int level : builder.attentionLevels) {
       if (level >= levels()) {
@@ -613,7 +613,7 @@ public final class UNetConfig {
       if (image.length != 3) {
         throw wrong("image", "must be [channels, height, width]", map.get("image"));
       }
-      UNet.Builder builder =
+      UNetBuilder builder =
           UNet.builder()
               .image(image[0], image[1], image[2])
               .levelChannels(integers("levelChannels"))

@@ -59,6 +59,7 @@ class ArchitectureTest {
                 .filter(type -> type.getModifiers().contains(JavaModifier.PUBLIC))
                 .filter(type -> type.isTopLevelClass())
                 .map(type -> type.getSimpleName()))
-        .containsExactlyInAnyOrder("UNet", "UNetConfig", "UNetProvider", "Execution", "Precision");
+        .containsExactlyInAnyOrder(
+            "UNet", "UNetBuilder", "UNetConfig", "UNetProvider", "Execution", "Precision");
   }
 }

@@ -73,7 +73,7 @@ class CompiledParityTest {
 
   private static final Map<String, Double> figures = new LinkedHashMap<>();
 
-  record Case(String name, UNet.Builder builder, int batch, int accumulation) {
+  record Case(String name, UNetBuilder builder, int batch, int accumulation) {
     @Override
     public String toString() {
       return name + ", batch " + batch + ", accumulation " + accumulation;
@@ -116,7 +116,7 @@ class CompiledParityTest {
         new Case("256 tokens and all but the paddings of images of one channel", gray(), 3, 3));
   }
 
-  private static UNet.Builder paper() {
+  private static UNetBuilder paper() {
     return UNet.builder()
         .image(3, 8, 8)
         .levelChannels(8, 16)
@@ -127,7 +127,7 @@ class CompiledParityTest {
         .seed(3);
   }
 
-  private static UNet.Builder deep() {
+  private static UNetBuilder deep() {
     return paper()
         .image(2, 8, 12)
         .levelChannels(6, 10, 14)
@@ -136,11 +136,11 @@ class CompiledParityTest {
         .dropout(0.4);
   }
 
-  private static UNet.Builder large() {
+  private static UNetBuilder large() {
     return paper().image(3, 32, 32).levelChannels(8, 8).attentionAtLevels(0).residualBlocks(1);
   }
 
-  private static UNet.Builder everyKind() {
+  private static UNetBuilder everyKind() {
     return paper()
         .image(2, 4, 12)
         .classes(3)
@@ -150,7 +150,7 @@ class CompiledParityTest {
         .learnedVariance();
   }
 
-  private static UNet.Builder gray() {
+  private static UNetBuilder gray() {
     return paper()
         .image(1, 16, 16)
         .levelChannels(12, 24)
@@ -486,7 +486,7 @@ class CompiledParityTest {
   /* ---------------- Networks and images ---------------- */
 
   /** A network none of whose weights is zero. */
-  private static UNet busy(UNet.Builder builder) {
+  private static UNet busy(UNetBuilder builder) {
     UNet unet = builder.build();
     Random random = new Random(5);
     unet.weights()

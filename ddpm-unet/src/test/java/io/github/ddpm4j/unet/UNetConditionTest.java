@@ -45,7 +45,7 @@ class UNetConditionTest {
     manager.close();
   }
 
-  private static UNet.Builder plain() {
+  private static UNetBuilder plain() {
     return UNet.builder()
         .image(1, 4, 8)
         .levelChannels(8, 12)
@@ -55,12 +55,12 @@ class UNetConditionTest {
         .seed(1);
   }
 
-  private static UNet.Builder conditional() {
+  private static UNetBuilder conditional() {
     return plain().classes(CLASSES).vectorCondition(5).imageCondition(2).selfConditioning();
   }
 
   /** A network all of whose weights matter. */
-  private UNet disturbed(UNet.Builder builder) {
+  private UNet disturbed(UNetBuilder builder) {
     UNet unet = builder.build();
     try (GradMode off = GradMode.off()) {
       unet.weights()

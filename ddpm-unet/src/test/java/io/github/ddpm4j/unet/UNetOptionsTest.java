@@ -34,7 +34,7 @@ class UNetOptionsTest {
     manager.close();
   }
 
-  private static UNet.Builder small() {
+  private static UNetBuilder small() {
     return UNet.builder().image(1, 4, 4).levelChannels(4, 8).groups(2).residualBlocks(1).seed(3);
   }
 
@@ -100,7 +100,7 @@ class UNetOptionsTest {
 
   @Test
   void build_eagerInBfloat16_refused() {
-    UNet.Builder builder = small().execution(Execution.EAGER).precision(Precision.BFLOAT16);
+    UNetBuilder builder = small().execution(Execution.EAGER).precision(Precision.BFLOAT16);
     assertThatThrownBy(builder::build)
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(EAGER_IS_FLOAT32);

@@ -423,7 +423,7 @@ class UNetTest {
 
   /* ---------------- Helpers ---------------- */
 
-  private static UNet.Builder small() {
+  private static UNetBuilder small() {
     return UNet.builder()
         .image(2, 8, 4)
         .levelChannels(8, 12)
