@@ -79,6 +79,42 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
   /** What {@link #type()} says. */
   static final String TYPE = "unet";
 
+  /** How a network runs. The results agree to rounding, dropout included. */
+  public enum Execution {
+    /**
+     * The network is written down as TorchScript when it is first used, and then runs whole, in one
+     * call of the engine: faster, and smaller in memory. The default.
+     */
+    COMPILED,
+
+    /**
+     * Operation by operation on NDArrays: to look at what happens on the way. On engines other than
+     * PyTorch it is the only way, and good for inference alone: training needs PyTorch.
+     */
+    EAGER
+  }
+
+  /**
+   * What a compiled network computes in. Weights, optimizer state, averages and the loss are
+   * float32 in any case, and so are images and predictions.
+   */
+  public enum Precision {
+    /** 32 bits throughout. The default. */
+    FLOAT32,
+
+    /**
+     * 16 bits with the range of float32 (bfloat16) inside the network. Predictions are good to two
+     * or three digits, which training and sampling do not notice.
+     */
+    BFLOAT16,
+
+    /**
+     * {@link #BFLOAT16} where the processor or the GPU has instructions for it, {@link #FLOAT32}
+     * elsewhere; what was chosen is logged at INFO level.
+     */
+    AUTO
+  }
+
   private static final byte VERSION = 1;
 
   private static final String PYTORCH = "PyTorch";

@@ -1,6 +1,8 @@
 package io.github.ddpm4j.unet;
 
 import ai.djl.Device;
+import io.github.ddpm4j.unet.UNet.Execution;
+import io.github.ddpm4j.unet.UNet.Precision;
 import java.security.SecureRandom;
 import java.util.Arrays;
 import java.util.Objects;

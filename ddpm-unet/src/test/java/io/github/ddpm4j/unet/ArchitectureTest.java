@@ -59,7 +59,6 @@ class ArchitectureTest {
                 .filter(type -> type.getModifiers().contains(JavaModifier.PUBLIC))
                 .filter(type -> type.isTopLevelClass())
                 .map(type -> type.getSimpleName()))
-        .containsExactlyInAnyOrder(
-            "UNet", "UNetBuilder", "UNetConfig", "UNetProvider", "Execution", "Precision");
+        .containsExactlyInAnyOrder("UNet", "UNetBuilder", "UNetConfig", "UNetProvider");
   }
 }

@@ -17,6 +17,8 @@ import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.model.TrainingPass;
 import io.github.ddpm4j.training.Adam;
 import io.github.ddpm4j.training.Training;
+import io.github.ddpm4j.unet.UNet.Execution;
+import io.github.ddpm4j.unet.UNet.Precision;
 import io.github.ddpm4j.unet.UNetConfig.DownsamplePadding;
 import io.github.ddpm4j.unet.UNetConfig.TimeDivisor;
 import io.github.ddpm4j.unet.UNetConfig.TimeOrder;

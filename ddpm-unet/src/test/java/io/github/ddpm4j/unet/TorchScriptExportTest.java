@@ -24,6 +24,8 @@ import io.github.ddpm4j.io.Safetensors;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.torch.GradMode;
+import io.github.ddpm4j.unet.UNet.Execution;
+import io.github.ddpm4j.unet.UNet.Precision;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;

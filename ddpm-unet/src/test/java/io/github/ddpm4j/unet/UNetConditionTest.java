@@ -20,6 +20,7 @@ import io.github.ddpm4j.model.Condition.Kind;
 import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.model.TrainingPass;
 import io.github.ddpm4j.torch.GradMode;
+import io.github.ddpm4j.unet.UNet.Execution;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.SplittableRandom;

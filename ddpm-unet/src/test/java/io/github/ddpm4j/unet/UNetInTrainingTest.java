@@ -21,6 +21,8 @@ import io.github.ddpm4j.model.TrainingPass;
 import io.github.ddpm4j.training.NonFiniteLossException;
 import io.github.ddpm4j.training.Training;
 import io.github.ddpm4j.training.TrainingListener;
+import io.github.ddpm4j.unet.UNet.Execution;
+import io.github.ddpm4j.unet.UNet.Precision;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;

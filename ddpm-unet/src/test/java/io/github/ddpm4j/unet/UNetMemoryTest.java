@@ -11,6 +11,8 @@ import io.github.ddpm4j.TrainingResult;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.training.TrainingListener;
+import io.github.ddpm4j.unet.UNet.Execution;
+import io.github.ddpm4j.unet.UNet.Precision;
 import java.io.File;
 import java.util.ArrayList;
 import java.util.Arrays;

@@ -9,6 +9,7 @@ import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainingResult;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.unet.UNet.Precision;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;

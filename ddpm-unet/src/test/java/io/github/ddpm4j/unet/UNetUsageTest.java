@@ -14,6 +14,8 @@ import ai.djl.training.ParameterStore;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.torch.GradMode;
+import io.github.ddpm4j.unet.UNet.Execution;
+import io.github.ddpm4j.unet.UNet.Precision;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
