@@ -4,7 +4,6 @@ import ai.djl.Device;
 import io.github.ddpm4j.unet.UNet.Execution;
 import io.github.ddpm4j.unet.UNet.Precision;
 import java.security.SecureRandom;
-import java.util.Arrays;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -35,8 +34,6 @@ public final class UNetBuilder {
 
   /** The side of the levels that have attention by default. */
   public static final int DEFAULT_ATTENTION_SIDE = 16;
-
-  private static final int MOST_LEVELS = 16;
 
   int @Nullable [] image;
   int baseChannels = DEFAULT_BASE_CHANNELS;
@@ -80,9 +77,9 @@ public final class UNetBuilder {
    * @throws IllegalArgumentException if one is less than 1
    */
   public UNetBuilder image(int channels, int height, int width) {
-    requireAtLeast("image channels", 1, channels);
-    requireAtLeast("image height", 1, height);
-    requireAtLeast("image width", 1, width);
+    OptionChecks.requireAtLeast("image channels", 1, channels);
+    OptionChecks.requireAtLeast("image height", 1, height);
+    OptionChecks.requireAtLeast("image width", 1, width);
     image = new int[] {channels, height, width};
     return this;
   }
@@ -96,7 +93,7 @@ public final class UNetBuilder {
    * @throws IllegalArgumentException if it is less than 2
    */
   public UNetBuilder baseChannels(int channels) {
-    requireAtLeast("base channels", 2, channels);
+    OptionChecks.requireAtLeast("base channels", 2, channels);
     baseChannels = channels;
     levelChannels = null;
     return this;
@@ -111,7 +108,7 @@ public final class UNetBuilder {
    * @throws IllegalArgumentException if there are none or more than 16, or one is less than 1
    */
   public UNetBuilder channelMultipliers(int... multipliers) {
-    requireLevels("channel multipliers", multipliers, 1);
+    OptionChecks.requireLevels("channel multipliers", multipliers, 1);
     channelMultipliers = multipliers.clone();
     levelChannels = null;
     return this;
@@ -126,7 +123,7 @@ public final class UNetBuilder {
    * @throws IllegalArgumentException if there are none or more than 16, or one is less than 2
    */
   public UNetBuilder levelChannels(int... channels) {
-    requireLevels("level channels", channels, 2);
+    OptionChecks.requireLevels("level channels", channels, 2);
     levelChannels = channels.clone();
     return this;
   }
@@ -141,7 +138,7 @@ public final class UNetBuilder {
    */
   public UNetBuilder attentionAtLevels(int... levels) {
     for (int level : levels) {
-      requireAtLeast("attention level", 0, level);
+      OptionChecks.requireAtLeast("attention level", 0, level);
     }
     attentionLevels = levels.clone();
     attentionSides = new int[] {};
@@ -160,7 +157,7 @@ public final class UNetBuilder {
    */
   public UNetBuilder attentionAt(int... sides) {
     for (int side : sides) {
-      requireAtLeast("attention side", 1, side);
+      OptionChecks.requireAtLeast("attention side", 1, side);
     }
     attentionSides = sides.clone();
     attentionLevels = new int[] {};
@@ -177,7 +174,7 @@ public final class UNetBuilder {
    * @throws IllegalArgumentException if it is less than 1
    */
   public UNetBuilder residualBlocks(int count) {
-    requireAtLeast("residual blocks", 1, count);
+    OptionChecks.requireAtLeast("residual blocks", 1, count);
     residualBlocks = count;
     return this;
   }
@@ -191,7 +188,7 @@ public final class UNetBuilder {
    * @throws IllegalArgumentException if it is less than 1
    */
   public UNetBuilder heads(int count) {
-    requireAtLeast("heads", 1, count);
+    OptionChecks.requireAtLeast("heads", 1, count);
     heads = count;
     headChannels = 0;
     return this;
@@ -206,7 +203,7 @@ public final class UNetBuilder {
    * @throws IllegalArgumentException if it is less than 1
    */
   public UNetBuilder headChannels(int channels) {
-    requireAtLeast("head channels", 1, channels);
+    OptionChecks.requireAtLeast("head channels", 1, channels);
     headChannels = channels;
     heads = 0;
     return this;
@@ -236,7 +233,7 @@ public final class UNetBuilder {
    * @throws IllegalArgumentException if it is less than 1
    */
   public UNetBuilder groups(int count) {
-    requireAtLeast("groups", 1, count);
+    OptionChecks.requireAtLeast("groups", 1, count);
     groups = count;
     return this;
   }
@@ -295,7 +292,7 @@ public final class UNetBuilder {
    * @throws IllegalArgumentException if it is less than 1
    */
   public UNetBuilder classes(int count) {
-    requireAtLeast("classes", 1, count);
+    OptionChecks.requireAtLeast("classes", 1, count);
     classes = count;
     return this;
   }
@@ -310,7 +307,7 @@ public final class UNetBuilder {
    * @throws IllegalArgumentException if it is less than 1
    */
   public UNetBuilder vectorCondition(int length) {
-    requireAtLeast("vector condition", 1, length);
+    OptionChecks.requireAtLeast("vector condition", 1, length);
     vectorCondition = length;
     return this;
   }
@@ -325,7 +322,7 @@ public final class UNetBuilder {
    * @throws IllegalArgumentException if it is less than 1
    */
   public UNetBuilder imageCondition(int channels) {
-    requireAtLeast("image condition", 1, channels);
+    OptionChecks.requireAtLeast("image condition", 1, channels);
     imageCondition = channels;
     return this;
   }
@@ -435,30 +432,6 @@ public final class UNetBuilder {
     } catch (RuntimeException e) {
       unet.close();
       throw e;
-    }
-  }
-
-  private static void requireAtLeast(String name, int least, int value) {
-    if (value < least) {
-      throw new IllegalArgumentException(
-          name + " must be at least " + least + ", but was " + value);
-    }
-  }
-
-  private static void requireLevels(String name, int[] values, int least) {
-    if (values.length < 1 || values.length > MOST_LEVELS) {
-      throw new IllegalArgumentException(
-          name
-              + " must be given for 1 to "
-              + MOST_LEVELS
-              + " levels, but were for "
-              + values.length);
-    }
-    for (int value : values) {
-      if (value < least) {
-        throw new IllegalArgumentException(
-            name + " must be at least " + least + ", but were " + Arrays.toString(values));
-      }
     }
   }
 }
