@@ -1,50 +1,28 @@
 package io.github.ddpm4j.unet;
 
 import ai.djl.Device;
-import ai.djl.MalformedModelException;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
-import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.NDScope;
-import ai.djl.ndarray.index.NDIndex;
-import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
-import ai.djl.nn.AbstractBlock;
-import ai.djl.nn.Parameter;
-import ai.djl.training.ParameterStore;
-import ai.djl.util.PairList;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.model.TrainingPass;
-import io.github.ddpm4j.noise.CounterRandom;
-import io.github.ddpm4j.ops.EagerOps;
 import io.github.ddpm4j.ops.Script;
 import io.github.ddpm4j.ops.Script.Value;
 import io.github.ddpm4j.ops.ScriptOps;
-import io.github.ddpm4j.ops.Upload;
 import io.github.ddpm4j.torch.GradMode;
-import io.github.ddpm4j.torch.Hardware;
-import java.io.DataInputStream;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.security.SecureRandom;
-import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collections;
-import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * The noise-predicting U-Net of the paper (Ho, Jain, Abbeel 2020, "Denoising Diffusion
@@ -74,10 +52,10 @@ import org.slf4j.LoggerFactory;
  * for the predictions that have begun. While a run trains the network, other threads' predictions
  * are refused.
  */
-public final class UNet extends AbstractBlock implements ScriptedDenoiser {
+public final class UNet extends UNetBlock implements ScriptedDenoiser {
 
-  /** What {@link #type()} says. */
-  static final String TYPE = "unet";
+  /** The {@link #type()} of such networks: {@value}. */
+  public static final String TYPE = "unet";
 
   /** How a network runs. The results agree to rounding, dropout included. */
   public enum Execution {
@@ -115,69 +93,8 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
     AUTO
   }
 
-  private static final byte VERSION = 1;
-
-  private static final String PYTORCH = "PyTorch";
-  private static final Logger logger = LoggerFactory.getLogger(UNet.class);
-
-  /** Makes the first value of a weight, given its place in the order of the weights. */
-  interface Start {
-    NDArray value(NDManager manager, ParameterSpec spec, int index);
-  }
-
-  private final UNetConfig config;
-  private final long seed;
-  private final Network network;
-  private final NDManager manager;
-  private final AtomicLong passes = new AtomicLong();
-  private final Object compiling = new Object();
-  private final Usage usage = new Usage();
-  private volatile Execution execution;
-  private volatile Script.Type type = Script.Type.FLOAT32;
-  private volatile @Nullable NetworkProgram program;
-  private volatile boolean closed;
-
-  UNet(UNetConfig config, long seed, @Nullable Device device, Start start) {
-    super(VERSION);
-    this.config = config;
-    this.seed = seed;
-    network = new Network(config);
-    manager = NDManager.newBaseManager(device);
-    manager.setName("UNet");
-    try {
-      List<ParameterSpec> specs = network.parameters();
-      for (int i = 0; i < specs.size(); i++) {
-        ParameterSpec spec = specs.get(i);
-        int index = i;
-        Parameter parameter =
-            addParameter(
-                Parameter.builder()
-                    .setName(spec.name())
-                    .setType(spec.type())
-                    .optShape(spec.shape())
-                    .optInitializer((owner, shape, type) -> start.value(owner, spec, index))
-                    .build());
-        parameter.initialize(manager, DataType.FLOAT32);
-        // Another call may initialise again after Block.clear().
-        parameter.setInitializer((owner, shape, type) -> initial(owner, spec, index, seed));
-      }
-    } catch (RuntimeException | Error e) {
-      manager.close();
-      throw e;
-    }
-    execution =
-        manager.getEngine().getEngineName().equals(PYTORCH) ? Execution.COMPILED : Execution.EAGER;
-    List<String> names = new ArrayList<>(List.of("images", "timesteps"));
-    List<Shape> shapes = new ArrayList<>();
-    shapes.add(new Shape(-1).addAll(config.imageShape()));
-    shapes.add(new Shape(-1));
-    for (Condition.Kind kind : config.conditionKinds()) {
-      names.add("condition: " + kind);
-      shapes.add(new Shape(-1).addAll(config.conditionShape(kind)));
-    }
-    inputNames = List.copyOf(names);
-    inputShapes = shapes.toArray(new Shape[0]);
-    outputDataTypes = new DataType[] {DataType.FLOAT32};
+  UNet(UNetConfig config, long seed, @Nullable Device device, FirstWeights first) {
+    super(config, seed, device, first);
   }
 
   /**
@@ -227,33 +144,7 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
         .dropout(0);
   }
 
-  /** A network whose weights are all zero, for those who are about to overwrite them. */
-  static UNet blank(UNetConfig config, @Nullable Device device) {
-    return new UNet(
-        config,
-        new SecureRandom().nextLong(),
-        device,
-        (owner, spec, index) -> kept(owner.zeros(spec.shape())));
-  }
-
-  /** The first value of a weight: the same for the same seed, whatever came before. */
-  static NDArray initial(NDManager owner, ParameterSpec spec, int index, long seed) {
-    if (spec.type() == Parameter.Type.GAMMA) {
-      return kept(owner.ones(spec.shape()));
-    }
-    if (spec.limit() == 0) {
-      return kept(owner.zeros(spec.shape()));
-    }
-    var random = CounterRandom.of(seed, CounterRandom.Stream.INITIALIZATION).at(index, 0);
-    float limit = (float) spec.limit();
-    return kept(Upload.floats(owner, spec.shape(), () -> (2 * random.nextFloat() - 1) * limit));
-  }
-
-  /** Weights outlive whatever NDScope their maker is in. */
-  private static NDArray kept(NDArray weight) {
-    NDScope.unregister(weight);
-    return weight;
-  }
+  /* ---------------- What it is ---------------- */
 
   /**
    * The architecture.
@@ -274,503 +165,16 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
     return seed;
   }
 
-  /**
-   * Predicts for a batch of noisy images, without dropout and without recording gradients.
-   *
-   * @param x the noisy images, float32, shape (N, C, H, W), on the network's device
-   * @param levels how noisy each image is, N entries; the network sees the timesteps alone
-   * @param condition what the images are conditioned on, of kinds that the network was built for;
-   *     {@link Condition#none()}, and a kind that is missing, are absent in every image
-   * @return the prediction, of the shape and type of {@code x}, or with twice its channels if the
-   *     network has a learned variance; attached to the manager of {@code x}
-   * @throws IllegalStateException if the network is closed, or being trained on another thread
-   * @throws IllegalArgumentException if {@code x} has the wrong shape, type or device, {@code
-   *     levels} or the condition has another number of images, the condition is of a kind or shape
-   *     that the network was not built for, or a label is outside [0, classes)
-   */
+  /** The name under which model folders know this kind of network. */
   @Override
-  public NDArray predict(NDArray x, NoiseLevels levels, Condition condition) {
-    try (Usage.Hold hold = usage.shared()) {
-      check(x, levels);
-      try (NDList conditions = conditionInputs(condition, x)) {
-        return infer(x, this::weight, timesteps(levels), conditions);
-      }
-    }
+  public String type() {
+    return TYPE;
   }
 
-  /**
-   * Predicts for a batch with dropout, recording gradients. Without an open collector a compiled
-   * network records too, and what it recorded is held until the result is closed.
-   *
-   * @param x the noisy images, float32, shape (N, C, H, W), on the network's device
-   * @param levels how noisy each image is, N entries; the network sees the timesteps alone
-   * @param pass the training pass that dropout masks are drawn for
-   * @param condition what the images are conditioned on, of kinds that the network was built for;
-   *     {@link Condition#none()}, and a kind that is missing, are absent in every image
-   * @return the prediction, of the shape and type of {@code x}, or with twice its channels if the
-   *     network has a learned variance; attached to the manager of {@code x}
-   * @throws IllegalStateException if the network is closed, or being trained on another thread
-   * @throws IllegalArgumentException if {@code x} has the wrong shape, type or device, {@code
-   *     levels} or the condition has another number of images, the condition is of a kind or shape
-   *     that the network was not built for, or a label is outside [0, classes)
-   */
+  /** The architecture, as {@link UNetConfig#of} reads it back. */
   @Override
-  public NDArray predictForTraining(
-      NDArray x, NoiseLevels levels, Condition condition, TrainingPass pass) {
-    try (Usage.Hold hold = usage.shared()) {
-      check(x, levels);
-      try (NDList conditions = conditionInputs(condition, x)) {
-        return train(x, this::weight, timesteps(levels), conditions, pass);
-      }
-    }
-  }
-
-  /** Dropout of passes through DJL's trainer follows the network's own seed, pass by pass. */
-  @Override
-  protected NDList forwardInternal(
-      ParameterStore parameterStore,
-      NDList inputs,
-      boolean training,
-      @Nullable PairList<String, Object> params) {
-    try (Usage.Hold hold = usage.shared()) {
-      requireOpen();
-      return runBlock(parameterStore, inputs, training);
-    }
-  }
-
-  private NDList runBlock(ParameterStore parameterStore, NDList inputs, boolean training) {
-    requireInputs(inputs.size());
-    NDArray x = inputs.get(0);
-    NDArray timesteps = inputs.get(1);
-    checkImages(x);
-    Shape wanted = new Shape(x.getShape().get(0));
-    if (!timesteps.getShape().equals(wanted)) {
-      throw new IllegalArgumentException(
-          "timesteps must have the shape "
-              + wanted
-              + ", one per image, but have "
-              + timesteps.getShape());
-    }
-    double[] t = timestepsOf(timesteps);
-    Weights<NDArray> weights =
-        name -> parameterStore.getValue(parameter(name), x.getDevice(), training);
-    try (NDList conditions = conditionInputs(conditionOf(inputs), x)) {
-      return new NDList(
-          training
-              ? train(x, weights, t, conditions, new TrainingPass(seed, passes.getAndIncrement()))
-              : infer(x, weights, t, conditions));
-    }
-  }
-
-  /** The condition that inputs of the block stand for. */
-  private Condition conditionOf(NDList inputs) {
-    Condition condition = Condition.none();
-    int place = 2;
-    for (Condition.Kind kind : config.conditionKinds()) {
-      NDArray input = inputs.get(place++);
-      condition =
-          condition.and(
-              switch (kind) {
-                case LABELS -> Condition.labels(labelsOf(input));
-                case VECTORS -> Condition.vectors(input);
-                case IMAGES -> Condition.images(input);
-                case PREVIOUS_X0 -> Condition.previousX0(input);
-              });
-    }
-    return condition;
-  }
-
-  private static int[] labelsOf(NDArray labels) {
-    if (labels.getShape().dimension() != 1) {
-      throw new IllegalArgumentException(
-          "labels must have the shape (N), one per image, but have " + labels.getShape());
-    }
-    // As with timesteps.
-    try (NDManager temporary = labels.getManager().newSubManager(labels.getDevice());
-        NDArray view = labels.reshape(labels.getShape())) {
-      view.attach(temporary);
-      return view.toType(DataType.INT32, true).toIntArray();
-    }
-  }
-
-  private NDArray infer(
-      NDArray x, Weights<NDArray> weights, double[] timesteps, NDList conditions) {
-    try (GradMode off = GradMode.off();
-        NDArray levels = sinusoids(x, timesteps)) {
-      if (execution == Execution.COMPILED) {
-        return program().infer(x, inOrder(weights), levels, conditions);
-      }
-      EagerOps ops = EagerOps.inference();
-      return ops.scope(() -> network.forward(ops, weights, inputs(x, levels, conditions)));
-    }
-  }
-
-  private NDArray train(
-      NDArray x,
-      Weights<NDArray> weights,
-      double[] timesteps,
-      NDList conditions,
-      TrainingPass pass) {
-    try (NDArray levels = sinusoids(x, timesteps)) {
-      if (execution == Execution.COMPILED) {
-        return program().train(x, inOrder(weights), levels, conditions, pass);
-      }
-      EagerOps ops = EagerOps.training(pass.seed(), pass.index());
-      return ops.scope(() -> network.forward(ops, weights, inputs(x, levels, conditions)));
-    }
-  }
-
-  private Inputs<NDArray> inputs(NDArray x, NDArray levels, NDList conditions) {
-    Map<Condition.Kind, NDArray> byKind = new EnumMap<>(Condition.Kind.class);
-    int place = 0;
-    for (Condition.Kind kind : config.conditionKinds()) {
-      byKind.put(kind, conditions.get(place++));
-    }
-    return new Inputs<>(x, levels, byKind);
-  }
-
-  /** What the network takes timesteps in as, on the device of the images. */
-  private NDArray sinusoids(NDArray x, double[] timesteps) {
-    Shape shape = new Shape(timesteps.length, config.baseChannels());
-    return beside(
-        x,
-        Upload.doubles(
-            x.getManager(), network.timeEmbedding().sinusoids(timesteps), shape, DataType.FLOAT32));
-  }
-
-  /** An array on the device of the images, where their manager may be on another. */
-  private static NDArray beside(NDArray x, NDArray array) {
-    if (array.getDevice().equals(x.getDevice())) {
-      return array;
-    }
-    try (NDArray elsewhere = array) {
-      return elsewhere.toDevice(x.getDevice(), true);
-    }
-  }
-
-  /** {@inheritDoc} */
-  @Override
-  public NDList conditionInputs(Condition condition, NDArray x) {
-    int n = Math.toIntExact(x.getShape().get(0));
-    requireCondition(condition, n);
-    NDList list = new NDList();
-    for (Condition.Kind kind : config.conditionKinds()) {
-      NDManager owner = x.getManager();
-      NDArray input;
-      if (kind == Condition.Kind.LABELS) {
-        double[] rows = new double[n];
-        Arrays.setAll(
-            rows,
-            i ->
-                condition.isNone()
-                    ? config.classes()
-                    : condition.label(i).orElse(config.classes()));
-        input = Upload.doubles(owner, rows, new Shape(n), DataType.FLOAT32);
-      } else if (condition.has(kind)) {
-        input = condition.array(kind, owner);
-      } else {
-        input = owner.zeros(new Shape(n).addAll(config.conditionShape(kind)));
-      }
-      list.add(beside(x, input));
-    }
-    return list;
-  }
-
-  private void requireCondition(Condition condition, int images) {
-    if (condition.isNone()) {
-      return;
-    }
-    if (condition.size().orElseThrow() != images) {
-      throw new IllegalArgumentException(
-          "there must be one condition per image, but there are "
-              + images
-              + " images and conditions for "
-              + condition.size().orElseThrow());
-    }
-    for (Condition.Kind kind : Condition.Kind.values()) {
-      if (condition.has(kind)) {
-        requireCondition(condition, kind);
-      }
-    }
-    for (int i = 0; i < images; i++) {
-      int label = condition.label(i).orElse(Condition.ABSENT);
-      if (label >= config.classes()) {
-        throw new IllegalArgumentException(
-            "labels must be between 0 and "
-                + (config.classes() - 1)
-                + ", because the U-Net has "
-                + config.classes()
-                + " classes, but that of image "
-                + i
-                + " was "
-                + label
-                + "; use Condition.ABSENT for an image without a class");
-      }
-    }
-  }
-
-  private void requireCondition(Condition condition, Condition.Kind kind) {
-    if (!config.conditionKinds().contains(kind)) {
-      throw new IllegalArgumentException(
-          "the U-Net cannot be conditioned on "
-              + kind
-              + ", but was given a "
-              + condition
-              + "; build it with "
-              + option(kind)
-              + ", or leave them out");
-    }
-    Shape own = config.conditionShape(kind);
-    if (!condition.shape(kind).equals(own)) {
-      throw new IllegalArgumentException(
-          "the condition's "
-              + kind
-              + " must have the shape "
-              + new Shape(condition.size().orElseThrow()).addAll(own)
-              + ", as the U-Net was built for, but have "
-              + new Shape(condition.size().orElseThrow()).addAll(condition.shape(kind)));
-    }
-  }
-
-  private static String option(Condition.Kind kind) {
-    return switch (kind) {
-      case LABELS -> "classes(n)";
-      case VECTORS -> "vectorCondition(length)";
-      case IMAGES -> "imageCondition(channels)";
-      case PREVIOUS_X0 -> "selfConditioning()";
-    };
-  }
-
-  private NDList inOrder(Weights<NDArray> weights) {
-    NDList list = new NDList(network.parameters().size());
-    network.parameters().forEach(spec -> list.add(weights.get(spec.name())));
-    return list;
-  }
-
-  private NetworkProgram program() {
-    NetworkProgram compiled = program;
-    if (compiled == null) {
-      synchronized (compiling) {
-        compiled = program;
-        if (compiled == null) {
-          compiled = new NetworkProgram(network, type, channelsLast());
-          program = compiled;
-        }
-      }
-    }
-    return compiled;
-  }
-
-  /**
-   * Whether images lie in memory with the channels last in inference. Measured: on the CPU it takes
-   * 7 % off in float32 and adds in bfloat16; in training its normalisation costs more than its
-   * convolutions save.
-   */
-  private boolean channelsLast() {
-    return type == Script.Type.FLOAT32 && !manager.getDevice().isGpu();
-  }
-
-  /** Closes the program; the next use compiles a fresh one. */
-  private void forget() {
-    synchronized (compiling) {
-      if (program != null) {
-        program.close();
-        program = null;
-      }
-    }
-  }
-
-  /**
-   * Changes how the network runs from now on, as for a model that was loaded. Waits for the
-   * predictions that have begun.
-   *
-   * @param execution compiled or operation by operation
-   * @param precision what a compiled network computes in
-   * @return this network
-   * @throws IllegalArgumentException if {@link Execution#EAGER} is to compute in {@link
-   *     Precision#BFLOAT16}, or {@link Execution#COMPILED} is to run on an engine other than
-   *     PyTorch
-   * @throws IllegalStateException if the network is closed or being trained
-   */
-  public UNet runAs(Execution execution, Precision precision) {
-    try (Usage.Hold hold = usage.alone()) {
-      requireOpen();
-      Script.Type resolved = resolve(execution, precision, manager);
-      forget();
-      this.execution = execution;
-      this.type = resolved;
-      return this;
-    }
-  }
-
-  private static Script.Type resolve(Execution execution, Precision precision, NDManager manager) {
-    boolean compiled = execution == Execution.COMPILED;
-    String engine = manager.getEngine().getEngineName();
-    if (compiled && !engine.equals(PYTORCH)) {
-      throw new IllegalArgumentException(
-          "execution COMPILED needs the engine PyTorch, but the engine is "
-              + engine
-              + "; choose execution EAGER");
-    }
-    return switch (precision) {
-      case FLOAT32 -> Script.Type.FLOAT32;
-      case BFLOAT16 -> {
-        if (!compiled) {
-          throw new IllegalArgumentException(
-              "execution EAGER computes in float32, but precision was BFLOAT16; choose execution"
-                  + " COMPILED or precision FLOAT32");
-        }
-        yield Script.Type.BFLOAT16;
-      }
-      case AUTO -> {
-        Device device = manager.getDevice();
-        boolean fast = compiled && Hardware.hasBfloat16(device);
-        Script.Type type = fast ? Script.Type.BFLOAT16 : Script.Type.FLOAT32;
-        logger.info(
-            "precision AUTO is {} on {}, {}",
-            type,
-            device,
-            compiled
-                ? "which has " + (fast ? "" : "no ") + "instructions for bfloat16"
-                : "since execution is EAGER");
-        yield type;
-      }
-    };
-  }
-
-  /**
-   * How the network runs.
-   *
-   * @return compiled or operation by operation
-   */
-  public Execution execution() {
-    return execution;
-  }
-
-  /**
-   * What the network computes in.
-   *
-   * @return {@link Precision#FLOAT32} or {@link Precision#BFLOAT16}, whichever {@link
-   *     Precision#AUTO} became
-   */
-  public Precision precision() {
-    return type == Script.Type.BFLOAT16 ? Precision.BFLOAT16 : Precision.FLOAT32;
-  }
-
-  /** {@inheritDoc} Waits for the predictions that have begun. */
-  @Override
-  public Runnable beginTraining() {
-    try (Usage.Hold hold = usage.alone()) {
-      requireOpen();
-      return usage.claim();
-    }
-  }
-
-  @Override
-  public boolean isCompiled() {
-    return execution == Execution.COMPILED;
-  }
-
-  @Override
-  public Value write(
-      Script script,
-      List<Value> weights,
-      Value x,
-      Value levels,
-      List<Value> conditions,
-      Value seeds) {
-    ScriptOps ops = ScriptOps.training(script, type, seeds);
-    return NetworkProgram.write(network, ops, weights, x, levels, conditions);
-  }
-
-  @Override
-  public Script.Type computesIn() {
-    return type;
-  }
-
-  @Override
-  public double[] levelFeatures(NoiseLevels levels) {
-    return network.timeEmbedding().sinusoids(timesteps(levels));
-  }
-
-  @Override
-  public int dropoutLayers() {
-    return network.dropoutLayers();
-  }
-
-  private Parameter parameter(String name) {
-    return Objects.requireNonNull(parameters.get(name), name);
-  }
-
-  private NDArray weight(String name) {
-    return parameter(name).getArray();
-  }
-
-  private static double[] timesteps(NoiseLevels levels) {
-    return IntStream.range(0, levels.size()).mapToDouble(levels::timestep).toArray();
-  }
-
-  private static double[] timestepsOf(NDArray timesteps) {
-    // From a GPU, DJL copies to the CPU into a manager of its own under that of the array.
-    try (NDManager temporary = timesteps.getManager().newSubManager(timesteps.getDevice());
-        NDArray view = timesteps.reshape(timesteps.getShape())) {
-      view.attach(temporary);
-      return view.toType(DataType.FLOAT64, true).toDoubleArray();
-    }
-  }
-
-  private void check(NDArray x, NoiseLevels levels) {
-    requireOpen();
-    checkImages(x);
-    if (levels.size() != x.getShape().get(0)) {
-      throw new IllegalArgumentException(
-          "there must be one noise level per image, but there are "
-              + x.getShape().get(0)
-              + " images and "
-              + levels.size()
-              + " levels");
-    }
-    requireDevice(x.getDevice(), manager.getDevice());
-  }
-
-  private void checkImages(NDArray x) {
-    checkShape(x.getShape());
-    if (x.getDataType() != DataType.FLOAT32) {
-      throw new IllegalArgumentException(
-          "images must be float32, but are " + x.getDataType() + "; convert them by toType");
-    }
-  }
-
-  private void checkShape(Shape images) {
-    if (images.dimension() != 4 || !images.slice(1).equals(config.imageShape())) {
-      throw new IllegalArgumentException(
-          String.format(
-              Locale.ROOT,
-              "images must have the shape (N, %d, %d, %d), but have %s",
-              config.imageChannels(),
-              config.imageShape().get(1),
-              config.imageShape().get(2),
-              images));
-    }
-  }
-
-  /** Apart, so that it can be tested where there is one device only. */
-  static void requireDevice(Device images, Device weights) {
-    if (!images.equals(weights)) {
-      throw new IllegalArgumentException(
-          "images must be on the device of the network, "
-              + weights
-              + ", but are on "
-              + images
-              + "; move them by toDevice");
-    }
-  }
-
-  private void requireOpen() {
-    if (closed || !parameters.values().iterator().next().isInitialized()) {
-      throw new IllegalStateException(
-          "the U-Net is closed and its weights are freed; build or load another one");
-    }
+  public Map<String, Object> describe() {
+    return config.describe();
   }
 
   /** The shape of one image, (C, H, W). */
@@ -797,6 +201,169 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
     return Optional.of(manager.getDevice());
   }
 
+  @Override
+  public String toString() {
+    return String.format(
+        Locale.ROOT,
+        "UNet[image %s, %,d parameters, on %s]",
+        config.imageShape(),
+        config.parameterCount(),
+        manager.getDevice());
+  }
+
+  /* ---------------- How it runs ---------------- */
+
+  /**
+   * Changes how the network runs from now on, as for a model that was loaded. Waits for the
+   * predictions that have begun.
+   *
+   * @param execution compiled or operation by operation
+   * @param precision what a compiled network computes in
+   * @return this network
+   * @throws IllegalArgumentException if {@link Execution#EAGER} is to compute in {@link
+   *     Precision#BFLOAT16}, or {@link Execution#COMPILED} is to run on an engine other than
+   *     PyTorch
+   * @throws IllegalStateException if the network is closed or being trained
+   */
+  public UNet runAs(Execution execution, Precision precision) {
+    try (Usage.Hold hold = usage.alone()) {
+      requireOpen();
+      runner.runAs(RunMode.of(execution, precision, manager));
+      return this;
+    }
+  }
+
+  /**
+   * How the network runs.
+   *
+   * @return compiled or operation by operation
+   */
+  public Execution execution() {
+    return runner.mode().execution();
+  }
+
+  /**
+   * What the network computes in.
+   *
+   * @return {@link Precision#FLOAT32} or {@link Precision#BFLOAT16}, whichever {@link
+   *     Precision#AUTO} became
+   */
+  public Precision precision() {
+    return runner.mode().precision();
+  }
+
+  /* ---------------- Predictions ---------------- */
+
+  /**
+   * Predicts for a batch of noisy images, without dropout and without recording gradients.
+   *
+   * @param x the noisy images, float32, shape (N, C, H, W), on the network's device
+   * @param levels how noisy each image is, N entries; the network sees the timesteps alone
+   * @param condition what the images are conditioned on, of kinds that the network was built for;
+   *     {@link Condition#none()}, and a kind that is missing, are absent in every image
+   * @return the prediction, of the shape and type of {@code x}, or with twice its channels if the
+   *     network has a learned variance; attached to the manager of {@code x}
+   * @throws IllegalStateException if the network is closed, or being trained on another thread
+   * @throws IllegalArgumentException if {@code x} has the wrong shape, type or device, {@code
+   *     levels} or the condition has another number of images, the condition is of a kind or shape
+   *     that the network was not built for, or a label is outside [0, classes)
+   */
+  @Override
+  public NDArray predict(NDArray x, NoiseLevels levels, Condition condition) {
+    try (Usage.Hold hold = usage.shared()) {
+      check(x, levels);
+      try (NDList conditions = conditionInputs(condition, x)) {
+        return runner.infer(x, this::weight, timesteps(levels), conditions);
+      }
+    }
+  }
+
+  /**
+   * Predicts for a batch as {@link #predict} does, but with dropout and recording gradients.
+   * Without an open collector a compiled network records too, and what it recorded is held until
+   * the result is closed.
+   *
+   * @param x as for {@link #predict}
+   * @param levels as for {@link #predict}
+   * @param condition as for {@link #predict}
+   * @param pass the training pass that dropout masks are drawn for
+   * @return the prediction, as of {@link #predict}; attached to the manager of {@code x}
+   * @throws IllegalStateException if the network is closed, or being trained on another thread
+   * @throws IllegalArgumentException if an argument will not do, as for {@link #predict}
+   */
+  @Override
+  public NDArray predictForTraining(
+      NDArray x, NoiseLevels levels, Condition condition, TrainingPass pass) {
+    try (Usage.Hold hold = usage.shared()) {
+      check(x, levels);
+      try (NDList conditions = conditionInputs(condition, x)) {
+        return runner.train(x, this::weight, timesteps(levels), conditions, pass);
+      }
+    }
+  }
+
+  private void check(NDArray x, NoiseLevels levels) {
+    requireOpen();
+    inputs.requireImages(x);
+    BlockInputs.requireLevels(levels.size(), x);
+    BlockInputs.requireDevice(x.getDevice(), manager.getDevice());
+  }
+
+  private static double[] timesteps(NoiseLevels levels) {
+    return IntStream.range(0, levels.size()).mapToDouble(levels::timestep).toArray();
+  }
+
+  /* ---------------- As a part of a training run's program ---------------- */
+
+  /** {@inheritDoc} Waits for the predictions that have begun. */
+  @Override
+  public Runnable beginTraining() {
+    try (Usage.Hold hold = usage.alone()) {
+      requireOpen();
+      return usage.claim();
+    }
+  }
+
+  @Override
+  public boolean isCompiled() {
+    return runner.mode().isCompiled();
+  }
+
+  @Override
+  public Script.Type computesIn() {
+    return runner.mode().type();
+  }
+
+  @Override
+  public int dropoutLayers() {
+    return network.dropoutLayers();
+  }
+
+  @Override
+  public double[] levelFeatures(NoiseLevels levels) {
+    return network.timeEmbedding().sinusoids(timesteps(levels));
+  }
+
+  /** {@inheritDoc} */
+  @Override
+  public NDList conditionInputs(Condition condition, NDArray x) {
+    return conditionInputs.of(condition, x);
+  }
+
+  @Override
+  public Value write(
+      Script script,
+      List<Value> weights,
+      Value x,
+      Value levels,
+      List<Value> conditions,
+      Value seeds) {
+    ScriptOps ops = ScriptOps.training(script, computesIn(), seeds);
+    return NetworkProgram.write(network, ops, weights, x, levels, conditions);
+  }
+
+  /* ---------------- Weights ---------------- */
+
   /** The live weights under diffusers' names, owned by this network. */
   @Override
   public Map<String, NDArray> weights() {
@@ -814,18 +381,9 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
     try (Usage.Hold hold = usage.shared();
         GradMode off = GradMode.off()) {
       requireOpen();
-      UNet copy =
-          new UNet(
-              config,
-              seed,
-              manager.getDevice(),
-              (owner, spec, index) -> {
-                NDArray weight = kept(weight(spec.name()).duplicate());
-                weight.attach(owner);
-                return weight;
-              });
-      copy.execution = execution;
-      copy.type = type;
+      FirstWeights own = FirstWeights.copied(this::weight);
+      UNet copy = new UNet(config, seed, manager.getDevice(), own);
+      copy.runner.runAs(runner.mode());
       return copy;
     }
   }
@@ -860,165 +418,9 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
     try (Usage.Hold hold = usage.shared();
         GradMode off = GradMode.off()) {
       requireOpen();
-      TorchScriptExport.write(network, type, channelsLast(), weights(), file);
+      RunMode mode = runner.mode();
+      boolean channelsLast = mode.channelsLast(manager.getDevice());
+      TorchScriptExport.write(network, mode.type(), channelsLast, weights(), file);
     }
-  }
-
-  /** The name under which model folders know this kind of network. */
-  @Override
-  public String type() {
-    return TYPE;
-  }
-
-  /** The architecture, as {@link UNetConfig#of} reads it back. */
-  @Override
-  public Map<String, Object> describe() {
-    return config.describe();
-  }
-
-  /**
-   * Does nothing to weights that are there, as they are from the start; draws them anew after
-   * {@link #clear()}. They always belong to the network's own manager.
-   *
-   * @param owner not used
-   * @param dataType must be float32
-   * @param shapes the shapes of images, timesteps and conditions
-   * @throws IllegalArgumentException if the type or a shape will not do
-   * @throws IllegalStateException if the network is closed or being trained
-   */
-  @Override
-  public void initialize(NDManager owner, DataType dataType, Shape... shapes) {
-    if (closed) {
-      requireOpen();
-    }
-    if (dataType != DataType.FLOAT32) {
-      throw new IllegalArgumentException("weights must be float32, but " + dataType + " was asked");
-    }
-    checkInputs(shapes);
-    try (Usage.Hold hold = usage.alone()) {
-      super.initialize(manager, dataType, shapes);
-    }
-  }
-
-  /** The shape of the prediction, for the shapes of images, timesteps and conditions. */
-  @Override
-  public Shape[] getOutputShapes(Shape[] shapes) {
-    checkInputs(shapes);
-    Shape image = config.imageShape();
-    return new Shape[] {
-      new Shape(shapes[0].get(0), config.outputChannels(), image.get(1), image.get(2))
-    };
-  }
-
-  private void requireInputs(int count) {
-    if (count != inputNames.size()) {
-      throw new IllegalArgumentException(
-          "the U-Net takes "
-              + inputNames.size()
-              + " inputs, "
-              + String.join(", ", inputNames.subList(0, inputNames.size() - 1))
-              + " and "
-              + inputNames.get(inputNames.size() - 1)
-              + ", but got "
-              + count);
-    }
-  }
-
-  private void checkInputs(Shape[] shapes) {
-    requireInputs(shapes.length);
-    checkShape(shapes[0]);
-    Shape wanted = new Shape(shapes[0].get(0));
-    if (!shapes[1].equals(wanted)) {
-      throw new IllegalArgumentException(
-          "timesteps must have the shape " + wanted + ", one per image, but have " + shapes[1]);
-    }
-    int place = 2;
-    for (Condition.Kind kind : config.conditionKinds()) {
-      Shape condition = wanted.addAll(config.conditionShape(kind));
-      if (!shapes[place].equals(condition)) {
-        throw new IllegalArgumentException(
-            kind + " must have the shape " + condition + ", but have " + shapes[place]);
-      }
-      place++;
-    }
-  }
-
-  /**
-   * Writes the saved values into the live weights, which keep requiring gradients. Waits for the
-   * predictions that have begun.
-   *
-   * @param owner for what is needed on the way
-   * @param is what {@link #saveParameters} wrote
-   * @throws IOException if reading fails
-   * @throws MalformedModelException if the weights are those of another network, naming the first
-   *     that differs
-   * @throws IllegalStateException if the network is closed or being trained
-   */
-  @Override
-  public void loadParameters(NDManager owner, DataInputStream is)
-      throws IOException, MalformedModelException {
-    try (Usage.Hold hold = usage.alone();
-        GradMode off = GradMode.off();
-        NDManager temporary = NDManager.newBaseManager(manager.getDevice())) {
-      requireOpen();
-      loadMetadata(is.readByte(), is);
-      // All of them are read and checked before the first is written.
-      Map<String, NDArray> read = new LinkedHashMap<>();
-      for (Parameter parameter : parameters.values()) {
-        Parameter saved =
-            Parameter.builder().setName(parameter.getName()).setType(parameter.getType()).build();
-        saved.load(temporary, is);
-        NDArray weight = parameter.getArray();
-        if (!saved.getArray().getShape().equals(weight.getShape())) {
-          throw new MalformedModelException(
-              "weight "
-                  + parameter.getName()
-                  + " must have the shape "
-                  + weight.getShape()
-                  + ", but the saved one has "
-                  + saved.getArray().getShape());
-        }
-        read.put(parameter.getName(), saved.getArray());
-      }
-      read.forEach((name, value) -> weight(name).set(new NDIndex(":"), value));
-    }
-  }
-
-  /**
-   * Frees the weights alone, once the predictions that have begun are done.
-   *
-   * @throws IllegalStateException if the network is being trained
-   */
-  @Override
-  public void clear() {
-    try (Usage.Hold hold = usage.alone()) {
-      super.clear();
-    }
-  }
-
-  /**
-   * Frees the weights and the compiled program, once the predictions that have begun are done. Does
-   * nothing the second time.
-   *
-   * @throws IllegalStateException if the network is being trained; it stays open
-   */
-  @Override
-  public void close() {
-    try (Usage.Hold hold = usage.alone()) {
-      closed = true;
-      forget();
-      super.clear();
-      manager.close();
-    }
-  }
-
-  @Override
-  public String toString() {
-    return String.format(
-        Locale.ROOT,
-        "UNet[image %s, %,d parameters, on %s]",
-        config.imageShape(),
-        config.parameterCount(),
-        manager.getDevice());
   }
 }

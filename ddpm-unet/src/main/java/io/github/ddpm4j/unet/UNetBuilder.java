@@ -417,13 +417,26 @@ public final class UNetBuilder {
    *     #execution} and {@link #precision} included
    */
   public UNet build() {
-    long start = seed == null ? new SecureRandom().nextLong() : seed;
-    UNet unet =
-        new UNet(
-            config(),
-            start,
-            device,
-            (owner, spec, index) -> UNet.initial(owner, spec, index, start));
+    long start = firstSeed();
+    return asChosen(new UNet(config(), start, device, FirstWeights.drawn(start)));
+  }
+
+  /**
+   * A network whose weights are all zero, for those who are about to write others into {@link
+   * UNet#weights()}: it spares the drawing.
+   *
+   * @return the network; the caller closes it
+   * @throws IllegalArgumentException as {@link #build()} does
+   */
+  public UNet buildBlank() {
+    return asChosen(new UNet(config(), firstSeed(), device, FirstWeights.zeros()));
+  }
+
+  private long firstSeed() {
+    return seed == null ? new SecureRandom().nextLong() : seed;
+  }
+
+  private UNet asChosen(UNet unet) {
     if (execution == null && precision == Precision.FLOAT32) {
       return unet;
     }

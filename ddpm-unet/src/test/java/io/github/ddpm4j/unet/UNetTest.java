@@ -46,11 +46,11 @@ class UNetTest {
 
   @Test
   void build_presets_holdAsManyWeightsAsThePaper() {
-    try (UNet cifar10 = UNet.blank(UNetConfig.cifar10(), null)) {
+    try (UNet cifar10 = UNet.cifar10().buildBlank()) {
       assertThat(count(cifar10)).isEqualTo(35_746_307);
       assertThat(cifar10).hasToString("UNet[image (3, 32, 32), 35,746,307 parameters, on cpu()]");
     }
-    try (UNet image256 = UNet.blank(UNetConfig.image256(), null)) {
+    try (UNet image256 = UNet.image256().buildBlank()) {
       assertThat(count(image256)).isEqualTo(113_673_219);
     }
   }
@@ -413,7 +413,7 @@ class UNetTest {
       refused(
           "images must be on the device of the network, gpu(0), but are on cpu(); move them by"
               + " toDevice",
-          () -> UNet.requireDevice(Device.cpu(), Device.gpu()));
+          () -> BlockInputs.requireDevice(Device.cpu(), Device.gpu()));
     }
   }
 
