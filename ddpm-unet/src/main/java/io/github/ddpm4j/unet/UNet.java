@@ -201,6 +201,15 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
     return Optional.of(manager.getDevice());
   }
 
+  /**
+   * The network as a table to print, as {@link UNetConfig#summary()} says.
+   *
+   * @return lines of equal length, without a line break at the end
+   */
+  public String summary() {
+    return config.summary();
+  }
+
   @Override
   public String toString() {
     return String.format(

@@ -184,6 +184,27 @@ public final class UNetConfig {
   }
 
   /**
+   * The multiply-adds of one prediction, worked out from shapes: those of convolutions, linear
+   * layers and attention. Everything element by element and biases count nothing, as is usual.
+   *
+   * @return the number per image
+   */
+  public long multiplyAdds() {
+    return new NetworkSummary(new Network(this)).multiplyAdds();
+  }
+
+  /**
+   * The network as a table to print: for each block its name, the shape of its output for one
+   * image, its parameters and its {@linkplain #multiplyAdds() multiply-adds}, and their sums.
+   * Allocates no arrays.
+   *
+   * @return lines of equal length, without a line break at the end
+   */
+  public String summary() {
+    return new NetworkSummary(new Network(this)).toString();
+  }
+
+  /**
    * The shape of one image.
    *
    * @return (C, H, W)
