@@ -1,12 +1,15 @@
 package io.github.ddpm4j.unet;
 
 import ai.djl.Device;
+import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.io.ModelFolder;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.NoiseLevels;
 import io.github.ddpm4j.model.ScriptedDenoiser;
+import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.model.TrainingPass;
 import io.github.ddpm4j.ops.Script;
 import io.github.ddpm4j.ops.Script.Value;
@@ -142,6 +145,45 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
         .channelMultipliers(1, 1, 2, 2, 4, 4)
         .attentionAt(16)
         .dropout(0);
+  }
+
+  /**
+   * Loads the network of a model that {@code DDPM.save} wrote, onto the engine's default device.
+   * {@code DDPM.load} gives the whole model.
+   *
+   * @param folder the folder
+   * @return the network; the caller closes it
+   * @throws java.nio.file.NoSuchFileException if there is no model at {@code folder}
+   * @throws IOException if reading fails, a file is not what it should be, or the network is of
+   *     another kind
+   */
+  public static UNet load(Path folder) throws IOException {
+    return load(folder, Engine.getInstance().defaultDevice());
+  }
+
+  /**
+   * Loads the network of a model that {@code DDPM.save} wrote.
+   *
+   * @param folder the folder
+   * @param device where to put the weights
+   * @return the network; the caller closes it
+   * @throws java.nio.file.NoSuchFileException if there is no model at {@code folder}
+   * @throws IOException if reading fails, a file is not what it should be, or the network is of
+   *     another kind
+   */
+  public static UNet load(Path folder, Device device) throws IOException {
+    TrainableDenoiser network = ModelFolder.read(folder, device).denoiser();
+    if (network instanceof UNet unet) {
+      return unet;
+    }
+    network.close();
+    throw new IOException(
+        folder
+            + " must hold a network of type "
+            + TYPE
+            + ", but its type is "
+            + network.type()
+            + "; load it with DDPM.load");
   }
 
   /* ---------------- What it is ---------------- */
