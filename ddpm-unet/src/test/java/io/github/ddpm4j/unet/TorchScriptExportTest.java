@@ -53,6 +53,8 @@ import org.junit.jupiter.params.provider.ValueSource;
  *
  * <p>The files of the comparisons stay in {@code target/export}, with input and output beside them,
  * for {@code src/test/python/check_export.py}, which says how to have them all.
+ *
+ * <p>The slow tests are of the paper's network for CIFAR-10: that the size makes no difference.
  */
 class TorchScriptExportTest {
 

@@ -226,7 +226,7 @@ class UNetUsageTest {
     Future<Void> writer =
         threads.submit(
             () -> {
-              for (int i = 0; i < 200 || compared.get() < THREADS; i++) {
+              for (int i = 0; i < 60 || compared.get() < THREADS; i++) {
                 Runnable release = network.beginTraining();
                 fill(network, i % 2 == 0 ? 0.25f : 0.5f);
                 release.run();
