@@ -7,5 +7,5 @@ module io.github.ddpm4j.unet {
   exports io.github.ddpm4j.unet;
 
   provides io.github.ddpm4j.model.DenoiserProvider with
-      io.github.ddpm4j.unet.UNetProvider;
+      io.github.ddpm4j.unet.internal.UNetProvider;
 }

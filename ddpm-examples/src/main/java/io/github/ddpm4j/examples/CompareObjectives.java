@@ -21,6 +21,7 @@ import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.unet.UNet;
+import io.github.ddpm4j.unet.UNetBuilder;
 import java.io.PrintWriter;
 import java.util.Arrays;
 import java.util.Iterator;
@@ -170,7 +171,7 @@ public final class CompareObjectives implements Callable<Integer> {
   }
 
   private void compare(Objective objective, Digits digits, Judge judge, PrintWriter out) {
-    UNet.Builder network = Quickstart.network().seed(seed);
+    UNetBuilder network = Quickstart.network().seed(seed);
     if (objective == Objective.HYBRID) {
       network = network.learnedVariance();
     }

@@ -16,8 +16,9 @@ import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.training.TrainingStepListener;
-import io.github.ddpm4j.unet.Precision;
 import io.github.ddpm4j.unet.UNet;
+import io.github.ddpm4j.unet.UNet.Precision;
+import io.github.ddpm4j.unet.UNetBuilder;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
@@ -120,7 +121,7 @@ public final class Quickstart implements Callable<Integer> {
   }
 
   /** A network that is large enough for digits of 8x8 pixels. */
-  static UNet.Builder network() {
+  static UNetBuilder network() {
     return UNet.builder()
         .image(1, Digits.SIDE, Digits.SIDE)
         .baseChannels(32)

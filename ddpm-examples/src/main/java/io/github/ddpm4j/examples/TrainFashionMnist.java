@@ -13,9 +13,10 @@ import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.training.TrainingStepListener;
-import io.github.ddpm4j.unet.Execution;
-import io.github.ddpm4j.unet.Precision;
 import io.github.ddpm4j.unet.UNet;
+import io.github.ddpm4j.unet.UNet.Execution;
+import io.github.ddpm4j.unet.UNet.Precision;
+import io.github.ddpm4j.unet.UNetBuilder;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
@@ -142,7 +143,7 @@ public final class TrainFashionMnist implements Callable<Integer> {
   }
 
   /** A network for grey pictures of some 28x28 pixels. */
-  static UNet.Builder network(int height, int width, int channels) {
+  static UNetBuilder network(int height, int width, int channels) {
     return UNet.builder()
         .image(1, height, width)
         .baseChannels(channels)

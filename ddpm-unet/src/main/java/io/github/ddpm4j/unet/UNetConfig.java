@@ -2,24 +2,18 @@ package io.github.ddpm4j.unet;
 
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.model.Condition.Kind;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.EnumSet;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.function.Function;
-import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The architecture of a {@link UNet}: everything but the values of its weights. Made by {@link
- * UNet.Builder#config()}, by a preset, or from a description. Immutable; equal when every choice is
+ * UNetBuilder#config()}, by a preset, or from a description. Immutable; equal when every choice is
  * equal.
  */
 public final class UNetConfig {
@@ -49,16 +43,16 @@ public final class UNetConfig {
   }
 
   private final int imageChannels;
-  private final int height;
-  private final int width;
-  private final int[] levelChannels;
+  final int height;
+  final int width;
+  final int[] levelChannels;
   private final int residualBlocks;
-  private final Set<Integer> attentionLevels;
+  final Set<Integer> attentionLevels;
 
   /** Heads, if positive; otherwise {@link #headChannels} decides. */
-  private final int heads;
+  final int heads;
 
-  private final int headChannels;
+  final int headChannels;
   private final double dropout;
   private final int groups;
   private final double normEpsilon;
@@ -72,7 +66,7 @@ public final class UNetConfig {
   private final boolean learnedVariance;
 
   /** Checks what depends on more than one option. */
-  UNetConfig(UNet.Builder builder) {
+  UNetConfig(UNetBuilder builder) {
     int @Nullable [] image = builder.image;
     if (image == null) {
       throw new IllegalArgumentException(
@@ -97,11 +91,11 @@ public final class UNetConfig {
     selfConditioning = builder.selfConditioning;
     learnedVariance = builder.learnedVariance;
 
-    requireDivisible("height", height);
-    requireDivisible("width", width);
+    OptionChecks.requireDivisible("height", height, levels());
+    OptionChecks.requireDivisible("width", width, levels());
     attentionLevels = attentionLevels(builder);
-    requireGroups();
-    requireHeads();
+    OptionChecks.requireGroups(groups, levelChannels);
+    OptionChecks.requireHeads(heads, headChannels, levelChannels, attentionLevels);
   }
 
   /**
@@ -133,7 +127,7 @@ public final class UNetConfig {
    *     do, naming it
    */
   public static UNetConfig of(Map<String, ?> description) {
-    return new Description(description).config();
+    return new ConfigDescription(description).read();
   }
 
   /**
@@ -143,39 +137,7 @@ public final class UNetConfig {
    *     order
    */
   public Map<String, Object> describe() {
-    Map<String, Object> map = new LinkedHashMap<>();
-    map.put("image", List.of(imageChannels, height, width));
-    map.put("levelChannels", Arrays.stream(levelChannels).boxed().toList());
-    map.put("residualBlocks", residualBlocks);
-    map.put("attentionLevels", List.copyOf(attentionLevels));
-    if (heads > 0) {
-      map.put("heads", heads);
-    } else {
-      map.put("headChannels", headChannels);
-    }
-    map.put("dropout", dropout);
-    map.put("groups", groups);
-    map.put("normEpsilon", normEpsilon);
-    map.put("downsamplePadding", downsamplePadding.name());
-    map.put("timeOrder", timeOrder.name());
-    map.put("timeDivisor", timeDivisor.name());
-    // Only what is there, so that the words for an unconditional network stay as they were.
-    putPositive(map, "classes", classes);
-    putPositive(map, "vectorCondition", vectorCondition);
-    putPositive(map, "imageCondition", imageCondition);
-    if (selfConditioning) {
-      map.put("selfConditioning", true);
-    }
-    if (learnedVariance) {
-      map.put("learnedVariance", true);
-    }
-    return Collections.unmodifiableMap(map);
-  }
-
-  private static void putPositive(Map<String, Object> map, String name, int value) {
-    if (value > 0) {
-      map.put(name, value);
-    }
+    return ConfigDescription.write(this);
   }
 
   /**
@@ -183,8 +145,8 @@ public final class UNetConfig {
    *
    * @return the builder
    */
-  public UNet.Builder toBuilder() {
-    UNet.Builder builder =
+  public UNetBuilder toBuilder() {
+    UNetBuilder builder =
         UNet.builder()
             .image(imageChannels, height, width)
             .residualBlocks(residualBlocks)
@@ -219,6 +181,27 @@ public final class UNetConfig {
    */
   public long parameterCount() {
     return new Network(this).parameters().stream().mapToLong(spec -> spec.shape().size()).sum();
+  }
+
+  /**
+   * The multiply-adds of one prediction, worked out from shapes: those of convolutions, linear
+   * layers and attention. Everything element by element and biases count nothing, as is usual.
+   *
+   * @return the number per image
+   */
+  public long multiplyAdds() {
+    return new NetworkSummary(new Network(this)).multiplyAdds();
+  }
+
+  /**
+   * The network as a table to print: for each block its name, the shape of its output for one
+   * image, its parameters and its {@linkplain #multiplyAdds() multiply-adds}, and their sums.
+   * Allocates no arrays.
+   *
+   * @return lines of equal length, without a line break at the end
+   */
+  public String summary() {
+    return new NetworkSummary(new Network(this)).toString();
   }
 
   /**
@@ -453,7 +436,7 @@ public final class UNetConfig {
     return "UNetConfig" + describe();
   }
 
-  private static int[] channels(UNet.Builder builder) {
+  private static int[] channels(UNetBuilder builder) {
     if (builder.levelChannels != null) {
       return builder.levelChannels;
     }
@@ -462,37 +445,10 @@ public final class UNetConfig {
         .toArray();
   }
 
-  private void requireDivisible(String name, int size) {
-    int factor = 1 << (levels() - 1);
-    if (size % factor != 0) {
-      int below = size / factor * factor;
-      throw new IllegalArgumentException(
-          String.format(
-              Locale.ROOT,
-              "image %s must be divisible by %d, because %d levels halve it %d times, but was %d;"
-                  + " %s%d would do",
-              name,
-              factor,
-              levels(),
-              levels() - 1,
-              size,
-              below > 0 ? below + " or " : "",
-              below + factor));
-    }
-  }
-
-  private Set<Integer> attentionLevels(UNet.Builder builder) {
+  private Set<Integer> attentionLevels(UNetBuilder builder) {
     Set<Integer> chosen = new TreeSet<>();
     for (int level : builder.attentionLevels) {
-      if (level >= levels()) {
-        throw new IllegalArgumentException(
-            "attention level must be between 0 and "
-                + (levels() - 1)
-                + ", because there are "
-                + levels()
-                + " levels, but was "
-                + level);
-      }
+      OptionChecks.requireLevel(level, levels());
       chosen.add(level);
     }
     int[] sides = IntStream.range(0, levels()).map(i -> Math.max(height, width) >> i).toArray();
@@ -501,226 +457,9 @@ public final class UNetConfig {
       if (level >= 0) {
         chosen.add(level);
       } else if (builder.attentionChosen) {
-        throw new IllegalArgumentException(
-            "attention at "
-                + side
-                + " needs a level whose longer side is "
-                + side
-                + ", but the longer sides of the levels are "
-                + join(sides));
+        throw OptionChecks.noSuchSide(side, sides);
       }
     }
     return chosen;
-  }
-
-  private void requireGroups() {
-    for (int level = 0; level < levels(); level++) {
-      if (levelChannels[level] % groups != 0) {
-        throw new IllegalArgumentException(
-            "groups must divide the channels of every level, but "
-                + groups
-                + " does not divide "
-                + levelChannels[level]
-                + " at level "
-                + level
-                + "; "
-                + commonDivisors(Arrays.stream(levelChannels))
-                + " would do");
-      }
-    }
-  }
-
-  private void requireHeads() {
-    IntStream withAttention =
-        IntStream.range(0, levels()).filter(i -> attentionLevels.contains(i) || i == levels() - 1);
-    int divisor = heads > 0 ? heads : headChannels;
-    int[] levels = withAttention.toArray();
-    for (int level : levels) {
-      if (levelChannels[level] % divisor != 0) {
-        throw new IllegalArgumentException(
-            (heads > 0 ? "heads" : "head channels")
-                + " must divide the channels of every level with attention and of the last, but "
-                + divisor
-                + " does not divide "
-                + levelChannels[level]
-                + " at level "
-                + level
-                + "; "
-                + commonDivisors(Arrays.stream(levels).map(i -> levelChannels[i]))
-                + " would do");
-      }
-    }
-  }
-
-  private static String commonDivisors(IntStream numbers) {
-    int gcd = numbers.reduce(0, UNetConfig::gcd);
-    int[] divisors = IntStream.rangeClosed(1, gcd).filter(d -> gcd % d == 0).toArray();
-    if (divisors.length == 1) {
-      return "only 1";
-    }
-    int last = divisors[divisors.length - 1];
-    return join(Arrays.copyOf(divisors, divisors.length - 1)) + " or " + last;
-  }
-
-  private static int gcd(int a, int b) {
-    return b == 0 ? a : gcd(b, a % b);
-  }
-
-  private static String join(int[] numbers) {
-    return Arrays.stream(numbers).mapToObj(Integer::toString).collect(Collectors.joining(", "));
-  }
-
-  /** A description while it is being read: what is taken is crossed out, and nothing may stay. */
-  private static final class Description {
-
-    private static final Set<String> KNOWN =
-        Set.of(
-            "image",
-            "levelChannels",
-            "residualBlocks",
-            "attentionLevels",
-            "heads",
-            "headChannels",
-            "dropout",
-            "groups",
-            "normEpsilon",
-            "downsamplePadding",
-            "timeOrder",
-            "timeDivisor",
-            "classes",
-            "vectorCondition",
-            "imageCondition",
-            "selfConditioning",
-            "learnedVariance");
-
-    private final Map<String, ?> map;
-
-    Description(Map<String, ?> map) {
-      this.map = map;
-      for (String key : map.keySet()) {
-        if (!KNOWN.contains(key)) {
-          throw new IllegalArgumentException(
-              "U-Net description has the unknown option \""
-                  + key
-                  + "\"; known are "
-                  + String.join(", ", new TreeSet<>(KNOWN)));
-        }
-      }
-    }
-
-    UNetConfig config() {
-      int[] image = integers("image");
-      if (image.length != 3) {
-        throw wrong("image", "must be [channels, height, width]", map.get("image"));
-      }
-      UNet.Builder builder =
-          UNet.builder()
-              .image(image[0], image[1], image[2])
-              .levelChannels(integers("levelChannels"))
-              .residualBlocks(integer("residualBlocks"))
-              .attentionAtLevels(integers("attentionLevels"))
-              .dropout(number("dropout"))
-              .groups(integer("groups"))
-              .normEpsilon(number("normEpsilon"))
-              .downsamplePadding(choice("downsamplePadding", DownsamplePadding.class))
-              .timeEmbedding(
-                  choice("timeOrder", TimeOrder.class), choice("timeDivisor", TimeDivisor.class));
-      if (map.containsKey("heads") == map.containsKey("headChannels")) {
-        throw new IllegalArgumentException(
-            "U-Net description must have either \"heads\" or \"headChannels\", but has "
-                + (map.containsKey("heads") ? "both" : "neither"));
-      }
-      if (map.containsKey("heads")) {
-        builder.heads(integer("heads"));
-      } else {
-        builder.headChannels(integer("headChannels"));
-      }
-      if (map.containsKey("classes")) {
-        builder.classes(integer("classes"));
-      }
-      if (map.containsKey("vectorCondition")) {
-        builder.vectorCondition(integer("vectorCondition"));
-      }
-      if (map.containsKey("imageCondition")) {
-        builder.imageCondition(integer("imageCondition"));
-      }
-      builder.selfConditioning = flag("selfConditioning");
-      builder.learnedVariance = flag("learnedVariance");
-      return builder.config();
-    }
-
-    /** False where there is no word of it. */
-    private boolean flag(String key) {
-      if (!map.containsKey(key)) {
-        return false;
-      }
-      if (get(key) instanceof Boolean flag) {
-        return flag;
-      }
-      throw wrong(key, "must be true or false", get(key));
-    }
-
-    private Object get(String key) {
-      Object value = map.get(key);
-      if (value == null) {
-        throw new IllegalArgumentException("U-Net description lacks \"" + key + "\"");
-      }
-      return value;
-    }
-
-    private double number(String key) {
-      if (get(key) instanceof Number number) {
-        return number.doubleValue();
-      }
-      throw wrong(key, "must be a number", get(key));
-    }
-
-    private int integer(String key) {
-      return whole(get(key), value -> wrong(key, "must be a whole number", value));
-    }
-
-    private int[] integers(String key) {
-      Object value = get(key);
-      IllegalArgumentException problem = wrong(key, "must be a list of whole numbers", value);
-      if (!(value instanceof List<?> list)) {
-        throw problem;
-      }
-      List<Integer> numbers = new ArrayList<>();
-      for (Object item : list) {
-        numbers.add(whole(item, ignored -> problem));
-      }
-      return numbers.stream().mapToInt(Integer::intValue).toArray();
-    }
-
-    private static int whole(
-        @Nullable Object value, Function<Object, IllegalArgumentException> problem) {
-      if (value instanceof Number number
-          && number.doubleValue() == Math.rint(number.doubleValue())
-          && Math.abs(number.doubleValue()) <= Integer.MAX_VALUE) {
-        return number.intValue();
-      }
-      throw problem.apply(value == null ? "null" : value);
-    }
-
-    private <E extends Enum<E>> E choice(String key, Class<E> type) {
-      Object value = get(key);
-      for (E constant : type.getEnumConstants()) {
-        if (constant.name().equals(value)) {
-          return constant;
-        }
-      }
-      throw wrong(
-          key,
-          "must be one of "
-              + Arrays.stream(type.getEnumConstants())
-                  .map(Enum::name)
-                  .collect(Collectors.joining(", ")),
-          value);
-    }
-
-    private static IllegalArgumentException wrong(String key, String rule, @Nullable Object value) {
-      return new IllegalArgumentException(
-          "\"" + key + "\" of the U-Net description " + rule + ", but was " + value);
-    }
   }
 }

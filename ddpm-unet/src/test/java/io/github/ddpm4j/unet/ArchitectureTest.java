@@ -9,6 +9,17 @@ import com.tngtech.archunit.core.domain.JavaModifier;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
 import com.tngtech.archunit.library.GeneralCodingRules;
+import io.github.ddpm4j.model.DenoiserProvider;
+import io.github.ddpm4j.unet.internal.UNetProvider;
+import java.io.IOException;
+import java.io.InputStream;
+import java.lang.module.ModuleDescriptor;
+import java.net.URISyntaxException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
 
 /** The network stands on the core's model and operations alone. */
@@ -51,14 +62,59 @@ class ArchitectureTest {
     GeneralCodingRules.NO_CLASSES_SHOULD_USE_JAVA_UTIL_LOGGING.check(CLASSES);
   }
 
-  /** Blocks are details of the network. */
+  /** Blocks are details of the network, and so is what ServiceLoader finds. */
   @Test
-  void publicTypes_areFew() {
-    assertThat(
-            CLASSES.stream()
-                .filter(type -> type.getModifiers().contains(JavaModifier.PUBLIC))
-                .filter(type -> type.isTopLevelClass())
-                .map(type -> type.getSimpleName()))
-        .containsExactlyInAnyOrder("UNet", "UNetConfig", "UNetProvider", "Execution", "Precision");
+  void exportedTypes_areThese() throws IOException, URISyntaxException {
+    Set<String> exported = new TreeSet<>();
+    for (ModuleDescriptor.Exports export : module().exports()) {
+      assertThat(export.isQualified()).as("%s is exported to all", export.source()).isFalse();
+      exported.add(export.source());
+    }
+    assertThat(publicTypes(exported, true)).containsExactly("UNet", "UNetBuilder", "UNetConfig");
+    assertThat(publicTypes(exported, false))
+        .containsExactly(
+            "UNet$Execution",
+            "UNet$Precision",
+            "UNetConfig$DownsamplePadding",
+            "UNetConfig$TimeDivisor",
+            "UNetConfig$TimeOrder");
+  }
+
+  private static ModuleDescriptor module() throws IOException, URISyntaxException {
+    try (InputStream in = Files.newInputStream(classes().resolve("module-info.class"))) {
+      return ModuleDescriptor.read(in);
+    }
+  }
+
+  /** Where the classes of the module lie, without those of its tests. */
+  private static Path classes() throws URISyntaxException {
+    return Path.of(UNet.class.getProtectionDomain().getCodeSource().getLocation().toURI());
+  }
+
+  private static List<String> publicTypes(Set<String> packages, boolean topLevel) {
+    return CLASSES.stream()
+        .filter(type -> packages.contains(type.getPackageName()))
+        .filter(type -> type.getModifiers().contains(JavaModifier.PUBLIC))
+        .filter(type -> type.isTopLevelClass() == topLevel)
+        .map(type -> type.getName().substring(type.getPackageName().length() + 1))
+        .sorted()
+        .toList();
+  }
+
+  /** ServiceLoader looks in one place on the module path and in another on the class path. */
+  @Test
+  void provider_onBothPaths_isTheSame() throws IOException, URISyntaxException {
+    String service = DenoiserProvider.class.getName();
+    String provider = UNetProvider.class.getName();
+    assertThat(module().provides())
+        .singleElement()
+        .satisfies(
+            provides -> {
+              assertThat(provides.service()).isEqualTo(service);
+              assertThat(provides.providers()).containsExactly(provider);
+            });
+    assertThat(classes().resolve("META-INF/services/" + service))
+        .content()
+        .isEqualToIgnoringNewLines(provider);
   }
 }

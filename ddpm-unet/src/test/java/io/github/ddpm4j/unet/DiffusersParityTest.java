@@ -88,7 +88,7 @@ class DiffusersParityTest {
   }
 
   private static NoiseLevels levels(double[] timesteps) {
-    return NoiseLevels.of(timesteps, new double[timesteps.length], new double[timesteps.length]);
+    return Levels.at(timesteps);
   }
 
   private static double largest(NDArray actual, float[] expected) {

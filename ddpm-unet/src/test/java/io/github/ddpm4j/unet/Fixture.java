@@ -82,7 +82,7 @@ final class Fixture {
   }
 
   /** The arguments of UNet2DModel as ours. */
-  UNet.Builder builder() {
+  UNetBuilder builder() {
     JsonElement size = config.get("sample_size");
     int[] sides =
         size.isJsonArray()
@@ -93,7 +93,7 @@ final class Fixture {
         IntStream.range(0, down.size())
             .filter(i -> down.get(i).getAsString().startsWith("Attn"))
             .toArray();
-    UNet.Builder builder =
+    UNetBuilder builder =
         UNet.builder()
             .image(imageChannels(), sides[0], sides[1])
             .levelChannels(integers(config.getAsJsonArray("block_out_channels")))

@@ -21,6 +21,8 @@ import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.SamplingRun;
 import io.github.ddpm4j.training.TrainingStepListener;
+import io.github.ddpm4j.unet.UNet.Execution;
+import io.github.ddpm4j.unet.UNet.Precision;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -24,6 +24,8 @@ import io.github.ddpm4j.internal.io.Safetensors;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.unet.UNet.Execution;
+import io.github.ddpm4j.unet.UNet.Precision;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -51,6 +53,8 @@ import org.junit.jupiter.params.provider.ValueSource;
  *
  * <p>The files of the comparisons stay in {@code target/export}, with input and output beside them,
  * for {@code src/test/python/check_export.py}, which says how to have them all.
+ *
+ * <p>The slow tests are of the paper's network for CIFAR-10: that the size makes no difference.
  */
 class TorchScriptExportTest {
 
@@ -103,8 +107,7 @@ class TorchScriptExportTest {
   }
 
   private static NDArray predict(UNet unet, NDArray x, double... timesteps) {
-    NoiseLevels levels =
-        NoiseLevels.of(timesteps, new double[timesteps.length], new double[timesteps.length]);
+    NoiseLevels levels = Levels.at(timesteps);
     return unet.predict(x, levels, Condition.none());
   }
 

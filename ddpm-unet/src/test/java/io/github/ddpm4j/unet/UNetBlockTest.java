@@ -20,7 +20,6 @@ import ai.djl.training.loss.Loss;
 import ai.djl.training.optimizer.Optimizer;
 import ai.djl.training.tracker.Tracker;
 import io.github.ddpm4j.model.Condition;
-import io.github.ddpm4j.process.NoiseLevels;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
@@ -74,8 +73,7 @@ class UNetBlockTest {
   @Test
   void forward_inference_asPredict() {
     try (UNet unet = trained()) {
-      NDArray expected =
-          unet.predict(x, NoiseLevels.of(timesteps, timesteps, timesteps), Condition.none());
+      NDArray expected = unet.predict(x, Levels.at(timesteps), Condition.none());
       ParameterStore store = new ParameterStore(manager, false);
       for (DataType type : new DataType[] {DataType.FLOAT32, DataType.INT64, DataType.FLOAT64}) {
         NDList output = unet.forward(store, new NDList(x, t.toType(type, false)), false);
@@ -231,7 +229,7 @@ class UNetBlockTest {
   }
 
   private double loss(UNet unet) {
-    NDArray y = unet.predict(x, NoiseLevels.of(timesteps, timesteps, timesteps), Condition.none());
+    NDArray y = unet.predict(x, Levels.at(timesteps), Condition.none());
     return y.sub(x.mul(0.5)).square().mean().getFloat();
   }
 

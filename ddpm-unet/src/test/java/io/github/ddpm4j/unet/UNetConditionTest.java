@@ -20,6 +20,7 @@ import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Condition.Kind;
 import io.github.ddpm4j.model.TrainingPass;
 import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.unet.UNet.Execution;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.SplittableRandom;
@@ -45,7 +46,7 @@ class UNetConditionTest {
     manager.close();
   }
 
-  private static UNet.Builder plain() {
+  private static UNetBuilder plain() {
     return UNet.builder()
         .image(1, 4, 8)
         .levelChannels(8, 12)
@@ -55,12 +56,12 @@ class UNetConditionTest {
         .seed(1);
   }
 
-  private static UNet.Builder conditional() {
+  private static UNetBuilder conditional() {
     return plain().classes(CLASSES).vectorCondition(5).imageCondition(2).selfConditioning();
   }
 
   /** A network all of whose weights matter. */
-  private UNet disturbed(UNet.Builder builder) {
+  private UNet disturbed(UNetBuilder builder) {
     UNet unet = builder.build();
     try (GradMode off = GradMode.off()) {
       unet.weights()
@@ -96,7 +97,7 @@ class UNetConditionTest {
     for (int i = 0; i < n; i++) {
       t[i] = 40 + 100 * i;
     }
-    return NoiseLevels.of(t, t, t);
+    return Levels.at(t);
   }
 
   private static float largest(float[] a, float[] b) {
@@ -124,8 +125,7 @@ class UNetConditionTest {
       for (int i = 0; i < 3; i++) {
         try (NDArray x = x(3);
             NDArray one = x.get(new NDIndex("{}:{}", (long) i, i + 1L))) {
-          NoiseLevels level =
-              NoiseLevels.of(new double[] {40 + 100 * i}, new double[1], new double[1]);
+          NoiseLevels level = Levels.at(40 + 100 * i);
           float[] alone = unet.predict(one, level, condition.select(i)).toFloatArray();
           float[] part = Arrays.copyOfRange(together, i * pixels, (i + 1) * pixels);
           assertThat(largest(alone, part)).as("image %s", i).isLessThan(TOLERANCE);

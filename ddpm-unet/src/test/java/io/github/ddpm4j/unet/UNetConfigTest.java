@@ -64,7 +64,7 @@ class UNetConfigTest {
 
   @Test
   void builder_usedAgain_productUnchanged() {
-    UNet.Builder builder = UNet.builder().image(1, 8, 8).levelChannels(8, 16).groups(4);
+    UNetBuilder builder = UNet.builder().image(1, 8, 8).levelChannels(8, 16).groups(4);
     UNetConfig first = builder.config();
     UNetConfig second = builder.groups(8).attentionAtLevels(0).config();
     assertThat(first.groups()).isEqualTo(4);
@@ -76,7 +76,7 @@ class UNetConfigTest {
   @Test
   void builder_arrayArgumentsChangedLater_productUnchanged() {
     int[] channels = {8, 16};
-    UNet.Builder builder = UNet.builder().image(1, 8, 8).levelChannels(channels).groups(4);
+    UNetBuilder builder = UNet.builder().image(1, 8, 8).levelChannels(channels).groups(4);
     UNetConfig config = builder.config();
     channels[0] = 4;
     assertThat(config.baseChannels()).isEqualTo(8);
@@ -85,7 +85,7 @@ class UNetConfigTest {
 
   @Test
   void builder_laterCallOfAPair_holds() {
-    UNet.Builder builder = UNet.builder().image(1, 16, 16).groups(4);
+    UNetBuilder builder = UNet.builder().image(1, 16, 16).groups(4);
     assertThat(builder.levelChannels(8, 16).baseChannels(4).channelMultipliers(1, 3).config())
         .satisfies(config -> assertThat(config.channelsAt(1)).isEqualTo(12));
     assertThat(builder.headChannels(2).config().headsFor(12)).isEqualTo(6);
@@ -217,7 +217,7 @@ class UNetConfigTest {
 
   @Test
   void setters_badArguments_refused() {
-    UNet.Builder b = UNet.builder();
+    UNetBuilder b = UNet.builder();
     refused("image channels must be at least 1, but was 0", () -> b.image(0, 32, 32));
     refused("image height must be at least 1, but was -1", () -> b.image(3, -1, 32));
     refused("image width must be at least 1, but was 0", () -> b.image(3, 32, 0));

@@ -21,6 +21,8 @@ import io.github.ddpm4j.model.TrainingPass;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.training.NonFiniteLossException;
 import io.github.ddpm4j.training.TrainingStepListener;
+import io.github.ddpm4j.unet.UNet.Execution;
+import io.github.ddpm4j.unet.UNet.Precision;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -118,7 +120,7 @@ class UNetInTrainingTest {
   }
 
   private static NoiseLevels levels() {
-    return NoiseLevels.of(new double[1], new double[1], new double[1]);
+    return Levels.at(0);
   }
 
   /** What came of a task on a thread; its failure as it is. */

@@ -108,7 +108,7 @@ class UNetInUseTest {
       train(network, 5); // away from the zero-initialised layers
       DDPM ddpm = DDPM.builder().timesteps(1000).denoiser(network).build();
       for (Sampler sampler :
-          new Sampler[] {Samplers.ddim(20), Samplers.ddpm(20), Samplers.ddim(20).eta(1)}) {
+          new Sampler[] {Samplers.ddim(8), Samplers.ddpm(8), Samplers.ddim(8).eta(1)}) {
         float[] reference = draw(ddpm, sampler, 16);
         for (int batch : new int[] {1, 3, 16}) {
           assertSame(draw(ddpm, sampler, batch), reference, sampler + " batch " + batch);

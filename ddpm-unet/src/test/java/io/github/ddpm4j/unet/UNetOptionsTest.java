@@ -10,7 +10,8 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.torch.Hardware;
 import io.github.ddpm4j.model.Condition;
-import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.unet.UNet.Execution;
+import io.github.ddpm4j.unet.UNet.Precision;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -34,7 +35,7 @@ class UNetOptionsTest {
     manager.close();
   }
 
-  private static UNet.Builder small() {
+  private static UNetBuilder small() {
     return UNet.builder().image(1, 4, 4).levelChannels(4, 8).groups(2).residualBlocks(1).seed(3);
   }
 
@@ -59,9 +60,7 @@ class UNetOptionsTest {
       values[i] = (float) Math.sin(i);
     }
     NDArray x = manager.create(values, new Shape(1, 1, 4, 4));
-    NDArray y =
-        unet.predict(
-            x, NoiseLevels.of(new double[] {7}, new double[1], new double[1]), Condition.none());
+    NDArray y = unet.predict(x, Levels.at(7), Condition.none());
     assertThat(y.getDataType()).isEqualTo(DataType.FLOAT32);
     return y.toFloatArray();
   }
@@ -100,7 +99,7 @@ class UNetOptionsTest {
 
   @Test
   void build_eagerInBfloat16_refused() {
-    UNet.Builder builder = small().execution(Execution.EAGER).precision(Precision.BFLOAT16);
+    UNetBuilder builder = small().execution(Execution.EAGER).precision(Precision.BFLOAT16);
     assertThatThrownBy(builder::build)
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(EAGER_IS_FLOAT32);

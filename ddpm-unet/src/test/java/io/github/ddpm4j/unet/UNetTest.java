@@ -46,11 +46,11 @@ class UNetTest {
 
   @Test
   void build_presets_holdAsManyWeightsAsThePaper() {
-    try (UNet cifar10 = UNet.blank(UNetConfig.cifar10(), null)) {
+    try (UNet cifar10 = UNet.cifar10().buildBlank()) {
       assertThat(count(cifar10)).isEqualTo(35_746_307);
       assertThat(cifar10).hasToString("UNet[image (3, 32, 32), 35,746,307 parameters, on cpu()]");
     }
-    try (UNet image256 = UNet.blank(UNetConfig.image256(), null)) {
+    try (UNet image256 = UNet.image256().buildBlank()) {
       assertThat(count(image256)).isEqualTo(113_673_219);
     }
   }
@@ -219,7 +219,7 @@ class UNetTest {
           for (int i = 0; i < size; i++) {
             t[i] = timestep(start + i);
           }
-          float[] part = unet.predict(x, NoiseLevels.of(t, t, t), Condition.none()).toFloatArray();
+          float[] part = unet.predict(x, Levels.at(t), Condition.none()).toFloatArray();
           for (int i = 0; i < part.length; i++) {
             largest = Math.max(largest, Math.abs(part[i] - all[start * 64 + i]));
           }
@@ -234,11 +234,7 @@ class UNetTest {
   void predict_timesteps_eachImageHasItsOwn() {
     try (UNet unet = busy()) {
       NDArray x = images(1).concat(images(1), 0);
-      NDArray y =
-          unet.predict(
-              x,
-              NoiseLevels.of(new double[] {10, 10.5}, new double[2], new double[2]),
-              Condition.none());
+      NDArray y = unet.predict(x, Levels.at(10, 10.5), Condition.none());
       assertThat(y.get(0).sub(y.get(1)).abs().max().getFloat()).isGreaterThan(1e-4f);
     }
   }
@@ -292,7 +288,7 @@ class UNetTest {
   }
 
   @Test
-  void predict_300Calls_noArrayMore() {
+  void predict_manyCalls_noArrayMore() {
     try (UNet unet = busy()) {
       NDArray x = images(2);
       NDManager weights = weight(unet, "conv_in.bias").getManager();
@@ -304,7 +300,7 @@ class UNetTest {
                   Objects.requireNonNull(weights.getParentManager()).getManagedArrays().size());
       Runnable calls =
           () -> {
-            for (int i = 0; i < 150; i++) {
+            for (int i = 0; i < 15; i++) {
               unet.predict(x, levels(2), Condition.none()).close();
             }
           };
@@ -413,7 +409,7 @@ class UNetTest {
       refused(
           "images must be on the device of the network, gpu(0), but are on cpu(); move them by"
               + " toDevice",
-          () -> UNet.requireDevice(Device.cpu(), Device.gpu()));
+          () -> BlockInputs.requireDevice(Device.cpu(), Device.gpu()));
     }
   }
 
@@ -423,7 +419,7 @@ class UNetTest {
 
   /* ---------------- Helpers ---------------- */
 
-  private static UNet.Builder small() {
+  private static UNetBuilder small() {
     return UNet.builder()
         .image(2, 8, 4)
         .levelChannels(8, 12)
@@ -487,7 +483,7 @@ class UNetTest {
     for (int i = 0; i < n; i++) {
       t[i] = timestep(i);
     }
-    return NoiseLevels.of(t, t, t);
+    return Levels.at(t);
   }
 
   private NDArray predict(UNet unet, int n) {

@@ -38,7 +38,7 @@ class UsesSnippetsTest {
   private final UNet unet = tiny().build();
   private final DDPM ddpm = DDPM.builder().timesteps(1000).denoiser(unet).build();
 
-  private static UNet.Builder tiny() {
+  private static UNetBuilder tiny() {
     return UNet.builder()
         .image(1, 4, 4)
         .baseChannels(4)

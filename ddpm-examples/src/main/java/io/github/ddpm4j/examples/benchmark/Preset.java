@@ -1,6 +1,6 @@
 package io.github.ddpm4j.examples.benchmark;
 
-import io.github.ddpm4j.unet.UNet;
+import io.github.ddpm4j.unet.UNetBuilder;
 import java.util.function.Supplier;
 
 /**
@@ -9,4 +9,4 @@ import java.util.function.Supplier;
  * @param name what the user calls it
  * @param network makes its builder
  */
-public record Preset(String name, Supplier<UNet.Builder> network) {}
+public record Preset(String name, Supplier<UNetBuilder> network) {}

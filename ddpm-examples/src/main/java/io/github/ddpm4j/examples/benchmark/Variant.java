@@ -1,7 +1,7 @@
 package io.github.ddpm4j.examples.benchmark;
 
-import io.github.ddpm4j.unet.Execution;
-import io.github.ddpm4j.unet.Precision;
+import io.github.ddpm4j.unet.UNet.Execution;
+import io.github.ddpm4j.unet.UNet.Precision;
 import java.util.Locale;
 
 /** A way to run a network. */

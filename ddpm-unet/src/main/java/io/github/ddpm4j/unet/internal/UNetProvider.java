@@ -1,11 +1,13 @@
-package io.github.ddpm4j.unet;
+package io.github.ddpm4j.unet.internal;
 
 import ai.djl.Device;
 import io.github.ddpm4j.model.DenoiserProvider;
 import io.github.ddpm4j.model.TrainableDenoiser;
+import io.github.ddpm4j.unet.UNet;
+import io.github.ddpm4j.unet.UNetConfig;
 import java.util.Map;
 
-/** Lets {@link java.util.ServiceLoader} find the U-Net; users have no need of it. */
+/** Lets {@link java.util.ServiceLoader} find the U-Net; it must be public for that. */
 public final class UNetProvider implements DenoiserProvider {
 
   /** Made by {@link java.util.ServiceLoader}. */
@@ -18,6 +20,6 @@ public final class UNetProvider implements DenoiserProvider {
 
   @Override
   public TrainableDenoiser create(Map<String, Object> description, Device device) {
-    return UNet.blank(UNetConfig.of(description), device);
+    return UNet.builder(UNetConfig.of(description)).device(device).buildBlank();
   }
 }

@@ -1,0 +1,118 @@
+package io.github.ddpm4j.unet;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.model.Condition.Kind;
+import java.util.Arrays;
+
+/**
+ * A condition as the network takes it in: checked against what the network was built for, and one
+ * array for each kind of that, whatever is absent.
+ */
+final class ConditionInputs {
+
+  private final UNetConfig config;
+
+  ConditionInputs(UNetConfig config) {
+    this.config = config;
+  }
+
+  /** The arrays, in the order of the kinds, in the manager of the images and on their device. */
+  NDList of(Condition condition, NDArray images) {
+    int n = Math.toIntExact(images.getShape().get(0));
+    requireCondition(condition, n);
+    NDList inputs = new NDList();
+    for (Kind kind : config.conditionKinds()) {
+      inputs.add(
+          kind == Kind.LABELS
+              ? Beside.upload(images, rows(condition, n), new Shape(n))
+              : Beside.move(images, array(kind, condition, n, images.getManager())));
+    }
+    return inputs;
+  }
+
+  /** The rows of the table of classes; the last is for images without a class. */
+  private double[] rows(Condition condition, int n) {
+    double[] rows = new double[n];
+    int none = config.classes();
+    Arrays.setAll(rows, i -> condition.isNone() ? none : condition.label(i).orElse(none));
+    return rows;
+  }
+
+  private NDArray array(Kind kind, Condition condition, int n, NDManager owner) {
+    return condition.has(kind)
+        ? condition.array(kind, owner)
+        : owner.zeros(new Shape(n).addAll(config.conditionShape(kind)));
+  }
+
+  private void requireCondition(Condition condition, int images) {
+    if (condition.isNone()) {
+      return;
+    }
+    if (condition.size().orElseThrow() != images) {
+      throw new IllegalArgumentException(
+          "there must be one condition per image, but there are "
+              + images
+              + " images and conditions for "
+              + condition.size().orElseThrow());
+    }
+    for (Kind kind : Kind.values()) {
+      if (condition.has(kind)) {
+        requireKind(condition, kind);
+      }
+    }
+    for (int i = 0; i < images; i++) {
+      requireLabel(i, condition.label(i).orElse(Condition.ABSENT));
+    }
+  }
+
+  private void requireLabel(int image, int label) {
+    if (label >= config.classes()) {
+      throw new IllegalArgumentException(
+          "labels must be between 0 and "
+              + (config.classes() - 1)
+              + ", because the U-Net has "
+              + config.classes()
+              + " classes, but that of image "
+              + image
+              + " was "
+              + label
+              + "; use Condition.ABSENT for an image without a class");
+    }
+  }
+
+  private void requireKind(Condition condition, Kind kind) {
+    if (!config.conditionKinds().contains(kind)) {
+      throw new IllegalArgumentException(
+          "the U-Net cannot be conditioned on "
+              + kind
+              + ", but was given a "
+              + condition
+              + "; build it with "
+              + option(kind)
+              + ", or leave them out");
+    }
+    Shape own = config.conditionShape(kind);
+    if (!condition.shape(kind).equals(own)) {
+      throw new IllegalArgumentException(
+          "the condition's "
+              + kind
+              + " must have the shape "
+              + new Shape(condition.size().orElseThrow()).addAll(own)
+              + ", as the U-Net was built for, but have "
+              + new Shape(condition.size().orElseThrow()).addAll(condition.shape(kind)));
+    }
+  }
+
+  private static String option(Kind kind) {
+    return switch (kind) {
+      case LABELS -> "classes(n)";
+      case VECTORS -> "vectorCondition(length)";
+      case IMAGES -> "imageCondition(channels)";
+      case PREVIOUS_X0 -> "selfConditioning()";
+    };
+  }
+}

@@ -1,0 +1,112 @@
+package io.github.ddpm4j.unet;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.ops.EagerOps;
+import io.github.ddpm4j.internal.torch.GradMode;
+import io.github.ddpm4j.model.TrainingPass;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Runs a network on arrays, either operation by operation or as a program, which is compiled when
+ * it is first needed, once for all threads, and kept until the mode changes.
+ */
+final class NetworkRunner implements AutoCloseable {
+
+  private final Network network;
+  private final Device device;
+  private final Object compiling = new Object();
+  private volatile RunMode mode;
+  private volatile @Nullable NetworkProgram program;
+
+  NetworkRunner(Network network, Device device, RunMode mode) {
+    this.network = network;
+    this.device = device;
+    this.mode = mode;
+  }
+
+  RunMode mode() {
+    return mode;
+  }
+
+  /** Changes how the network runs; nobody else may be using it. */
+  void runAs(RunMode other) {
+    forget();
+    mode = other;
+  }
+
+  /** Without dropout and without recording gradients. */
+  NDArray infer(NDArray x, Weights<NDArray> weights, double[] timesteps, NDList conditions) {
+    try (GradMode off = GradMode.off();
+        NDArray levels = sinusoids(x, timesteps)) {
+      if (mode.isCompiled()) {
+        return program().infer(x, inOrder(weights), levels, conditions);
+      }
+      return eager(EagerOps.inference(), x, weights, levels, conditions);
+    }
+  }
+
+  /** With the dropout of a pass, recording gradients. */
+  NDArray train(
+      NDArray x,
+      Weights<NDArray> weights,
+      double[] timesteps,
+      NDList conditions,
+      TrainingPass pass) {
+    try (NDArray levels = sinusoids(x, timesteps)) {
+      if (mode.isCompiled()) {
+        return program().train(x, inOrder(weights), levels, conditions, pass);
+      }
+      EagerOps ops = EagerOps.training(pass.seed(), pass.index());
+      return eager(ops, x, weights, levels, conditions);
+    }
+  }
+
+  private NDArray eager(
+      EagerOps ops, NDArray x, Weights<NDArray> weights, NDArray levels, NDList conditions) {
+    return ops.scope(() -> network.forward(ops, inOrder(weights), x, levels, conditions));
+  }
+
+  /** What the network takes timesteps in as. */
+  private NDArray sinusoids(NDArray x, double[] timesteps) {
+    Shape shape = new Shape(timesteps.length, network.config().baseChannels());
+    return Beside.upload(x, network.timeEmbedding().sinusoids(timesteps), shape);
+  }
+
+  private NDList inOrder(Weights<NDArray> weights) {
+    NDList list = new NDList(network.parameters().size());
+    network.parameters().forEach(spec -> list.add(weights.get(spec.name())));
+    return list;
+  }
+
+  private NetworkProgram program() {
+    NetworkProgram compiled = program;
+    if (compiled == null) {
+      synchronized (compiling) {
+        compiled = program;
+        if (compiled == null) {
+          compiled = new NetworkProgram(network, mode.type(), mode.channelsLast(device));
+          program = compiled;
+        }
+      }
+    }
+    return compiled;
+  }
+
+  /** Closes the program; the next use compiles a fresh one. */
+  private void forget() {
+    synchronized (compiling) {
+      if (program != null) {
+        program.close();
+        program = null;
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    forget();
+  }
+}

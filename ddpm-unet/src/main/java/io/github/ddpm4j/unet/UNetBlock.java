@@ -1,0 +1,245 @@
+package io.github.ddpm4j.unet;
+
+import ai.djl.Device;
+import ai.djl.MalformedModelException;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.nn.AbstractBlock;
+import ai.djl.nn.Parameter;
+import ai.djl.training.ParameterStore;
+import ai.djl.util.PairList;
+import io.github.ddpm4j.internal.torch.GradMode;
+import io.github.ddpm4j.model.TrainingPass;
+import java.io.DataInputStream;
+import java.io.IOException;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What makes the {@link UNet} a block of DJL: it holds the weights as parameters in a manager of
+ * its own, from the beginning to {@link #close()}, and runs on what DJL's trainer hands over.
+ */
+abstract class UNetBlock extends AbstractBlock implements AutoCloseable {
+
+  private static final byte VERSION = 1;
+
+  final UNetConfig config;
+  final Network network;
+  final NDManager manager;
+  final NetworkRunner runner;
+  final BlockInputs inputs;
+  final ConditionInputs conditionInputs;
+  final Usage usage = new Usage();
+  final long seed;
+  private final AtomicLong passes = new AtomicLong();
+  private volatile boolean closed;
+
+  UNetBlock(UNetConfig config, long seed, @Nullable Device device, FirstWeights first) {
+    super(VERSION);
+    this.config = config;
+    this.seed = seed;
+    network = new Network(config);
+    inputs = new BlockInputs(config);
+    conditionInputs = new ConditionInputs(config);
+    manager = NDManager.newBaseManager(device);
+    manager.setName("UNet");
+    try {
+      addParameters(first);
+    } catch (RuntimeException | Error e) {
+      manager.close();
+      throw e;
+    }
+    runner = new NetworkRunner(network, manager.getDevice(), RunMode.standard(manager));
+    inputNames = inputs.names();
+    inputShapes = inputs.shapes();
+    outputDataTypes = new DataType[] {DataType.FLOAT32};
+  }
+
+  private void addParameters(FirstWeights first) {
+    FirstWeights again = FirstWeights.drawn(seed);
+    List<ParameterSpec> specs = network.parameters();
+    for (int i = 0; i < specs.size(); i++) {
+      ParameterSpec spec = specs.get(i);
+      int index = i;
+      Parameter parameter =
+          addParameter(
+              Parameter.builder()
+                  .setName(spec.name())
+                  .setType(spec.type())
+                  .optShape(spec.shape())
+                  .optInitializer((owner, shape, type) -> first.value(owner, spec, index))
+                  .build());
+      parameter.initialize(manager, DataType.FLOAT32);
+      // Another call may initialise again after Block.clear().
+      parameter.setInitializer((owner, shape, type) -> again.value(owner, spec, index));
+    }
+  }
+
+  final void requireOpen() {
+    if (closed || !parameters.values().iterator().next().isInitialized()) {
+      throw new IllegalStateException(
+          "the U-Net is closed and its weights are freed; build or load another one");
+    }
+  }
+
+  private Parameter parameter(String name) {
+    return Objects.requireNonNull(parameters.get(name), name);
+  }
+
+  final NDArray weight(String name) {
+    return parameter(name).getArray();
+  }
+
+  /* ---------------- Running ---------------- */
+
+  /** Dropout of passes through DJL's trainer follows the network's own seed, pass by pass. */
+  @Override
+  protected NDList forwardInternal(
+      ParameterStore parameterStore,
+      NDList arrays,
+      boolean training,
+      @Nullable PairList<String, Object> params) {
+    try (Usage.Hold hold = usage.shared()) {
+      requireOpen();
+      return run(parameterStore, arrays, training);
+    }
+  }
+
+  private NDList run(ParameterStore parameterStore, NDList arrays, boolean training) {
+    inputs.requireCount(arrays.size());
+    NDArray x = arrays.get(0);
+    inputs.requireImages(x);
+    BlockInputs.requireTimesteps(arrays.get(1).getShape(), x.getShape());
+    double[] timesteps = BlockInputs.timesteps(arrays.get(1));
+    Weights<NDArray> weights =
+        name -> parameterStore.getValue(parameter(name), x.getDevice(), training);
+    try (NDList conditions = conditionInputs.of(inputs.condition(arrays), x)) {
+      return new NDList(
+          training
+              ? runner.train(x, weights, timesteps, conditions, nextPass())
+              : runner.infer(x, weights, timesteps, conditions));
+    }
+  }
+
+  private TrainingPass nextPass() {
+    return new TrainingPass(seed, passes.getAndIncrement());
+  }
+
+  /** The shape of the prediction, for the shapes of images, timesteps and conditions. */
+  @Override
+  public Shape[] getOutputShapes(Shape[] shapes) {
+    inputs.requireShapes(shapes);
+    Shape image = config.imageShape();
+    return new Shape[] {
+      new Shape(shapes[0].get(0), config.outputChannels(), image.get(1), image.get(2))
+    };
+  }
+
+  /* ---------------- Weights ---------------- */
+
+  /**
+   * Does nothing to weights that are there, as they are from the start; draws them anew after
+   * {@link #clear()}. They always belong to the network's own manager.
+   *
+   * @param owner not used
+   * @param dataType must be float32
+   * @param shapes the shapes of images, timesteps and conditions
+   * @throws IllegalArgumentException if the type or a shape will not do
+   * @throws IllegalStateException if the network is closed or being trained
+   */
+  @Override
+  public void initialize(NDManager owner, DataType dataType, Shape... shapes) {
+    if (closed) {
+      requireOpen();
+    }
+    if (dataType != DataType.FLOAT32) {
+      throw new IllegalArgumentException("weights must be float32, but " + dataType + " was asked");
+    }
+    inputs.requireShapes(shapes);
+    try (Usage.Hold hold = usage.alone()) {
+      super.initialize(manager, dataType, shapes);
+    }
+  }
+
+  /**
+   * Writes the saved values into the live weights, which keep requiring gradients. Waits for the
+   * predictions that have begun.
+   *
+   * @param owner for what is needed on the way
+   * @param is what {@link #saveParameters} wrote
+   * @throws IOException if reading fails
+   * @throws MalformedModelException if the weights are those of another network, naming the first
+   *     that differs
+   * @throws IllegalStateException if the network is closed or being trained
+   */
+  @Override
+  public void loadParameters(NDManager owner, DataInputStream is)
+      throws IOException, MalformedModelException {
+    try (Usage.Hold hold = usage.alone();
+        GradMode off = GradMode.off();
+        NDManager temporary = NDManager.newBaseManager(manager.getDevice())) {
+      requireOpen();
+      loadMetadata(is.readByte(), is);
+      // All of them are read and checked before the first is written.
+      Map<String, NDArray> read = new LinkedHashMap<>();
+      for (Parameter parameter : parameters.values()) {
+        read.put(parameter.getName(), saved(parameter, temporary, is));
+      }
+      read.forEach((name, value) -> weight(name).set(new NDIndex(":"), value));
+    }
+  }
+
+  private static NDArray saved(Parameter parameter, NDManager temporary, DataInputStream is)
+      throws IOException, MalformedModelException {
+    Parameter saved =
+        Parameter.builder().setName(parameter.getName()).setType(parameter.getType()).build();
+    saved.load(temporary, is);
+    Shape wanted = parameter.getArray().getShape();
+    if (!saved.getArray().getShape().equals(wanted)) {
+      throw new MalformedModelException(
+          "weight "
+              + parameter.getName()
+              + " must have the shape "
+              + wanted
+              + ", but the saved one has "
+              + saved.getArray().getShape());
+    }
+    return saved.getArray();
+  }
+
+  /**
+   * Frees the weights alone, once the predictions that have begun are done.
+   *
+   * @throws IllegalStateException if the network is being trained
+   */
+  @Override
+  public void clear() {
+    try (Usage.Hold hold = usage.alone()) {
+      super.clear();
+    }
+  }
+
+  /**
+   * Frees the weights and the compiled program, once the predictions that have begun are done. Does
+   * nothing the second time.
+   *
+   * @throws IllegalStateException if the network is being trained; it stays open
+   */
+  @Override
+  public void close() {
+    try (Usage.Hold hold = usage.alone()) {
+      closed = true;
+      runner.close();
+      super.clear();
+      manager.close();
+    }
+  }
+}

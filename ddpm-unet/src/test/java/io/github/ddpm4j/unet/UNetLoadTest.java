@@ -1,0 +1,60 @@
+package io.github.ddpm4j.unet;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ai.djl.Device;
+import io.github.ddpm4j.DDPM;
+import java.io.IOException;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The network of a model folder as what it is. */
+class UNetLoadTest {
+
+  @TempDir private Path folder;
+
+  @Test
+  void load_folderOfAUNet_itsNetwork() throws IOException {
+    try (UNet saved = UNet.builder().image(1, 4, 4).levelChannels(4).groups(2).seed(1).build()) {
+      DDPM.builder().denoiser(saved).build().save(folder);
+      try (UNet loaded = UNet.load(folder);
+          UNet there = UNet.load(folder, Device.cpu())) {
+        assertThat(loaded.config()).isEqualTo(saved.config());
+        assertThat(there.device()).contains(Device.cpu());
+        saved
+            .weights()
+            .forEach(
+                (name, weight) -> {
+                  assertThat(loaded.weights().get(name)).as(name).isEqualTo(weight);
+                  assertThat(there.weights().get(name)).as(name).isEqualTo(weight);
+                });
+      }
+    }
+  }
+
+  @Test
+  void load_noFolder_refused() {
+    Path missing = folder.resolve("missing");
+    assertThatThrownBy(() -> UNet.load(missing))
+        .isInstanceOf(NoSuchFileException.class)
+        .hasMessageStartingWith(missing.toString());
+  }
+
+  @Test
+  void load_anotherKindOfNetwork_refusedByNameAndFreed() throws IOException {
+    try (OtherProvider.Other other = new OtherProvider.Other()) {
+      DDPM.builder().denoiser(other).build().save(folder);
+    }
+    int resources = NativeMemory.resources();
+    assertThatThrownBy(() -> UNet.load(folder))
+        .isInstanceOf(IOException.class)
+        .hasMessage(
+            folder
+                + " must hold a network of type unet, but its type is other; load it with"
+                + " DDPM.load");
+    assertThat(NativeMemory.resources()).isEqualTo(resources);
+  }
+}
