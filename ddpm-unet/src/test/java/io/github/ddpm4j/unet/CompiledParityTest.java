@@ -12,9 +12,11 @@ import ai.djl.training.dataset.Dataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.Training;
+import io.github.ddpm4j.loss.Losses;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Condition.Kind;
 import io.github.ddpm4j.model.TrainingPass;
+import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.training.AdamOptimizer;
 import io.github.ddpm4j.unet.UNet.Execution;
@@ -341,7 +343,14 @@ class CompiledParityTest {
 
   /** With what the network can be conditioned on, and some of it dropped. */
   private static Training training(UNet unet) {
-    Training training = DDPM.builder().denoiser(unet).build().training();
+    boolean learned = unet.predictsVariance();
+    Training training =
+        DDPM.builder()
+            .variance(learned ? Variance.LEARNED_RANGE : Variance.FIXED_LARGE)
+            .denoiser(unet)
+            .build()
+            .training()
+            .loss(learned ? Losses.hybrid() : Losses.simple());
     Set<Kind> kinds = EnumSet.noneOf(Kind.class);
     kinds.addAll(unet.conditionKinds());
     kinds.remove(Kind.PREVIOUS_X0);
