@@ -17,6 +17,10 @@ class CoverageTest {
   private static final Logger LOGGER = LoggerFactory.getLogger(CoverageTest.class);
 
   private static final int IMAGES = 200;
+
+  /** Where each image is compared with each other. */
+  private static final int PAIRED = 100;
+
   private static final double[] MEAN = {0.7, -0.4};
   private static final double[] DEVIATION = {1.5, 0.8};
 
@@ -86,8 +90,8 @@ class CoverageTest {
                 200,
                 trial ->
                     KernelDistance.estimate(
-                        Gaussian.draw(trial, IMAGES, new double[] {m}, new double[] {s}),
-                        Gaussian.draw(-1 - trial, IMAGES, new double[1], new double[] {1}),
+                        Gaussian.draw(trial, PAIRED, new double[] {m}, new double[] {s}),
+                        Gaussian.draw(-1 - trial, PAIRED, new double[1], new double[] {1}),
                         new Bootstrap(60, 0.95, trial))))
         .isBetween(0.87, 0.99);
   }

@@ -19,6 +19,8 @@ import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Schedules;
+import io.github.ddpm4j.spi.SamplingPlan;
+import io.github.ddpm4j.spi.SamplingStep;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -207,23 +209,21 @@ class GuidanceTest {
     assertClose("own condition outside its interval", found, expected, 1e-9);
   }
 
-  /**
-   * With y = x_0 + N(0, r) the posterior is Gaussian, and ln p(y | x_t) is known: the guided chain
-   * must end in the posterior.
-   */
+  /* With y = x_0 + N(0, r) the posterior is Gaussian, and ln p(y | x_t) is known. */
+
+  private static final double SEEN = 0.8;
+  private static final double SEEN_VARIANCE = 0.1;
+
+  /** The guided chain, pixel by pixel, is that of the guided score in plain numbers. */
   @ParameterizedTest
   @MethodSource("predictions")
-  void classifier_ofAGaussian_samplesThePosterior(Prediction prediction) {
-    double y = 0.8;
-    double r = 0.1;
+  void classifier_ofAGaussian_followsTheGuidedScore(Prediction prediction) {
     LogProbability likelihood =
         (x, levels) -> {
-          double a = levels.signal(0);
-          double s2 = levels.noise(0) * levels.noise(0);
-          double total = a * a * VARIANCE + s2;
-          double spread = VARIANCE * s2 / total + r;
-          NDArray column = PerImage.column(x, each(x, a * VARIANCE / total));
-          NDArray off = x.mul(column).sub(PerImage.column(x, each(x, y)));
+          double factor = likelihoodFactor(levels.signal(0), levels.noise(0));
+          double spread = likelihoodSpread(levels.signal(0), levels.noise(0));
+          NDArray off =
+              x.mul(PerImage.column(x, each(x, factor))).sub(PerImage.column(x, each(x, SEEN)));
           return off.square()
               .mul(PerImage.column(x, each(x, -0.5 / spread)))
               .sum(new int[] {1, 2, 3});
@@ -231,27 +231,51 @@ class GuidanceTest {
     double[] found =
         pixels(
             sampling(prediction)
-                .sampler(Samplers.ddim(1000))
+                .noise(StandIns.recorded(STARTS, new double[0], 2))
                 .guidance(Guidance.classifier(likelihood, 1))
-                .generate(500));
-    double mean = Arrays.stream(found).average().orElse(0);
-    double variance = Arrays.stream(found).map(v -> (v - mean) * (v - mean)).sum() / found.length;
-    double expected = y * VARIANCE / (VARIANCE + r);
-    double spread = VARIANCE * r / (VARIANCE + r);
-    System.out.println(
-        prediction
-            + " posterior mean "
-            + mean
-            + " of "
-            + expected
-            + ", variance "
-            + variance
-            + " of "
-            + spread);
-    // 2000 values: 4 standard errors, and the error of 1000 steps
-    assertThat(mean).isCloseTo(expected, within(4 * Math.sqrt(spread / found.length) + 0.002));
-    assertThat(variance)
-        .isCloseTo(spread, within(4 * spread * Math.sqrt(2.0 / found.length) + 0.002));
+                .generate(2));
+    SamplingPlan plan = Samplers.ddim(20).plan(diffusion(prediction));
+    double[] expected = Arrays.stream(STARTS).map(start -> guided(plan, start)).toArray();
+    assertClose("guided by a classifier, " + prediction, found, expected, 1e-12);
+  }
+
+  /** The chain is linear in where it starts, so that it maps N(0, 1) to a Gaussian. */
+  @Test
+  void guidedScore_inAThousandSteps_endsInThePosterior() {
+    SamplingPlan plan = Samplers.ddim(1000).plan(diffusion(Prediction.EPSILON));
+    double mean = guided(plan, 0);
+    double deviation = guided(plan, 1) - mean;
+    assertThat(mean).isCloseTo(SEEN * VARIANCE / (VARIANCE + SEEN_VARIANCE), within(0.002));
+    assertThat(deviation * deviation)
+        .isCloseTo(VARIANCE * SEEN_VARIANCE / (VARIANCE + SEEN_VARIANCE), within(0.002));
+  }
+
+  private static final double[] STARTS = {0, 1, -0.3, 2.5, -2, 0.01, 0.7, -1};
+
+  /** E[x_0 | x_t] = factor · x_t, for data of mean 0. */
+  private static double likelihoodFactor(double signal, double noise) {
+    return signal * VARIANCE / (signal * signal * VARIANCE + noise * noise);
+  }
+
+  /** The variance of y given x_t. */
+  private static double likelihoodSpread(double signal, double noise) {
+    return VARIANCE * noise * noise / (signal * signal * VARIANCE + noise * noise) + SEEN_VARIANCE;
+  }
+
+  /** Takes one number through a plan by ε − σ ∇ ln p(y | x_t), each in closed form. */
+  private static double guided(SamplingPlan plan, double start) {
+    double x = plan.initialScale() * start;
+    for (SamplingStep row : plan.steps()) {
+      double signal = row.signal();
+      double noise = row.noise();
+      double factor = likelihoodFactor(signal, noise);
+      double slope = factor * (SEEN - factor * x) / likelihoodSpread(signal, noise);
+      double total = signal * signal * VARIANCE + noise * noise;
+      double epsilon = noise * x / total - noise * slope;
+      double x0 = (x - noise * epsilon) / signal;
+      x = row.cX() * x + row.cX0() * x0 + row.cEps() * epsilon;
+    }
+    return x;
   }
 
   private static double[] each(NDArray x, double value) {

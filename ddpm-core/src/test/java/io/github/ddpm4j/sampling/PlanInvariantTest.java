@@ -1,7 +1,6 @@
 package io.github.ddpm4j.sampling;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.within;
 
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Diffusion;
@@ -14,10 +13,7 @@ import io.github.ddpm4j.spi.SamplingPlan;
 import io.github.ddpm4j.spi.SamplingStep;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.MethodSource;
 
 /**
  * For data that is one point x_0 a perfect network makes every row carry x = α x_0 + σ ε to the
@@ -25,6 +21,12 @@ import org.junit.jupiter.params.provider.MethodSource;
  * remembered counts as x̂_0 or ε̂.
  */
 class PlanInvariantTest {
+
+  /** All combinations below but those that are refused: a loop must not lose some unnoticed. */
+  private static final int PLANS = 26_490;
+
+  /** How many failures are told apart. */
+  private static final int TOLD = 20;
 
   /** Relative to 1, or to the factors of the row where these are greater. */
   private static final double TOLERANCE = 1e-12;
@@ -36,7 +38,7 @@ class PlanInvariantTest {
     }
   }
 
-  static Stream<Planned> plans() {
+  private static List<Planned> plans() {
     List<Planned> plans = new ArrayList<>();
     for (Schedule schedule :
         List.of(
@@ -87,7 +89,7 @@ class PlanInvariantTest {
         }
       }
     }
-    return plans.stream();
+    return plans;
   }
 
   private static boolean serves(Sampler sampler, Schedule schedule, int start) {
@@ -159,37 +161,56 @@ class PlanInvariantTest {
     }
   }
 
-  @ParameterizedTest
-  @MethodSource("plans")
-  void row_carriesEachLevelToTheNext(Planned planned) {
-    SamplingPlan plan = planned.plan;
-    for (int i = 0; i < plan.steps().size(); i++) {
-      SamplingStep row = plan.steps().get(i);
-      double past = row.past().stream().mapToDouble(Double::doubleValue).sum();
-      double pastX0 = plan.memory() == SamplingPlan.Memory.X0 ? past : 0;
-      double pastEps = plan.memory() == SamplingPlan.Memory.EPSILON ? past : 0;
-      assertThat(row.cX() * row.signal() + row.cX0() + pastX0)
-          .as("signal after row %d of %s", i, planned)
-          .isCloseTo(
-              plan.levelAfter(i).signal(), within(TOLERANCE * Math.max(1, Math.abs(row.cX0()))));
-      double kept = row.cX() * row.noise() + row.cEps() + pastEps;
-      double expected = plan.levelAfter(i).noise() * plan.levelAfter(i).noise();
-      boolean ancestral = planned.name.contains("ddpm(");
-      if (ancestral
-          && planned.diffusion.variance() == Variance.FIXED_LARGE
-          && row.noiseHigh() > 0) {
-        // Breaks the balance by intent: β' stands for the posterior variance β' (1 − ᾱ_s)/(1 −
-        // ᾱ_t).
-        double beta = row.noiseHigh() * row.noiseHigh();
-        double small = beta * expected / (row.noise() * row.noise());
-        assertThat(kept * kept + small)
-            .as("noise after row %d of %s", i, planned)
-            .isCloseTo(expected, within(TOLERANCE));
-      } else {
-        assertThat(kept * kept + row.noiseHigh() * row.noiseHigh())
-            .as("noise after row %d of %s", i, planned)
-            .isCloseTo(expected, within(TOLERANCE));
+  @Test
+  void row_carriesEachLevelToTheNext() {
+    List<String> failures = new ArrayList<>();
+    int checked = 0;
+    for (Planned planned : plans()) {
+      for (int i = 0; i < planned.plan.steps().size(); i++) {
+        checkRow(planned, i, failures);
       }
+      checked++;
     }
+    assertThat(failures.stream().limit(TOLD))
+        .as("the first %d of %d failures", Math.min(TOLD, failures.size()), failures.size())
+        .isEmpty();
+    assertThat(checked).as("plans that were checked").isEqualTo(PLANS);
+  }
+
+  private static void checkRow(Planned planned, int i, List<String> failures) {
+    SamplingPlan plan = planned.plan;
+    SamplingStep row = plan.steps().get(i);
+    double past = 0;
+    for (double factor : row.past()) {
+      past += factor;
+    }
+    double pastX0 = plan.memory() == SamplingPlan.Memory.X0 ? past : 0;
+    double pastEps = plan.memory() == SamplingPlan.Memory.EPSILON ? past : 0;
+    double signal = row.cX() * row.signal() + row.cX0() + pastX0;
+    double tolerance = TOLERANCE * Math.max(1, Math.abs(row.cX0()));
+    if (differs(signal, plan.levelAfter(i).signal(), tolerance)) {
+      failures.add(
+          "signal after row %d of %s is %s, but the next level has %s"
+              .formatted(i, planned, signal, plan.levelAfter(i).signal()));
+    }
+    double kept = row.cX() * row.noise() + row.cEps() + pastEps;
+    double expected = plan.levelAfter(i).noise() * plan.levelAfter(i).noise();
+    double added = row.noiseHigh() * row.noiseHigh();
+    boolean ancestral = planned.name.contains("ddpm(");
+    if (ancestral && planned.diffusion.variance() == Variance.FIXED_LARGE && row.noiseHigh() > 0) {
+      // Breaks the balance by intent: β' stands for the posterior variance β' (1 − ᾱ_s)/(1 − ᾱ_t).
+      added *= expected / (row.noise() * row.noise());
+    }
+    double squared = kept * kept + added;
+    if (differs(squared, expected, TOLERANCE)) {
+      failures.add(
+          "noise² after row %d of %s is %s, but the next level has %s"
+              .formatted(i, planned, squared, expected));
+    }
+  }
+
+  /** What is not a number differs from all. */
+  private static boolean differs(double actual, double expected, double tolerance) {
+    return !(Math.abs(actual - expected) <= tolerance);
   }
 }

@@ -31,6 +31,19 @@ final class StandIns {
     };
   }
 
+  /** The exact score of N(0, variance) data, as ε, with a variance for each image. */
+  static Denoiser gaussians(double... variances) {
+    return (x, levels, condition) ->
+        x.mul(
+            column(
+                x,
+                levels,
+                i ->
+                    levels.noise(i)
+                        / (levels.signal(i) * levels.signal(i) * variances[i]
+                            + levels.noise(i) * levels.noise(i))));
+  }
+
   /** Model G of the golden data: the exact score of N(0.3, 0.5²). */
   static Denoiser modelG() {
     return gaussian(0.3, 0.25);

@@ -531,23 +531,26 @@ class ScriptOpsTest {
   @ParameterizedTest
   @ValueSource(doubles = {0.1, 0.5, 0.999})
   void dropout_mask_bitByBitThatOfEager(double rate) {
-    for (Shape shape :
-        List.of(new Shape(1), new Shape(3, 5), new Shape(2, 3, 5, 7), new Shape(4, 8, 16, 16))) {
-      NDArray x = manager.ones(shape);
-      for (int layer : new int[] {0, 2}) {
-        float[] expected = EagerOps.training(SEED, PASS).dropout(x, rate, layer).toFloatArray();
-        for (Script.Type type : Script.Type.values()) {
-          Script script = new Script();
-          ScriptOps ops = ScriptOps.training(script, type, new Value("seeds"));
-          Value result = ops.leave(ops.dropout(ops.enterFeatures(new Value("p[0]")), rate, layer));
-          float[] actual =
-              run(script, listOf(result), List.of(x), true, manager.ones(new Shape(1)), seeds())
-                  .head()
-                  .toFloatArray();
-          if (type == Script.Type.FLOAT32) {
-            assertThat(actual).as("%s of %s", rate, shape).containsExactly(expected);
-          } else {
-            assertThat(zeros(actual)).as("%s of %s", rate, shape).isEqualTo(zeros(expected));
+    for (int layer : new int[] {0, 2}) {
+      for (Script.Type type : Script.Type.values()) {
+        Script script = new Script();
+        ScriptOps ops = ScriptOps.training(script, type, new Value("seeds"));
+        Value result = ops.leave(ops.dropout(ops.enterFeatures(new Value("p[0]")), rate, layer));
+        try (Program program = compile(script, listOf(result), true)) {
+          for (Shape shape :
+              List.of(
+                  new Shape(1), new Shape(3, 5), new Shape(2, 3, 5, 7), new Shape(4, 8, 16, 16))) {
+            NDArray x = manager.ones(shape);
+            float[] expected = EagerOps.training(SEED, PASS).dropout(x, rate, layer).toFloatArray();
+            float[] actual =
+                call(program, List.of(x), true, manager.ones(new Shape(1)), seeds())
+                    .head()
+                    .toFloatArray();
+            if (type == Script.Type.FLOAT32) {
+              assertThat(actual).as("%s of %s", rate, shape).containsExactly(expected);
+            } else {
+              assertThat(zeros(actual)).as("%s of %s", rate, shape).isEqualTo(zeros(expected));
+            }
           }
         }
       }
@@ -626,17 +629,23 @@ class ScriptOpsTest {
   /** Runs a method that returns a list of tensors. */
   private NDList run(
       Script script, Object list, List<NDArray> inputs, boolean recording, NDArray... others) {
-    String arguments = "x: Tensor, p: List[Tensor]";
-    if (others.length > 0) {
-      arguments += ", probe: Tensor, seeds: Tensor";
+    try (Program program = compile(script, list, others.length > 0)) {
+      return call(program, inputs, recording, others);
     }
-    try (Program program = Program.compile(script.method("f", arguments, "List[Tensor]", list))) {
-      NDArray first = manager.zeros(new Shape(1));
-      List<NDList> lists = List.of(new NDList(inputs));
-      return recording
-          ? program.callRecording("f", first, lists, others)
-          : program.call("f", first, lists, others);
-    }
+  }
+
+  private static Program compile(Script script, Object list, boolean others) {
+    String arguments =
+        "x: Tensor, p: List[Tensor]" + (others ? ", probe: Tensor, seeds: Tensor" : "");
+    return Program.compile(script.method("f", arguments, "List[Tensor]", list));
+  }
+
+  private NDList call(Program program, List<NDArray> inputs, boolean recording, NDArray... others) {
+    NDArray first = manager.zeros(new Shape(1));
+    List<NDList> lists = List.of(new NDList(inputs));
+    return recording
+        ? program.callRecording("f", first, lists, others)
+        : program.call("f", first, lists, others);
   }
 
   private NDArray seeds() {
