@@ -2,13 +2,13 @@ package io.github.ddpm4j.examples;
 
 import com.google.gson.GsonBuilder;
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.data.Digits;
+import io.github.ddpm4j.data.IdxFiles;
+import io.github.ddpm4j.data.LabeledImages;
 import io.github.ddpm4j.examples.comparison.Candidate;
 import io.github.ddpm4j.examples.comparison.Comparison;
 import io.github.ddpm4j.examples.comparison.ComparisonTable;
 import io.github.ddpm4j.examples.comparison.Row;
-import io.github.ddpm4j.examples.data.Digits;
-import io.github.ddpm4j.examples.data.IdxFiles;
-import io.github.ddpm4j.examples.data.LabeledImages;
 import io.github.ddpm4j.examples.judge.Judge;
 import io.github.ddpm4j.examples.judge.Judgement;
 import java.io.IOException;

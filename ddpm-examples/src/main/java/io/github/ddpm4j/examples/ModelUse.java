@@ -4,7 +4,8 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
-import io.github.ddpm4j.examples.data.Digits;
+import io.github.ddpm4j.data.Digits;
+import io.github.ddpm4j.data.PictureFolder;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import java.io.IOException;
@@ -127,7 +128,9 @@ abstract class ModelUse implements Callable<Integer> {
   NDArray pictures(DDPM ddpm, NDManager manager, int count) throws IOException {
     Shape shape = ddpm.denoiser().orElseThrow().imageShape().orElseThrow();
     if (images != null) {
-      return scaled(ddpm, PictureFolder.read(manager, images, count, shape));
+      return scaled(
+          ddpm,
+          PictureFolder.builder(images, shape).setSampling(1, false).build().first(manager, count));
     }
     if (shape.equals(new Shape(1, Digits.SIDE, Digits.SIDE))) {
       return scaled(ddpm, digits(manager, count));

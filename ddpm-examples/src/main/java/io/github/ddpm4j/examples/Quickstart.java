@@ -5,7 +5,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.training.tracker.Tracker;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainingResult;
-import io.github.ddpm4j.examples.data.Digits;
+import io.github.ddpm4j.data.Digits;
 import io.github.ddpm4j.examples.judge.Judge;
 import io.github.ddpm4j.examples.judge.Judgement;
 import io.github.ddpm4j.examples.report.LossPlot;

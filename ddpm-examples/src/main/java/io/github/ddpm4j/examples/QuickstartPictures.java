@@ -7,7 +7,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
-import io.github.ddpm4j.examples.data.LabeledImages;
+import io.github.ddpm4j.data.LabeledImages;
 import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.ops.Upload;

@@ -8,7 +8,7 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.pooling.Pool;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainingResult;
-import io.github.ddpm4j.examples.data.Digits;
+import io.github.ddpm4j.data.Digits;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.sampling.Samplers;

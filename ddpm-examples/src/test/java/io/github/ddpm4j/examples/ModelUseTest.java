@@ -3,9 +3,6 @@ package io.github.ddpm4j.examples;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.unet.UNet;
 import java.awt.image.BufferedImage;
@@ -235,26 +232,5 @@ class ModelUseTest {
       assertThat(err.toString().strip()).isEqualTo("Inpaint: " + one[2]);
     }
     assertThat(out.toString()).isEmpty();
-  }
-
-  /** The middle is kept, averaged over squares, in the colours that the model has. */
-  @Test
-  void pictureFolder_fitted_cutsAndScales() {
-    try (NDManager manager = NDManager.newBaseManager()) {
-      // columns -1 | 0 0 | 0.5 0.5 | -1: the outer ones are cut off
-      float[] row = {-1, 0, 0, 0.5f, 0.5f, -1};
-      float[] pixels = new float[24];
-      for (int i = 0; i < pixels.length; i++) {
-        pixels[i] = row[i % 6];
-      }
-      NDArray picture = manager.create(pixels, new Shape(1, 4, 6));
-      NDArray grey = PictureFolder.fitted(picture, new Shape(1, 2, 2));
-      assertThat(grey.getShape()).isEqualTo(new Shape(1, 2, 2));
-      assertThat(grey.toFloatArray()).containsExactly(0, 0.5f, 0, 0.5f);
-      NDArray colour = PictureFolder.fitted(picture, new Shape(3, 2, 2));
-      assertThat(colour.getShape()).isEqualTo(new Shape(3, 2, 2));
-      assertThat(PictureFolder.fitted(colour, new Shape(1, 2, 2)).toFloatArray())
-          .containsExactly(0, 0.5f, 0, 0.5f);
-    }
   }
 }

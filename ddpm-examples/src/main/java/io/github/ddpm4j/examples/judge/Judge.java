@@ -1,9 +1,9 @@
 package io.github.ddpm4j.examples.judge;
 
 import ai.djl.ndarray.NDArray;
+import io.github.ddpm4j.data.Digits;
+import io.github.ddpm4j.data.LabeledImages;
 import io.github.ddpm4j.evaluation.KernelDistance;
-import io.github.ddpm4j.examples.data.Digits;
-import io.github.ddpm4j.examples.data.LabeledImages;
 import io.github.ddpm4j.noise.NoiseSource;
 import java.util.Arrays;
 import java.util.List;

@@ -1,4 +1,4 @@
-package io.github.ddpm4j.examples.data;
+package io.github.ddpm4j.data;
 
 import java.io.BufferedInputStream;
 import java.io.DataInputStream;

@@ -1,10 +1,12 @@
-package io.github.ddpm4j.examples.data;
+package io.github.ddpm4j.data;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
 
 /**
  * Grey images of one size in [-1, 1], each with a label, in Java memory. Immutable and thread-safe.
@@ -59,6 +61,15 @@ public final class LabeledImages {
    */
   public int label(int image) {
     return labels[image];
+  }
+
+  /**
+   * All labels.
+   *
+   * @return a copy, one per image, in order
+   */
+  public int[] labels() {
+    return labels.clone();
   }
 
   /**
@@ -121,6 +132,37 @@ public final class LabeledImages {
         width,
         Arrays.copyOfRange(pixels, from * length, to * length),
         Arrays.copyOfRange(labels, from, to));
+  }
+
+  /**
+   * The first image of each of some labels.
+   *
+   * @param wanted labels; one that is named again gives the next image of that label
+   * @return as many images as labels are named, in their order
+   * @throws IllegalArgumentException if no label is named, or there are fewer images of a label
+   *     than are wanted
+   */
+  public LabeledImages ofLabels(int... wanted) {
+    if (wanted.length == 0) {
+      throw new IllegalArgumentException("ofLabels needs at least one label, but got none");
+    }
+    int length = height * width;
+    float[] chosen = new float[wanted.length * length];
+    Map<Integer, Integer> next = new HashMap<>();
+    for (int i = 0; i < wanted.length; i++) {
+      int image = next.getOrDefault(wanted[i], 0);
+      while (image < labels.length && labels[image] != wanted[i]) {
+        image++;
+      }
+      if (image == labels.length) {
+        throw new IllegalArgumentException(
+            "there must be an image for each label that is named, but none is left of label "
+                + wanted[i]);
+      }
+      next.put(wanted[i], image + 1);
+      System.arraycopy(pixels, image * length, chosen, i * length, length);
+    }
+    return new LabeledImages(height, width, chosen, wanted.clone());
   }
 
   /**

@@ -1,4 +1,4 @@
-package io.github.ddpm4j.examples.data;
+package io.github.ddpm4j.data;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;

@@ -1,6 +1,7 @@
-package io.github.ddpm4j.examples.data;
+package io.github.ddpm4j.data;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.djl.ndarray.NDArray;
@@ -93,6 +94,32 @@ class DigitsTest {
     assertThatThrownBy(() -> DIGITS.heldOut().slice(3, 3))
         .isInstanceOf(IndexOutOfBoundsException.class)
         .hasMessage("a slice must be within [0, 500) and hold an image, but was [3, 3)");
+  }
+
+  @Test
+  void ofLabels_givesTheNextImageOfEach() {
+    LabeledImages chosen = DIGITS.training().ofLabels(3, 6, 3, 3);
+
+    assertThat(chosen.labels()).containsExactly(3, 6, 3, 3);
+    int[] threes =
+        IntStream.range(0, 1297).filter(i -> DIGITS.training().label(i) == 3).limit(3).toArray();
+    assertThat(threes).startsWith(3, 4);
+    assertThat(chosen.pixels(0)).isEqualTo(DIGITS.training().pixels(3));
+    assertThat(chosen.pixels(1)).isEqualTo(DIGITS.training().pixels(1));
+    assertThat(chosen.pixels(2)).isEqualTo(DIGITS.training().pixels(4));
+    assertThat(chosen.pixels(3)).isEqualTo(DIGITS.training().pixels(threes[2]));
+  }
+
+  @Test
+  void ofLabels_thatAreNotThere_isRefused() {
+    LabeledImages two = DIGITS.training().slice(0, 2);
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> two.ofLabels(6, 6))
+        .withMessage(
+            "there must be an image for each label that is named, but none is left of label 6");
+    assertThatIllegalArgumentException()
+        .isThrownBy(two::ofLabels)
+        .withMessage("ofLabels needs at least one label, but got none");
   }
 
   private static float[] all(LabeledImages images) {
