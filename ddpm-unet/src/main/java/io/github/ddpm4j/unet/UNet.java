@@ -19,6 +19,7 @@ import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.model.TrainingPass;
 import io.github.ddpm4j.noise.CounterRandom;
 import io.github.ddpm4j.ops.EagerOps;
+import io.github.ddpm4j.ops.Ops;
 import io.github.ddpm4j.ops.Script;
 import io.github.ddpm4j.ops.Script.Value;
 import io.github.ddpm4j.ops.ScriptOps;
@@ -258,6 +259,31 @@ public final class UNet extends AbstractBlock implements ScriptedDenoiser {
       check(x, levels);
       try (NDList conditions = conditionInputs(condition, x)) {
         return infer(x, this::weight, timesteps(levels), conditions);
+      }
+    }
+  }
+
+  /**
+   * Predicts for a batch by operations of the caller's, such as ones that count, print or time what
+   * they do: the network as it is written, one call of {@code ops} after the other, whatever {@link
+   * #execution()} says. Gradients are recorded as the caller has it.
+   *
+   * @param ops the operations
+   * @param x the noisy images, float32, shape (N, C, H, W), on the network's device
+   * @param levels how noisy each image is, N entries
+   * @param condition what the images are conditioned on, as for {@link #predict(NDArray,
+   *     NoiseLevels, Condition)}
+   * @return what the operations made: the prediction, attached as they attach it
+   * @throws IllegalStateException if the network is closed, or being trained on another thread
+   * @throws IllegalArgumentException as {@link #predict(NDArray, NoiseLevels, Condition)} throws it
+   */
+  public NDArray predict(Ops<NDArray> ops, NDArray x, NoiseLevels levels, Condition condition) {
+    try (Usage.Hold hold = usage.shared()) {
+      check(x, levels);
+      try (NDList conditions = conditionInputs(condition, x);
+          NDArray sinusoids = sinusoids(x, timesteps(levels))) {
+        return ops.scope(
+            () -> network.forward(ops, this::weight, inputs(x, sinusoids, conditions)));
       }
     }
   }
