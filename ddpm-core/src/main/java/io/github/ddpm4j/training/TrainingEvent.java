@@ -12,7 +12,7 @@ public final class TrainingEvent {
   private final long steps;
   private final DoubleSupplier loss;
   private final DoubleSupplier gradientNorm;
-  private final boolean lossAtHand;
+  private final boolean lossKnown;
   private final Supplier<NoiseLevels> levels;
   private final Supplier<double[]> imageLosses;
   private final double learningRate;
@@ -25,7 +25,7 @@ public final class TrainingEvent {
       long steps,
       DoubleSupplier loss,
       DoubleSupplier gradientNorm,
-      boolean lossAtHand,
+      boolean lossKnown,
       Supplier<NoiseLevels> levels,
       Supplier<double[]> imageLosses,
       double learningRate,
@@ -36,7 +36,7 @@ public final class TrainingEvent {
     this.steps = steps;
     this.loss = loss;
     this.gradientNorm = gradientNorm;
-    this.lossAtHand = lossAtHand;
+    this.lossKnown = lossKnown;
     this.levels = levels;
     this.imageLosses = imageLosses;
     this.learningRate = learningRate;
@@ -144,9 +144,14 @@ public final class TrainingEvent {
     return averaged;
   }
 
-  /** Whether asking for the loss does not wait for the device. */
-  boolean isLossAtHand() {
-    return lossAtHand;
+  /**
+   * Whether {@link #loss()} can be asked for without waiting for the device: on the CPU after every
+   * step, on a GPU when the losses of the steps before were fetched with it.
+   *
+   * @return whether the loss is known already
+   */
+  public boolean isLossKnown() {
+    return lossKnown;
   }
 
   /** Asks the run to end after this step and to return its result as it is. */

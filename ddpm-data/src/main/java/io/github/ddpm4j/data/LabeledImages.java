@@ -84,35 +84,6 @@ public final class LabeledImages {
   }
 
   /**
-   * The label of the image that is nearest in Euclidean distance.
-   *
-   * @param image H·W values
-   * @return the label of the first of the nearest
-   * @throws IllegalArgumentException if there are more or fewer values
-   */
-  public int nearestLabel(float[] image) {
-    int length = height * width;
-    if (image.length != length) {
-      throw new IllegalArgumentException(
-          "an image must have %d values, but had %d".formatted(length, image.length));
-    }
-    double least = Double.POSITIVE_INFINITY;
-    int label = labels[0];
-    for (int i = 0; i < labels.length; i++) {
-      double distance = 0;
-      for (int p = 0; p < length; p++) {
-        double difference = image[p] - pixels[i * length + p];
-        distance += difference * difference;
-      }
-      if (distance < least) {
-        least = distance;
-        label = labels[i];
-      }
-    }
-    return label;
-  }
-
-  /**
    * The images of a range of indices.
    *
    * @param from the first index
@@ -163,6 +134,24 @@ public final class LabeledImages {
       System.arraycopy(pixels, image * length, chosen, i * length, length);
     }
     return new LabeledImages(height, width, chosen, wanted.clone());
+  }
+
+  /**
+   * All images of a label.
+   *
+   * @param label the label
+   * @return them, in order
+   * @throws IllegalArgumentException if there are none
+   */
+  public LabeledImages withLabel(int label) {
+    int count = (int) Arrays.stream(labels).filter(own -> own == label).count();
+    if (count == 0) {
+      throw new IllegalArgumentException(
+          "there must be an image of the label, but none has " + label);
+    }
+    int[] wanted = new int[count];
+    Arrays.fill(wanted, label);
+    return ofLabels(wanted);
   }
 
   /**

@@ -111,6 +111,21 @@ class DigitsTest {
   }
 
   @Test
+  void withLabel_givesAllOfIt() {
+    LabeledImages sevens = DIGITS.heldOut().withLabel(7);
+
+    int[] all = IntStream.range(0, 500).filter(i -> DIGITS.heldOut().label(i) == 7).toArray();
+    assertThat(sevens.size()).isEqualTo(all.length).isPositive();
+    assertThat(sevens.labels()).containsOnly(7);
+    for (int i = 0; i < all.length; i++) {
+      assertThat(sevens.pixels(i)).isEqualTo(DIGITS.heldOut().pixels(all[i]));
+    }
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> DIGITS.heldOut().withLabel(10))
+        .withMessage("there must be an image of the label, but none has 10");
+  }
+
+  @Test
   void ofLabels_thatAreNotThere_isRefused() {
     LabeledImages two = DIGITS.training().slice(0, 2);
     assertThatIllegalArgumentException()
