@@ -3,7 +3,7 @@
  *
  * <p>The native CPU jar of libtorch has no legal module name and must stay on the class path.
  */
-@SuppressWarnings("module") // io.github.ddpm4j.unet is compiled after this module
+@SuppressWarnings("module") // modules that are exported to are compiled after this one
 module io.github.ddpm4j {
   requires transitive ai.djl.api;
   requires static ai.djl.pytorch_engine;
@@ -14,7 +14,6 @@ module io.github.ddpm4j {
   requires org.apache.commons.rng.simple;
   requires org.slf4j;
   requires ojalgo;
-  requires me.tongfei.progressbar;
   requires static org.jspecify;
 
   exports io.github.ddpm4j;
@@ -30,6 +29,7 @@ module io.github.ddpm4j {
   exports io.github.ddpm4j.spi;
   exports io.github.ddpm4j.training;
   exports io.github.ddpm4j.internal.files to
+      io.github.ddpm4j.report,
       io.github.ddpm4j.unet;
   exports io.github.ddpm4j.internal.io to
       io.github.ddpm4j.unet;

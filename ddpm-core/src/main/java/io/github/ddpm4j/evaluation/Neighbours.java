@@ -47,6 +47,29 @@ final class Neighbours {
         .toArray();
   }
 
+  /** The index of the nearest of others, of the first where several are. */
+  static int[] nearestIndices(double[][] rows, double[][] others) {
+    return IntStream.range(0, rows.length)
+        .parallel()
+        .map(
+            i -> {
+              double[] squares = squares(rows[i], others);
+              int nearest = 0;
+              for (int j = 1; j < squares.length; j++) {
+                nearest = squares[j] < squares[nearest] ? j : nearest;
+              }
+              return nearest;
+            })
+        .toArray();
+  }
+
+  static double median(double[] values) {
+    double[] sorted = values.clone();
+    Arrays.sort(sorted);
+    int half = sorted.length / 2;
+    return sorted.length % 2 == 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+  }
+
   private static double[] squares(double[] row, double[][] others) {
     double[] squares = new double[others.length];
     for (int j = 0; j < others.length; j++) {

@@ -12,6 +12,7 @@ import io.github.ddpm4j.schedule.TimestepSpacing;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
@@ -191,6 +192,68 @@ public final class SamplerPlanner {
     return SamplerTable.of(calls, images, seed, first, rows, features != null);
   }
 
+  /**
+   * Draws the same images with many samplers and has each judged: image k of a seed begins at the
+   * same noise under all of them.
+   *
+   * @param judge what judges them; as many images are drawn as it judges at a time, whatever {@link
+   *     #images} says
+   * @param samplers the samplers, of any numbers of calls; what cannot serve the model is left out,
+   *     with the reason in its row
+   * @param seeds how many seeds, from {@link #seed} on; each is judged by itself
+   * @param progress is told of each row once it is done
+   * @return the rows, that of the long chain first
+   * @throws IllegalArgumentException if {@code seeds} is less than 1
+   * @throws IllegalStateException as {@link Sampling#generate} and {@link Judge#realAgainstReal}
+   *     throw it
+   * @throws java.util.concurrent.CancellationException if the thread is interrupted
+   */
+  public SamplerComparison compare(
+      Judge judge, List<Sampler> samplers, int seeds, Consumer<SamplerComparison.Row> progress) {
+    if (seeds < 1) {
+      throw new IllegalArgumentException("seeds must be at least 1, but was " + seeds);
+    }
+    Judge.Verdict real = judge.realAgainstReal();
+    List<float[]> references = new ArrayList<>();
+    List<SamplerComparison.Row> rows = new ArrayList<>();
+    rows.add(judged(judge, longChain, seeds, references, true));
+    progress.accept(rows.get(0));
+    for (Sampler sampler : samplers) {
+      SamplerComparison.Row row;
+      try {
+        row = judged(judge, sampler, seeds, references, false);
+      } catch (IllegalArgumentException e) {
+        row =
+            new SamplerComparison.Row(
+                sampler, 0, List.of(), List.of(), String.valueOf(e.getMessage()));
+      }
+      rows.add(row);
+      progress.accept(row);
+    }
+    return new SamplerComparison(real, rows);
+  }
+
+  private SamplerComparison.Row judged(
+      Judge judge, Sampler sampler, int seeds, List<float[]> references, boolean first) {
+    int calls = sampler.plan(diffusion).steps().size();
+    boolean comparable = !first && !isStochastic(sampler) && !isStochastic(longChain);
+    List<Judge.Verdict> verdicts = new ArrayList<>();
+    List<Double> errors = new ArrayList<>();
+    for (int k = 0; k < seeds; k++) {
+      try (Samples samples = draw(sampler, seed + k, judge.size());
+          NDManager manager = NDManager.newBaseManager()) {
+        NDArray drawn = samples.toNDArray(manager);
+        verdicts.add(judge.judge(drawn));
+        if (first) {
+          references.add(floats(drawn));
+        } else if (comparable) {
+          errors.add(rootMeanSquare(floats(drawn), references.get(k)));
+        }
+      }
+    }
+    return new SamplerComparison.Row(sampler, calls, verdicts, errors, "");
+  }
+
   private SamplerTable.Row row(Sampler candidate, int calls, float[] reference) {
     int own;
     boolean stochastic;
@@ -220,7 +283,11 @@ public final class SamplerPlanner {
   }
 
   private Samples draw(Sampler sampler) {
-    return setUp.apply(sampling.get()).sampler(sampler).seed(seed).generate(images);
+    return draw(sampler, seed, images);
+  }
+
+  private Samples draw(Sampler sampler, long from, int count) {
+    return setUp.apply(sampling.get()).sampler(sampler).seed(from).generate(count);
   }
 
   private double distance(NDArray drawn) {
@@ -233,7 +300,7 @@ public final class SamplerPlanner {
     }
   }
 
-  private static double rootMeanSquare(float[] values, float[] others) {
+  static double rootMeanSquare(float[] values, float[] others) {
     double sum = 0;
     for (int i = 0; i < values.length; i++) {
       double difference = (double) values[i] - others[i];

@@ -373,8 +373,8 @@ public final class TrainingDoctor implements TrainingStepListener {
   }
 
   private static Diagnosis.Finding copying(double[][] drawn, double[][] real) {
-    double own = median(Neighbours.nearest(drawn, real));
-    double others = median(Neighbours.radii(real, 1));
+    double own = Neighbours.median(Neighbours.nearest(drawn, real));
+    double others = Neighbours.median(Neighbours.radii(real, 1));
     String figures =
         words(
             "the nearest training image is %s away, the median of %d; between training images %s, the median of %d (ratio %.2f)",
@@ -387,13 +387,6 @@ public final class TrainingDoctor implements TrainingStepListener {
             "the network repeats training images: fewer steps, more data, dropout, or a smaller"
                 + " network")
         : new Diagnosis.Finding("copying", false, figures, "images of its own");
-  }
-
-  private static double median(double[] values) {
-    double[] sorted = values.clone();
-    Arrays.sort(sorted);
-    int half = sorted.length / 2;
-    return sorted.length % 2 == 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
   }
 
   private static double mean(double[] values) {

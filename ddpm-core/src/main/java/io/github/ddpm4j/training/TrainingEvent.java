@@ -95,7 +95,7 @@ public interface TrainingEvent {
    *
    * @return true on the CPU; on a GPU if the loss was fetched already
    */
-  boolean isLossAtHand();
+  boolean isLossKnown();
 
   /** Asks the run to end after this step and to return its result as it is. */
   void stop();

@@ -220,7 +220,7 @@ class TrainingLogTest {
             training(network, new Case(c.compiled, c.accumulation, 1))
                 .listener(
                     event -> {
-                      assertThat(event.isLossAtHand()).isTrue();
+                      assertThat(event.isLossKnown()).isTrue();
                       losses.add(event.loss());
                       norms.add(event.gradientNorm());
                     })
@@ -236,7 +236,7 @@ class TrainingLogTest {
       assertThat(result.losses().toArray()).containsExactly(array(losses));
       for (TrainingEvent event : events) {
         int step = (int) event.step();
-        assertThat(event.isLossAtHand()).as("step %d", step).isEqualTo(step % c.rows == 0);
+        assertThat(event.isLossKnown()).as("step %d", step).isEqualTo(step % c.rows == 0);
         assertThat(event.gradientNorm()).isEqualTo(norms.get(step - 1));
         assertThat(event.loss()).isEqualTo(losses.get(step - 1));
       }

@@ -2,178 +2,78 @@ package io.github.ddpm4j.examples;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.training.tracker.Tracker;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainedModel;
-import io.github.ddpm4j.examples.data.Digits;
-import io.github.ddpm4j.examples.data.LabeledImages;
+import io.github.ddpm4j.data.Digits;
+import io.github.ddpm4j.evaluation.Judge;
 import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.report.TrainingProgress;
 import io.github.ddpm4j.sampling.Guidance;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.unet.UNet;
+import io.github.ddpm4j.unet.UNetBuilder;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.Locale;
-import java.util.concurrent.Callable;
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
+import java.util.stream.IntStream;
 
 /**
- * Digits on demand: trains a U-Net that is conditioned on the class, draws a row of each digit, and
- * counts how many of them are what was asked for.
+ * Digits on demand: trains a U-Net that is conditioned on the class, draws a row of each digit with
+ * guidance, and counts how many of them are what was asked for.
  */
-@Command(
-    name = "ConditionalDigits",
-    description = {
-      "Trains on the bundled 8x8 digits and their classes, and draws a row of each digit.",
-      "Exit code 2: something to put right."
-    },
-    sortOptions = false)
-public final class ConditionalDigits implements Callable<Integer> {
+public final class ConditionalDigits {
 
-  private static final int CLASSES = 10;
-  private static final int TIMESTEPS = 1000;
-  private static final int CALLS = 50;
-  private static final int ENLARGE = 6;
+  private static final int STEPS = 600;
+  private static final int PER_CLASS = 16;
+  private static final double GUIDANCE = 2;
 
-  @Spec private CommandSpec spec = CommandSpec.create();
-
-  @Option(
-      names = "--steps",
-      paramLabel = "N",
-      description = "Training steps (default: ${DEFAULT-VALUE}).")
-  private int steps = 600;
-
-  @Option(
-      names = "--batch",
-      paramLabel = "N",
-      description = "Digits per training step (default: ${DEFAULT-VALUE}).")
-  private int batchSize = 64;
-
-  @Option(
-      names = "--condition-dropout",
-      paramLabel = "P",
-      description =
-          "How often a digit is trained on without its class (default: ${DEFAULT-VALUE}).")
-  private double conditionDropout = 0.1;
-
-  @Option(
-      names = "--guidance",
-      paramLabel = "W",
-      description =
-          "How far drawing is led towards the class: 1 as trained, more goes beyond (default:"
-              + " ${DEFAULT-VALUE}).")
-  private double guidance = 2;
-
-  @Option(
-      names = "--per-class",
-      paramLabel = "N",
-      description = "Digits drawn of each class (default: ${DEFAULT-VALUE}).")
-  private int perClass = 16;
-
-  @Option(
-      names = "--seed",
-      paramLabel = "SEED",
-      description = "Seed of weights, training and sampling (default: ${DEFAULT-VALUE}).")
-  private long seed = 1;
-
-  @Option(
-      names = {"-o", "--output"},
-      paramLabel = "FOLDER",
-      description = "Where picture and model go (default: ${DEFAULT-VALUE}).")
-  private Path output = Mains.target("conditional-digits");
+  private ConditionalDigits() {}
 
   /**
    * Runs the example.
    *
-   * @param args see {@code --help}
+   * @param args the folder to write into, or nothing
+   * @throws IOException if it can't be written
    */
-  public static void main(String[] args) {
-    Mains.setDefault("ai.djl.pytorch.num_threads", Quickstart.THREADS);
-    Mains.exitWith(Mains.run(new ConditionalDigits(), args));
+  public static void main(String[] args) throws IOException {
+    System.getProperties().putIfAbsent("ai.djl.pytorch.num_threads", "1"); // the work is small
+    String target = System.getProperty("ddpm4j.target", "target");
+    run(args.length > 0 ? Path.of(args[0]) : Path.of(target, "conditional-digits"), STEPS, 50);
   }
 
-  @Override
-  public Integer call() throws IOException {
-    Mains.atLeast("--per-class", 1, perClass);
-    Files.createDirectories(output);
-    PrintWriter out = spec.commandLine().getOut();
+  static void run(Path folder, int steps, int calls) throws IOException {
     Digits digits = Digits.load();
+    UNetBuilder network = UNet.builder().image(1, 8, 8).baseChannels(32).channelMultipliers(1, 2);
+    network.residualBlocks(1).attentionAtLevels(1).groups(8).dropout(0).classes(10).seed(1);
+    Tracker rate = s -> (float) (2e-3 * Math.max(0.02, Math.min(1, (steps - s) / (0.3 * steps))));
+    int[] asked = new int[10 * PER_CLASS];
+    Arrays.setAll(asked, i -> i / PER_CLASS);
     try (NDManager manager = NDManager.newBaseManager();
-        UNet unet = Quickstart.network().classes(CLASSES).seed(seed).build()) {
-      out.printf(
-          Locale.ROOT,
-          "Training a U-Net of %,d parameters on %,d digits of %d classes.%n",
-          unet.config().parameterCount(),
-          digits.training().size(),
-          CLASSES);
-      out.flush();
-      DDPM ddpm = DDPM.builder().schedule(Schedules.cosine(TIMESTEPS)).denoiser(unet).build();
-      // The labels of the data are the classes.
-      try (TrainedModel result =
-          Quickstart.training(ddpm, steps, batchSize, seed)
-              .conditionDropout(conditionDropout)
-              .fit(digits.training().toDataset(manager, batchSize))) {
-        NDArray drawn = draw(result.ddpm(), manager);
-        Pictures.of(drawn).columns(perClass).enlarge(ENLARGE).save(output.resolve("digits.png"));
-        result.ddpm().save(output.resolve("model"));
-        out.printf(
-            Locale.ROOT,
-            "%n%.1f %% of %d digits, drawn with guidance %s, are nearest to a training digit of the"
-                + " class that was asked for; of held-out digits %.1f %%.%n%n",
-            100 * hits(drawn, digits.training()),
-            CLASSES * perClass,
-            guidance,
-            100 * hits(digits.heldOut(), digits.training()));
+        UNet unet = network.build()) {
+      DDPM ddpm = DDPM.builder().schedule(Schedules.cosine(1000)).denoiser(unet).build();
+      var training = ddpm.training().batchSize(64).steps(steps).learningRate(rate).warmup(50);
+      training.ema(0.99).seed(1).listener(TrainingProgress.bar());
+      // The labels of the data are the classes; some are left out, which guidance needs.
+      training.conditionDropout(0.1);
+      try (TrainedModel result = training.fit(digits.training().toDataset(manager, 64))) {
+        result.ddpm().save(folder.resolve("model"));
+        var sampling = result.ddpm().sampling().sampler(Samplers.ddim(calls).eta(0.5)).seed(1);
+        sampling.condition(Condition.labels(asked)).guidance(Guidance.classifierFree(GUIDANCE));
+        try (Samples samples = sampling.generate(asked.length)) {
+          NDArray drawn = samples.toNDArray(manager);
+          Path picture = folder.resolve("digits.png");
+          Pictures.of(drawn).columns(PER_CLASS).enlarge(6).save(picture);
+          NDArray known = digits.training().toArray(manager);
+          int[] found = Judge.of(known, known, digits.training().labels()).classesOf(drawn);
+          long hits = IntStream.range(0, found.length).filter(i -> found[i] == asked[i]).count();
+          System.out.printf("%d of %d digits are what was asked for.%n", hits, found.length);
+          System.out.println(picture);
+        }
       }
     }
-    for (String file : new String[] {"digits.png", "model"}) {
-      out.println(output.resolve(file).toAbsolutePath().normalize());
-    }
-    out.flush();
-    return 0;
-  }
-
-  /** A row of each digit. */
-  private NDArray draw(DDPM ddpm, NDManager manager) {
-    int[] labels = new int[CLASSES * perClass];
-    Arrays.setAll(labels, i -> i / perClass);
-    try (Samples samples =
-        ddpm.sampling()
-            .condition(Condition.labels(labels))
-            .guidance(Guidance.classifierFree(guidance))
-            .sampler(Samplers.ddim(CALLS).eta(0.5))
-            .seed(seed)
-            .generate(labels.length)) {
-      return samples.toNDArray(manager);
-    }
-  }
-
-  /** The share of drawn digits, in rows of one class, whose nearest neighbour is of that class. */
-  private double hits(NDArray drawn, LabeledImages known) {
-    float[] pixels = drawn.toFloatArray();
-    int length = Digits.SIDE * Digits.SIDE;
-    int count = pixels.length / length;
-    int hits = 0;
-    for (int i = 0; i < count; i++) {
-      float[] one = Arrays.copyOfRange(pixels, i * length, (i + 1) * length);
-      hits += known.nearestLabel(one) == i / perClass ? 1 : 0;
-    }
-    return (double) hits / count;
-  }
-
-  private static double hits(LabeledImages images, LabeledImages known) {
-    int hits = 0;
-    for (int i = 0; i < images.size(); i++) {
-      hits += known.nearestLabel(images.pixels(i)) == images.label(i) ? 1 : 0;
-    }
-    return (double) hits / images.size();
   }
 }

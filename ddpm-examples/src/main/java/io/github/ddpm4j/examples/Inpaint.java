@@ -2,170 +2,77 @@ package io.github.ddpm4j.examples;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.data.Digits;
+import io.github.ddpm4j.report.PictureTable;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
-import io.github.ddpm4j.sampling.SamplingRun;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.Locale;
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
 
-/** Fills in a part of pictures, without and with resampling (RePaint, Lugmayr et al. 2022). */
-@Command(
-    name = "Inpaint",
-    description = "Takes away a part of pictures and draws it anew, so that it fits the rest.",
-    sortOptions = false)
-public final class Inpaint extends ModelUse {
+/**
+ * Takes away the right half of pictures and draws it anew, without and with resampling (RePaint,
+ * Lugmayr et al. 2022), and says how well the halves fit.
+ */
+public final class Inpaint {
 
-  /** Which part is taken away. */
-  enum Hole {
-    RIGHT,
-    BOTTOM,
-    CENTER;
+  private static final int CALLS = 100;
+  private static final int JUMP = 10;
+  private static final int TIMES = 10;
+  private static final long SEED = 1;
+  private static final int[] DIGITS = {3, 6, 0, 7, 2, 5, 8, 4, 9, 1};
 
-    boolean holds(long y, long x, long height, long width) {
-      return switch (this) {
-        case RIGHT -> x >= width / 2;
-        case BOTTOM -> y >= height / 2;
-        case CENTER ->
-            y >= height / 4 && y < height - height / 4 && x >= width / 4 && x < width - width / 4;
-      };
-    }
-  }
-
-  @Option(
-      names = "--hole",
-      paramLabel = "PART",
-      description = "What is drawn anew: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
-  private Hole hole = Hole.RIGHT;
-
-  @Option(
-      names = "--calls",
-      paramLabel = "N",
-      description = "Steps of the sampler (default: ${DEFAULT-VALUE}).")
-  private int calls = 100;
-
-  @Option(
-      names = "--jump",
-      paramLabel = "N",
-      description = "Steps that resampling goes back at a time (default: ${DEFAULT-VALUE}).")
-  private int jump = 10;
-
-  @Option(
-      names = "--times",
-      paramLabel = "N",
-      description = "How often it takes each stretch (default: ${DEFAULT-VALUE}).")
-  private int times = 10;
-
-  @Option(
-      names = "--count",
-      paramLabel = "N",
-      description = "Pictures (default: ${DEFAULT-VALUE}).")
-  private int count = 10;
-
-  /** Sets up the example. */
-  public Inpaint() {
-    super("inpaint");
-  }
+  private Inpaint() {}
 
   /**
    * Runs the example.
    *
-   * @param args see {@code --help}
+   * @param args the folder of a model of 8x8 digits, or nothing for the quickstart's
+   * @throws IOException if there is no model, or a picture can't be written
    */
-  public static void main(String[] args) {
-    Mains.exitWith(Mains.run(new Inpaint(), args));
+  public static void main(String[] args) throws IOException {
+    System.getProperties().putIfAbsent("ai.djl.pytorch.num_threads", "1"); // the work is small
+    String target = System.getProperty("ddpm4j.target", "target");
+    Path model = args.length > 0 ? Path.of(args[0]) : Path.of(target, "quickstart", "model");
+    run(model, Path.of(target, "inpaint", "inpainted.png"), CALLS, JUMP, TIMES);
   }
 
-  @Override
-  void use(DDPM ddpm, NDManager manager) throws IOException {
-    Mains.within("--calls", 1, ddpm.schedule().timesteps(), calls);
-    Mains.atLeast("--jump", 1, jump);
-    Mains.atLeast("--times", 1, times);
-    if (jump >= calls) {
-      throw new IllegalArgumentException(
-          "--jump must be less than --calls, here "
-              + calls
-              + ", or nothing is resampled, but was "
-              + jump);
-    }
-    NDArray real = pictures(ddpm, manager, Mains.atLeast("--count", 1, count));
-    NDArray mask = mask(manager, real.getShape());
-    double grey = (ddpm.dataRange().min() + ddpm.dataRange().max()) / 2;
-    NDArray holed = real.mul(mask).add(mask.neg().add(1).mul(grey));
-    Figure figure = figure(ddpm).row("real", real).row("known", holed);
-    Sampler plain = Samplers.ddim(calls).eta(1);
-    Sampler resampling = Samplers.resampling(plain, jump, times);
-
-    report("real", real, real, mask);
-    inpaint(ddpm, "replaced", plain, seed(), figure, real, holed, mask);
-    inpaint(ddpm, "resampled", resampling, seed(), figure, real, holed, mask);
-    inpaint(ddpm, "again", resampling, seed() + 1, figure, real, holed, mask);
-    save(
-        figure,
-        "inpainted.png",
-        "Real pictures, what is known of them, and the rest drawn anew: by replacing the known"
-            + " pixels in each step, and with resampling, twice:");
-  }
-
-  /** The hole is handed over as it is shown: what stands in it is never looked at. */
-  private void inpaint(
-      DDPM ddpm,
-      String what,
-      Sampler sampler,
-      long seed,
-      Figure figure,
-      NDArray real,
-      NDArray holed,
-      NDArray mask) {
-    try (SamplingRun run =
-            ddpm.sampling().sampler(sampler).seed(seed).startInpainting(holed, mask);
-        Samples samples = run.finish()) {
-      NDArray filled = samples.toNDArray(real.getManager());
-      figure.row(what, filled);
-      out().printf("%-9s  %,d network calls%n", what, run.steps());
-      report(what, filled, real, mask);
+  static void run(Path model, Path picture, int calls, int jump, int times) throws IOException {
+    try (DDPM ddpm = DDPM.load(model);
+        NDManager manager = NDManager.newBaseManager()) {
+      NDArray real = Digits.load().heldOut().ofLabels(DIGITS).toArray(manager);
+      // 1 where a pixel is known: in the left half
+      NDArray mask = manager.zeros(new Shape(1, 1, 8, 8));
+      mask.set(new NDIndex(":, :, :, :4"), 1);
+      NDArray known = real.mul(mask);
+      Sampler plain = Samplers.ddim(calls).eta(1);
+      Sampler resampling = Samplers.resampling(plain, jump, times);
+      System.out.printf(Locale.ROOT, "real: %.3f across the border%n", border(real));
+      new PictureTable(ddpm.dataRange())
+          .row("real", real)
+          .row("known", known)
+          .row("replaced", fill(ddpm, plain, SEED, known, mask))
+          .row("resampled", fill(ddpm, resampling, SEED, known, mask))
+          .row("again", fill(ddpm, resampling, SEED + 1, known, mask))
+          .save(picture);
+      System.out.println(picture);
     }
   }
 
-  /** 1 where a pixel is known. */
-  private NDArray mask(NDManager manager, Shape images) {
-    long height = images.get(2);
-    long width = images.get(3);
-    float[] known = new float[(int) (height * width)];
-    for (int i = 0; i < known.length; i++) {
-      known[i] = hole.holds(i / width, i % width, height, width) ? 0 : 1;
+  private static NDArray fill(DDPM ddpm, Sampler sampler, long seed, NDArray known, NDArray mask) {
+    try (Samples samples = ddpm.sampling().sampler(sampler).seed(seed).inpaint(known, mask)) {
+      NDArray filled = samples.toNDArray(known.getManager());
+      System.out.printf(Locale.ROOT, "%s: %.3f across the border%n", sampler, border(filled));
+      return filled;
     }
-    return manager.create(known, new Shape(1, 1, height, width));
-  }
-
-  private void report(String what, NDArray found, NDArray real, NDArray mask) {
-    out()
-        .printf(
-            Locale.ROOT,
-            "%-9s  known pixels differ by %s at most; neighbours across the border by %.3f (mean)%n",
-            what,
-            found.sub(real).mul(mask).abs().max().getFloat(),
-            acrossTheBorder(found, mask));
   }
 
   /** The mean difference of neighbours of which one is known and the other is not. */
-  private static double acrossTheBorder(NDArray images, NDArray mask) {
-    double sum = 0;
-    double pairs = 0;
-    for (int axis = 2; axis <= 3; axis++) {
-      NDArray border = neighbours(mask, axis);
-      sum += neighbours(images, axis).mul(border).sum().getFloat();
-      pairs += border.sum().getFloat() * images.getShape().get(0) * images.getShape().get(1);
-    }
-    return sum / pairs;
-  }
-
-  private static NDArray neighbours(NDArray images, int axis) {
-    String rest = axis == 2 ? ":, :, %s, :" : ":, :, :, %s";
-    return images.get(rest.formatted("1:")).sub(images.get(rest.formatted(":-1"))).abs();
+  private static double border(NDArray images) {
+    return images.get(":, :, :, 4").sub(images.get(":, :, :, 3")).abs().mean().getFloat();
   }
 }

@@ -3,6 +3,7 @@ package io.github.ddpm4j.examples;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.unet.UNet;
+import io.github.ddpm4j.unet.UNetBuilder;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -13,50 +14,46 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 
 /**
- * How many images per second one network gives to 1, 2, 4 and 8 threads of Java that sample from it
- * at once: 28x28 pixels, {@value #STEPS} steps of DDIM, {@value #IMAGES} images to a request.
- *
- * <p>The threads of libtorch are those of {@code -Dai.djl.pytorch.num_threads}.
+ * How many images of 28x28 pixels per second one network gives to threads of Java that sample from
+ * it at once. The threads of libtorch are those of {@code -Dai.djl.pytorch.num_threads}.
  */
 public final class Serving {
 
   private static final int STEPS = 10;
   private static final int IMAGES = 4;
-  private static final long SECONDS = 4;
+  private static final int[] THREADS = {1, 2, 4, 8};
 
   private Serving() {}
 
   /**
    * Measures and prints.
    *
-   * @param arguments none
+   * @param args none
    * @throws Exception if a thread fails
    */
-  public static void main(String[] arguments) throws Exception {
-    try (UNet unet =
-        UNet.builder().image(1, 28, 28).baseChannels(32).channelMultipliers(1, 2).build()) {
-      DDPM ddpm = DDPM.builder().denoiser(unet).build();
-      System.out.println(unet);
-      imagesPerSecond(ddpm, 1); // warm
-      double alone = imagesPerSecond(ddpm, 1);
-      for (int threads : new int[] {1, 2, 4, 8}) {
-        double rate = threads == 1 ? alone : imagesPerSecond(ddpm, threads);
-        System.out.printf(
-            Locale.ROOT,
-            "num_threads %s, %d threads of Java: %.1f images/s, %.2f of one%n",
-            System.getProperty("ai.djl.pytorch.num_threads", "not set"),
-            threads,
-            rate,
-            rate / alone);
-      }
+  public static void main(String[] args) throws Exception {
+    UNetBuilder network = UNet.builder().image(1, 28, 28).baseChannels(32);
+    try (UNet unet = network.channelMultipliers(1, 2).build()) {
+      run(unet, 4000, THREADS);
     }
   }
 
-  private static double imagesPerSecond(DDPM ddpm, int threads) throws Exception {
+  static void run(UNet unet, long millis, int... threads) throws Exception {
+    DDPM ddpm = DDPM.builder().denoiser(unet).build();
+    imagesPerSecond(ddpm, 1, millis); // warm
+    double alone = imagesPerSecond(ddpm, 1, millis);
+    for (int count : threads) {
+      double rate = count == 1 ? alone : imagesPerSecond(ddpm, count, millis);
+      System.out.printf(
+          Locale.ROOT, "%d threads: %.1f images/s, %.2f of one%n", count, rate, rate / alone);
+    }
+  }
+
+  private static double imagesPerSecond(DDPM ddpm, int threads, long millis) throws Exception {
     ExecutorService pool = Executors.newFixedThreadPool(threads);
     try {
       long start = System.nanoTime();
-      long end = start + TimeUnit.SECONDS.toNanos(SECONDS);
+      long end = start + TimeUnit.MILLISECONDS.toNanos(millis);
       List<Callable<Integer>> clients = new ArrayList<>();
       for (int i = 0; i < threads; i++) {
         clients.add(

@@ -3,80 +3,60 @@ package io.github.ddpm4j.examples;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.report.PictureTable;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.Locale;
-import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
 
 /**
- * Pictures that are one down to x_t and go their own ways from there (Ho et al. 2020, figure 7).
+ * Pictures that are one down to x_t and go their own ways from there (Ho et al. 2020, figure 7):
+ * the later they part, the more alike.
  */
-@Command(
-    name = "SharedLatent",
-    description =
-        "Draws rows of pictures that share a latent: the later they part, the more alike.",
-    sortOptions = false)
-public final class SharedLatent extends ModelUse {
+public final class SharedLatent {
 
   /** Where pictures part, as shares of the schedule. */
   private static final double[] PARTINGS = {1, 0.75, 0.5, 0.25, 0.1};
 
-  /** The last step adds no noise: after the latest parting there must be another. */
-  private static final int LEAST_CALLS = 20;
+  private static final int CALLS = 100;
+  private static final int COUNT = 10;
+  private static final long SEED = 3;
 
-  @Option(
-      names = "--calls",
-      paramLabel = "N",
-      description = "Network calls for each row (default: ${DEFAULT-VALUE}).")
-  private int calls = 100;
-
-  @Option(
-      names = "--count",
-      paramLabel = "N",
-      description = "Pictures in a row (default: ${DEFAULT-VALUE}).")
-  private int count = 10;
-
-  /** Sets up the example. */
-  public SharedLatent() {
-    super("shared-latent");
-  }
+  private SharedLatent() {}
 
   /**
    * Runs the example.
    *
-   * @param args see {@code --help}
+   * @param args the folder of a model, or nothing for the quickstart's
+   * @throws IOException if there is no model, or the picture can't be written
    */
-  public static void main(String[] args) {
-    Mains.exitWith(Mains.run(new SharedLatent(), args));
+  public static void main(String[] args) throws IOException {
+    System.getProperties().putIfAbsent("ai.djl.pytorch.num_threads", "1"); // the work is small
+    String target = System.getProperty("ddpm4j.target", "target");
+    Path model = args.length > 0 ? Path.of(args[0]) : Path.of(target, "quickstart", "model");
+    run(model, Path.of(target, "shared-latent", "shared.png"), CALLS);
   }
 
-  @Override
-  void use(DDPM ddpm, NDManager manager) throws IOException {
-    Mains.within("--calls", LEAST_CALLS, ddpm.schedule().timesteps(), calls);
-    Mains.atLeast("--count", 2, count);
-    Figure figure = figure(ddpm);
-    for (double parting : PARTINGS) {
-      int t = (int) Math.round(parting * ddpm.schedule().timesteps()) - 1;
-      try (Samples samples =
-          ddpm.sampling()
-              .sampler(Samplers.ddim(calls).eta(1))
-              .seed(seed())
-              .generateSharing(t, count)) {
-        NDArray drawn = samples.toNDArray(manager);
-        figure.row("t = " + (t + 1), drawn);
-        out()
-            .printf(
-                Locale.ROOT,
-                "part at t = %d: pictures differ by %.3f from the first (root mean square)%n",
-                t + 1,
-                rootMeanSquare(drawn.get("1:"), drawn.get(":1")));
+  static void run(Path model, Path picture, int calls) throws IOException {
+    try (DDPM ddpm = DDPM.load(model);
+        NDManager manager = NDManager.newBaseManager()) {
+      PictureTable table = new PictureTable(ddpm.dataRange());
+      for (double parting : PARTINGS) {
+        int steps = (int) Math.round(parting * ddpm.schedule().timesteps());
+        try (Samples samples =
+            ddpm.sampling()
+                .sampler(Samplers.ddim(calls).eta(1))
+                .seed(SEED)
+                .generateSharing(steps - 1, COUNT)) {
+          NDArray drawn = samples.toNDArray(manager);
+          table.row("t = " + steps, drawn);
+          double apart = Math.sqrt(drawn.get("1:").sub(drawn.get(":1")).square().mean().getFloat());
+          System.out.printf(Locale.ROOT, "parted at t = %d: %.3f apart%n", steps, apart);
+        }
       }
+      table.save(picture);
+      System.out.println(picture);
     }
-    save(
-        figure,
-        "shared.png",
-        "One down to the t of the row, each with noise of its own from there:");
   }
 }

@@ -1,4 +1,4 @@
-/** Runnable examples. */
+/** Mains that teach one thing each. They need nothing but the library's modules. */
 @NullMarked
 package io.github.ddpm4j.examples;
 

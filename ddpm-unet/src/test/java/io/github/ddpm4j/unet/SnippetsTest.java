@@ -20,7 +20,6 @@ import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.SamplingRun;
-import io.github.ddpm4j.training.TrainingStepListener;
 import io.github.ddpm4j.unet.UNet.Execution;
 import io.github.ddpm4j.unet.UNet.Precision;
 import java.io.IOException;
@@ -74,12 +73,7 @@ class SnippetsTest {
             .build()) {
       DDPM ddpm = DDPM.builder().timesteps(1000).denoiser(unet).build();
       try (TrainedModel result =
-          ddpm.training()
-              .batchSize(128)
-              .steps(800_000)
-              .ema(0.9999)
-              .listener(TrainingStepListener.progressBar())
-              .fit(dataset)) {
+          ddpm.training().batchSize(128).steps(800_000).ema(0.9999).fit(dataset)) {
         result.ddpm().save(Path.of("cifar10")); // result.raw() holds the last weights
       }
     }

@@ -12,7 +12,7 @@ import java.util.List;
  * @param steps the number of steps of the run
  * @param log where losses are read, when they are asked for
  * @param passes what the step drew
- * @param isLossAtHand whether the loss was read already
+ * @param isLossKnown whether the loss was read already
  * @param learningRate the rate, warm-up included
  * @param emaDecay the factor of the old average
  * @param averaged the network over the averages
@@ -23,7 +23,7 @@ record LoopEvent(
     long steps,
     StepLog log,
     List<StepLog.Pass> passes,
-    boolean isLossAtHand,
+    boolean isLossKnown,
     double learningRate,
     double emaDecay,
     Denoiser averaged,

@@ -1,0 +1,168 @@
+package io.github.ddpm4j.benchmark;
+
+import ai.djl.Device;
+import ai.djl.engine.Engine;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.function.Function;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.ParseResult;
+
+/** How the benchmark takes its options and reports what is wrong with them. */
+final class Cli {
+
+  /** The exit code for what the user can put right: a wrong option, a missing file. */
+  static final int USER_ERROR = CommandLine.ExitCode.USAGE;
+
+  private static final Pattern DEVICE = Pattern.compile("cpu|gpu[0-9]+");
+
+  private Cli() {}
+
+  /**
+   * Checks a whole number that an option gave.
+   *
+   * @throws IllegalArgumentException if it is too small
+   */
+  static int atLeast(String option, int least, int value) {
+    if (value < least) {
+      throw new IllegalArgumentException(
+          option + " must be at least " + least + ", but was " + value);
+    }
+    return value;
+  }
+
+  /**
+   * The device of this name.
+   *
+   * @throws IllegalArgumentException if there is no such device, or the name is neither {@code cpu}
+   *     nor {@code gpu0}, {@code gpu1}, …
+   */
+  static Device device(String name) {
+    if (!DEVICE.matcher(name).matches()) {
+      throw new IllegalArgumentException("--device must be cpu, gpu0, gpu1, ..., but was " + name);
+    }
+    Device device = Device.fromName(name);
+    if (device.isGpu()) {
+      int gpus = Engine.getInstance().getGpuCount();
+      if (device.getDeviceId() >= gpus) {
+        throw new IllegalArgumentException(
+            "--device must be one that is here, but was "
+                + name
+                + ", and the engine sees "
+                + gpus
+                + " GPUs; use cpu, or a libtorch built for the GPU");
+      }
+    }
+    return device;
+  }
+
+  /**
+   * Those of some things that an option named.
+   *
+   * @throws IllegalArgumentException if a name is none of theirs
+   */
+  static <T> List<T> chosen(
+      String option, List<T> all, Function<T, String> nameOf, List<String> names) {
+    Map<String, T> byName = new LinkedHashMap<>();
+    all.forEach(one -> byName.put(nameOf.apply(one), one));
+    List<T> chosen = new ArrayList<>();
+    for (String name : names) {
+      T one = byName.get(name);
+      if (one == null) {
+        throw new IllegalArgumentException(
+            option + " must be of " + String.join(", ", byName.keySet()) + ", but was " + name);
+      }
+      chosen.add(one);
+    }
+    return chosen;
+  }
+
+  /** Ends the process only when there is something to report, since Maven may be running in it. */
+  static void exitWith(int code) {
+    if (code != 0) {
+      System.exit(code);
+    }
+  }
+
+  /**
+   * Runs a command and gives its exit code. What the user can put right ends in one line on the
+   * error stream and {@link #USER_ERROR}; anything else in a stack trace and 1.
+   */
+  static int run(Object command, String... args) {
+    setDefault("java.awt.headless", "true");
+    setDefault("OPT_OUT_TRACKING", "true"); // DJL would call home
+    setDefault("org.slf4j.simpleLogger.defaultLogLevel", "warn");
+    return commandLine(command).execute(args);
+  }
+
+  static CommandLine commandLine(Object command) {
+    CommandLine commandLine = new CommandLine(command);
+    commandLine
+        .getCommandSpec()
+        .addOption(
+            OptionSpec.builder("-h", "--help")
+                .usageHelp(true)
+                .description("Show this help and exit.")
+                .build());
+    return commandLine
+        .setCaseInsensitiveEnumValuesAllowed(true)
+        .setExecutionExceptionHandler(Cli::report);
+  }
+
+  private static int report(Exception problem, CommandLine command, ParseResult result)
+      throws Exception {
+    if (problem instanceof IOException
+        || problem instanceof UncheckedIOException
+        || problem instanceof IllegalArgumentException) {
+      Exception cause =
+          problem instanceof UncheckedIOException unchecked && unchecked.getCause() != null
+              ? unchecked.getCause()
+              : problem;
+      command.getErr().println(command.getCommandName() + ": " + message(cause));
+      return USER_ERROR;
+    }
+    throw problem;
+  }
+
+  /** What went wrong. The exceptions of the file system name the file and nothing else. */
+  private static @Nullable String message(Exception problem) {
+    if (!(problem instanceof FileSystemException files)
+        || files.getReason() != null
+        || !Objects.equals(files.getMessage(), files.getFile())) {
+      return problem.getMessage();
+    }
+    if (files instanceof NoSuchFileException) {
+      return files.getFile() + " does not exist";
+    }
+    if (files instanceof FileAlreadyExistsException) {
+      return files.getFile() + " is in the way: a file or folder of this name exists";
+    }
+    if (files instanceof NotDirectoryException) {
+      return files.getFile() + " is not a folder";
+    }
+    return files.getFile()
+        + (files instanceof AccessDeniedException
+            ? " cannot be read or written: access is denied"
+            : " cannot be read or written");
+  }
+
+  /** Sets a system property unless the user did. */
+  private static void setDefault(String property, String value) {
+    if (System.getProperty(property) == null) {
+      System.setProperty(property, value);
+    }
+  }
+}

@@ -1,0 +1,28 @@
+package io.github.ddpm4j.benchmark;
+
+/** What is measured of a network: the columns of the table. */
+enum Measure {
+  FORWARD("forwardMs", "forward ms"),
+  FORWARD_BACKWARD("forwardBackwardMs", "forward+backward ms"),
+  OPTIMIZER("optimizerMs", "optimizer ms"),
+  EMA("emaMs", "EMA ms"),
+  STEP("stepMs", "whole step ms"),
+  DDIM("ddim50Ms", "DDIM-50 ms"),
+  OUTSIDE("outsideNetworkPercent", "outside network %"),
+  FIRST_CALL("firstCallMs", "first call ms"),
+  FIRST_STEP("firstStepMs", "first step ms"),
+  RSS_LOADED("rssLoadedMb", "RSS of engine alone MB"),
+  RSS_INFERENCE("peakRssInferenceMb", "peak RSS inference MB"),
+  RSS_TRAINING("peakRssTrainingMb", "peak RSS training MB");
+
+  /** The name in JSON. */
+  final String key;
+
+  /** The head of the column. */
+  final String title;
+
+  Measure(String key, String title) {
+    this.key = key;
+    this.title = title;
+  }
+}

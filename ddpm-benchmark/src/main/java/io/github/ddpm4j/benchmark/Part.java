@@ -1,0 +1,21 @@
+package io.github.ddpm4j.benchmark;
+
+import java.util.Locale;
+
+/** What one process measures: peak memory is that of the process, so inference has its own. */
+enum Part {
+  /** The first call, the forward pass, and sampling. */
+  INFERENCE,
+  /** The whole training step. */
+  STEP,
+  /** The pieces of a step: forward and backward, the optimizer, the average. */
+  PIECES,
+  /** What the machine can do: products of matrices and copies of memory. */
+  BOUNDS;
+
+  /** What the user calls it. */
+  @Override
+  public String toString() {
+    return name().toLowerCase(Locale.ROOT);
+  }
+}

@@ -1,0 +1,34 @@
+package io.github.ddpm4j.benchmark;
+
+import io.github.ddpm4j.unet.UNet.Execution;
+import io.github.ddpm4j.unet.UNet.Precision;
+import java.util.Locale;
+
+/** A way to run a network. */
+enum Variant {
+  /** By {@link PrimitiveOps}, with DJL's own update of each weight. */
+  PRIMITIVES(Execution.EAGER, Precision.FLOAT32),
+  /** The library's operations one by one. */
+  EAGER_FLOAT32(Execution.EAGER, Precision.FLOAT32),
+  /** As one program. */
+  COMPILED_FLOAT32(Execution.COMPILED, Precision.FLOAT32),
+  /** As one program that computes in bfloat16. */
+  COMPILED_BFLOAT16(Execution.COMPILED, Precision.BFLOAT16);
+
+  /** What the others are compared with. */
+  static final Variant BASE = EAGER_FLOAT32;
+
+  final Execution execution;
+  final Precision precision;
+
+  Variant(Execution execution, Precision precision) {
+    this.execution = execution;
+    this.precision = precision;
+  }
+
+  /** What the user calls it, such as {@code compiled-float32}. */
+  @Override
+  public String toString() {
+    return name().toLowerCase(Locale.ROOT).replace('_', '-');
+  }
+}

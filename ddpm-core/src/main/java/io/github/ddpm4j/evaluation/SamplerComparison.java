@@ -1,0 +1,165 @@
+package io.github.ddpm4j.evaluation;
+
+import io.github.ddpm4j.sampling.Sampler;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.function.ToDoubleFunction;
+
+/**
+ * What samplers gave of one model from the same noise: {@link SamplerPlanner#compare}.
+ *
+ * @param real what real images get
+ * @param rows the long chain, and then a row for each sampler in the order in which they were given
+ */
+public record SamplerComparison(Judge.Verdict real, List<Row> rows) {
+
+  private static final List<String> HEAD =
+      List.of(
+          "calls",
+          "sampler",
+          "MMD, share of noise's",
+          "like real",
+          "precision",
+          "recall",
+          "RMSE to the long chain");
+
+  /** Means from here on are written with an exponent. */
+  private static final double LARGE = 1000;
+
+  /**
+   * What a sampler gave.
+   *
+   * @param sampler the sampler
+   * @param calls the network calls that it made for an image, 0 if it was refused
+   * @param verdicts one per seed
+   * @param errors the root of the mean squared difference to the images of the long chain, per
+   *     pixel, one per seed; none for samplers with fresh noise, and for the long chain itself
+   * @param refusal why it was not tried, empty if it was
+   */
+  public record Row(
+      Sampler sampler,
+      int calls,
+      List<Judge.Verdict> verdicts,
+      List<Double> errors,
+      String refusal) {
+
+    /**
+     * Copies the lists.
+     *
+     * @param sampler see the record
+     * @param calls see the record
+     * @param verdicts see the record
+     * @param errors see the record
+     * @param refusal see the record
+     */
+    public Row {
+      verdicts = List.copyOf(verdicts);
+      errors = List.copyOf(errors);
+    }
+
+    /** The figures on one line, or why there are none. */
+    @Override
+    public String toString() {
+      return refusal.isEmpty()
+          ? String.join("  ", cells(Integer.toString(calls), sampler.toString(), verdicts, errors))
+          : sampler + " left out: " + refusal;
+    }
+  }
+
+  /**
+   * Copies the list.
+   *
+   * @param real see the record
+   * @param rows see the record
+   */
+  public SamplerComparison {
+    rows = List.copyOf(rows);
+  }
+
+  /**
+   * A table in Markdown, mean ± standard deviation over the seeds, real images first; under it what
+   * was left out.
+   */
+  @Override
+  public String toString() {
+    List<List<String>> lines = new ArrayList<>();
+    lines.add(HEAD);
+    lines.add(cells("-", "real images", List.of(real), List.of()));
+    StringBuilder refused = new StringBuilder();
+    for (Row row : rows) {
+      if (row.refusal().isEmpty()) {
+        lines.add(
+            cells(
+                Integer.toString(row.calls()),
+                row.sampler().toString(),
+                row.verdicts(),
+                row.errors()));
+      } else {
+        refused.append('\n').append(row);
+      }
+    }
+    return markdown(lines) + refused;
+  }
+
+  private static List<String> cells(
+      String calls, String sampler, List<Judge.Verdict> verdicts, List<Double> errors) {
+    return List.of(
+        calls,
+        sampler,
+        over(verdicts, Judge.Verdict::mmd, "%.4f"),
+        over(verdicts, Judge.Verdict::likeReal, "%.3f"),
+        over(verdicts, Judge.Verdict::precision, "%.3f"),
+        over(verdicts, Judge.Verdict::recall, "%.3f"),
+        errors.isEmpty()
+            ? "-"
+            : String.format(
+                Locale.ROOT,
+                "%.4f",
+                errors.stream().mapToDouble(Double::doubleValue).average().orElseThrow()));
+  }
+
+  private static String over(
+      List<Judge.Verdict> verdicts, ToDoubleFunction<Judge.Verdict> figure, String format) {
+    return meanAndSpread(format, verdicts.stream().mapToDouble(figure).toArray());
+  }
+
+  /** Mean ± standard deviation with n − 1; the mean alone of a single value. */
+  static String meanAndSpread(String format, double... values) {
+    double mean = Arrays.stream(values).average().orElseThrow();
+    String fitting = Math.abs(mean) < LARGE ? format : "%.1e";
+    String text = String.format(Locale.ROOT, fitting, mean);
+    if (values.length == 1) {
+      return text;
+    }
+    double squares = Arrays.stream(values).map(v -> (v - mean) * (v - mean)).sum();
+    double deviation = Math.sqrt(squares / (values.length - 1));
+    return text + " ± " + String.format(Locale.ROOT, fitting, deviation);
+  }
+
+  private static String markdown(List<List<String>> lines) {
+    int[] widths = new int[HEAD.size()];
+    for (List<String> cells : lines) {
+      for (int i = 0; i < widths.length; i++) {
+        widths[i] = Math.max(widths[i], cells.get(i).length());
+      }
+    }
+    StringBuilder table = new StringBuilder();
+    for (int k = 0; k < lines.size(); k++) {
+      StringBuilder line = new StringBuilder("|");
+      StringBuilder rule = new StringBuilder("|");
+      for (int i = 0; i < widths.length; i++) {
+        boolean number = i != 1;
+        String format = " %" + (number ? "" : "-") + widths[i] + "s |";
+        line.append(format.formatted(lines.get(k).get(i)));
+        rule.append("-".repeat(widths[i] + 1)).append(number ? ":|" : "-|");
+      }
+      table.append(k == 0 ? "" : "\n").append(line);
+      if (k == 0) {
+        table.append('\n').append(rule);
+      }
+    }
+    return table.toString();
+  }
+}

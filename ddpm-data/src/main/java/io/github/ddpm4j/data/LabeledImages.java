@@ -1,0 +1,181 @@
+package io.github.ddpm4j.data;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.training.dataset.ArrayDataset;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
+
+/**
+ * Grey images of one size in [-1, 1], each with a label, in Java memory. Immutable and thread-safe.
+ */
+public final class LabeledImages {
+
+  private final int height;
+  private final int width;
+  private final float[] pixels;
+  private final int[] labels;
+
+  /** Takes the arrays over: the caller keeps no hold of them. */
+  LabeledImages(int height, int width, float[] pixels, int[] labels) {
+    this.height = height;
+    this.width = width;
+    this.pixels = pixels;
+    this.labels = labels;
+  }
+
+  /**
+   * The number of images.
+   *
+   * @return at least 1
+   */
+  public int size() {
+    return labels.length;
+  }
+
+  /**
+   * The pixels from top to bottom.
+   *
+   * @return H
+   */
+  public int height() {
+    return height;
+  }
+
+  /**
+   * The pixels from left to right.
+   *
+   * @return W
+   */
+  public int width() {
+    return width;
+  }
+
+  /**
+   * The label of one image.
+   *
+   * @param image its index
+   * @return the label, from 0
+   */
+  public int label(int image) {
+    return labels[image];
+  }
+
+  /**
+   * All labels.
+   *
+   * @return a copy, one per image, in order
+   */
+  public int[] labels() {
+    return labels.clone();
+  }
+
+  /**
+   * The pixels of one image.
+   *
+   * @param image its index
+   * @return a copy of its H·W values in [-1, 1], row-major
+   */
+  public float[] pixels(int image) {
+    int length = height * width;
+    return Arrays.copyOfRange(pixels, image * length, (image + 1) * length);
+  }
+
+  /**
+   * The images of a range of indices.
+   *
+   * @param from the first index
+   * @param to the index after the last one
+   * @return those images
+   * @throws IndexOutOfBoundsException if the range is empty or not within {@code [0, size())}
+   */
+  public LabeledImages slice(int from, int to) {
+    if (from < 0 || from >= to || to > size()) {
+      throw new IndexOutOfBoundsException(
+          "a slice must be within [0, %d) and hold an image, but was [%d, %d)"
+              .formatted(size(), from, to));
+    }
+    int length = height * width;
+    return new LabeledImages(
+        height,
+        width,
+        Arrays.copyOfRange(pixels, from * length, to * length),
+        Arrays.copyOfRange(labels, from, to));
+  }
+
+  /**
+   * The first image of each of some labels.
+   *
+   * @param wanted labels; one that is named again gives the next image of that label
+   * @return as many images as labels are named, in their order
+   * @throws IllegalArgumentException if no label is named, or there are fewer images of a label
+   *     than are wanted
+   */
+  public LabeledImages ofLabels(int... wanted) {
+    if (wanted.length == 0) {
+      throw new IllegalArgumentException("ofLabels needs at least one label, but got none");
+    }
+    int length = height * width;
+    float[] chosen = new float[wanted.length * length];
+    Map<Integer, Integer> next = new HashMap<>();
+    for (int i = 0; i < wanted.length; i++) {
+      int image = next.getOrDefault(wanted[i], 0);
+      while (image < labels.length && labels[image] != wanted[i]) {
+        image++;
+      }
+      if (image == labels.length) {
+        throw new IllegalArgumentException(
+            "there must be an image for each label that is named, but none is left of label "
+                + wanted[i]);
+      }
+      next.put(wanted[i], image + 1);
+      System.arraycopy(pixels, image * length, chosen, i * length, length);
+    }
+    return new LabeledImages(height, width, chosen, wanted.clone());
+  }
+
+  /**
+   * All images of a label.
+   *
+   * @param label the label
+   * @return them, in order
+   * @throws IllegalArgumentException if there are none
+   */
+  public LabeledImages withLabel(int label) {
+    int count = (int) Arrays.stream(labels).filter(own -> own == label).count();
+    if (count == 0) {
+      throw new IllegalArgumentException(
+          "there must be an image of the label, but none has " + label);
+    }
+    int[] wanted = new int[count];
+    Arrays.fill(wanted, label);
+    return ofLabels(wanted);
+  }
+
+  /**
+   * All images as one tensor.
+   *
+   * @param manager owns the result
+   * @return float32, shape (N, 1, H, W), in [-1, 1]
+   */
+  public NDArray toArray(NDManager manager) {
+    return manager.create(pixels, new Shape(size(), 1, height, width));
+  }
+
+  /**
+   * The images as a data set to train on, with their labels (int64, shape (N)).
+   *
+   * @param manager owns the arrays of the data set: it must live as long
+   * @param batchSize the images in a batch, for loops that ask the data set for its batches
+   * @return the data set, in random order, with no incomplete batch
+   */
+  public ArrayDataset toDataset(NDManager manager, int batchSize) {
+    return new ArrayDataset.Builder()
+        .setData(toArray(manager))
+        .optLabels(manager.create(Arrays.stream(labels).asLongStream().toArray()))
+        .setSampling(batchSize, true, true)
+        .build();
+  }
+}

@@ -1,0 +1,5 @@
+/** Images to train on and to judge by: the bundled digits, IDX files, and folders of pictures. */
+@NullMarked
+package io.github.ddpm4j.data;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,5 +1,0 @@
-/** What the benchmark measures, and how. */
-@NullMarked
-package io.github.ddpm4j.examples.benchmark;
-
-import org.jspecify.annotations.NullMarked;

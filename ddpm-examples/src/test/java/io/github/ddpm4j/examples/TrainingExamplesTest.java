@@ -1,0 +1,123 @@
+package io.github.ddpm4j.examples;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.data.IdxFiles;
+import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.unet.UNet;
+import io.github.ddpm4j.unet.UNetBuilder;
+import java.awt.image.BufferedImage;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.Stream;
+import java.util.zip.GZIPOutputStream;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The mains that train. */
+class TrainingExamplesTest {
+
+  @TempDir private Path folder;
+
+  @Test
+  void conditionalDigits_short_writesARowPerClassAndTheModel() throws Exception {
+    String out = Printed.by(() -> ConditionalDigits.run(folder, 3, 2));
+
+    assertThat(out)
+        .containsPattern("\\d+ of 160 digits are what was asked for\\.")
+        .contains(folder.resolve("digits.png").toString());
+    BufferedImage picture = ImageIO.read(folder.resolve("digits.png").toFile());
+    assertThat(picture.getWidth()).isEqualTo(16 * 50 + 2);
+    assertThat(picture.getHeight()).isEqualTo(10 * 50 + 2);
+    try (DDPM model = DDPM.load(folder.resolve("model"))) {
+      assertThat(model.denoiser().orElseThrow().conditionKinds())
+          .containsExactly(Condition.Kind.LABELS);
+      assertThat(model.provenance()).containsEntry("conditionDropout", 0.1);
+    }
+  }
+
+  @Test
+  void superResolution_short_writesPictureAndTable() throws Exception {
+    Path file = folder.resolve("new/digits.png");
+    String out = Printed.by(() -> SuperResolution.run(file, 3, 2, 2));
+
+    // A mean of pixels that takes the place of each of them: as numpy has it.
+    assertThat(out)
+        .contains("pixels repeated: PSNR 13.08 dB")
+        .containsPattern("drawn by seed 1: PSNR -?\\d+\\.\\d+ dB")
+        .containsPattern("mean of them: PSNR -?\\d+\\.\\d+ dB")
+        .contains(file.toString());
+    BufferedImage picture = ImageIO.read(file.toFile());
+    assertThat(picture.getWidth()).isBetween(12 * 50 + 2, 12 * 50 + 142);
+    assertThat(picture.getHeight()).isEqualTo(5 * 50 + 2);
+  }
+
+  @Test
+  void trainFashionMnist_short_writesGridAndModel() throws Exception {
+    byte[] pixels = new byte[8 * 28 * 28];
+    new Random(1).nextBytes(pixels);
+    write("train-images-idx3-ubyte.gz", new int[] {0x803, 8, 28, 28}, pixels);
+    write("train-labels-idx1-ubyte.gz", new int[] {0x801, 8}, new byte[8]);
+    UNetBuilder network = UNet.builder().image(1, 28, 28).baseChannels(4).groups(2);
+    try (UNet unet = network.channelMultipliers(1).residualBlocks(1).build()) {
+      String out =
+          Printed.by(() -> TrainFashionMnist.run(IdxFiles.training(folder), unet, folder, 3, 4));
+      assertThat(out).contains(folder.toString());
+    }
+    assertThat(ImageIO.read(folder.resolve("samples-000003.png").toFile()).getWidth())
+        .isGreaterThan(6 * 28);
+    assertThat(folder.resolve("loss.png")).isRegularFile();
+    try (DDPM model = DDPM.load(folder.resolve("model"))) {
+      assertThat(model.provenance()).containsEntry("batchSize", 4L);
+    }
+  }
+
+  private void write(String name, int[] header, byte[] values) throws IOException {
+    try (DataOutputStream data =
+        new DataOutputStream(new GZIPOutputStream(Files.newOutputStream(folder.resolve(name))))) {
+      for (int number : header) {
+        data.writeInt(number);
+      }
+      data.write(values);
+    }
+  }
+
+  @Test
+  @Tag("slow")
+  void compareObjectives_short_judgesAndMeasuresEach() {
+    for (String objective : List.of("simple", "min-SNR-5", "hybrid", "EDM")) {
+      assertThat(CompareObjectives.run(objective, 3, 4, 3))
+          .startsWith(objective + "\n")
+          .contains("recall (k=3)")
+          .contains(" bits/dim over 3 images (rate ");
+    }
+  }
+
+  /** As README has it: a page of code each. */
+  @Test
+  void mains_areShort_andAlone() throws IOException {
+    Path sources = Path.of("src/main/java/io/github/ddpm4j/examples");
+    try (Stream<Path> files = Files.list(sources)) {
+      assertThat(
+              files.filter(
+                  file -> file.toString().endsWith(".java") && !file.endsWith("package-info.java")))
+          .hasSizeGreaterThan(12)
+          .allSatisfy(
+              file -> {
+                List<String> lines = Files.readAllLines(file);
+                assertThat(lines).as("lines of %s", file).hasSizeLessThanOrEqualTo(80);
+                assertThat(lines)
+                    .as(file.toString())
+                    .anyMatch(line -> line.contains("public static void main(String[] args)"))
+                    .noneMatch(line -> line.startsWith("import io.github.ddpm4j.examples"));
+              });
+    }
+  }
+}

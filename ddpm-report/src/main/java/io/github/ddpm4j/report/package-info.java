@@ -1,0 +1,5 @@
+/** What a run leaves to look at: progress, pages, plots and tables of pictures. */
+@NullMarked
+package io.github.ddpm4j.report;
+
+import org.jspecify.annotations.NullMarked;
