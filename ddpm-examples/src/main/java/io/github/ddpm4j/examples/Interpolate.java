@@ -11,7 +11,6 @@ import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.schedule.TimestepSpacing;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.Arrays;
 
 /**
  * What lies between two pictures: along the sphere of their latents (DDIM, section 5.3), and
@@ -20,7 +19,9 @@ import java.util.Arrays;
 public final class Interpolate {
 
   private static final int CALLS = 100;
-  private static final int BETWEEN = 11;
+  private static final String[] COLUMNS = {
+    "real", "0", "0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "1", "real"
+  };
   private static final int[] ENDS = {3, 6, 0, 7, 2, 5, 8, 4};
   private static final double[] DEPTHS = {0.1, 0.25, 0.5, 0.75, 1};
 
@@ -40,15 +41,14 @@ public final class Interpolate {
   }
 
   static void run(Path model, Path folder, int calls) throws IOException {
-    double[] fractions = new double[BETWEEN];
-    Arrays.setAll(fractions, i -> (double) i / (BETWEEN - 1));
+    double[] fractions = {0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1};
     // TRAILING starts at the last timestep, where encoding ends.
     Sampler sampler = Samplers.ddim(calls).spacing(TimestepSpacing.TRAILING);
     try (DDPM ddpm = DDPM.load(model);
         NDManager manager = NDManager.newBaseManager()) {
       NDArray ends = Digits.load().heldOut().ofLabels(ENDS).toArray(manager);
 
-      PictureTable latents = new PictureTable(ddpm.dataRange());
+      PictureTable latents = new PictureTable(ddpm.dataRange(), COLUMNS);
       try (Samples encoded = ddpm.sampling().encode(ends, calls)) {
         NDArray noise = encoded.toNDArray(manager);
         for (int i = 0; i < ENDS.length; i += 2) {
@@ -62,7 +62,7 @@ public final class Interpolate {
       }
       latents.save(folder.resolve("latents.png"));
 
-      PictureTable depths = new PictureTable(ddpm.dataRange());
+      PictureTable depths = new PictureTable(ddpm.dataRange(), COLUMNS);
       for (double depth : DEPTHS) {
         int steps = (int) Math.round(depth * ddpm.schedule().timesteps());
         try (Samples between =

@@ -14,7 +14,6 @@ import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNet.Precision;
-import io.github.ddpm4j.unet.UNetBuilder;
 import java.io.IOException;
 import java.nio.file.Path;
 
@@ -46,7 +45,7 @@ public final class Quickstart {
 
   static boolean run(Path folder, int steps, int calls, Precision precision) throws IOException {
     Digits digits = Digits.load();
-    UNetBuilder network = UNet.builder().image(1, 8, 8).baseChannels(32).channelMultipliers(1, 2);
+    var network = UNet.builder().image(1, 8, 8).baseChannels(32).channelMultipliers(1, 2);
     network.residualBlocks(1).attentionAtLevels(1).groups(8).dropout(0).seed(1);
     Tracker rate = s -> (float) (2e-3 * Math.max(0.02, Math.min(1, (steps - s) / (0.3 * steps))));
     try (NDManager manager = NDManager.newBaseManager();

@@ -12,7 +12,6 @@ import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNet.Precision;
-import io.github.ddpm4j.unet.UNetBuilder;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
@@ -42,13 +41,10 @@ public final class TrainFashionMnist {
    */
   public static void main(String[] args) throws IOException {
     Path data = Path.of(args.length > 0 ? args[0] : "/usr/share/datasets/fashion-mnist");
-    UNetBuilder fresh = UNet.builder().image(1, 28, 28).baseChannels(CHANNELS);
+    var fresh = UNet.builder().image(1, 28, 28).baseChannels(CHANNELS);
     fresh.channelMultipliers(1, 2, 2).attentionAtLevels(1).precision(PRECISION).seed(1);
     LabeledImages pictures = IdxFiles.training(data);
-    try (UNet unet =
-        args.length > 1
-            ? (UNet) DDPM.load(Path.of(args[1])).denoiser().orElseThrow()
-            : fresh.build()) {
+    try (UNet unet = args.length > 1 ? UNet.load(Path.of(args[1])) : fresh.build()) {
       String target = System.getProperty("ddpm4j.target", "target");
       run(pictures, unet, Path.of(target, "fashion-mnist"), STEPS, BATCH);
     }

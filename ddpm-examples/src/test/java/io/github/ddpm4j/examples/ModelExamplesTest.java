@@ -79,7 +79,9 @@ class ModelExamplesTest {
     assertThat(picture.getWidth())
         .as("width of %s", file)
         .isBetween(columns * (width + 2) + 2, columns * (width + 2) + 142);
-    assertThat(picture.getHeight()).as("height of %s", file).isEqualTo(rows * (height + 2) + 2);
+    assertThat(picture.getHeight())
+        .as("height of %s", file)
+        .isBetween(rows * (height + 2) + 2, rows * (height + 2) + 32);
   }
 
   @Test
