@@ -1,6 +1,10 @@
 /**
  * Denoising diffusion probabilistic models over DJL NDArrays.
  *
+ * <p>Two modules are there only if the application asks for them, because a server that samples
+ * needs neither: {@code java.desktop}, for pictures ({@link io.github.ddpm4j.image}), and {@code
+ * ojalgo}, for figures over features ({@link io.github.ddpm4j.evaluation}).
+ *
  * <p>The native CPU jar of libtorch has no legal module name and must stay on the class path.
  */
 @SuppressWarnings("module") // modules that are exported to are compiled after this one
@@ -8,12 +12,12 @@ module io.github.ddpm4j {
   requires transitive ai.djl.api;
   requires static ai.djl.pytorch_engine;
   requires com.google.gson;
-  requires java.desktop;
+  requires static java.desktop; // for the package image
   requires transitive org.apache.commons.rng.api;
   requires org.apache.commons.rng.sampling;
   requires org.apache.commons.rng.simple;
   requires org.slf4j;
-  requires ojalgo;
+  requires static ojalgo; // for figures over features; asks for java.desktop itself
   requires static org.jspecify;
 
   exports io.github.ddpm4j;

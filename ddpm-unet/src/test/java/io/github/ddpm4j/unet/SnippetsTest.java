@@ -39,6 +39,15 @@ class SnippetsTest {
   private static final Path SOURCE =
       Path.of("src/test/java/io/github/ddpm4j/unet/SnippetsTest.java");
 
+  static void firstOfAll(Dataset dataset) throws IOException {
+    try (UNet unet = UNet.builder().image(3, 32, 32).build();
+        TrainedModel trained =
+            DDPM.builder().denoiser(unet).build().training().steps(800_000).fit(dataset);
+        Samples samples = trained.ddpm().sampling().seed(42).generate(16)) {
+      samples.saveGrid(Path.of("samples.png"));
+    }
+  }
+
   static NDArray theMathsAlone(NDArray x0, int[] t, NDArray noise) {
     DDPM ddpm = DDPM.builder().timesteps(1000).build();
     NDArray xt = ddpm.forwardProcess().sample(x0, t, noise); // q(x_t | x_0), int[] t one per image
@@ -55,9 +64,9 @@ class SnippetsTest {
     try (UNet unet =
         UNet.builder().image(1, 28, 28).channelMultipliers(1, 2, 2).classes(10).build()) {
       DDPM ddpm = DDPM.builder().timesteps(1000).denoiser(unet).build();
-      try (TrainedModel result =
+      try (TrainedModel trained =
           ddpm.training().steps(20_000).conditionDropout(0.1).fit(datasetWithLabels)) {
-        result.ddpm().save(Path.of("digits"));
+        trained.ddpm().save(Path.of("digits"));
       }
     }
   }
@@ -72,9 +81,13 @@ class SnippetsTest {
             .dropout(0.1)
             .build()) {
       DDPM ddpm = DDPM.builder().timesteps(1000).denoiser(unet).build();
-      try (TrainedModel result =
-          ddpm.training().batchSize(128).steps(800_000).ema(0.9999).fit(dataset)) {
-        result.ddpm().save(Path.of("cifar10")); // result.raw() holds the last weights
+      try (TrainedModel trained =
+          ddpm.training()
+              .batchSize(128)
+              .steps(800_000) // or epochs(n)
+              .ema(0.9999)
+              .fit(dataset)) {
+        trained.ddpm().save(Path.of("cifar10")); // the averaged weights; trained.raw() has the last
       }
     }
   }
@@ -83,6 +96,7 @@ class SnippetsTest {
     try (DDPM cifar10 = DDPM.load(Path.of("cifar10"));
         Samples samples = cifar10.sampling().sampler(Samplers.ddim(50)).seed(42).generate(16)) {
       samples.saveGrid(Path.of("samples.png")); // always the same 16 pictures for seed 42
+      samples.save(0, Path.of("first.png")); // one of them, as it is
     }
   }
 
@@ -132,8 +146,7 @@ class SnippetsTest {
   }
 
   static void export() throws IOException {
-    try (DDPM cifar10 = DDPM.load(Path.of("cifar10"))) {
-      UNet averaged = (UNet) cifar10.denoiser().orElseThrow(); // of result.raw(): the last weights
+    try (UNet averaged = UNet.load(Path.of("cifar10"))) {
       averaged.exportTorchScript(Path.of("cifar10.pt"));
     }
   }
@@ -145,7 +158,7 @@ class SnippetsTest {
 
   static void loaded() throws IOException {
     try (DDPM cifar10 = DDPM.load(Path.of("cifar10"))) {
-      ((UNet) cifar10.denoiser().orElseThrow()).runAs(Execution.COMPILED, Precision.BFLOAT16);
+      cifar10.denoiser(UNet.class).runAs(Execution.COMPILED, Precision.BFLOAT16);
       cifar10.sampling().generate(16).close();
     }
   }
@@ -154,7 +167,7 @@ class SnippetsTest {
   void readme_holdsTheseSnippets() throws IOException {
     String source = squeezed(Files.readString(SOURCE));
     List<String> found = snippets(Path.of("../README.md"));
-    assertThat(found).hasSize(12);
+    assertThat(found).hasSize(13);
     assertThat(found).allSatisfy(snippet -> assertThat(source).contains(squeezed(snippet)));
   }
 
