@@ -178,7 +178,7 @@ public final class ModelFolder {
       Diffusion diffusion =
           new Diffusion(
               Schedules.of(object(description, "schedule")),
-              prediction(description),
+              Prediction.of(description.get("prediction")),
               constant(description, "variance", Variance.class),
               range(description));
       Map<String, Object> network = object(description, "denoiser");
@@ -211,7 +211,7 @@ public final class ModelFolder {
     description.put("format", FORMAT);
     description.put("version", VERSION);
     description.put("schedule", diffusion.schedule().describe());
-    description.put("prediction", describe(diffusion.prediction()));
+    description.put("prediction", diffusion.prediction().describe());
     description.put("variance", diffusion.variance().name());
     description.put("dataRange", List.of(diffusion.dataRange().min(), diffusion.dataRange().max()));
     description.put("denoiser", network);
@@ -219,34 +219,6 @@ public final class ModelFolder {
       description.put("training", contents.training());
     }
     return description;
-  }
-
-  private static Object describe(Prediction prediction) {
-    if (prediction.sigmaData().isEmpty()) {
-      return prediction.name();
-    }
-    Map<String, Object> settings = new LinkedHashMap<>();
-    settings.put("type", prediction.name());
-    settings.put("sigmaData", prediction.sigmaData().getAsDouble());
-    return settings;
-  }
-
-  private static Prediction prediction(Map<String, Object> description) {
-    if (description.get("prediction") instanceof Map<?, ?> settings) {
-      if ("EDM".equals(settings.get("type")) && settings.get("sigmaData") instanceof Number sigma) {
-        return Prediction.edm(sigma.doubleValue());
-      }
-      throw new IllegalArgumentException(
-          "prediction must have the type EDM and a number sigmaData, but is " + settings);
-    }
-    String name = text(description, "prediction");
-    for (Prediction prediction : Prediction.plain()) {
-      if (prediction.name().equals(name)) {
-        return prediction;
-      }
-    }
-    throw new IllegalArgumentException(
-        "prediction must be one of " + Prediction.plain() + ", but is " + name);
   }
 
   /** Indented, but lists of numbers on one line. */

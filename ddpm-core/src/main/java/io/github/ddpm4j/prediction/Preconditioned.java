@@ -1,16 +1,36 @@
 package io.github.ddpm4j.prediction;
 
 import io.github.ddpm4j.schedule.Schedule;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.OptionalDouble;
 
 /** {@link Prediction#edm}. */
 final class Preconditioned extends Prediction {
 
+  private static final String TYPE = "EDM";
+
   private final double sigmaData;
 
   Preconditioned(double sigmaData) {
-    super("EDM");
+    super(TYPE);
     this.sigmaData = sigmaData;
+  }
+
+  static Prediction of(Map<?, ?> settings) {
+    if (TYPE.equals(settings.get("type")) && settings.get("sigmaData") instanceof Number sigma) {
+      return edm(sigma.doubleValue());
+    }
+    throw new IllegalArgumentException(
+        "prediction must have the type EDM and a number sigmaData, but is " + settings);
+  }
+
+  @Override
+  public Object describe() {
+    Map<String, Object> settings = new LinkedHashMap<>();
+    settings.put("type", TYPE);
+    settings.put("sigmaData", sigmaData);
+    return settings;
   }
 
   /** d, the standard deviation of x. */

@@ -4,7 +4,9 @@ import ai.djl.ndarray.NDArray;
 import io.github.ddpm4j.ops.PerImage;
 import io.github.ddpm4j.schedule.Schedule;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalDouble;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What the network predicts, and every conversion between the noise ε, the clean image x_0, the
@@ -201,6 +203,40 @@ public abstract class Prediction {
               + "; it is the standard deviation of the data, 0.5 in the paper");
     }
     return new Preconditioned(sigmaData);
+  }
+
+  /**
+   * The prediction that {@link #describe()} described.
+   *
+   * @param description the name of one of {@link #plain()}, or a map of the type and settings of
+   *     {@link #edm}, whose numbers may be of any type
+   * @return the prediction
+   * @throws IllegalArgumentException if there is no such prediction, or a setting is missing, of
+   *     another kind or out of its range
+   */
+  public static Prediction of(@Nullable Object description) {
+    if (description instanceof Map<?, ?> settings) {
+      return Preconditioned.of(settings);
+    }
+    if (!(description instanceof String name)) {
+      throw new IllegalArgumentException("prediction must be a string, but is " + description);
+    }
+    return PLAIN.stream()
+        .filter(prediction -> prediction.name.equals(name))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new IllegalArgumentException(
+                    "prediction must be one of " + PLAIN + ", but is " + name));
+  }
+
+  /**
+   * What {@link #of} makes the same prediction from, as JSON can hold it.
+   *
+   * @return the name; for {@link #edm} a map of its type and settings
+   */
+  public Object describe() {
+    return name;
   }
 
   /**

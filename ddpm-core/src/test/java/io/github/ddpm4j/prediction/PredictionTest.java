@@ -13,6 +13,7 @@ import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.process.ForwardProcess;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
@@ -193,6 +194,34 @@ class PredictionTest {
         "prediction EDM(0.5) tells the network ln(noise / signal), which needs both above 0, but at"
             + " timestep 0.0 signal was 1.0 and noise 0.0; use a sampler that asks at noisy images"
             + " with some signal alone, or VELOCITY");
+  }
+
+  @Test
+  void of_description_isTheSamePrediction() {
+    for (Prediction prediction : Prediction.plain()) {
+      assertThat(prediction.describe()).isEqualTo(prediction.name());
+      assertThat(Prediction.of(prediction.describe())).isSameAs(prediction);
+    }
+    Prediction edm = Prediction.edm(0.4);
+    assertThat(edm.describe()).hasToString("{type=EDM, sigmaData=0.4}");
+    assertThat(Prediction.of(edm.describe())).isEqualTo(edm);
+    assertThat(Prediction.of(Map.of("type", "EDM", "sigmaData", 1))).isEqualTo(Prediction.edm(1));
+  }
+
+  @Test
+  void of_otherDescription_isRefused() {
+    String known = "prediction must be one of [EPSILON, X0, VELOCITY, PREVIOUS_MEAN], but is ";
+    assertRefused(() -> Prediction.of("EDM"), known + "EDM");
+    assertRefused(() -> Prediction.of("epsilon"), known + "epsilon");
+    assertRefused(() -> Prediction.of(null), "prediction must be a string, but is null");
+    assertRefused(() -> Prediction.of(7), "prediction must be a string, but is 7");
+    assertRefused(
+        () -> Prediction.of(Map.of("type", "X0")),
+        "prediction must have the type EDM and a number sigmaData, but is {type=X0}");
+    assertRefused(
+        () -> Prediction.of(Map.of("type", "EDM", "sigmaData", 0)),
+        "sigmaData must be positive and finite, but was 0.0; it is the standard deviation of the"
+            + " data, 0.5 in the paper");
   }
 
   @Test
