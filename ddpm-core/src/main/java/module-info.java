@@ -32,6 +32,8 @@ module io.github.ddpm4j {
   exports io.github.ddpm4j.training;
   exports io.github.ddpm4j.files to
       io.github.ddpm4j.unet;
+  exports io.github.ddpm4j.internal.description to
+      io.github.ddpm4j.unet;
   exports io.github.ddpm4j.torch to
       io.github.ddpm4j.unet;
 

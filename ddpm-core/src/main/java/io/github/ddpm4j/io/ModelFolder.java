@@ -8,6 +8,7 @@ import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
 import com.google.gson.ToNumberPolicy;
 import com.google.gson.reflect.TypeToken;
+import io.github.ddpm4j.internal.description.Description;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.DenoiserProvider;
 import io.github.ddpm4j.model.Diffusion;
@@ -23,7 +24,6 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -175,21 +175,20 @@ public final class ModelFolder {
                   : "; choose a folder that DDPM.save wrote"));
     }
     try {
+      Description model = Description.of("the model", description);
       Diffusion diffusion =
           new Diffusion(
-              Schedules.of(object(description, "schedule")),
-              Prediction.of(description.get("prediction")),
-              constant(description, "variance", Variance.class),
-              range(description));
-      Map<String, Object> network = object(description, "denoiser");
-      TrainableDenoiser denoiser = create(network, device);
+              Schedules.of(model.object("schedule")),
+              Prediction.of(model.value("prediction")),
+              model.choice("variance", Variance.class),
+              range(model));
+      TrainableDenoiser denoiser = create(model.object("denoiser"), device);
       boolean done = false;
       try {
         try (GradMode copying = GradMode.off()) {
           Safetensors.readInto(folder.resolve(WEIGHTS), denoiser.weights());
         }
-        Map<String, Object> training =
-            description.containsKey("training") ? object(description, "training") : Map.of();
+        Map<String, Object> training = model.has("training") ? model.object("training") : Map.of();
         done = true;
         return new Contents(diffusion, denoiser, training);
       } finally {
@@ -246,13 +245,11 @@ public final class ModelFolder {
   }
 
   private static TrainableDenoiser create(Map<String, Object> network, Device device) {
-    String type = text(network, "type");
+    String type = Description.typeOf("denoiser", network);
     TreeSet<String> known = new TreeSet<>();
     for (DenoiserProvider provider : ServiceLoader.load(DenoiserProvider.class)) {
       if (provider.type().equals(type)) {
-        Map<String, Object> architecture = new LinkedHashMap<>(network);
-        architecture.remove("type");
-        return provider.create(architecture, device);
+        return provider.create(Description.typed("denoiser", network).values(), device);
       }
       known.add(provider.type());
     }
@@ -264,42 +261,12 @@ public final class ModelFolder {
             + "; is the module that holds it, such as ddpm-unet, a dependency?");
   }
 
-  private static DataRange range(Map<String, Object> description) {
-    if (description.get("dataRange") instanceof List<?> ends
-        && ends.size() == 2
-        && ends.get(0) instanceof Number min
-        && ends.get(1) instanceof Number max) {
-      return new DataRange(min.doubleValue(), max.doubleValue());
+  private static DataRange range(Description model) {
+    double[] ends = model.numbers("dataRange");
+    if (ends.length != 2) {
+      throw model.refused("dataRange", "a list of two numbers");
     }
-    throw new IllegalArgumentException(
-        "dataRange must be a list of two numbers, but is " + description.get("dataRange"));
-  }
-
-  @SuppressWarnings("unchecked")
-  private static Map<String, Object> object(Map<String, Object> parent, String key) {
-    if (parent.get(key) instanceof Map<?, ?> map) {
-      return (Map<String, Object>) map;
-    }
-    throw new IllegalArgumentException(key + " must be an object, but is " + parent.get(key));
-  }
-
-  private static String text(Map<String, Object> parent, String key) {
-    if (parent.get(key) instanceof String text) {
-      return text;
-    }
-    throw new IllegalArgumentException(key + " must be a string, but is " + parent.get(key));
-  }
-
-  private static <E extends Enum<E>> E constant(
-      Map<String, Object> parent, String key, Class<E> type) {
-    String name = text(parent, key);
-    for (E constant : type.getEnumConstants()) {
-      if (constant.name().equals(name)) {
-        return constant;
-      }
-    }
-    throw new IllegalArgumentException(
-        key + " must be one of " + Arrays.toString(type.getEnumConstants()) + ", but is " + name);
+    return new DataRange(ends[0], ends[1]);
   }
 
   private static void requireReplaceable(Path target) throws IOException {

@@ -1,5 +1,6 @@
 package io.github.ddpm4j.prediction;
 
+import io.github.ddpm4j.internal.description.Description;
 import io.github.ddpm4j.schedule.Schedule;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -18,11 +19,18 @@ final class Preconditioned extends Prediction {
   }
 
   static Prediction of(Map<?, ?> settings) {
-    if (TYPE.equals(settings.get("type")) && settings.get("sigmaData") instanceof Number sigma) {
-      return edm(sigma.doubleValue());
+    String type = Description.typeOf("prediction", settings);
+    if (!type.equals(TYPE)) {
+      throw new IllegalArgumentException(
+          "prediction type must be "
+              + TYPE
+              + ", but was "
+              + type
+              + "; predictions without settings are a name alone");
     }
-    throw new IllegalArgumentException(
-        "prediction must have the type EDM and a number sigmaData, but is " + settings);
+    Description edm = Description.typed("prediction", settings);
+    edm.allowOnly("sigmaData");
+    return edm(edm.number("sigmaData"));
   }
 
   @Override

@@ -6,7 +6,6 @@ import io.github.ddpm4j.schedule.Schedule;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
-import org.jspecify.annotations.Nullable;
 
 /**
  * What the network predicts, and every conversion between the noise ε, the clean image x_0, the
@@ -214,12 +213,13 @@ public abstract class Prediction {
    * @throws IllegalArgumentException if there is no such prediction, or a setting is missing, of
    *     another kind or out of its range
    */
-  public static Prediction of(@Nullable Object description) {
+  public static Prediction of(Object description) {
     if (description instanceof Map<?, ?> settings) {
       return Preconditioned.of(settings);
     }
     if (!(description instanceof String name)) {
-      throw new IllegalArgumentException("prediction must be a string, but is " + description);
+      throw new IllegalArgumentException(
+          "prediction must be a name or an object with type and settings, but was " + description);
     }
     return PLAIN.stream()
         .filter(prediction -> prediction.name.equals(name))
@@ -227,7 +227,7 @@ public abstract class Prediction {
         .orElseThrow(
             () ->
                 new IllegalArgumentException(
-                    "prediction must be one of " + PLAIN + ", but is " + name));
+                    "prediction must be one of " + PLAIN + ", but was " + name));
   }
 
   /**

@@ -210,14 +210,23 @@ class PredictionTest {
 
   @Test
   void of_otherDescription_isRefused() {
-    String known = "prediction must be one of [EPSILON, X0, VELOCITY, PREVIOUS_MEAN], but is ";
+    String known = "prediction must be one of [EPSILON, X0, VELOCITY, PREVIOUS_MEAN], but was ";
     assertRefused(() -> Prediction.of("EDM"), known + "EDM");
     assertRefused(() -> Prediction.of("epsilon"), known + "epsilon");
-    assertRefused(() -> Prediction.of(null), "prediction must be a string, but is null");
-    assertRefused(() -> Prediction.of(7), "prediction must be a string, but is 7");
+    assertRefused(
+        () -> Prediction.of(7),
+        "prediction must be a name or an object with type and settings, but was 7");
     assertRefused(
         () -> Prediction.of(Map.of("type", "X0")),
-        "prediction must have the type EDM and a number sigmaData, but is {type=X0}");
+        "prediction type must be EDM, but was X0; predictions without settings are a name alone");
+    assertRefused(() -> Prediction.of(Map.of("sigmaData", 1)), "the prediction lacks \"type\"");
+    assertRefused(() -> Prediction.of(Map.of("type", "EDM")), "prediction EDM lacks \"sigmaData\"");
+    assertRefused(
+        () -> Prediction.of(Map.of("type", "EDM", "sigmaData", "half")),
+        "\"sigmaData\" of prediction EDM must be a number, but was half");
+    assertRefused(
+        () -> Prediction.of(Map.of("type", "EDM", "sigmaData", 1, "sigma", 1)),
+        "prediction EDM has the unknown setting \"sigma\"; known are sigmaData");
     assertRefused(
         () -> Prediction.of(Map.of("type", "EDM", "sigmaData", 0)),
         "sigmaData must be positive and finite, but was 0.0; it is the standard deviation of the"
