@@ -74,10 +74,11 @@ class ArchitectureTest {
                   "noise",
                   "ops",
                   "torch",
-                  "io",
-                  "files")),
+                  "io")),
           Map.entry(
-              "io", List.of("schedule", "prediction", "model", "torch", "internal.description")));
+              "io",
+              List.of(
+                  "schedule", "prediction", "model", "torch", "files", "internal.description")));
 
   /** A rule over no classes passes: these must be there. */
   @Test

@@ -8,6 +8,8 @@ import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
 import com.google.gson.ToNumberPolicy;
 import com.google.gson.reflect.TypeToken;
+import io.github.ddpm4j.files.WholeFile;
+import io.github.ddpm4j.files.WholeFolder;
 import io.github.ddpm4j.internal.description.Description;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.DenoiserProvider;
@@ -23,18 +25,13 @@ import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.ServiceLoader;
 import java.util.TreeSet;
-import java.util.UUID;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * A model on disk: a folder with {@value #DESCRIPTION}, which says everything that is needed to use
@@ -48,8 +45,6 @@ public final class ModelFolder {
 
   /** The file that holds the weights. */
   public static final String WEIGHTS = "weights.safetensors";
-
-  private static final Logger logger = LoggerFactory.getLogger(ModelFolder.class);
 
   private static final String FORMAT = "ddpm4j";
   private static final long VERSION = 1;
@@ -77,9 +72,8 @@ public final class ModelFolder {
       Diffusion diffusion, TrainableDenoiser denoiser, Map<String, Object> training) {}
 
   /**
-   * Writes a model. The files are written into a new folder beside {@code folder}, which is then
-   * renamed: a reader sees the old model or the new one, never a part. While an older model is
-   * replaced there is none for an instant, between two renames.
+   * Writes a model, whole or not at all: a reader sees the old model or the new one, never a part.
+   * While an older model is replaced there is none for an instant, between two renames.
    *
    * @param folder where to; an older model folder there is replaced as a whole
    * @param contents the model
@@ -89,49 +83,17 @@ public final class ModelFolder {
    */
   public static void write(Path folder, Contents contents) throws IOException {
     Path target = Files.exists(folder) ? folder.toRealPath() : folder.toAbsolutePath().normalize();
-    Path name = target.getFileName();
-    Path parent = target.getParent();
-    if (name == null || parent == null) {
+    if (target.getFileName() == null) {
       throw new IllegalArgumentException("a model folder needs a name, but was " + folder);
     }
     requireReplaceable(target);
-    Files.createDirectories(parent);
-    String beside = "." + name + "." + UUID.randomUUID();
-    // Not createTempDirectory: nobody else could read the model.
-    Path fresh = Files.createDirectory(parent.resolve(beside + ".new"));
-    try {
-      // On the disk before the folder has its name, as the weights are.
-      Files.writeString(
-          fresh.resolve(DESCRIPTION),
-          toJson(describe(contents)),
-          StandardOpenOption.CREATE_NEW,
-          StandardOpenOption.WRITE,
-          StandardOpenOption.SYNC);
-      Safetensors.write(
-          fresh.resolve(WEIGHTS), contents.denoiser().weights(), Map.of("format", FORMAT));
-      if (Files.exists(target)) {
-        replace(target, fresh, parent.resolve(beside + ".old"));
-      } else {
-        Files.move(fresh, target);
-      }
-    } finally {
-      delete(fresh);
-    }
-  }
-
-  private static void replace(Path target, Path fresh, Path aside) throws IOException {
-    Files.move(target, aside);
-    try {
-      Files.move(fresh, target);
-    } catch (IOException e) {
-      Files.move(aside, target); // should this fail too, the old model is still there, aside
-      throw e;
-    }
-    try {
-      delete(aside);
-    } catch (IOException e) {
-      logger.warn("the model is saved, but the older one could not be removed from {}", aside, e);
-    }
+    WholeFolder.write(
+        target,
+        fresh -> {
+          WholeFile.writeText(fresh.resolve(DESCRIPTION), toJson(describe(contents)));
+          Safetensors.write(
+              fresh.resolve(WEIGHTS), contents.denoiser().weights(), Map.of("format", FORMAT));
+        });
   }
 
   /**
@@ -296,16 +258,5 @@ public final class ModelFolder {
         target.toString(),
         null,
         "it exists and is no model folder, so it is not replaced; choose another name");
-  }
-
-  private static void delete(Path folder) throws IOException {
-    if (!Files.exists(folder)) {
-      return;
-    }
-    try (Stream<Path> paths = Files.walk(folder)) {
-      for (Path path : paths.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(path);
-      }
-    }
   }
 }

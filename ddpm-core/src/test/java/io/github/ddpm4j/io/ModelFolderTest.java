@@ -284,6 +284,15 @@ class ModelFolderTest {
     }
   }
 
+  @Test
+  void save_intoALinkedFolder_isFilled() throws IOException {
+    Path real = Files.createDirectory(parent.resolve("real"));
+    Path link = Files.createSymbolicLink(parent.resolve("link"), real);
+    ddpm.save(link.resolve("model"));
+    assertThat(namesIn(real)).containsExactly("model");
+    assertThat(namesIn(real.resolve("model"))).containsExactly("ddpm.json", "weights.safetensors");
+  }
+
   /** As readable for others as any folder of the user. */
   @Test
   void save_permissions_areTheOnesOfTheUser() throws IOException {

@@ -10,10 +10,10 @@ import io.github.ddpm4j.examples.benchmark.Report;
 import io.github.ddpm4j.examples.benchmark.Runs;
 import io.github.ddpm4j.examples.benchmark.Table;
 import io.github.ddpm4j.examples.benchmark.Variant;
+import io.github.ddpm4j.files.WholeFile;
 import io.github.ddpm4j.unet.UNet;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -158,7 +158,7 @@ public final class Benchmark implements Callable<Integer> {
       Report report = runs.all(networks, ways, spec.commandLine().getErr());
       out.print(Table.of(report));
       if (json != null) {
-        Files.writeString(json, report.toJson());
+        WholeFile.writeText(json, report.toJson());
       }
     }
     out.flush();

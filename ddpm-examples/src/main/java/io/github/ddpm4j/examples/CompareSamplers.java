@@ -11,6 +11,7 @@ import io.github.ddpm4j.examples.data.IdxFiles;
 import io.github.ddpm4j.examples.data.LabeledImages;
 import io.github.ddpm4j.examples.judge.Judge;
 import io.github.ddpm4j.examples.judge.Judgement;
+import io.github.ddpm4j.files.WholeFile;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
@@ -176,7 +177,7 @@ public final class CompareSamplers implements Callable<Integer> {
         report.put("settings", settings);
         report.put("realAgainstReal", real);
         report.put("rows", rows);
-        Files.writeString(
+        WholeFile.writeText(
             json, new GsonBuilder().setPrettyPrinting().create().toJson(report) + "\n");
       }
     }

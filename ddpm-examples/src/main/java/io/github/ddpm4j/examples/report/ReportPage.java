@@ -3,7 +3,6 @@ package io.github.ddpm4j.examples.report;
 import io.github.ddpm4j.examples.judge.Judgement;
 import io.github.ddpm4j.files.WholeFile;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -166,7 +165,7 @@ public final class ReportPage {
    * @throws IOException if it can't be written
    */
   public void save(Path file) throws IOException {
-    WholeFile.write(file, out -> out.write(html().getBytes(StandardCharsets.UTF_8)));
+    WholeFile.writeText(file, html());
   }
 
   private String html() {
