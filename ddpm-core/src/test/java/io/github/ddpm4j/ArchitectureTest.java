@@ -61,7 +61,16 @@ class ArchitectureTest {
               List.of("schedule", "prediction", "model", "loss", "noise", "ops", "torch")),
           Map.entry(
               "sampling",
-              List.of("schedule", "prediction", "model", "noise", "ops", "image", "torch", "io")),
+              List.of(
+                  "schedule",
+                  "prediction",
+                  "model",
+                  "noise",
+                  "ops",
+                  "image",
+                  "torch",
+                  "io",
+                  "internal.description")),
           Map.entry(
               "evaluation",
               List.of(

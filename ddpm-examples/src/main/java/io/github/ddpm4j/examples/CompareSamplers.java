@@ -2,7 +2,6 @@ package io.github.ddpm4j.examples;
 
 import com.google.gson.GsonBuilder;
 import io.github.ddpm4j.DDPM;
-import io.github.ddpm4j.examples.comparison.Candidate;
 import io.github.ddpm4j.examples.comparison.Comparison;
 import io.github.ddpm4j.examples.comparison.ComparisonTable;
 import io.github.ddpm4j.examples.comparison.Row;
@@ -12,6 +11,7 @@ import io.github.ddpm4j.examples.data.LabeledImages;
 import io.github.ddpm4j.examples.judge.Judge;
 import io.github.ddpm4j.examples.judge.Judgement;
 import io.github.ddpm4j.files.WholeFile;
+import io.github.ddpm4j.sampling.Samplers;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
@@ -60,19 +60,12 @@ public final class CompareSamplers implements Callable<Integer> {
 
   @Option(
       names = "--samplers",
-      paramLabel = "NAME",
-      split = ",",
-      description = "The samplers (default: all; a wrong name prints them).")
-  private List<String> samplers =
-      Candidate.all(Candidate.USUAL_LAMBDA_MIN).stream().map(Candidate::name).toList();
-
-  @Option(
-      names = "--lambda-min",
-      paramLabel = "LAMBDA",
+      paramLabel = "SAMPLER",
+      split = ";",
       description =
-          "Where Heun's method, DPM-Solver and the samplers spread by noise begin, -Infinity for the"
-              + " last timestep (default: ${DEFAULT-VALUE}).")
-  private double lambdaMin = Candidate.USUAL_LAMBDA_MIN;
+          "The samplers without their numbers of steps, such as \"ddim; dpm++2m, trailing\" (default:"
+              + " the usual ones; a wrong name prints all).")
+  private List<String> samplers = Samplers.usual();
 
   @Option(
       names = "--calls",
@@ -140,8 +133,8 @@ public final class CompareSamplers implements Callable<Integer> {
     Mains.atLeast("--images", Judge.NEIGHBOURS + 1, images);
     Mains.atLeast("--repeats", 1, repeats);
     calls.forEach(one -> Mains.atLeast("--calls", 1, one));
-    List<Candidate> candidates =
-        Mains.chosen("--samplers", Candidate.all(lambdaMin), Candidate::name, samplers);
+    List<String> candidates = samplers.stream().map(String::strip).toList();
+    candidates.forEach(text -> Samplers.parse(text, calls.get(0)));
     if (Files.notExists(model)) {
       throw new IOException(
           model + " does not exist; run Quickstart first, or name another model with --model");

@@ -77,13 +77,13 @@ public final class Comparison {
   /**
    * Runs the comparison.
    *
-   * @param candidates the samplers
+   * @param candidates the samplers, as {@link Samplers#parse(String, int)} reads them
    * @param calls the numbers of network calls
    * @param yardstick whether the paper's sampler, over every timestep, gets a row too
    * @return the rows, in the order of the calls; what a candidate can't do is told to the progress
    *     and left out
    */
-  public List<Row> run(List<Candidate> candidates, List<Integer> calls, boolean yardstick) {
+  public List<Row> run(List<String> candidates, List<Integer> calls, boolean yardstick) {
     Map<Long, float[][]> longChains = new LinkedHashMap<>();
     List<Row> rows = new ArrayList<>();
     Sampler longChain = Samplers.ddim(settings.longChain);
@@ -98,12 +98,11 @@ public final class Comparison {
       add(rows, row("ddpm", Samplers.ddpm(), longChains));
     }
     for (int budget : calls) {
-      for (Candidate candidate : candidates) {
+      for (String candidate : candidates) {
         try {
-          add(rows, row(candidate.name(), candidate.calling().apply(budget), longChains));
+          add(rows, row(candidate, Samplers.parse(candidate, budget), longChains));
         } catch (IllegalArgumentException e) {
-          progress.accept(
-              candidate.name() + " with " + budget + " calls left out: " + e.getMessage());
+          progress.accept(candidate + " with " + budget + " calls left out: " + e.getMessage());
         }
       }
     }
