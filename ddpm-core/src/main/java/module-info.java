@@ -41,6 +41,8 @@ module io.github.ddpm4j {
       io.github.ddpm4j.unet;
   exports io.github.ddpm4j.internal.random to
       io.github.ddpm4j.unet;
+  exports io.github.ddpm4j.internal.description to
+      io.github.ddpm4j.unet;
   exports io.github.ddpm4j.internal.torch to
       io.github.ddpm4j.unet;
 

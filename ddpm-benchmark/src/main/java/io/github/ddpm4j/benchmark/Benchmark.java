@@ -1,11 +1,11 @@
 package io.github.ddpm4j.benchmark;
 
 import ai.djl.Device;
+import io.github.ddpm4j.internal.files.WholeFile;
 import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNetBuilder;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -186,7 +186,7 @@ public final class Benchmark implements Callable<Integer> {
       Report report = runs.all(chosen, ways, spec.commandLine().getErr());
       out.print(Table.of(report));
       if (json != null) {
-        Files.writeString(json, report.toJson());
+        WholeFile.writeText(json, report.toJson());
       }
     }
     out.flush();

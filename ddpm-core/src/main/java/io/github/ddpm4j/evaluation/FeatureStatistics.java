@@ -4,7 +4,6 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
-import io.github.ddpm4j.internal.files.WholeFile;
 import io.github.ddpm4j.internal.io.Safetensors;
 import io.github.ddpm4j.internal.ops.Upload;
 import java.io.IOException;
@@ -296,7 +295,7 @@ public final class FeatureStatistics {
       words.put("features", features);
       words.put("count", Long.toString(count));
       words.put("sha256", sha256());
-      WholeFile.write(file, out -> Safetensors.write(out, tensors, words));
+      Safetensors.write(file, tensors, words);
     }
   }
 

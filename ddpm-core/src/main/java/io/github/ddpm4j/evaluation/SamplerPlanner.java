@@ -8,7 +8,6 @@ import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.Sampling;
-import io.github.ddpm4j.schedule.TimestepSpacing;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -59,9 +58,8 @@ public final class SamplerPlanner {
   /**
    * The samplers to choose from.
    *
-   * @param candidates at least one. The default is DDIM, Euler, DPM-Solver++, UniPC, PLMS, Heun and
-   *     EDM in several orders and spacings at the full budget; with {@link #compareWith} also DDPM,
-   *     Euler ancestral and stochastic DPM-Solver++
+   * @param candidates at least one. The default is those of {@link Samplers#usual} at the full
+   *     budget, without {@link #compareWith} only those that add no fresh noise
    * @return this planner
    * @throws IllegalArgumentException if there are none
    */
@@ -309,28 +307,19 @@ public final class SamplerPlanner {
     return Math.sqrt(sum / values.length);
   }
 
+  /** Without reference images nothing can be said of samplers with fresh noise. */
   private List<Sampler> usual(int calls) {
-    List<Sampler> all = new ArrayList<>();
-    for (TimestepSpacing spacing : TimestepSpacing.values()) {
-      all.add(Samplers.ddim(calls).spacing(spacing));
-      all.add(Samplers.dpmSolverPlusPlus(calls).spacing(spacing));
-      all.add(Samplers.uniPc(calls).spacing(spacing));
+    return Samplers.usual().stream()
+        .map(text -> Samplers.parse(text, calls))
+        .filter(sampler -> features != null || !mayBeStochastic(sampler))
+        .toList();
+  }
+
+  private boolean mayBeStochastic(Sampler sampler) {
+    try {
+      return isStochastic(sampler);
+    } catch (IllegalArgumentException e) {
+      return false; // it cannot serve the model, which the table says
     }
-    all.add(Samplers.euler(calls));
-    all.add(Samplers.dpmSolverPlusPlus(calls).order(3));
-    all.add(Samplers.uniPc(calls).order(3));
-    if (calls > 1) {
-      all.add(Samplers.plms(calls - 1));
-    }
-    all.add(Samplers.heun((calls + 1) / 2));
-    all.add(Samplers.edm((calls + 1) / 2));
-    if (features != null) {
-      all.add(Samplers.ddpm(calls));
-      all.add(Samplers.ddpm(calls).spacing(TimestepSpacing.TRAILING));
-      all.add(Samplers.ddim(calls).spacing(TimestepSpacing.TRAILING).eta(1));
-      all.add(Samplers.eulerAncestral(calls));
-      all.add(Samplers.dpmSolverPlusPlus(calls).stochastic(true));
-    }
-    return all;
   }
 }

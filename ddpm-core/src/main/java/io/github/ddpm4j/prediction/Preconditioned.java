@@ -1,18 +1,46 @@
 package io.github.ddpm4j.prediction;
 
+import io.github.ddpm4j.internal.description.Description;
 import io.github.ddpm4j.process.LinearForm;
 import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.OptionalDouble;
 
 /** {@link Prediction#edm}. */
 final class Preconditioned extends Prediction {
 
+  private static final String TYPE = "EDM";
+
   private final double sigmaData;
 
   Preconditioned(double sigmaData) {
-    super("EDM");
+    super(TYPE);
     this.sigmaData = sigmaData;
+  }
+
+  static Prediction of(Map<?, ?> settings) {
+    String type = Description.typeOf("prediction", settings);
+    if (!type.equals(TYPE)) {
+      throw new IllegalArgumentException(
+          "prediction type must be "
+              + TYPE
+              + ", but was "
+              + type
+              + "; predictions without settings are a name alone");
+    }
+    Description edm = Description.typed("prediction", settings);
+    edm.allowOnly("sigmaData");
+    return edm(edm.number("sigmaData"));
+  }
+
+  @Override
+  public Object describe() {
+    Map<String, Object> settings = new LinkedHashMap<>();
+    settings.put("type", TYPE);
+    settings.put("sigmaData", sigmaData);
+    return settings;
   }
 
   /** d, the standard deviation of x. */

@@ -6,6 +6,7 @@ import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalDouble;
 
 /**
@@ -214,6 +215,41 @@ public abstract class Prediction {
               + "; it is the standard deviation of the data, 0.5 in the paper");
     }
     return new Preconditioned(sigmaData);
+  }
+
+  /**
+   * The prediction that {@link #describe()} described.
+   *
+   * @param description the name of one of {@link #plain()}, or a map of the type and settings of
+   *     {@link #edm}, whose numbers may be of any type
+   * @return the prediction
+   * @throws IllegalArgumentException if there is no such prediction, or a setting is missing, of
+   *     another kind or out of its range
+   */
+  public static Prediction of(Object description) {
+    if (description instanceof Map<?, ?> settings) {
+      return Preconditioned.of(settings);
+    }
+    if (!(description instanceof String name)) {
+      throw new IllegalArgumentException(
+          "prediction must be a name or an object with type and settings, but was " + description);
+    }
+    return PLAIN.stream()
+        .filter(prediction -> prediction.name.equals(name))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new IllegalArgumentException(
+                    "prediction must be one of " + PLAIN + ", but was " + name));
+  }
+
+  /**
+   * What {@link #of} makes the same prediction from, as JSON can hold it.
+   *
+   * @return the name; for {@link #edm} a map of its type and settings
+   */
+  public Object describe() {
+    return name;
   }
 
   /**

@@ -127,11 +127,9 @@ public final class DdimInversion implements Sampler {
 
   @Override
   public String toString() {
-    return "ddimInversion("
-        + steps
-        + ", "
-        + spacing
-        + (startAtFirstTimestep ? ", startAtFirstTimestep" : "")
-        + ")";
+    return SamplerText.of("ddim-inversion", steps)
+        .option(SamplerText.name(spacing))
+        .flag("startAtFirstTimestep", startAtFirstTimestep, false)
+        .toString();
   }
 }

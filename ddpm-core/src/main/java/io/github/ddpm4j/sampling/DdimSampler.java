@@ -7,7 +7,6 @@ import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
 import io.github.ddpm4j.spi.SamplingStep;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -25,7 +24,7 @@ import java.util.List;
 public final class DdimSampler implements Sampler {
 
   private final TimestepGrid grid;
-  private final String gridName;
+  private final String gridText;
   private final int steps;
   private final double eta;
   private final boolean rawEpsilon;
@@ -33,13 +32,13 @@ public final class DdimSampler implements Sampler {
 
   private DdimSampler(
       TimestepGrid grid,
-      String gridName,
+      String gridText,
       int steps,
       double eta,
       boolean rawEpsilon,
       boolean endAtFirstTimestep) {
     this.grid = grid;
-    this.gridName = gridName;
+    this.gridText = gridText;
     this.steps = steps;
     this.eta = eta;
     this.rawEpsilon = rawEpsilon;
@@ -61,7 +60,7 @@ public final class DdimSampler implements Sampler {
   public DdimSampler spacing(TimestepSpacing spacing) {
     return new DdimSampler(
         TimestepGrid.spaced(spacing, steps),
-        steps + ", " + spacing,
+        SamplerText.grid(spacing, steps),
         steps,
         eta,
         rawEpsilon,
@@ -78,7 +77,7 @@ public final class DdimSampler implements Sampler {
   public DdimSampler timesteps(int... descending) {
     return new DdimSampler(
         TimestepGrid.of(descending),
-        Arrays.toString(descending),
+        SamplerText.grid(descending),
         descending.length,
         eta,
         rawEpsilon,
@@ -96,7 +95,7 @@ public final class DdimSampler implements Sampler {
     if (!(eta >= 0 && eta <= 1)) {
       throw new IllegalArgumentException("eta must lie in [0, 1], but was " + eta);
     }
-    return new DdimSampler(grid, gridName, steps, eta, rawEpsilon, endAtFirstTimestep);
+    return new DdimSampler(grid, gridText, steps, eta, rawEpsilon, endAtFirstTimestep);
   }
 
   /**
@@ -108,7 +107,7 @@ public final class DdimSampler implements Sampler {
    * @return a sampler with this choice
    */
   public DdimSampler rawEpsilon(boolean raw) {
-    return new DdimSampler(grid, gridName, steps, eta, raw, endAtFirstTimestep);
+    return new DdimSampler(grid, gridText, steps, eta, raw, endAtFirstTimestep);
   }
 
   /**
@@ -119,7 +118,7 @@ public final class DdimSampler implements Sampler {
    * @return a sampler with this choice
    */
   public DdimSampler endAtFirstTimestep(boolean end) {
-    return new DdimSampler(grid, gridName, steps, eta, rawEpsilon, end);
+    return new DdimSampler(grid, gridText, steps, eta, rawEpsilon, end);
   }
 
   @Override
@@ -158,12 +157,10 @@ public final class DdimSampler implements Sampler {
 
   @Override
   public String toString() {
-    return "ddim("
-        + gridName
-        + ", eta="
-        + eta
-        + (rawEpsilon ? ", rawEpsilon" : "")
-        + (endAtFirstTimestep ? ", endAtFirstTimestep" : "")
-        + ")";
+    return SamplerText.of("ddim" + gridText)
+        .number("eta", eta, 0)
+        .flag("rawEpsilon", rawEpsilon, false)
+        .flag("endAtFirstTimestep", endAtFirstTimestep, false)
+        .toString();
   }
 }

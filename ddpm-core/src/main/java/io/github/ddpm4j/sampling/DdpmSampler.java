@@ -7,7 +7,6 @@ import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
 import io.github.ddpm4j.spi.SamplingStep;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -39,7 +38,7 @@ public final class DdpmSampler implements Sampler {
   }
 
   static DdpmSampler everyTimestep() {
-    return new DdpmSampler(TimestepGrid.all(), "ddpm()", 0);
+    return new DdpmSampler(TimestepGrid.all(), "ddpm", 0);
   }
 
   static DdpmSampler respaced(int steps) {
@@ -72,14 +71,12 @@ public final class DdpmSampler implements Sampler {
    */
   public DdpmSampler timesteps(int... descending) {
     return new DdpmSampler(
-        TimestepGrid.of(descending),
-        "ddpm(" + Arrays.toString(descending) + ")",
-        descending.length);
+        TimestepGrid.of(descending), "ddpm" + SamplerText.grid(descending), descending.length);
   }
 
   private static DdpmSampler spaced(TimestepSpacing spacing, int steps) {
     return new DdpmSampler(
-        TimestepGrid.spaced(spacing, steps), "ddpm(" + steps + ", " + spacing + ")", steps);
+        TimestepGrid.spaced(spacing, steps), "ddpm" + SamplerText.grid(spacing, steps), steps);
   }
 
   static void requireSteps(int steps) {

@@ -45,6 +45,8 @@ import java.util.List;
  */
 public final class DpmSolverSampler extends LevelSampler<DpmSolverSampler> {
 
+  private static final int DEFAULT_ORDER = 2;
+
   /** Below this many steps {@link #lowerOrderFinal} acts. */
   private static final int FEW_STEPS = 15;
 
@@ -80,7 +82,7 @@ public final class DpmSolverSampler extends LevelSampler<DpmSolverSampler> {
   private static DpmSolverSampler of(int steps, Form form) {
     return new DpmSolverSampler(
         LevelGrid.of(steps, TimestepSpacing.LINSPACE, true),
-        new Options(form, 2, false, false, true, false));
+        new Options(form, DEFAULT_ORDER, false, false, true, false));
   }
 
   @Override
@@ -317,15 +319,15 @@ public final class DpmSolverSampler extends LevelSampler<DpmSolverSampler> {
 
   @Override
   public String toString() {
-    return (options.form == Form.EPSILON ? "dpmSolver(" : "dpmSolverPlusPlus(")
-        + grid()
-        + ", order="
-        + options.order
-        + (options.heun ? ", heun" : "")
-        + (options.form == Form.STOCHASTIC ? ", stochastic" : "")
-        + (options.published ? ", published" : "")
-        + (options.lowerOrderFinal ? "" : ", lowerOrderFinal=false")
-        + (options.eulerAtFinal ? ", eulerAtFinal" : "")
-        + ")";
+    String name = options.form == Form.EPSILON ? "dpm" : "dpm++";
+    boolean named = options.form != Form.EPSILON && options.order > 1;
+    String sde = options.form != Form.STOCHASTIC ? "" : named ? "-sde" : "sde";
+    SamplerText text = grid().text(name + (named ? options.order + "m" : "") + sde);
+    return (named ? text : text.number("order", options.order, DEFAULT_ORDER))
+        .flag("heun", options.heun, false)
+        .flag("published", options.published, false)
+        .flag("lowerOrderFinal", options.lowerOrderFinal, true)
+        .flag("eulerAtFinal", options.eulerAtFinal, false)
+        .toString();
   }
 }

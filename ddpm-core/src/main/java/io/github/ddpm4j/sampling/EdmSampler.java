@@ -24,6 +24,7 @@ import java.util.List;
  */
 public final class EdmSampler extends LevelSampler<EdmSampler> {
 
+  private static final double DEFAULT_NOISE = 1;
   private static final double MAX_GAMMA = Math.sqrt(2) - 1;
 
   private final double churn;
@@ -45,7 +46,7 @@ public final class EdmSampler extends LevelSampler<EdmSampler> {
         0,
         0,
         Double.POSITIVE_INFINITY,
-        1);
+        DEFAULT_NOISE);
   }
 
   @Override
@@ -170,16 +171,13 @@ public final class EdmSampler extends LevelSampler<EdmSampler> {
 
   @Override
   public String toString() {
-    return "edm("
-        + grid()
-        + ", churn="
-        + churn
-        + ", churnBetween=["
-        + min
-        + ", "
-        + max
-        + "], churnNoise="
-        + noise
-        + ")";
+    SamplerText text =
+        grid().text("edm").number("churn", churn, 0).number("churnNoise", noise, DEFAULT_NOISE);
+    boolean bounded = min > 0 || max < Double.POSITIVE_INFINITY;
+    return (bounded
+            ? text.option(
+                "churnBetween=" + SamplerText.number(min) + ".." + SamplerText.number(max))
+            : text)
+        .toString();
   }
 }

@@ -58,6 +58,6 @@ public final class EulerAncestralSampler extends LevelSampler<EulerAncestralSamp
 
   @Override
   public String toString() {
-    return "eulerAncestral(" + grid() + ")";
+    return grid().text("euler-a").toString();
   }
 }

@@ -53,6 +53,6 @@ public final class EulerSampler extends LevelSampler<EulerSampler> {
 
   @Override
   public String toString() {
-    return "euler(" + grid() + ")";
+    return grid().text("euler").toString();
   }
 }

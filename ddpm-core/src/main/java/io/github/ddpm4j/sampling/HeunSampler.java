@@ -64,6 +64,6 @@ public final class HeunSampler extends LevelSampler<HeunSampler> {
 
   @Override
   public String toString() {
-    return "heun(" + grid() + ")";
+    return grid().text("heun").toString();
   }
 }

@@ -157,12 +157,15 @@ record LevelGrid(
     return levels.get(0).signal() == 0 ? Math.max(0, index - 1) : index;
   }
 
-  @Override
-  public String toString() {
-    return steps
-        + ", "
-        + (noiseSpacing == null ? timestepSpacing : noiseSpacing)
-        + (lambdaMin == Double.NEGATIVE_INFINITY ? "" : ", lambdaMin=" + lambdaMin)
-        + (endAtFirstTimestep ? ", endAtFirstTimestep" : "");
+  /** The grid as text, after the name of its sampler. */
+  SamplerText text(String name) {
+    SamplerText text = SamplerText.of(name, steps);
+    if (noiseSpacing == null) {
+      text.option(SamplerText.name(timestepSpacing));
+    } else {
+      noiseSpacing.writeTo(text);
+    }
+    return text.number("lambdaMin", lambdaMin, Double.NEGATIVE_INFINITY)
+        .flag("endAtFirstTimestep", endAtFirstTimestep, false);
   }
 }

@@ -106,6 +106,16 @@ public final class NoiseSpacing {
     return Math.pow(from + fraction * (to - from), rho);
   }
 
+  /** The options of a sampler's text. */
+  void writeTo(SamplerText text) {
+    if (rho == 0) {
+      text.option("uniformLogSnr");
+    } else {
+      text.option("karras" + (rho == KARRAS_RHO ? "" : "=" + SamplerText.number(rho)));
+    }
+    text.flag("wholeTimesteps", wholeTimesteps, false);
+  }
+
   @Override
   public String toString() {
     return (rho == 0 ? "uniformLogSnr" : "karras(" + rho + ")")

@@ -89,6 +89,6 @@ public final class PlmsSampler extends LevelSampler<PlmsSampler> {
 
   @Override
   public String toString() {
-    return "plms(" + grid() + ")";
+    return grid().text("plms").toString();
   }
 }

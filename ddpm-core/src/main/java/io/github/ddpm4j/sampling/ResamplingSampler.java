@@ -93,6 +93,6 @@ final class ResamplingSampler implements Sampler {
 
   @Override
   public String toString() {
-    return "resampling(" + base + ", jumpLength=" + jumpLength + ", jumps=" + jumps + ")";
+    return base + ", resampling=" + jumpLength + "x" + jumps;
   }
 }

@@ -11,7 +11,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -74,13 +73,7 @@ record RunFile(
           tensors.put("preview", preview);
         }
       }
-      Path beside = file.resolveSibling(file.getFileName() + ".part");
-      try {
-        Safetensors.write(beside, tensors, Map.of("format", "ddpm4j sampling run"));
-        Files.move(beside, file, StandardCopyOption.REPLACE_EXISTING);
-      } finally {
-        Files.deleteIfExists(beside);
-      }
+      Safetensors.write(file, tensors, Map.of("format", "ddpm4j sampling run"));
     }
   }
 

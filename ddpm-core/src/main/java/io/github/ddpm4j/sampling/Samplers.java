@@ -1,9 +1,121 @@
 package io.github.ddpm4j.sampling;
 
-/** The samplers. */
+import java.util.List;
+
+/**
+ * The samplers.
+ *
+ * <p>Each has a text that {@link Object#toString} writes and {@link #parse} reads, such as {@code
+ * dpm++2m:15, trailing}.
+ */
 public final class Samplers {
 
+  /** The samplers that {@link #usual} names; λ of the linear schedule's last timestep is −5.06. */
+  private static final List<String> USUAL =
+      List.of(
+          "ddpm",
+          "ddim",
+          "ddim, trailing",
+          "ddim, eta=1",
+          "dpm++2m",
+          "dpm++2m, trailing",
+          "dpm++2m, karras, lambdaMin=-5.1",
+          "dpm++2m, uniformLogSnr, lambdaMin=-5.1",
+          "dpm++3m",
+          "dpm++2m-sde",
+          "dpm++2m-sde, karras, lambdaMin=-5.1",
+          "dpm, lambdaMin=-5.1",
+          "unipc",
+          "unipc, trailing",
+          "unipc, karras, lambdaMin=-5.1",
+          "unipc, order=3",
+          "euler",
+          "euler, karras, lambdaMin=-5.1",
+          "euler-a",
+          "heun, lambdaMin=-5.1",
+          "heun, karras, lambdaMin=-5.1",
+          "edm, churn=10, lambdaMin=-5.1",
+          "plms");
+
   private Samplers() {}
+
+  /**
+   * Reads a sampler from text, as command lines and configuration files have it: the name, the
+   * number of steps after a colon, and options after commas, named as the methods that set them.
+   *
+   * <pre>
+   *   ddpm    ddpm:100, trailing    ddim:50, eta=0.5    ddim, timesteps=999 500 0
+   *   dpm++2m:15, karras, lambdaMin=-5.1    edm:18, churn=40, churnBetween=0.05..50
+   * </pre>
+   *
+   * <table>
+   * <caption>Names and options</caption>
+   * <tr><th>name<th>sampler<th>options
+   * <tr><td>{@code ddpm}<td>{@link #ddpm()}, with steps {@link #ddpm(int)}
+   *   <td>{@code timesteps}, {@code leading}, {@code linspace}, {@code trailing}
+   * <tr><td>{@code ddim}<td>{@link #ddim}
+   *   <td>those of {@code ddpm}, {@code eta}, {@code rawEpsilon}, {@code endAtFirstTimestep}
+   * <tr><td>{@code ddim-inversion}<td>{@link #ddimInversion}
+   *   <td>{@code leading}, {@code linspace}, {@code trailing}, {@code startAtFirstTimestep}
+   * <tr><td>{@code euler}, {@code euler-a}, {@code heun}, {@code plms}
+   *   <td>{@link #euler}, {@link #eulerAncestral}, {@link #heun}, {@link #plms}
+   *   <td>{@code leading}, {@code linspace}, {@code trailing}, {@code karras}, {@code karras=5} for
+   *   another ρ, {@code uniformLogSnr}, {@code wholeTimesteps}, {@code lambdaMin}, {@code
+   *   endAtFirstTimestep}
+   * <tr><td>{@code edm}<td>{@link #edm}
+   *   <td>those of {@code euler}, {@code churn}, {@code churnBetween}, {@code churnNoise}
+   * <tr><td>{@code unipc}<td>{@link #uniPc}
+   *   <td>those of {@code euler}, {@code order}, {@code bh1}, {@code lowerOrderFinal}
+   * <tr><td>{@code dpm}<td>{@link #dpmSolver}
+   *   <td>those of {@code euler}, {@code order}, {@code heun}, {@code published}, {@code
+   *   lowerOrderFinal}, {@code eulerAtFinal}
+   * <tr><td>{@code dpm++}<td>{@link #dpmSolverPlusPlus}
+   *   <td>those of {@code dpm}, {@code stochastic}
+   * <tr><td>{@code dpm++2m}, {@code dpm++3m}, {@code dpm++sde}, {@code dpm++2m-sde}, {@code
+   *   dpm++3m-sde}<td>{@code dpm++} of this order, {@code sde} for {@code stochastic}
+   *   <td>those of {@code dpm++} that the name does not say
+   * </table>
+   *
+   * <p>An option that is true or false is true by its name alone, or has {@code =true} or {@code
+   * =false}. Every sampler takes {@code resampling=10x10}, the jump length and the jumps of {@link
+   * #resampling}. Letters may be capital or small.
+   *
+   * @param text the sampler, or what {@code toString()} of one of this class wrote
+   * @return the sampler
+   * @throws IllegalArgumentException if there is no such sampler or option, with the list of what
+   *     there is, or a value is of another kind or refused by the sampler
+   */
+  public static Sampler parse(String text) {
+    return SamplerParser.parse(text, 0);
+  }
+
+  /**
+   * Reads a sampler from text that has no number of steps, and gives it as many steps as that many
+   * network calls allow.
+   *
+   * @param text the sampler as in {@link #parse(String)}, such as {@code heun, karras}
+   * @param calls the network calls per image, at least 1; {@link #resampling} makes more of them
+   * @return the sampler, with one call less where its steps take two
+   * @throws IllegalArgumentException as {@link #parse(String)} throws it, or if {@code calls} is
+   *     less than 1 or the text says how many steps there are
+   */
+  public static Sampler parse(String text, int calls) {
+    if (calls < 1) {
+      throw new IllegalArgumentException("calls must be at least 1, but was " + calls);
+    }
+    return SamplerParser.parse(text, calls);
+  }
+
+  /**
+   * The samplers in the forms that are worth a try, for {@link #parse(String, int)}. Those that
+   * would spend their steps on the last timesteps of a cosine schedule, where there is next to no
+   * signal, leave them out.
+   *
+   * @return their texts, without numbers of steps
+   */
+  public static List<String> usual() {
+    return USUAL;
+  }
 
   /**
    * The paper's sampler: ancestral sampling over every timestep of the schedule (Ho et al. 2020,

@@ -362,7 +362,8 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
    * plan remembers. {@link #restore} goes on from there, in this process or another, to the same
    * images.
    *
-   * @param file where to, in the format safetensors; replaced if it exists
+   * @param file where to, in the format safetensors; missing folders are made, an existing file is
+   *     replaced
    * @throws IllegalStateException if the run is closed, or was given a {@link NoiseSource} in place
    *     of a seed, which a file cannot hold
    * @throws IOException if writing fails; what was there before is still there

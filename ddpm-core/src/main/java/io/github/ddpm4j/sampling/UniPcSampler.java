@@ -29,6 +29,8 @@ import java.util.List;
  */
 public final class UniPcSampler extends LevelSampler<UniPcSampler> {
 
+  private static final int DEFAULT_ORDER = 2;
+
   private final int order;
   private final boolean bh1;
   private final boolean lowerOrderFinal;
@@ -41,7 +43,8 @@ public final class UniPcSampler extends LevelSampler<UniPcSampler> {
   }
 
   static UniPcSampler of(int steps) {
-    return new UniPcSampler(LevelGrid.of(steps, TimestepSpacing.LINSPACE, true), 2, false, true);
+    return new UniPcSampler(
+        LevelGrid.of(steps, TimestepSpacing.LINSPACE, true), DEFAULT_ORDER, false, true);
   }
 
   @Override
@@ -211,12 +214,11 @@ public final class UniPcSampler extends LevelSampler<UniPcSampler> {
 
   @Override
   public String toString() {
-    return "uniPc("
-        + grid()
-        + ", order="
-        + order
-        + (bh1 ? ", bh1" : ", bh2")
-        + (lowerOrderFinal ? "" : ", lowerOrderFinal=false")
-        + ")";
+    return grid()
+        .text("unipc")
+        .number("order", order, DEFAULT_ORDER)
+        .flag("bh1", bh1, false)
+        .flag("lowerOrderFinal", lowerOrderFinal, true)
+        .toString();
   }
 }

@@ -1,5 +1,6 @@
 package io.github.ddpm4j.schedule;
 
+import io.github.ddpm4j.internal.description.Description;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -415,27 +416,28 @@ public final class Schedules {
    *     missing, unknown or of another kind, or the factory refuses it
    */
   public static Schedule of(Map<String, Object> description) {
-    ScheduleDescription from = ScheduleDescription.of(description);
-    return switch (from.type()) {
+    String type = Description.typeOf("schedule", description);
+    Description from = Description.typed("schedule", description);
+    return switch (type) {
       case "linear" -> {
-        from.takes("timesteps", "betaStart", "betaEnd");
+        from.allowOnly("timesteps", "betaStart", "betaEnd");
         yield linear(from.integer("timesteps"), from.number("betaStart"), from.number("betaEnd"));
       }
       case "linearScaled" -> {
-        from.takes("timesteps");
+        from.allowOnly("timesteps");
         yield linearScaled(from.integer("timesteps"));
       }
       case "scaledLinear" -> {
-        from.takes("timesteps", "betaStart", "betaEnd");
+        from.allowOnly("timesteps", "betaStart", "betaEnd");
         yield scaledLinear(
             from.integer("timesteps"), from.number("betaStart"), from.number("betaEnd"));
       }
       case "cosine" -> {
-        from.takes("timesteps", "offset", "maxBeta");
+        from.allowOnly("timesteps", "offset", "maxBeta");
         yield cosine(from.integer("timesteps"), from.number("offset"), from.number("maxBeta"));
       }
       case "sigmoidJabri" -> {
-        from.takes("timesteps", "start", "end", "tau");
+        from.allowOnly("timesteps", "start", "end", "tau");
         yield sigmoidJabri(
             from.integer("timesteps"),
             from.number("start"),
@@ -443,27 +445,27 @@ public final class Schedules {
             from.number("tau"));
       }
       case "sigmoidGeoDiff" -> {
-        from.takes("timesteps", "betaStart", "betaEnd");
+        from.allowOnly("timesteps", "betaStart", "betaEnd");
         yield sigmoidGeoDiff(
             from.integer("timesteps"), from.number("betaStart"), from.number("betaEnd"));
       }
       case "constant" -> {
-        from.takes("timesteps", "beta");
+        from.allowOnly("timesteps", "beta");
         yield constant(from.integer("timesteps"), from.number("beta"));
       }
       case "ofBetas" -> {
-        from.takes("betas");
+        from.allowOnly("betas");
         yield ofBetas(from.numbers("betas"));
       }
       case "zeroTerminalSnr" -> {
-        from.takes("schedule");
-        yield zeroTerminalSnr(of(from.map("schedule")));
+        from.allowOnly("schedule");
+        yield zeroTerminalSnr(of(from.object("schedule")));
       }
       default ->
           throw new IllegalArgumentException(
               "schedule type must be one of linear, linearScaled, scaledLinear, cosine,"
                   + " sigmoidJabri, sigmoidGeoDiff, constant, ofBetas and zeroTerminalSnr, but was "
-                  + from.type());
+                  + type);
     };
   }
 

@@ -16,6 +16,7 @@ import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
@@ -196,6 +197,43 @@ class PredictionTest {
         "prediction EDM(0.5) tells the network ln(noise / signal), which needs both above 0, but at"
             + " timestep 0.0 signal was 1.0 and noise 0.0; use a sampler that asks at noisy images"
             + " with some signal alone, or VELOCITY");
+  }
+
+  @Test
+  void of_description_isTheSamePrediction() {
+    for (Prediction prediction : Prediction.plain()) {
+      assertThat(prediction.describe()).isEqualTo(prediction.name());
+      assertThat(Prediction.of(prediction.describe())).isSameAs(prediction);
+    }
+    Prediction edm = Prediction.edm(0.4);
+    assertThat(edm.describe()).hasToString("{type=EDM, sigmaData=0.4}");
+    assertThat(Prediction.of(edm.describe())).isEqualTo(edm);
+    assertThat(Prediction.of(Map.of("type", "EDM", "sigmaData", 1))).isEqualTo(Prediction.edm(1));
+  }
+
+  @Test
+  void of_otherDescription_isRefused() {
+    String known = "prediction must be one of [EPSILON, X0, VELOCITY, PREVIOUS_MEAN], but was ";
+    assertRefused(() -> Prediction.of("EDM"), known + "EDM");
+    assertRefused(() -> Prediction.of("epsilon"), known + "epsilon");
+    assertRefused(
+        () -> Prediction.of(7),
+        "prediction must be a name or an object with type and settings, but was 7");
+    assertRefused(
+        () -> Prediction.of(Map.of("type", "X0")),
+        "prediction type must be EDM, but was X0; predictions without settings are a name alone");
+    assertRefused(() -> Prediction.of(Map.of("sigmaData", 1)), "the prediction lacks \"type\"");
+    assertRefused(() -> Prediction.of(Map.of("type", "EDM")), "prediction EDM lacks \"sigmaData\"");
+    assertRefused(
+        () -> Prediction.of(Map.of("type", "EDM", "sigmaData", "half")),
+        "\"sigmaData\" of prediction EDM must be a number, but was half");
+    assertRefused(
+        () -> Prediction.of(Map.of("type", "EDM", "sigmaData", 1, "sigma", 1)),
+        "prediction EDM has the unknown setting \"sigma\"; known are sigmaData");
+    assertRefused(
+        () -> Prediction.of(Map.of("type", "EDM", "sigmaData", 0)),
+        "sigmaData must be positive and finite, but was 0.0; it is the standard deviation of the"
+            + " data, 0.5 in the paper");
   }
 
   @Test

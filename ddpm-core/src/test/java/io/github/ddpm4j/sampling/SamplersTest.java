@@ -69,7 +69,7 @@ class SamplersTest {
   void ddpm_timestepsGiven_areVisited() {
     assertThat(timesteps(Samplers.ddpm().timesteps(7, 4, 0), 10)).containsExactly(7, 4, 0);
     assertThat(timesteps(Samplers.ddpm(3).timesteps(9, 1), 10)).containsExactly(9, 1);
-    assertThat(Samplers.ddpm().timesteps(9, 1)).hasToString("ddpm([9, 1])");
+    assertThat(Samplers.ddpm().timesteps(9, 1)).hasToString("ddpm, timesteps=9 1");
     assertThatThrownBy(() -> Samplers.ddpm().timesteps(1, 9))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(
@@ -123,14 +123,15 @@ class SamplersTest {
 
   @Test
   void toString_saysWhatIsSampled() {
-    assertThat(Samplers.ddpm()).hasToString("ddpm()");
-    assertThat(Samplers.ddpm(50)).hasToString("ddpm(50, LEADING)");
+    assertThat(Samplers.ddpm()).hasToString("ddpm");
+    assertThat(Samplers.ddpm(50)).hasToString("ddpm:50, leading");
     assertThat(Samplers.ddpm(50).spacing(TimestepSpacing.TRAILING))
-        .hasToString("ddpm(50, TRAILING)");
-    assertThat(Samplers.ddim(50)).hasToString("ddim(50, LEADING, eta=0.0)");
-    assertThat(Samplers.ddim(2).timesteps(7, 3).eta(0.5)).hasToString("ddim([7, 3], eta=0.5)");
+        .hasToString("ddpm:50, trailing");
+    assertThat(Samplers.ddim(50)).hasToString("ddim:50, leading");
+    assertThat(Samplers.ddim(2).timesteps(7, 3).eta(0.5))
+        .hasToString("ddim, timesteps=7 3, eta=0.5");
     assertThat(Samplers.ddim(5).rawEpsilon(true).endAtFirstTimestep(true))
-        .hasToString("ddim(5, LEADING, eta=0.0, rawEpsilon, endAtFirstTimestep)");
+        .hasToString("ddim:5, leading, rawEpsilon, endAtFirstTimestep");
   }
 
   @Test

@@ -21,6 +21,7 @@ import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.spi.SamplingPlan;
 import io.github.ddpm4j.spi.SamplingStep;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -207,6 +208,37 @@ class SamplingRunTest {
           .hasMessage(
               "a run over a noise source cannot be saved, since its noise cannot; use seed(...)");
     }
+  }
+
+  /** The file of a run is one more name in a folder that is the user's. */
+  @Test
+  void save_filesBesideIt_areLeftAlone(@TempDir Path folder) throws IOException {
+    Path file = folder.resolve("run.safetensors");
+    Path foreign = Files.writeString(folder.resolve("run.safetensors.part"), "precious");
+    try (SamplingRun run = sampling(Samplers.ddim(10), 3).start(1)) {
+      run.save(file);
+      run.next();
+      run.save(file);
+      assertThat(run.restore(file).step()).isEqualTo(1);
+    }
+    assertThat(foreign).hasContent("precious");
+    assertThat(folder.toFile().list()).containsExactlyInAnyOrder(names(file, foreign));
+  }
+
+  @Test
+  void save_ontoAFolder_isRefusedAndTheFolderStays(@TempDir Path folder) throws IOException {
+    Path empty = Files.createDirectory(folder.resolve("empty"));
+    try (SamplingRun run = sampling(Samplers.ddim(10), 3).start(1)) {
+      assertThatThrownBy(() -> run.save(empty))
+          .isInstanceOf(IOException.class)
+          .hasMessage(empty + " is a folder; name a file in it");
+    }
+    assertThat(empty).isEmptyDirectory();
+    assertThat(folder.toFile().list()).containsExactly("empty");
+  }
+
+  private static String[] names(Path... files) {
+    return Arrays.stream(files).map(file -> file.getFileName().toString()).toArray(String[]::new);
   }
 
   @Test

@@ -96,8 +96,7 @@ class SolversTest {
 
   @Test
   void toString_saysAllSettings() {
-    assertThat(Samplers.dpmSolverPlusPlus(20))
-        .hasToString("dpmSolverPlusPlus(20, LINSPACE, order=2)");
+    assertThat(Samplers.dpmSolverPlusPlus(20)).hasToString("dpm++2m:20, linspace");
     assertThat(
             Samplers.dpmSolverPlusPlus(20)
                 .order(3)
@@ -110,24 +109,22 @@ class SolversTest {
                 .endAtFirstTimestep(true)
                 .spacing(NoiseSpacing.karras().wholeTimesteps(true)))
         .hasToString(
-            "dpmSolverPlusPlus(20, karras(7.0) at whole timesteps, lambdaMin=-5.1,"
-                + " endAtFirstTimestep, order=3, heun, stochastic, published,"
-                + " lowerOrderFinal=false, eulerAtFinal)");
+            "dpm++3m-sde:20, karras, wholeTimesteps, lambdaMin=-5.1, endAtFirstTimestep, heun,"
+                + " published, lowerOrderFinal=false, eulerAtFinal");
     assertThat(Samplers.dpmSolver(5).spacing(NoiseSpacing.uniformLogSnr()))
-        .hasToString("dpmSolver(5, uniformLogSnr, order=2)");
-    assertThat(Samplers.uniPc(20)).hasToString("uniPc(20, LINSPACE, order=2, bh2)");
+        .hasToString("dpm:5, uniformLogSnr");
+    assertThat(Samplers.uniPc(20)).hasToString("unipc:20, linspace");
     assertThat(Samplers.uniPc(20).order(3).bh1(true).lowerOrderFinal(false))
-        .hasToString("uniPc(20, LINSPACE, order=3, bh1, lowerOrderFinal=false)");
-    assertThat(Samplers.euler(20)).hasToString("euler(20, TRAILING)");
-    assertThat(Samplers.eulerAncestral(20)).hasToString("eulerAncestral(20, TRAILING)");
-    assertThat(Samplers.heun(20).lambdaMin(-5)).hasToString("heun(20, TRAILING, lambdaMin=-5.0)");
-    assertThat(Samplers.plms(20)).hasToString("plms(20, LEADING)");
+        .hasToString("unipc:20, linspace, order=3, bh1, lowerOrderFinal=false");
+    assertThat(Samplers.euler(20)).hasToString("euler:20, trailing");
+    assertThat(Samplers.eulerAncestral(20)).hasToString("euler-a:20, trailing");
+    assertThat(Samplers.heun(20).lambdaMin(-5)).hasToString("heun:20, trailing, lambdaMin=-5");
+    assertThat(Samplers.plms(20)).hasToString("plms:20, leading");
     assertThat(Samplers.edm(20).churn(40).churnBetween(0.05, 50).churnNoise(1.003))
-        .hasToString(
-            "edm(20, karras(7.0), churn=40.0, churnBetween=[0.05, 50.0], churnNoise=1.003)");
-    assertThat(Samplers.ddimInversion(20)).hasToString("ddimInversion(20, TRAILING)");
+        .hasToString("edm:20, karras, churn=40, churnNoise=1.003, churnBetween=0.05..50");
+    assertThat(Samplers.ddimInversion(20)).hasToString("ddim-inversion:20, trailing");
     assertThat(Samplers.ddimInversion(20).startAtFirstTimestep(true))
-        .hasToString("ddimInversion(20, TRAILING, startAtFirstTimestep)");
+        .hasToString("ddim-inversion:20, trailing, startAtFirstTimestep");
   }
 
   /* --- what can go wrong --- */

@@ -232,8 +232,8 @@ class UsesTest {
     assertThatThrownBy(() -> sampling(Samplers.ddim(10)).generateSharing(500, 4))
         .isInstanceOf(IllegalStateException.class)
         .hasMessage(
-            "ddim(10, LEADING, eta=0.0) adds no noise after timestep 500, so all images would be"
-                + " one; use ddpm() or ddim(steps).eta(1), or a greater timestep");
+            "ddim:10, leading adds no noise after timestep 500, so all images would be one;"
+                + " use ddpm() or ddim(steps).eta(1), or a greater timestep");
   }
 
   private static void assertRefused(

@@ -296,35 +296,39 @@ class SchedulesTest {
 
   static Stream<Arguments> refusedDescriptions() {
     return Stream.of(
-        refused(
-            () -> Schedules.of(Map.of("timesteps", 10)),
-            "a schedule's description must name its type as text, but had null"),
+        refused(() -> Schedules.of(Map.of("timesteps", 10)), "the schedule lacks \"type\""),
         refused(
             () -> Schedules.of(Map.of("type", "liner")),
             "schedule type must be one of linear, linearScaled, scaledLinear, cosine, sigmoidJabri,"
                 + " sigmoidGeoDiff, constant, ofBetas and zeroTerminalSnr, but was liner"),
         refused(
             () -> Schedules.of(Map.of("type", "constant", "timestep", 10, "beta", 0.1)),
-            "schedule constant must be described by [beta, timesteps], but was by [beta, timestep]"),
+            "schedule constant has the unknown setting \"timestep\"; known are beta, timesteps; did you"
+                + " mean timesteps?"),
         refused(
             () -> Schedules.of(Map.of("type", "constant", "timesteps", 10.5, "beta", 0.1)),
-            "timesteps of schedule constant must be a whole number, but was 10.5"),
+            "\"timesteps\" of schedule constant must be a whole number, but was 10.5"),
         refused(
             () -> Schedules.of(Map.of("type", "constant", "timesteps", 1e10, "beta", 0.1)),
-            "timesteps of schedule constant must be a whole number, but was 1.0E10"),
+            "\"timesteps\" of schedule constant must be a whole number, but was 1.0E10"),
         refused(
             () -> Schedules.of(Map.of("type", "constant", "timesteps", 10, "beta", "high")),
-            "beta of schedule constant must be a number, but was high"),
+            "\"beta\" of schedule constant must be a number, but was high"),
         refused(
             () -> Schedules.of(Map.of("type", "ofBetas", "betas", 0.1)),
-            "betas of schedule ofBetas must be a list of numbers, but was 0.1"),
+            "\"betas\" of schedule ofBetas must be a list of numbers, but was 0.1"),
         refused(
             () -> Schedules.of(Map.of("type", "ofBetas", "betas", List.of(0.1, "x"))),
-            "betas[1] of schedule ofBetas must be a number, but was x"),
+            "\"betas[1]\" of schedule ofBetas must be a number, but was x"),
         refused(
             () -> Schedules.of(Map.of("type", "zeroTerminalSnr", "schedule", "linear")),
-            "schedule of schedule zeroTerminalSnr must be a description of a schedule, but was"
-                + " linear"),
+            "\"schedule\" of schedule zeroTerminalSnr must be an object, but was linear"),
+        refused(
+            () -> Schedules.of(Map.of("type", "constant", "timesteps", 10)),
+            "schedule constant lacks \"beta\""),
+        refused(
+            () -> Schedules.of(Map.of("type", 3)),
+            "\"type\" of the schedule must be a string, but was 3"),
         refused(
             () -> {
               Map<String, Object> nested = new LinkedHashMap<>(Schedules.linear(10).describe());

@@ -7,7 +7,6 @@ import io.github.ddpm4j.data.IdxFiles;
 import io.github.ddpm4j.data.LabeledImages;
 import io.github.ddpm4j.evaluation.Judge;
 import io.github.ddpm4j.evaluation.SamplerComparison;
-import io.github.ddpm4j.sampling.NoiseSpacing;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
 import java.io.IOException;
@@ -27,22 +26,10 @@ public final class CompareSamplers {
   private static final int IMAGES = 500;
   private static final int SEEDS = 3;
 
-  /** The last timesteps of a cosine schedule have less, the linear schedule's have not. */
-  private static final double LAMBDA_MIN = -5.1;
-
   private CompareSamplers() {}
 
   private static Stream<Sampler> samplers(int calls) {
-    NoiseSpacing karras = NoiseSpacing.karras();
-    return Stream.of(
-        Samplers.ddpm(calls),
-        Samplers.ddim(calls),
-        Samplers.ddim(calls).eta(1),
-        Samplers.dpmSolverPlusPlus(calls),
-        Samplers.dpmSolverPlusPlus(calls).stochastic(true),
-        Samplers.uniPc(calls),
-        Samplers.euler(calls),
-        Samplers.heun((calls + 1) / 2).spacing(karras).lambdaMin(LAMBDA_MIN)); // 2 calls a step
+    return Samplers.usual().stream().map(text -> Samplers.parse(text, calls));
   }
 
   /**

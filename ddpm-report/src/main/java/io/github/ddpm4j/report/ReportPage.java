@@ -3,7 +3,6 @@ package io.github.ddpm4j.report;
 import io.github.ddpm4j.evaluation.Judge;
 import io.github.ddpm4j.internal.files.WholeFile;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -174,7 +173,7 @@ public final class ReportPage {
    * @throws IOException if it can't be written
    */
   public void save(Path file) throws IOException {
-    WholeFile.write(file, out -> out.write(html().getBytes(StandardCharsets.UTF_8)));
+    WholeFile.writeText(file, html());
   }
 
   private String html() {

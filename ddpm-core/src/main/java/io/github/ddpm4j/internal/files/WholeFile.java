@@ -4,6 +4,7 @@ import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -35,13 +36,14 @@ public final class WholeFile {
   /**
    * Writes a file.
    *
-   * @param file the file; missing folders are made, an existing file is replaced
+   * @param file the file; missing folders are made, an existing file is replaced, and of a link
+   *     what it points to
    * @param content what it is to hold
    * @throws IOException if {@code file} is a folder, or lies in something that is none, or writing
    *     fails
    */
   public static void write(Path file, Content content) throws IOException {
-    Path target = file.toAbsolutePath();
+    Path target = Files.exists(file) ? file.toRealPath() : file.toAbsolutePath();
     Path folder = target.getParent();
     if (folder == null || Files.isDirectory(target)) {
       throw new IOException(file + " is a folder; name a file in it");
@@ -66,6 +68,17 @@ public final class WholeFile {
     }
   }
 
+  /**
+   * Writes a file of text.
+   *
+   * @param file the file, as in {@link #write}
+   * @param text what it is to hold, in UTF-8
+   * @throws IOException as in {@link #write}
+   */
+  public static void writeText(Path file, String text) throws IOException {
+    write(file, out -> out.write(text.getBytes(StandardCharsets.UTF_8)));
+  }
+
   /** Else the new name could reach the disk before what it stands for. */
   private static void force(Path file) throws IOException {
     try (FileChannel written = FileChannel.open(file, StandardOpenOption.WRITE)) {
@@ -73,7 +86,7 @@ public final class WholeFile {
     }
   }
 
-  private static void makeFolder(Path folder, Path file) throws IOException {
+  static void makeFolder(Path folder, Path file) throws IOException {
     Path there = folder;
     while (!Files.exists(there) && there.getParent() != null) {
       there = there.getParent();

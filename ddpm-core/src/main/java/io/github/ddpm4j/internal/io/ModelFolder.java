@@ -8,6 +8,9 @@ import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
 import com.google.gson.ToNumberPolicy;
 import com.google.gson.reflect.TypeToken;
+import io.github.ddpm4j.internal.description.Description;
+import io.github.ddpm4j.internal.files.WholeFile;
+import io.github.ddpm4j.internal.files.WholeFolder;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.DenoiserProvider;
@@ -22,20 +25,14 @@ import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.ServiceLoader;
 import java.util.TreeSet;
-import java.util.UUID;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * A model on disk: a folder with {@value #DESCRIPTION}, which says everything that is needed to use
@@ -49,8 +46,6 @@ public final class ModelFolder {
 
   /** The file that holds the weights. */
   public static final String WEIGHTS = "weights.safetensors";
-
-  private static final Logger logger = LoggerFactory.getLogger(ModelFolder.class);
 
   private static final String FORMAT = "ddpm4j";
   private static final long VERSION = 1;
@@ -78,9 +73,8 @@ public final class ModelFolder {
       Diffusion diffusion, TrainableDenoiser denoiser, Map<String, Object> training) {}
 
   /**
-   * Writes a model. The files are written into a new folder beside {@code folder}, which is then
-   * renamed: a reader sees the old model or the new one, never a part. While an older model is
-   * replaced there is none for an instant, between two renames.
+   * Writes a model, whole or not at all: a reader sees the old model or the new one, never a part.
+   * While an older model is replaced there is none for an instant, between two renames.
    *
    * @param folder where to; an older model folder there is replaced as a whole
    * @param contents the model
@@ -90,49 +84,17 @@ public final class ModelFolder {
    */
   public static void write(Path folder, Contents contents) throws IOException {
     Path target = Files.exists(folder) ? folder.toRealPath() : folder.toAbsolutePath().normalize();
-    Path name = target.getFileName();
-    Path parent = target.getParent();
-    if (name == null || parent == null) {
+    if (target.getFileName() == null) {
       throw new IllegalArgumentException("a model folder needs a name, but was " + folder);
     }
     requireReplaceable(target);
-    Files.createDirectories(parent);
-    String beside = "." + name + "." + UUID.randomUUID();
-    // Not createTempDirectory: nobody else could read the model.
-    Path fresh = Files.createDirectory(parent.resolve(beside + ".new"));
-    try {
-      // On the disk before the folder has its name, as the weights are.
-      Files.writeString(
-          fresh.resolve(DESCRIPTION),
-          toJson(describe(contents)),
-          StandardOpenOption.CREATE_NEW,
-          StandardOpenOption.WRITE,
-          StandardOpenOption.SYNC);
-      Safetensors.write(
-          fresh.resolve(WEIGHTS), contents.denoiser().weights(), Map.of("format", FORMAT));
-      if (Files.exists(target)) {
-        replace(target, fresh, parent.resolve(beside + ".old"));
-      } else {
-        Files.move(fresh, target);
-      }
-    } finally {
-      delete(fresh);
-    }
-  }
-
-  private static void replace(Path target, Path fresh, Path aside) throws IOException {
-    Files.move(target, aside);
-    try {
-      Files.move(fresh, target);
-    } catch (IOException e) {
-      Files.move(aside, target); // should this fail too, the old model is still there, aside
-      throw e;
-    }
-    try {
-      delete(aside);
-    } catch (IOException e) {
-      logger.warn("the model is saved, but the older one could not be removed from {}", aside, e);
-    }
+    WholeFolder.write(
+        target,
+        fresh -> {
+          WholeFile.writeText(fresh.resolve(DESCRIPTION), toJson(describe(contents)));
+          Safetensors.write(
+              fresh.resolve(WEIGHTS), contents.denoiser().weights(), Map.of("format", FORMAT));
+        });
   }
 
   /**
@@ -176,21 +138,20 @@ public final class ModelFolder {
                   : "; choose a folder that DDPM.save wrote"));
     }
     try {
+      Description model = Description.of("the model", description);
       Diffusion diffusion =
           new Diffusion(
-              Schedules.of(object(description, "schedule")),
-              prediction(description),
-              constant(description, "variance", Variance.class),
-              range(description));
-      Map<String, Object> network = object(description, "denoiser");
-      TrainableDenoiser denoiser = create(network, device);
+              Schedules.of(model.object("schedule")),
+              Prediction.of(model.value("prediction")),
+              model.choice("variance", Variance.class),
+              range(model));
+      TrainableDenoiser denoiser = create(model.object("denoiser"), device);
       boolean done = false;
       try {
         try (GradMode copying = GradMode.off()) {
           Safetensors.readInto(folder.resolve(WEIGHTS), denoiser.weights());
         }
-        Map<String, Object> training =
-            description.containsKey("training") ? object(description, "training") : Map.of();
+        Map<String, Object> training = model.has("training") ? model.object("training") : Map.of();
         done = true;
         return new Contents(diffusion, denoiser, training);
       } finally {
@@ -212,7 +173,7 @@ public final class ModelFolder {
     description.put("format", FORMAT);
     description.put("version", VERSION);
     description.put("schedule", diffusion.schedule().describe());
-    description.put("prediction", describe(diffusion.prediction()));
+    description.put("prediction", diffusion.prediction().describe());
     description.put("variance", diffusion.variance().name());
     description.put("dataRange", List.of(diffusion.dataRange().min(), diffusion.dataRange().max()));
     description.put("denoiser", network);
@@ -220,34 +181,6 @@ public final class ModelFolder {
       description.put("training", contents.training());
     }
     return description;
-  }
-
-  private static Object describe(Prediction prediction) {
-    if (prediction.sigmaData().isEmpty()) {
-      return prediction.name();
-    }
-    Map<String, Object> settings = new LinkedHashMap<>();
-    settings.put("type", prediction.name());
-    settings.put("sigmaData", prediction.sigmaData().getAsDouble());
-    return settings;
-  }
-
-  private static Prediction prediction(Map<String, Object> description) {
-    if (description.get("prediction") instanceof Map<?, ?> settings) {
-      if ("EDM".equals(settings.get("type")) && settings.get("sigmaData") instanceof Number sigma) {
-        return Prediction.edm(sigma.doubleValue());
-      }
-      throw new IllegalArgumentException(
-          "prediction must have the type EDM and a number sigmaData, but is " + settings);
-    }
-    String name = text(description, "prediction");
-    for (Prediction prediction : Prediction.plain()) {
-      if (prediction.name().equals(name)) {
-        return prediction;
-      }
-    }
-    throw new IllegalArgumentException(
-        "prediction must be one of " + Prediction.plain() + ", but is " + name);
   }
 
   /** Indented, but lists of numbers on one line. */
@@ -275,13 +208,11 @@ public final class ModelFolder {
   }
 
   private static TrainableDenoiser create(Map<String, Object> network, Device device) {
-    String type = text(network, "type");
+    String type = Description.typeOf("denoiser", network);
     TreeSet<String> known = new TreeSet<>();
     for (DenoiserProvider provider : providers()) {
       if (provider.type().equals(type)) {
-        Map<String, Object> architecture = new LinkedHashMap<>(network);
-        architecture.remove("type");
-        return provider.create(architecture, device);
+        return provider.create(Description.typed("denoiser", network).values(), device);
       }
       known.add(provider.type());
     }
@@ -307,42 +238,12 @@ public final class ModelFolder {
     return providers;
   }
 
-  private static DataRange range(Map<String, Object> description) {
-    if (description.get("dataRange") instanceof List<?> ends
-        && ends.size() == 2
-        && ends.get(0) instanceof Number min
-        && ends.get(1) instanceof Number max) {
-      return new DataRange(min.doubleValue(), max.doubleValue());
+  private static DataRange range(Description model) {
+    double[] ends = model.numbers("dataRange");
+    if (ends.length != 2) {
+      throw model.refused("dataRange", "a list of two numbers");
     }
-    throw new IllegalArgumentException(
-        "dataRange must be a list of two numbers, but is " + description.get("dataRange"));
-  }
-
-  @SuppressWarnings("unchecked")
-  private static Map<String, Object> object(Map<String, Object> parent, String key) {
-    if (parent.get(key) instanceof Map<?, ?> map) {
-      return (Map<String, Object>) map;
-    }
-    throw new IllegalArgumentException(key + " must be an object, but is " + parent.get(key));
-  }
-
-  private static String text(Map<String, Object> parent, String key) {
-    if (parent.get(key) instanceof String text) {
-      return text;
-    }
-    throw new IllegalArgumentException(key + " must be a string, but is " + parent.get(key));
-  }
-
-  private static <E extends Enum<E>> E constant(
-      Map<String, Object> parent, String key, Class<E> type) {
-    String name = text(parent, key);
-    for (E constant : type.getEnumConstants()) {
-      if (constant.name().equals(name)) {
-        return constant;
-      }
-    }
-    throw new IllegalArgumentException(
-        key + " must be one of " + Arrays.toString(type.getEnumConstants()) + ", but is " + name);
+    return new DataRange(ends[0], ends[1]);
   }
 
   private static void requireReplaceable(Path target) throws IOException {
@@ -372,16 +273,5 @@ public final class ModelFolder {
         target.toString(),
         null,
         "it exists and is no model folder, so it is not replaced; choose another name");
-  }
-
-  private static void delete(Path folder) throws IOException {
-    if (!Files.exists(folder)) {
-      return;
-    }
-    try (Stream<Path> paths = Files.walk(folder)) {
-      for (Path path : paths.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(path);
-      }
-    }
   }
 }

@@ -10,14 +10,13 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
+import io.github.ddpm4j.internal.files.WholeFile;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
-import java.nio.channels.WritableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -41,6 +40,7 @@ public final class Safetensors {
   private static final String METADATA = "__metadata__";
   private static final int LENGTH_BYTES = 8;
   private static final int ALIGNMENT = 8;
+  private static final int PIECE_BYTES = 1 << 16;
 
   /** Headers of published models are some 100 kB; this only guards against files of other kinds. */
   private static final long MAX_HEADER_BYTES = 100_000_000;
@@ -48,26 +48,18 @@ public final class Safetensors {
   private Safetensors() {}
 
   /**
-   * Writes tensors to a file, replacing it if it exists.
+   * Writes tensors to a file, whole or not at all.
    *
-   * @param file the file
+   * @param file the file; missing folders are made, an existing file is replaced
    * @param tensors float32 or float64 arrays by name; not closed
    * @param metadata words about the file
-   * @throws IOException if writing fails
+   * @throws IOException if writing fails; what was there before is still there
    * @throws IllegalArgumentException if a tensor has another type
    */
   public static void write(Path file, Map<String, NDArray> tensors, Map<String, String> metadata)
       throws IOException {
     byte[] header = header(tensors, metadata);
-    try (FileChannel channel =
-        FileChannel.open(
-            file,
-            StandardOpenOption.CREATE,
-            StandardOpenOption.TRUNCATE_EXISTING,
-            StandardOpenOption.WRITE)) {
-      write(channel, header, tensors);
-      channel.force(true);
-    }
+    WholeFile.write(file, out -> write(out, header, tensors));
   }
 
   /**
@@ -82,7 +74,7 @@ public final class Safetensors {
   public static void write(
       OutputStream out, Map<String, NDArray> tensors, Map<String, String> metadata)
       throws IOException {
-    write(Channels.newChannel(out), header(tensors, metadata), tensors);
+    write(out, header(tensors, metadata), tensors);
   }
 
   private static byte[] header(Map<String, NDArray> tensors, Map<String, String> metadata) {
@@ -117,19 +109,18 @@ public final class Safetensors {
     return text.toString().getBytes(StandardCharsets.UTF_8);
   }
 
-  private static void write(
-      WritableByteChannel channel, byte[] header, Map<String, NDArray> tensors) throws IOException {
+  private static void write(OutputStream out, byte[] header, Map<String, NDArray> tensors)
+      throws IOException {
     ByteBuffer length = ByteBuffer.allocate(LENGTH_BYTES).order(ByteOrder.LITTLE_ENDIAN);
-    length.putLong(header.length).flip();
-    writeAll(channel, length);
-    writeAll(channel, ByteBuffer.wrap(header));
+    out.write(length.putLong(header.length).array());
+    out.write(header);
     for (NDArray tensor : tensors.values()) {
-      write(channel, tensor);
+      write(out, tensor);
     }
   }
 
   /** Out of the engine's own memory, where the values lie there in order. */
-  private static void write(WritableByteChannel channel, NDArray tensor) throws IOException {
+  private static void write(OutputStream out, NDArray tensor) throws IOException {
     if (tensor.size() == 0) {
       return;
     }
@@ -137,7 +128,7 @@ public final class Safetensors {
     try (NDManager temporary = tensor.getManager().newSubManager();
         NDArray view = tensor.reshape(tensor.getShape())) {
       view.attach(temporary);
-      writeAll(channel, view.toByteBuffer(true));
+      writeAll(out, view.toByteBuffer(true));
     }
   }
 
@@ -450,9 +441,12 @@ public final class Safetensors {
     };
   }
 
-  private static void writeAll(WritableByteChannel channel, ByteBuffer buffer) throws IOException {
+  private static void writeAll(OutputStream out, ByteBuffer buffer) throws IOException {
+    byte[] piece = new byte[Math.min(buffer.remaining(), PIECE_BYTES)];
     while (buffer.hasRemaining()) {
-      channel.write(buffer);
+      int length = Math.min(buffer.remaining(), piece.length);
+      buffer.get(piece, 0, length);
+      out.write(piece, 0, length);
     }
   }
 

@@ -157,4 +157,26 @@ class WholeFileTest {
 
     assertThat(real.resolve("file.txt")).hasContent("new");
   }
+
+  @Test
+  void write_link_replacesWhatItPointsTo() throws IOException {
+    Path real = Files.writeString(folder.resolve("real.txt"), "old");
+    Path link = Files.createSymbolicLink(folder.resolve("link.txt"), real);
+
+    WholeFile.write(link, text("new"));
+
+    assertThat(real).hasContent("new");
+    assertThat(link).isSymbolicLink();
+    assertHolds(real, link);
+  }
+
+  @Test
+  void writeText_isUtf8() throws IOException {
+    Path file = folder.resolve("file.txt");
+
+    WholeFile.writeText(file, "ᾱ\n");
+
+    assertThat(Files.readAllBytes(file)).isEqualTo("ᾱ\n".getBytes(StandardCharsets.UTF_8));
+    assertHolds(file);
+  }
 }

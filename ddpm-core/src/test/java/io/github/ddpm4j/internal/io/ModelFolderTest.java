@@ -286,6 +286,15 @@ class ModelFolderTest {
     }
   }
 
+  @Test
+  void save_intoALinkedFolder_isFilled() throws IOException {
+    Path real = Files.createDirectory(parent.resolve("real"));
+    Path link = Files.createSymbolicLink(parent.resolve("link"), real);
+    ddpm.save(link.resolve("model"));
+    assertThat(namesIn(real)).containsExactly("model");
+    assertThat(namesIn(real.resolve("model"))).containsExactly("ddpm.json", "weights.safetensors");
+  }
+
   /** As readable for others as any folder of the user. */
   @Test
   void save_permissions_areTheOnesOfTheUser() throws IOException {
@@ -432,16 +441,19 @@ class ModelFolderTest {
             + " that DDPM.save wrote",
         "\"EPSILON\"|\"NOISE\"|"
             + "FILE is not valid: prediction must be one of [EPSILON, X0, VELOCITY, PREVIOUS_MEAN],"
-            + " but is NOISE",
+            + " but was NOISE",
         "\"FIXED_LARGE\"|\"HUGE\"|"
-            + "FILE is not valid: variance must be one of [FIXED_SMALL, FIXED_LARGE, LEARNED, LEARNED_RANGE], but is HUGE",
+            + "FILE is not valid: \"variance\" of the model must be one of FIXED_SMALL, FIXED_LARGE,"
+            + " LEARNED, LEARNED_RANGE, but was HUGE",
         "\"EPSILON\"|{\"type\": \"EDM\"}|"
-            + "FILE is not valid: prediction must have the type EDM and a number sigmaData, but is"
-            + " {type=EDM}",
-        "\"EPSILON\"|7|FILE is not valid: prediction must be a string, but is 7",
-        "\"variance\"|\"varianz\"|FILE is not valid: variance must be a string, but is null",
+            + "FILE is not valid: prediction EDM lacks \"sigmaData\"",
+        "\"EPSILON\"|7|"
+            + "FILE is not valid: prediction must be a name or an object with type and settings,"
+            + " but was 7",
+        "\"variance\"|\"varianz\"|FILE is not valid: the model lacks \"variance\"",
         "[-1.0, 1.0]|[1.0]|"
-            + "FILE is not valid: dataRange must be a list of two numbers, but is [1.0]",
+            + "FILE is not valid: \"dataRange\" of the model must be a list of two numbers, but was"
+            + " [1.0]",
         "[-1.0, 1.0]|[1, -1]|"
             + "FILE is not valid: data range must have finite ends with min < max, but was [1.0,"
             + " -1.0]",
@@ -451,7 +463,7 @@ class ModelFolderTest {
         "\"size\": 6|\"length\": 6|"
             + "FILE is not valid: size and dropout must be numbers in {length=6,"
             + " dropout=0.1}",
-        "\"schedule\"|\"plan\"|FILE is not valid: schedule must be an object, but is null",
+        "\"schedule\"|\"plan\"|FILE is not valid: the model lacks \"schedule\"",
         "\"type\": \"linear\"|\"type\": \"wavy\"|"
             + "FILE is not valid: schedule type must be one of linear, linearScaled, scaledLinear,"
             + " cosine, sigmoidJabri, sigmoidGeoDiff, constant, ofBetas and zeroTerminalSnr, but"

@@ -243,6 +243,20 @@ class SafetensorsTest {
   }
 
   @Test
+  void write_thatFails_keepsTheOldFileAndLeavesNothing() throws IOException {
+    Safetensors.write(file(), tensors(), Map.of());
+    byte[] old = Files.readAllBytes(file());
+    Map<String, NDArray> tensors = tensors();
+    NDArray closed = manager.ones(new Shape(2));
+    tensors.put("closed", closed);
+    closed.close();
+    assertThatThrownBy(() -> Safetensors.write(file(), tensors, Map.of()))
+        .isInstanceOf(IllegalStateException.class);
+    assertThat(file()).hasBinaryContent(old);
+    assertThat(folder.toFile().list()).containsExactly(file().toFile().getName());
+  }
+
+  @Test
   void read_missingFile_isRefused() {
     assertThatThrownBy(() -> Safetensors.read(file(), manager))
         .isInstanceOf(NoSuchFileException.class)
