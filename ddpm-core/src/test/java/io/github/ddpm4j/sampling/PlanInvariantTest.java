@@ -196,7 +196,7 @@ class PlanInvariantTest {
     double kept = row.cX() * row.noise() + row.cEps() + pastEps;
     double expected = plan.levelAfter(i).noise() * plan.levelAfter(i).noise();
     double added = row.noiseHigh() * row.noiseHigh();
-    boolean ancestral = planned.name.contains("ddpm(");
+    boolean ancestral = planned.name.contains(" ddpm");
     if (ancestral && planned.diffusion.variance() == Variance.FIXED_LARGE && row.noiseHigh() > 0) {
       // Breaks the balance by intent: β' stands for the posterior variance β' (1 − ᾱ_s)/(1 − ᾱ_t).
       added *= expected / (row.noise() * row.noise());
