@@ -15,7 +15,6 @@ import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.model.TrainableDenoiser;
-import io.github.ddpm4j.model.TrainingPass;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.process.ForwardProcess;
@@ -305,7 +304,7 @@ public final class DDPM implements AutoCloseable {
    *
    * <pre>{@code
    * try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
-   *   collector.backward(ddpm.loss(Losses.simple(), x0, Condition.none(), new TrainingPass(seed, step)));
+   *   collector.backward(ddpm.loss(Losses.simple(), x0, Condition.none(), new TrainableDenoiser.Pass(seed, step)));
    * }
    * }</pre>
    *
@@ -318,13 +317,13 @@ public final class DDPM implements AutoCloseable {
    * @throws IllegalStateException if the model has no denoiser, or one that cannot be trained
    * @throws IllegalArgumentException if the images, condition or loss do not fit the model
    */
-  public NDArray loss(Loss loss, NDArray x0, Condition condition, TrainingPass pass) {
+  public NDArray loss(Loss loss, NDArray x0, Condition condition, TrainableDenoiser.Pass pass) {
     return BatchLoss.drawn(model(), trainable("trained"), loss, x0, condition, pass);
   }
 
   /**
    * The loss of a batch at levels and noise that are given; otherwise as {@link #loss(Loss,
-   * NDArray, Condition, TrainingPass)}.
+   * NDArray, Condition, TrainableDenoiser.Pass)}.
    *
    * @param loss the objective
    * @param x0 clean images, float32, shape (N, C, H, W); not closed
@@ -342,7 +341,7 @@ public final class DDPM implements AutoCloseable {
       NoiseLevels levels,
       NDArray noise,
       Condition condition,
-      TrainingPass pass) {
+      TrainableDenoiser.Pass pass) {
     return BatchLoss.of(model(), trainable("trained"), loss, x0, levels, noise, condition, pass);
   }
 

@@ -20,7 +20,6 @@ import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.training.AdamOptimizer;
 import io.github.ddpm4j.training.Ema;
 import io.github.ddpm4j.training.NonFiniteLossException;
-import io.github.ddpm4j.training.TrainingEvent;
 import io.github.ddpm4j.training.TrainingStepListener;
 import java.util.ArrayList;
 import java.util.List;
@@ -52,7 +51,7 @@ import org.slf4j.LoggerFactory;
  * <p>Interrupting the thread ends {@link #fit} between two steps with a {@link
  * CancellationException}: the network keeps the weights of the last whole step and the interrupt
  * flag stays set. To end early and keep the averaged weights too, call {@link
- * TrainingEvent#stop()}.
+ * TrainingStepListener.Event#stop()}.
  *
  * <p>A compiled network, as {@code UNet} is by default, takes a step in one call of the engine,
  * from the noising of the images to the update of the averages; with {@link #accumulation} in one

@@ -21,7 +21,6 @@ import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.spi.Ops;
 import io.github.ddpm4j.spi.SamplingPlan;
-import io.github.ddpm4j.spi.SamplingStep;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -53,13 +52,13 @@ class ExtendTest {
     @Override
     public SamplingPlan plan(Diffusion diffusion, int start) {
       Schedule schedule = diffusion.schedule();
-      List<SamplingStep> rows = new ArrayList<>();
+      List<SamplingPlan.Step> rows = new ArrayList<>();
       for (int t = Math.min(start, schedule.timesteps() - 1); t >= 0; t -= n) {
         Level from = Level.of(schedule, t);
         Level to = t < n ? Level.CLEAN : Level.of(schedule, t - n);
         double cX = to.noise() / from.noise(); // so that the noise of x' is right
         double cX0 = to.signal() - cX * from.signal(); // and its signal
-        rows.add(new SamplingStep(from, cX, cX0, 0, List.of(), 0));
+        rows.add(new SamplingPlan.Step(from, cX, cX0, 0, List.of(), 0));
       }
       return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, Level.CLEAN);
     }

@@ -11,11 +11,10 @@ import ai.djl.training.dataset.Dataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.loss.Losses;
-import io.github.ddpm4j.model.TrainingPass;
+import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.process.ForwardProcess;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.training.AdamOptimizer;
-import io.github.ddpm4j.training.TrainingEvent;
 import io.github.ddpm4j.training.TrainingStepListener;
 
 /** The whole training step: data, noise, forward, loss, backward, clipping, AdamW, average. */
@@ -99,7 +98,7 @@ final class StepTimes {
   /** Adds the gradients of the mean squared error to those of the weights; returns the error. */
   static float backward(
       Subject subject, NDArray xt, NoiseLevels levels, NDArray noise, long index) {
-    TrainingPass pass = new TrainingPass(1, index);
+    TrainableDenoiser.Pass pass = new TrainableDenoiser.Pass(1, index);
     try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
       NDArray output = subject.predictForTraining(xt, levels, pass);
       EagerOps ops = EagerOps.training(pass.seed(), pass.index());
@@ -123,7 +122,7 @@ final class StepTimes {
     }
 
     @Override
-    public void onStep(TrainingEvent event) {
+    public void onStep(TrainingStepListener.Event event) {
       if (gpu) {
         event.loss(); // waits for the device
       }

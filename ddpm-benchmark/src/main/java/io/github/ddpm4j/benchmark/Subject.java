@@ -9,7 +9,7 @@ import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Denoiser;
-import io.github.ddpm4j.model.TrainingPass;
+import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.unet.UNet;
 import java.util.List;
@@ -49,7 +49,7 @@ final class Subject implements Denoiser {
     }
   }
 
-  NDArray predictForTraining(NDArray x, NoiseLevels levels, TrainingPass pass) {
+  NDArray predictForTraining(NDArray x, NoiseLevels levels, TrainableDenoiser.Pass pass) {
     return primitives
         ? by(new PrimitiveOps(true), x, levels, Condition.none())
         : unet.predictForTraining(x, levels, Condition.none(), pass);

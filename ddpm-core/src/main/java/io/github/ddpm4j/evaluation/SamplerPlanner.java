@@ -9,11 +9,14 @@ import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.Sampling;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -32,6 +35,128 @@ public final class SamplerPlanner {
 
   /** The images drawn with each sampler unless {@link #images} says otherwise: {@value}. */
   public static final int DEFAULT_IMAGES = 32;
+
+  /**
+   * What a planner measured.
+   *
+   * @param calls the budget of network calls
+   * @param images the images drawn with each sampler
+   * @param seed the seed of the noise that all started from
+   * @param longChain the chain that errors are measured against
+   * @param rows the candidates, the best first, those that were refused last
+   * @param byDistance whether the best is the one nearest to real images, rather than to the long
+   *     chain
+   */
+  public record Table(
+      int calls, int images, long seed, Row longChain, List<Row> rows, boolean byDistance) {
+
+    /**
+     * Copies the list of rows.
+     *
+     * @param calls the budget of network calls
+     * @param images the images drawn with each sampler
+     * @param seed the seed of the noise
+     * @param longChain the chain that errors are measured against
+     * @param rows the candidates, the best first
+     * @param byDistance whether the best is the one nearest to real images
+     */
+    public Table {
+      rows = List.copyOf(rows);
+    }
+
+    static Table of(
+        int calls, int images, long seed, Row longChain, List<Row> rows, boolean byDistance) {
+      Comparator<Row> tried = Comparator.comparing(Row::isRefused);
+      // NaN is greater than all numbers.
+      List<Row> sorted =
+          rows.stream()
+              .sorted(tried.thenComparingDouble(byDistance ? Row::distance : Row::error))
+              .toList();
+      return new Table(calls, images, seed, longChain, sorted, byDistance);
+    }
+
+    /**
+     * The sampler to take.
+     *
+     * @return the nearest to real images, or where none were given, to the long chain
+     */
+    public Sampler choice() {
+      return rows.get(0).sampler();
+    }
+
+    /** The table as plain text, the choice on top. */
+    @Override
+    public String toString() {
+      int width =
+          Stream.concat(Stream.of(longChain), rows.stream())
+              .mapToInt(row -> row.sampler().toString().length())
+              .max()
+              .orElse(0);
+      StringBuilder text = new StringBuilder();
+      text.append(
+          "Samplers within %d network calls, %d images each from the noise of seed %d.\n"
+              .formatted(calls, images, seed));
+      text.append("Error: root mean square per pixel beside the long chain.");
+      text.append(
+          byDistance ? " Distance: kernel distance to real images, by which is chosen.\n" : "\n");
+      text.append(line("", "sampler", width, "calls", "error", byDistance ? "distance" : ""));
+      text.append(line(" ", longChain, width));
+      for (int i = 0; i < rows.size(); i++) {
+        text.append(line(i == 0 ? "*" : " ", rows.get(i), width));
+      }
+      return text.append("* ").append(choice()).toString();
+    }
+
+    private String line(String mark, Row row, int width) {
+      return row.isRefused()
+          ? line(mark, row.sampler().toString(), width, "–", row.refusal(), "")
+          : line(
+              mark,
+              row.sampler().toString(),
+              width,
+              Integer.toString(row.calls()),
+              number(row.error()),
+              byDistance ? number(row.distance()) : "");
+    }
+
+    private static String line(
+        String mark, String sampler, int width, String calls, String error, String distance) {
+      return ("%-1s %-" + width + "s  %5s  %9s  %9s")
+              .formatted(mark, sampler, calls, error, distance)
+              .stripTrailing()
+          + "\n";
+    }
+
+    private static String number(double value) {
+      return Double.isNaN(value) ? "–" : String.format(Locale.ROOT, "%.5f", value);
+    }
+  }
+
+  /**
+   * One sampler.
+   *
+   * @param sampler the sampler
+   * @param calls its network calls, 0 if refused
+   * @param error the root of the mean squared difference to the images of the long chain, per pixel
+   *     and in the units of the data range; NaN for samplers with fresh noise and refused ones
+   * @param distance the kernel distance to real images, NaN where none was measured
+   * @param refusal why it was not tried, empty if it was
+   */
+  public record Row(Sampler sampler, int calls, double error, double distance, String refusal) {
+
+    static Row refused(Sampler sampler, String reason) {
+      return new Row(sampler, 0, Double.NaN, Double.NaN, reason);
+    }
+
+    /**
+     * Whether the sampler was not tried.
+     *
+     * @return whether there is a reason
+     */
+    public boolean isRefused() {
+      return !refusal.isEmpty();
+    }
+  }
 
   private final Diffusion diffusion;
   private final Supplier<Sampling> sampling;
@@ -152,7 +277,7 @@ public final class SamplerPlanner {
    * @throws IllegalStateException as {@link Sampling#generate} throws it
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
-  public SamplerTable plan(int calls) {
+  public Table plan(int calls) {
     if (calls < 1) {
       throw new IllegalArgumentException("calls must be at least 1, but was " + calls);
     }
@@ -169,25 +294,25 @@ public final class SamplerPlanner {
               .formatted(longChain));
     }
     float[] reference;
-    SamplerTable.Row first;
+    Row first;
     try (Samples samples = draw(longChain);
         NDManager manager = NDManager.newBaseManager()) {
       NDArray drawn = samples.toNDArray(manager);
       reference = floats(drawn);
-      first = new SamplerTable.Row(longChain, longCalls, 0, distance(drawn), "");
+      first = new Row(longChain, longCalls, 0, distance(drawn), "");
     }
-    List<SamplerTable.Row> rows = new ArrayList<>();
+    List<Row> rows = new ArrayList<>();
     for (Sampler candidate : candidates == null ? usual(calls) : candidates) {
       rows.add(row(candidate, calls, reference));
     }
-    if (rows.stream().allMatch(SamplerTable.Row::isRefused)) {
+    if (rows.stream().allMatch(Row::isRefused)) {
       StringBuilder reasons = new StringBuilder();
       rows.forEach(
           row -> reasons.append('\n').append(row.sampler()).append(": ").append(row.refusal()));
       throw new IllegalArgumentException(
           "no candidate can serve this model within " + calls + " network calls:" + reasons);
     }
-    return SamplerTable.of(calls, images, seed, first, rows, features != null);
+    return Table.of(calls, images, seed, first, rows, features != null);
   }
 
   /**
@@ -252,27 +377,27 @@ public final class SamplerPlanner {
     return new SamplerComparison.Row(sampler, calls, verdicts, errors, "");
   }
 
-  private SamplerTable.Row row(Sampler candidate, int calls, float[] reference) {
+  private Row row(Sampler candidate, int calls, float[] reference) {
     int own;
     boolean stochastic;
     try {
       own = candidate.plan(diffusion).steps().size();
       stochastic = isStochastic(candidate);
     } catch (IllegalArgumentException e) {
-      return SamplerTable.Row.refused(candidate, String.valueOf(e.getMessage()));
+      return Row.refused(candidate, String.valueOf(e.getMessage()));
     }
     if (own > calls) {
-      return SamplerTable.Row.refused(candidate, "takes " + own + " network calls");
+      return Row.refused(candidate, "takes " + own + " network calls");
     }
     if (stochastic && features == null) {
-      return SamplerTable.Row.refused(
+      return Row.refused(
           candidate, "adds fresh noise and can be compared by features of real images alone");
     }
     try (Samples samples = draw(candidate);
         NDManager manager = NDManager.newBaseManager()) {
       NDArray drawn = samples.toNDArray(manager);
       double error = stochastic ? Double.NaN : rootMeanSquare(floats(drawn), reference);
-      return new SamplerTable.Row(candidate, own, error, distance(drawn), "");
+      return new Row(candidate, own, error, distance(drawn), "");
     }
   }
 

@@ -5,7 +5,6 @@ import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Schedule;
-import io.github.ddpm4j.training.TrainingEvent;
 import io.github.ddpm4j.training.TrainingStepListener;
 import java.math.BigDecimal;
 import java.math.MathContext;
@@ -13,6 +12,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Collectors;
 
 /**
  * Watches a training run and says in words how it goes, each word with its number: {@code
@@ -33,6 +33,55 @@ import java.util.Locale;
  * one run; used by the thread that trains.
  */
 public final class TrainingDoctor implements TrainingStepListener {
+
+  /**
+   * What a training doctor found.
+   *
+   * @param findings one per subject, in a fixed order
+   */
+  public record Diagnosis(List<Finding> findings) {
+
+    /**
+     * Copies the list.
+     *
+     * @param findings one per subject
+     */
+    public Diagnosis {
+      findings = List.copyOf(findings);
+    }
+
+    /**
+     * What calls for something to be done.
+     *
+     * @return some of the findings
+     */
+    public List<Finding> concerns() {
+      return findings.stream().filter(Finding::concern).toList();
+    }
+
+    /** A line per finding. */
+    @Override
+    public String toString() {
+      return findings.stream().map(Finding::toString).collect(Collectors.joining("\n"));
+    }
+  }
+
+  /**
+   * One subject.
+   *
+   * @param subject what was looked at
+   * @param concern whether it calls for something to be done
+   * @param figures the numbers, in words
+   * @param advice what to make of them
+   */
+  public record Finding(String subject, boolean concern, String figures, String advice) {
+
+    /** One line; those that call for something to be done begin with an exclamation mark. */
+    @Override
+    public String toString() {
+      return (concern ? "! " : "  ") + subject + ": " + figures + "; " + advice;
+    }
+  }
 
   /** How many times the mean norm is a spike: {@value}. */
   public static final int SPIKE = 10;
@@ -77,7 +126,7 @@ public final class TrainingDoctor implements TrainingStepListener {
   private final double[] borders = new double[LossWindows.QUARTERS - 1];
 
   private final LossWindows windows = new LossWindows();
-  private final List<TrainingEvent> pending = new ArrayList<>();
+  private final List<TrainingStepListener.Event> pending = new ArrayList<>();
   private long steps;
   private double norm;
   private double normWeight;
@@ -106,7 +155,7 @@ public final class TrainingDoctor implements TrainingStepListener {
   }
 
   @Override
-  public void onStep(TrainingEvent event) {
+  public void onStep(TrainingStepListener.Event event) {
     decay = event.emaDecay();
     initialShare *= decay;
     lag = decay * (lag + 1);
@@ -131,7 +180,7 @@ public final class TrainingDoctor implements TrainingStepListener {
     while (!pending.isEmpty()) {
       // The last first: asking for it fetches all of them at once.
       pending.get(pending.size() - 1).loss();
-      TrainingEvent event = pending.remove(0);
+      TrainingStepListener.Event event = pending.remove(0);
       NoiseLevels levels = event.levels();
       double[] losses = event.imageLosses();
       LossWindows.Window step = new LossWindows.Window();
@@ -175,7 +224,7 @@ public final class TrainingDoctor implements TrainingStepListener {
           "a report needs at least %d steps of training, but has seen %d; add the doctor as a listener before fit()"
               .formatted(LEAST_STEPS, steps));
     }
-    List<Diagnosis.Finding> findings = new ArrayList<>();
+    List<Finding> findings = new ArrayList<>();
     for (int q = 0; q < LossWindows.QUARTERS; q++) {
       findings.add(loss(q));
     }
@@ -184,12 +233,12 @@ public final class TrainingDoctor implements TrainingStepListener {
     return new Diagnosis(findings);
   }
 
-  private Diagnosis.Finding loss(int quarter) {
+  private Finding loss(int quarter) {
     String subject = "loss, " + QUARTERS[quarter];
     LossWindows.Window before = windows.fourth(1);
     LossWindows.Window last = windows.fourth(0);
     if (before.images(quarter) < 2 || last.images(quarter) < 2) {
-      return new Diagnosis.Finding(
+      return new Finding(
           subject, false, "too few images", "train with larger batches or longer to see it");
     }
     double from = before.mean(quarter);
@@ -201,28 +250,28 @@ public final class TrainingDoctor implements TrainingStepListener {
             "%s over the last %d steps, %s over the %d before (%+.1f %%)",
             number(to), last.steps(), number(from), before.steps(), 100 * (to / from - 1));
     if (errors < -SIGNIFICANT) {
-      return new Diagnosis.Finding(subject, false, figures, "still falling: more steps will help");
+      return new Finding(subject, false, figures, "still falling: more steps will help");
     }
     if (errors > SIGNIFICANT) {
-      return new Diagnosis.Finding(
+      return new Finding(
           subject, true, figures, "rising: lower the learning rate, or clip the gradient");
     }
-    return new Diagnosis.Finding(subject, false, figures, "flat within its own noise");
+    return new Finding(subject, false, figures, "flat within its own noise");
   }
 
-  private Diagnosis.Finding gradient() {
+  private Finding gradient() {
     double mean = norm / normWeight;
     String figures =
         words(
             "mean %s, greatest %s, above %d times the mean in %d of %d steps",
             number(mean), number(greatestNorm), SPIKE, spikes, steps);
     return spikes == 0
-        ? new Diagnosis.Finding("gradient norm", false, figures, "steady")
-        : new Diagnosis.Finding(
+        ? new Finding("gradient norm", false, figures, "steady")
+        : new Finding(
             "gradient norm", true, figures, "clip it: gradientClip(" + number(2 * mean) + ")");
   }
 
-  private Diagnosis.Finding average() {
+  private Finding average() {
     String subject = "averaged weights";
     String figures =
         words(
@@ -230,7 +279,7 @@ public final class TrainingDoctor implements TrainingStepListener {
             100 * initialShare, lag);
     if (initialShare > LITTLE) {
       long more = (long) Math.ceil(Math.log(LITTLE / initialShare) / Math.log(decay));
-      return new Diagnosis.Finding(
+      return new Finding(
           subject,
           true,
           figures,
@@ -238,14 +287,14 @@ public final class TrainingDoctor implements TrainingStepListener {
               .formatted(more));
     }
     if (lag > SLOW * steps) {
-      return new Diagnosis.Finding(
+      return new Finding(
           subject,
           true,
           figures,
           "slow for a run of %d steps: ema(%s), or draw from the raw weights"
               .formatted(steps, decayFor(steps)));
     }
-    return new Diagnosis.Finding(subject, false, figures, "fit to draw from");
+    return new Finding(subject, false, figures, "fit to draw from");
   }
 
   /** The decay of an average that lags a tenth of a run behind. */
@@ -285,7 +334,7 @@ public final class TrainingDoctor implements TrainingStepListener {
     FeatureRows.require("samples", drawn, 2, "an examination");
     FeatureRows.require("training images", real, 2, "an examination");
     int channels = Math.toIntExact(samples.getShape().get(1));
-    List<Diagnosis.Finding> findings = new ArrayList<>();
+    List<Finding> findings = new ArrayList<>();
     findings.add(clipping(drawn, real));
     for (int c = 0; c < channels; c++) {
       findings.add(colour(c, channels, drawn, real));
@@ -294,7 +343,7 @@ public final class TrainingDoctor implements TrainingStepListener {
     return new Diagnosis(findings);
   }
 
-  private Diagnosis.Finding clipping(double[][] drawn, double[][] real) {
+  private Finding clipping(double[][] drawn, double[][] real) {
     double share = clippedShare(drawn);
     double ofReal = clippedShare(real);
     String figures =
@@ -302,13 +351,13 @@ public final class TrainingDoctor implements TrainingStepListener {
             "%.1f %% of the values lie at the ends of the data range, of the training images %.1f %%",
             100 * share, 100 * ofReal);
     return share > 2 * ofReal && share > ofReal + CLIPPED_MORE
-        ? new Diagnosis.Finding(
+        ? new Finding(
             "clipping",
             true,
             figures,
             "saturated: train longer, draw with more steps or weaker guidance, or use dynamic"
                 + " thresholding")
-        : new Diagnosis.Finding("clipping", false, figures, "as the data");
+        : new Finding("clipping", false, figures, "as the data");
   }
 
   private double clippedShare(double[][] rows) {
@@ -320,7 +369,7 @@ public final class TrainingDoctor implements TrainingStepListener {
         .orElse(0);
   }
 
-  private Diagnosis.Finding colour(int channel, int channels, double[][] drawn, double[][] real) {
+  private Finding colour(int channel, int channels, double[][] drawn, double[][] real) {
     double[] means = channelMeans(channel, channels, drawn);
     double[] ofReal = channelMeans(channel, channels, real);
     double drift = mean(means) - mean(ofReal);
@@ -339,7 +388,7 @@ public final class TrainingDoctor implements TrainingStepListener {
     boolean flat = contrast < LEAST_CONTRAST || contrast > 1 / LEAST_CONTRAST;
     String subject = "colour, channel " + channel;
     if (drifts) {
-      return new Diagnosis.Finding(
+      return new Finding(
           subject,
           true,
           figures,
@@ -347,14 +396,14 @@ public final class TrainingDoctor implements TrainingStepListener {
               + " average the weights longer, or train with offset noise or zero terminal SNR");
     }
     return flat
-        ? new Diagnosis.Finding(
+        ? new Finding(
             subject,
             true,
             figures,
             contrast < 1
                 ? "washed out: train longer, or draw with more steps"
                 : "too harsh: weaken the guidance, or draw with more steps")
-        : new Diagnosis.Finding(subject, false, figures, "as the data");
+        : new Finding(subject, false, figures, "as the data");
   }
 
   private static double[] channelMeans(int channel, int channels, double[][] rows) {
@@ -372,7 +421,7 @@ public final class TrainingDoctor implements TrainingStepListener {
     return Arrays.copyOfRange(row, channel * size, (channel + 1) * size);
   }
 
-  private static Diagnosis.Finding copying(double[][] drawn, double[][] real) {
+  private static Finding copying(double[][] drawn, double[][] real) {
     double own = Neighbours.median(Neighbours.nearest(drawn, real));
     double others = Neighbours.median(Neighbours.radii(real, 1));
     String figures =
@@ -380,13 +429,13 @@ public final class TrainingDoctor implements TrainingStepListener {
             "the nearest training image is %s away, the median of %d; between training images %s, the median of %d (ratio %.2f)",
             number(own), drawn.length, number(others), real.length, own / others);
     return own < COPYING * others
-        ? new Diagnosis.Finding(
+        ? new Finding(
             "copying",
             true,
             figures,
             "the network repeats training images: fewer steps, more data, dropout, or a smaller"
                 + " network")
-        : new Diagnosis.Finding("copying", false, figures, "images of its own");
+        : new Finding("copying", false, figures, "images of its own");
   }
 
   private static double mean(double[] values) {

@@ -3,7 +3,15 @@ package io.github.ddpm4j.loss;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.ops.EagerOps;
+import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.process.LinearForm;
+import io.github.ddpm4j.schedule.Level;
+import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.spi.Ops;
+import java.util.Optional;
 
 /**
  * How far a network's output is from its target, image by image. Written against {@link Ops}, so
@@ -35,7 +43,7 @@ public interface Loss {
    * @return the loss per image, shape (N)
    * @throws IllegalArgumentException if the loss does not fit the model
    */
-  default <T> T perImage(Ops<T> ops, LossInput<T> input) {
+  default <T> T perImage(Ops<T> ops, Input<T> input) {
     return perImage(ops, input.output(), input.target());
   }
 
@@ -77,5 +85,160 @@ public interface Loss {
               + "; end it with ops.meanPerImage(…)");
     }
     return each.mean();
+  }
+
+  /**
+   * All that a loss may look at, over either interpreter. Training makes it; losses that need no
+   * more than output and target never see it.
+   *
+   * @param <T> what the operations work on
+   * @see Loss#perImage(io.github.ddpm4j.spi.Ops, Input)
+   */
+  public interface Input<T> {
+
+    /**
+     * What the network predicted.
+     *
+     * @return shape (N, C, H, W)
+     */
+    T output();
+
+    /**
+     * What it should have predicted.
+     *
+     * @return shape (N, C, H, W)
+     */
+    T target();
+
+    /**
+     * What the network said of the variance, v.
+     *
+     * @return shape (N, C, H, W), or empty if the variance is not learned
+     */
+    Optional<T> variance();
+
+    /**
+     * The clean images.
+     *
+     * @return x_0, shape (N, C, H, W)
+     */
+    T x0();
+
+    /**
+     * The noisy images that the network saw.
+     *
+     * @return x_t, shape (N, C, H, W)
+     */
+    T xt();
+
+    /**
+     * A number per image, worked out in {@code double} where the loss asks for it.
+     *
+     * @param coefficient which one
+     * @return shape (N, 1, 1, 1)
+     */
+    T coefficient(Coefficient coefficient);
+
+    /**
+     * The range of clean images.
+     *
+     * @return the range
+     */
+    DataRange dataRange();
+
+    /**
+     * The number of timesteps T.
+     *
+     * @return at least 1
+     */
+    int timesteps();
+
+    /** What depends on the timestep of an image, which must be one of the schedule's. */
+    enum Coefficient {
+      /** 1 at timestep 0, where the step leads to the image, and 0 at all others. */
+      FIRST {
+        @Override
+        double of(Diffusion diffusion, int t) {
+          return t == 0 ? 1 : 0;
+        }
+      },
+      /**
+       * The factor of x_0 in the mean of q(x_{t−1} | x_t, x_0), {@link Schedule#posteriorMeanX0}.
+       */
+      POSTERIOR_X0 {
+        @Override
+        double of(Diffusion diffusion, int t) {
+          return diffusion.schedule().posteriorMeanX0(t);
+        }
+      },
+      /** The log variance of it, {@link Schedule#posteriorLogVarianceClipped}. */
+      POSTERIOR_LOG_VARIANCE {
+        @Override
+        double of(Diffusion diffusion, int t) {
+          return diffusion.schedule().posteriorLogVarianceClipped(t);
+        }
+      },
+      /** The factor of x_t in x̂_0, {@link Prediction#x0}. */
+      X0_OF_XT {
+        @Override
+        double of(Diffusion diffusion, int t) {
+          return x0(diffusion, t).first();
+        }
+      },
+      /** The factor of the output in x̂_0. */
+      X0_OF_OUTPUT {
+        @Override
+        double of(Diffusion diffusion, int t) {
+          return x0(diffusion, t).second();
+        }
+      },
+      /** ln σ² of the reverse process where v = 0; all of it if the variance is fixed. */
+      LOG_VARIANCE {
+        @Override
+        double of(Diffusion diffusion, int t) {
+          Variance variance = diffusion.variance();
+          return (variance.greatestLogVariance(diffusion.schedule(), t)
+                  + variance.leastLogVariance(diffusion.schedule(), t))
+              / 2;
+        }
+      },
+      /** What v adds to ln σ² where it is 1; 0 if the variance is fixed. */
+      LOG_VARIANCE_OF_V {
+        @Override
+        double of(Diffusion diffusion, int t) {
+          Variance variance = diffusion.variance();
+          return (variance.greatestLogVariance(diffusion.schedule(), t)
+                  - variance.leastLogVariance(diffusion.schedule(), t))
+              / 2;
+        }
+      };
+
+      abstract double of(Diffusion diffusion, int t);
+
+      private static LinearForm x0(Diffusion diffusion, int t) {
+        return diffusion.prediction().x0(diffusion.schedule(), Level.of(diffusion.schedule(), t));
+      }
+
+      /**
+       * Its value.
+       *
+       * @param diffusion schedule, prediction and variance
+       * @param timestep the timestep
+       * @return the number
+       * @throws IllegalArgumentException if the timestep is none of the schedule's
+       */
+      public double at(Diffusion diffusion, double timestep) {
+        int timesteps = diffusion.schedule().timesteps();
+        if (timestep != Math.rint(timestep) || timestep < 0 || timestep >= timesteps) {
+          throw new IllegalArgumentException(
+              "the bound is a sum over the timesteps of the schedule, 0 to "
+                  + (timesteps - 1)
+                  + ", but an image stands at "
+                  + timestep
+                  + "; use TimestepSampler.uniform() or lossSecondMoment()");
+        }
+        return of(diffusion, (int) timestep);
+      }
+    }
   }
 }

@@ -1,7 +1,7 @@
 package io.github.ddpm4j.loss;
 
 import io.github.ddpm4j.internal.bound.VariationalBound;
-import io.github.ddpm4j.loss.LossInput.Coefficient;
+import io.github.ddpm4j.loss.Loss.Input.Coefficient;
 import io.github.ddpm4j.spi.Ops;
 
 /** The training objectives. */
@@ -116,13 +116,13 @@ public final class Losses {
   }
 
   /** L_t or L_0 of each image, in bits per dimension. */
-  private static <T> T bound(Ops<T> ops, LossInput<T> input, T output) {
+  private static <T> T bound(Ops<T> ops, Loss.Input<T> input, T output) {
     VariationalBound bound =
         VariationalBound.over(input.dataRange().min(), input.dataRange().max());
     return bound(ops, input, output, bound);
   }
 
-  static <T> T bound(Ops<T> ops, LossInput<T> input, T output, VariationalBound bound) {
+  static <T> T bound(Ops<T> ops, Loss.Input<T> input, T output, VariationalBound bound) {
     T x0 =
         ops.add(
             ops.multiply(input.xt(), input.coefficient(Coefficient.X0_OF_XT)),
@@ -151,7 +151,7 @@ public final class Losses {
     }
 
     @Override
-    public <T> T perImage(Ops<T> ops, LossInput<T> input) {
+    public <T> T perImage(Ops<T> ops, Loss.Input<T> input) {
       return ops.scale(bound(ops, input, input.output()), input.timesteps());
     }
 
@@ -173,7 +173,7 @@ public final class Losses {
     }
 
     @Override
-    public <T> T perImage(Ops<T> ops, LossInput<T> input) {
+    public <T> T perImage(Ops<T> ops, Loss.Input<T> input) {
       if (input.variance().isEmpty()) {
         throw new IllegalArgumentException(
             "loss "

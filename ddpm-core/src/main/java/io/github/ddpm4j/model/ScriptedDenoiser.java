@@ -97,7 +97,7 @@ public interface ScriptedDenoiser extends TrainableDenoiser {
   /** {@inheritDoc} Operation by operation, unless a network knows better. */
   @Override
   default NDArray predictForTraining(
-      NDArray x, NoiseLevels levels, Condition condition, TrainingPass pass) {
+      NDArray x, NoiseLevels levels, Condition condition, TrainableDenoiser.Pass pass) {
     return run(EagerOps.training(pass.seed(), pass.index()), x, levels, condition);
   }
 

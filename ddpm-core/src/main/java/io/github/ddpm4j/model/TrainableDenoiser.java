@@ -17,7 +17,7 @@ public interface TrainableDenoiser extends Denoiser {
    * @param pass the training pass that dropout masks are drawn for
    * @return the prediction, as of {@link #predict}, attached to the manager of {@code x}
    */
-  NDArray predictForTraining(NDArray x, NoiseLevels levels, Condition condition, TrainingPass pass);
+  NDArray predictForTraining(NDArray x, NoiseLevels levels, Condition condition, Pass pass);
 
   /**
    * The weights by name, in a stable order. The arrays are the live ones: writing to them in place
@@ -60,4 +60,13 @@ public interface TrainableDenoiser extends Denoiser {
    * @return an unmodifiable map of strings, numbers, booleans and lists of them, in a stable order
    */
   Map<String, Object> describe();
+
+  /**
+   * One forward pass of training, as far as randomness inside the network is concerned: the dropout
+   * mask of a layer is a pure function of (seed, index, layer).
+   *
+   * @param seed the seed of the training run
+   * @param index the number of the pass, counted from 0 over the whole run
+   */
+  public record Pass(long seed, long index) {}
 }

@@ -11,7 +11,6 @@ import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.spi.SamplingPlan;
-import io.github.ddpm4j.spi.SamplingStep;
 import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -97,13 +96,13 @@ final class Chain {
   }
 
   /** What the last row did. */
-  SamplingEvent event() {
+  SamplingRun.Event event() {
     NDArray x0 = preview;
     if (x0 == null) {
       throw new IllegalStateException("no row was executed yet");
     }
     int last = row - 1;
-    return new SamplingEvent(
+    return new SamplingRun.Event(
         firstImage, last, rows(), terms.plan.steps().get(last).timestep(), x, x0);
   }
 
@@ -126,7 +125,7 @@ final class Chain {
     preview = lastPreview;
   }
 
-  private SamplingStep step() {
+  private SamplingPlan.Step step() {
     return terms.plan.steps().get(row);
   }
 
@@ -147,7 +146,7 @@ final class Chain {
    * @param selfConditions whether the network looks at x̂_0 of the row before
    */
   List<Condition> questions(boolean selfConditions) {
-    SamplingStep step = step();
+    SamplingPlan.Step step = step();
     List<Condition> questions =
         terms.guidance.questions(condition, firstImage, images, step.level());
     NDArray x0 = preview;
@@ -196,7 +195,7 @@ final class Chain {
    * @return what later rows remember of it
    */
   NDArray advance(Answer answer) {
-    SamplingStep step = step();
+    SamplingPlan.Step step = step();
     // 1. estimate x̂_0 and ε̂
     NDArray x0 = terms.limit.apply(answer.x0());
     NDArray epsilon = null;
@@ -250,7 +249,7 @@ final class Chain {
   }
 
   /** low^(1 − f) · high^f with f = (v + 1) / 2, and what is beside it. */
-  private NDArray deviation(SamplingStep step, NDArray v) {
+  private NDArray deviation(SamplingPlan.Step step, NDArray v) {
     double span = Math.log(step.noiseHigh() / step.noiseLow());
     NDArray said = times(step.noiseLow(), v.add(1).mul(span / 2).exp());
     double beside = step.noiseBeside();

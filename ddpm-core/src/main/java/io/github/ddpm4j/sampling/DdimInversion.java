@@ -4,9 +4,7 @@ import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
-import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
-import io.github.ddpm4j.spi.SamplingStep;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -25,42 +23,16 @@ import java.util.List;
  *
  * <p>Plans begin at an image, not at noise. Immutable.
  */
-public final class DdimInversion implements Sampler {
+final class DdimInversion implements Sampler {
 
-  private final int steps;
-  private final TimestepSpacing spacing;
+  private final TimestepGrid grid;
+  private final String gridText;
   private final boolean startAtFirstTimestep;
 
-  private DdimInversion(int steps, TimestepSpacing spacing, boolean startAtFirstTimestep) {
-    this.steps = steps;
-    this.spacing = spacing;
+  DdimInversion(TimestepGrid grid, String gridText, boolean startAtFirstTimestep) {
+    this.grid = grid;
+    this.gridText = gridText;
     this.startAtFirstTimestep = startAtFirstTimestep;
-  }
-
-  static DdimInversion of(int steps) {
-    DdpmSampler.requireSteps(steps);
-    return new DdimInversion(steps, TimestepSpacing.TRAILING, false);
-  }
-
-  /**
-   * How the timesteps are spread over the schedule.
-   *
-   * @param spacing the spacing; the default is {@link TimestepSpacing#TRAILING}
-   * @return an inversion with this spacing
-   */
-  public DdimInversion spacing(TimestepSpacing spacing) {
-    return new DdimInversion(steps, spacing, startAtFirstTimestep);
-  }
-
-  /**
-   * What the image is taken for.
-   *
-   * @param start true to take it for x at the level of timestep 0, so that ε̂ can be told from any
-   *     prediction; by default it has no noise
-   * @return an inversion with this choice
-   */
-  public DdimInversion startAtFirstTimestep(boolean start) {
-    return new DdimInversion(steps, spacing, start);
   }
 
   /**
@@ -80,8 +52,8 @@ public final class DdimInversion implements Sampler {
     requireServes(diffusion.prediction());
     int top = Math.min(start, schedule.timesteps() - 1);
     Level level = startAtFirstTimestep ? Level.of(schedule, 0) : Level.CLEAN;
-    List<SamplingStep> rows = new ArrayList<>();
-    int[] descending = spacing.timesteps(schedule.timesteps(), steps);
+    List<SamplingPlan.Step> rows = new ArrayList<>();
+    int[] descending = grid.timesteps(schedule.timesteps());
     for (int i = descending.length - 1; i >= -1; i--) {
       int t = i < 0 ? top : descending[i];
       Level next = Level.of(schedule, t);
@@ -93,17 +65,17 @@ public final class DdimInversion implements Sampler {
     }
     if (rows.isEmpty()) {
       throw new IllegalArgumentException(
-          "there is nothing to do up to timestep 0 with startAtFirstTimestep, which starts there;"
-              + " go higher, or start at the image");
+          "there is nothing to do up to timestep 0, where the inversion of a sampler with"
+              + " endAtFirstTimestep starts; go higher, or invert one that ends at the image");
     }
     return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, level);
   }
 
-  private static SamplingStep row(int t, Level from, Level to) {
+  private static SamplingPlan.Step row(int t, Level from, Level to) {
     boolean clean = from.noise() == 0;
     // ε̂ = (x − s.signal · x̂_0) / s.noise; the network's own where x is free of noise
     double cX = clean ? 0 : to.noise() / from.noise();
-    return new SamplingStep(
+    return new SamplingPlan.Step(
         new Level(t, from.signal(), from.noise()),
         cX,
         to.signal() - cX * from.signal(),
@@ -120,15 +92,14 @@ public final class DdimInversion implements Sampler {
     }
     if (prediction == Prediction.X0 && !startAtFirstTimestep) {
       throw new IllegalArgumentException(
-          "prediction X0 says nothing of the noise where x has none; use"
-              + " startAtFirstTimestep(true)");
+          "prediction X0 says nothing of the noise where x has none; invert a sampler with"
+              + " endAtFirstTimestep(true)");
     }
   }
 
   @Override
   public String toString() {
-    return SamplerText.of("ddim-inversion", steps)
-        .option(SamplerText.name(spacing))
+    return SamplerText.of("ddim-inversion" + gridText)
         .flag("startAtFirstTimestep", startAtFirstTimestep, false)
         .toString();
   }

@@ -5,7 +5,6 @@ import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
-import io.github.ddpm4j.spi.SamplingStep;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -121,13 +120,37 @@ public final class DdimSampler implements Sampler {
     return new DdimSampler(grid, gridText, steps, eta, rawEpsilon, end);
   }
 
+  /**
+   * The way up from an image to the noise from where this sampler comes back to it (Song, Meng,
+   * Ermon 2021, section 4.3), over the same timesteps. With {@link #endAtFirstTimestep} the image
+   * is taken for x at the level of timestep 0, so that ε̂ can be told from any prediction; else it
+   * has no noise.
+   *
+   * <pre>
+   *   x' = √ᾱ_t · x̂_0 + √(1 − ᾱ_t) · ε̂,    x̂_0 = the network's, asked at t about x at the level below
+   * </pre>
+   *
+   * @return a sampler whose plans begin at an image and go up to the timestep that they are asked
+   *     for; T stands for the last
+   * @throws IllegalStateException if this sampler adds noise or keeps the raw ε̂
+   */
+  public Sampler inversion() {
+    if (eta > 0 || rawEpsilon) {
+      throw new IllegalStateException(
+          "ddim can be inverted without fresh noise and with the derived epsilon alone, but "
+              + this
+              + " has another; use eta(0) and rawEpsilon(false)");
+    }
+    return new DdimInversion(grid, gridText, endAtFirstTimestep);
+  }
+
   @Override
   public SamplingPlan plan(Diffusion diffusion, int start) {
     Schedule schedule = diffusion.schedule();
     int[] timesteps = grid.from(start, schedule);
     Level end = endAtFirstTimestep ? Level.of(schedule, 0) : Level.CLEAN;
     double alphaBarEnd = endAtFirstTimestep ? schedule.alphaBar(0) : 1;
-    List<SamplingStep> rows = new ArrayList<>(timesteps.length);
+    List<SamplingPlan.Step> rows = new ArrayList<>(timesteps.length);
     for (int i = 0; i < timesteps.length; i++) {
       int t = timesteps[i];
       double alphaBar = schedule.alphaBar(t);
@@ -143,8 +166,8 @@ public final class DdimSampler implements Sampler {
       // 3. ε̂ = (x − √ᾱ_t · x̂_0) / √(1 − ᾱ_t), unless the raw one is wanted
       rows.add(
           rawEpsilon
-              ? new SamplingStep(level, 0, cX0, cEps, List.of(), sigma)
-              : new SamplingStep(
+              ? new SamplingPlan.Step(level, 0, cX0, cEps, List.of(), sigma)
+              : new SamplingPlan.Step(
                   level,
                   cEps / level.noise(),
                   cX0 - cEps * level.signal() / level.noise(),

@@ -5,7 +5,6 @@ import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
-import io.github.ddpm4j.spi.SamplingStep;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -89,7 +88,7 @@ public final class DdpmSampler implements Sampler {
   public SamplingPlan plan(Diffusion diffusion, int start) {
     Schedule schedule = diffusion.schedule();
     int[] timesteps = grid.from(start, schedule);
-    List<SamplingStep> rows = new ArrayList<>(timesteps.length);
+    List<SamplingPlan.Step> rows = new ArrayList<>(timesteps.length);
     for (int i = 0; i < timesteps.length; i++) {
       int t = timesteps[i];
       boolean last = i + 1 == timesteps.length;
@@ -103,7 +102,7 @@ public final class DdpmSampler implements Sampler {
       double least = diffusion.variance().leastVariance(beta, alphaBar, alphaBarNext);
       double greatest = diffusion.variance().greatestVariance(beta, alphaBar, alphaBarNext);
       rows.add(
-          new SamplingStep(
+          new SamplingPlan.Step(
               Level.of(schedule, t),
               last ? 0 : fromX,
               last ? 1 : fromX0,

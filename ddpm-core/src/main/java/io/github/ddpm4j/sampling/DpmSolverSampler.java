@@ -4,7 +4,6 @@ import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
-import io.github.ddpm4j.spi.SamplingStep;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -43,7 +42,7 @@ import java.util.List;
  * have the order that what is remembered allows; the step that ends at the image has order 1.
  * Immutable.
  */
-public final class DpmSolverSampler extends LevelSampler<DpmSolverSampler> {
+public final class DpmSolverSampler extends LevelOptions<DpmSolverSampler> {
 
   private static final int DEFAULT_ORDER = 2;
 
@@ -220,7 +219,7 @@ public final class DpmSolverSampler extends LevelSampler<DpmSolverSampler> {
               + " has none; use dpmSolverPlusPlus");
     }
     int steps = levels.size() - 1;
-    List<SamplingStep> rows = new ArrayList<>(steps);
+    List<SamplingPlan.Step> rows = new ArrayList<>(steps);
     for (int i = 0; i < steps; i++) {
       rows.add(row(levels, i, orderOf(levels, i)));
     }
@@ -242,7 +241,7 @@ public final class DpmSolverSampler extends LevelSampler<DpmSolverSampler> {
     return left == 2 && few ? Math.min(order, 2) : order;
   }
 
-  private SamplingStep row(List<Level> levels, int i, int order) {
+  private SamplingPlan.Step row(List<Level> levels, int i, int order) {
     Level s = levels.get(i);
     Level t = levels.get(i + 1);
     // 1. the plain transfer, which is DDIM or DDPM
@@ -286,7 +285,7 @@ public final class DpmSolverSampler extends LevelSampler<DpmSolverSampler> {
       }
     }
     boolean epsilon = options.form == Form.EPSILON;
-    return new SamplingStep(s, cX, epsilon ? 0 : c0, epsilon ? c0 : 0, past, freshNoise);
+    return new SamplingPlan.Step(s, cX, epsilon ? 0 : c0, epsilon ? c0 : 0, past, freshNoise);
   }
 
   /** c_1. */

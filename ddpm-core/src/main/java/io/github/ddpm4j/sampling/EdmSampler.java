@@ -5,7 +5,6 @@ import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
-import io.github.ddpm4j.spi.SamplingStep;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -18,11 +17,11 @@ import java.util.List;
  *   σ̂  = (1 + γ) σ,    ŷ = y + √(σ̂² − σ²) S_noise z
  * </pre>
  *
- * <p>and from ŷ a step of {@link HeunSampler}. The noise is part of the row before, or of the start
- * where that is noise; an x that is given is not lifted. A lifted level above the schedule's last
- * is asked for at the last timestep. Immutable.
+ * <p>and from ŷ a step of Heun's method ({@link Samplers#heun}). The noise is part of the row
+ * before, or of the start where that is noise; an x that is given is not lifted. A lifted level
+ * above the schedule's last is asked for at the last timestep. Immutable.
  */
-public final class EdmSampler extends LevelSampler<EdmSampler> {
+public final class EdmSampler extends LevelOptions<EdmSampler> {
 
   private static final double DEFAULT_NOISE = 1;
   private static final double MAX_GAMMA = Math.sqrt(2) - 1;
@@ -125,7 +124,7 @@ public final class EdmSampler extends LevelSampler<EdmSampler> {
     }
     int steps = levels.size() - 1;
     double initialScale = 1;
-    List<SamplingStep> rows = new ArrayList<>();
+    List<SamplingPlan.Step> rows = new ArrayList<>();
     for (int i = 0; i < steps; i++) {
       Level level = levels.get(i);
       Level from = i == 0 && !liftsStart ? level : lifted(diffusion, level, steps);
@@ -139,7 +138,7 @@ public final class EdmSampler extends LevelSampler<EdmSampler> {
           rows.set(last, liftedAfter(rows.get(last), scale, fresh));
         }
       }
-      rows.addAll(HeunSampler.step(from, levels.get(i + 1)));
+      rows.addAll(HeunMethod.step(from, levels.get(i + 1)));
     }
     Level end = levels.get(steps);
     return new SamplingPlan(rows, SamplingPlan.Memory.X0, initialScale, end);
@@ -159,8 +158,9 @@ public final class EdmSampler extends LevelSampler<EdmSampler> {
   }
 
   /** The row with x scaled to the lifted level, and the noise that lifts it. */
-  private static SamplingStep liftedAfter(SamplingStep row, double scale, double freshNoise) {
-    return new SamplingStep(
+  private static SamplingPlan.Step liftedAfter(
+      SamplingPlan.Step row, double scale, double freshNoise) {
+    return new SamplingPlan.Step(
         row.level(),
         scale * row.cX(),
         scale * row.cX0(),

@@ -42,6 +42,24 @@ public final class Guidance {
 
   private static final Guidance NONE = new Guidance(List.of(), List.of(), 0);
 
+  /**
+   * What guidance leads images towards: ln p(y | x_t), or any other differentiable score of noisy
+   * images.
+   */
+  @FunctionalInterface
+  public interface LogProbability {
+
+    /**
+     * Scores noisy images. Called with gradients recorded: only operations that DJL can
+     * differentiate may lie between {@code x} and the result.
+     *
+     * @param x the noisy images, shape (N, C, H, W); not to be closed
+     * @param levels how noisy each image is
+     * @return one number per image, shape (N)
+     */
+    NDArray of(NDArray x, NoiseLevels levels);
+  }
+
   /** w (out(c) − out(∅)), with the run's own c where it is null. */
   private record Pull(@Nullable Condition towards, double scale, double least, double greatest) {
     boolean isActive(double ratio) {

@@ -6,75 +6,73 @@ import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
 import java.util.List;
 
-/** What the samplers that go from one level of noise to the next have in common. */
-abstract class LevelSampler<S extends LevelSampler<S>> implements Sampler {
+/**
+ * A sampler that is told no more than which levels of noise to visit: {@link Samplers#euler},
+ * {@link Samplers#eulerAncestral}, {@link Samplers#heun} or {@link Samplers#plms}. Immutable.
+ */
+public final class LevelSampler extends LevelOptions<LevelSampler> {
 
-  private final LevelGrid grid;
+  private final Method method;
 
-  LevelSampler(LevelGrid grid) {
-    this.grid = grid;
+  /** How x gets from one level to the next. */
+  enum Method {
+    EULER("euler", TimestepSpacing.TRAILING) {
+      @Override
+      SamplingPlan plan(List<Level> levels) {
+        return EulerMethod.plan(levels);
+      }
+    },
+    EULER_ANCESTRAL("euler-a", TimestepSpacing.TRAILING) {
+      @Override
+      SamplingPlan plan(List<Level> levels) {
+        return EulerAncestralMethod.plan(levels);
+      }
+    },
+    HEUN("heun", TimestepSpacing.TRAILING) {
+      @Override
+      SamplingPlan plan(List<Level> levels) {
+        return HeunMethod.plan(levels);
+      }
+    },
+    PLMS("plms", TimestepSpacing.LEADING) {
+      @Override
+      SamplingPlan plan(List<Level> levels) {
+        return PlmsMethod.plan(levels);
+      }
+    };
+
+    private final String text;
+    private final TimestepSpacing spacing;
+
+    Method(String text, TimestepSpacing spacing) {
+      this.text = text;
+      this.spacing = spacing;
+    }
+
+    abstract SamplingPlan plan(List<Level> levels);
   }
 
-  abstract S with(LevelGrid changed);
-
-  /** The plan over these levels, of which there are at least two. */
-  abstract SamplingPlan plan(Diffusion diffusion, List<Level> levels);
-
-  final LevelGrid grid() {
-    return grid;
+  private LevelSampler(LevelGrid grid, Method method) {
+    super(grid);
+    this.method = method;
   }
 
-  /**
-   * Spreads the steps by timestep.
-   *
-   * @param spacing the spacing
-   * @return a sampler with this spacing
-   */
-  public S spacing(TimestepSpacing spacing) {
-    return with(grid.spacing(spacing));
+  static LevelSampler of(Method method, int steps) {
+    return new LevelSampler(LevelGrid.of(steps, method.spacing, false), method);
   }
 
-  /**
-   * Spreads the steps by level of noise.
-   *
-   * @param spacing the spacing
-   * @return a sampler with this spacing
-   */
-  public S spacing(NoiseSpacing spacing) {
-    return with(grid.spacing(spacing));
-  }
-
-  /**
-   * Leaves out the noisiest timesteps, those where λ = ½ ln SNR is less. Cosine schedules want it:
-   * their last timesteps have next to no signal, from where a step of high order goes astray.
-   *
-   * @param lambda the least λ, for instance −5.1; the default is −∞
-   * @return a sampler with this limit
-   * @throws IllegalArgumentException if {@code lambda} is NaN or +∞
-   */
-  public S lambdaMin(double lambda) {
-    return with(grid.lambdaMin(lambda));
-  }
-
-  /**
-   * Where the last step ends.
-   *
-   * @param end true to end at the noise level of timestep 0; by default it ends at the clean image
-   * @return a sampler with this choice
-   */
-  public S endAtFirstTimestep(boolean end) {
-    return with(grid.endAtFirstTimestep(end));
-  }
-
-  /**
-   * Works out the steps from {@code start} down to the image.
-   *
-   * @throws IllegalArgumentException if the steps do not fit the schedule, the prediction asks for
-   *     timesteps of the schedule but the spacing has none, or the schedule has zero terminal SNR
-   *     and the spacing does not begin at its last timestep
-   */
   @Override
-  public SamplingPlan plan(Diffusion diffusion, int start) {
-    return plan(diffusion, grid.levels(diffusion, start));
+  LevelSampler with(LevelGrid changed) {
+    return new LevelSampler(changed, method);
+  }
+
+  @Override
+  SamplingPlan plan(Diffusion diffusion, List<Level> levels) {
+    return method.plan(levels);
+  }
+
+  @Override
+  public String toString() {
+    return grid().text(method.text).toString();
   }
 }

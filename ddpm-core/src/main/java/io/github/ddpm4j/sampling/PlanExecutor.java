@@ -56,7 +56,7 @@ final class PlanExecutor {
   Sampling.Reversed reverse(Chain chain, NDManager owner) {
     try (GradMode inference = GradMode.off()) {
       NDArray remembered = chain.advance(ask(List.of(chain)).get(0));
-      SamplingEvent event = chain.event();
+      SamplingRun.Event event = chain.event();
       for (NDArray array : List.of(event.x(), event.predictedX0(), remembered)) {
         array.attach(owner);
       }

@@ -3,7 +3,6 @@ package io.github.ddpm4j.sampling;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.spi.SamplingPlan;
-import io.github.ddpm4j.spi.SamplingStep;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -51,7 +50,7 @@ final class ResamplingSampler implements Sampler {
               + base
               + " does not allow: its rows look back; use ddpm or ddim");
     }
-    List<SamplingStep> rows = new ArrayList<>();
+    List<SamplingPlan.Step> rows = new ArrayList<>();
     int last = plan.steps().size() - 1;
     for (int i = 0; i <= last; i++) {
       rows.add(plan.steps().get(i));
@@ -66,8 +65,8 @@ final class ResamplingSampler implements Sampler {
   }
 
   /** Row i, and from where it ends up to the level before the row {@code up}. */
-  private static SamplingStep andUp(SamplingPlan plan, int i, SamplingStep up) {
-    SamplingStep row = plan.steps().get(i);
+  private static SamplingPlan.Step andUp(SamplingPlan plan, int i, SamplingPlan.Step up) {
+    SamplingPlan.Step row = plan.steps().get(i);
     if (up.signal() == 0) {
       throw new IllegalArgumentException(
           "resampling cannot jump back to where no signal is left; start later than the first"
@@ -80,7 +79,7 @@ final class ResamplingSampler implements Sampler {
     boolean learned = row.learnsVariance();
     double low = ratio * row.noiseLow();
     double high = ratio * row.noiseHigh();
-    return new SamplingStep(
+    return new SamplingPlan.Step(
         row.level(),
         ratio * row.cX(),
         ratio * row.cX0(),

@@ -110,11 +110,12 @@ final class SamplerParser {
     return switch (name) {
       case "ddpm" -> ddpm();
       case "ddim" -> ddim();
-      case "ddim-inversion" -> {
-        DdimInversion inversion =
-            timestepSpacing(Samplers.ddimInversion(steps()), DdimInversion::spacing);
-        yield flag(inversion, "startAtFirstTimestep", DdimInversion::startAtFirstTimestep);
-      }
+      case "ddim-inversion" ->
+          flag(
+                  ddimOver(TimestepSpacing.TRAILING),
+                  "startAtFirstTimestep",
+                  DdimSampler::endAtFirstTimestep)
+              .inversion();
       case "dpm" -> dpmSolver(order(Samplers.dpmSolver(steps())));
       case "dpm++" -> dpmSolver(stochastic(order(Samplers.dpmSolverPlusPlus(steps()))));
       case "dpm++sde" -> dpmSolver(order(Samplers.dpmSolverPlusPlus(steps()).stochastic(true)));
@@ -165,17 +166,18 @@ final class SamplerParser {
   }
 
   private Sampler ddim() {
-    Option timesteps = one(TIMESTEPS);
-    DdimSampler ddim;
-    if (timesteps == null) {
-      ddim = timestepSpacing(Samplers.ddim(steps()), DdimSampler::spacing);
-    } else {
-      requireNoSteps();
-      ddim = Samplers.ddim(1).timesteps(integers(timesteps));
-    }
-    ddim = number(ddim, "eta", DdimSampler::eta);
+    DdimSampler ddim = number(ddimOver(TimestepSpacing.LEADING), "eta", DdimSampler::eta);
     ddim = flag(ddim, "rawEpsilon", DdimSampler::rawEpsilon);
     return flag(ddim, "endAtFirstTimestep", DdimSampler::endAtFirstTimestep);
+  }
+
+  private DdimSampler ddimOver(TimestepSpacing usual) {
+    Option timesteps = one(TIMESTEPS);
+    if (timesteps == null) {
+      return timestepSpacing(Samplers.ddim(steps()).spacing(usual), DdimSampler::spacing);
+    }
+    requireNoSteps();
+    return Samplers.ddim(1).timesteps(integers(timesteps));
   }
 
   private DpmSolverSampler order(DpmSolverSampler solver) {
@@ -209,10 +211,10 @@ final class SamplerParser {
   }
 
   /** What all samplers between levels of noise have. */
-  private <S extends LevelSampler<S>> S levels(S sampler) {
-    sampler = number(sampler, "lambdaMin", LevelSampler::lambdaMin);
-    sampler = flag(sampler, "endAtFirstTimestep", LevelSampler::endAtFirstTimestep);
-    sampler = timestepSpacing(sampler, LevelSampler::spacing);
+  private <S extends LevelOptions<S>> S levels(S sampler) {
+    sampler = number(sampler, "lambdaMin", LevelOptions::lambdaMin);
+    sampler = flag(sampler, "endAtFirstTimestep", LevelOptions::endAtFirstTimestep);
+    sampler = timestepSpacing(sampler, LevelOptions::spacing);
     Option karras = one(KARRAS);
     Option uniform = one(UNIFORM_LOG_SNR);
     Option whole = one(WHOLE_TIMESTEPS);

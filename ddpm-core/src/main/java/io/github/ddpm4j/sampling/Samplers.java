@@ -1,5 +1,6 @@
 package io.github.ddpm4j.sampling;
 
+import io.github.ddpm4j.schedule.TimestepSpacing;
 import java.util.List;
 
 /**
@@ -56,7 +57,7 @@ public final class Samplers {
    * <tr><td>{@code ddim}<td>{@link #ddim}
    *   <td>those of {@code ddpm}, {@code eta}, {@code rawEpsilon}, {@code endAtFirstTimestep}
    * <tr><td>{@code ddim-inversion}<td>{@link #ddimInversion}
-   *   <td>{@code leading}, {@code linspace}, {@code trailing}, {@code startAtFirstTimestep}
+   *   <td>those of {@code ddpm}, {@code startAtFirstTimestep}
    * <tr><td>{@code euler}, {@code euler-a}, {@code heun}, {@code plms}
    *   <td>{@link #euler}, {@link #eulerAncestral}, {@link #heun}, {@link #plms}
    *   <td>{@code leading}, {@code linspace}, {@code trailing}, {@code karras}, {@code karras=5} for
@@ -131,7 +132,7 @@ public final class Samplers {
    * Ancestral sampling over a part of the timesteps (Nichol and Dhariwal 2021, section 4).
    *
    * @param steps the number of network calls, from 1 to T
-   * @return the sampler, with {@link io.github.ddpm4j.schedule.TimestepSpacing#LEADING} spacing
+   * @return the sampler, with {@link TimestepSpacing#LEADING} spacing
    * @throws IllegalArgumentException if {@code steps} is less than 1
    */
   public static DdpmSampler ddpm(int steps) {
@@ -143,7 +144,7 @@ public final class Samplers {
    * DdimSampler#eta(double)} says otherwise.
    *
    * @param steps the number of network calls, from 1 to T
-   * @return the sampler, with {@link io.github.ddpm4j.schedule.TimestepSpacing#LEADING} spacing
+   * @return the sampler, with {@link TimestepSpacing#LEADING} spacing
    * @throws IllegalArgumentException if {@code steps} is less than 1
    */
   public static DdimSampler ddim(int steps) {
@@ -155,7 +156,7 @@ public final class Samplers {
    * DpmSolverSampler#order(int)} says otherwise.
    *
    * @param steps the number of network calls, from 1 to T − 1
-   * @return the sampler, with {@link io.github.ddpm4j.schedule.TimestepSpacing#LINSPACE} spacing
+   * @return the sampler, with {@link TimestepSpacing#LINSPACE} spacing
    * @throws IllegalArgumentException if {@code steps} is less than 1
    */
   public static DpmSolverSampler dpmSolverPlusPlus(int steps) {
@@ -167,7 +168,7 @@ public final class Samplers {
    * It takes clipping and strong guidance less well.
    *
    * @param steps the number of network calls, from 1 to T − 1
-   * @return the sampler, with {@link io.github.ddpm4j.schedule.TimestepSpacing#LINSPACE} spacing
+   * @return the sampler, with {@link TimestepSpacing#LINSPACE} spacing
    * @throws IllegalArgumentException if {@code steps} is less than 1
    */
   public static DpmSolverSampler dpmSolver(int steps) {
@@ -193,7 +194,7 @@ public final class Samplers {
    * UniPC (Zhao et al. 2023), of order 2 unless {@link UniPcSampler#order(int)} says otherwise.
    *
    * @param steps the number of network calls, from 1 to T − 1
-   * @return the sampler, with {@link io.github.ddpm4j.schedule.TimestepSpacing#LINSPACE} spacing
+   * @return the sampler, with {@link TimestepSpacing#LINSPACE} spacing
    * @throws IllegalArgumentException if {@code steps} is less than 1
    */
   public static UniPcSampler uniPc(int steps) {
@@ -201,58 +202,67 @@ public final class Samplers {
   }
 
   /**
-   * Euler's method (Karras et al. 2022).
+   * Euler's method for the probability-flow equation (Karras et al. 2022, algorithm 1 without line
+   * 6). In y = x / α and σ, the ratio of noise to signal, {@code y' = y + (σ' − σ) (y − x̂_0) / σ},
+   * which in x is the step of DDIM.
    *
    * @param steps the number of network calls, from 1 to T
-   * @return the sampler, with {@link io.github.ddpm4j.schedule.TimestepSpacing#TRAILING} spacing
+   * @return the sampler, with {@link TimestepSpacing#TRAILING} spacing
    * @throws IllegalArgumentException if {@code steps} is less than 1
    */
-  public static EulerSampler euler(int steps) {
-    return EulerSampler.of(steps);
+  public static LevelSampler euler(int steps) {
+    return LevelSampler.of(LevelSampler.Method.EULER, steps);
   }
 
   /**
-   * Euler's method with fresh noise in each step.
+   * Euler's method with fresh noise in each step, as k-diffusion has it: down past the next level,
+   * and up again. In x it is the step of DDPM with the small variance.
    *
    * @param steps the number of network calls, from 1 to T
-   * @return the sampler, with {@link io.github.ddpm4j.schedule.TimestepSpacing#TRAILING} spacing
+   * @return the sampler, with {@link TimestepSpacing#TRAILING} spacing
    * @throws IllegalArgumentException if {@code steps} is less than 1
    */
-  public static EulerAncestralSampler eulerAncestral(int steps) {
-    return EulerAncestralSampler.of(steps);
+  public static LevelSampler eulerAncestral(int steps) {
+    return LevelSampler.of(LevelSampler.Method.EULER_ANCESTRAL, steps);
   }
 
   /**
-   * Heun's method (Karras et al. 2022, algorithm 1).
+   * Heun's method for the probability-flow equation (Karras et al. 2022, algorithm 1), of order 2.
+   *
+   * <p>It averages slopes, which fails between levels whose σ lie orders of magnitude apart, as the
+   * first of a cosine schedule do: there, leave them out with {@code lambdaMin(-5.1)}, and spread
+   * the levels by {@link NoiseSpacing#karras()}.
    *
    * @param steps the number of steps, from 1 to T; 2 · steps − 1 network calls
-   * @return the sampler, with {@link io.github.ddpm4j.schedule.TimestepSpacing#TRAILING} spacing
+   * @return the sampler, with {@link TimestepSpacing#TRAILING} spacing
    * @throws IllegalArgumentException if {@code steps} is less than 1
    */
-  public static HeunSampler heun(int steps) {
-    return HeunSampler.of(steps);
+  public static LevelSampler heun(int steps) {
+    return LevelSampler.of(LevelSampler.Method.HEUN, steps);
   }
 
   /**
-   * The inversion of DDIM, from an image up to noise (Song, Meng, Ermon 2021, section 4.3).
+   * The inversion of DDIM, from an image up to noise (Song, Meng, Ermon 2021, section 4.3), which
+   * {@link DdimSampler#inversion} makes with other options. Its plans begin at an image.
    *
    * @param steps the number of network calls, from 1 to T
-   * @return the sampler, with {@link io.github.ddpm4j.schedule.TimestepSpacing#TRAILING} spacing
+   * @return the sampler, with {@link TimestepSpacing#TRAILING} spacing
    * @throws IllegalArgumentException if {@code steps} is less than 1
    */
-  public static DdimInversion ddimInversion(int steps) {
-    return DdimInversion.of(steps);
+  public static Sampler ddimInversion(int steps) {
+    return ddim(steps).spacing(TimestepSpacing.TRAILING).inversion();
   }
 
   /**
-   * Pseudo linear multistep (Liu et al. 2022), also known as PNDM without its Runge-Kutta steps.
+   * Pseudo linear multistep (Liu et al. 2022, section 3.3), also known as PNDM without its
+   * Runge-Kutta steps. The first step is taken, looked at from its end and taken again.
    *
-   * @param steps the number of steps, from 1 to T; steps + 1 network calls
-   * @return the sampler, with {@link io.github.ddpm4j.schedule.TimestepSpacing#LEADING} spacing
+   * @param steps the number of steps, from 1 to T; one network call more, unless it is one step
+   * @return the sampler, with {@link TimestepSpacing#LEADING} spacing
    * @throws IllegalArgumentException if {@code steps} is less than 1
    */
-  public static PlmsSampler plms(int steps) {
-    return PlmsSampler.of(steps);
+  public static LevelSampler plms(int steps) {
+    return LevelSampler.of(LevelSampler.Method.PLMS, steps);
   }
 
   /**

@@ -18,7 +18,6 @@ import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.spi.SamplingPlan;
-import io.github.ddpm4j.spi.SamplingStep;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -67,7 +66,7 @@ public final class Sampling {
   private @Nullable Long seed;
   private @Nullable NoiseSource noise;
   private @Nullable Shape shape;
-  private final List<Consumer<SamplingEvent>> listeners = new ArrayList<>();
+  private final List<Consumer<SamplingRun.Event>> listeners = new ArrayList<>();
   private Condition condition = Condition.none();
   private Guidance guidance = Guidance.none();
 
@@ -280,7 +279,7 @@ public final class Sampling {
    * @param listener called after every step of every batch, in the order in which they were added
    * @return this run
    */
-  public Sampling listener(Consumer<SamplingEvent> listener) {
+  public Sampling listener(Consumer<SamplingRun.Event> listener) {
     listeners.add(Objects.requireNonNull(listener, "listener"));
     return this;
   }
@@ -677,7 +676,7 @@ public final class Sampling {
    */
   public Samples generateSharing(int t, int count) {
     requireTimestep(t);
-    List<SamplingStep> rows = sampler.plan(diffusion).steps();
+    List<SamplingPlan.Step> rows = sampler.plan(diffusion).steps();
     int shared = 0;
     while (shared < rows.size() && rows.get(shared).timestep() > t) {
       shared++;

@@ -42,7 +42,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>One thread at a time takes steps; {@link #cancel()} may be called from any thread.
  */
-public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable {
+public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoCloseable {
 
   @FunctionalInterface
   interface Start {
@@ -79,7 +79,7 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
 
   private final PlanExecutor executor;
   private final Job job;
-  private final List<Consumer<SamplingEvent>> listeners;
+  private final List<Consumer<Event>> listeners;
   private final @Nullable Duration timeLimit;
   private final long begun = System.nanoTime();
   private final NDManager results;
@@ -93,7 +93,7 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
   SamplingRun(
       PlanExecutor executor,
       Job job,
-      List<Consumer<SamplingEvent>> listeners,
+      List<Consumer<Event>> listeners,
       @Nullable Duration timeLimit,
       NDManager results) {
     this.executor = executor;
@@ -146,7 +146,7 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
    * @throws IllegalStateException if the run is closed, or the denoiser returns NaN
    */
   @Override
-  public SamplingEvent next() {
+  public Event next() {
     return advance(List.of(this)).get(0);
   }
 
@@ -164,7 +164,7 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
    * @throws IllegalStateException if a run is closed, or the denoiser returns NaN for one of them;
    *     the others have moved and go on
    */
-  public static List<SamplingEvent> advance(List<SamplingRun> runs) {
+  public static List<Event> advance(List<SamplingRun> runs) {
     if (runs.isEmpty() || runs.stream().distinct().count() < runs.size()) {
       throw new IllegalArgumentException(
           "runs that advance together must be at least one, each named once, but were " + runs);
@@ -181,7 +181,7 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
     List<Chain> chains = runs.stream().map(SamplingRun::current).toList();
     requireAlike(chains);
     executor.advance(chains);
-    List<SamplingEvent> events = new ArrayList<>();
+    List<Event> events = new ArrayList<>();
     RuntimeException failure = null;
     for (SamplingRun run : runs) {
       try {
@@ -280,12 +280,12 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
   }
 
   /** Ends the step of the current batch. */
-  private SamplingEvent stepped() {
+  private Event stepped() {
     Chain now = inBatch();
     if (!now.hasNext()) {
       requireFinite(now);
     }
-    SamplingEvent event = now.event();
+    Event event = now.event();
     listeners.forEach(listener -> listener.accept(event));
     return event;
   }
@@ -438,4 +438,18 @@ public final class SamplingRun implements Iterator<SamplingEvent>, AutoCloseable
       results.close();
     }
   }
+
+  /**
+   * One step of one batch of a sampling run.
+   *
+   * @param firstImage the index in the run of the first image of the batch
+   * @param step the step that was done, from 0
+   * @param steps the number of steps of the plan
+   * @param timestep what the network was asked about
+   * @param x the images after the step, shape (N, C, H, W); owned by the run, read-only, valid
+   *     during the call
+   * @param predictedX0 the estimate x̂_0 of the step after clipping, same shape and ownership
+   */
+  public record Event(
+      long firstImage, int step, int steps, double timestep, NDArray x, NDArray predictedX0) {}
 }

@@ -4,7 +4,6 @@ import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
-import io.github.ddpm4j.spi.SamplingStep;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -27,7 +26,7 @@ import java.util.List;
  * corrector's change x_t* − x_t is linear in the estimates, so it is part of the row of the next
  * predictor. The step that ends at the image has order 1. Immutable.
  */
-public final class UniPcSampler extends LevelSampler<UniPcSampler> {
+public final class UniPcSampler extends LevelOptions<UniPcSampler> {
 
   private static final int DEFAULT_ORDER = 2;
 
@@ -87,7 +86,7 @@ public final class UniPcSampler extends LevelSampler<UniPcSampler> {
   @Override
   SamplingPlan plan(Diffusion diffusion, List<Level> levels) {
     int steps = levels.size() - 1;
-    List<SamplingStep> rows = new ArrayList<>(steps);
+    List<SamplingPlan.Step> rows = new ArrayList<>(steps);
     for (int i = 0; i < steps; i++) {
       rows.add(row(levels, i));
     }
@@ -104,7 +103,7 @@ public final class UniPcSampler extends LevelSampler<UniPcSampler> {
     return lowerOrderFinal ? Math.min(possible, left) : possible;
   }
 
-  private SamplingStep row(List<Level> levels, int i) {
+  private SamplingPlan.Step row(List<Level> levels, int i) {
     Level s = levels.get(i);
     Level t = levels.get(i + 1);
     double cX = t.noise() / s.noise();
@@ -133,7 +132,7 @@ public final class UniPcSampler extends LevelSampler<UniPcSampler> {
     while (depth > 1 && estimates[depth - 1] == 0) {
       depth--;
     }
-    return new SamplingStep(
+    return new SamplingPlan.Step(
         s, cX, estimates[0], 0, Arrays.stream(estimates, 1, depth).boxed().toList(), 0);
   }
 

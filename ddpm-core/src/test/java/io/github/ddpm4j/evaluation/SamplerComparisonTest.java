@@ -95,7 +95,7 @@ class SamplerComparisonTest {
       assertThat(lines.get(4)).startsWith("|     3 | euler:3").matches(".* \\d\\.\\d{4} \\|");
       assertThat(lines.get(5)).startsWith("|    12 | ddim:12, leading").endsWith(" 0.0000 |");
       assertThat(lines.get(6))
-          .startsWith("ddim:12, leading")
+          .startsWith("ddim:13, leading")
           .contains(" left out: ")
           .isEqualTo(comparison.rows().get(2).toString())
           .isEqualTo(progress.get(2));

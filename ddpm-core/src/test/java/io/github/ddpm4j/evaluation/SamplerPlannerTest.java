@@ -53,11 +53,11 @@ class SamplerPlannerTest {
   void plan_isTheErrorBesideTheLongChain() {
     List<Sampler> candidates =
         List.of(Samplers.ddim(5), Samplers.dpmSolverPlusPlus(10), Samplers.ddim(100));
-    SamplerTable table = planner().candidates(candidates).images(6).seed(3).plan(100);
+    SamplerPlanner.Table table = planner().candidates(candidates).images(6).seed(3).plan(100);
 
     assertThat(table.longChain().calls()).isEqualTo(100);
     assertThat(table.rows()).hasSize(3);
-    for (SamplerTable.Row row : table.rows()) {
+    for (SamplerPlanner.Row row : table.rows()) {
       assertThat(row.error()).isCloseTo(error(row.sampler()), within(1e-9));
       assertThat(row.calls()).isEqualTo(row.sampler().plan(diffusion()).steps().size());
       assertThat(row.isRefused()).isFalse();
@@ -94,14 +94,14 @@ class SamplerPlannerTest {
 
   @Test
   void plan_ofTheUsualCandidates_putsTheBestFirst() {
-    SamplerTable table = planner().plan(10);
+    SamplerPlanner.Table table = planner().plan(10);
 
     assertThat(table.images()).isEqualTo(32);
     assertThat(table.rows())
         .hasSize(17)
         .allSatisfy(row -> assertThat(row.calls()).isBetween(9, 10))
         .allSatisfy(row -> assertThat(row.distance()).isNaN());
-    assertThat(table.rows().stream().map(SamplerTable.Row::error).toList()).isSorted();
+    assertThat(table.rows().stream().map(SamplerPlanner.Row::error).toList()).isSorted();
     // More order, less error: what is chosen is no DDIM and far nearer than any.
     assertThat(table.choice().toString()).doesNotStartWith("ddim");
     assertThat(table.rows().get(0).error())
@@ -109,7 +109,7 @@ class SamplerPlannerTest {
             0.5
                 * table.rows().stream()
                     .filter(row -> row.sampler().toString().startsWith("ddim"))
-                    .mapToDouble(SamplerTable.Row::error)
+                    .mapToDouble(SamplerPlanner.Row::error)
                     .min()
                     .orElseThrow());
   }
@@ -142,7 +142,7 @@ class SamplerPlannerTest {
             400,
             new double[] {MEAN, MEAN, MEAN, MEAN},
             new double[] {DEVIATION, DEVIATION, DEVIATION, DEVIATION});
-    SamplerTable table =
+    SamplerPlanner.Table table =
         planner()
             .candidates(
                 List.of(Samplers.ddpm(10), Samplers.ddim(10), Samplers.ddpm(), Samplers.ddpm(2)))
@@ -154,10 +154,10 @@ class SamplerPlannerTest {
     assertThat(table.byDistance()).isTrue();
     assertThat(table.longChain().distance()).isBetween(-0.01, 0.02);
     assertThat(table.rows().subList(0, 3))
-        .extracting(SamplerTable.Row::distance)
+        .extracting(SamplerPlanner.Row::distance)
         .isSorted()
         .doesNotContain(Double.NaN);
-    SamplerTable.Row fresh =
+    SamplerPlanner.Row fresh =
         table.rows().stream()
             .filter(row -> row.sampler().toString().startsWith("ddpm:2"))
             .findAny()
@@ -170,7 +170,7 @@ class SamplerPlannerTest {
 
   @Test
   void compareWith_usualCandidates_includeThoseWithFreshNoise() {
-    SamplerTable table =
+    SamplerPlanner.Table table =
         planner()
             .longChain(Samplers.ddim(20))
             .compareWith(Features.pixels(), new double[][] {{0, 0, 0, 0}, {1, 1, 1, 1}})
@@ -178,12 +178,12 @@ class SamplerPlannerTest {
             .plan(4);
 
     assertThat(table.rows()).hasSize(Samplers.usual().size());
-    assertThat(table.rows()).noneMatch(SamplerTable.Row::isRefused);
+    assertThat(table.rows()).noneMatch(SamplerPlanner.Row::isRefused);
   }
 
   @Test
   void toString_isATable() {
-    SamplerTable table =
+    SamplerPlanner.Table table =
         planner()
             .candidates(
                 List.of(

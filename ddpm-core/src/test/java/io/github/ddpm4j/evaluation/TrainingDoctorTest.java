@@ -18,7 +18,6 @@ import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.TinyDenoiser;
 import io.github.ddpm4j.training.Ema;
 import io.github.ddpm4j.training.NonFiniteLossException;
-import io.github.ddpm4j.training.TrainingEvent;
 import io.github.ddpm4j.training.TrainingStepListener;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -70,7 +69,8 @@ class TrainingDoctorTest {
     return filled;
   }
 
-  private static Diagnosis.Finding finding(Diagnosis diagnosis, String subject) {
+  private static TrainingDoctor.Finding finding(
+      TrainingDoctor.Diagnosis diagnosis, String subject) {
     return diagnosis.findings().stream()
         .filter(finding -> finding.subject().equals(subject))
         .findAny()
@@ -82,10 +82,10 @@ class TrainingDoctorTest {
   @Test
   void report_hasTheLossesOfEachQuarterOfTheSchedule() {
     TrainingDoctor doctor = ddpm.trainingDoctor();
-    List<TrainingEvent> events = new ArrayList<>();
+    List<TrainingStepListener.Event> events = new ArrayList<>();
     training().listener(doctor).listener(events::add).fit(data()).close();
 
-    Diagnosis report = doctor.report();
+    TrainingDoctor.Diagnosis report = doctor.report();
 
     String[] subjects = {
       "loss, 1st quarter (least noise)",
@@ -107,7 +107,8 @@ class TrainingDoctorTest {
     }
     assertThat(report.findings()).hasSize(6);
     assertThat(report.toString().lines()).hasSize(6);
-    double greatest = events.stream().mapToDouble(TrainingEvent::gradientNorm).max().orElseThrow();
+    double greatest =
+        events.stream().mapToDouble(TrainingStepListener.Event::gradientNorm).max().orElseThrow();
     assertThat(finding(report, "gradient norm").figures())
         .endsWith(
             String.format(
@@ -116,10 +117,10 @@ class TrainingDoctorTest {
   }
 
   /** By timestep, as the quarters of 100 timesteps of even draws are. */
-  private static double mean(List<TrainingEvent> events, int quarter) {
+  private static double mean(List<TrainingStepListener.Event> events, int quarter) {
     double sum = 0;
     long images = 0;
-    for (TrainingEvent event : events) {
+    for (TrainingStepListener.Event event : events) {
       double[] losses = event.imageLosses();
       for (int i = 0; i < losses.length; i++) {
         if ((int) event.levels().timestep(i) / (TIMESTEPS / 4) == quarter) {
@@ -167,7 +168,7 @@ class TrainingDoctorTest {
     TrainingDoctor doctor = ddpm.trainingDoctor();
     training().ema(0.9).listener(doctor).fit(data()).close();
 
-    Diagnosis.Finding finding = finding(doctor.report(), "averaged weights");
+    TrainingDoctor.Finding finding = finding(doctor.report(), "averaged weights");
     assertThat(finding.concern()).isFalse();
     assertThat(finding.advice()).isEqualTo("fit to draw from");
   }
@@ -182,10 +183,10 @@ class TrainingDoctorTest {
         .fit(data())
         .close();
 
-    Diagnosis report = doctor.report();
+    TrainingDoctor.Diagnosis report = doctor.report();
 
     assertThat(report.concerns())
-        .extracting(Diagnosis.Finding::subject)
+        .extracting(TrainingDoctor.Finding::subject)
         .contains("loss, 4th quarter (most noise)", "gradient norm");
     assertThat(finding(report, "loss, 4th quarter (most noise)").advice())
         .isEqualTo("rising: lower the learning rate, or clip the gradient");
@@ -210,7 +211,7 @@ class TrainingDoctorTest {
     TrainingDoctor doctor = ddpm.trainingDoctor();
     training().steps(256).learningRate(1e-3).listener(doctor).fit(data()).close();
 
-    Diagnosis.Finding finding = finding(doctor.report(), "loss, 4th quarter (most noise)");
+    TrainingDoctor.Finding finding = finding(doctor.report(), "loss, 4th quarter (most noise)");
 
     assertThat(finding.concern()).isFalse();
     assertThat(finding.advice()).isEqualTo("still falling: more steps will help");
@@ -270,11 +271,12 @@ class TrainingDoctorTest {
 
   @Test
   void examine_imagesOfTheSameKind_findsNothing() {
-    Diagnosis diagnosis = ddpm.trainingDoctor().examine(images(5, 60), images(6, 80));
+    TrainingDoctor.Diagnosis diagnosis =
+        ddpm.trainingDoctor().examine(images(5, 60), images(6, 80));
 
     assertThat(diagnosis.concerns()).isEmpty();
     assertThat(diagnosis.findings())
-        .extracting(Diagnosis.Finding::subject)
+        .extracting(TrainingDoctor.Finding::subject)
         .containsExactly("clipping", "colour, channel 0", "copying");
     assertThat(finding(diagnosis, "clipping"))
         .hasToString(
@@ -284,10 +286,11 @@ class TrainingDoctorTest {
 
   @Test
   void examine_brighterImages_drift() {
-    Diagnosis diagnosis = ddpm.trainingDoctor().examine(images(5, 60).add(0.2), images(6, 80));
+    TrainingDoctor.Diagnosis diagnosis =
+        ddpm.trainingDoctor().examine(images(5, 60).add(0.2), images(6, 80));
 
     assertThat(diagnosis.concerns())
-        .extracting(Diagnosis.Finding::subject)
+        .extracting(TrainingDoctor.Finding::subject)
         .containsExactly("colour, channel 0");
     assertThat(finding(diagnosis, "colour, channel 0").figures())
         .matches(
@@ -303,7 +306,7 @@ class TrainingDoctorTest {
     three.set(new NDIndex(":, 1"), three.get(":, 1").sub(0.2));
 
     assertThat(ddpm.trainingDoctor().examine(three, real).concerns())
-        .extracting(Diagnosis.Finding::subject)
+        .extracting(TrainingDoctor.Finding::subject)
         .containsExactly("colour, channel 1");
   }
 
@@ -327,7 +330,7 @@ class TrainingDoctorTest {
 
   @Test
   void examine_saturatedImages_areClipped() {
-    Diagnosis diagnosis =
+    TrainingDoctor.Diagnosis diagnosis =
         ddpm.trainingDoctor().examine(images(5, 60).mul(6).clip(-1, 1), images(6, 80));
 
     assertThat(finding(diagnosis, "clipping").concern()).isTrue();
@@ -342,7 +345,8 @@ class TrainingDoctorTest {
     NDArray real = images(6, 80);
     NDArray copies = real.get("0:60").add(images(7, 60).mul(0.1));
 
-    Diagnosis.Finding finding = finding(ddpm.trainingDoctor().examine(copies, real), "copying");
+    TrainingDoctor.Finding finding =
+        finding(ddpm.trainingDoctor().examine(copies, real), "copying");
 
     assertThat(finding.concern()).isTrue();
     assertThat(finding.figures())

@@ -12,7 +12,7 @@ import io.github.ddpm4j.internal.bound.VariationalBound;
 import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.internal.ops.Upload;
-import io.github.ddpm4j.loss.LossInput.Coefficient;
+import io.github.ddpm4j.loss.Loss.Input.Coefficient;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.prediction.Prediction;
@@ -192,7 +192,7 @@ class BoundLossTest {
       return all;
     }
 
-    <T> LossInput<T> input(Ops<T> ops, List<T> in) {
+    <T> Loss.Input<T> input(Ops<T> ops, List<T> in) {
       Map<Coefficient, T> columns = new EnumMap<>(Coefficient.class);
       int place = 4;
       for (Coefficient coefficient : Coefficient.values()) {
@@ -214,8 +214,8 @@ class BoundLossTest {
       try (NDManager own = manager.newSubManager()) {
         LossCheck.Input[] arguments = arguments();
         EagerOps ops = EagerOps.inference();
-        LossInput<NDArray> ofMean = input(ops, LossCheck.upload(own, mean, arguments));
-        LossInput<NDArray> ofVariance = input(ops, LossCheck.upload(own, variance, arguments));
+        Loss.Input<NDArray> ofMean = input(ops, LossCheck.upload(own, mean, arguments));
+        Loss.Input<NDArray> ofVariance = input(ops, LossCheck.upload(own, variance, arguments));
         return Losses.bound(ops, ofVariance, ofMean.output(), VariationalBound.over(-1, 1))
             .toDoubleArray();
       }

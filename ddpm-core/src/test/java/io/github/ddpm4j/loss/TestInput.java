@@ -13,8 +13,8 @@ public record TestInput<T>(
     Optional<T> variance,
     T x0,
     T xt,
-    Map<LossInput.Coefficient, T> columns)
-    implements LossInput<T> {
+    Map<Loss.Input.Coefficient, T> columns)
+    implements Loss.Input<T> {
 
   @Override
   public T coefficient(Coefficient coefficient) {

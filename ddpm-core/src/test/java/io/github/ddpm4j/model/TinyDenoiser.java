@@ -68,7 +68,7 @@ public final class TinyDenoiser implements TrainableDenoiser {
 
   @Override
   public NDArray predictForTraining(
-      NDArray x, NoiseLevels levels, Condition condition, TrainingPass pass) {
+      NDArray x, NoiseLevels levels, Condition condition, TrainableDenoiser.Pass pass) {
     return run(EagerOps.training(pass.seed(), pass.index()), x);
   }
 

@@ -13,7 +13,6 @@ import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
-import io.github.ddpm4j.spi.SamplingStep;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -51,11 +50,11 @@ class ConvergenceTest {
     HEUN(Samplers::heun, 1.85, 2.15),
     PLMS(Samplers::plms, 1.85, 2.15);
 
-    private final IntFunction<LevelSampler<?>> sampler;
+    private final IntFunction<LevelOptions<?>> sampler;
     private final double leastOrder;
     private final double greatestOrder;
 
-    Method(IntFunction<LevelSampler<?>> sampler, double leastOrder, double greatestOrder) {
+    Method(IntFunction<LevelOptions<?>> sampler, double leastOrder, double greatestOrder) {
       this.sampler = sampler;
       this.leastOrder = leastOrder;
       this.greatestOrder = greatestOrder;
@@ -95,7 +94,7 @@ class ConvergenceTest {
 
   /** The greatest distance from the exact path, over some starts. */
   private static double error(SamplingPlan plan) {
-    SamplingStep first = plan.steps().get(0);
+    SamplingPlan.Step first = plan.steps().get(0);
     double from = deviation(first.signal(), first.noise());
     double to = deviation(plan.end().signal(), plan.end().noise());
     double greatest = 0;
@@ -114,7 +113,7 @@ class ConvergenceTest {
   private static double run(SamplingPlan plan, double start) {
     double x = start;
     List<Double> remembered = new ArrayList<>();
-    for (SamplingStep row : plan.steps()) {
+    for (SamplingPlan.Step row : plan.steps()) {
       double total = row.signal() * row.signal() * VARIANCE + row.noise() * row.noise();
       double epsilon = row.noise() * (x - row.signal() * MEAN) / total;
       double x0 = MEAN + row.signal() * VARIANCE * (x - row.signal() * MEAN) / total;
@@ -175,7 +174,7 @@ class ConvergenceTest {
     x[0] = plan.initialScale();
     List<double[]> remembered = new ArrayList<>();
     for (int i = 0; i < rows; i++) {
-      SamplingStep row = plan.steps().get(i);
+      SamplingPlan.Step row = plan.steps().get(i);
       double total = row.signal() * row.signal() * VARIANCE + row.noise() * row.noise();
       double ofX0 = row.signal() * VARIANCE / total;
       double ofEpsilon = row.noise() / total;

@@ -15,7 +15,6 @@ import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
-import io.github.ddpm4j.spi.SamplingStep;
 import java.util.Arrays;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -156,7 +155,7 @@ class GaussianOracleTest {
     noise.normal(image, 0, z);
     double x = plan.initialScale() * z[0];
     for (int i = 0; i < plan.steps().size(); i++) {
-      SamplingStep row = plan.steps().get(i);
+      SamplingPlan.Step row = plan.steps().get(i);
       double x0 =
           row.signal()
               * dataVariance
@@ -171,7 +170,7 @@ class GaussianOracleTest {
 
   private static double variance(SamplingPlan plan, double dataVariance) {
     double variance = plan.initialScale() * plan.initialScale();
-    for (SamplingStep row : plan.steps()) {
+    for (SamplingPlan.Step row : plan.steps()) {
       double x0 =
           row.signal()
               * dataVariance

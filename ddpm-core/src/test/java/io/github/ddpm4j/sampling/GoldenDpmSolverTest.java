@@ -15,7 +15,7 @@ import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.schedule.TimestepSpacing;
-import io.github.ddpm4j.spi.SamplingStep;
+import io.github.ddpm4j.spi.SamplingPlan;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -51,7 +51,7 @@ class GoldenDpmSolverTest {
         new Diffusion(schedule(parts.get(0)), prediction, Variance.FIXED_SMALL, DataRange.DEFAULT);
     DpmSolverSampler sampler = sampler(parts);
 
-    List<SamplingStep> rows = sampler.plan(diffusion).steps();
+    List<SamplingPlan.Step> rows = sampler.plan(diffusion).steps();
     assertThat(rows.stream().mapToInt(row -> (int) row.timestep()))
         .containsExactly(boxed(expected.integers("timesteps")));
     double[] sigmas = expected.data("sigmas");

@@ -16,7 +16,6 @@ import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.spi.SamplingPlan;
-import io.github.ddpm4j.spi.SamplingStep;
 import java.util.List;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
@@ -129,7 +128,8 @@ class GoldenStepsTest {
   private static void compare(
       String key, Diffusion diffusion, int t, double[] output, UnaryOperator<Sampling> limit) {
     Schedule schedule = diffusion.schedule();
-    SamplingStep row = Samplers.ddpm().plan(diffusion).steps().get(schedule.timesteps() - 1 - t);
+    SamplingPlan.Step row =
+        Samplers.ddpm().plan(diffusion).steps().get(schedule.timesteps() - 1 - t);
     assertThat(row.timestep()).isEqualTo(t);
     double[][] x0 = new double[1][];
     try (NDManager manager = NDManager.newBaseManager();

@@ -17,7 +17,6 @@ import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
-import io.github.ddpm4j.spi.SamplingStep;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -180,7 +179,7 @@ class GoldenTrajectoriesTest {
    */
   private static Sampler fixedStride(DdimSampler sampler, Case golden) {
     return (diffusion, begin) -> {
-      List<SamplingStep> rows = new ArrayList<>();
+      List<SamplingPlan.Step> rows = new ArrayList<>();
       for (int t : timesteps(sampler.plan(diffusion, begin))) {
         int next = t - 1000 / golden.steps();
         DdimSampler one = next < 0 ? sampler.timesteps(t) : sampler.timesteps(t, next);
@@ -204,8 +203,8 @@ class GoldenTrajectoriesTest {
   private static Sampler noiseInLastRow(DdpmSampler sampler) {
     return (diffusion, begin) -> {
       SamplingPlan plan = sampler.plan(diffusion, begin);
-      List<SamplingStep> rows = new ArrayList<>(plan.steps());
-      SamplingStep last = rows.get(rows.size() - 1);
+      List<SamplingPlan.Step> rows = new ArrayList<>(plan.steps());
+      SamplingPlan.Step last = rows.get(rows.size() - 1);
       if (last.timestep() > 0) {
         double clamped = 1e-20;
         double variance =
@@ -215,7 +214,7 @@ class GoldenTrajectoriesTest {
                     * diffusion.schedule().noise((int) last.timestep());
         rows.set(
             rows.size() - 1,
-            new SamplingStep(
+            new SamplingPlan.Step(
                 last.level(),
                 last.cX(),
                 last.cX0(),

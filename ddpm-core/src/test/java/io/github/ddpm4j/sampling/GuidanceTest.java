@@ -20,7 +20,6 @@ import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.spi.SamplingPlan;
-import io.github.ddpm4j.spi.SamplingStep;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -218,7 +217,7 @@ class GuidanceTest {
   @ParameterizedTest
   @MethodSource("predictions")
   void classifier_ofAGaussian_followsTheGuidedScore(Prediction prediction) {
-    LogProbability likelihood =
+    Guidance.LogProbability likelihood =
         (x, levels) -> {
           double factor = likelihoodFactor(levels.signal(0), levels.noise(0));
           double spread = likelihoodSpread(levels.signal(0), levels.noise(0));
@@ -265,7 +264,7 @@ class GuidanceTest {
   /** Takes one number through a plan by ε − σ ∇ ln p(y | x_t), each in closed form. */
   private static double guided(SamplingPlan plan, double start) {
     double x = plan.initialScale() * start;
-    for (SamplingStep row : plan.steps()) {
+    for (SamplingPlan.Step row : plan.steps()) {
       double signal = row.signal();
       double noise = row.noise();
       double factor = likelihoodFactor(signal, noise);

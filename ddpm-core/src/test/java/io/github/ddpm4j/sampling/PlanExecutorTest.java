@@ -13,7 +13,6 @@ import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.spi.SamplingPlan;
-import io.github.ddpm4j.spi.SamplingStep;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.random.RandomGenerator;
@@ -32,12 +31,12 @@ class PlanExecutorTest {
   @EnumSource(SamplingPlan.Memory.class)
   void run_anyTable_isTheSumThatTheRowSays(SamplingPlan.Memory memory) {
     RandomGenerator random = RandomGeneratorFactory.of("L64X128MixRandom").create(1);
-    List<SamplingStep> rows = new ArrayList<>();
+    List<SamplingPlan.Step> rows = new ArrayList<>();
     for (int i = 0; i < ROWS; i++) {
       List<Double> past =
           random.doubles(Math.min(i, DEPTH), -1, 1).boxed().toList(); // as far back as there is
       rows.add(
-          new SamplingStep(
+          new SamplingPlan.Step(
               new Level(i + 0.5, random.nextDouble(0.5, 1), random.nextDouble()),
               random.nextDouble(-1, 1),
               random.nextDouble(-1, 1),
@@ -50,7 +49,7 @@ class PlanExecutorTest {
     double x = 2 * z(0);
     List<Double> calls = new ArrayList<>();
     for (int i = 0; i < ROWS; i++) {
-      SamplingStep row = rows.get(i);
+      SamplingPlan.Step row = rows.get(i);
       double epsilon = 0.3 * x + row.timestep();
       double raw = (x - row.noise() * epsilon) / row.signal();
       double x0 = Math.max(-1, Math.min(1, raw));
@@ -86,10 +85,10 @@ class PlanExecutorTest {
   /** A plan that looks back keeps as many batches as it looks back, not one per row. */
   @Test
   void run_planWithMemory_doesNotGrow() {
-    List<SamplingStep> rows = new ArrayList<>();
+    List<SamplingPlan.Step> rows = new ArrayList<>();
     for (int i = 0; i < 100; i++) {
       rows.add(
-          new SamplingStep(
+          new SamplingPlan.Step(
               new Level(500, 0.5, 0.5), 0.5, 0.1, 0.1, i < 2 ? List.of() : List.of(0.1, 0.1), 0));
     }
     List<Integer> held = new ArrayList<>();

@@ -10,7 +10,6 @@ import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
-import io.github.ddpm4j.spi.SamplingStep;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -56,7 +55,7 @@ class PlanInvariantTest {
         List<Sampler> samplers = new ArrayList<>(List.of(Samplers.ddpm()));
         for (TimestepSpacing spacing : TimestepSpacing.values()) {
           samplers.add(Samplers.ddpm(7).spacing(spacing));
-          samplers.add(Samplers.ddimInversion(7).spacing(spacing));
+          samplers.add(Samplers.ddim(7).spacing(spacing).inversion());
           for (double eta : new double[] {0, 0.5, 1}) {
             samplers.add(Samplers.ddim(7).spacing(spacing).eta(eta));
             samplers.add(Samplers.ddim(7).spacing(spacing).eta(eta).rawEpsilon(true));
@@ -65,7 +64,7 @@ class PlanInvariantTest {
         }
         samplers.addAll(solvers(schedule.timesteps()));
         for (Sampler sampler : samplers) {
-          boolean solver = sampler instanceof LevelSampler;
+          boolean solver = sampler instanceof LevelOptions;
           for (int start : new int[] {last + 1, last, last / 2, 0}) {
             if (start == 0 && sampler.toString().contains("endAtFirstTimestep")) {
               continue; // it would start where it ends
@@ -105,7 +104,7 @@ class PlanInvariantTest {
   private static List<Sampler> solvers(int timesteps) {
     List<Sampler> solvers = new ArrayList<>();
     for (int steps : timesteps == 7 ? new int[] {1, 5} : new int[] {1, 2, 20}) {
-      List<LevelSampler<?>> methods =
+      List<LevelOptions<?>> methods =
           new ArrayList<>(
               List.of(
                   Samplers.euler(steps),
@@ -133,7 +132,7 @@ class PlanInvariantTest {
                   .eulerAtFinal(variant));
         }
       }
-      for (LevelSampler<?> method : methods) {
+      for (LevelOptions<?> method : methods) {
         for (TimestepSpacing spacing : TimestepSpacing.values()) {
           solvers.add(method.spacing(spacing));
         }
@@ -152,7 +151,7 @@ class PlanInvariantTest {
   }
 
   private static void assertBeginsAtItsStart(Planned planned) {
-    SamplingStep first = planned.plan.steps().get(0);
+    SamplingPlan.Step first = planned.plan.steps().get(0);
     Schedule schedule = planned.diffusion.schedule();
     if (planned.start < schedule.timesteps() && !planned.name.contains(" ddim-inversion:")) {
       assertThat(first.timestep()).as(planned.name).isEqualTo(planned.start);
@@ -179,7 +178,7 @@ class PlanInvariantTest {
 
   private static void checkRow(Planned planned, int i, List<String> failures) {
     SamplingPlan plan = planned.plan;
-    SamplingStep row = plan.steps().get(i);
+    SamplingPlan.Step row = plan.steps().get(i);
     double past = 0;
     for (double factor : row.past()) {
       past += factor;

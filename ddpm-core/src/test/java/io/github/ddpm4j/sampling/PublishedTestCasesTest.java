@@ -20,7 +20,6 @@ import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.spi.SamplingPlan;
-import io.github.ddpm4j.spi.SamplingStep;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -223,14 +222,14 @@ class PublishedTestCasesTest {
                       .mapToObj(i -> between(1099 - 1099.0 * i / (STEPS - 1)))
                       .toList());
       levels.add(Level.CLEAN);
-      List<SamplingStep> rows = new ArrayList<>();
+      List<SamplingPlan.Step> rows = new ArrayList<>();
       for (int i = 0; i < STEPS; i++) {
         Level from = levels.get(i);
         Level to = levels.get(i + 1);
         double along = to.signal() * (to.sigma() - from.sigma());
-        rows.add(new SamplingStep(from, to.signal(), 0, along, List.of(), 0));
+        rows.add(new SamplingPlan.Step(from, to.signal(), 0, along, List.of(), 0));
         if (heun && to.noise() > 0) {
-          rows.add(new SamplingStep(to, 1, 0, along / 2, List.of(-along / 2), 0));
+          rows.add(new SamplingPlan.Step(to, 1, 0, along / 2, List.of(-along / 2), 0));
         }
       }
       return new SamplingPlan(
@@ -322,7 +321,7 @@ class PublishedTestCasesTest {
     Schedule ends = Schedules.ofBetas(1 - clearest, 1 - noisiest / clearest);
     Diffusion diffusion =
         new Diffusion(ends, Prediction.X0, Variance.FIXED_SMALL, DataRange.DEFAULT);
-    List<SamplingStep> rows = Samplers.edm(18).plan(diffusion).steps();
+    List<SamplingPlan.Step> rows = Samplers.edm(18).plan(diffusion).steps();
     assertThat(rows).hasSize(35);
     double[] sigmas =
         IntStream.of(0, 1, 3, 5, 7, 31, 33)

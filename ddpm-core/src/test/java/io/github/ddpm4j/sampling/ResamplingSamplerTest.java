@@ -15,7 +15,6 @@ import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.spi.SamplingPlan;
-import io.github.ddpm4j.spi.SamplingStep;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -71,7 +70,8 @@ class ResamplingSamplerTest {
   void plan_rows_areInTheOrderOfThePaper(int steps, int jumpLength, int jumps) {
     Diffusion diffusion = diffusion(Variance.FIXED_SMALL);
     Sampler base = Samplers.ddpm(steps);
-    List<Double> asked = base.plan(diffusion).steps().stream().map(SamplingStep::timestep).toList();
+    List<Double> asked =
+        base.plan(diffusion).steps().stream().map(SamplingPlan.Step::timestep).toList();
     assertThat(
             Samplers.resampling(base, jumpLength, jumps).plan(diffusion).steps().stream()
                 .map(row -> asked.indexOf(row.timestep()))
@@ -88,7 +88,7 @@ class ResamplingSamplerTest {
     Diffusion diffusion = diffusion(variance);
     double v = variance == Variance.LEARNED ? -5 : 0.3;
     Sampler base = Samplers.ddpm(8);
-    List<SamplingStep> plain = base.plan(diffusion).steps();
+    List<SamplingPlan.Step> plain = base.plan(diffusion).steps();
     SamplingPlan plan = Samplers.resampling(base, 3, 2).plan(diffusion);
     List<Double> deviations = new ArrayList<>();
     double z = 1e6;
@@ -101,7 +101,7 @@ class ResamplingSamplerTest {
       deviations.add((noisy.toDoubleArray()[0] - quiet.toDoubleArray()[0]) / z);
     }
     int at = jumpRow(plan, plain);
-    SamplingStep before =
+    SamplingPlan.Step before =
         plain.stream()
             .filter(row -> row.timestep() == plan.steps().get(at).timestep())
             .findFirst()
@@ -119,7 +119,7 @@ class ResamplingSamplerTest {
     assertThat(deviations.get(0)).isCloseTo(expected, within(1e-9));
   }
 
-  private static int jumpRow(SamplingPlan plan, List<SamplingStep> plain) {
+  private static int jumpRow(SamplingPlan plan, List<SamplingPlan.Step> plain) {
     for (int i = 0; i + 1 < plan.steps().size(); i++) {
       if (plan.steps().get(i + 1).timestep() > plan.steps().get(i).timestep()) {
         return i;

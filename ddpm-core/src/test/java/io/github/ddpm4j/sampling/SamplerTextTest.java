@@ -44,7 +44,8 @@ class SamplerTextTest {
         Samplers.ddim(20).spacing(TimestepSpacing.LINSPACE).eta(0.3).rawEpsilon(true),
         Samplers.ddim(1).timesteps(99, 0).endAtFirstTimestep(true),
         Samplers.ddimInversion(7),
-        Samplers.ddimInversion(7).spacing(TimestepSpacing.LEADING).startAtFirstTimestep(true),
+        Samplers.ddim(7).endAtFirstTimestep(true).inversion(),
+        Samplers.ddim(7).timesteps(80, 40, 10).inversion(),
         Samplers.dpmSolver(10),
         Samplers.dpmSolver(10).order(1).eulerAtFinal(true).spacing(TimestepSpacing.TRAILING),
         Samplers.dpmSolver(10).order(3).heun(true).published(true).lambdaMin(-5.1),
@@ -123,7 +124,7 @@ class SamplerTextTest {
               .eta(unit)
               .rawEpsilon(first)
               .endAtFirstTimestep(second);
-      case 2 -> Samplers.ddimInversion(steps).spacing(timesteps).startAtFirstTimestep(first);
+      case 2 -> Samplers.ddim(steps).spacing(timesteps).endAtFirstTimestep(first).inversion();
       case 3 -> levels(Samplers.euler(steps), spacing, bits, any, pos);
       case 4 -> levels(Samplers.eulerAncestral(steps), spacing, bits, any, pos);
       case 5 -> levels(Samplers.heun(steps), spacing, bits, any, pos);
@@ -159,7 +160,7 @@ class SamplerTextTest {
     };
   }
 
-  private static <S extends LevelSampler<S>> S levels(
+  private static <S extends LevelOptions<S>> S levels(
       S sampler, int spacing, int bits, double lambdaMin, double rho) {
     S set = sampler.endAtFirstTimestep((bits & 16) != 0);
     if ((bits & 8) != 0) {

@@ -13,7 +13,6 @@ import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
-import io.github.ddpm4j.spi.SamplingStep;
 import java.util.Arrays;
 import java.util.List;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
@@ -28,7 +27,9 @@ class SamplersTest {
           Schedules.linear(10), Prediction.EPSILON, Variance.FIXED_LARGE, DataRange.DEFAULT);
 
   private static double[] timesteps(Sampler sampler, int start) {
-    return sampler.plan(TEN, start).steps().stream().mapToDouble(SamplingStep::timestep).toArray();
+    return sampler.plan(TEN, start).steps().stream()
+        .mapToDouble(SamplingPlan.Step::timestep)
+        .toArray();
   }
 
   private static void assertRefused(ThrowingCallable call, String message) {
@@ -53,10 +54,10 @@ class SamplersTest {
               Prediction.EPSILON,
               Variance.FIXED_LARGE,
               DataRange.DEFAULT);
-      List<SamplingStep> rows = Samplers.ddpm().timesteps(descending).plan(diffusion).steps();
+      List<SamplingPlan.Step> rows = Samplers.ddpm().timesteps(descending).plan(diffusion).steps();
       double[] betas = new double[rows.size()];
       for (int i = 0; i < betas.length; i++) {
-        SamplingStep row = rows.get(betas.length - 1 - i);
+        SamplingPlan.Step row = rows.get(betas.length - 1 - i);
         assertThat(row.timestep()).isEqualTo(ascending[i]);
         // the last step adds no noise: its beta is that from the clean image
         betas[i] = i == 0 ? row.noise() * row.noise() : row.noiseHigh() * row.noiseHigh();
@@ -107,7 +108,7 @@ class SamplersTest {
   void plan_endsAtTheImage() {
     for (Sampler sampler : List.of(Samplers.ddpm(), Samplers.ddpm(3), Samplers.ddim(3).eta(1))) {
       SamplingPlan plan = sampler.plan(TEN);
-      SamplingStep last = plan.steps().get(plan.steps().size() - 1);
+      SamplingPlan.Step last = plan.steps().get(plan.steps().size() - 1);
       assertThat(plan.initialScale()).isEqualTo(1);
       assertThat(plan.end().signal()).isEqualTo(1);
       assertThat(plan.end().noise()).isEqualTo(0);
@@ -225,8 +226,8 @@ class SamplersTest {
 
   /* --- rows and plans --- */
 
-  private static SamplingStep row(double... values) {
-    return new SamplingStep(
+  private static SamplingPlan.Step row(double... values) {
+    return new SamplingPlan.Step(
         new Level(values[0], values[1], values[2]),
         values[3],
         values[4],
@@ -263,7 +264,7 @@ class SamplersTest {
       }
     }
     assertRefused(
-        () -> new SamplingStep(Level.CLEAN, 0, 0, 0, List.of(Double.NaN), 0),
+        () -> new SamplingPlan.Step(Level.CLEAN, 0, 0, 0, List.of(Double.NaN), 0),
         "past of a sampling step must be finite, but was NaN");
     String bounds =
         "noiseLow and noiseHigh of a sampling step must be ascending and both 0 or neither, but"
@@ -281,8 +282,9 @@ class SamplersTest {
 
   @Test
   void plan_badTables_areRefused() {
-    SamplingStep plain = row(0, 1, 0, 0, 1, 0, 0, 0);
-    SamplingStep back = new SamplingStep(new Level(0, 1, 0), 0, 1, 0, List.of(0.5, 0.5), 0);
+    SamplingPlan.Step plain = row(0, 1, 0, 0, 1, 0, 0, 0);
+    SamplingPlan.Step back =
+        new SamplingPlan.Step(new Level(0, 1, 0), 0, 1, 0, List.of(0.5, 0.5), 0);
     assertRefused(
         () -> new SamplingPlan(List.of(), SamplingPlan.Memory.X0, 1, Level.CLEAN),
         "a sampling plan needs at least one step, but has none");

@@ -98,7 +98,7 @@ class SamplingMemoryTest {
   /** One run, of 16 images. */
   private static void sampleSteps(int steps, MemoryWatch memory) {
     try (TinyDenoiser network = new TinyDenoiser(SIZE, 0, 1)) {
-      Consumer<SamplingEvent> watch =
+      Consumer<SamplingRun.Event> watch =
           event -> {
             if ((event.step() + 1) % (steps / 2) == 0) {
               memory.look();

@@ -19,7 +19,6 @@ import io.github.ddpm4j.model.TinyDenoiser;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.spi.SamplingPlan;
-import io.github.ddpm4j.spi.SamplingStep;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -73,7 +72,7 @@ class SamplingRunTest {
       assertThat(run.steps()).isEqualTo(20);
       while (run.hasNext()) {
         seen.add(run.step());
-        SamplingEvent event = run.next();
+        SamplingRun.Event event = run.next();
         assertThat(event.predictedX0().getShape()).isEqualTo(event.x().getShape());
         assertThat(Arrays.stream(Golden.values(event.predictedX0())).max().orElse(2))
             .isLessThanOrEqualTo(1);
@@ -158,12 +157,12 @@ class SamplingRunTest {
   private static Sampler lookingBack() {
     return (diffusion, start) -> {
       SamplingPlan base = Samplers.ddim(10).plan(diffusion, start);
-      List<SamplingStep> rows = new ArrayList<>();
-      for (SamplingStep row : base.steps()) {
+      List<SamplingPlan.Step> rows = new ArrayList<>();
+      for (SamplingPlan.Step row : base.steps()) {
         rows.add(
             rows.isEmpty()
                 ? row
-                : new SamplingStep(
+                : new SamplingPlan.Step(
                     row.level(), row.cX(), row.cX0() + 0.1, row.cEps(), List.of(-0.1), 0));
       }
       return new SamplingPlan(rows, base.memory(), 1, Level.CLEAN);

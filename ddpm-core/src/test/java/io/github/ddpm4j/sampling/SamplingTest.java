@@ -212,7 +212,7 @@ class SamplingTest {
     DDPM narrow =
         DDPM.builder().timesteps(TIMESTEPS).dataRange(-0.25, 0.5).denoiser(network).build();
     List<Double> estimates = new ArrayList<>();
-    Consumer<SamplingEvent> watch =
+    Consumer<SamplingRun.Event> watch =
         event -> {
           try (NDArray least = event.predictedX0().min();
               NDArray greatest = event.predictedX0().max()) {
@@ -253,7 +253,7 @@ class SamplingTest {
   void listener_seesEveryStepOfEveryBatch() {
     List<String> seen = new ArrayList<>();
     List<double[]> last = new ArrayList<>();
-    Consumer<SamplingEvent> listener =
+    Consumer<SamplingRun.Event> listener =
         event -> {
           seen.add(
               event.firstImage()
@@ -416,7 +416,7 @@ class SamplingTest {
   @Test
   void generate_interrupted_leavesNothing() {
     int before = NativeResources.ofSystem();
-    Consumer<SamplingEvent> interrupter =
+    Consumer<SamplingRun.Event> interrupter =
         event -> {
           if (event.firstImage() == 2 && event.step() == 3) {
             Thread.currentThread().interrupt();
@@ -433,7 +433,7 @@ class SamplingTest {
   @Test
   void generate_listenerThrows_leavesNothing() {
     int before = NativeResources.ofSystem();
-    Consumer<SamplingEvent> broken =
+    Consumer<SamplingRun.Event> broken =
         event -> {
           throw new UnsupportedOperationException("broken listener");
         };

@@ -19,7 +19,7 @@ import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Schedules;
-import io.github.ddpm4j.spi.SamplingStep;
+import io.github.ddpm4j.spi.SamplingPlan;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.EnumSet;
@@ -95,7 +95,7 @@ class SelfConditioningTest {
       double[] x = new double[4];
       NoiseSource.seeded(seed).normal(image, 0, x);
       double[] before = new double[4];
-      for (SamplingStep row : Samplers.ddim(10).plan(DIFFUSION).steps()) {
+      for (SamplingPlan.Step row : Samplers.ddim(10).plan(DIFFUSION).steps()) {
         for (int i = 0; i < 4; i++) {
           double epsilon = 0.3 * x[i] + 0.2 * before[i] - w * 0.1 * label;
           double raw = (x[i] - row.noise() * epsilon) / row.signal();

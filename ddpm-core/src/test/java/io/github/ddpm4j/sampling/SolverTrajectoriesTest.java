@@ -13,7 +13,7 @@ import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.schedule.TimestepSpacing;
-import io.github.ddpm4j.spi.SamplingStep;
+import io.github.ddpm4j.spi.SamplingPlan;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Stream;
@@ -39,7 +39,9 @@ class SolverTrajectoriesTest {
             Schedules.linear(1000), Prediction.EPSILON, Variance.FIXED_SMALL, DataRange.DEFAULT);
     Sampler sampler = sampler(parts, Integer.parseInt(parts.get(parts.size() - 2)));
     assertThat(
-            sampler.plan(diffusion).steps().stream().mapToDouble(SamplingStep::timestep).toArray())
+            sampler.plan(diffusion).steps().stream()
+                .mapToDouble(SamplingPlan.Step::timestep)
+                .toArray())
         .containsExactly(golden.at(key).data("timesteps"), within(1e-9));
 
     Sampling sampling =
@@ -85,7 +87,7 @@ class SolverTrajectoriesTest {
     };
   }
 
-  private static <S extends LevelSampler<S>> S spaced(
+  private static <S extends LevelOptions<S>> S spaced(
       S sampler, List<String> parts, boolean whole) {
     return switch (parts.get(1)) {
       case "karras" -> sampler.spacing(NoiseSpacing.karras().wholeTimesteps(whole));

@@ -13,7 +13,6 @@ import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
-import io.github.ddpm4j.spi.SamplingStep;
 import java.util.List;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
@@ -33,7 +32,9 @@ class SolversTest {
   }
 
   private static double[] timesteps(Sampler sampler, int start) {
-    return sampler.plan(TEN, start).steps().stream().mapToDouble(SamplingStep::timestep).toArray();
+    return sampler.plan(TEN, start).steps().stream()
+        .mapToDouble(SamplingPlan.Step::timestep)
+        .toArray();
   }
 
   private static void assertRefused(ThrowingCallable call, String message) {
@@ -123,8 +124,8 @@ class SolversTest {
     assertThat(Samplers.edm(20).churn(40).churnBetween(0.05, 50).churnNoise(1.003))
         .hasToString("edm:20, karras, churn=40, churnNoise=1.003, churnBetween=0.05..50");
     assertThat(Samplers.ddimInversion(20)).hasToString("ddim-inversion:20, trailing");
-    assertThat(Samplers.ddimInversion(20).startAtFirstTimestep(true))
-        .hasToString("ddim-inversion:20, trailing, startAtFirstTimestep");
+    assertThat(Samplers.ddim(20).endAtFirstTimestep(true).inversion())
+        .hasToString("ddim-inversion:20, leading, startAtFirstTimestep");
   }
 
   /* --- what can go wrong --- */
@@ -233,14 +234,13 @@ class SolversTest {
 
   @Test
   void inversion_goesUpToTheStart() {
-    DdimInversion inversion = Samplers.ddimInversion(3);
+    Sampler inversion = Samplers.ddimInversion(3);
     assertThat(timesteps(inversion, 10)).containsExactly(2, 6, 9);
     assertThat(timesteps(inversion, 9)).containsExactly(2, 6, 9);
     assertThat(timesteps(inversion, 5)).containsExactly(2, 5);
     assertThat(timesteps(inversion, 0)).containsExactly(0);
-    assertThat(timesteps(inversion.spacing(TimestepSpacing.LEADING), 10))
-        .containsExactly(0, 3, 6, 9);
-    assertThat(timesteps(inversion.spacing(TimestepSpacing.LEADING).startAtFirstTimestep(true), 10))
+    assertThat(timesteps(Samplers.ddim(3).inversion(), 10)).containsExactly(0, 3, 6, 9);
+    assertThat(timesteps(Samplers.ddim(3).endAtFirstTimestep(true).inversion(), 10))
         .containsExactly(3, 6, 9);
     SamplingPlan plan = inversion.plan(TEN, 5);
     assertThat(plan.steps().get(0).noise()).isEqualTo(0);
@@ -251,20 +251,31 @@ class SolversTest {
 
   @Test
   void inversion_thatCannotBe_isRefused() {
-    DdimInversion inversion = Samplers.ddimInversion(3);
+    Sampler inversion = Samplers.ddimInversion(3);
+    Sampler noisy =
+        Samplers.ddim(3).spacing(TimestepSpacing.TRAILING).endAtFirstTimestep(true).inversion();
+    for (DdimSampler other :
+        List.of(Samplers.ddim(3).eta(0.5), Samplers.ddim(3).rawEpsilon(true))) {
+      assertThatThrownBy(other::inversion)
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage(
+              "ddim can be inverted without fresh noise and with the derived epsilon alone, but "
+                  + other
+                  + " has another; use eta(0) and rawEpsilon(false)");
+    }
     assertRefused(
         () -> inversion.plan(diffusion(LINEAR, Prediction.PREVIOUS_MEAN)),
         "prediction PREVIOUS_MEAN cannot be inverted, because the network is asked at another"
             + " timestep than that of x; use a model of another prediction");
     assertRefused(
         () -> inversion.plan(diffusion(LINEAR, Prediction.X0)),
-        "prediction X0 says nothing of the noise where x has none; use startAtFirstTimestep(true)");
+        "prediction X0 says nothing of the noise where x has none; invert a sampler with"
+            + " endAtFirstTimestep(true)");
     assertRefused(
-        () -> inversion.startAtFirstTimestep(true).plan(TEN, 0),
-        "there is nothing to do up to timestep 0 with startAtFirstTimestep, which starts there; go"
-            + " higher, or start at the image");
-    assertThat(inversion.startAtFirstTimestep(true).plan(diffusion(LINEAR, Prediction.X0)).steps())
-        .hasSize(3);
+        () -> noisy.plan(TEN, 0),
+        "there is nothing to do up to timestep 0, where the inversion of a sampler with"
+            + " endAtFirstTimestep starts; go higher, or invert one that ends at the image");
+    assertThat(noisy.plan(diffusion(LINEAR, Prediction.X0)).steps()).hasSize(3);
   }
 
   @Test
@@ -300,7 +311,7 @@ class SolversTest {
     for (int i = 0; i < 5; i++) {
       Level level =
           Level.ofSigma(LINEAR, 1.2 * NoiseSpacing.karras().levels(LINEAR, 9, 5).get(i).sigma());
-      SamplingStep row = plan.steps().get(2 * i);
+      SamplingPlan.Step row = plan.steps().get(2 * i);
       assertThat(row.noise() / row.signal()).isCloseTo(level.sigma(), within(1e-12));
       assertThat(row.timestep()).isCloseTo(level.timestep(), within(1e-9));
     }

@@ -22,7 +22,6 @@ import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
-import io.github.ddpm4j.spi.SamplingStep;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -121,7 +120,7 @@ class UsesTest {
     double mean = Arrays.stream(drawn).average().orElse(0);
     double variance = Arrays.stream(drawn).map(v -> (v - mean) * (v - mean)).sum() / drawn.length;
     double expected = 1;
-    for (SamplingStep row : sampler.plan(DIFFUSION).steps()) {
+    for (SamplingPlan.Step row : sampler.plan(DIFFUSION).steps()) {
       double total = row.signal() * row.signal() / 4 + row.noise() * row.noise();
       double slope = row.cX() + row.cX0() * row.signal() / 4 / total;
       expected = slope * slope * expected + row.noiseHigh() * row.noiseHigh();
@@ -139,7 +138,7 @@ class UsesTest {
     SamplingPlan plan = Samplers.resampling(Samplers.ddim(20).eta(1), 5, 3).plan(DIFFUSION);
     assertThat(plan.steps()).hasSize(20 + 3 * 2 * 5);
     for (int i = 0; i < plan.steps().size(); i++) {
-      SamplingStep row = plan.steps().get(i);
+      SamplingPlan.Step row = plan.steps().get(i);
       double kept = row.cX() * row.noise() + row.cEps();
       assertThat(row.cX() * row.signal() + row.cX0())
           .isCloseTo(plan.levelAfter(i).signal(), within(1e-12));

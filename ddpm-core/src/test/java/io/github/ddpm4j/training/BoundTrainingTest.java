@@ -16,7 +16,7 @@ import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.internal.random.CounterRandom;
 import io.github.ddpm4j.loss.Loss;
-import io.github.ddpm4j.loss.LossInput.Coefficient;
+import io.github.ddpm4j.loss.Loss.Input.Coefficient;
 import io.github.ddpm4j.loss.Losses;
 import io.github.ddpm4j.loss.TestInput;
 import io.github.ddpm4j.loss.TimestepSampler;

@@ -16,7 +16,6 @@ import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Condition.Kind;
 import io.github.ddpm4j.model.TinyDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
-import io.github.ddpm4j.model.TrainingPass;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Schedule;
@@ -90,7 +89,7 @@ class ConditioningTest {
 
     @Override
     public NDArray predictForTraining(
-        NDArray x, NoiseLevels levels, Condition condition, TrainingPass pass) {
+        NDArray x, NoiseLevels levels, Condition condition, TrainableDenoiser.Pass pass) {
       seen.add(
           new Seen(
               condition.isNone()

@@ -8,7 +8,6 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.util.passthrough.PassthroughNDManager;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.TrainableDenoiser;
-import io.github.ddpm4j.model.TrainingPass;
 import io.github.ddpm4j.process.NoiseLevels;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -30,7 +29,7 @@ final class OtherEngine extends Engine {
 
     @Override
     public NDArray predictForTraining(
-        NDArray x, NoiseLevels levels, Condition condition, TrainingPass pass) {
+        NDArray x, NoiseLevels levels, Condition condition, TrainableDenoiser.Pass pass) {
       throw new UnsupportedOperationException();
     }
 

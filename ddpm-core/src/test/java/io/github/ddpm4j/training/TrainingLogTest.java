@@ -141,11 +141,11 @@ class TrainingLogTest {
   private static final class Watcher implements TrainingStepListener {
     private final AffineDenoiser network;
     private final int at;
-    private final Consumer<TrainingEvent> action;
+    private final Consumer<TrainingStepListener.Event> action;
     private final List<float[]> weights = new ArrayList<>();
     private long end = -1;
 
-    Watcher(AffineDenoiser network, int at, Consumer<TrainingEvent> action) {
+    Watcher(AffineDenoiser network, int at, Consumer<TrainingStepListener.Event> action) {
       this.network = network;
       this.at = at;
       this.action = action;
@@ -156,7 +156,7 @@ class TrainingLogTest {
     }
 
     @Override
-    public void onStep(TrainingEvent event) {
+    public void onStep(TrainingStepListener.Event event) {
       weights.add(weights(network));
       if (event.step() == at) {
         action.accept(event);
@@ -179,7 +179,7 @@ class TrainingLogTest {
   @ParameterizedTest
   @MethodSource("cases")
   void imageLosses_haveTheMeanThatTheStepHas(Case c) {
-    List<TrainingEvent> events = new ArrayList<>();
+    List<TrainingStepListener.Event> events = new ArrayList<>();
     List<double[]> atOnce = new ArrayList<>();
     try (AffineDenoiser network = network(c);
         TrainedModel result =
@@ -192,7 +192,7 @@ class TrainingLogTest {
                       }
                     })
                 .fit(data)) {
-      for (TrainingEvent event : events) {
+      for (TrainingStepListener.Event event : events) {
         double[] each = event.imageLosses();
         double mean = Arrays.stream(each).average().orElseThrow();
 
@@ -230,11 +230,11 @@ class TrainingLogTest {
       assertThat(norms).doesNotHaveDuplicates();
       assertThat(unasked).containsExactly(array(losses));
     }
-    List<TrainingEvent> events = new ArrayList<>();
+    List<TrainingStepListener.Event> events = new ArrayList<>();
     try (AffineDenoiser network = network(c);
         TrainedModel result = training(network, c).listener(events::add).fit(data)) {
       assertThat(result.losses().toArray()).containsExactly(array(losses));
-      for (TrainingEvent event : events) {
+      for (TrainingStepListener.Event event : events) {
         int step = (int) event.step();
         assertThat(event.isLossKnown()).as("step %d", step).isEqualTo(step % c.rows == 0);
         assertThat(event.gradientNorm()).isEqualTo(norms.get(step - 1));
@@ -264,7 +264,7 @@ class TrainingLogTest {
   void log_stopped_holdsTheStepsThatWereDone(Case c) {
     double[] expected = Arrays.copyOf(losses(c), 12);
     try (AffineDenoiser network = network(c)) {
-      Watcher watcher = new Watcher(network, 12, TrainingEvent::stop);
+      Watcher watcher = new Watcher(network, 12, TrainingStepListener.Event::stop);
       try (TrainedModel result = training(network, c).listener(watcher).fit(data)) {
         assertThat(result.losses().toArray()).containsExactly(expected);
         assertThat(watcher.end).isEqualTo(12);
@@ -295,7 +295,7 @@ class TrainingLogTest {
   void log_endedByAListener_lossesAndNormsAreThereAfterwards(Case c) {
     double[] expected = losses(c);
     try (AffineDenoiser network = network(c)) {
-      List<TrainingEvent> events = new ArrayList<>();
+      List<TrainingStepListener.Event> events = new ArrayList<>();
       Training training =
           training(network, c)
               .listener(events::add)
@@ -307,7 +307,7 @@ class TrainingLogTest {
                   });
       assertThatThrownBy(() -> training.fit(data)).hasMessage("enough");
       assertThat(events).hasSize(12);
-      for (TrainingEvent event : events) {
+      for (TrainingStepListener.Event event : events) {
         assertThat(event.loss()).isEqualTo(expected[(int) event.step() - 1]);
         assertThat(event.gradientNorm()).isPositive();
       }
@@ -321,7 +321,7 @@ class TrainingLogTest {
   @MethodSource("cases")
   void brokenStep_listenerThrowsBeforeItIsNoticed_isSuppressedAndTellsWhoeverAsks(Case c) {
     try (AffineDenoiser network = network(c)) {
-      List<TrainingEvent> events = new ArrayList<>();
+      List<TrainingStepListener.Event> events = new ArrayList<>();
       Training training =
           breaking(network, c)
               .listener(events::add)
@@ -369,7 +369,7 @@ class TrainingLogTest {
   @MethodSource("cases")
   void brokenStep_listenerAsksLater_noticedThere(Case c) {
     try (AffineDenoiser network = network(c)) {
-      Watcher watcher = new Watcher(network, 12, TrainingEvent::gradientNorm);
+      Watcher watcher = new Watcher(network, 12, TrainingStepListener.Event::gradientNorm);
       checkFailure(c, network, watcher, breaking(network, c).listener(watcher));
       assertThat(watcher.weights).hasSize(c.rows == 1 ? 9 : 12);
     }
@@ -402,7 +402,7 @@ class TrainingLogTest {
   @MethodSource("cases")
   void brokenStep_stoppedBeforeItIsNoticed_noResult(Case c) {
     try (AffineDenoiser network = network(c)) {
-      Watcher watcher = new Watcher(network, 12, TrainingEvent::stop);
+      Watcher watcher = new Watcher(network, 12, TrainingStepListener.Event::stop);
       checkFailure(c, network, watcher, breaking(network, c).listener(watcher));
     }
   }

@@ -28,7 +28,7 @@ import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.loss.Weighting;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.TinyDenoiser;
-import io.github.ddpm4j.model.TrainingPass;
+import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.spi.Ops;
 import java.util.ArrayList;
@@ -221,12 +221,12 @@ class TrainingTest {
 
   @Test
   void listener_seesEveryStep() {
-    List<TrainingEvent> events = new ArrayList<>();
+    List<TrainingStepListener.Event> events = new ArrayList<>();
     List<Long> ends = new ArrayList<>();
     TrainingStepListener listener =
         new TrainingStepListener() {
           @Override
-          public void onStep(TrainingEvent event) {
+          public void onStep(TrainingStepListener.Event event) {
             events.add(event);
           }
 
@@ -244,7 +244,7 @@ class TrainingTest {
       assertThat(ends).containsExactly(20L);
       assertThat(events).hasSize(20);
       for (int s = 1; s <= 20; s++) {
-        TrainingEvent event = events.get(s - 1);
+        TrainingStepListener.Event event = events.get(s - 1);
         assertThat(event.step()).isEqualTo(s);
         assertThat(event.steps()).isEqualTo(20);
         assertThat(event.loss()).isEqualTo(result.losses().loss(s));
@@ -261,7 +261,7 @@ class TrainingTest {
   private static TrainingStepListener endingWith(Throwable thrown, List<Long> ends) {
     return new TrainingStepListener() {
       @Override
-      public void onStep(TrainingEvent event) {}
+      public void onStep(TrainingStepListener.Event event) {}
 
       @Override
       public void onEnd(long steps) {
@@ -858,7 +858,7 @@ class TrainingTest {
       Dataset same = new ArrayDataset.Builder().setData(x0).setSampling(1, false).build();
       NDArray loss;
       try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
-        loss = ddpm.loss(Losses.simple(), x0, Condition.none(), new TrainingPass(5, 0));
+        loss = ddpm.loss(Losses.simple(), x0, Condition.none(), new TrainableDenoiser.Pass(5, 0));
         collector.backward(loss);
       }
       double squares = 0;
@@ -889,7 +889,7 @@ class TrainingTest {
               NoiseLevels.of(ddpm.schedule(), 3, 3, 3, 3, 3, 3, 3, 3, 3, 3),
               noise,
               Condition.none(),
-              new TrainingPass(5, 0));
+              new TrainableDenoiser.Pass(5, 0));
       assertThat(given.getShape()).isEqualTo(new Shape());
       assertThatThrownBy(
               () ->
@@ -899,7 +899,7 @@ class TrainingTest {
                       NoiseLevels.of(ddpm.schedule(), 3),
                       noise,
                       Condition.none(),
-                      new TrainingPass(5, 0)))
+                      new TrainableDenoiser.Pass(5, 0)))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessage("levels must have one entry per image of x0, that is 10, but had 1");
     }

@@ -1,6 +1,5 @@
 package io.github.ddpm4j.report;
 
-import io.github.ddpm4j.training.TrainingEvent;
 import io.github.ddpm4j.training.TrainingStepListener;
 import java.io.Console;
 import java.io.PrintStream;
@@ -61,7 +60,7 @@ final class ProgressListener implements TrainingStepListener {
   }
 
   @Override
-  public void onStep(TrainingEvent event) {
+  public void onStep(TrainingStepListener.Event event) {
     onStep(event.step(), event.steps(), event.isLossKnown(), event::loss);
   }
 

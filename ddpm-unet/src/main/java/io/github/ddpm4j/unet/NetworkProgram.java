@@ -12,7 +12,7 @@ import io.github.ddpm4j.internal.ops.Script.Value;
 import io.github.ddpm4j.internal.ops.ScriptOps;
 import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.internal.torch.Program;
-import io.github.ddpm4j.model.TrainingPass;
+import io.github.ddpm4j.model.TrainableDenoiser;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
@@ -62,7 +62,8 @@ final class NetworkProgram implements AutoCloseable {
   }
 
   /** Runs with the dropout of a pass, recording gradients. */
-  NDArray train(NDArray x, NDList weights, NDArray levels, NDList conditions, TrainingPass pass) {
+  NDArray train(
+      NDArray x, NDList weights, NDArray levels, NDList conditions, TrainableDenoiser.Pass pass) {
     int layers = network.dropoutLayers();
     double[] seeds = new double[layers];
     for (int layer = 0; layer < layers; layer++) {

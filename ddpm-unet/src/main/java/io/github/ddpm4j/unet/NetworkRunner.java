@@ -6,7 +6,7 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.internal.torch.GradMode;
-import io.github.ddpm4j.model.TrainingPass;
+import io.github.ddpm4j.model.TrainableDenoiser;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -54,7 +54,7 @@ final class NetworkRunner implements AutoCloseable {
       Weights<NDArray> weights,
       double[] timesteps,
       NDList conditions,
-      TrainingPass pass) {
+      TrainableDenoiser.Pass pass) {
     try (NDArray levels = sinusoids(x, timesteps)) {
       if (mode.isCompiled()) {
         return program().train(x, inOrder(weights), levels, conditions, pass);

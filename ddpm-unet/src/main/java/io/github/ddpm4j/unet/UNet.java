@@ -12,7 +12,6 @@ import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
-import io.github.ddpm4j.model.TrainingPass;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.spi.Ops;
 import java.io.IOException;
@@ -344,7 +343,7 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
    */
   @Override
   public NDArray predictForTraining(
-      NDArray x, NoiseLevels levels, Condition condition, TrainingPass pass) {
+      NDArray x, NoiseLevels levels, Condition condition, TrainableDenoiser.Pass pass) {
     try (Usage.Hold hold = usage.shared()) {
       check(x, levels);
       try (NDList conditions = conditionInputs(condition, x)) {

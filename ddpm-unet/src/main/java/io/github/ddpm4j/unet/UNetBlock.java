@@ -13,7 +13,7 @@ import ai.djl.nn.Parameter;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
 import io.github.ddpm4j.internal.torch.GradMode;
-import io.github.ddpm4j.model.TrainingPass;
+import io.github.ddpm4j.model.TrainableDenoiser;
 import java.io.DataInputStream;
 import java.io.IOException;
 import java.util.LinkedHashMap;
@@ -129,8 +129,8 @@ abstract class UNetBlock extends AbstractBlock implements AutoCloseable {
     }
   }
 
-  private TrainingPass nextPass() {
-    return new TrainingPass(seed, passes.getAndIncrement());
+  private TrainableDenoiser.Pass nextPass() {
+    return new TrainableDenoiser.Pass(seed, passes.getAndIncrement());
   }
 
   /** The shape of the prediction, for the shapes of images, timesteps and conditions. */

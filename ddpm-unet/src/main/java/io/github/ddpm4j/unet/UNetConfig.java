@@ -127,7 +127,7 @@ public final class UNetConfig {
    *     do, naming it
    */
   public static UNetConfig of(Map<String, ?> description) {
-    return new ConfigDescription(description).read();
+    return ConfigDescription.read(description);
   }
 
   /**

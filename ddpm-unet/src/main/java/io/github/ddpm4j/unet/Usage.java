@@ -81,7 +81,7 @@ final class Usage {
     return new IllegalStateException(
         "the network is being trained on thread "
             + held.owner.getName()
-            + "; wait until fit() returns, or use TrainingEvent.averaged() inside a"
+            + "; wait until fit() returns, or use TrainingStepListener.Event.averaged() inside a"
             + " TrainingStepListener, or a copy() made before");
   }
 }

@@ -15,7 +15,7 @@ import io.github.ddpm4j.Training;
 import io.github.ddpm4j.loss.Losses;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Condition.Kind;
-import io.github.ddpm4j.model.TrainingPass;
+import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.training.AdamOptimizer;
@@ -225,7 +225,7 @@ class CompiledParityTest {
               images(unet, manager, n, 1),
               levels(n),
               condition(unet, manager, n),
-              new TrainingPass(SEED, 5));
+              new TrainableDenoiser.Pass(SEED, 5));
       collector.backward(output.sub(random(manager, output.getShape(), 2)).square().mean());
       Map<String, float[]> gradients = new LinkedHashMap<>();
       unet.weights()

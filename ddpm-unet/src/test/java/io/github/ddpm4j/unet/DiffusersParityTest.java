@@ -6,7 +6,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.model.Condition;
-import io.github.ddpm4j.model.TrainingPass;
+import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.process.NoiseLevels;
 import java.io.IOException;
 import java.util.HashMap;
@@ -50,7 +50,7 @@ class DiffusersParityTest {
               fixture.input(manager),
               levels(fixture.timesteps()),
               fixture.condition(manager),
-              new TrainingPass(1, 1));
+              new TrainableDenoiser.Pass(1, 1));
       assertSame(name + " in training", actual, fixture.output());
     }
   }

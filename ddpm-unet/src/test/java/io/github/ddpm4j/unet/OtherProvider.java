@@ -7,7 +7,6 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DenoiserProvider;
 import io.github.ddpm4j.model.TrainableDenoiser;
-import io.github.ddpm4j.model.TrainingPass;
 import io.github.ddpm4j.process.NoiseLevels;
 import java.util.Map;
 
@@ -26,7 +25,7 @@ public final class OtherProvider implements DenoiserProvider {
 
     @Override
     public NDArray predictForTraining(
-        NDArray x, NoiseLevels levels, Condition condition, TrainingPass pass) {
+        NDArray x, NoiseLevels levels, Condition condition, TrainableDenoiser.Pass pass) {
       return predict(x, levels, condition);
     }
 

@@ -365,7 +365,7 @@ class TorchScriptExportTest {
                   .isInstanceOf(IllegalStateException.class)
                   .hasMessage(
                       "the network is being trained on thread main; wait until fit() returns, or"
-                          + " use TrainingEvent.averaged() inside a TrainingStepListener, or a copy()"
+                          + " use TrainingStepListener.Event.averaged() inside a TrainingStepListener, or a copy()"
                           + " made before"));
       assertThat(folder).isEmptyDirectory();
 

@@ -18,7 +18,7 @@ import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Condition.Kind;
-import io.github.ddpm4j.model.TrainingPass;
+import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.unet.UNet.Execution;
 import java.nio.file.Path;
@@ -334,7 +334,9 @@ class UNetConditionTest {
   private void refusedBy(UNet unet, String message, Condition condition) {
     refused(message, () -> unet.predict(x(2), levels(2), condition));
     refused(
-        message, () -> unet.predictForTraining(x(2), levels(2), condition, new TrainingPass(1, 0)));
+        message,
+        () ->
+            unet.predictForTraining(x(2), levels(2), condition, new TrainableDenoiser.Pass(1, 0)));
   }
 
   private static void refused(String message, Runnable call) {

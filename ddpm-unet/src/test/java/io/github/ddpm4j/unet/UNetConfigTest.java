@@ -172,12 +172,12 @@ class UNetConfigTest {
         "\"selfConditioning\" of the U-Net description must be true or false, but was 1",
         map -> map.put("selfConditioning", 1));
     refused("classes must be at least 1, but was 0", map -> map.put("classes", 0));
-    refused("U-Net description lacks \"groups\"", map -> map.remove("groups"));
+    refused("the U-Net description lacks \"groups\"", map -> map.remove("groups"));
     refused(
-        "U-Net description has the unknown option \"group\"; known are attentionLevels,"
+        "the U-Net description has the unknown setting \"group\"; known are attentionLevels,"
             + " classes, downsamplePadding, dropout, groups, headChannels, heads, image,"
             + " imageCondition, learnedVariance, levelChannels, normEpsilon, residualBlocks,"
-            + " selfConditioning, timeDivisor, timeOrder, vectorCondition",
+            + " selfConditioning, timeDivisor, timeOrder, vectorCondition; did you mean groups?",
         map -> map.put("group", 32));
     refused(
         "\"image\" of the U-Net description must be [channels, height, width], but was [32, 32]",
@@ -186,8 +186,7 @@ class UNetConfigTest {
         "\"image\" of the U-Net description must be a list of whole numbers, but was 32",
         map -> map.put("image", 32));
     refused(
-        "\"levelChannels\" of the U-Net description must be a list of whole numbers, but was [128,"
-            + " 1.5]",
+        "\"levelChannels[1]\" of the U-Net description must be a whole number, but was 1.5",
         map -> map.put("levelChannels", List.of(128, 1.5)));
     refused(
         "\"residualBlocks\" of the U-Net description must be a whole number, but was 2.5",
@@ -199,10 +198,10 @@ class UNetConfigTest {
         "\"timeOrder\" of the U-Net description must be one of SIN_COS, COS_SIN, but was sin",
         map -> map.put("timeOrder", "sin"));
     refused(
-        "U-Net description must have either \"heads\" or \"headChannels\", but has both",
+        "the U-Net description must have either \"heads\" or \"headChannels\", but has both",
         map -> map.put("headChannels", 8));
     refused(
-        "U-Net description must have either \"heads\" or \"headChannels\", but has neither",
+        "the U-Net description must have either \"heads\" or \"headChannels\", but has neither",
         map -> map.remove("heads"));
     refused("groups must be at least 1, but was 0", map -> map.put("groups", 0.0));
   }

@@ -17,7 +17,7 @@ import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.Training;
 import io.github.ddpm4j.model.Condition;
-import io.github.ddpm4j.model.TrainingPass;
+import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.training.NonFiniteLossException;
 import io.github.ddpm4j.training.TrainingStepListener;
@@ -42,7 +42,7 @@ class UNetInTrainingTest {
 
   private static final String IN_TRAINING =
       "the network is being trained on thread trainer; wait until fit() returns, or use"
-          + " TrainingEvent.averaged() inside a TrainingStepListener, or a copy() made before";
+          + " TrainingStepListener.Event.averaged() inside a TrainingStepListener, or a copy() made before";
 
   private final NDManager manager = NDManager.newBaseManager();
   private final ExecutorService trainer =
@@ -98,7 +98,7 @@ class UNetInTrainingTest {
     try (NDManager own = NDManager.newBaseManager()) {
       NDArray x = own.ones(new Shape(1, 1, 4, 4));
       return network
-          .predictForTraining(x, levels(), Condition.none(), new TrainingPass(1, 1))
+          .predictForTraining(x, levels(), Condition.none(), new TrainableDenoiser.Pass(1, 1))
           .toFloatArray();
     }
   }

@@ -18,7 +18,6 @@ import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DenoiserProvider;
 import io.github.ddpm4j.model.TrainableDenoiser;
-import io.github.ddpm4j.model.TrainingPass;
 import io.github.ddpm4j.process.NoiseLevels;
 import java.util.ArrayList;
 import java.util.List;
@@ -345,7 +344,7 @@ class UNetTest {
         before = manager.getManagedArrays().size();
         NDArray y =
             unet.predictForTraining(
-                images(pass, 2), levels(2), Condition.none(), new TrainingPass(1, 0));
+                images(pass, 2), levels(2), Condition.none(), new TrainableDenoiser.Pass(1, 0));
         assertThat(pass.getManagedArrays()).as("input and output alone").hasSize(2);
         collector.backward(y.square().mean());
       }
@@ -492,6 +491,6 @@ class UNetTest {
 
   private NDArray train(UNet unet, long seed, long pass) {
     return unet.predictForTraining(
-        images(3), levels(3), Condition.none(), new TrainingPass(seed, pass));
+        images(3), levels(3), Condition.none(), new TrainableDenoiser.Pass(seed, pass));
   }
 }

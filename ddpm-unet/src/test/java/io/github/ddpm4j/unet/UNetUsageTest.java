@@ -284,7 +284,7 @@ class UNetUsageTest {
     String expected =
         "the network is being trained on thread "
             + Thread.currentThread().getName()
-            + "; wait until fit() returns, or use TrainingEvent.averaged() inside a"
+            + "; wait until fit() returns, or use TrainingStepListener.Event.averaged() inside a"
             + " TrainingStepListener, or a copy() made before";
     for (Throwable refusal :
         List.of(

@@ -5,7 +5,7 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.internal.training.StepLayout.Column;
-import io.github.ddpm4j.loss.LossInput.Coefficient;
+import io.github.ddpm4j.loss.Loss.Input.Coefficient;
 
 /**
  * The numbers per image as arrays, uploaded when they are asked for.

@@ -9,7 +9,6 @@ import io.github.ddpm4j.loss.Weighting;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.TrainableDenoiser;
-import io.github.ddpm4j.model.TrainingPass;
 import io.github.ddpm4j.process.NoiseLevels;
 
 /** The loss of one batch, for training loops of the user's own. */
@@ -34,7 +33,7 @@ public final class BatchLoss {
       Loss loss,
       NDArray x0,
       Condition condition,
-      TrainingPass pass) {
+      TrainableDenoiser.Pass pass) {
     PerImage.requireBatch("x0", x0);
     TimestepSampler.Draws draws = TimestepSampler.uniform().begin(model.diffusion().schedule());
     TrainingBatch batch = new Noising(draws, 0, 0, pass.seed()).draw(x0, pass.index());
@@ -64,7 +63,7 @@ public final class BatchLoss {
       NoiseLevels levels,
       NDArray noise,
       Condition condition,
-      TrainingPass pass) {
+      TrainableDenoiser.Pass pass) {
     PerImage.requireBatch("x0", x0);
     PerImage.requireLike("noise", noise, "x0", x0);
     PerImage.requireOnePerImage("levels", levels.size(), "x0", x0);

@@ -1,6 +1,6 @@
 package io.github.ddpm4j.internal.training;
 
-import io.github.ddpm4j.loss.LossInput.Coefficient;
+import io.github.ddpm4j.loss.Loss.Input.Coefficient;
 
 /**
  * The numbers per image that a step is made of, as values of its operations.

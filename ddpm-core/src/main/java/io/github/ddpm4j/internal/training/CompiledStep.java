@@ -12,7 +12,7 @@ import io.github.ddpm4j.internal.training.StepLayout.Argument;
 import io.github.ddpm4j.internal.training.StepLayout.Call;
 import io.github.ddpm4j.internal.training.StepLayout.Column;
 import io.github.ddpm4j.internal.training.StepLayout.Method;
-import io.github.ddpm4j.loss.LossInput.Coefficient;
+import io.github.ddpm4j.loss.Loss.Input.Coefficient;
 import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.process.NoiseLevels;

@@ -1,7 +1,7 @@
 package io.github.ddpm4j.internal.training;
 
 import io.github.ddpm4j.internal.training.StepLayout.Column;
-import io.github.ddpm4j.loss.LossInput.Coefficient;
+import io.github.ddpm4j.loss.Loss.Input.Coefficient;
 import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.loss.Weighting;
 import io.github.ddpm4j.model.Diffusion;

@@ -1,6 +1,5 @@
 package io.github.ddpm4j.internal.training;
 
-import io.github.ddpm4j.training.TrainingEvent;
 import io.github.ddpm4j.training.TrainingStepListener;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -12,7 +11,7 @@ import org.jspecify.annotations.Nullable;
  */
 record Listeners(List<TrainingStepListener> all) {
 
-  void tellStep(TrainingEvent event) {
+  void tellStep(TrainingStepListener.Event event) {
     all.forEach(listener -> listener.onStep(event));
   }
 

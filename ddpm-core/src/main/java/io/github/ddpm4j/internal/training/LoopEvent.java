@@ -2,7 +2,7 @@ package io.github.ddpm4j.internal.training;
 
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.process.NoiseLevels;
-import io.github.ddpm4j.training.TrainingEvent;
+import io.github.ddpm4j.training.TrainingStepListener;
 import java.util.List;
 
 /**
@@ -28,7 +28,7 @@ record LoopEvent(
     double emaDecay,
     Denoiser averaged,
     Runnable stopping)
-    implements TrainingEvent {
+    implements TrainingStepListener.Event {
 
   @Override
   public long step() {

@@ -6,7 +6,7 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.random.CounterRandom;
 import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.model.Condition;
-import io.github.ddpm4j.model.TrainingPass;
+import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.process.NoiseLevels;
 
@@ -60,7 +60,12 @@ final class Noising {
     NDArray epsilon = array(plain, images, pass);
     NDArray perturbed = perturbation == 0 ? epsilon : array(perturbed(plain), images, pass);
     return new TrainingBatch(
-        new TrainingPass(seed, pass), images, levels, epsilon, perturbed, Condition.none());
+        new TrainableDenoiser.Pass(seed, pass),
+        images,
+        levels,
+        epsilon,
+        perturbed,
+        Condition.none());
   }
 
   private static NDArray array(NoiseSource source, NDArray images, long pass) {

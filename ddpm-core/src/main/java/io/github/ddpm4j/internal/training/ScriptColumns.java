@@ -4,7 +4,7 @@ import io.github.ddpm4j.internal.ops.Script;
 import io.github.ddpm4j.internal.ops.Script.Value;
 import io.github.ddpm4j.internal.training.StepLayout.Argument;
 import io.github.ddpm4j.internal.training.StepLayout.Column;
-import io.github.ddpm4j.loss.LossInput.Coefficient;
+import io.github.ddpm4j.loss.Loss.Input.Coefficient;
 import java.util.Set;
 
 /**

@@ -1,7 +1,7 @@
 package io.github.ddpm4j.internal.training;
 
 import io.github.ddpm4j.internal.ops.NetworkOutput;
-import io.github.ddpm4j.loss.LossInput;
+import io.github.ddpm4j.loss.Loss;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Diffusion;
 import java.util.Optional;
@@ -15,7 +15,7 @@ import java.util.Optional;
  * @param <T> what the operations work on
  */
 record Seen<T>(NetworkOutput<T> said, T target, T x0, T xt, Columns<T> columns, Diffusion diffusion)
-    implements LossInput<T> {
+    implements Loss.Input<T> {
 
   @Override
   public T output() {

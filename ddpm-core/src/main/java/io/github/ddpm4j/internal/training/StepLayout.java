@@ -7,7 +7,7 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.internal.torch.Program;
-import io.github.ddpm4j.loss.LossInput.Coefficient;
+import io.github.ddpm4j.loss.Loss.Input.Coefficient;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.LinkedHashMap;

@@ -8,7 +8,7 @@ import io.github.ddpm4j.internal.training.StepLayout.Argument;
 import io.github.ddpm4j.internal.training.StepLayout.Method;
 import io.github.ddpm4j.internal.training.StepLayout.StepNumber;
 import io.github.ddpm4j.loss.Loss;
-import io.github.ddpm4j.loss.LossInput.Coefficient;
+import io.github.ddpm4j.loss.Loss.Input.Coefficient;
 import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.training.AdamOptimizer;

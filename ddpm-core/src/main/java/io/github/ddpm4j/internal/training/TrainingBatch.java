@@ -2,7 +2,7 @@ package io.github.ddpm4j.internal.training;
 
 import ai.djl.ndarray.NDArray;
 import io.github.ddpm4j.model.Condition;
-import io.github.ddpm4j.model.TrainingPass;
+import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.process.NoiseLevels;
 
 /**
@@ -16,7 +16,7 @@ import io.github.ddpm4j.process.NoiseLevels;
  * @param condition what the images are conditioned on
  */
 record TrainingBatch(
-    TrainingPass pass,
+    TrainableDenoiser.Pass pass,
     NDArray images,
     NoiseLevels levels,
     NDArray noise,

@@ -15,7 +15,6 @@ import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.TinyDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
-import io.github.ddpm4j.model.TrainingPass;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.process.NoiseLevels;
@@ -543,7 +542,7 @@ class ModelFolderTest {
 
     @Override
     public NDArray predictForTraining(
-        NDArray x, NoiseLevels levels, Condition condition, TrainingPass pass) {
+        NDArray x, NoiseLevels levels, Condition condition, TrainableDenoiser.Pass pass) {
       return x;
     }
 

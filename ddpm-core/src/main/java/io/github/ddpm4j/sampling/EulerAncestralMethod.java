@@ -1,10 +1,7 @@
 package io.github.ddpm4j.sampling;
 
-import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.schedule.Level;
-import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
-import io.github.ddpm4j.spi.SamplingStep;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -19,32 +16,20 @@ import java.util.List;
  *   y'    = y + (σ_down − σ) (y − x̂_0) / σ + σ_up z
  * </pre>
  *
- * <p>In x this is the step of DDPM with the small variance. Immutable.
+ * <p>In x this is the step of DDPM with the small variance.
  */
-public final class EulerAncestralSampler extends LevelSampler<EulerAncestralSampler> {
+final class EulerAncestralMethod {
 
-  private EulerAncestralSampler(LevelGrid grid) {
-    super(grid);
-  }
+  private EulerAncestralMethod() {}
 
-  static EulerAncestralSampler of(int steps) {
-    return new EulerAncestralSampler(LevelGrid.of(steps, TimestepSpacing.TRAILING, false));
-  }
-
-  @Override
-  EulerAncestralSampler with(LevelGrid changed) {
-    return new EulerAncestralSampler(changed);
-  }
-
-  @Override
-  SamplingPlan plan(Diffusion diffusion, List<Level> levels) {
-    List<SamplingStep> rows = new ArrayList<>();
+  static SamplingPlan plan(List<Level> levels) {
+    List<SamplingPlan.Step> rows = new ArrayList<>();
     for (int i = 0; i + 1 < levels.size(); i++) {
       Level from = levels.get(i);
       Level to = levels.get(i + 1);
       double ratio = from.ratioTo(to); // σ' / σ
       rows.add(
-          new SamplingStep(
+          new SamplingPlan.Step(
               from,
               to.noise() / from.noise() * ratio, // α' / α · σ_down / σ
               to.signal() * (1 - ratio * ratio),
@@ -54,10 +39,5 @@ public final class EulerAncestralSampler extends LevelSampler<EulerAncestralSamp
     }
     Level end = levels.get(levels.size() - 1);
     return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, end);
-  }
-
-  @Override
-  public String toString() {
-    return grid().text("euler-a").toString();
   }
 }

@@ -1,10 +1,7 @@
 package io.github.ddpm4j.sampling;
 
-import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.schedule.Level;
-import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
-import io.github.ddpm4j.spi.SamplingStep;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -23,27 +20,15 @@ import java.util.List;
  * signal, σ = ∞, the step is the plain transfer with one call.
  *
  * <p>The average of slopes fails between levels whose σ lie orders of magnitude apart, as the first
- * of a cosine schedule do: there, leave them out with {@link #lambdaMin lambdaMin(−5.1)}, and
- * spread the levels by {@link NoiseSpacing#karras()}. Immutable.
+ * of a cosine schedule do: there, leave them out with {@code lambdaMin(−5.1)}, and spread the
+ * levels by {@link NoiseSpacing#karras()}.
  */
-public final class HeunSampler extends LevelSampler<HeunSampler> {
+final class HeunMethod {
 
-  private HeunSampler(LevelGrid grid) {
-    super(grid);
-  }
+  private HeunMethod() {}
 
-  static HeunSampler of(int steps) {
-    return new HeunSampler(LevelGrid.of(steps, TimestepSpacing.TRAILING, false));
-  }
-
-  @Override
-  HeunSampler with(LevelGrid changed) {
-    return new HeunSampler(changed);
-  }
-
-  @Override
-  SamplingPlan plan(Diffusion diffusion, List<Level> levels) {
-    List<SamplingStep> rows = new ArrayList<>();
+  static SamplingPlan plan(List<Level> levels) {
+    List<SamplingPlan.Step> rows = new ArrayList<>();
     for (int i = 0; i + 1 < levels.size(); i++) {
       rows.addAll(step(levels.get(i), levels.get(i + 1)));
     }
@@ -52,18 +37,13 @@ public final class HeunSampler extends LevelSampler<HeunSampler> {
   }
 
   /** One row, or two where both levels have signal and noise. */
-  static List<SamplingStep> step(Level from, Level to) {
-    SamplingStep euler = EulerSampler.step(from, to);
+  static List<SamplingPlan.Step> step(Level from, Level to) {
+    SamplingPlan.Step euler = EulerMethod.step(from, to);
     if (from.signal() == 0 || to.noise() == 0) {
       return List.of(euler);
     }
     double half = 0.5 * to.signal() * (from.sigma() / to.sigma() - 1);
-    SamplingStep correction = new SamplingStep(to, 1, half, 0, List.of(-half), 0);
+    SamplingPlan.Step correction = new SamplingPlan.Step(to, 1, half, 0, List.of(-half), 0);
     return List.of(euler, correction);
-  }
-
-  @Override
-  public String toString() {
-    return grid().text("heun").toString();
   }
 }

@@ -1,10 +1,7 @@
 package io.github.ddpm4j.sampling;
 
-import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.schedule.Level;
-import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
-import io.github.ddpm4j.spi.SamplingStep;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -21,25 +18,13 @@ import java.util.List;
  *   x' = α_t/α_s · x + (σ_t − α_t/α_s σ_s) ε'                  (eq. 11, which is the step of DDIM)
  * </pre>
  *
- * <p>One network call more than steps, unless there is one step alone. Immutable.
+ * <p>One network call more than steps, unless there is one step alone.
  */
-public final class PlmsSampler extends LevelSampler<PlmsSampler> {
+final class PlmsMethod {
 
-  private PlmsSampler(LevelGrid grid) {
-    super(grid);
-  }
+  private PlmsMethod() {}
 
-  static PlmsSampler of(int steps) {
-    return new PlmsSampler(LevelGrid.of(steps, TimestepSpacing.LEADING, false));
-  }
-
-  @Override
-  PlmsSampler with(LevelGrid changed) {
-    return new PlmsSampler(changed);
-  }
-
-  @Override
-  SamplingPlan plan(Diffusion diffusion, List<Level> levels) {
+  static SamplingPlan plan(List<Level> levels) {
     Level first = levels.get(0);
     if (first.signal() == 0) {
       throw new IllegalArgumentException(
@@ -48,7 +33,7 @@ public final class PlmsSampler extends LevelSampler<PlmsSampler> {
               + " has none; use dpmSolverPlusPlus");
     }
     int steps = levels.size() - 1;
-    List<SamplingStep> rows = new ArrayList<>(steps + 1);
+    List<SamplingPlan.Step> rows = new ArrayList<>(steps + 1);
     rows.add(row(first, levels.get(1), 1));
     if (steps > 1) {
       rows.add(again(first, levels.get(1)));
@@ -72,23 +57,19 @@ public final class PlmsSampler extends LevelSampler<PlmsSampler> {
     return to.noise() - to.signal() / from.signal() * from.noise();
   }
 
-  private static SamplingStep row(Level from, Level to, double... weights) {
+  private static SamplingPlan.Step row(Level from, Level to, double... weights) {
     double factor = ofEpsilon(from, to);
     List<Double> past = new ArrayList<>();
     for (int k = 1; k < weights.length; k++) {
       past.add(factor * weights[k]);
     }
-    return new SamplingStep(from, to.signal() / from.signal(), 0, factor * weights[0], past, 0);
+    return new SamplingPlan.Step(
+        from, to.signal() / from.signal(), 0, factor * weights[0], past, 0);
   }
 
   /** The first step again: what the mean of both answers changes in its result. */
-  private static SamplingStep again(Level from, Level to) {
+  private static SamplingPlan.Step again(Level from, Level to) {
     double half = 0.5 * ofEpsilon(from, to);
-    return new SamplingStep(to, 1, 0, half, List.of(-half), 0);
-  }
-
-  @Override
-  public String toString() {
-    return grid().text("plms").toString();
+    return new SamplingPlan.Step(to, 1, 0, half, List.of(-half), 0);
   }
 }
