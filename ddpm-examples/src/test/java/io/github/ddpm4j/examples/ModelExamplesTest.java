@@ -27,6 +27,9 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** The mains that use a model: one tiny network for all, and one that knows classes. */
 class ModelExamplesTest {
@@ -253,13 +256,31 @@ class ModelExamplesTest {
     }
   }
 
-  @Test
-  void noModel_saysWhatIsMissing() {
-    Path model = target.resolve("quickstart/model");
-    assertThatThrownBy(() -> Inpaint.main(new String[0]))
+  /** A main with its arguments. */
+  interface Main {
+    void run(String... args) throws Exception;
+  }
+
+  private static List<Arguments> mains() {
+    return List.of(
+        Arguments.of("quickstart", (Main) Interpolate::main),
+        Arguments.of("quickstart", (Main) Inpaint::main),
+        Arguments.of("quickstart", (Main) ImageToImage::main),
+        Arguments.of("quickstart", (Main) SharedLatent::main),
+        Arguments.of("quickstart", (Main) EncodeDecode::main),
+        Arguments.of("quickstart", (Main) Steering::main),
+        Arguments.of("quickstart", (Main) CompareSamplers::main),
+        Arguments.of("quickstart", (Main) ProgressiveDecoding::main),
+        Arguments.of("conditional-digits", (Main) GuidanceScales::main));
+  }
+
+  @ParameterizedTest
+  @MethodSource("mains")
+  void noModel_saysWhatIsMissing(String folder, Main main) {
+    assertThatThrownBy(main::run)
         .isInstanceOf(NoSuchFileException.class)
         .hasMessage(
-            model
+            target.resolve(folder).resolve("model")
                 + ": no model folder: it has no ddpm.json; choose a folder that DDPM.save wrote,"
                 + " with all of its files");
   }

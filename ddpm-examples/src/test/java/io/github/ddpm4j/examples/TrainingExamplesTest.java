@@ -1,6 +1,7 @@
 package io.github.ddpm4j.examples;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.data.IdxFiles;
@@ -9,8 +10,10 @@ import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNetBuilder;
 import java.awt.image.BufferedImage;
 import java.io.DataOutputStream;
+import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Random;
@@ -20,6 +23,8 @@ import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The mains that train. */
 class TrainingExamplesTest {
@@ -61,10 +66,7 @@ class TrainingExamplesTest {
 
   @Test
   void trainFashionMnist_short_writesGridAndModel() throws Exception {
-    byte[] pixels = new byte[8 * 28 * 28];
-    new Random(1).nextBytes(pixels);
-    write("train-images-idx3-ubyte.gz", new int[] {0x803, 8, 28, 28}, pixels);
-    write("train-labels-idx1-ubyte.gz", new int[] {0x801, 8}, new byte[8]);
+    writeData();
     UNetBuilder network = UNet.builder().image(1, 28, 28).baseChannels(4).groups(2);
     try (UNet unet = network.channelMultipliers(1).residualBlocks(1).build()) {
       String out =
@@ -79,6 +81,23 @@ class TrainingExamplesTest {
     }
   }
 
+  @Test
+  void trainFashionMnist_noModelToGoOnFrom_isSaid() throws IOException {
+    writeData();
+    Path nowhere = folder.resolve("nowhere");
+    assertThatThrownBy(
+            () -> TrainFashionMnist.main(new String[] {folder.toString(), nowhere.toString()}))
+        .isInstanceOf(NoSuchFileException.class)
+        .hasMessageStartingWith(nowhere + ": no model folder: ");
+  }
+
+  private void writeData() throws IOException {
+    byte[] pixels = new byte[8 * 28 * 28];
+    new Random(1).nextBytes(pixels);
+    write("train-images-idx3-ubyte.gz", new int[] {0x803, 8, 28, 28}, pixels);
+    write("train-labels-idx1-ubyte.gz", new int[] {0x801, 8}, new byte[8]);
+  }
+
   private void write(String name, int[] header, byte[] values) throws IOException {
     try (DataOutputStream data =
         new DataOutputStream(new GZIPOutputStream(Files.newOutputStream(folder.resolve(name))))) {
@@ -90,14 +109,31 @@ class TrainingExamplesTest {
   }
 
   @Test
+  void trainFashionMnist_noData_saysWhereItIs() {
+    Path nowhere = folder.resolve("nowhere");
+    assertThatThrownBy(() -> TrainFashionMnist.main(new String[] {nowhere.toString()}))
+        .isInstanceOf(FileNotFoundException.class)
+        .hasMessageStartingWith(
+            "the data folder " + nowhere + " does not exist; Debian's package ");
+  }
+
+  @Test
+  void compareObjectives_hybrid_judgesAndMeasures() {
+    assertObjective("hybrid");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"simple", "min-SNR-5", "EDM"})
   @Tag("slow")
-  void compareObjectives_short_judgesAndMeasuresEach() {
-    for (String objective : List.of("simple", "min-SNR-5", "hybrid", "EDM")) {
-      assertThat(CompareObjectives.run(objective, 3, 4, 3))
-          .startsWith(objective + "\n")
-          .contains("recall (k=3)")
-          .contains(" bits/dim over 3 images (rate ");
-    }
+  void compareObjectives_others_judgeAndMeasure(String objective) {
+    assertObjective(objective);
+  }
+
+  private static void assertObjective(String objective) {
+    assertThat(CompareObjectives.run(objective, 3, 2, 3))
+        .startsWith(objective + "\n")
+        .contains("recall (k=3)")
+        .contains(" bits/dim over 3 images (rate ");
   }
 
   /** As README has it: a page of code each. */
