@@ -163,9 +163,8 @@ public final class Training {
   }
 
   /**
-   * Adds more noise to what the network sees than to what it shall say, so that it learns to go on
-   * from images that are not quite what they should be, as in sampling (Ning et al. 2023, algorithm
-   * 1).
+   * Perturbs the network's input, but not its target, so that it learns to cope with the errors that
+   * sampling accumulates (Ning et al. 2023, algorithm 1).
    *
    * <pre>
    *   x_t = √ᾱ_t · x_0 + √(1 − ᾱ_t) · (ε + γ · ξ)      ξ ~ N(0, I);   the target is made of ε

@@ -62,7 +62,7 @@ public interface TrainingStepListener {
 
     /**
      * The loss of each image of the step, in the order of {@link #levels()}, with its weighting but
-     * without what makes up for how often its level is drawn. On a GPU asking for it waits until
+     * without its importance weight. On a GPU asking for it waits until
      * the step is done. May be asked for after the run too, also if that failed.
      *
      * @return finite numbers
