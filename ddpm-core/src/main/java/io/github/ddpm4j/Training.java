@@ -163,8 +163,8 @@ public final class Training {
   }
 
   /**
-   * Perturbs the network's input, but not its target, so that it learns to cope with the errors that
-   * sampling accumulates (Ning et al. 2023, algorithm 1).
+   * Perturbs the network's input, but not its target, so that it learns to cope with the errors
+   * that sampling accumulates (Ning et al. 2023, algorithm 1).
    *
    * <pre>
    *   x_t = √ᾱ_t · x_0 + √(1 − ᾱ_t) · (ε + γ · ξ)      ξ ~ N(0, I);   the target is made of ε

@@ -8,7 +8,7 @@ import org.apache.commons.rng.UniformRandomProvider;
  * How training chooses how noisy each image is. Immutable; what a run learns of its losses lives in
  * its {@link Draws}.
  *
- * @see io.github.ddpm4j.training.Training#timestepSampler
+ * @see io.github.ddpm4j.Training#timestepSampler
  */
 @FunctionalInterface
 public interface TimestepSampler {

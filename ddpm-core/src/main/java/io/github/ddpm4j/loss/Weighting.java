@@ -22,7 +22,7 @@ import java.util.function.DoubleUnaryOperator;
  * <p>where w is the weight for x_0. Without a weighting, that is with {@link #uniform()}, the loss
  * of every prediction is the plain mean of squares of its own output.
  *
- * @see io.github.ddpm4j.training.Training#weighting
+ * @see io.github.ddpm4j.Training#weighting
  */
 @FunctionalInterface
 public interface Weighting {

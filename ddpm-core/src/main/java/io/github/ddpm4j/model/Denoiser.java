@@ -14,7 +14,7 @@ import java.util.Set;
  *
  * <p>Under {@link io.github.ddpm4j.prediction.Prediction#edm} the network sees the images at unit
  * variance and ln(σ) / 4 as their timestep; training, sampling and evaluation ask it through {@link
- * Diffusion#asked(Denoiser)}.
+ * DenoisingModel}.
  *
  * <p>A lambda will do for experiments; networks that are trained and saved implement {@link
  * TrainableDenoiser}.

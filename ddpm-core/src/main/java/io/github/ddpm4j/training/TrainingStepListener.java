@@ -62,8 +62,8 @@ public interface TrainingStepListener {
 
     /**
      * The loss of each image of the step, in the order of {@link #levels()}, with its weighting but
-     * without its importance weight. On a GPU asking for it waits until
-     * the step is done. May be asked for after the run too, also if that failed.
+     * without its importance weight. On a GPU asking for it waits until the step is done. May be
+     * asked for after the run too, also if that failed.
      *
      * @return finite numbers
      * @throws IllegalStateException if the run ended by a failure of the device, after which the
