@@ -242,6 +242,8 @@ public final class DDPM implements AutoCloseable {
    *
    * @param other the network; closed by who built it
    * @return a model over {@code other}
+   * @throws IllegalArgumentException if the variance is the network's to say and {@code other} says
+   *     none
    */
   public DDPM withDenoiser(Denoiser other) {
     return new DDPM(diffusion, other, false, Map.of());
@@ -318,7 +320,7 @@ public final class DDPM implements AutoCloseable {
    * @throws IllegalArgumentException if the images, condition or loss do not fit the model
    */
   public NDArray loss(Loss loss, NDArray x0, Condition condition, TrainableDenoiser.Pass pass) {
-    return BatchLoss.drawn(model(), trainable("trained"), loss, x0, condition, pass);
+    return BatchLoss.drawn(required("loss"), trainable("trained"), loss, x0, condition, pass);
   }
 
   /**
@@ -342,7 +344,8 @@ public final class DDPM implements AutoCloseable {
       NDArray noise,
       Condition condition,
       TrainableDenoiser.Pass pass) {
-    return BatchLoss.of(model(), trainable("trained"), loss, x0, levels, noise, condition, pass);
+    return BatchLoss.of(
+        required("loss"), trainable("trained"), loss, x0, levels, noise, condition, pass);
   }
 
   private TrainableDenoiser trainable(String done) {

@@ -9,6 +9,7 @@ import ai.djl.training.tracker.Tracker;
 import io.github.ddpm4j.internal.data.Datasets;
 import io.github.ddpm4j.internal.random.Seeds;
 import io.github.ddpm4j.internal.training.TrainingLoop;
+import io.github.ddpm4j.internal.training.TrainingOutcome;
 import io.github.ddpm4j.internal.training.TrainingSettings;
 import io.github.ddpm4j.loss.Loss;
 import io.github.ddpm4j.loss.Losses;
@@ -451,8 +452,17 @@ public final class Training {
     TrainingSettings settings = settings(stepsOver(dataset));
     Runnable release = denoiser.beginTraining();
     try {
-      return new TrainedModel(
-          model.diffusion(), TrainingLoop.run(model, denoiser, settings, dataset));
+      TrainingOutcome outcome = TrainingLoop.run(model, denoiser, settings, dataset);
+      boolean done = false;
+      try {
+        TrainedModel trained = new TrainedModel(model.diffusion(), outcome);
+        done = true;
+        return trained;
+      } finally {
+        if (!done) {
+          outcome.averaged().close();
+        }
+      }
     } finally {
       release.run();
     }

@@ -283,8 +283,7 @@ public final class BitsPerDim {
    * @return the result
    * @throws IllegalArgumentException if there is no image, or the images have another shape, type
    *     or range
-   * @throws IllegalStateException if the denoiser returns NaN or another shape, or predicts the
-   *     variance while the model's is fixed
+   * @throws IllegalStateException if the denoiser returns NaN or another shape
    * @throws java.io.UncheckedIOException if the dataset cannot be read
    * @throws CancellationException if the thread is interrupted
    */

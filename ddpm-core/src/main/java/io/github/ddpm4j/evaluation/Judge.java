@@ -51,15 +51,17 @@ public final class Judge {
   private final double[][] real;
   private final double[][] training;
   private final int[] labels;
+  private final int classes;
   private final double[] toOtherReal;
   private final double mmdOfNoise;
   private final double toTrainingOfReal;
 
-  private Judge(Shape shape, double[][] real, double[][] training, int[] labels) {
+  private Judge(Shape shape, double[][] real, double[][] training, int[] labels, int classes) {
     this.shape = shape;
     this.real = real;
     this.training = training;
     this.labels = labels;
+    this.classes = classes;
     this.toOtherReal = Neighbours.radii(real, 1);
     this.mmdOfNoise = KernelDistance.between(noise(), real);
     this.toTrainingOfReal = Neighbours.median(Neighbours.nearest(real, training));
@@ -100,7 +102,8 @@ public final class Judge {
     double[][] known = Features.pixels().of(training);
     FeatureRows.require("held-out images", real, NEIGHBOURS + 1, "a judge");
     FeatureRows.require("training images", known, 1, "a judge");
-    return new Judge(shape, real, known, labels.clone());
+    int classes = 1 + Arrays.stream(labels).max().orElse(-1);
+    return new Judge(shape, real, known, labels.clone(), classes);
   }
 
   /**
@@ -162,7 +165,8 @@ public final class Judge {
     double[][] others = Arrays.copyOfRange(training, real.length, training.length);
     int[] theirs =
         labels.length == 0 ? labels : Arrays.copyOfRange(labels, real.length, labels.length);
-    return new Judge(shape, real, others, theirs).judge(Arrays.copyOf(training, real.length));
+    return new Judge(shape, real, others, theirs, classes)
+        .judge(Arrays.copyOf(training, real.length));
   }
 
   /**
@@ -194,7 +198,7 @@ public final class Judge {
     if (labels.length == 0) {
       return List.of();
     }
-    int[] counts = new int[1 + Arrays.stream(labels).max().orElse(0)];
+    int[] counts = new int[classes];
     for (int label : classesOf(rows)) {
       counts[label]++;
     }

@@ -342,18 +342,25 @@ public final class SamplerPlanner {
     rows.add(judged(judge, longChain, seeds, references, true));
     progress.accept(rows.get(0));
     for (Sampler sampler : samplers) {
-      SamplerComparison.Row row;
-      try {
+      SamplerComparison.Row row = refused(sampler);
+      if (row == null) {
         row = judged(judge, sampler, seeds, references, false);
-      } catch (IllegalArgumentException e) {
-        row =
-            new SamplerComparison.Row(
-                sampler, 0, List.of(), List.of(), String.valueOf(e.getMessage()));
       }
       rows.add(row);
       progress.accept(row);
     }
     return new SamplerComparison(real, rows);
+  }
+
+  /** The row of a sampler that cannot serve the model, with the reason, or null if it can. */
+  private SamplerComparison.@Nullable Row refused(Sampler sampler) {
+    try {
+      sampler.plan(diffusion);
+      return null;
+    } catch (IllegalArgumentException e) {
+      return new SamplerComparison.Row(
+          sampler, 0, List.of(), List.of(), String.valueOf(e.getMessage()));
+    }
   }
 
   private SamplerComparison.Row judged(

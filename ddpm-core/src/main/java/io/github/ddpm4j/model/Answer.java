@@ -168,9 +168,9 @@ public final class Answer {
 
   /** A form of (x, prediction); where it is the prediction alone, no array is made. */
   private NDArray apply(Function<Level, LinearForm> form) {
-    LinearForm itself = new LinearForm(0, 1);
     for (int i = 0; i < levels.size(); i++) {
-      if (!form.apply(levels.level(i)).equals(itself)) {
+      LinearForm own = form.apply(levels.level(i));
+      if (own.first() != 0 || own.second() != 1) {
         return levels.combine(form, "x", x, "output", prediction());
       }
     }

@@ -24,7 +24,7 @@ public record Diffusion(
    * @param variance the variance of the reverse process
    * @param dataRange the range of clean images
    * @throws IllegalArgumentException if the schedule ends without any signal and the network
-   *     predicts the noise or the previous mean, from which x_0 cannot be told there
+   *     predicts the noise, the previous mean or F_θ of EDM, from which x_0 cannot be told there
    */
   public Diffusion {
     int last = schedule.timesteps() - 1;

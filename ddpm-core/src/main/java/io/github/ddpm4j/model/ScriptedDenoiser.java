@@ -69,8 +69,8 @@ public interface ScriptedDenoiser extends TrainableDenoiser {
    * @param condition what the images are conditioned on
    * @param x the noisy images, shape (N, C, H, W), on the device of the network; their values do
    *     not matter
-   * @return float32 arrays with N rows each, attached to the manager of {@code x}; none unless a
-   *     network says otherwise
+   * @return new float32 arrays with N rows each, attached to the manager of {@code x}, which the
+   *     caller closes; none unless a network says otherwise
    * @throws IllegalArgumentException if the network cannot be conditioned on that
    */
   default NDList conditionInputs(Condition condition, NDArray x) {
@@ -104,7 +104,8 @@ public interface ScriptedDenoiser extends TrainableDenoiser {
   private NDArray run(EagerOps ops, NDArray x, NoiseLevels levels, Condition condition) {
     double[] features = levelFeatures(levels);
     Shape shape = new Shape(levels.size(), features.length / levels.size());
-    try (NDArray rows = Upload.doubles(x.getManager(), features, shape, x.getDataType());
+    try (NDArray uploaded = Upload.doubles(x.getManager(), features, shape, x.getDataType());
+        NDArray rows = uploaded.toDevice(x.getDevice(), true);
         NDList conditions = conditionInputs(condition, x)) {
       return ops.scope(() -> forward(ops, List.copyOf(weights().values()), x, rows, conditions));
     }

@@ -59,7 +59,7 @@ public final class NoiseLevels {
    * Levels given outright.
    *
    * @param timesteps the timestep per image, 0-based, possibly fractional
-   * @param signals the factor of x_0 per image, in [0, 1]
+   * @param signals the factor of x_0 per image, at least 0
    * @param noises the factor of ε per image, at least 0
    * @return the levels; the arrays are copied
    * @throws IllegalArgumentException if the arrays are empty or differ in length, hold a value that

@@ -222,8 +222,8 @@ final class Chain {
       NDArray z = normal(row + 1L);
       next =
           next.add(
-              step.learnsVariance()
-                  ? z.mul(deviation(step, answer.variance().orElseThrow()))
+              step.learnsVariance() && answer.variance().isPresent()
+                  ? z.mul(deviation(step, answer.variance().get()))
                   : times(step.noiseHigh(), z));
     }
     next = terms.hook.apply(this, next, x0);

@@ -34,7 +34,7 @@ record RunFile(
     @Nullable NDArray preview) {
 
   private static final String STATE = "state";
-  private static final int VERSION = 3;
+  private static final int VERSION = 4;
 
   /** What the numbers of the state say; where there is no name, they may differ. */
   private static final List<String> NAMES =

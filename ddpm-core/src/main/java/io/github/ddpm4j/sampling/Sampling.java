@@ -66,6 +66,10 @@ public final class Sampling {
   private @Nullable Long seed;
   private @Nullable NoiseSource noise;
   private @Nullable Shape shape;
+
+  /** What {@link #step} draws by, kept from one step to the next. */
+  private @Nullable Draws stepping;
+
   private final List<Consumer<SamplingRun.Event>> listeners = new ArrayList<>();
   private Condition condition = Condition.none();
   private Guidance guidance = Guidance.none();
@@ -108,6 +112,7 @@ public final class Sampling {
   public Sampling seed(long seed) {
     this.seed = seed;
     this.noise = null;
+    this.stepping = null;
     return this;
   }
 
@@ -121,6 +126,7 @@ public final class Sampling {
   public Sampling noise(NoiseSource noise) {
     this.noise = Objects.requireNonNull(noise, "noise");
     this.seed = null;
+    this.stepping = null;
     return this;
   }
 
@@ -353,11 +359,11 @@ public final class Sampling {
    * steps will do. A network that is conditioned on its own estimate gets none here.
    *
    * @param row the row of the plan, from 0
-   * @param x the images before it, float32 or float64, shape (N, C, H, W), at the row's level; not
-   *     closed. Image k has the noise of image k of a run
+   * @param x the images before it, float32 or float64, shape (N, C, H, W), at the row's level, on
+   *     the network's device; not closed. Image k has the noise of image k of a run
    * @param past {@link Reversed#remembered} of the steps before, the latest first; as many as the
    *     row looks back at
-   * @return new arrays, attached to the manager of {@code x}
+   * @return new arrays of the run's {@link #dataType}, attached to the manager of {@code x}
    * @throws IndexOutOfBoundsException if the plan has no such row
    * @throws IllegalArgumentException if there is less to look back at than the row needs, or images
    *     or condition do not fit
@@ -384,7 +390,7 @@ public final class Sampling {
       Chain chain =
           new Chain(
               model,
-              new Chain.Terms(plan, limit(), guidance, draws().noise, KEEP),
+              new Chain.Terms(plan, limit(), guidance, steppingNoise(), KEEP),
               conditionOf(Math.toIntExact(x.getShape().get(0))),
               copy(scope, x, dataType),
               0);
@@ -393,6 +399,15 @@ public final class Sampling {
       chain.restore(row, remembered, null);
       return new PlanExecutor(model).reverse(chain, owner);
     }
+  }
+
+  private NoiseSource steppingNoise() {
+    Draws known = stepping;
+    if (known == null) {
+      known = draws();
+      stepping = known;
+    }
+    return known.noise;
   }
 
   /** What the sampler starts from where nothing is given. */

@@ -112,6 +112,9 @@ class JudgeTest {
 
     assertThat(Judge.of(heldOut, training, 0, 0, 1, 1, 0, 1).realAgainstReal())
         .isEqualTo(Judge.of(heldOut, training.get("4:"), 0, 1).judge(training.get("0:4")));
+    assertThat(Judge.of(heldOut, training, 0, 0, 1, 2, 0, 1).realAgainstReal().classShares())
+        .as("a class that only the judged images have keeps its place")
+        .hasSize(3);
     Judge few = Judge.of(heldOut, training.get("0:4"));
     assertThatIllegalStateException()
         .isThrownBy(few::realAgainstReal)

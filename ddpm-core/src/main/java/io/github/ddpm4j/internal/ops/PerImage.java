@@ -58,29 +58,6 @@ public final class PerImage {
   }
 
   /**
-   * The sum {@code first · a + second · b} with its own factors for each image.
-   *
-   * @param first N factors
-   * @param a a batch of shape (N, …)
-   * @param second N factors
-   * @param b a batch of the shape, dtype and device of {@code a}
-   * @return the sum, attached to the manager of {@code a}; nothing else stays attached to it
-   * @throws IllegalArgumentException if the batches differ in shape, dtype or device, are no
-   *     batches of floats, or there is not one factor per image
-   */
-  public static NDArray sum(double[] first, NDArray a, double[] second, NDArray b) {
-    requireBatch("the batch", a);
-    requireLike("the second batch", b, "the first", a);
-    NDManager owner = a.getManager();
-    try (NDManager scope = owner.newSubManager(a.getDevice())) {
-      // The short-lived column on the left: results land in the scope.
-      NDArray result = column(scope, a, first).mul(a).addi(column(scope, b, second).mul(b));
-      result.attach(owner);
-      return result;
-    }
-  }
-
-  /**
    * Refuses an array that is no batch of floats.
    *
    * @param name what messages call it

@@ -1,6 +1,7 @@
 package io.github.ddpm4j.internal.training;
 
 import ai.djl.ndarray.NDArray;
+import io.github.ddpm4j.internal.data.Images;
 import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.loss.Loss;
@@ -34,7 +35,7 @@ public final class BatchLoss {
       NDArray x0,
       Condition condition,
       TrainableDenoiser.Pass pass) {
-    PerImage.requireBatch("x0", x0);
+    require(model, network, loss, x0);
     TimestepSampler.Draws draws = TimestepSampler.uniform().begin(model.diffusion().schedule());
     TrainingBatch batch = new Noising(draws, 0, 0, pass.seed()).draw(x0, pass.index());
     try (NDArray noise = batch.noise()) {
@@ -64,7 +65,7 @@ public final class BatchLoss {
       NDArray noise,
       Condition condition,
       TrainableDenoiser.Pass pass) {
-    PerImage.requireBatch("x0", x0);
+    require(model, network, loss, x0);
     PerImage.requireLike("noise", noise, "x0", x0);
     PerImage.requireOnePerImage("levels", levels.size(), "x0", x0);
     EagerOps ops = EagerOps.training(pass.seed(), pass.index());
@@ -85,5 +86,13 @@ public final class BatchLoss {
                     noise,
                     x -> network.predictForTraining(x, model.told(levels), condition, pass))
                 .mean());
+  }
+
+  private static void require(
+      DenoisingModel model, TrainableDenoiser network, Loss loss, NDArray x0) {
+    Images.requireFloat32("x0", x0, model.diffusion().dataRange());
+    Images.requireBatch("x0", x0, network.imageShape());
+    Objective.requireVarianceTrained(model, loss);
+    new Objective(model, loss).requireOnePerImage(x0.getShape().slice(1), x0.getManager());
   }
 }

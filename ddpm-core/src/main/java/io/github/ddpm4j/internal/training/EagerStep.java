@@ -80,7 +80,8 @@ final class EagerStep implements Step {
   /** A run that ended between backward and update must not leave its gradients to the next. */
   @Override
   public void close() {
-    try (GradMode update = GradMode.off();
+    try (Program closing = program;
+        GradMode update = GradMode.off();
         NDList gradients = gradients()) {
       for (NDArray gradient : gradients) {
         try (NDArray zeros = gradient.zerosLike()) {
@@ -88,6 +89,5 @@ final class EagerStep implements Step {
         }
       }
     }
-    program.close();
   }
 }

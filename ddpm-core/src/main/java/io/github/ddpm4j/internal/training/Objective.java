@@ -32,6 +32,27 @@ final class Objective {
     this.loss = loss;
   }
 
+  /** Outputs for the variance that no gradient reaches would stay as they were drawn. */
+  static void requireVarianceTrained(DenoisingModel model, Loss loss) {
+    boolean learned = model.diffusion().variance().isLearned();
+    if (!model.denoiser().predictsVariance() || (learned && loss.trainsVariance())) {
+      return;
+    }
+    throw new IllegalArgumentException(
+        learned
+            ? "variance "
+                + model.diffusion().variance()
+                + " is not trained by loss "
+                + loss
+                + ", which looks at the prediction alone; use Losses.hybrid() or Losses.vlb(), or a"
+                + " network without learnedVariance()"
+            : "the network predicts the variance, but the model's is "
+                + model.diffusion().variance()
+                + ", so that nothing would train it; build DDPM with"
+                + " variance(Variance.LEARNED_RANGE) and use Losses.hybrid(), or build the network"
+                + " without learnedVariance()");
+  }
+
   /**
    * Tries the loss on two images: one of another shape would broadcast, and train something else.
    *

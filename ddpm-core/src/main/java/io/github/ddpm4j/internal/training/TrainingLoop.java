@@ -42,7 +42,7 @@ public final class TrainingLoop implements AutoCloseable {
   private final NDManager manager;
 
   /** Datasets are read on the CPU, where their indices must be; batches move to the network. */
-  private final NDManager reading = NDManager.newBaseManager(Device.cpu());
+  private final NDManager reading;
 
   private final TrainingData data;
   private final Step step;
@@ -64,6 +64,7 @@ public final class TrainingLoop implements AutoCloseable {
     this.conditioning = new Conditioning(model, settings);
     this.listeners = new Listeners(settings.listeners());
     this.manager = NDManager.newBaseManager(network.device().orElse(null));
+    this.reading = NDManager.newBaseManager(Device.cpu());
     int rows = draws.learns() ? 1 : logRows();
     boolean fine = false;
     try {
@@ -108,7 +109,7 @@ public final class TrainingLoop implements AutoCloseable {
    */
   public static TrainingOutcome run(
       DenoisingModel model, TrainableDenoiser network, TrainingSettings settings, Dataset dataset) {
-    requireVarianceTrained(model, settings);
+    Objective.requireVarianceTrained(model, settings.loss());
     TrainableDenoiser averaged = network.copy();
     boolean done = false;
     Runnable release = averaged.beginTraining();
@@ -127,27 +128,6 @@ public final class TrainingLoop implements AutoCloseable {
         averaged.close();
       }
     }
-  }
-
-  /** Outputs for the variance that no gradient reaches would stay as they were drawn. */
-  private static void requireVarianceTrained(DenoisingModel model, TrainingSettings settings) {
-    boolean learned = model.diffusion().variance().isLearned();
-    if (!model.denoiser().predictsVariance() || (learned && settings.loss().trainsVariance())) {
-      return;
-    }
-    throw new IllegalArgumentException(
-        learned
-            ? "variance "
-                + model.diffusion().variance()
-                + " is not trained by loss "
-                + settings.loss()
-                + ", which looks at the prediction alone; use Losses.hybrid() or Losses.vlb(), or a"
-                + " network without learnedVariance()"
-            : "the network predicts the variance, but the model's is "
-                + model.diffusion().variance()
-                + ", so that nothing would train it; build DDPM with"
-                + " variance(Variance.LEARNED_RANGE) and use Losses.hybrid(), or build the network"
-                + " without learnedVariance()");
   }
 
   private LossHistory run() {
@@ -254,8 +234,11 @@ public final class TrainingLoop implements AutoCloseable {
   @Override
   public void close() {
     log.close();
-    step.close();
-    reading.close();
-    manager.close();
+    try {
+      step.close();
+    } finally {
+      reading.close();
+      manager.close();
+    }
   }
 }

@@ -68,21 +68,4 @@ class PerImageTest {
             "the batch must have a first dimension for the image and at least one more, but had"
                 + " shape (0, 2); a single image needs expandDims(0)");
   }
-
-  @Test
-  void sum_factorsPerImage_areApplied() {
-    NDArray a = manager.create(new float[] {1, 2, 3, 4}, new Shape(2, 2));
-    NDArray b = manager.create(new float[] {10, 20, 30, 40}, new Shape(2, 2));
-    NDArray sum = PerImage.sum(new double[] {1, -2}, a, new double[] {0.5, 0}, b);
-    assertThat(sum.toFloatArray()).containsExactly(6, 12, -6, -8);
-  }
-
-  @Test
-  void sum_differentShapes_areRefused() {
-    NDArray a = manager.zeros(new Shape(2, 2));
-    NDArray b = manager.zeros(new Shape(2, 1));
-    assertThatThrownBy(() -> PerImage.sum(new double[2], a, new double[2], b))
-        .isInstanceOf(IllegalArgumentException.class)
-        .hasMessage("the second batch must have the shape of the first, (2, 2), but had (2, 1)");
-  }
 }
