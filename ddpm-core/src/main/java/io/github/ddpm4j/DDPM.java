@@ -32,8 +32,8 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A denoising diffusion probabilistic model (Ho, Jain, Abbeel 2020): a schedule, what the network
- * predicts, and the network. The way in to everything else.
+ * A denoising diffusion probabilistic model (Ho, Jain, Abbeel 2020): a noise schedule, a prediction
+ * type and a network. This class is the library's entry point.
  *
  * <pre>{@code
  * DDPM ddpm = DDPM.builder().timesteps(1000).denoiser(unet).build();
@@ -43,12 +43,12 @@ import org.jspecify.annotations.Nullable;
  * }
  * }</pre>
  *
- * <p>Immutable, and as safe to share between threads as its network is for inference. Closing it
- * closes the network only if {@link #load} made it or {@link TrainedModel#detach} handed it over.
+ * <p>Immutable, and as thread-safe for inference as its network. Closing the model closes the
+ * network only if the model came from {@link #load} or {@link TrainedModel#detach}.
  */
 public final class DDPM implements AutoCloseable {
 
-  /** The number of timesteps of the paper: {@value}. */
+  /** The paper's number of timesteps: {@value}. */
   public static final int DEFAULT_TIMESTEPS = 1000;
 
   private final Diffusion diffusion;
@@ -68,8 +68,8 @@ public final class DDPM implements AutoCloseable {
   }
 
   /**
-   * Starts building a model. Without further settings it is the paper's: T = 1000, linear β from
-   * 1e-4 to 0.02, ε-prediction, fixed-large variance, images in [−1, 1].
+   * Returns a new builder. The defaults are the paper's: T = 1000, linear β from 1e-4 to 0.02,
+   * ε-prediction, fixed-large variance, images in [−1, 1].
    *
    * @return a builder
    */
@@ -78,25 +78,25 @@ public final class DDPM implements AutoCloseable {
   }
 
   /**
-   * Loads a model that {@link #save} wrote, onto the engine's default device.
+   * Loads a model written by {@link #save} onto the engine's default device.
    *
-   * @param folder the folder
+   * @param folder the model folder
    * @return the model; the caller closes it
    * @throws java.nio.file.NoSuchFileException if there is no model at {@code folder}
-   * @throws IOException if reading fails or a file is not what it should be
+   * @throws IOException if reading fails or a file is invalid
    */
   public static DDPM load(Path folder) throws IOException {
     return load(folder, Engine.getInstance().defaultDevice());
   }
 
   /**
-   * Loads a model that {@link #save} wrote.
+   * Loads a model written by {@link #save} onto a device.
    *
-   * @param folder the folder
+   * @param folder the model folder
    * @param device where to put the weights
    * @return the model; the caller closes it
    * @throws java.nio.file.NoSuchFileException if there is no model at {@code folder}
-   * @throws IOException if reading fails or a file is not what it should be
+   * @throws IOException if reading fails or a file is invalid
    */
   public static DDPM load(Path folder, Device device) throws IOException {
     ModelFolder.Contents contents = ModelFolder.read(folder, device);
@@ -115,13 +115,13 @@ public final class DDPM implements AutoCloseable {
   }
 
   /**
-   * Writes the model into a folder: {@code ddpm.json}, which says all that loading needs, and
-   * {@code weights.safetensors}. The folder appears whole or not at all.
+   * Saves the model to a folder: the configuration as {@code ddpm.json} and the weights as {@code
+   * weights.safetensors}. The write is atomic: the folder appears complete or not at all.
    *
-   * @param folder where to; an older model there is replaced
+   * @param folder the target folder; an existing model there is replaced
    * @throws IllegalStateException if the model has no denoiser, or one that cannot be saved
-   * @throws java.nio.file.FileAlreadyExistsException if {@code folder} is something else
-   * @throws IOException if writing fails; what was there before is still there
+   * @throws java.nio.file.FileAlreadyExistsException if {@code folder} exists and is not a model
+   * @throws IOException if writing fails; an existing model is left intact
    */
   public void save(Path folder) throws IOException {
     ModelFolder.write(folder, new ModelFolder.Contents(diffusion, trainable("saved"), provenance));
@@ -137,7 +137,7 @@ public final class DDPM implements AutoCloseable {
   }
 
   /**
-   * What the network predicts.
+   * The quantity that the network predicts.
    *
    * @return the prediction
    */
@@ -166,19 +166,19 @@ public final class DDPM implements AutoCloseable {
   /**
    * The network.
    *
-   * @return the network, or empty for the maths alone
+   * @return the network, or empty if the model has none
    */
   public Optional<Denoiser> denoiser() {
     return Optional.ofNullable(model).map(DenoisingModel::denoiser);
   }
 
   /**
-   * The network as what it is: {@code ddpm.denoiser(UNet.class)}.
+   * The network as an instance of its own type, as in {@code ddpm.denoiser(UNet.class)}.
    *
-   * @param type the class of the network, or one that it implements
-   * @param <D> that class
+   * @param type the class of the network, or a supertype
+   * @param <D> the type of the network
    * @return the network
-   * @throws IllegalStateException if the model has no network, or one of another class
+   * @throws IllegalStateException if the model has no network, or its network is not a {@code type}
    */
   public <D extends Denoiser> D denoiser(Class<D> type) {
     Denoiser denoiser = required("denoiser(" + type.getSimpleName() + ".class)").denoiser();
@@ -194,8 +194,8 @@ public final class DDPM implements AutoCloseable {
   }
 
   /**
-   * The schedule, prediction and variance with the network in that role: what answers questions
-   * about noisy images, for loops of one's own.
+   * The schedule, prediction type and variance combined with the network: evaluates the network on
+   * noisy images, for custom loops.
    *
    * @return the model
    * @throws IllegalStateException if the model has no denoiser
@@ -213,16 +213,16 @@ public final class DDPM implements AutoCloseable {
     return known;
   }
 
-  /** This model, which frees its network when it is closed. */
+  /** This model as the owner of its network, which it frees when it is closed. */
   DDPM owning() {
     return new DDPM(diffusion, required("owning()").denoiser(), true, provenance);
   }
 
   /**
-   * How the weights were made: seed, steps and settings of the training run, if this library
+   * The provenance of the weights: seed, steps and settings of the training run, if this library
    * trained them.
    *
-   * @return an unmodifiable map in a stable order; empty if nothing is known
+   * @return an unmodifiable map in a stable order; empty if the provenance is unknown
    */
   public Map<String, Object> provenance() {
     return provenance;
@@ -240,7 +240,7 @@ public final class DDPM implements AutoCloseable {
   /**
    * This model with another network.
    *
-   * @param other the network; closed by who built it
+   * @param other the network; its owner closes it
    * @return a model over {@code other}
    * @throws IllegalArgumentException if the variance is the network's to say and {@code other} says
    *     none
@@ -260,7 +260,7 @@ public final class DDPM implements AutoCloseable {
   }
 
   /**
-   * Sets up a measurement of the likelihood of images: the variational bound in bits per value.
+   * Sets up a likelihood evaluation: the variational bound in bits per dimension.
    *
    * @return a run with the defaults
    * @throws IllegalStateException if the model has no denoiser
@@ -270,7 +270,7 @@ public final class DDPM implements AutoCloseable {
   }
 
   /**
-   * Sets up the search for the sampler of this model within a budget of network calls.
+   * Sets up a search for the best sampler of this model within a budget of network evaluations.
    *
    * @return a planner with the defaults
    * @throws IllegalStateException if the model has no denoiser
@@ -281,9 +281,10 @@ public final class DDPM implements AutoCloseable {
   }
 
   /**
-   * A doctor for one training run of this model: add it by {@code training().listener(doctor)}.
+   * Creates a diagnostic listener for one training run of this model. Register it with {@code
+   * training().listener(doctor)}.
    *
-   * @return a doctor that has seen nothing yet
+   * @return a new doctor with no history
    */
   public TrainingDoctor trainingDoctor() {
     return new TrainingDoctor(diffusion);
@@ -301,41 +302,43 @@ public final class DDPM implements AutoCloseable {
   }
 
   /**
-   * The loss of a batch, for a training loop of one's own: a scalar with gradients, if a gradient
-   * collector is open. Timesteps and noise are drawn as those of a pass of a training run.
+   * The loss of a batch, for custom training loops: a scalar that records gradients if a gradient
+   * collector is open. Timesteps and noise are drawn as in one pass of a training run.
    *
    * <pre>{@code
    * try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
-   *   collector.backward(ddpm.loss(Losses.simple(), x0, Condition.none(), new TrainableDenoiser.Pass(seed, step)));
+   *   collector.backward(ddpm.loss(Losses.simple(), x0, Condition.none(),
+   *       new TrainableDenoiser.Pass(seed, step)));
    * }
    * }</pre>
    *
    * @param loss the objective, {@link io.github.ddpm4j.loss.Losses#simple()} for the paper's
    * @param x0 clean images, float32, shape (N, C, H, W), in the data range, on the network's
    *     device; not closed
-   * @param condition what they are conditioned on; {@link Condition#none()} for nothing
-   * @param pass the seed, and the number of the pass: with the same, the same is drawn
+   * @param condition the conditioning; {@link Condition#none()} for none
+   * @param pass the seed and the index of the pass, which determine all random draws
    * @return the mean loss, a scalar attached to the manager of {@code x0}; the caller closes it
    * @throws IllegalStateException if the model has no denoiser, or one that cannot be trained
-   * @throws IllegalArgumentException if the images, condition or loss do not fit the model
+   * @throws IllegalArgumentException if the images, condition or loss do not match the model
    */
   public NDArray loss(Loss loss, NDArray x0, Condition condition, TrainableDenoiser.Pass pass) {
     return BatchLoss.drawn(required("loss"), trainable("trained"), loss, x0, condition, pass);
   }
 
   /**
-   * The loss of a batch at levels and noise that are given; otherwise as {@link #loss(Loss,
-   * NDArray, Condition, TrainableDenoiser.Pass)}.
+   * The loss of a batch at given noise levels and noise; otherwise as {@link #loss(Loss, NDArray,
+   * Condition, TrainableDenoiser.Pass)}.
    *
    * @param loss the objective
    * @param x0 clean images, float32, shape (N, C, H, W); not closed
-   * @param levels how noisy each is made, N entries
+   * @param levels the noise level of each image, N entries
    * @param noise ε, a draw of N(0, 1) of the shape and type of {@code x0}; not closed
-   * @param condition what they are conditioned on
-   * @param pass the pass that dropout masks are drawn for
+   * @param condition the conditioning
+   * @param pass the pass whose dropout masks are drawn
    * @return the mean loss, a scalar attached to the manager of {@code x0}; the caller closes it
    * @throws IllegalStateException if the model has no denoiser, or one that cannot be trained
-   * @throws IllegalArgumentException if the arrays, levels, condition or loss do not fit the model
+   * @throws IllegalArgumentException if the arrays, levels, condition or loss do not match the
+   *     model
    */
   public NDArray loss(
       Loss loss,
@@ -373,7 +376,7 @@ public final class DDPM implements AutoCloseable {
   }
 
   /**
-   * Closes the network if {@link #load} made it, or {@link TrainedModel#detach} handed it over;
+   * Closes the network if this model came from {@link #load} or {@link TrainedModel#detach};
    * otherwise does nothing.
    */
   @Override
@@ -383,7 +386,7 @@ public final class DDPM implements AutoCloseable {
     }
   }
 
-  /** Builds a {@link DDPM}. May be used again after {@link #build()}. */
+  /** Builds a {@link DDPM}. Can be reused after {@link #build()}. */
   public static final class Builder {
 
     private @Nullable Integer timesteps;
@@ -396,7 +399,7 @@ public final class DDPM implements AutoCloseable {
     private Builder() {}
 
     /**
-     * The number of timesteps T of the paper's linear schedule. For another schedule use {@link
+     * The number of timesteps T of the paper's linear schedule. For any other schedule, use {@link
      * #schedule}.
      *
      * @param timesteps at least 1; the default is {@value DDPM#DEFAULT_TIMESTEPS}
@@ -423,7 +426,7 @@ public final class DDPM implements AutoCloseable {
     }
 
     /**
-     * What the network predicts.
+     * The quantity that the network predicts.
      *
      * @param prediction the default is {@link Prediction#EPSILON}
      * @return this builder
@@ -458,9 +461,9 @@ public final class DDPM implements AutoCloseable {
     }
 
     /**
-     * The network. It stays with who built it: closing the model does not close it.
+     * The network. The caller keeps ownership: closing the model does not close it.
      *
-     * @param denoiser the network; leave it out for the maths alone
+     * @param denoiser the network; optional if only the forward process is needed
      * @return this builder
      */
     public Builder denoiser(Denoiser denoiser) {
@@ -472,9 +475,9 @@ public final class DDPM implements AutoCloseable {
      * Builds the model.
      *
      * @return the model
-     * @throws IllegalArgumentException if timesteps and a schedule of another length are both set,
-     *     the prediction cannot be used with the schedule, or the variance is the network's to say
-     *     and the network says none
+     * @throws IllegalArgumentException if timesteps and a schedule of a different length are both
+     *     set, the prediction cannot be used with the schedule, or the variance is learned and the
+     *     network does not predict one
      */
     public DDPM build() {
       Schedule chosen = schedule;

@@ -7,12 +7,12 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * What {@code ddpm.training()…fit(dataset)} leaves: the model over the averaged weights, and the
- * one over the last weights.
+ * The result of {@code ddpm.training()…fit(dataset)}: the model with the averaged weights and the
+ * model with the final weights.
  *
- * <p>It owns the network of the averaged weights and frees it when it is closed, unless {@link
- * #detach} has handed it over. The network that was trained stays with who built it. Closing either
- * model alone does nothing.
+ * <p>It owns the network with the averaged weights and frees it on close, unless {@link #detach}
+ * has transferred ownership. The trained network still belongs to the caller. Closing either model
+ * on its own does nothing.
  */
 public final class TrainedModel implements AutoCloseable {
 
@@ -35,29 +35,29 @@ public final class TrainedModel implements AutoCloseable {
   }
 
   /**
-   * The model over the averaged (EMA) weights, the one to draw images from.
+   * The model with the averaged (EMA) weights, which should be used for sampling.
    *
-   * @return the model, usable until this is closed
+   * @return the model, usable until this object is closed
    */
   public DDPM ddpm() {
     return averaged;
   }
 
   /**
-   * The model over the weights of the last step.
+   * The model with the weights of the last step, without averaging.
    *
-   * @return a model over the network that was trained
+   * @return a model over the trained network
    */
   public DDPM raw() {
     return raw;
   }
 
   /**
-   * Hands over the model over the averaged weights: closing it frees them, and closing this does
-   * not any more.
+   * Transfers ownership of the averaged weights to the returned model: closing that model frees
+   * them, and closing this object no longer does.
    *
    * @return the model of {@link #ddpm()}; the caller closes it
-   * @throws IllegalStateException if it was handed over before, or this is closed
+   * @throws IllegalStateException if it was already detached, or this object is closed
    */
   public DDPM detach() {
     if (detached) {
@@ -79,7 +79,7 @@ public final class TrainedModel implements AutoCloseable {
   }
 
   /**
-   * The seed of the run: with it the same run can be made again.
+   * The seed of the run, with which it can be reproduced.
    *
    * @return the seed
    */
@@ -87,7 +87,7 @@ public final class TrainedModel implements AutoCloseable {
     return outcome.seed();
   }
 
-  /** Frees the averaged weights, unless they were handed over. Does nothing the second time. */
+  /** Frees the averaged weights, unless they were detached. Idempotent. */
   @Override
   public void close() {
     if (!detached) {

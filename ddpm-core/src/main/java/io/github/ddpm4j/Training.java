@@ -36,42 +36,41 @@ import org.slf4j.LoggerFactory;
  * A training run (Ho et al. 2020, algorithm 1), set up fluently: {@code
  * ddpm.training().batchSize(128).steps(800_000).fit(dataset)}.
  *
- * <p>It runs where the network is: {@code UNet.builder().device(…)} decides between CPU and GPU,
- * and batches are moved there.
+ * <p>The run uses the network's device: {@code UNet.builder().device(…)} selects CPU or GPU, and
+ * batches are moved there.
  *
- * <p>The network is updated in place; the result carries the averaged weights beside it. The batch
- * order, timesteps, noise, dropout masks and the conditions that are left out are functions of
- * (seed, step), so two runs with the same seed, machine and thread count give identical weights.
+ * <p>The network is updated in place; the result also holds the averaged weights. Batch order,
+ * timesteps, noise, dropout masks and dropped conditions are functions of (seed, step), so two runs
+ * with the same seed, machine and thread count give identical weights.
  *
- * <p>A network with classes learns them from the labels of the data; what else it is conditioned on
- * comes from {@link #condition}. One that is conditioned on its own estimate of the clean image
- * (Chen et al. 2022, "Analog Bits", section 3) sees it in half of the steps: there it predicts once
- * more before, without dropout and without gradients, and x̂_0 clipped to the data range is the
- * estimate.
+ * <p>A class-conditional network takes its classes from the dataset's labels; all other
+ * conditioning comes from {@link #condition}. A self-conditioned network (Chen et al. 2022, "Analog
+ * Bits", section 3) sees its own denoised estimate in half of the steps: an extra forward pass,
+ * without dropout or gradients, gives x̂_0, clipped to the data range.
  *
  * <p>Interrupting the thread ends {@link #fit} between two steps with a {@link
- * CancellationException}: the network keeps the weights of the last whole step and the interrupt
- * flag stays set. To end early and keep the averaged weights too, call {@link
+ * CancellationException}: the network keeps the weights of the last completed step and the
+ * interrupt flag stays set. To stop early and also keep the averaged weights, call {@link
  * TrainingStepListener.Event#stop()}.
  *
- * <p>A compiled network, as {@code UNet} is by default, takes a step in one call of the engine,
- * from the noising of the images to the update of the averages; with {@link #accumulation} in one
- * call per batch and one for the update. No result is fetched from a GPU for it: losses come every
- * 50 steps, or when a listener asks for one. (On the CPU they are there.)
+ * <p>A compiled network, as {@code UNet} is by default, runs a whole step in one engine call, from
+ * noising the images to updating the averages; with {@link #accumulation}, in one call per batch
+ * and one for the update. On a GPU a step does not wait for its result: losses are fetched every 50
+ * steps, or when a listener asks for one. On the CPU they are available at once.
  *
- * <p>Not thread-safe: one thread sets up a run. Several runs of different networks may train at
- * once in one JVM. Those of networks that are not compiled take turns, since the engine's gradient
- * collector is one per process. While a run trains a network, other threads cannot use it.
+ * <p>Not thread-safe: set up a run on one thread. Runs of different networks can train concurrently
+ * in one JVM. Runs of uncompiled networks take turns, since the engine has one gradient collector
+ * per process. While a run trains a network, other threads cannot use it.
  */
 public final class Training {
 
-  /** Images per step unless {@link #batchSize(int)} says otherwise: {@value}. */
+  /** The default batch size: {@value}. */
   public static final int DEFAULT_BATCH_SIZE = 128;
 
-  /** The learning rate of the paper for CIFAR-10: {@value}. */
+  /** The paper's learning rate for CIFAR-10: {@value}. */
   public static final double DEFAULT_LEARNING_RATE = 2e-4;
 
-  /** The global norm that gradients are clipped to, as in the authors' code: {@value}. */
+  /** The default global gradient norm for clipping, as in the authors' code: {@value}. */
   public static final double DEFAULT_GRADIENT_CLIP = 1;
 
   private static final String PYTORCH = "PyTorch";
@@ -103,7 +102,7 @@ public final class Training {
   /**
    * Sets up a run with the defaults.
    *
-   * @param denoiser the network of the model, to be trained; not closed by the run
+   * @param denoiser the model's network, to be trained; not closed by the run
    */
   Training(DenoisingModel model, TrainableDenoiser denoiser) {
     this.model = model;
@@ -111,7 +110,7 @@ public final class Training {
   }
 
   /**
-   * The objective.
+   * The training objective.
    *
    * @param loss the default is {@link Losses#simple()}
    * @return this run
@@ -122,10 +121,10 @@ public final class Training {
   }
 
   /**
-   * How much the loss of an image counts, by how noisy the image is.
+   * The weight of an image's loss as a function of its noise level.
    *
-   * @param weighting the default is {@link Weighting#uniform()}: every prediction has the plain
-   *     loss of its own output
+   * @param weighting the default is {@link Weighting#uniform()}: the unweighted loss of the
+   *     network's own output
    * @return this run
    */
   public Training weighting(Weighting weighting) {
@@ -134,7 +133,7 @@ public final class Training {
   }
 
   /**
-   * How the run chooses how noisy each image is.
+   * The distribution from which noise levels are drawn.
    *
    * @param sampler the default is {@link TimestepSampler#uniform()}
    * @return this run
@@ -145,16 +144,16 @@ public final class Training {
   }
 
   /**
-   * Adds the same number to all of the noise of a channel of an image, in x_t and in the target, so
-   * that the network learns to change the brightness of a whole picture (Guttenberg 2023,
-   * "Diffusion with offset noise").
+   * Adds offset noise: one random value shared by all pixels of a channel, in both x_t and the
+   * target, so that the network learns to change the brightness of the whole image (Guttenberg
+   * 2023, "Diffusion with offset noise").
    *
    * <pre>
    *   ε ~ N(0, I) + s · N(0, 1)      the second once per channel
    * </pre>
    *
-   * @param s the standard deviation of what is added, at least 0 and finite; 0 by default, 0.1
-   *     where it is used
+   * @param s the standard deviation of the offset, at least 0 and finite; 0 by default, typically
+   *     0.1
    * @return this run
    * @throws IllegalArgumentException if {@code s} is negative or not finite
    */
@@ -164,8 +163,8 @@ public final class Training {
   }
 
   /**
-   * Perturbs the network's input, but not its target, so that it learns to cope with the errors
-   * that sampling accumulates (Ning et al. 2023, algorithm 1).
+   * Perturbs the network's input, but not its target, so that the network learns to tolerate the
+   * errors that accumulate in sampling (Ning et al. 2023, algorithm 1).
    *
    * <pre>
    *   x_t = √ᾱ_t · x_0 + √(1 − ᾱ_t) · (ε + γ · ξ)      ξ ~ N(0, I);   the target is made of ε
@@ -181,8 +180,8 @@ public final class Training {
   }
 
   /**
-   * Images per forward pass. Datasets that are not {@link
-   * ai.djl.training.dataset.RandomAccessDataset} bring their own batches, and this is ignored.
+   * The number of images per forward pass. Ignored for datasets that are not a {@link
+   * ai.djl.training.dataset.RandomAccessDataset}: those supply their own batches.
    *
    * @param batchSize at least 1, at most the size of the dataset; the default is {@value
    *     #DEFAULT_BATCH_SIZE}
@@ -195,9 +194,9 @@ public final class Training {
   }
 
   /**
-   * How many batches make up one step: their gradients are averaged.
+   * The number of batches per step, over which gradients are averaged.
    *
-   * @param batches at least 1, the default
+   * @param batches at least 1; the default is 1
    * @return this run
    * @throws IllegalArgumentException if {@code batches} is less than 1
    */
@@ -207,10 +206,10 @@ public final class Training {
   }
 
   /**
-   * How many updates to make. There is no default: either this or {@link #epochs} must be set. The
-   * paper trains CIFAR-10 for 800,000 steps.
+   * The number of training steps (weight updates). There is no default: set either this or {@link
+   * #epochs}. The paper trains CIFAR-10 for 800,000 steps.
    *
-   * @param steps at least 1; takes the place of {@link #epochs}
+   * @param steps at least 1; replaces {@link #epochs}
    * @return this run
    * @throws IllegalArgumentException if {@code steps} is less than 1
    */
@@ -221,10 +220,10 @@ public final class Training {
   }
 
   /**
-   * How often to go through the dataset: as many steps as see {@code epochs} times its size of
-   * images, the last step rounded up. Needs a dataset of known size, a {@link RandomAccessDataset}.
+   * The number of passes over the dataset, converted to steps and rounded up. Requires a dataset of
+   * known size, a {@link RandomAccessDataset}.
    *
-   * @param epochs at least 1; takes the place of {@link #steps}
+   * @param epochs at least 1; replaces {@link #steps}
    * @return this run
    * @throws IllegalArgumentException if {@code epochs} is less than 1
    */
@@ -261,9 +260,9 @@ public final class Training {
   }
 
   /**
-   * A learning rate that changes.
+   * A learning-rate schedule.
    *
-   * @param rate any DJL tracker, asked with the number of steps done before
+   * @param rate any DJL tracker, queried with the number of completed steps
    * @return this run
    */
   public Training learningRate(Tracker rate) {
@@ -272,10 +271,10 @@ public final class Training {
   }
 
   /**
-   * Lets the learning rate grow linearly to its value over the first steps: step s has s / warmup
-   * of it. The authors use 5,000 of 800,000 steps.
+   * Warms up the learning rate linearly over the first steps: step s uses s / warmup of it. The
+   * authors use 5,000 of 800,000 steps.
    *
-   * @param steps at least 0, the default
+   * @param steps at least 0; the default is 0
    * @return this run
    * @throws IllegalArgumentException if {@code steps} is negative
    */
@@ -288,7 +287,7 @@ public final class Training {
   }
 
   /**
-   * Clips the global 2-norm of the gradient.
+   * Clips the gradient to a global 2-norm.
    *
    * @param norm the largest norm, positive; {@link Double#POSITIVE_INFINITY} for no clipping; the
    *     default is {@value #DEFAULT_GRADIENT_CLIP}
@@ -305,7 +304,7 @@ public final class Training {
   }
 
   /**
-   * The decay of the averaged weights, with warm-up.
+   * The decay of the exponential moving average of the weights, with warm-up.
    *
    * @param decay in [0, 1); the default is {@value Ema#DEFAULT_DECAY}
    * @return this run
@@ -316,9 +315,9 @@ public final class Training {
   }
 
   /**
-   * The average of the weights.
+   * The exponential moving average (EMA) of the weights.
    *
-   * @param ema how to average
+   * @param ema the averaging settings
    * @return this run
    */
   public Training ema(Ema ema) {
@@ -327,20 +326,20 @@ public final class Training {
   }
 
   /**
-   * Makes the conditions of a batch. Without it the labels of the data are the classes, if the
-   * network has classes. An example, for a network that makes images larger:
+   * Sets the function that computes the conditioning of a batch. By default, the dataset's labels
+   * are the classes if the network has classes. An example, for a super-resolution network:
    *
    * <pre>{@code
    * training.condition((images, labels) -> Condition.images(blurred(images)))
    * }</pre>
    *
-   * <p>The function gets the clean images, float32, shape (N, C, H, W), on the network's device,
-   * and the labels as the dataset has them, on the CPU; both are gone after the step, and what it
-   * makes should belong to the manager of the images so that it goes with them. It returns a
-   * condition of the same N images, by every kind that the network was built for, but the previous
-   * x̂_0.
+   * <p>The function receives the clean images, float32, shape (N, C, H, W), on the network's
+   * device, and the labels as stored in the dataset, on the CPU. Both are freed after the step; new
+   * arrays should be attached to the images' manager, so that they are freed with them. It returns
+   * a condition for the same N images, with every kind that the network was built for except the
+   * previous x̂_0.
    *
-   * @param condition makes the condition of clean images and labels
+   * @param condition computes the condition from clean images and labels
    * @return this run
    */
   public Training condition(BiFunction<NDArray, NDList, Condition> condition) {
@@ -349,11 +348,12 @@ public final class Training {
   }
 
   /**
-   * Leaves some images without their condition, so that the network learns to do without it too, as
-   * classifier-free guidance needs it (Ho and Salimans 2022, algorithm 1). Which images these are
-   * is a function of (seed, step, image in the step).
+   * Drops the condition of some images at random, so that the network also learns the unconditional
+   * model that classifier-free guidance needs (Ho and Salimans 2022, algorithm 1). The choice of
+   * images is a function of (seed, step, image in the step).
    *
-   * @param probability that an image goes without, in [0, 1]; 0 by default, 0.1 or 0.2 for guidance
+   * @param probability the probability of dropping an image's condition, in [0, 1]; 0 by default,
+   *     typically 0.1 or 0.2 for guidance
    * @return this run
    * @throws IllegalArgumentException if it is outside [0, 1]
    */
@@ -367,11 +367,11 @@ public final class Training {
   }
 
   /**
-   * Refuses to run elsewhere than on a device; it moves nothing. A run is always where the
-   * network's weights are, and data is moved there; naming the device makes a run that would be
-   * elsewhere fail at once instead of being slow.
+   * Requires the weights to be on a device; moves nothing. A run always uses the device of the
+   * network's weights, and data is moved there. Naming the device makes a run on the wrong device
+   * fail at once instead of running slowly.
    *
-   * @param device the device that the weights must be on
+   * @param device the required device
    * @return this run
    * @throws IllegalArgumentException if the weights are on another device
    */
@@ -395,8 +395,8 @@ public final class Training {
   }
 
   /**
-   * The seed of batch order, timesteps, noise and dropout. Without one a random seed is drawn,
-   * logged at INFO level and kept in the result.
+   * The seed of batch order, timesteps, noise and dropout. If unset, a random seed is drawn, logged
+   * at INFO level and recorded in the result.
    *
    * @param seed any number
    * @return this run
@@ -407,7 +407,7 @@ public final class Training {
   }
 
   /**
-   * Watches the run; may be called for several listeners.
+   * Adds a listener. Can be called several times.
    *
    * @param listener called after every step
    * @return this run
@@ -417,30 +417,30 @@ public final class Training {
     return this;
   }
 
-  /** Lets steps be as far ahead of what was read of them as on a GPU; 0 leaves it to the device. */
+  /** Lets steps run as far ahead of reading their losses as on a GPU; 0 leaves it to the device. */
   Training logRows(int rows) {
     this.logRows = rows;
     return this;
   }
 
   /**
-   * Trains.
+   * Trains the network on a dataset.
    *
    * @param dataset images as the first array of each record, float32, shape (C, H, W), in the data
-   *     range; labels are the classes if the network has classes, shape () or (1) of each record,
-   *     unless {@link #condition} says otherwise
-   * @return the models that the run leaves; the caller closes them
-   * @throws CancellationException if the thread is interrupted. It is an {@code
-   *     IllegalStateException} too: catch it first
+   *     range; labels are the classes if the network has classes, shape () or (1) per record,
+   *     unless {@link #condition} is set
+   * @return the trained model; the caller closes it
+   * @throws CancellationException if the thread is interrupted. It is a subclass of {@code
+   *     IllegalStateException}: catch it first
    * @throws IllegalStateException if neither {@link #steps} nor {@link #epochs} was set, the
-   *     network is being trained by another run, or its weights are not those of DJL's engine
-   *     PyTorch, whose operators a step is made of
+   *     network is being trained by another run, or its weights are not in DJL's PyTorch engine, on
+   *     whose operators the step is built
    * @throws IllegalArgumentException if the dataset or a batch of it is empty, the dataset is
-   *     smaller than a batch, its size is unknown where {@link #epochs} needs it, or its images
-   *     have another shape or type, lie outside the data range or are not finite; or the network is
-   *     conditioned on what neither the labels nor {@link #condition} tell, or on nothing where
-   *     there are conditions; or it predicts a variance that nothing trains, since the model's is
-   *     fixed or the loss looks at the prediction alone
+   *     smaller than a batch, its size is unknown but needed by {@link #epochs}, or its images have
+   *     the wrong shape or type, lie outside the data range or are not finite; or neither the
+   *     labels nor {@link #condition} supply the network's conditioning, or conditions are given to
+   *     an unconditional network; or the network predicts a variance that is not trained, because
+   *     the model's variance is fixed or the loss ignores it
    * @throws NonFiniteLossException if the loss or its gradient becomes NaN or infinite
    */
   public TrainedModel fit(Dataset dataset) {
@@ -495,7 +495,7 @@ public final class Training {
     return (int) count;
   }
 
-  /** What the run is set to: changes from now on are for the next. */
+  /** A snapshot of the settings: later changes apply to the next run. */
   private TrainingSettings settings(int ofRun) {
     return new TrainingSettings(
         loss,

@@ -1,4 +1,4 @@
-/** The front door: {@link io.github.ddpm4j.DDPM}. */
+/** The library's entry point, {@link io.github.ddpm4j.DDPM}. */
 @NullMarked
 package io.github.ddpm4j;
 

@@ -13,31 +13,31 @@ import java.util.List;
 import java.util.stream.IntStream;
 
 /**
- * Images as tensors, turned into pictures to look at; and picture files, turned into tensors.
+ * Converts image tensors to pictures for viewing, and picture files to tensors.
  *
  * <pre>{@code
  * Pictures.of(images).columns(8).enlarge(8).save(Path.of("samples.png"));
  * NDArray x0 = Pictures.read(manager, Path.of("cat.jpg"));    // (3, H, W) in [-1, 1]
  * }</pre>
  *
- * <p>A grid fills its rows from left to right, with the same gap between the images and around
- * them. Values outside the data range are shown as its ends; the tensors are not changed. Pictures
- * are sRGB as they are in the tensor: no gamma is applied in either direction. A {@link
- * BufferedImage} made here becomes a DJL {@code Image} by {@code
+ * <p>A grid is filled row by row from left to right, with the same gap between and around the
+ * images. Values outside the data range are clamped for display; the tensors are not modified.
+ * Tensor values are treated as sRGB: no gamma is applied in either direction. To convert a {@link
+ * BufferedImage} from this class to a DJL {@code Image}, use {@code
  * ImageFactory.getInstance().fromImage(picture)}.
  *
- * <p>Instances hold a copy of the values in Java memory: they are immutable, may be shared between
- * threads and own no native memory.
+ * <p>Instances hold a copy of the values in Java memory: they are immutable and thread-safe, and
+ * own no native memory.
  */
 public final class Pictures {
 
-  /** The lower end of the data range unless {@link #dataRange} says otherwise: {@value}. */
+  /** The default lower end of the data range: {@value}. */
   public static final double DEFAULT_MINIMUM = -1;
 
-  /** The upper end of the data range unless {@link #dataRange} says otherwise: {@value}. */
+  /** The default upper end of the data range: {@value}. */
   public static final double DEFAULT_MAXIMUM = 1;
 
-  /** The pixels between images unless {@link #gap} says otherwise: {@value}. */
+  /** The default gap between images in pixels: {@value}. */
   public static final int DEFAULT_GAP = 2;
 
   private static final Color DARK_GREY = new Color(0x2B2B2B);
@@ -69,12 +69,12 @@ public final class Pictures {
   }
 
   /**
-   * The pictures of a batch of images, or of one image.
+   * Creates pictures from a batch of images, or from a single image.
    *
-   * @param images float32 or float64, shape (N, C, H, W) or (C, H, W) with 1 channel (grey) or 3
-   *     (RGB); not closed and not changed
-   * @return the pictures, in a grid of ⌈√N⌉ columns, not enlarged, on dark grey
-   * @throws IllegalArgumentException if shape or data type is another, or a value is NaN
+   * @param images float32 or float64, shape (N, C, H, W) or (C, H, W) with 1 channel (greyscale) or
+   *     3 (RGB); neither closed nor modified
+   * @return the pictures, in a grid of ⌈√N⌉ columns, not enlarged, on a dark grey background
+   * @throws IllegalArgumentException if the shape or data type is wrong, or a value is NaN
    */
   public static Pictures of(NDArray images) {
     DataType type = images.getDataType();
@@ -135,7 +135,7 @@ public final class Pictures {
   }
 
   /**
-   * What is shown as black and as white (or as no and full colour). By default {@value
+   * The values shown as black and as white (or as zero and full intensity). By default {@value
    * #DEFAULT_MINIMUM} and {@value #DEFAULT_MAXIMUM}.
    *
    * @param minimum the value shown as black
@@ -158,9 +158,9 @@ public final class Pictures {
   }
 
   /**
-   * How many images stand in a row of the grid. By default ⌈√N⌉.
+   * The number of images per row of the grid. By default ⌈√N⌉.
    *
-   * @param columns the images in a row
+   * @param columns the number of images per row
    * @return pictures in that many columns
    * @throws IllegalArgumentException if it is less than 1
    */
@@ -177,7 +177,7 @@ public final class Pictures {
   }
 
   /**
-   * All images in one row.
+   * Arranges all images in one row.
    *
    * @return pictures in one row
    */
@@ -186,10 +186,10 @@ public final class Pictures {
   }
 
   /**
-   * The pixels between the images of a grid and around them. By default {@value #DEFAULT_GAP}.
-   * Enlarging does not enlarge the gap.
+   * The gap between and around the images of a grid, in pixels. By default {@value #DEFAULT_GAP}.
+   * Enlarging does not affect the gap.
    *
-   * @param gap pixels of the grid
+   * @param gap the gap in pixels of the grid
    * @return pictures with that gap
    * @throws IllegalArgumentException if it is negative
    */
@@ -206,8 +206,8 @@ public final class Pictures {
   }
 
   /**
-   * How many pixels wide and high each value is shown. By default 1; an 8x8 digit is worth looking
-   * at from about 8.
+   * The enlargement factor: the width and height in pixels at which each value is shown. By default
+   * 1; an 8x8 digit needs about 8.
    *
    * @param enlarge the factor
    * @return pictures enlarged by that factor
@@ -226,8 +226,8 @@ public final class Pictures {
   }
 
   /**
-   * The colour of the gaps and of unused cells. Dark grey by default. Grey pictures on a colour
-   * that is not grey make an RGB grid.
+   * The colour of the gaps and of unused cells. Dark grey by default. Greyscale images on a
+   * non-grey background give an RGB grid.
    *
    * @param background the colour; its alpha is ignored
    * @return pictures on that background
@@ -244,21 +244,21 @@ public final class Pictures {
   }
 
   /**
-   * Words above the columns of the grid. None by default. Columns are as wide as the widest of
-   * them, if the images are not.
+   * Labels above the columns of the grid. None by default. Columns are widened if a label is wider
+   * than the images.
    *
-   * @param words from left to right; columns without one stay without
-   * @return pictures with those words
+   * @param words the labels from left to right; further columns have none
+   * @return pictures with those labels
    */
   public Pictures columnLabels(String... words) {
     return with(new Labels(List.of(words), labels.rows()));
   }
 
   /**
-   * Words left of the rows of the grid. None by default.
+   * Labels to the left of the rows of the grid. None by default.
    *
-   * @param words from top to bottom; rows without one stay without
-   * @return pictures with those words
+   * @param words the labels from top to bottom; further rows have none
+   * @return pictures with those labels
    */
   public Pictures rowLabels(String... words) {
     return with(new Labels(labels.columns(), List.of(words)));
@@ -278,10 +278,10 @@ public final class Pictures {
   }
 
   /**
-   * Each image as a picture of its own, enlarged, without gaps.
+   * Each image as a separate picture, enlarged, without gaps.
    *
    * @return one picture per image, {@link BufferedImage#TYPE_BYTE_GRAY} or {@link
-   *     BufferedImage#TYPE_3BYTE_BGR}; the caller may change them
+   *     BufferedImage#TYPE_3BYTE_BGR}; the caller may modify them
    */
   public List<BufferedImage> toImages() {
     return IntStream.range(0, count)
@@ -298,7 +298,7 @@ public final class Pictures {
    * All images in one picture.
    *
    * @return the grid, {@link BufferedImage#TYPE_BYTE_GRAY} or {@link BufferedImage#TYPE_3BYTE_BGR};
-   *     the caller may change it
+   *     the caller may modify it
    * @throws IllegalArgumentException if there are more labels than columns, or than rows
    */
   public BufferedImage toGrid() {
@@ -349,11 +349,11 @@ public final class Pictures {
   }
 
   /**
-   * Writes {@link #toGrid} as a PNG file. It is written beside the target and renamed, so that
-   * nobody sees half a picture.
+   * Writes {@link #toGrid} to a PNG file. The write is atomic: a temporary file next to the target
+   * is written and then renamed.
    *
-   * @param file the file; missing folders are made, an existing file is replaced
-   * @throws IOException if it can't be written
+   * @param file the file; missing folders are created, an existing file is replaced
+   * @throws IOException if writing fails
    * @throws IllegalArgumentException as {@link #toGrid}
    */
   public void save(Path file) throws IOException {
@@ -361,25 +361,26 @@ public final class Pictures {
   }
 
   /**
-   * Writes a picture as a PNG file, beside the target first and then renamed.
+   * Writes a picture to a PNG file, by writing a temporary file next to the target and renaming it.
    *
    * @param picture the picture
-   * @param file the file; missing folders are made, an existing file is replaced
-   * @throws IOException if it can't be written
+   * @param file the file; missing folders are created, an existing file is replaced
+   * @throws IOException if writing fails
    */
   public static void write(BufferedImage picture, Path file) throws IOException {
     PictureFiles.write(picture, file);
   }
 
   /**
-   * Writes pictures one after the other as an animated GIF that begins again at its end.
+   * Writes pictures as the frames of a looping animated GIF.
    *
-   * @param frames the pictures, all of one size; at least one
-   * @param millisPerFrame how long each is shown, at least 10 ms, in hundredths of a second
-   * @param file the file; missing folders are made, an existing file is replaced
-   * @throws IOException if it can't be written
-   * @throws IllegalArgumentException if there is no picture, their sizes differ, or the time is too
-   *     short
+   * @param frames the pictures, all of the same size; at least one
+   * @param millisPerFrame the duration of each frame, at least 10 ms, rounded to hundredths of a
+   *     second
+   * @param file the file; missing folders are created, an existing file is replaced
+   * @throws IOException if writing fails
+   * @throws IllegalArgumentException if there are no pictures, their sizes differ, or the duration
+   *     is too short
    */
   public static void animate(List<BufferedImage> frames, int millisPerFrame, Path file)
       throws IOException {
@@ -400,25 +401,26 @@ public final class Pictures {
   }
 
   /**
-   * Reads a picture file of any size that Java's ImageIO knows (PNG, JPEG, GIF, BMP, TIFF, WBMP).
-   * Transparent pixels are shown on white; the rotation noted by cameras is not applied. A JPEG
-   * file that was cut short is read as far as it goes.
+   * Reads a picture file of any size in a format supported by Java's ImageIO (PNG, JPEG, GIF, BMP,
+   * TIFF, WBMP). Transparent pixels are composited onto white; camera (EXIF) rotation is not
+   * applied. A truncated JPEG file is read as far as possible.
    *
    * @param manager owns the result
    * @param file the picture
-   * @return float32, shape (1, H, W) for grey pictures and (3, H, W) for others, in [-1, 1]
-   * @throws IOException if the file is missing, is no picture or is damaged; the message says which
+   * @return float32, shape (1, H, W) for greyscale pictures and (3, H, W) for others, in [-1, 1]
+   * @throws IOException if the file is missing, is not a picture or is damaged; the message says
+   *     which
    */
   public static NDArray read(NDManager manager, Path file) throws IOException {
     return toArray(manager, PictureFiles.read(file));
   }
 
   /**
-   * A picture as a tensor. Transparent pixels are shown on white.
+   * Converts a picture to a tensor. Transparent pixels are composited onto white.
    *
    * @param manager owns the result
    * @param picture the picture, of any type
-   * @return float32, shape (1, H, W) for grey pictures and (3, H, W) for others, in [-1, 1]
+   * @return float32, shape (1, H, W) for greyscale pictures and (3, H, W) for others, in [-1, 1]
    */
   public static NDArray toArray(NDManager manager, BufferedImage picture) {
     Pixels pixels = Pixels.of(picture);

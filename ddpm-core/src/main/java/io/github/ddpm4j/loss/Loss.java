@@ -14,9 +14,9 @@ import io.github.ddpm4j.spi.Ops;
 import java.util.Optional;
 
 /**
- * How far a network's output is from its target, image by image. Written against {@link Ops}, so
- * that the same code runs on arrays and can be written down as a program; a loss must use nothing
- * but {@code ops} on its arguments, which are no arrays while a program is written.
+ * A per-image loss between the network's output and its target. Written against {@link Ops}, so
+ * that the same code runs on arrays and can be compiled. A loss must use only {@code ops} on its
+ * arguments, which are not arrays during compilation.
  *
  * @see Losses
  */
@@ -26,31 +26,31 @@ public interface Loss {
    * The loss of each image.
    *
    * @param ops the operations
-   * @param output what the network predicted, (N, C, H, W)
-   * @param target what it should have predicted, same shape
-   * @param <T> what the operations work on
+   * @param output the network's prediction, (N, C, H, W)
+   * @param target the target, same shape
+   * @param <T> the operand type
    * @return the loss per image, shape (N)
    */
   <T> T perImage(Ops<T> ops, T output, T target);
 
   /**
-   * The loss of each image from all that there is to look at. This is what training calls; unless a
-   * loss says otherwise it is that of output and target.
+   * The loss of each image from all available inputs. This is the method that training calls; by
+   * default it is the loss between output and target.
    *
    * @param ops the operations
-   * @param input output, target, images and what depends on their timesteps
-   * @param <T> what the operations work on
+   * @param input output, target, images and coefficients that depend on their timesteps
+   * @param <T> the operand type
    * @return the loss per image, shape (N)
-   * @throws IllegalArgumentException if the loss does not fit the model
+   * @throws IllegalArgumentException if the loss cannot be used with the model
    */
   default <T> T perImage(Ops<T> ops, Input<T> input) {
     return perImage(ops, input.output(), input.target());
   }
 
   /**
-   * Whether the loss trains the variance, where the network learns it.
+   * Whether the loss trains a learned variance.
    *
-   * @return false unless a loss says otherwise
+   * @return false by default
    */
   default boolean trainsVariance() {
     return false;
@@ -59,11 +59,11 @@ public interface Loss {
   /**
    * The mean loss of a batch.
    *
-   * @param output what the network predicted, shape (N, C, H, W)
-   * @param target what it should have predicted, same shape and dtype
+   * @param output the network's prediction, shape (N, C, H, W)
+   * @param target the target, same shape and dtype
    * @return the mean over the images, a scalar attached to the manager of {@code output}
-   * @throws IllegalArgumentException if the shapes differ, or the loss does not give one number per
-   *     image
+   * @throws IllegalArgumentException if the shapes differ, or the loss does not return one number
+   *     per image
    */
   default NDArray evaluate(NDArray output, NDArray target) {
     if (!output.getShape().equals(target.getShape())) {
@@ -88,30 +88,30 @@ public interface Loss {
   }
 
   /**
-   * All that a loss may look at, over either interpreter. Training makes it; losses that need no
-   * more than output and target never see it.
+   * All inputs available to a loss, for any interpreter. Supplied by training; losses that need
+   * only output and target can ignore it.
    *
-   * @param <T> what the operations work on
+   * @param <T> the operand type
    * @see Loss#perImage(io.github.ddpm4j.spi.Ops, Input)
    */
   public interface Input<T> {
 
     /**
-     * What the network predicted.
+     * The network's prediction.
      *
      * @return shape (N, C, H, W)
      */
     T output();
 
     /**
-     * What it should have predicted.
+     * The target.
      *
      * @return shape (N, C, H, W)
      */
     T target();
 
     /**
-     * What the network said of the variance, v.
+     * The network's variance output, v.
      *
      * @return shape (N, C, H, W), or empty if the variance is not learned
      */
@@ -132,7 +132,7 @@ public interface Loss {
     T xt();
 
     /**
-     * A number per image, worked out in {@code double} where the loss asks for it.
+     * A coefficient per image, computed in {@code double} on request.
      *
      * @param coefficient which one
      * @return shape (N, 1, 1, 1)
@@ -153,7 +153,7 @@ public interface Loss {
      */
     int timesteps();
 
-    /** What depends on the timestep of an image, which must be one of the schedule's. */
+    /** The coefficients that depend on an image's timestep, which must be one of the schedule's. */
     enum Coefficient {
       /** 1 at timestep 0, where the step leads to the image, and 0 at all others. */
       FIRST {
@@ -171,7 +171,9 @@ public interface Loss {
           return diffusion.schedule().posteriorMeanX0(t);
         }
       },
-      /** The log variance of it, {@link Schedule#posteriorLogVarianceClipped}. */
+      /**
+       * The log variance of q(x_{t−1} | x_t, x_0), {@link Schedule#posteriorLogVarianceClipped}.
+       */
       POSTERIOR_LOG_VARIANCE {
         @Override
         double of(Diffusion diffusion, int t) {
@@ -192,7 +194,7 @@ public interface Loss {
           return x0(diffusion, t).second();
         }
       },
-      /** ln σ² of the reverse process where v = 0; all of it if the variance is fixed. */
+      /** The log variance ln σ² of the reverse process at v = 0, or the fixed one. */
       LOG_VARIANCE {
         @Override
         double of(Diffusion diffusion, int t) {
@@ -202,7 +204,7 @@ public interface Loss {
               / 2;
         }
       },
-      /** What v adds to ln σ² where it is 1; 0 if the variance is fixed. */
+      /** The slope of ln σ² in v; 0 if the variance is fixed. */
       LOG_VARIANCE_OF_V {
         @Override
         double of(Diffusion diffusion, int t) {
@@ -220,12 +222,12 @@ public interface Loss {
       }
 
       /**
-       * Its value.
+       * The value of the coefficient.
        *
        * @param diffusion schedule, prediction and variance
        * @param timestep the timestep
        * @return the number
-       * @throws IllegalArgumentException if the timestep is none of the schedule's
+       * @throws IllegalArgumentException if the timestep is not one of the schedule's
        */
       public double at(Diffusion diffusion, double timestep) {
         int timesteps = diffusion.schedule().timesteps();

@@ -4,7 +4,7 @@ import io.github.ddpm4j.internal.bound.VariationalBound;
 import io.github.ddpm4j.loss.Loss.Input.Coefficient;
 import io.github.ddpm4j.spi.Ops;
 
-/** The training objectives. */
+/** Factories for training objectives. */
 public final class Losses {
 
   /** λ of Nichol and Dhariwal 2021, section 3.1. */
@@ -26,9 +26,9 @@ public final class Losses {
   }
 
   /**
-   * The mean absolute error of the prediction. It minds large errors less than {@link #simple()}
-   * does; its minimum is the median of what the network may predict, not the mean, so samples drawn
-   * from it are not exact even for a perfect network.
+   * The mean absolute error of the prediction. It is less sensitive to large errors than {@link
+   * #simple()}, but its minimizer is the conditional median of the target, not the mean, so
+   * sampling is not exact even with a perfect network.
    *
    * <pre>
    *   L_1 = E_{t, x_0, ε} |target − output|   as a mean over the pixels
@@ -41,7 +41,7 @@ public final class Losses {
   }
 
   /**
-   * The loss of Huber (1964), quadratic for errors e up to δ and linear beyond:
+   * The Huber loss (Huber 1964), quadratic for errors e up to δ and linear beyond:
    *
    * <pre>
    *   ½ e²              |e| ≤ δ
@@ -50,7 +50,7 @@ public final class Losses {
    *
    * With δ above all errors it is half of {@link #simple()}.
    *
-   * @param delta δ, where the loss becomes linear, positive and finite
+   * @param delta δ, the error above which the loss is linear, positive and finite
    * @return the loss
    * @throws IllegalArgumentException if {@code delta} is not positive and finite
    */
@@ -66,17 +66,17 @@ public final class Losses {
 
   /**
    * The variational bound on the negative log likelihood in bits per dimension, without its
-   * constant part (Ho et al. 2020, eq. 5): each image gives the term of its timestep, times T, so
-   * that the mean over timesteps drawn evenly is the sum.
+   * constant term (Ho et al. 2020, eq. 5). Each image contributes the term of its timestep, times
+   * T, so that the mean over uniformly drawn timesteps is the sum.
    *
    * <pre>
    *   T · L_t     L_t = KL(q(x_{t−1} | x_t, x_0) ‖ p(x_{t−1} | x_t)) for t above 0
    *               L_0 = −log₂ p(x_0 | x_1), for pictures of 8 bits
    * </pre>
    *
-   * <p>It trains the prediction, and the variance where that is learned; the terms differ so much
-   * that it goes better with {@link TimestepSampler#lossSecondMoment()} (Nichol and Dhariwal 2021,
-   * section 3.3). x̂_0 is not clipped. It needs whole timesteps, so not {@link
+   * <p>It trains the prediction and, if learned, the variance. The terms vary so widely that it
+   * works better with {@link TimestepSampler#lossSecondMoment()} (Nichol and Dhariwal 2021, section
+   * 3.3). x̂_0 is not clipped. It needs integer timesteps, which rules out {@link
    * TimestepSampler#logNormal}.
    *
    * @return the loss
@@ -86,9 +86,9 @@ public final class Losses {
   }
 
   /**
-   * The hybrid of {@link #simple()} and the bound that trains the prediction by the one and a
-   * learned variance by the other (Nichol and Dhariwal 2021, section 3.1): through the prediction
-   * no gradient of the bound flows.
+   * The hybrid objective, which trains the prediction by {@link #simple()} and a learned variance
+   * by the bound (Nichol and Dhariwal 2021, section 3.1). The gradient of the bound is stopped at
+   * the prediction.
    *
    * <pre>
    *   L_simple + λ · Σ_t L_t,   λ = 0.001;   T · λ · L_t for an image at timestep t
@@ -101,7 +101,7 @@ public final class Losses {
   }
 
   /**
-   * The same with another weight of the bound.
+   * The hybrid objective with a given weight of the bound.
    *
    * @param lambda λ, the factor of the sum over all timesteps, positive and finite
    * @return the loss

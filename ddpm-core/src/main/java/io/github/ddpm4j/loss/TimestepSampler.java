@@ -5,8 +5,8 @@ import io.github.ddpm4j.schedule.Schedule;
 import org.apache.commons.rng.UniformRandomProvider;
 
 /**
- * How training chooses how noisy each image is. Immutable; what a run learns of its losses lives in
- * its {@link Draws}.
+ * The distribution from which training draws the noise level of each image. Immutable; state that
+ * adapts to a run's losses is kept in its {@link Draws}.
  *
  * @see io.github.ddpm4j.Training#timestepSampler
  */
@@ -17,55 +17,55 @@ public interface TimestepSampler {
    * Begins a run.
    *
    * @param schedule the schedule
-   * @return the draws of one run, which no other run shares
+   * @return the draws of one run, not shared with other runs
    */
   Draws begin(Schedule schedule);
 
-  /** The draws of one run. Used by the thread of the run alone. */
+  /** The draws of one run. Used only by the thread of the run. */
   @FunctionalInterface
   interface Draws {
 
     /**
-     * Draws how noisy the images of a batch are.
+     * Draws the noise levels of a batch.
      *
-     * @param images how many, at least 1
-     * @param random where the numbers come from; a function of the run's seed and the batch
+     * @param images the number of images, at least 1
+     * @param random the source of random numbers, a function of the run's seed and the batch
      * @return a level for each image
      */
     NoiseLevels draw(int images, UniformRandomProvider random);
 
     /**
-     * How much the loss of an image counts so that the mean stays that of timesteps drawn evenly: 1
-     * / (T p_t) where t is drawn with probability p_t.
+     * The importance weight of an image's loss, which keeps the mean that of uniformly drawn
+     * timesteps: 1 / (T p_t) if t is drawn with probability p_t.
      *
-     * @param levels what was drawn in this step
+     * @param levels the levels drawn in this step
      * @param image the index of the image
-     * @return the factor, 1 unless a sampler says otherwise
+     * @return the weight, 1 by default
      */
     default double weight(NoiseLevels levels, int image) {
       return 1;
     }
 
     /**
-     * Whether it wants to be told the losses. That waits for the device after each step.
+     * Whether the sampler adapts to the losses. This waits for the device after each step.
      *
-     * @return false unless a sampler says otherwise
+     * @return false by default
      */
     default boolean learns() {
       return false;
     }
 
     /**
-     * Tells the losses of a batch, after the step that it was part of.
+     * Receives the losses of a batch, after its step.
      *
-     * @param levels what was drawn
+     * @param levels the levels that were drawn
      * @param losses the loss of each image, with its {@link Weighting} but without {@link #weight}
      */
     default void learn(NoiseLevels levels, double[] losses) {}
   }
 
   /**
-   * Evenly from the timesteps of the schedule (Ho et al. 2020, algorithm 1).
+   * Draws timesteps uniformly from the schedule (Ho et al. 2020, algorithm 1).
    *
    * @return the sampler
    */
@@ -74,16 +74,17 @@ public interface TimestepSampler {
   }
 
   /**
-   * Timesteps of great loss more often, with less weight each (Nichol and Dhariwal 2021, section
-   * 3.3), as the bound {@link Losses#vlb()} needs it, whose terms differ widely:
+   * Importance sampling by the second moment of the loss: timesteps with a high loss are drawn more
+   * often, with a lower weight (Nichol and Dhariwal 2021, section 3.3). Intended for the bound
+   * {@link Losses#vlb()}, whose terms vary widely:
    *
    * <pre>
    *   p_t ∝ √E[L_t²],    factor 1 / (T p_t)
    * </pre>
    *
-   * <p>E is the mean of the last {@value LossSecondMoment#HISTORY} losses of t; {@value
-   * LossSecondMoment#UNIFORM_PROBABILITY} of the probability is spread evenly. Until every timestep
-   * has had that many losses, timesteps are drawn evenly.
+   * <p>E is the mean over the last {@value LossSecondMoment#HISTORY} losses at t; {@value
+   * LossSecondMoment#UNIFORM_PROBABILITY} of the probability is distributed uniformly. Until every
+   * timestep has that many losses, timesteps are drawn uniformly.
    *
    * @return the sampler
    */
@@ -92,22 +93,22 @@ public interface TimestepSampler {
   }
 
   /**
-   * The same with other settings.
+   * Importance sampling by the second moment of the loss, with given settings.
    *
-   * @param history how many losses of each timestep are kept, at least 1
-   * @param uniformProbability the share of the probability that is spread evenly, in (0, 1]
+   * @param history the number of losses kept per timestep, at least 1
+   * @param uniformProbability the share of the probability that is distributed uniformly, in (0, 1]
    * @return the sampler
-   * @throws IllegalArgumentException if an argument is out of its range
+   * @throws IllegalArgumentException if an argument is out of range
    */
   static TimestepSampler lossSecondMoment(int history, double uniformProbability) {
     return new LossSecondMoment(history, uniformProbability);
   }
 
   /**
-   * Levels between the timesteps, normal in ln σ, where σ = noise / signal (Karras et al. 2022,
-   * table 1, which has mean −1.2 and deviation 1.2). Levels beyond those of the schedule are moved
-   * to its ends. {@link io.github.ddpm4j.prediction.Prediction#PREVIOUS_MEAN} and the bounds do not
-   * exist between the timesteps and are refused.
+   * Draws continuous noise levels with ln σ normally distributed, where σ = noise / signal (Karras
+   * et al. 2022, table 1, with mean −1.2 and standard deviation 1.2). Levels beyond the schedule
+   * are clamped to its ends. {@link io.github.ddpm4j.prediction.Prediction#PREVIOUS_MEAN} and the
+   * bounds are undefined between timesteps and are rejected.
    *
    * @param mean the mean of ln σ
    * @param deviation its standard deviation, positive

@@ -7,11 +7,12 @@ import io.github.ddpm4j.schedule.Schedule;
 import java.util.function.DoubleUnaryOperator;
 
 /**
- * How much the loss of an image counts, by how noisy the image is.
+ * The weight of an image's loss as a function of its noise level.
  *
- * <p>Weights that papers state for one prediction mean the same for all others: what is weighted is
- * the squared error of x̂_0, whatever the network predicts. With x̂_0 = first · x + second · output
- * ({@link Prediction#x0}) an error e of the output is an error second · e of x̂_0, so
+ * <p>A weighting published for one prediction type means the same for all others: the weight
+ * applies to the squared error of x̂_0, whatever the network predicts. With x̂_0 = first · x +
+ * second · output ({@link Prediction#x0}), an error e in the output is an error second · e in x̂_0,
+ * so
  *
  * <pre>
  *   factor = w(SNR) · second²          SNR = signal² / noise²
@@ -19,8 +20,8 @@ import java.util.function.DoubleUnaryOperator;
  *   second² = 1 / SNR for ε,  1 for x_0,  1 / (SNR + 1) for v
  * </pre>
  *
- * <p>where w is the weight for x_0. Without a weighting, that is with {@link #uniform()}, the loss
- * of every prediction is the plain mean of squares of its own output.
+ * <p>where w is the weight for x_0. Without a weighting, that is, with {@link #uniform()}, the loss
+ * is the unweighted mean squared error of the network's own output.
  *
  * @see io.github.ddpm4j.Training#weighting
  */
@@ -28,17 +29,17 @@ import java.util.function.DoubleUnaryOperator;
 public interface Weighting {
 
   /**
-   * The factor of an image's loss.
+   * The weight of an image's loss.
    *
    * @param prediction what the network predicts
    * @param schedule the schedule
    * @param level the level of the image
-   * @return the factor, finite and at least 0
+   * @return the weight, finite and at least 0
    */
   double factor(Prediction prediction, Schedule schedule, Level level);
 
   /**
-   * No weighting: 1, as in Ho et al. 2020, eq. 14.
+   * No weighting: a constant 1, as in Ho et al. 2020, eq. 14.
    *
    * @return the weighting
    */
@@ -47,8 +48,8 @@ public interface Weighting {
   }
 
   /**
-   * Min-SNR-γ (Hang et al. 2023, section 3.4): images with little noise, which cost much and teach
-   * little, count no more than at a signal-to-noise ratio of γ.
+   * Min-SNR-γ (Hang et al. 2023, section 3.4): the weight of images with little noise is capped at
+   * that of a signal-to-noise ratio of γ.
    *
    * <pre>
    *   w(SNR) = min(SNR, γ)             min(SNR, γ) / SNR for ε,  min(SNR, γ) / (SNR + 1) for v
@@ -67,7 +68,7 @@ public interface Weighting {
   }
 
   /**
-   * P2 weighting (Choi et al. 2022, eq. 8): images with little noise count less.
+   * P2 weighting (Choi et al. 2022, eq. 8): lowers the weight of images with little noise.
    *
    * <pre>
    *   w(SNR) = SNR / (k + SNR)^γ       1 / (k + SNR)^γ for ε
@@ -91,8 +92,8 @@ public interface Weighting {
   }
 
   /**
-   * The truncated SNR (Salimans and Ho 2022, section 4): the greater of the squared errors of x̂_0
-   * and ε̂, so that images without signal count too.
+   * Truncated-SNR weighting (Salimans and Ho 2022, section 4): the larger of the squared errors of
+   * x̂_0 and ε̂, so that the weight does not vanish at zero signal.
    *
    * <pre>
    *   w(SNR) = max(SNR, 1)

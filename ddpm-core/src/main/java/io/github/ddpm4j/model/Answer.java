@@ -12,15 +12,15 @@ import java.util.Optional;
 import java.util.function.Function;
 
 /**
- * What a network means by what it said of noisy images: the clean image, the noise and the
- * velocity, whichever of them it predicts.
+ * A network's output for noisy images, convertible to the denoised estimate x̂_0, the noise ε̂ or
+ * the velocity v̂, whichever of them the network predicts.
  *
  * <pre>{@code
  * NDArray x0 = model.ask(xt, levels, condition).x0();
  * NDArray epsilon = Answer.of(Prediction.X0, schedule, xt, levels, x0).epsilon(); // and back
  * }</pre>
  *
- * <p>Borrows its arrays, which stay in the managers that they are in. Immutable.
+ * <p>Borrows its arrays, which stay attached to their managers. Immutable.
  */
 public final class Answer {
 
@@ -44,15 +44,15 @@ public final class Answer {
   }
 
   /**
-   * Any prediction of noisy images, to be converted.
+   * Wraps a prediction for noisy images, so that it can be converted.
    *
-   * @param kind what {@code prediction} is: {@link Prediction#EPSILON} for ε̂, {@link
+   * @param kind the type of {@code prediction}: {@link Prediction#EPSILON} for ε̂, {@link
    *     Prediction#X0} for x̂_0
-   * @param schedule the schedule, which {@link Prediction#PREVIOUS_MEAN} alone looks at
+   * @param schedule the schedule, used only by {@link Prediction#PREVIOUS_MEAN}
    * @param x the noisy images, {@code float32} or {@code float64}, shape (N, C, H, W); borrowed
-   * @param levels how noisy each is, N entries
+   * @param levels the noise level of each image, N entries
    * @param prediction the prediction, shape and dtype of {@code x}; borrowed
-   * @return the answer, which says nothing of the variance
+   * @return the answer, without a variance
    */
   public static Answer of(
       Prediction kind, Schedule schedule, NDArray x, NoiseLevels levels, NDArray prediction) {
@@ -84,7 +84,7 @@ public final class Answer {
   }
 
   /**
-   * How noisy they are.
+   * The noise levels of the images.
    *
    * @return N levels
    */
@@ -93,7 +93,7 @@ public final class Answer {
   }
 
   /**
-   * What the network said, without what it said of the variance.
+   * The network's prediction, without the variance channels.
    *
    * @return the prediction, shape of {@link #x()}; not to be closed
    */
@@ -102,7 +102,7 @@ public final class Answer {
   }
 
   /**
-   * What the network said of the variance, v.
+   * The network's variance output, v.
    *
    * @return v, shape of {@link #x()}; empty if the model fixes the variance; not to be closed
    * @see io.github.ddpm4j.prediction.Variance
@@ -112,10 +112,10 @@ public final class Answer {
   }
 
   /**
-   * The same answer with another prediction, as guidance makes it.
+   * This answer with a different prediction, as used by guidance.
    *
-   * @param prediction in place of {@link #prediction()}; borrowed
-   * @return an answer of the same images and variance
+   * @param prediction replaces {@link #prediction()}; borrowed
+   * @return an answer with the same images and variance
    */
   public Answer withPrediction(NDArray prediction) {
     return new Answer(
@@ -123,7 +123,7 @@ public final class Answer {
   }
 
   /**
-   * The clean images that the network means, not clipped.
+   * The denoised estimate x̂_0, not clipped.
    *
    * @return x̂_0, shape of {@link #x()}: a new array attached to its manager, or the prediction
    *     itself if that is it
@@ -134,7 +134,7 @@ public final class Answer {
   }
 
   /**
-   * The noise that the network means.
+   * The predicted noise ε̂.
    *
    * @return ε̂, shape of {@link #x()}: a new array attached to its manager, or the prediction
    *     itself if that is it
@@ -145,7 +145,7 @@ public final class Answer {
   }
 
   /**
-   * The velocity that the network means (Salimans and Ho 2022, section 4).
+   * The predicted velocity v̂ (Salimans and Ho 2022, section 4).
    *
    * <pre>
    *   v̂ = signal · ε̂ − noise · x̂_0
@@ -166,7 +166,9 @@ public final class Answer {
         });
   }
 
-  /** A form of (x, prediction); where it is the prediction alone, no array is made. */
+  /**
+   * Applies a linear form to (x, prediction); if it is just the prediction, no array is created.
+   */
   private NDArray apply(Function<Level, LinearForm> form) {
     for (int i = 0; i < levels.size(); i++) {
       LinearForm own = form.apply(levels.level(i));

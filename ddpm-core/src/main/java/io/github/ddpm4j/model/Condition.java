@@ -20,31 +20,31 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What each image of a batch is conditioned on: a class, a vector, an image, or several of them.
+ * The conditioning of each image in a batch: a class label, a vector, an image, or several of
+ * these.
  *
  * <pre>{@code
  * Condition digits = Condition.labels(0, 1, 2);
  * Condition enlarged = Condition.images(lowResolution).and(Condition.labels(3, 3, 7));
  * }</pre>
  *
- * <p>Each image has a condition of a {@link Kind} or lacks it. To a network that was built for the
- * kind, a label that is absent is a class of its own, the null class, whose embedding is learned
- * (Ho and Salimans 2022, "Classifier-Free Diffusion Guidance"); a vector or an image that is absent
- * is zeros.
+ * <p>For each {@link Kind}, an image's condition is either present or absent. A network built for
+ * the kind treats an absent label as an extra class, the null class, with a learned embedding (Ho
+ * and Salimans 2022, "Classifier-Free Diffusion Guidance"); an absent vector or image is all zeros.
  *
- * <p>Immutable. A condition borrows its arrays: they stay the caller's, who closes them after its
- * last use and does not write to them before. To select, join and drop copies none of them; {@link
- * #array} alone makes an array.
+ * <p>Immutable. A condition borrows its arrays: the caller owns them, must not modify them while
+ * the condition is in use, and closes them afterwards. Selecting, concatenating and dropping do not
+ * copy arrays; only {@link #array} creates one.
  */
 public final class Condition {
 
-  /** The label of an image that has none: {@value}. */
+  /** The label of an image without a class: {@value}. */
   public static final int ABSENT = -1;
 
   /** Labels that {@link #toString} shows. */
   private static final int SHOWN = 8;
 
-  /** What an image can be conditioned on. */
+  /** The kinds of conditioning. */
   public enum Kind {
     /** A class, a number from 0. */
     LABELS("labels"),
@@ -53,8 +53,8 @@ public final class Condition {
     /** An image of the same size, which the network sees beside the noisy one. */
     IMAGES("images"),
     /**
-     * What the network took the clean image for one step before (Chen, Zhang and Hinton 2022,
-     * "Analog Bits", section 3: self-conditioning). Training and sampling supply it.
+     * The denoised estimate of the previous step, for self-conditioning (Chen, Zhang and Hinton
+     * 2022, "Analog Bits", section 3). Supplied by training and sampling.
      */
     PREVIOUS_X0("previous x̂_0");
 
@@ -72,7 +72,7 @@ public final class Condition {
 
   private static final Condition NONE = new Condition(0, new EnumMap<>(Kind.class));
 
-  /** What one image has of a kind. */
+  /** The condition of one kind for one image. */
   private sealed interface Entry permits Label, Row {}
 
   private record Label(int value) implements Entry {}
@@ -113,19 +113,19 @@ public final class Condition {
   }
 
   /**
-   * No condition: that of an unconditional model, for any number of images.
+   * The empty condition of an unconditional model, for any number of images.
    *
-   * @return the one instance
+   * @return the shared instance
    */
   public static Condition none() {
     return NONE;
   }
 
   /**
-   * A class per image.
+   * One class label per image.
    *
    * @param perImage the classes, numbered from 0; {@link #ABSENT} for none
-   * @return the condition of as many images
+   * @return a condition with one entry per label
    * @throws IllegalArgumentException if there are no images, or a label is less than −1
    */
   public static Condition labels(int... perImage) {
@@ -149,12 +149,12 @@ public final class Condition {
   }
 
   /**
-   * Classes as datasets give them.
+   * One class label per image, from an array as datasets supply it.
    *
-   * @param classes one class per image as a whole number of any type, shape (N) or (N, 1); copied
+   * @param classes one class per image, integer-valued in any type, shape (N) or (N, 1); copied
    * @return a condition of N images
-   * @throws IllegalArgumentException if the array has another shape, or a value is no whole number
-   *     or less than {@value #ABSENT}
+   * @throws IllegalArgumentException if the array has a different shape, or a value is not an
+   *     integer or is less than {@value #ABSENT}
    */
   public static Condition labels(NDArray classes) {
     Shape shape = classes.getShape();
@@ -184,33 +184,33 @@ public final class Condition {
   }
 
   /**
-   * A vector per image.
+   * One vector per image.
    *
    * @param vectors float32, shape (N, D); borrowed
    * @return the condition of N images
-   * @throws IllegalArgumentException if the array has another shape or type
+   * @throws IllegalArgumentException if the array has a different shape or type
    */
   public static Condition vectors(NDArray vectors) {
     return rows(Kind.VECTORS, vectors, "(N, D)", 2);
   }
 
   /**
-   * An image per image, of the height and width of the noisy images.
+   * One conditioning image per image, with the height and width of the noisy images.
    *
    * @param images float32, shape (N, K, H, W); borrowed
    * @return the condition of N images
-   * @throws IllegalArgumentException if the array has another shape or type
+   * @throws IllegalArgumentException if the array has a different shape or type
    */
   public static Condition images(NDArray images) {
     return rows(Kind.IMAGES, images, "(N, K, H, W)", 4);
   }
 
   /**
-   * What the network took the clean images for one step before.
+   * The denoised estimates of the previous step, for self-conditioning.
    *
    * @param x0 x̂_0, float32, shape (N, C, H, W), that of the noisy images; borrowed
    * @return the condition of N images
-   * @throws IllegalArgumentException if the array has another shape or type
+   * @throws IllegalArgumentException if the array has a different shape or type
    */
   public static Condition previousX0(NDArray x0) {
     return rows(Kind.PREVIOUS_X0, x0, "(N, C, H, W)", 4);
@@ -251,11 +251,11 @@ public final class Condition {
   }
 
   /**
-   * This condition and another of the same images, of other kinds.
+   * Combines this condition with another of different kinds for the same images.
    *
-   * @param other the other; {@link #none()} changes nothing
-   * @return both
-   * @throws IllegalArgumentException if the number of images differs, or both have a kind
+   * @param other the other condition; {@link #none()} has no effect
+   * @return the combined condition
+   * @throws IllegalArgumentException if the number of images differs, or a kind occurs in both
    */
   public Condition and(Condition other) {
     if (isNone() || other.isNone()) {
@@ -282,11 +282,11 @@ public final class Condition {
   }
 
   /**
-   * The conditions of some of the images.
+   * Selects the conditions of some of the images.
    *
-   * @param rows the images by their index, in any order; an index may be repeated
-   * @return the condition of as many images; of none, none
-   * @throws IllegalArgumentException if there are no indices, or one is outside the batch
+   * @param rows image indices, in any order, possibly repeated
+   * @return a condition with one entry per index; for {@link #none()}, itself
+   * @throws IllegalArgumentException if there are no indices, or one is out of range
    */
   public Condition select(int... rows) {
     if (isNone()) {
@@ -302,22 +302,21 @@ public final class Condition {
   }
 
   /**
-   * The same images without their conditions, which is the unconditional half of classifier-free
-   * guidance: every label, vector and image is absent. What the network made itself, the previous
-   * x̂_0, stays.
+   * This condition with every label, vector and image absent: the unconditional half of
+   * classifier-free guidance. The previous x̂_0, which the network produced itself, is kept.
    *
-   * @return a condition of the same size and kinds; of none, none
+   * @return a condition of the same size and kinds; for {@link #none()}, itself
    */
   public Condition dropped() {
     return dropped(image -> true);
   }
 
   /**
-   * The same images, some without their conditions.
+   * This condition with the conditions of some images dropped.
    *
-   * @param which the images whose labels, vectors and images become absent; asked once for each, so
-   *     that it may draw
-   * @return a condition of the same size and kinds; of none, none
+   * @param which selects the images whose labels, vectors and images become absent; called exactly
+   *     once per image, so it may be random
+   * @return a condition of the same size and kinds; for {@link #none()}, itself
    * @see #dropped()
    */
   public Condition dropped(IntPredicate which) {
@@ -336,11 +335,11 @@ public final class Condition {
   }
 
   /**
-   * Other images, which have nothing of the kinds that these have, the previous x̂_0 included: what
-   * {@link #concat} takes in place of {@link #none()}.
+   * A condition of the same kinds for other images, all absent, including the previous x̂_0. Use it
+   * with {@link #concat}, which does not accept {@link #none()}.
    *
-   * @param images how many, at least 1
-   * @return a condition of so many images, of the same kinds; of none, none
+   * @param images the number of images, at least 1
+   * @return a condition of the same kinds for that many images; for {@link #none()}, itself
    * @throws IllegalArgumentException if {@code images} is less than 1
    */
   public Condition absent(int images) {
@@ -353,13 +352,13 @@ public final class Condition {
   }
 
   /**
-   * The conditions of two batches, those of this one first. A kind that only one of them has is
-   * absent in the images of the other.
+   * Concatenates the conditions of two batches, this one first. A kind that occurs in only one of
+   * them is absent for the images of the other.
    *
-   * @param other the condition of the images that follow
-   * @return the condition of all images; of none and none, none
-   * @throws IllegalArgumentException if one of the two alone is none, whose number of images is not
-   *     known, or rows of a kind differ in shape
+   * @param other the condition of the second batch
+   * @return the condition of all images; {@link #none()} if both are
+   * @throws IllegalArgumentException if exactly one of the two is {@link #none()}, whose number of
+   *     images is unknown, or the rows of a kind differ in shape
    */
   public Condition concat(Condition other) {
     if (isNone() && other.isNone()) {
@@ -403,7 +402,7 @@ public final class Condition {
   /**
    * Whether this is the condition of an unconditional model.
    *
-   * @return true for {@link #none()} alone
+   * @return true only for {@link #none()}
    */
   public boolean isNone() {
     return parts.isEmpty();
@@ -419,7 +418,7 @@ public final class Condition {
   }
 
   /**
-   * Whether there are conditions of a kind, be they absent in every image.
+   * Whether this condition has a kind, even if it is absent for every image.
    *
    * @param kind the kind
    * @return true if so
@@ -429,12 +428,12 @@ public final class Condition {
   }
 
   /**
-   * Whether an image has a condition of a kind.
+   * Whether the condition of a kind is present for an image.
    *
    * @param kind the kind
    * @param image the index in the batch
    * @return false if it is absent
-   * @throws IllegalArgumentException if the index is outside the batch
+   * @throws IllegalArgumentException if the index is out of range
    */
   public boolean isPresent(Kind kind, int image) {
     requireImage(image);
@@ -447,7 +446,7 @@ public final class Condition {
    *
    * @param image the index in the batch
    * @return the class, or empty if it is absent
-   * @throws IllegalArgumentException if the index is outside the batch
+   * @throws IllegalArgumentException if the index is out of range
    */
   public OptionalInt label(int image) {
     requireImage(image);
@@ -458,23 +457,23 @@ public final class Condition {
   }
 
   /**
-   * The shape of one vector or image.
+   * The shape of one vector or image of a kind.
    *
    * @param kind the kind
-   * @return (D) or (K, H, W); of labels, that of a scalar
-   * @throws IllegalArgumentException if there are none of the kind
+   * @return (D) or (K, H, W); a scalar shape for labels
+   * @throws IllegalArgumentException if this condition lacks the kind
    */
   public Shape shape(Kind kind) {
     return part(kind).shape;
   }
 
   /**
-   * The vectors or images of a kind as one array, in which absent ones are zeros.
+   * The vectors or images of a kind as one array, with zeros for absent ones.
    *
-   * @param kind the kind, another than {@link Kind#LABELS}
-   * @param manager owns the array that is returned, on its device
+   * @param kind the kind, not {@link Kind#LABELS}
+   * @param manager owns the returned array and determines its device
    * @return a new array, float32, shape (N, D) or (N, K, H, W)
-   * @throws IllegalArgumentException if there are none of the kind, or it is {@link Kind#LABELS}
+   * @throws IllegalArgumentException if this condition lacks the kind, or it is {@link Kind#LABELS}
    */
   public NDArray array(Kind kind, NDManager manager) {
     if (kind == Kind.LABELS) {

@@ -1,9 +1,9 @@
 package io.github.ddpm4j.model;
 
 /**
- * The range of the values of clean images. The paper works in [−1, 1]; the range is what x̂_0 is
- * clipped to in sampling, what training data is checked against, and what black and white are when
- * tensors become pictures.
+ * The range of the values of clean images. The paper uses [−1, 1]. Sampling clips x̂_0 to the
+ * range, training checks its data against it, and its ends are black and white when tensors become
+ * pictures.
  *
  * @param min the least value
  * @param max the greatest value
@@ -14,7 +14,7 @@ public record DataRange(double min, double max) {
   public static final DataRange DEFAULT = new DataRange(-1, 1);
 
   /**
-   * Checks the range.
+   * Creates a range.
    *
    * @param min the least value
    * @param max the greatest value

@@ -8,72 +8,70 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * A network that looks at noisy images and predicts what its {@link
- * io.github.ddpm4j.prediction.Prediction} says: the noise, the clean image, the velocity or the
- * previous mean.
+ * A denoising network. From noisy images it predicts the quantity given by the model's {@link
+ * io.github.ddpm4j.prediction.Prediction}: the noise, the clean image, the velocity or the
+ * posterior mean.
  *
- * <p>Under {@link io.github.ddpm4j.prediction.Prediction#edm} the network sees the images at unit
- * variance and ln(σ) / 4 as their timestep; training, sampling and evaluation ask it through {@link
- * DenoisingModel}.
+ * <p>Under {@link io.github.ddpm4j.prediction.Prediction#edm} the network sees the images scaled to
+ * unit variance and ln(σ) / 4 as their timestep; training, sampling and evaluation call it through
+ * {@link DenoisingModel}.
  *
- * <p>A lambda will do for experiments; networks that are trained and saved implement {@link
+ * <p>A lambda suffices for experiments; networks that are trained and saved implement {@link
  * TrainableDenoiser}.
  */
 @FunctionalInterface
 public interface Denoiser extends AutoCloseable {
 
   /**
-   * Predicts for a batch of noisy images. Called without gradients; dropout is off.
+   * Computes the prediction for a batch of noisy images. Called without gradients; dropout is off.
    *
-   * @param x the noisy images, shape (N, C, H, W); not closed and not changed by the call
-   * @param levels how noisy each image is, N entries
-   * @param condition what the images are conditioned on; {@link Condition#none()} stands for a
-   *     condition that is absent in every image
-   * @return the prediction, shape and dtype of {@code x}, attached to the manager of {@code x}; of
-   *     a network that {@linkplain #predictsVariance() predicts the variance} too, shape (N, 2C, H,
-   *     W), where the last C channels are for the variance
+   * @param x the noisy images, shape (N, C, H, W); neither closed nor modified
+   * @param levels the noise level of each image, N entries
+   * @param condition the conditioning; {@link Condition#none()} means absent for every image
+   * @return the prediction, shape and dtype of {@code x}, attached to the manager of {@code x}; if
+   *     the network also {@linkplain #predictsVariance() predicts the variance}, shape (N, 2C, H,
+   *     W), with the variance in the last C channels
    */
   NDArray predict(NDArray x, NoiseLevels levels, Condition condition);
 
   /**
-   * The shape of one image, if the network is made for one.
+   * The image shape, if the network has a fixed one.
    *
-   * @return (C, H, W), or empty when any shape will do
+   * @return (C, H, W), or empty if any shape is accepted
    */
   default Optional<Shape> imageShape() {
     return Optional.empty();
   }
 
   /**
-   * What the network can be conditioned on.
+   * The kinds of conditioning that the network accepts.
    *
-   * @return the kinds, in their order; none unless a network says otherwise
+   * @return the kinds, in their order; none by default
    */
   default Set<Condition.Kind> conditionKinds() {
     return Set.of();
   }
 
   /**
-   * Whether the network predicts, besides what its prediction says, what the variance of the
-   * reverse process is made of, in as many further channels (Nichol and Dhariwal 2021, "Improved
-   * DDPM", section 3.1).
+   * Whether the network also predicts the variance of the reverse process, in as many additional
+   * channels as the image has (Nichol and Dhariwal 2021, "Improved DDPM", section 3.1).
    *
-   * @return false unless a network says otherwise
+   * @return false by default
    */
   default boolean predictsVariance() {
     return false;
   }
 
   /**
-   * The device that holds the weights, where inputs must be.
+   * The device of the weights, on which inputs must be.
    *
-   * @return the device, or empty when the engine's default device will do
+   * @return the device, or empty for the engine's default device
    */
   default Optional<Device> device() {
     return Optional.empty();
   }
 
-  /** Releases native memory. Does nothing for denoisers that hold none. */
+  /** Releases native memory. Does nothing by default. */
   @Override
   default void close() {}
 }

@@ -12,16 +12,16 @@ import java.util.List;
 import java.util.Objects;
 
 /**
- * What a model is and the network in it: the one place where a network is asked.
+ * A diffusion model and its network: the single place where the network is evaluated.
  *
  * <pre>{@code
  * Answer answer = ddpm.model().ask(xt, NoiseLevels.of(ddpm.schedule(), 500), Condition.none());
  * NDArray x0 = answer.x0();
  * }</pre>
  *
- * <p>A network sees images in the scale, and is told levels in the numbers, that the prediction
- * wants; what it says is checked and taken apart. Nobody else needs to know. Immutable, and as safe
- * to share between threads as its network is for inference; closing the network is up to its owner.
+ * <p>Scales the input images and converts noise levels to network timesteps as the prediction type
+ * requires, then checks the output and splits it into prediction and variance. Immutable, and as
+ * thread-safe for inference as its network. The network's owner closes it.
  */
 public final class DenoisingModel {
 
@@ -34,13 +34,13 @@ public final class DenoisingModel {
   }
 
   /**
-   * A network in the role that a description gives it.
+   * Combines a network with the description of a model.
    *
    * @param diffusion schedule, prediction, variance and data range
-   * @param denoiser the network; stays with its owner
+   * @param denoiser the network; its owner closes it
    * @return the model
-   * @throws IllegalArgumentException if the variance is the network's to say and the network says
-   *     none
+   * @throws IllegalArgumentException if the variance is learned and the network does not predict
+   *     one
    */
   public static DenoisingModel of(Diffusion diffusion, Denoiser denoiser) {
     Objects.requireNonNull(diffusion, "diffusion");
@@ -57,7 +57,7 @@ public final class DenoisingModel {
   }
 
   /**
-   * What the model is apart from its network.
+   * The description of the model apart from its network.
    *
    * @return schedule, prediction, variance and data range
    */
@@ -75,29 +75,28 @@ public final class DenoisingModel {
   }
 
   /**
-   * Asks the network about noisy images.
+   * Evaluates the network on noisy images.
    *
-   * @param x the noisy images, shape (N, C, H, W), on the network's device; not changed and not
+   * @param x the noisy images, shape (N, C, H, W), on the network's device; neither modified nor
    *     closed
-   * @param levels how noisy each image is, N entries
-   * @param condition what the images are conditioned on
-   * @return what the network means; its arrays are attached to the manager of {@code x}
-   * @throws IllegalArgumentException if the network cannot be told of a level, or cannot be
-   *     conditioned so
-   * @throws IllegalStateException if the network returns another shape or type
+   * @param levels the noise level of each image, N entries
+   * @param condition the conditioning
+   * @return the network's answer; its arrays are attached to the manager of {@code x}
+   * @throws IllegalArgumentException if the network does not accept a level or the conditioning
+   * @throws IllegalStateException if the network returns the wrong shape or type
    */
   public Answer ask(NDArray x, NoiseLevels levels, Condition condition) {
     return answer(x, levels, output(x, levels, condition));
   }
 
   /**
-   * What the network says, in one piece and checked. {@link #answer} reads it.
+   * The network's raw output, checked but not split. {@link #answer} interprets it.
    *
    * @param x the noisy images, shape (N, C, H, W)
-   * @param levels how noisy each image is, N entries
-   * @param condition what the images are conditioned on
-   * @return the output, shape of {@code x}, or (N, 2C, H, W) if the network predicts the variance
-   *     too; attached to the manager of {@code x}
+   * @param levels the noise level of each image, N entries
+   * @param condition the conditioning
+   * @return the output, shape of {@code x}, or (N, 2C, H, W) if the network also predicts the
+   *     variance; attached to the manager of {@code x}
    * @throws IllegalArgumentException as {@link #ask}
    * @throws IllegalStateException as {@link #ask}
    */
@@ -119,23 +118,23 @@ public final class DenoisingModel {
   }
 
   /**
-   * Reads what the network said.
+   * Interprets the network's raw output.
    *
-   * @param x the noisy images that it was asked about; borrowed
-   * @param levels how noisy each is
-   * @param output what {@link #output} gave, or rows of it; borrowed
-   * @return what the network means
+   * @param x the noisy images it was computed from; borrowed
+   * @param levels the noise level of each image
+   * @param output the result of {@link #output}, or rows of it; borrowed
+   * @return the network's answer
    */
   public Answer answer(NDArray x, NoiseLevels levels, NDArray output) {
     return Answer.of(diffusion, denoiser.predictsVariance(), x, levels, output);
   }
 
   /**
-   * The levels as the network is told them.
+   * The noise levels as the network receives them.
    *
    * @param levels the levels of the images
    * @return the same, with {@link Prediction#networkTimestep} in place of the timesteps
-   * @throws IllegalArgumentException if the network cannot be told of a level
+   * @throws IllegalArgumentException if the network does not accept a level
    */
   public NoiseLevels told(NoiseLevels levels) {
     Prediction prediction = diffusion.prediction();
@@ -151,10 +150,10 @@ public final class DenoisingModel {
   }
 
   /**
-   * Whether images of this model and of another can go through the network in one call.
+   * Whether images of this model and another can share a network call.
    *
    * @param other the other model
-   * @return true if both ask the same network in the same way
+   * @return true if both evaluate the same network in the same way
    */
   public boolean sharesCallsWith(DenoisingModel other) {
     Prediction own = diffusion.prediction();

@@ -5,11 +5,11 @@ import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.schedule.Schedule;
 
 /**
- * What a diffusion model is apart from its network: everything that training, sampling and a model
- * file must agree on.
+ * The description of a diffusion model apart from its network: everything that training, sampling
+ * and a model file must agree on.
  *
  * @param schedule the noise schedule
- * @param prediction what the network predicts
+ * @param prediction the network's prediction type
  * @param variance the variance of the reverse process
  * @param dataRange the range of clean images
  */
@@ -17,14 +17,14 @@ public record Diffusion(
     Schedule schedule, Prediction prediction, Variance variance, DataRange dataRange) {
 
   /**
-   * Checks that the parts fit together.
+   * Creates a description and checks that its parts are compatible.
    *
    * @param schedule the noise schedule
-   * @param prediction what the network predicts
+   * @param prediction the network's prediction type
    * @param variance the variance of the reverse process
    * @param dataRange the range of clean images
-   * @throws IllegalArgumentException if the schedule ends without any signal and the network
-   *     predicts the noise, the previous mean or F_θ of EDM, from which x_0 cannot be told there
+   * @throws IllegalArgumentException if the schedule ends with zero signal and the network predicts
+   *     the noise, the posterior mean or F_θ of EDM, which do not determine x_0 there
    */
   public Diffusion {
     int last = schedule.timesteps() - 1;

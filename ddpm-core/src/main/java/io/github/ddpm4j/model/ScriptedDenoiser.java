@@ -12,26 +12,26 @@ import io.github.ddpm4j.spi.Ops;
 import java.util.List;
 
 /**
- * A network written against {@link Ops}. It runs operation by operation, and can be written down as
- * a part of a program: a training run then makes its whole step one call of the engine. Each of its
- * weights must lie contiguous in memory, as new arrays do, and have a part in the prediction.
+ * A network written against {@link Ops}. It can run eagerly, operation by operation, or be compiled
+ * as part of a program, so that a training step is a single engine call. Each weight must be
+ * contiguous in memory, as new arrays are, and must contribute to the prediction.
  *
- * <p>{@link #forward} says all; {@code docs/EXTEND.md} has an example.
+ * <p>{@link #forward} defines the network; see {@code docs/EXTEND.md} for an example.
  */
 public interface ScriptedDenoiser extends TrainableDenoiser {
 
   /**
-   * Whether runs shall write the network down.
+   * Whether runs compile the network.
    *
-   * @return true, unless a network is to run operation by operation
+   * @return true by default; false to run operation by operation
    */
   default boolean isCompiled() {
     return true;
   }
 
   /**
-   * What the network computes in. If it is not float32, runs write it over kernels and matrices
-   * (weights of two dimensions and more) that are in this type already.
+   * The network's compute type. If it is not float32, runs compile the network with kernels and
+   * matrices (weights with two or more dimensions) already converted to this type.
    *
    * @return FLOAT32 or BFLOAT16
    */
@@ -40,22 +40,23 @@ public interface ScriptedDenoiser extends TrainableDenoiser {
   }
 
   /**
-   * The prediction of a training pass, over any operations. Inputs come in through {@link
-   * Ops#enter} and {@link Ops#enterFeatures}, the result leaves through {@link Ops#leave}.
+   * The forward pass in training, for any implementation of the operations. Inputs enter through
+   * {@link Ops#enter} and {@link Ops#enterFeatures}, and the result leaves through {@link
+   * Ops#leave}.
    *
    * @param ops the operations, with the dropout of the pass
    * @param weights the weights, in the order of {@link #weights()}
    * @param x the noisy images, float32, shape (N, C, H, W)
-   * @param levels what {@link #levelFeatures} gives, float32, shape (N, F)
-   * @param conditions what {@link #conditionInputs} gives, one value each
-   * @param <T> what the operations work on
+   * @param levels the result of {@link #levelFeatures}, float32, shape (N, F)
+   * @param conditions the result of {@link #conditionInputs}, one value each
+   * @param <T> the operand type
    * @return the prediction, float32, shape of {@code x}, or with twice its channels if the network
-   *     {@linkplain #predictsVariance() predicts the variance} too
+   *     also {@linkplain #predictsVariance() predicts the variance}
    */
   <T> T forward(Ops<T> ops, List<T> weights, T x, T levels, List<T> conditions);
 
   /**
-   * The noise levels as the network takes them in.
+   * The network's input features for the noise levels.
    *
    * @param levels N levels
    * @return N rows of the same length, row-major
@@ -63,15 +64,15 @@ public interface ScriptedDenoiser extends TrainableDenoiser {
   double[] levelFeatures(NoiseLevels levels);
 
   /**
-   * A condition as the network takes it in: one array for each of {@link #conditionKinds()}, in the
-   * order of {@link Condition.Kind}, whatever is absent.
+   * The network's input arrays for a condition: one for each of {@link #conditionKinds()}, in the
+   * order of {@link Condition.Kind}, even for absent conditions.
    *
-   * @param condition what the images are conditioned on
-   * @param x the noisy images, shape (N, C, H, W), on the device of the network; their values do
-   *     not matter
+   * @param condition the conditioning
+   * @param x the noisy images, shape (N, C, H, W), on the network's device; their values are
+   *     ignored
    * @return new float32 arrays with N rows each, attached to the manager of {@code x}, which the
-   *     caller closes; none unless a network says otherwise
-   * @throws IllegalArgumentException if the network cannot be conditioned on that
+   *     caller closes; none by default
+   * @throws IllegalArgumentException if the network does not accept the condition
    */
   default NDList conditionInputs(Condition condition, NDArray x) {
     return new NDList();
@@ -80,13 +81,13 @@ public interface ScriptedDenoiser extends TrainableDenoiser {
   /**
    * The number of layers with dropout masks, which are numbered from 0.
    *
-   * @return the number, 0 without dropout, as it is unless a network says otherwise
+   * @return the number; 0, the default, without dropout
    */
   default int dropoutLayers() {
     return 0;
   }
 
-  /** {@inheritDoc} Operation by operation, unless a network knows better. */
+  /** {@inheritDoc} By default, runs operation by operation. */
   @Override
   default NDArray predict(NDArray x, NoiseLevels levels, Condition condition) {
     try (GradMode off = GradMode.off()) {
@@ -94,7 +95,7 @@ public interface ScriptedDenoiser extends TrainableDenoiser {
     }
   }
 
-  /** {@inheritDoc} Operation by operation, unless a network knows better. */
+  /** {@inheritDoc} By default, runs operation by operation. */
   @Override
   default NDArray predictForTraining(
       NDArray x, NoiseLevels levels, Condition condition, TrainableDenoiser.Pass pass) {

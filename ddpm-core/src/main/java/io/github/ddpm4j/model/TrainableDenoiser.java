@@ -8,27 +8,27 @@ import java.util.Map;
 public interface TrainableDenoiser extends Denoiser {
 
   /**
-   * Predicts for a batch with dropout on, recording gradients when a collector is open.
-   * Intermediate arrays are attached to the manager of {@code x} and freed with it.
+   * Computes the prediction for a batch with dropout on, recording gradients if a collector is
+   * open. Intermediate arrays are attached to the manager of {@code x} and freed with it.
    *
    * @param x the noisy images, float32, shape (N, C, H, W)
-   * @param levels how noisy each image is, N entries
-   * @param condition what the images are conditioned on
-   * @param pass the training pass that dropout masks are drawn for
-   * @return the prediction, as of {@link #predict}, attached to the manager of {@code x}
+   * @param levels the noise level of each image, N entries
+   * @param condition the conditioning
+   * @param pass the training pass whose dropout masks are drawn
+   * @return the prediction, as from {@link #predict}, attached to the manager of {@code x}
    */
   NDArray predictForTraining(NDArray x, NoiseLevels levels, Condition condition, Pass pass);
 
   /**
-   * The weights by name, in a stable order. The arrays are the live ones: writing to them in place
-   * changes the network. They stay owned by the network.
+   * The weights by name, in a stable order. The arrays are live: writing to them in place changes
+   * the network, which owns them.
    *
    * @return an unmodifiable map from name to float32 array that requires gradients
    */
   Map<String, NDArray> weights();
 
   /**
-   * A network of the same architecture on the same device with its own copy of the weights.
+   * Copies the network: same architecture and device, with its own copy of the weights.
    *
    * @return the copy; the caller closes it
    */
@@ -36,11 +36,11 @@ public interface TrainableDenoiser extends Denoiser {
 
   /**
    * Claims the network for a training run on this thread. Until the claim ends, a network that
-   * several threads may share refuses every other thread, whose predictions would be made of
-   * weights that change under them; predictions that have begun are waited for.
+   * supports sharing between threads rejects all other threads, since their predictions would use
+   * weights that are changing. Predictions already in progress are waited for.
    *
-   * @return ends the claim
-   * @throws IllegalStateException if the network is claimed already
+   * @return a handle that ends the claim
+   * @throws IllegalStateException if the network is already claimed
    */
   default Runnable beginTraining() {
     return () -> {};
@@ -54,19 +54,18 @@ public interface TrainableDenoiser extends Denoiser {
   String type();
 
   /**
-   * The architecture, in the words that a model file holds and the provider of {@link #type()}
-   * understands.
+   * The architecture, as stored in a model file and read by the provider of {@link #type()}.
    *
    * @return an unmodifiable map of strings, numbers, booleans and lists of them, in a stable order
    */
   Map<String, Object> describe();
 
   /**
-   * One forward pass of training, as far as randomness inside the network is concerned: the dropout
-   * mask of a layer is a pure function of (seed, index, layer).
+   * Identifies one forward pass of training for the network's randomness: the dropout mask of a
+   * layer is a pure function of (seed, index, layer).
    *
    * @param seed the seed of the training run
-   * @param index the number of the pass, counted from 0 over the whole run
+   * @param index the index of the pass, counted from 0 over the whole run
    */
   public record Pass(long seed, long index) {}
 }

@@ -1,4 +1,4 @@
-/** What a denoising network is to this library. */
+/** The interface between the library and its denoising networks. */
 @NullMarked
 package io.github.ddpm4j.model;
 

@@ -8,11 +8,11 @@ import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.internal.random.CounterRandom;
 
 /**
- * Standard normal noise as a function: the same (image, draw) always gives the same numbers,
- * whatever the batch size, thread or order of calls.
+ * Standard normal noise as a pure function: the same (image, draw) always gives the same numbers,
+ * regardless of batch size, thread or order of calls.
  *
- * <p>Sampling asks for draw 0 as the start x_T of an image, and for draw k + 1 as the noise of row
- * k of its plan; inpainting for draw 2³² + k besides, as that of the known pixels after row k.
+ * <p>Sampling uses draw 0 as the initial noise x_T of an image and draw k + 1 as the noise of row k
+ * of its plan; inpainting also uses draw 2³² + k as the noise of the known pixels after row k.
  */
 @FunctionalInterface
 public interface NoiseSource {
@@ -21,7 +21,7 @@ public interface NoiseSource {
    * Fills {@code target} with independent draws of N(0, 1).
    *
    * @param image the index of the image in the run
-   * @param draw which of the image's draws, from 0
+   * @param draw the index of the draw for the image, from 0
    * @param target receives the values, row-major over (C, H, W)
    */
   void normal(long image, long draw, double[] target);
@@ -29,13 +29,13 @@ public interface NoiseSource {
   /**
    * The noise of consecutive images.
    *
-   * @param manager owns the array that is returned, on its device
+   * @param manager owns the returned array and determines its device
    * @param firstImage the index in the run of the first image
-   * @param draw which of the images' draws, from 0
+   * @param draw the index of the draw for the images, from 0
    * @param batch the shape of the batch, (N, …)
    * @param type FLOAT32, to which the values are rounded, or FLOAT64
    * @return N(0, I), an array of that shape and type
-   * @throws IllegalArgumentException if the type is another
+   * @throws IllegalArgumentException if the type is neither
    */
   default NDArray array(NDManager manager, long firstImage, long draw, Shape batch, DataType type) {
     return Upload.rows(
@@ -43,8 +43,8 @@ public interface NoiseSource {
   }
 
   /**
-   * Counter-based noise: Philox4x64 (Salmon et al. 2011) keyed by the seed, at a counter of (image,
-   * draw), through the ziggurat method. Thread-safe.
+   * Counter-based noise: Philox4x64 (Salmon et al. 2011) keyed by the seed, with the counter
+   * (image, draw), transformed by the ziggurat method. Thread-safe.
    *
    * @param seed any number
    * @return the source

@@ -1,4 +1,4 @@
-/** Randomness as an argument: counter-based noise. */
+/** Counter-based noise: randomness as an explicit argument. */
 @NullMarked
 package io.github.ddpm4j.noise;
 

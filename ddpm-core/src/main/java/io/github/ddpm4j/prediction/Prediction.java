@@ -10,25 +10,25 @@ import java.util.Map;
 import java.util.OptionalDouble;
 
 /**
- * What the network predicts, and every conversion between the noise ε, the clean image x_0, the
- * velocity v and the posterior mean.
+ * The network's prediction type, with every conversion between the noise ε, the clean image x_0,
+ * the velocity v and the posterior mean.
  *
  * <p>A noisy image is {@code x = signal · x_0 + noise · ε}. All conversions are linear, so each is
- * given as a {@link LinearForm} in {@code double}, for any level of signal and noise; the methods
- * that take arrays apply them at the levels of a schedule. Ho et al. 2020, sections 3.2 and 4.2,
- * compare {@link #EPSILON} and {@link #PREVIOUS_MEAN}.
+ * a {@link LinearForm} in {@code double}, for any level of signal and noise; the methods that take
+ * arrays apply it at the level of each image. Ho et al. 2020, sections 3.2 and 4.2, compare {@link
+ * #EPSILON} and {@link #PREVIOUS_MEAN}.
  *
- * <p>The forms throw {@link IllegalArgumentException} where a conversion does not exist, saying
- * what would do instead: {@link #EPSILON} without signal, ε from {@link #X0} without noise, {@link
- * #PREVIOUS_MEAN} off the schedule's own timesteps.
+ * <p>The forms throw {@link IllegalArgumentException} where a conversion is undefined, with an
+ * alternative in the message: {@link #EPSILON} without signal, ε from {@link #X0} without noise,
+ * {@link #PREVIOUS_MEAN} away from the schedule's own timesteps.
  *
- * <p>Immutable. Four predictions are constants, {@link #edm} has a setting.
+ * <p>Immutable. Four prediction types are constants; {@link #edm} has a parameter.
  */
 public abstract class Prediction {
 
   /**
-   * The noise ε: the paper's choice. Undefined where nothing of the image is left (signal 0), as in
-   * the last step of a zero-terminal-SNR schedule.
+   * The noise ε, the paper's choice. Undefined at zero signal, as in the last step of a
+   * zero-terminal-SNR schedule.
    *
    * <pre>
    *   target = ε        x̂_0 = (x − noise · out) / signal        ε̂ = out
@@ -122,15 +122,15 @@ public abstract class Prediction {
       };
 
   /**
-   * The posterior mean μ̃ of eq. 7, which the paper tried beside ε. With μ̃ = c_0 · x_0 + c_t · x,
+   * The posterior mean μ̃ of eq. 7, the paper's alternative to ε. With μ̃ = c_0 · x_0 + c_t · x,
    * the schedule's {@link Schedule#posteriorMeanX0} and {@link Schedule#posteriorMeanXt}:
    *
    * <pre>
    *   target = μ̃        x̂_0 = (out − c_t · x) / c_0        ε̂ = (x − signal · x̂_0) / noise
    * </pre>
    *
-   * <p>The mean is that of one step of the schedule. Timesteps must be whole, and the levels those
-   * of the schedule there, to {@value #LEVEL_TOLERANCE}.
+   * <p>The mean is that of one step of the schedule. Timesteps must be integers, and the levels
+   * must match the schedule's to within {@value #LEVEL_TOLERANCE}.
    */
   public static final Prediction PREVIOUS_MEAN =
       new Prediction("PREVIOUS_MEAN") {
@@ -158,7 +158,7 @@ public abstract class Prediction {
         }
       };
 
-  /** How far from the schedule's level {@link #PREVIOUS_MEAN} may be asked: {@value}. */
+  /** The tolerance of {@link #PREVIOUS_MEAN} for deviations from the schedule's level: {@value}. */
   private static final double LEVEL_TOLERANCE = 1e-9;
 
   private static final List<Prediction> PLAIN = List.of(EPSILON, X0, VELOCITY, PREVIOUS_MEAN);
@@ -170,7 +170,7 @@ public abstract class Prediction {
   }
 
   /**
-   * The predictions that have no settings.
+   * The prediction types without parameters.
    *
    * @return {@link #EPSILON}, {@link #X0}, {@link #VELOCITY} and {@link #PREVIOUS_MEAN}
    */
@@ -179,9 +179,9 @@ public abstract class Prediction {
   }
 
   /**
-   * The preconditioned prediction of Karras et al. 2022 ("EDM", table 1): the network sees images
-   * of unit variance whatever the noise, and says what is left when the best linear guess at x_0 is
-   * taken off, at unit variance too.
+   * The preconditioned prediction of Karras et al. 2022 ("EDM", table 1): the network's input has
+   * unit variance at every noise level, and it predicts the residual of x_0 after subtracting the
+   * best linear estimate, also scaled to unit variance.
    *
    * <p>The paper's noisy image is {@code x_0 + σ ε}; here it is x / signal, with σ = noise /
    * signal. With d² = noise² + signal² σ_data² the paper's factors become
@@ -194,13 +194,14 @@ public abstract class Prediction {
    *   target           (noise / (d σ_data)) · x_0 − (signal σ_data / d) · ε
    * </pre>
    *
-   * <p>so that x stays that of the schedule, x = signal · x_0 + noise · ε, and every sampler goes
-   * on working. The plain mean of squares of this target is the paper's loss with its weight λ(σ) =
-   * (σ² + σ_data²) / (σ σ_data)². To train as the paper does, draw levels by {@code
-   * TimestepSampler.logNormal(-1.2, 1.2)}; to sample so, use {@code Samplers.edm} with {@code
-   * NoiseSpacing.karras()}. With σ_data = 1 it is {@link #VELOCITY} with the other sign.
+   * <p>so x keeps the schedule's form, x = signal · x_0 + noise · ε, and every sampler still works.
+   * The unweighted mean squared error of this target is the paper's loss with its weight λ(σ) = (σ²
+   * + σ_data²) / (σ σ_data)². To train as in the paper, draw levels with {@code
+   * TimestepSampler.logNormal(-1.2, 1.2)}; to sample as in the paper, use {@code Samplers.edm} with
+   * {@code NoiseSpacing.karras()}. With σ_data = 1 it is {@link #VELOCITY} with the opposite sign.
    *
-   * <p>Its level is infinite without noise or signal: schedules of zero terminal SNR are refused.
+   * <p>The network level is infinite at zero noise or zero signal, so zero-terminal-SNR schedules
+   * are rejected.
    *
    * @param sigmaData σ_data, the standard deviation of the data, positive and finite; 0.5 in the
    *     paper
@@ -218,13 +219,13 @@ public abstract class Prediction {
   }
 
   /**
-   * The prediction that {@link #describe()} described.
+   * Recreates a prediction type from its {@linkplain #describe() description}.
    *
-   * @param description the name of one of {@link #plain()}, or a map of the type and settings of
-   *     {@link #edm}, whose numbers may be of any type
+   * @param description the name of one of {@link #plain()}, or a map with the type and settings of
+   *     {@link #edm}, with numbers of any type
    * @return the prediction
    * @throws IllegalArgumentException if there is no such prediction, or a setting is missing, of
-   *     another kind or out of its range
+   *     the wrong type or out of range
    */
   public static Prediction of(Object description) {
     if (description instanceof Map<?, ?> settings) {
@@ -244,17 +245,18 @@ public abstract class Prediction {
   }
 
   /**
-   * What {@link #of} makes the same prediction from, as JSON can hold it.
+   * The description of this prediction type, representable in JSON, from which {@link #of}
+   * recreates it.
    *
-   * @return the name; for {@link #edm} a map of its type and settings
+   * @return the name; for {@link #edm}, a map of its type and settings
    */
   public Object describe() {
     return name;
   }
 
   /**
-   * Whether the network sees the images in another scale, and is told levels in other numbers, than
-   * those of the schedule.
+   * Whether the network receives rescaled images, and values other than the schedule's timesteps as
+   * their levels.
    *
    * @return false, except for {@link #edm}
    * @see #inputScale
@@ -265,8 +267,8 @@ public abstract class Prediction {
   }
 
   /**
-   * Whether x_0 can be told from what the network says only where some of it is left, so that
-   * schedules of zero terminal SNR are out of the question.
+   * Whether the output determines x_0 only at nonzero signal, which rules out zero-terminal-SNR
+   * schedules.
    *
    * @return false for {@link #X0} and {@link #VELOCITY}
    */
@@ -275,7 +277,7 @@ public abstract class Prediction {
   }
 
   /**
-   * What the noisy image is multiplied by before the network sees it.
+   * The scale factor of the network's input.
    *
    * @param level the level of the image
    * @return 1, except for {@link #edm}
@@ -285,18 +287,18 @@ public abstract class Prediction {
   }
 
   /**
-   * What the network is told of the level of an image in place of the timestep.
+   * The value that the network receives as the timestep of an image.
    *
    * @param level the level of the image
    * @return the timestep, except for {@link #edm}
-   * @throws IllegalArgumentException if the network cannot be told of the level
+   * @throws IllegalArgumentException if the level has no such value
    */
   public double networkTimestep(Level level) {
     return level.timestep();
   }
 
   /**
-   * The standard deviation of the data that the network is made for.
+   * The standard deviation of the data that the network assumes.
    *
    * @return σ_data of {@link #edm}, empty for the others
    */
@@ -305,7 +307,7 @@ public abstract class Prediction {
   }
 
   /**
-   * The name.
+   * The name of the prediction type.
    *
    * @return that of the constant, or {@code EDM}
    */
@@ -319,17 +321,17 @@ public abstract class Prediction {
   }
 
   /**
-   * What the network is trained to say: {@code first · x_0 + second · ε}.
+   * The training target, {@code first · x_0 + second · ε}.
    *
    * @param schedule the schedule
    * @param level the level of the image
    * @return the target in terms of (x_0, ε)
-   * @throws IllegalArgumentException if the target does not exist at this level
+   * @throws IllegalArgumentException if the target is undefined at this level
    */
   public abstract LinearForm target(Schedule schedule, Level level);
 
   /**
-   * The clean image that the network's output means: {@code first · x + second · output}.
+   * The denoised estimate x̂_0 from the network's output, {@code first · x + second · output}.
    *
    * @param schedule the schedule
    * @param level the level of the image
@@ -339,7 +341,7 @@ public abstract class Prediction {
   public abstract LinearForm x0(Schedule schedule, Level level);
 
   /**
-   * The noise that the network's output means: {@code first · x + second · output}.
+   * The predicted noise ε̂ from the network's output, {@code first · x + second · output}.
    *
    * @param schedule the schedule
    * @param level the level of the image
@@ -349,45 +351,45 @@ public abstract class Prediction {
   public abstract LinearForm epsilon(Schedule schedule, Level level);
 
   /**
-   * What the network is trained to say, for a batch.
+   * The training target of a batch.
    *
    * @param schedule the schedule
    * @param levels the level of each image
    * @param x0 the clean images, {@code float32} or {@code float64}, shape (N, …)
    * @param noise ε, of the shape, dtype and device of {@code x0}
    * @return the target, attached to the manager of {@code x0}
-   * @throws IllegalArgumentException if the arrays do not fit each other or {@code levels}, or the
-   *     target does not exist at a level
+   * @throws IllegalArgumentException if the arrays do not match each other or {@code levels}, or
+   *     the target is undefined at a level
    */
   public NDArray target(Schedule schedule, NoiseLevels levels, NDArray x0, NDArray noise) {
     return levels.combine(level -> target(schedule, level), "x0", x0, "noise", noise);
   }
 
   /**
-   * The clean images that the network's output means, for a batch.
+   * The denoised estimates x̂_0 of a batch.
    *
    * @param schedule the schedule
    * @param levels the level of each image
    * @param x the noisy images, {@code float32} or {@code float64}, shape (N, …)
-   * @param output what the network said, of the shape, dtype and device of {@code x}
+   * @param output the network's output, of the shape, dtype and device of {@code x}
    * @return x̂_0, not clipped, attached to the manager of {@code x}
-   * @throws IllegalArgumentException if the arrays do not fit each other or {@code levels}, or the
-   *     output does not determine x_0 at a level
+   * @throws IllegalArgumentException if the arrays do not match each other or {@code levels}, or
+   *     the output does not determine x_0 at a level
    */
   public NDArray x0(Schedule schedule, NoiseLevels levels, NDArray x, NDArray output) {
     return levels.combine(level -> x0(schedule, level), "x", x, "output", output);
   }
 
   /**
-   * The noise that the network's output means, for a batch.
+   * The predicted noise ε̂ of a batch.
    *
    * @param schedule the schedule
    * @param levels the level of each image
    * @param x the noisy images, {@code float32} or {@code float64}, shape (N, …)
-   * @param output what the network said, of the shape, dtype and device of {@code x}
+   * @param output the network's output, of the shape, dtype and device of {@code x}
    * @return ε̂, attached to the manager of {@code x}
-   * @throws IllegalArgumentException if the arrays do not fit each other or {@code levels}, or the
-   *     output does not determine ε at a level
+   * @throws IllegalArgumentException if the arrays do not match each other or {@code levels}, or
+   *     the output does not determine ε at a level
    */
   public NDArray epsilon(Schedule schedule, NoiseLevels levels, NDArray x, NDArray output) {
     return levels.combine(level -> epsilon(schedule, level), "x", x, "output", output);

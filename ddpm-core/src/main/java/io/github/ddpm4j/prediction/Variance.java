@@ -5,8 +5,8 @@ import io.github.ddpm4j.schedule.Schedule;
 /**
  * The variance of the reverse process p(x_{t−1} | x_t). Two are fixed (Ho et al. 2020, section
  * 3.2): the lower and the upper bound for data of unit variance. Two are learned (Nichol and
- * Dhariwal 2021, section 3.1): the network then has 2C output channels, of which the second half,
- * v, says the variance of each pixel.
+ * Dhariwal 2021, section 3.1): the network then has 2C output channels, and the second half, v,
+ * parameterizes the variance of each pixel.
  *
  * <p>In a plan that skips timesteps, the variance of one noising step becomes that of the whole
  * jump from ᾱ′ (less noisy) to ᾱ:
@@ -36,8 +36,8 @@ public enum Variance {
   },
 
   /**
-   * β, the variance of the noising step: right for data that is N(0, 1). The paper's choice for
-   * CIFAR-10.
+   * β, the variance of the noising step: optimal for data distributed as N(0, 1). The paper's
+   * choice for CIFAR-10.
    *
    * <pre>
    *   σ² = β′
@@ -57,8 +57,8 @@ public enum Variance {
   },
 
   /**
-   * The network says the logarithm of the variance outright: ln σ² = v. Of a jump over several
-   * timesteps it says that of the jump.
+   * The network predicts the log variance directly: ln σ² = v. For a jump over several timesteps, v
+   * is the log variance of the jump.
    */
   LEARNED {
     @Override
@@ -97,8 +97,8 @@ public enum Variance {
   },
 
   /**
-   * The network says where between the two fixed variances it is (eq. 15 there), v = −1 for {@link
-   * #FIXED_SMALL} and 1 for {@link #FIXED_LARGE}:
+   * The network interpolates between the two fixed variances in log space (eq. 15 there), from v =
+   * −1 for {@link #FIXED_SMALL} to v = 1 for {@link #FIXED_LARGE}:
    *
    * <pre>
    *   ln σ² = f ln β′ + (1 − f) ln β̃′,    f = (v + 1) / 2
@@ -139,7 +139,7 @@ public enum Variance {
   abstract double ofJump(double beta, double alphaBar, double alphaBarPrevious);
 
   /**
-   * Whether the network says the variance, in a second half of its output channels.
+   * Whether the network predicts the variance, in the second half of its output channels.
    *
    * @return true for {@link #LEARNED} and {@link #LEARNED_RANGE}
    */
@@ -148,27 +148,27 @@ public enum Variance {
   }
 
   /**
-   * The variance of a jump where v = −1; the only one if the variance is fixed. Between the two, ln
-   * σ² goes linearly with v, and goes on beyond them.
+   * The variance of a jump at v = −1, or the fixed variance. ln σ² is linear in v between −1 and 1,
+   * and extrapolates beyond.
    *
    * @param beta β′, in (0, 1]
    * @param alphaBar ᾱ before the jump, in [0, {@code alphaBarPrevious})
    * @param alphaBarPrevious ᾱ′ after the jump, in (0, 1]
    * @return σ²
-   * @throws IllegalArgumentException if an argument is out of its range
+   * @throws IllegalArgumentException if an argument is out of range
    */
   public double leastVariance(double beta, double alphaBar, double alphaBarPrevious) {
     return variance(beta, alphaBar, alphaBarPrevious);
   }
 
   /**
-   * The variance of a jump where v = 1; the only one if the variance is fixed.
+   * The variance of a jump at v = 1, or the fixed variance.
    *
    * @param beta β′, in (0, 1]
    * @param alphaBar ᾱ before the jump, in [0, {@code alphaBarPrevious})
    * @param alphaBarPrevious ᾱ′ after the jump, in (0, 1]
    * @return σ²
-   * @throws IllegalArgumentException if an argument is out of its range
+   * @throws IllegalArgumentException if an argument is out of range
    */
   public double greatestVariance(double beta, double alphaBar, double alphaBarPrevious) {
     return variance(beta, alphaBar, alphaBarPrevious);
@@ -179,7 +179,8 @@ public enum Variance {
    *
    * @param schedule the schedule
    * @param t the step, 0-based
-   * @return σ²; for t = 0, where samplers add no noise, 0 and β_0
+   * @return σ²; for t = 0, where samplers add no noise, 0 for {@link #FIXED_SMALL} and β_0 for
+   *     {@link #FIXED_LARGE}
    * @throws IllegalStateException if the variance is learned
    * @throws IndexOutOfBoundsException if {@code t} is outside the schedule
    */
@@ -188,9 +189,9 @@ public enum Variance {
   }
 
   /**
-   * ln σ² of one step of the schedule, with its value at t = 0 as the authors' code has it: that of
-   * {@link #FIXED_SMALL} at t = 1, for both. It is what likelihoods use, where the variance at t =
-   * 0 counts and must not be 0.
+   * The log variance ln σ² of one step of the schedule. As in the authors' code, the value at t = 0
+   * is that of {@link #FIXED_SMALL} at t = 1, for both fixed variances. Used for likelihoods, where
+   * the variance at t = 0 matters and must not be 0.
    *
    * @param schedule the schedule
    * @param t the step, 0-based
@@ -201,8 +202,8 @@ public enum Variance {
   public abstract double logVariance(Schedule schedule, int t);
 
   /**
-   * ln σ² of one step of the schedule where v = −1; the only one if the variance is fixed. Between
-   * the two, ln σ² goes linearly with v. As in {@link #logVariance} it is finite at t = 0.
+   * The log variance ln σ² of one step of the schedule at v = −1, or the fixed one. ln σ² is linear
+   * in v between −1 and 1. As in {@link #logVariance} it is finite at t = 0.
    *
    * @param schedule the schedule
    * @param t the step, 0-based
@@ -214,8 +215,8 @@ public enum Variance {
   }
 
   /**
-   * ln σ² of one step of the schedule where v = 1; the only one if the variance is fixed. Of {@link
-   * #LEARNED_RANGE} it is ln β<sub>t</sub>, at t = 0 too, as in the authors' code.
+   * The log variance ln σ² of one step of the schedule at v = 1, or the fixed one. For {@link
+   * #LEARNED_RANGE} it is ln β<sub>t</sub>, including at t = 0, as in the authors' code.
    *
    * @param schedule the schedule
    * @param t the step, 0-based
@@ -227,14 +228,14 @@ public enum Variance {
   }
 
   /**
-   * The variance of a jump between any two levels. Where the levels are neighbours on a schedule,
-   * {@link #variance(double, double, double)} with the schedule's own β is more accurate: β′ loses
-   * as many digits here as β′ is small.
+   * The variance of a jump between any two levels. If the levels are adjacent on a schedule, {@link
+   * #variance(double, double, double)} with the schedule's own β is more accurate: here, the
+   * smaller β′, the more digits it loses to cancellation.
    *
    * @param alphaBar ᾱ before the jump, in [0, {@code alphaBarPrevious})
    * @param alphaBarPrevious ᾱ′ after the jump, in (0, 1]
    * @return σ²; 0 for {@link #FIXED_SMALL} when {@code alphaBarPrevious} is 1
-   * @throws IllegalArgumentException if the levels are out of their ranges
+   * @throws IllegalArgumentException if the levels are out of range
    * @throws IllegalStateException if the variance is learned
    */
   public double variance(double alphaBar, double alphaBarPrevious) {
@@ -243,13 +244,13 @@ public enum Variance {
   }
 
   /**
-   * The variance of a jump whose β′ is known.
+   * The variance of a jump with a given β′.
    *
    * @param beta β′, in (0, 1]
    * @param alphaBar ᾱ before the jump, in [0, {@code alphaBarPrevious})
    * @param alphaBarPrevious ᾱ′ after the jump, in (0, 1]
    * @return σ²; 0 for {@link #FIXED_SMALL} when {@code alphaBarPrevious} is 1
-   * @throws IllegalArgumentException if an argument is out of its range
+   * @throws IllegalArgumentException if an argument is out of range
    * @throws IllegalStateException if the variance is learned
    */
   public double variance(double beta, double alphaBar, double alphaBarPrevious) {
@@ -257,7 +258,7 @@ public enum Variance {
     return ofJump(beta, alphaBar, alphaBarPrevious);
   }
 
-  /** The schedule refuses a step that is not its own. */
+  /** Lets the schedule reject an out-of-range step. */
   private static void requireOn(Schedule schedule, int t) {
     double unused = schedule.beta(t);
   }

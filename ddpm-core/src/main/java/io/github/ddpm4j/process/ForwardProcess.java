@@ -4,21 +4,20 @@ import ai.djl.ndarray.NDArray;
 import io.github.ddpm4j.schedule.Schedule;
 
 /**
- * The forward process q, which turns images into noise, and its posterior, at a timestep of each
- * image's own.
+ * The forward (noising) process q and its posterior, with an individual timestep per image.
  *
- * <p>Images are {@code float32} or {@code float64} arrays of shape (N, …), at least two dimensions;
- * timesteps are 0-based as {@link Schedule} defines them. Results have the shape, dtype and device
- * of the first argument and are attached to its manager; nothing else stays attached to it, and no
- * argument is changed or closed. Every method that takes arrays throws
+ * <p>Images are {@code float32} or {@code float64} arrays of shape (N, …), with at least two
+ * dimensions; timesteps are 0-based as in {@link Schedule}. Results have the shape, dtype and
+ * device of the first argument and are attached to its manager; temporaries are freed, and no
+ * argument is modified or closed. Every method that takes arrays throws
  *
  * <ul>
- *   <li>{@link IllegalArgumentException} if the arrays differ in shape, dtype or device, are no
- *       batches of floats, or {@code t} has not one entry per image;
+ *   <li>{@link IllegalArgumentException} if the arrays differ in shape, dtype or device, are not
+ *       batches of floats, or {@code t} does not have one entry per image;
  *   <li>{@link IndexOutOfBoundsException} if a timestep is outside the schedule.
  * </ul>
  *
- * Immutable; threads may share it.
+ * Immutable and thread-safe.
  */
 public interface ForwardProcess {
 
@@ -40,7 +39,7 @@ public interface ForwardProcess {
   Schedule schedule();
 
   /**
-   * A draw of q(x_t | x_0): t + 1 noising steps at once.
+   * Samples q(x_t | x_0): t + 1 noising steps at once.
    *
    * <pre>
    *   x_t = √ᾱ_t · x_0 + √(1 − ᾱ_t) · ε                                   (Ho et al. 2020, eq. 4)
@@ -54,14 +53,14 @@ public interface ForwardProcess {
   NDArray sample(NDArray x0, int[] t, NDArray noise);
 
   /**
-   * A draw of q(x_t | x_{t−1}): the one noising step that leads to t.
+   * Samples q(x_t | x_{t−1}): the single noising step to t.
    *
    * <pre>
    *   x_t = √(1 − β_t) · x_{t−1} + √β_t · ε                                (Ho et al. 2020, eq. 2)
    * </pre>
    *
    * @param previous x_{t−1}; the clean images for t = 0
-   * @param t the timestep per image that the step leads to
+   * @param t the timestep after the step, per image
    * @param noise ε, a draw of N(0, 1) of the shape of {@code previous}
    * @return x_t
    */

@@ -15,11 +15,11 @@ import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
 
 /**
- * How noisy each image of a batch is: a {@link Level} per image, so that one call can serve images
- * that stand at different steps of different runs.
+ * The noise levels of a batch: one {@link Level} per image, so that a single network call can serve
+ * images at different steps of different runs.
  *
- * <p>Timesteps may be fractional; they are what the network embeds and take part in no arithmetic.
- * Immutable.
+ * <p>Timesteps may be fractional. They are only embedded by the network and never used in
+ * arithmetic. Immutable.
  */
 public final class NoiseLevels {
 
@@ -30,11 +30,11 @@ public final class NoiseLevels {
   }
 
   /**
-   * A level per image.
+   * Noise levels with one level per image.
    *
    * @param levels the levels, at least one
    * @return the levels; the list is copied
-   * @throws IllegalArgumentException if there is none
+   * @throws IllegalArgumentException if the list is empty
    */
   public static NoiseLevels of(List<Level> levels) {
     if (levels.isEmpty()) {
@@ -47,7 +47,7 @@ public final class NoiseLevels {
    * The same level for every image.
    *
    * @param level the level
-   * @param images how many, at least 1
+   * @param images the number of images, at least 1
    * @return the levels
    * @throws IllegalArgumentException if {@code images} is less than 1
    */
@@ -56,14 +56,14 @@ public final class NoiseLevels {
   }
 
   /**
-   * Levels given outright.
+   * Noise levels from explicit values.
    *
    * @param timesteps the timestep per image, 0-based, possibly fractional
    * @param signals the factor of x_0 per image, at least 0
    * @param noises the factor of ε per image, at least 0
    * @return the levels; the arrays are copied
-   * @throws IllegalArgumentException if the arrays are empty or differ in length, hold a value that
-   *     is not finite, or an image has no {@link Level}
+   * @throws IllegalArgumentException if the arrays are empty or differ in length, hold a non-finite
+   *     value, or the values of an image are not a valid {@link Level}
    */
   public static NoiseLevels of(double[] timesteps, double[] signals, double[] noises) {
     if (timesteps.length == 0
@@ -106,14 +106,14 @@ public final class NoiseLevels {
    * @param schedule the schedule
    * @param sigmas σ = noise / signal per image, at least 0; infinity for no signal
    * @return the levels, with the timesteps of {@link Schedule#timestepOf}
-   * @throws IllegalArgumentException if there is no value, or one is negative or NaN
+   * @throws IllegalArgumentException if there are no values, or one is negative or NaN
    */
   public static NoiseLevels ofSigmas(Schedule schedule, double... sigmas) {
     return of(Arrays.stream(sigmas).mapToObj(sigma -> Level.ofSigma(schedule, sigma)).toList());
   }
 
   /**
-   * The levels of several batches, one after the other.
+   * Concatenates the levels of several batches.
    *
    * @param batches the levels of each, at least one
    * @return the levels of all images
@@ -143,7 +143,7 @@ public final class NoiseLevels {
   }
 
   /**
-   * The timestep that the network is asked about for one image.
+   * The network's timestep for one image.
    *
    * @param image the index in the batch
    * @return the timestep, possibly fractional
@@ -173,9 +173,9 @@ public final class NoiseLevels {
   }
 
   /**
-   * A number of each level.
+   * Maps each level to a number.
    *
-   * @param value the number of a level
+   * @param value the function of a level
    * @return one number per image
    */
   public double[] each(ToDoubleFunction<Level> value) {
@@ -183,7 +183,7 @@ public final class NoiseLevels {
   }
 
   /**
-   * The noisy images, a draw of q(x_t | x_0) at the level of each.
+   * Samples q(x_t | x_0), with each image at its own level.
    *
    * <pre>
    *   x_t = √ᾱ_t · x_0 + √(1 − ᾱ_t) · ε                                   (Ho et al. 2020, eq. 4)
@@ -191,8 +191,8 @@ public final class NoiseLevels {
    *
    * @param x0 the clean images, {@code float32} or {@code float64}, shape (N, …)
    * @param epsilon ε, a draw of N(0, 1) of the shape, dtype and device of {@code x0}
-   * @return x_t, attached to the manager of {@code x0}; nothing else stays attached to it
-   * @throws IllegalArgumentException if the arrays do not fit each other or these levels
+   * @return x_t, attached to the manager of {@code x0}; temporaries are freed
+   * @throws IllegalArgumentException if the arrays do not match each other or these levels
    */
   public NDArray noised(NDArray x0, NDArray epsilon) {
     require("x0", x0, "noise", epsilon);
@@ -208,7 +208,8 @@ public final class NoiseLevels {
   }
 
   /**
-   * The noisy images over any operations; {@link #noised(NDArray, NDArray)} is this on arrays.
+   * The noisy images, for any implementation of the operations; {@link #noised(NDArray, NDArray)}
+   * does the same for arrays.
    *
    * <pre>
    *   x = signal · x_0 + noise · ε                                        (Ho et al. 2020, eq. 4)
@@ -219,7 +220,7 @@ public final class NoiseLevels {
    * @param noise the noise of each image, shape (N, 1, …, 1)
    * @param x0 the clean images, shape (N, …)
    * @param epsilon ε, shape of {@code x0}
-   * @param <T> what the operations work on
+   * @param <T> the operand type
    * @return the noisy images, shape of {@code x0}
    */
   public static <T> T noised(Ops<T> ops, T signal, T noise, T x0, T epsilon) {
@@ -227,16 +228,16 @@ public final class NoiseLevels {
   }
 
   /**
-   * Combines two batches by a form of each image's level.
+   * Combines two batches by a linear form of each image's level.
    *
-   * @param form the form of a level
-   * @param firstName what messages call the first batch
+   * @param form the linear form for a level
+   * @param firstName the name of the first batch in messages
    * @param first the first batch, {@code float32} or {@code float64}, shape (N, …)
-   * @param secondName what messages call the second batch
+   * @param secondName the name of the second batch in messages
    * @param second the second batch, of the shape, dtype and device of {@code first}
    * @return {@code form.first() · first + form.second() · second}, attached to the manager of
-   *     {@code first}; nothing else stays attached to it
-   * @throws IllegalArgumentException if the arrays do not fit each other or these levels
+   *     {@code first}; temporaries are freed
+   * @throws IllegalArgumentException if the arrays do not match each other or these levels
    */
   public NDArray combine(
       Function<Level, LinearForm> form,

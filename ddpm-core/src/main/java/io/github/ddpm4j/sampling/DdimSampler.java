@@ -11,7 +11,7 @@ import java.util.List;
 /**
  * Denoising diffusion implicit models (Song, Meng, Ermon 2021, eq. 12 and 16).
  *
- * <p>For a timestep t and the next one s of the list (ᾱ_s = 1 after the last):
+ * <p>For a timestep t and its successor s in the list (ᾱ_s = 1 after the last):
  *
  * <pre>
  *   σ   = η √((1 − ᾱ_s) / (1 − ᾱ_t)) √(1 − ᾱ_t / ᾱ_s)
@@ -51,7 +51,7 @@ public final class DdimSampler implements Sampler {
   }
 
   /**
-   * How the timesteps are spread over the schedule.
+   * The spacing of the timesteps.
    *
    * @param spacing the spacing; the default is {@link TimestepSpacing#LEADING}
    * @return a sampler with this spacing
@@ -67,7 +67,7 @@ public final class DdimSampler implements Sampler {
   }
 
   /**
-   * Visits the given timesteps instead of a spacing.
+   * Uses the given timesteps instead of a spacing.
    *
    * @param descending the timesteps, strictly descending
    * @return a sampler over these timesteps
@@ -84,7 +84,7 @@ public final class DdimSampler implements Sampler {
   }
 
   /**
-   * How much fresh noise each step adds.
+   * The amount η of fresh noise per step.
    *
    * @param eta 0 (the default) for the deterministic sampler, 1 for the variance of DDPM
    * @return a sampler with this η
@@ -98,40 +98,40 @@ public final class DdimSampler implements Sampler {
   }
 
   /**
-   * Which ε̂ a step uses once x̂_0 has been clipped. By default it is derived anew from the clipped
-   * x̂_0, so that x̂_0 and ε̂ still make up x, as improved-diffusion and
-   * denoising_diffusion_pytorch do. diffusers keeps the network's raw one.
+   * Whether steps use the network's raw ε̂ after x̂_0 has been clipped. By default ε̂ is recomputed
+   * from the clipped x̂_0, so that x̂_0 and ε̂ stay consistent with x, as in improved-diffusion and
+   * denoising_diffusion_pytorch. diffusers keeps the raw ε̂.
    *
    * @param raw true to keep the raw ε̂; the default is false
-   * @return a sampler with this choice
+   * @return a sampler with this setting
    */
   public DdimSampler rawEpsilon(boolean raw) {
     return new DdimSampler(grid, gridText, steps, eta, raw, endAtFirstTimestep);
   }
 
   /**
-   * Where the last step ends.
+   * Whether the last step ends at timestep 0 instead of the clean image.
    *
    * @param end true to end at the noise level of timestep 0, as diffusers does with {@code
    *     set_alpha_to_one=False}; by default it ends at the clean image
-   * @return a sampler with this choice
+   * @return a sampler with this setting
    */
   public DdimSampler endAtFirstTimestep(boolean end) {
     return new DdimSampler(grid, gridText, steps, eta, rawEpsilon, end);
   }
 
   /**
-   * The way up from an image to the noise from where this sampler comes back to it (Song, Meng,
-   * Ermon 2021, section 4.3), over the same timesteps. With {@link #endAtFirstTimestep} the image
-   * is taken for x at the level of timestep 0, so that ε̂ can be told from any prediction; else it
-   * has no noise.
+   * The DDIM inversion of this sampler: encodes an image as the noise from which the sampler
+   * reconstructs it (Song, Meng, Ermon 2021, section 4.3), over the same timesteps. With {@link
+   * #endAtFirstTimestep} the image is treated as x at the level of timestep 0, so that any
+   * prediction type determines ε̂; otherwise it is treated as noise-free.
    *
    * <pre>
    *   x' = √ᾱ_t · x̂_0 + √(1 − ᾱ_t) · ε̂,    x̂_0 = the network's, asked at t about x at the level below
    * </pre>
    *
-   * @return a sampler whose plans begin at an image and go up to the timestep that they are asked
-   *     for; T stands for the last
+   * @return a sampler whose plans start at an image and end at the requested timestep; T stands for
+   *     the last
    * @throws IllegalStateException if this sampler adds noise or keeps the raw ε̂
    */
   public Sampler inversion() {

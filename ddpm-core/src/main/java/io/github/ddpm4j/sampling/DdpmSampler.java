@@ -9,9 +9,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Ancestral sampling (Ho et al. 2020, algorithm 2), over all timesteps or a part of them.
+ * Ancestral sampling (Ho et al. 2020, algorithm 2), over all timesteps or a subset of them.
  *
- * <p>For a timestep t and the next one s of the list (ᾱ_s = 1 after the last):
+ * <p>For a timestep t and its successor s in the list (ᾱ_s = 1 after the last):
  *
  * <pre>
  *   β'  = 1 − ᾱ_t / ᾱ_s
@@ -46,11 +46,11 @@ public final class DdpmSampler implements Sampler {
   }
 
   /**
-   * How the timesteps are spread over the schedule.
+   * The spacing of the timesteps.
    *
    * @param spacing the spacing; the default is {@link TimestepSpacing#LEADING}
    * @return a sampler with this spacing
-   * @throws IllegalStateException if this sampler visits every timestep anyway
+   * @throws IllegalStateException if this sampler visits every timestep
    */
   public DdpmSampler spacing(TimestepSpacing spacing) {
     if (steps == 0) {
@@ -61,7 +61,7 @@ public final class DdpmSampler implements Sampler {
   }
 
   /**
-   * Visits the given timesteps instead of a spacing, such as those of {@link
+   * Uses the given timesteps instead of a spacing, such as those of {@link
    * TimestepSpacing#sections}.
    *
    * @param descending the timesteps, strictly descending

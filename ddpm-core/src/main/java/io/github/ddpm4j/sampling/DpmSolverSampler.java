@@ -10,8 +10,8 @@ import java.util.List;
 /**
  * Multistep DPM-Solver (Lu et al. 2022a) and DPM-Solver++ (Lu et al. 2022b), orders 1 to 3.
  *
- * <p>With λ = ln(α / σ) of a level, h = λ_t − λ_s for the step from s to t, and m what each network
- * call remembers, from which
+ * <p>With λ = ln(α / σ) of a level, h = λ_t − λ_s for the step from s to t, and m the estimate
+ * stored by each network call, from which
  *
  * <pre>
  *   r_0 = h_0 / h,   r_1 = h_1 / h        (h_0, h_1: the steps before)
@@ -20,7 +20,7 @@ import java.util.List;
  *   D2   = (D1_0 − D1_1) / (r_0 + r_1)
  * </pre>
  *
- * are h and h² / 2 times the first and second derivative of m by λ, a step is
+ * are h and h² / 2 times the first and second derivatives of m with respect to λ, a step is
  *
  * <pre>
  *   DPM-Solver++, m = x̂_0 (2022b, algorithm 2):
@@ -37,10 +37,10 @@ import java.util.List;
  *     c_2 = −2 σ_t ((e^h − 1 − h)/h² − ½)
  * </pre>
  *
- * <p>The factor 2 in c_2 is missing in the published multistep code, which so has only order 2; its
- * stochastic one has −½ for +½ as well. {@link #published(boolean)} computes that. The first steps
- * have the order that what is remembered allows; the step that ends at the image has order 1.
- * Immutable.
+ * <p>The factor 2 in c_2 is missing from the published multistep code, which therefore has only
+ * order 2; its stochastic variant also has −½ instead of +½. {@link #published(boolean)} reproduces
+ * that code. The first steps are limited in order by the number of stored estimates; the step that
+ * ends at the image has order 1. Immutable.
  */
 public final class DpmSolverSampler extends LevelOptions<DpmSolverSampler> {
 
@@ -94,7 +94,7 @@ public final class DpmSolverSampler extends LevelOptions<DpmSolverSampler> {
   }
 
   /**
-   * The order of the solver. Order 2 serves guided sampling, order 3 unguided sampling.
+   * The order of the solver: 2 for guided sampling, 3 for unguided sampling.
    *
    * @param order 1, 2 (the default) or 3
    * @return a sampler of this order
@@ -113,10 +113,10 @@ public final class DpmSolverSampler extends LevelOptions<DpmSolverSampler> {
   }
 
   /**
-   * How steps of order 2 weigh the derivative.
+   * The treatment of the derivative in steps of order 2.
    *
-   * @param heun true for the exact integral, which is called Heun; the default is the midpoint rule
-   * @return a sampler with this choice
+   * @param heun true for the exact integral, known as Heun; the default is the midpoint rule
+   * @return a sampler with this setting
    */
   public DpmSolverSampler heun(boolean heun) {
     return with(
@@ -130,10 +130,10 @@ public final class DpmSolverSampler extends LevelOptions<DpmSolverSampler> {
   }
 
   /**
-   * Whether the solver follows the stochastic equation, adding fresh noise at each step.
+   * Whether to solve the SDE, adding fresh noise at each step.
    *
    * @param stochastic true for SDE-DPM-Solver++; the default is false
-   * @return a sampler with this choice
+   * @return a sampler with this setting
    * @throws IllegalArgumentException if true and this is the solver in ε
    */
   public DpmSolverSampler stochastic(boolean stochastic) {
@@ -154,10 +154,10 @@ public final class DpmSolverSampler extends LevelOptions<DpmSolverSampler> {
   }
 
   /**
-   * Whether steps of order 3 are those of the published code, for comparison with it.
+   * Whether steps of order 3 match the published code, for comparison.
    *
-   * @param published true for the published coefficient; the default is the one of the integral
-   * @return a sampler with this choice
+   * @param published true for the published coefficient; the default is that of the exact integral
+   * @return a sampler with this setting
    */
   public DpmSolverSampler published(boolean published) {
     return with(
@@ -171,10 +171,10 @@ public final class DpmSolverSampler extends LevelOptions<DpmSolverSampler> {
   }
 
   /**
-   * Whether the last step has order 1 and the one before at most 2 when there are fewer than 15.
+   * Whether, with fewer than 15 steps, the last step has order 1 and the one before at most 2.
    *
-   * @param lower true (the default) for steadier results with few steps
-   * @return a sampler with this choice
+   * @param lower true (the default) for more stable results with few steps
+   * @return a sampler with this setting
    */
   public DpmSolverSampler lowerOrderFinal(boolean lower) {
     return with(
@@ -188,10 +188,10 @@ public final class DpmSolverSampler extends LevelOptions<DpmSolverSampler> {
   }
 
   /**
-   * Whether the last step has order 1 whatever the number of steps.
+   * Whether the last step has order 1 regardless of the number of steps.
    *
-   * @param euler true for order 1; the default is false. A step to the image has order 1 anyway
-   * @return a sampler with this choice
+   * @param euler true for order 1; the default is false. A step to the image always has order 1
+   * @return a sampler with this setting
    */
   public DpmSolverSampler eulerAtFinal(boolean euler) {
     return with(

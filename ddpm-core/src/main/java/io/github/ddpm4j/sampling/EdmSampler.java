@@ -9,17 +9,17 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Heun's method with churn (Karras et al. 2022, algorithm 2): before each step, noise lifts y = x /
- * α to a higher level.
+ * Heun's method with churn (Karras et al. 2022, algorithm 2): before each step, fresh noise raises
+ * y = x / α to a higher noise level.
  *
  * <pre>
  *   γ  = min(S_churn / steps, √2 − 1) if S_min ≤ σ ≤ S_max, else 0
  *   σ̂  = (1 + γ) σ,    ŷ = y + √(σ̂² − σ²) S_noise z
  * </pre>
  *
- * <p>and from ŷ a step of Heun's method ({@link Samplers#heun}). The noise is part of the row
- * before, or of the start where that is noise; an x that is given is not lifted. A lifted level
- * above the schedule's last is asked for at the last timestep. Immutable.
+ * <p>followed by a step of Heun's method ({@link Samplers#heun}) from ŷ. The noise is added by the
+ * preceding row, or in the initial noise; a given x is not churned before the first step. For a
+ * raised level beyond the schedule's last, the network receives the last timestep. Immutable.
  */
 public final class EdmSampler extends LevelOptions<EdmSampler> {
 
@@ -54,9 +54,9 @@ public final class EdmSampler extends LevelOptions<EdmSampler> {
   }
 
   /**
-   * How much noise is added over all steps, S_churn.
+   * The total amount of churn over all steps, S_churn.
    *
-   * @param churn at least 0; the default is 0, without which this is Heun's method
+   * @param churn at least 0; the default is 0, which is Heun's method
    * @return a sampler with this churn
    * @throws IllegalArgumentException if {@code churn} is negative or not finite
    */
@@ -65,10 +65,10 @@ public final class EdmSampler extends LevelOptions<EdmSampler> {
   }
 
   /**
-   * Between which levels noise is added, S_min and S_max.
+   * The range of noise levels in which churn is applied, S_min to S_max.
    *
-   * @param min the least σ; the default is 0
-   * @param max the greatest σ; the default is ∞
+   * @param min the minimum σ; the default is 0
+   * @param max the maximum σ; the default is ∞
    * @return a sampler with these bounds
    * @throws IllegalArgumentException if not 0 ≤ min ≤ max
    */
@@ -86,7 +86,7 @@ public final class EdmSampler extends LevelOptions<EdmSampler> {
   /**
    * The standard deviation of the added noise, S_noise.
    *
-   * @param scale at least 0; the default is 1. A little more makes up for detail that is lost
+   * @param scale at least 0; the default is 1. Slightly more compensates for lost detail
    * @return a sampler with this scale
    * @throws IllegalArgumentException if {@code scale} is negative or not finite
    */
@@ -102,8 +102,8 @@ public final class EdmSampler extends LevelOptions<EdmSampler> {
   }
 
   /**
-   * Works out the steps from {@code start} down to the image. From a given x, which stands at the
-   * level of {@code start}, the first step goes without noise before it.
+   * Computes the steps from {@code start} down to the image. If x is given at the level of {@code
+   * start}, the first step is not preceded by churn.
    */
   @Override
   public SamplingPlan plan(Diffusion diffusion, int start) {

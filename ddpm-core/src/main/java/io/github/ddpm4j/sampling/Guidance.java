@@ -19,42 +19,43 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Leads samples towards a condition harder than the network does by itself.
+ * Guidance: steers samples towards a condition more strongly than the conditional model does.
  *
  * <pre>{@code
  * ddpm.sampling().condition(Condition.labels(7)).guidance(Guidance.classifierFree(3)).generate(1)
  * }</pre>
  *
- * <p>Classifier-free guidance (Ho and Salimans 2022) goes on along the way from the unconditional
- * to the conditional prediction, and a classifier (Dhariwal and Nichol 2021, algorithm 2) adds its
- * gradient:
+ * <p>Classifier-free guidance (Ho and Salimans 2022) extrapolates from the unconditional to the
+ * conditional prediction; classifier guidance (Dhariwal and Nichol 2021, algorithm 2) adds the
+ * classifier's gradient:
  *
  * <pre>
  *   out' = out(∅) + Σ_i w_i (out(c_i) − out(∅))
  *   ε̂'   = ε̂ − s · noise · ∇_x ln p(y | x_t)
  * </pre>
  *
- * <p>It works on every {@link io.github.ddpm4j.prediction.Prediction}, since all of them are linear
- * in each other. The unconditional and the conditional images share one call of the network, which
- * is as many times larger. A learned variance is that of the run's own condition. Immutable.
+ * <p>It works with every {@link io.github.ddpm4j.prediction.Prediction}, since the types are
+ * linearly related. The unconditional and conditional predictions share one network call with a
+ * correspondingly larger batch. A learned variance is taken from the run's own condition.
+ * Immutable.
  */
 public final class Guidance {
 
   private static final Guidance NONE = new Guidance(List.of(), List.of(), 0);
 
   /**
-   * What guidance leads images towards: ln p(y | x_t), or any other differentiable score of noisy
-   * images.
+   * The function whose gradient guides sampling: ln p(y | x_t), or any other differentiable score
+   * of noisy images.
    */
   @FunctionalInterface
   public interface LogProbability {
 
     /**
-     * Scores noisy images. Called with gradients recorded: only operations that DJL can
-     * differentiate may lie between {@code x} and the result.
+     * Scores noisy images. Called with gradients recorded, so the result must be computed from
+     * {@code x} with operations that DJL can differentiate.
      *
      * @param x the noisy images, shape (N, C, H, W); not to be closed
-     * @param levels how noisy each image is
+     * @param levels the noise level of each image
      * @return one number per image, shape (N)
      */
     NDArray of(NDArray x, NoiseLevels levels);
@@ -84,9 +85,9 @@ public final class Guidance {
   }
 
   /**
-   * No guidance: what the network says under the run's condition.
+   * No guidance: the network's prediction under the run's condition.
    *
-   * @return the one instance
+   * @return the shared instance
    */
   public static Guidance none() {
     return NONE;
@@ -94,10 +95,10 @@ public final class Guidance {
 
   /**
    * Classifier-free guidance towards the run's condition. The network must have been trained with
-   * the condition dropped at times ({@code conditionDropout}).
+   * condition dropout ({@code conditionDropout}).
    *
-   * @param scale w: 0 is unconditional, 1 conditional as trained, more goes beyond. It is 1 + w of
-   *     Ho and Salimans, as most code has it
+   * @param scale w: 0 is unconditional, 1 is conditional without guidance, larger values guide more
+   *     strongly. This is 1 + w of Ho and Salimans, the convention of most code
    * @return the guidance
    * @throws IllegalArgumentException if {@code scale} is not finite
    */
@@ -107,15 +108,16 @@ public final class Guidance {
   }
 
   /**
-   * Guidance towards another condition than the run's, or away from it (Liu et al. 2022,
-   * "Compositional Visual Generation", eq. 11): with the run's own by {@link #classifierFree}, it
-   * composes the two.
+   * Guidance towards, or away from, a condition other than the run's (Liu et al. 2022,
+   * "Compositional Visual Generation", eq. 11). Combined with {@link #classifierFree}, it composes
+   * the two conditions.
    *
-   * @param condition c, for all images of the run or for one, which then stands for each; its
-   *     arrays are borrowed
-   * @param scale w; negative leads away from it
+   * @param condition c, with one entry per image of the run or one entry for all; its arrays are
+   *     borrowed
+   * @param scale w; negative values guide away from it
    * @return the guidance
-   * @throws IllegalArgumentException if the condition is none, or {@code scale} is not finite
+   * @throws IllegalArgumentException if the condition is {@link Condition#none()}, or {@code scale}
+   *     is not finite
    */
   public static Guidance towards(Condition condition, double scale) {
     if (condition.isNone()) {
@@ -130,13 +132,14 @@ public final class Guidance {
   }
 
   /**
-   * Guidance by the gradient of any differentiable function. It needs no condition in the network.
+   * Guidance by the gradient of any differentiable function, such as a classifier's. The network
+   * need not be conditional.
    *
-   * <p>It uses DJL's gradient collector, of which a process has one at a time: such a run cannot
-   * sample while another thread trains operation by operation.
+   * <p>It uses DJL's gradient collector, of which there is one per process: such a run cannot
+   * sample while another thread trains an uncompiled network.
    *
    * @param logProbability ln p(y | x_t), of noisy images
-   * @param scale s; 1 samples from p(x) p(y | x), more sharpens
+   * @param scale s; 1 samples from p(x) p(y | x), larger values sharpen p(y | x)
    * @return the guidance
    * @throws IllegalArgumentException if {@code scale} is not finite
    */
@@ -148,13 +151,13 @@ public final class Guidance {
   }
 
   /**
-   * Guides in a part of the noise levels only (Kynkäänniemi et al. 2024): outside it the network is
-   * asked under the run's condition alone, in a call of the usual size. Beside guidance {@link
-   * #towards} other conditions that is in its own interval, {@link #classifierFree} counts with w =
-   * 1 outside its own.
+   * Limits guidance to an interval of noise levels (Kynkäänniemi et al. 2024). Outside it, the
+   * network is evaluated only under the run's condition, without the enlarged batch. Where guidance
+   * {@link #towards} another condition is still inside its own interval, {@link #classifierFree}
+   * outside its interval contributes with w = 1.
    *
-   * @param least the least ratio of noise to signal, exclusive; 0 is the clean image
-   * @param greatest the greatest, inclusive; may be infinite
+   * @param least the lower bound of noise / signal, exclusive; 0 is the clean image
+   * @param greatest the upper bound, inclusive; may be infinite
    * @return this guidance within the interval
    * @throws IllegalArgumentException unless {@code 0 <= least < greatest}
    */
@@ -173,11 +176,11 @@ public final class Guidance {
   }
 
   /**
-   * Takes back the growth in contrast that strong classifier-free guidance brings (Lin et al. 2024,
-   * section 3.4): the guided prediction of an image is scaled towards the standard deviation of the
-   * conditional one.
+   * Counters the increase in contrast caused by strong classifier-free guidance (Lin et al. 2024,
+   * section 3.4): the guided prediction of an image is rescaled towards the standard deviation of
+   * the conditional one.
    *
-   * @param share φ, from 0, the default, to 1 for all of it; 0.7 is the paper's
+   * @param share φ, from 0 (the default) for no rescaling to 1 for full rescaling; 0.7 in the paper
    * @return this guidance, rescaled
    * @throws IllegalArgumentException if {@code share} is outside [0, 1]
    */
@@ -190,11 +193,11 @@ public final class Guidance {
   }
 
   /**
-   * This guidance and another at once.
+   * Combines this guidance with another.
    *
-   * @param other the other
+   * @param other the other guidance
    * @return the sum of both
-   * @throws IllegalArgumentException if both rescale, by different shares
+   * @throws IllegalArgumentException if both rescale by different shares
    */
   public Guidance and(Guidance other) {
     if (rescale != other.rescale && rescale != 0 && other.rescale != 0) {

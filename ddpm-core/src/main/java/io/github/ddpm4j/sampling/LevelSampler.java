@@ -7,8 +7,8 @@ import io.github.ddpm4j.spi.SamplingPlan;
 import java.util.List;
 
 /**
- * A sampler that is told no more than which levels of noise to visit: {@link Samplers#euler},
- * {@link Samplers#eulerAncestral}, {@link Samplers#heun} or {@link Samplers#plms}. Immutable.
+ * A sampler whose only settings are the noise levels to visit: {@link Samplers#euler}, {@link
+ * Samplers#eulerAncestral}, {@link Samplers#heun} or {@link Samplers#plms}. Immutable.
  */
 public final class LevelSampler extends LevelOptions<LevelSampler> {
 

@@ -6,9 +6,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Levels of noise that are spread by σ = √((1 − ᾱ) / ᾱ), not by timestep. The first is that of the
- * last timestep, the last that of timestep 0. The network is asked at the fractional timestep that
- * has the level, by interpolation of ln σ between the schedule's timesteps. Immutable.
+ * A spacing of noise levels by σ = √((1 − ᾱ) / ᾱ), not by timestep. The first level is that of the
+ * last timestep, the last level that of timestep 0. The network receives the fractional timestep of
+ * each level, found by interpolating ln σ between the schedule's timesteps. Immutable.
  *
  * @see io.github.ddpm4j.schedule.TimestepSpacing
  */
@@ -40,7 +40,7 @@ public final class NoiseSpacing {
    *   σ_i = (σ_max^(1/ρ) + i / (n − 1) · (σ_min^(1/ρ) − σ_max^(1/ρ)))^ρ,    i = 0 … n − 1
    * </pre>
    *
-   * @param rho ρ, above 0; greater values put more levels near the image
+   * @param rho ρ, above 0; larger values concentrate levels near the image
    * @return the spacing
    * @throws IllegalArgumentException if {@code rho} is not above 0 or not finite
    */
@@ -52,7 +52,7 @@ public final class NoiseSpacing {
   }
 
   /**
-   * Evenly in ln σ, which is evenly in λ = ½ ln SNR (Lu et al. 2022, section 4.1; called
+   * Levels evenly spaced in ln σ, that is, in λ = ½ ln SNR (Lu et al. 2022, section 4.1; called
    * exponential elsewhere).
    *
    * @return the spacing
@@ -62,11 +62,11 @@ public final class NoiseSpacing {
   }
 
   /**
-   * Whether the network is asked at the nearest whole timestep, as diffusers does. The levels stay
-   * what they are.
+   * Whether the network receives the nearest integer timestep, as in diffusers. The noise levels
+   * are unchanged.
    *
    * @param whole true to round; the default is false
-   * @return a spacing with this choice
+   * @return a spacing with this setting
    */
   public NoiseSpacing wholeTimesteps(boolean whole) {
     return new NoiseSpacing(rho, whole);

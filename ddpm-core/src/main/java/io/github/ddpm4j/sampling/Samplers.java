@@ -4,14 +4,14 @@ import io.github.ddpm4j.schedule.TimestepSpacing;
 import java.util.List;
 
 /**
- * The samplers.
+ * Factories for samplers.
  *
- * <p>Each has a text that {@link Object#toString} writes and {@link #parse} reads, such as {@code
- * dpm++2m:15, trailing}.
+ * <p>Each has a text form, written by {@link Object#toString} and read by {@link #parse}, such as
+ * {@code dpm++2m:15, trailing}.
  */
 public final class Samplers {
 
-  /** The samplers that {@link #usual} names; λ of the linear schedule's last timestep is −5.06. */
+  /** The samplers listed by {@link #usual}; λ of the linear schedule's last timestep is −5.06. */
   private static final List<String> USUAL =
       List.of(
           "ddpm",
@@ -41,8 +41,8 @@ public final class Samplers {
   private Samplers() {}
 
   /**
-   * Reads a sampler from text, as command lines and configuration files have it: the name, the
-   * number of steps after a colon, and options after commas, named as the methods that set them.
+   * Parses a sampler from text, for command lines and configuration files: the name, the number of
+   * steps after a colon, and options after commas, named after the methods that set them.
    *
    * <pre>
    *   ddpm    ddpm:100, trailing    ddim:50, eta=0.5    ddim, timesteps=999 500 0
@@ -74,31 +74,31 @@ public final class Samplers {
    *   <td>those of {@code dpm}, {@code stochastic}
    * <tr><td>{@code dpm++2m}, {@code dpm++3m}, {@code dpm++sde}, {@code dpm++2m-sde}, {@code
    *   dpm++3m-sde}<td>{@code dpm++} of this order, {@code sde} for {@code stochastic}
-   *   <td>those of {@code dpm++} that the name does not say
+   *   <td>those of {@code dpm++} that the name does not imply
    * </table>
    *
-   * <p>An option that is true or false is true by its name alone, or has {@code =true} or {@code
-   * =false}. Every sampler takes {@code resampling=10x10}, the jump length and the jumps of {@link
-   * #resampling}. Letters may be capital or small.
+   * <p>A boolean option is set by its name alone, or by {@code =true} or {@code =false}. Every
+   * sampler accepts {@code resampling=10x10}, the jump length and number of jumps of {@link
+   * #resampling}. Case is ignored.
    *
-   * @param text the sampler, or what {@code toString()} of one of this class wrote
+   * @param text the sampler, such as the {@code toString()} of a sampler from this class
    * @return the sampler
-   * @throws IllegalArgumentException if there is no such sampler or option, with the list of what
-   *     there is, or a value is of another kind or refused by the sampler
+   * @throws IllegalArgumentException if there is no such sampler or option, with a list of those
+   *     available, or a value has the wrong type or is rejected by the sampler
    */
   public static Sampler parse(String text) {
     return SamplerParser.parse(text, 0);
   }
 
   /**
-   * Reads a sampler from text that has no number of steps, and gives it as many steps as that many
-   * network calls allow.
+   * Parses a sampler from text without a number of steps, and gives it as many steps as a budget of
+   * network calls allows.
    *
    * @param text the sampler as in {@link #parse(String)}, such as {@code heun, karras}
-   * @param calls the network calls per image, at least 1; {@link #resampling} makes more of them
-   * @return the sampler, with one call less where its steps take two
+   * @param calls the network calls per image, at least 1; {@link #resampling} multiplies them
+   * @return the sampler; if its steps take two calls, it may use one call fewer
    * @throws IllegalArgumentException as {@link #parse(String)} throws it, or if {@code calls} is
-   *     less than 1 or the text says how many steps there are
+   *     less than 1 or the text already has a number of steps
    */
   public static Sampler parse(String text, int calls) {
     if (calls < 1) {
@@ -108,11 +108,11 @@ public final class Samplers {
   }
 
   /**
-   * The samplers in the forms that are worth a try, for {@link #parse(String, int)}. Those that
-   * would spend their steps on the last timesteps of a cosine schedule, where there is next to no
-   * signal, leave them out.
+   * The recommended sampler configurations, for {@link #parse(String, int)}. Samplers that would
+   * spend their steps on the last timesteps of a cosine schedule, where almost no signal is left,
+   * skip those timesteps.
    *
-   * @return their texts, without numbers of steps
+   * @return their text forms, without numbers of steps
    */
   public static List<String> usual() {
     return USUAL;
@@ -129,7 +129,7 @@ public final class Samplers {
   }
 
   /**
-   * Ancestral sampling over a part of the timesteps (Nichol and Dhariwal 2021, section 4).
+   * Ancestral sampling over a subset of the timesteps (Nichol and Dhariwal 2021, section 4).
    *
    * @param steps the number of network calls, from 1 to T
    * @return the sampler, with {@link TimestepSpacing#LEADING} spacing
@@ -141,7 +141,7 @@ public final class Samplers {
 
   /**
    * Denoising diffusion implicit models (Song, Meng, Ermon 2021), deterministic unless {@link
-   * DdimSampler#eta(double)} says otherwise.
+   * DdimSampler#eta(double)} is set.
    *
    * @param steps the number of network calls, from 1 to T
    * @return the sampler, with {@link TimestepSpacing#LEADING} spacing
@@ -152,8 +152,8 @@ public final class Samplers {
   }
 
   /**
-   * DPM-Solver++ (Lu et al. 2022b): few steps, of order 2 unless {@link
-   * DpmSolverSampler#order(int)} says otherwise.
+   * DPM-Solver++ (Lu et al. 2022b), a fast solver for few steps, of order 2 unless {@link
+   * DpmSolverSampler#order(int)} is set.
    *
    * @param steps the number of network calls, from 1 to T − 1
    * @return the sampler, with {@link TimestepSpacing#LINSPACE} spacing
@@ -164,8 +164,8 @@ public final class Samplers {
   }
 
   /**
-   * DPM-Solver (Lu et al. 2022a), which extrapolates ε̂ where {@link #dpmSolverPlusPlus} does x̂_0.
-   * It takes clipping and strong guidance less well.
+   * DPM-Solver (Lu et al. 2022a), which extrapolates ε̂ instead of the x̂_0 of {@link
+   * #dpmSolverPlusPlus}. It is less robust to clipping and strong guidance.
    *
    * @param steps the number of network calls, from 1 to T − 1
    * @return the sampler, with {@link TimestepSpacing#LINSPACE} spacing
@@ -176,14 +176,15 @@ public final class Samplers {
   }
 
   /**
-   * Another sampler, which goes back to more noise and down again on its way (Lugmayr et al. 2022,
-   * "RePaint"): for {@link Sampling#inpaint}, where it makes what is filled in fit its
-   * surroundings.
+   * Adds resampling to another sampler: it repeatedly jumps back to a higher noise level and
+   * denoises again (Lugmayr et al. 2022, "RePaint"). With {@link Sampling#inpaint}, this harmonizes
+   * the filled-in region with its surroundings.
    *
-   * @param base the sampler, whose rows must not look back: {@link #ddpm(int)} or {@link #ddim}
-   * @param jumpLength how many steps to go back, at least 1; the paper's is 10 of 250
-   * @param jumps how often each part of the way is walked, at least 1; the paper's is 10
-   * @return the sampler, of nearly {@code jumps} times as many network calls
+   * @param base the sampler, whose steps must not use stored estimates: {@link #ddpm(int)} or
+   *     {@link #ddim}
+   * @param jumpLength the number of steps to jump back, at least 1; in the paper, 10 of 250
+   * @param jumps the number of times each segment is denoised, at least 1; in the paper, 10
+   * @return the sampler, with nearly {@code jumps} times as many network calls
    * @throws IllegalArgumentException if a number is less than 1
    */
   public static Sampler resampling(Sampler base, int jumpLength, int jumps) {
@@ -191,7 +192,7 @@ public final class Samplers {
   }
 
   /**
-   * UniPC (Zhao et al. 2023), of order 2 unless {@link UniPcSampler#order(int)} says otherwise.
+   * UniPC (Zhao et al. 2023), of order 2 unless {@link UniPcSampler#order(int)} is set.
    *
    * @param steps the number of network calls, from 1 to T − 1
    * @return the sampler, with {@link TimestepSpacing#LINSPACE} spacing
@@ -202,9 +203,9 @@ public final class Samplers {
   }
 
   /**
-   * Euler's method for the probability-flow equation (Karras et al. 2022, algorithm 1 without line
-   * 6). In y = x / α and σ, the ratio of noise to signal, {@code y' = y + (σ' − σ) (y − x̂_0) / σ},
-   * which in x is the step of DDIM.
+   * Euler's method for the probability-flow ODE (Karras et al. 2022, algorithm 1 without line 6).
+   * In y = x / α and σ, the ratio of noise to signal, {@code y' = y + (σ' − σ) (y − x̂_0) / σ},
+   * which in terms of x is the DDIM step.
    *
    * @param steps the number of network calls, from 1 to T
    * @return the sampler, with {@link TimestepSpacing#TRAILING} spacing
@@ -215,8 +216,8 @@ public final class Samplers {
   }
 
   /**
-   * Euler's method with fresh noise in each step, as k-diffusion has it: down past the next level,
-   * and up again. In x it is the step of DDPM with the small variance.
+   * Euler's method with fresh noise in each step, as in k-diffusion: a step past the next noise
+   * level, then noise to return to it. In terms of x it is the DDPM step with the small variance.
    *
    * @param steps the number of network calls, from 1 to T
    * @return the sampler, with {@link TimestepSpacing#TRAILING} spacing
@@ -227,11 +228,11 @@ public final class Samplers {
   }
 
   /**
-   * Heun's method for the probability-flow equation (Karras et al. 2022, algorithm 1), of order 2.
+   * Heun's method for the probability-flow ODE (Karras et al. 2022, algorithm 1), of order 2.
    *
-   * <p>It averages slopes, which fails between levels whose σ lie orders of magnitude apart, as the
-   * first of a cosine schedule do: there, leave them out with {@code lambdaMin(-5.1)}, and spread
-   * the levels by {@link NoiseSpacing#karras()}.
+   * <p>It averages slopes, which fails between levels whose σ differ by orders of magnitude, like
+   * the noisiest of a cosine schedule. In that case, skip them with {@code lambdaMin(-5.1)} and
+   * space the levels with {@link NoiseSpacing#karras()}.
    *
    * @param steps the number of steps, from 1 to T; 2 · steps − 1 network calls
    * @return the sampler, with {@link TimestepSpacing#TRAILING} spacing
@@ -242,8 +243,8 @@ public final class Samplers {
   }
 
   /**
-   * The inversion of DDIM, from an image up to noise (Song, Meng, Ermon 2021, section 4.3), which
-   * {@link DdimSampler#inversion} makes with other options. Its plans begin at an image.
+   * DDIM inversion, from an image to noise (Song, Meng, Ermon 2021, section 4.3); for other options
+   * see {@link DdimSampler#inversion}. Its plans start at an image.
    *
    * @param steps the number of network calls, from 1 to T
    * @return the sampler, with {@link TimestepSpacing#TRAILING} spacing
@@ -255,9 +256,10 @@ public final class Samplers {
 
   /**
    * Pseudo linear multistep (Liu et al. 2022, section 3.3), also known as PNDM without its
-   * Runge-Kutta steps. The first step is taken, looked at from its end and taken again.
+   * Runge-Kutta steps. The first step is taken, re-evaluated at its end and taken again.
    *
-   * @param steps the number of steps, from 1 to T; one network call more, unless it is one step
+   * @param steps the number of steps, from 1 to T; one more network call than steps, unless there
+   *     is a single step
    * @return the sampler, with {@link TimestepSpacing#LEADING} spacing
    * @throws IllegalArgumentException if {@code steps} is less than 1
    */
@@ -266,8 +268,8 @@ public final class Samplers {
   }
 
   /**
-   * Heun's method with churn (Karras et al. 2022, algorithm 2), without any unless {@link
-   * EdmSampler#churn(double)} says otherwise.
+   * Heun's method with churn (Karras et al. 2022, algorithm 2); the churn is 0 unless {@link
+   * EdmSampler#churn(double)} is set.
    *
    * @param steps the number of steps, at least 1; 2 · steps − 1 network calls
    * @return the sampler, with {@link NoiseSpacing#karras()} spacing

@@ -12,10 +12,10 @@ import java.util.List;
 import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
-/** Images that were drawn, with the seed that draws them again. Holds native memory: close it. */
+/** Generated images, with the seed that reproduces them. Holds native memory: close it. */
 public final class Samples implements AutoCloseable {
 
-  /** The least pixels that the longer side of an image has in a saved grid: {@value}. */
+  /** The minimum length in pixels of an image's longer side in a saved grid: {@value}. */
   public static final int LEAST_GRID_SIDE = 64;
 
   private final NDManager manager;
@@ -46,7 +46,7 @@ public final class Samples implements AutoCloseable {
    * The seed of the noise: the same model, sampler and seed give the same images.
    *
    * @return the seed, or empty when the run was given a {@link io.github.ddpm4j.noise.NoiseSource},
-   *     or drew no noise at all: {@link Sampling#encode}
+   *     or used no noise ({@link Sampling#encode})
    */
   public OptionalLong seed() {
     return seed == null ? OptionalLong.empty() : OptionalLong.of(seed);
@@ -55,7 +55,7 @@ public final class Samples implements AutoCloseable {
   /**
    * The images as one array.
    *
-   * @param target the manager that shall own the copy
+   * @param target the manager that owns the copy
    * @return a copy, shape (N, C, H, W), in the data range of the model, attached to {@code target}
    *     and on its device
    * @throws IllegalStateException if the samples are closed
@@ -71,11 +71,12 @@ public final class Samples implements AutoCloseable {
   }
 
   /**
-   * The images as pictures: the data range becomes black to white, values outside it are clamped.
+   * The images as pictures: the data range maps to black to white, and values outside it are
+   * clamped.
    *
-   * @return DJL images, grey for one channel and RGB for three
+   * @return DJL images, greyscale for one channel and RGB for three
    * @throws IllegalStateException if the samples are closed
-   * @throws IllegalArgumentException if the images have another number of channels
+   * @throws IllegalArgumentException if the images have neither one channel nor three
    */
   public List<Image> images() {
     return pictures().toImages().stream()
@@ -84,14 +85,13 @@ public final class Samples implements AutoCloseable {
   }
 
   /**
-   * Writes one image into a PNG file, as it is: a pixel of the image is one of the file, without a
-   * border.
+   * Writes one image to a PNG file at its original size, without a border.
    *
    * @param image the index of the image, from 0
-   * @param file where to; replaced if it exists
+   * @param file the target file; replaced if it exists
    * @throws IndexOutOfBoundsException if there is no such image
    * @throws IllegalStateException if the samples are closed
-   * @throws IOException if writing fails; what was there before is still there
+   * @throws IOException if writing fails; an existing file is left intact
    * @throws IllegalArgumentException if the images have neither one channel nor three
    */
   public void save(int image, Path file) throws IOException {
@@ -105,13 +105,13 @@ public final class Samples implements AutoCloseable {
   }
 
   /**
-   * Writes all images into one PNG file, in a grid of about as many rows as columns. Small images
-   * are enlarged by a whole factor, until their longer side has at least {@value #LEAST_GRID_SIDE}
-   * pixels; {@link io.github.ddpm4j.image.Pictures} gives other layouts.
+   * Writes all images to one PNG file, in a roughly square grid. Small images are enlarged by an
+   * integer factor until their longer side has at least {@value #LEAST_GRID_SIDE} pixels; {@link
+   * io.github.ddpm4j.image.Pictures} offers other layouts.
    *
-   * @param file where to; replaced if it exists
+   * @param file the target file; replaced if it exists
    * @throws IllegalStateException if the samples are closed
-   * @throws IOException if writing fails; what was there before is still there
+   * @throws IOException if writing fails; an existing file is left intact
    * @throws IllegalArgumentException if the images have neither one channel nor three
    */
   public void saveGrid(Path file) throws IOException {
@@ -119,13 +119,13 @@ public final class Samples implements AutoCloseable {
   }
 
   /**
-   * Writes all images into one PNG file, in a grid of so many columns, row by row; enlarged as
-   * {@link #saveGrid(Path)} does.
+   * Writes all images to one PNG file, row by row in a grid with a given number of columns;
+   * enlarged as in {@link #saveGrid(Path)}.
    *
-   * @param file where to; replaced if it exists
-   * @param columns how many images stand beside each other, at least 1
+   * @param file the target file; replaced if it exists
+   * @param columns the number of images per row, at least 1
    * @throws IllegalStateException if the samples are closed
-   * @throws IOException if writing fails; what was there before is still there
+   * @throws IOException if writing fails; an existing file is left intact
    * @throws IllegalArgumentException if {@code columns} is less than 1, or the images have neither
    *     one channel nor three
    */

@@ -33,11 +33,11 @@ import org.slf4j.LoggerFactory;
  * A sampling run, set up fluently: {@code ddpm.sampling().sampler(Samplers.ddim(50)).seed(42)
  * .generate(16)}.
  *
- * <p>Image k of a seed is the same image whatever the batch size, the number of images asked for
- * and the thread: the noise is bit-identical, pixels differ by float rounding alone.
+ * <p>Image k of a seed does not depend on the batch size, the number of images or the thread: the
+ * noise is bit-identical, and pixels differ only by float rounding.
  *
- * <p>A run may be executed again and then gives the same images if a seed was set. Not thread-safe:
- * one thread sets up a run. Several runs may sample from one network at once.
+ * <p>A run can be executed repeatedly and gives the same images if a seed was set. Not thread-safe:
+ * set up a run on one thread. Several runs can sample from one network concurrently.
  *
  * <p>Interrupting the thread stops a run between two steps with a {@link
  * java.util.concurrent.CancellationException}; the interrupt flag stays set and native memory is
@@ -45,7 +45,7 @@ import org.slf4j.LoggerFactory;
  */
 public final class Sampling {
 
-  /** Images per network call unless {@link #batchSize(int)} says otherwise: {@value}. */
+  /** The default batch size: {@value}. */
   public static final int DEFAULT_BATCH_SIZE = 64;
 
   private static final Logger logger = LoggerFactory.getLogger(Sampling.class);
@@ -84,7 +84,7 @@ public final class Sampling {
   /**
    * Sets up a run with the defaults, as {@code ddpm.sampling()} does.
    *
-   * @param model the model to sample from; its network is not closed by the run
+   * @param model the model to sample from; the run does not close its network
    * @return a run
    */
   public static Sampling of(DenoisingModel model) {
@@ -103,7 +103,7 @@ public final class Sampling {
   }
 
   /**
-   * The seed of the noise. Without one a random seed is drawn, logged at INFO level and kept in
+   * The seed of the noise. If unset, a random seed is drawn, logged at INFO level and recorded in
    * {@link Samples#seed()}.
    *
    * @param seed any number
@@ -117,10 +117,10 @@ public final class Sampling {
   }
 
   /**
-   * The noise itself, instead of a seed.
+   * The noise source, instead of a seed.
    *
-   * @param noise the source, asked for draw 0 as the start of an image, for draw k + 1 in step k,
-   *     and in inpainting for draw 2³² + k there too
+   * @param noise the source: draw 0 is the initial noise of an image, draw k + 1 the noise of step
+   *     k and, in inpainting, draw 2³² + k that of the known pixels
    * @return this run
    */
   public Sampling noise(NoiseSource noise) {
@@ -131,7 +131,7 @@ public final class Sampling {
   }
 
   /**
-   * How many images go through the network at once. It decides memory and speed, not the images.
+   * The number of images per network call. It affects memory and speed, not the images.
    *
    * @param batchSize at least 1; the default is {@value #DEFAULT_BATCH_SIZE}
    * @return this run
@@ -146,8 +146,8 @@ public final class Sampling {
   }
 
   /**
-   * Whether x̂_0 is clipped to the data range in every step, as the authors' code does. Samplers
-   * that go by ε̂ alone ({@link Samplers#dpmSolver} and {@link Samplers#plms}) make nothing of it.
+   * Whether x̂_0 is clipped to the data range in every step, as in the authors' code. Samplers that
+   * use only ε̂ ({@link Samplers#dpmSolver} and {@link Samplers#plms}) are unaffected.
    *
    * @param clip the default is true
    * @return this run
@@ -159,13 +159,13 @@ public final class Sampling {
   }
 
   /**
-   * Clips x̂_0 by dynamic thresholding (Saharia et al. 2022, section 2.3) in place of the data
-   * range: in each image, s is the quantile {@code ratio} of |x̂_0|, but at least 1 and at most
-   * {@code greatest}; then x̂_0 is clipped to [−s, s] and divided by s, all as if the data range
-   * were [−1, 1]. Meant for strong guidance, which drives x̂_0 out of the range.
+   * Clips x̂_0 by dynamic thresholding (Saharia et al. 2022, section 2.3) instead of to the data
+   * range: for each image, s is the {@code ratio} quantile of |x̂_0|, limited to [1, {@code
+   * greatest}]; then x̂_0 is clipped to [−s, s] and divided by s, all as if the data range were
+   * [−1, 1]. Intended for strong guidance, which drives x̂_0 out of the range.
    *
    * @param ratio the quantile, in (0, 1]; Imagen's is 0.995
-   * @param greatest the greatest s, at least 1; 1 is plain clipping
+   * @param greatest the maximum of s, at least 1; 1 is plain clipping
    * @return this run
    * @throws IllegalArgumentException if an argument is out of its range
    */
@@ -186,10 +186,10 @@ public final class Sampling {
   }
 
   /**
-   * What the images are conditioned on.
+   * The conditioning of the images.
    *
-   * @param condition of one image, which then stands for all, or of each image that is drawn; its
-   *     arrays are borrowed until the run is over. The default is {@link Condition#none()}
+   * @param condition a condition with one entry for all images or one per image; its arrays are
+   *     borrowed until the run ends. The default is {@link Condition#none()}
    * @return this run
    */
   public Sampling condition(Condition condition) {
@@ -198,7 +198,7 @@ public final class Sampling {
   }
 
   /**
-   * Leads the images towards the condition, or along any gradient.
+   * The guidance towards the condition, or along any gradient.
    *
    * @param guidance the default is {@link Guidance#none()}
    * @return this run
@@ -209,10 +209,10 @@ public final class Sampling {
   }
 
   /**
-   * The time that a run may take. Once it is over, the next step is refused with a {@link
+   * The time limit of a run. After it has elapsed, the next step throws a {@link
    * java.util.concurrent.CancellationException}.
    *
-   * @param limit longer than 0; without one a run takes as long as it takes
+   * @param limit longer than 0; by default there is no limit
    * @return this run
    * @throws IllegalArgumentException if {@code limit} is not longer than 0
    */
@@ -226,13 +226,13 @@ public final class Sampling {
   }
 
   /**
-   * The shape of one image, for networks that name none.
+   * The shape of one image, for networks without a fixed shape.
    *
    * @param channels C
    * @param height H
    * @param width W
    * @return this run
-   * @throws IllegalArgumentException if a size is less than 1, or the network is made for another
+   * @throws IllegalArgumentException if a size is less than 1, or the network has a different fixed
    *     shape
    */
   public Sampling shape(int channels, int height, int width) {
@@ -264,9 +264,9 @@ public final class Sampling {
   }
 
   /**
-   * The type that the run computes in.
+   * The data type of the run.
    *
-   * @param dataType FLOAT32, the default, or FLOAT64 for denoisers that can
+   * @param dataType FLOAT32, the default, or FLOAT64 if the denoiser supports it
    * @return this run
    * @throws IllegalArgumentException if it is another type
    */
@@ -280,7 +280,7 @@ public final class Sampling {
   }
 
   /**
-   * Watches the run; may be called for several listeners.
+   * Adds a listener. Can be called several times.
    *
    * @param listener called after every step of every batch, in the order in which they were added
    * @return this run
@@ -291,14 +291,14 @@ public final class Sampling {
   }
 
   /**
-   * Draws images from pure noise.
+   * Generates images from pure noise.
    *
-   * @param count how many, at least 1
+   * @param count the number of images, at least 1
    * @return the images; the caller closes them
-   * @throws IllegalArgumentException if {@code count} is less than 1 or the sampler cannot serve
-   *     this model
-   * @throws IllegalStateException if neither the denoiser nor {@link #shape} names an image shape,
-   *     or the denoiser returns NaN
+   * @throws IllegalArgumentException if {@code count} is less than 1 or the sampler cannot be used
+   *     with this model
+   * @throws IllegalStateException if neither the denoiser nor {@link #shape} defines an image
+   *     shape, or the denoiser returns NaN
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public Samples generate(int count) {
@@ -306,14 +306,14 @@ public final class Sampling {
   }
 
   /**
-   * Begins to draw images from pure noise, for a caller that takes the steps itself. {@link
-   * #generate} is this and {@link SamplingRun#finish()}.
+   * Starts generating images from pure noise, with the caller taking the steps. {@link #generate}
+   * is equivalent to this followed by {@link SamplingRun#finish()}.
    *
-   * @param count how many, at least 1
+   * @param count the number of images, at least 1
    * @return the run, before its first step; the caller closes it
-   * @throws IllegalArgumentException if {@code count} is less than 1 or the sampler cannot serve
-   *     this model
-   * @throws IllegalStateException if neither the denoiser nor {@link #shape} names an image shape
+   * @throws IllegalArgumentException if {@code count} is less than 1 or the sampler cannot be used
+   *     with this model
+   * @throws IllegalStateException if neither the denoiser nor {@link #shape} defines an image shape
    */
   public SamplingRun start(int count) {
     return start(count, draws());
@@ -335,17 +335,17 @@ public final class Sampling {
   }
 
   /**
-   * What one step of the reverse process makes of noisy images.
+   * The result of one step of the reverse process.
    *
-   * @param x the images after the step; the next step's
+   * @param x the images after the step, the input of the next
    * @param predictedX0 x̂_0, as the step used it
-   * @param remembered what later rows of the plan look back at: x̂_0 or ε̂
+   * @param remembered the estimate stored for later rows of the plan: x̂_0 or ε̂
    */
   public record Reversed(NDArray x, NDArray predictedX0, NDArray remembered) {}
 
   /**
-   * One reverse step, for loops of one's own: the network's answer and the linear update of a row
-   * of the sampler's plan, with the condition, guidance, clipping and seed of this run.
+   * One reverse step, for custom loops: a network evaluation and the linear update of one row of
+   * the sampler's plan, with the condition, guidance, clipping and seed of this run.
    *
    * <pre>{@code
    * SamplingPlan plan = sampler.plan(ddpm.model().diffusion());
@@ -355,18 +355,18 @@ public final class Sampling {
    * }
    * }</pre>
    *
-   * <p>{@link #start} does the same with what is remembered and freed, and is what to use where its
-   * steps will do. A network that is conditioned on its own estimate gets none here.
+   * <p>{@link #start} does the same and also manages stored estimates and memory; prefer it if its
+   * steps suffice. Self-conditioning is not applied here.
    *
    * @param row the row of the plan, from 0
    * @param x the images before it, float32 or float64, shape (N, C, H, W), at the row's level, on
-   *     the network's device; not closed. Image k has the noise of image k of a run
-   * @param past {@link Reversed#remembered} of the steps before, the latest first; as many as the
-   *     row looks back at
+   *     the network's device; not closed. Image k receives the noise of image k of a run
+   * @param past {@link Reversed#remembered} of the previous steps, latest first; as many as the row
+   *     uses
    * @return new arrays of the run's {@link #dataType}, attached to the manager of {@code x}
    * @throws IndexOutOfBoundsException if the plan has no such row
-   * @throws IllegalArgumentException if there is less to look back at than the row needs, or images
-   *     or condition do not fit
+   * @throws IllegalArgumentException if {@code past} has fewer estimates than the row needs, or the
+   *     images or condition do not match
    */
   public Reversed step(int row, NDArray x, NDArray... past) {
     requireImages("x", x);
@@ -421,14 +421,14 @@ public final class Sampling {
   }
 
   /**
-   * Goes on from images that already carry noise: the reverse process from x_t to x_0.
+   * Denoises images that already carry noise: the reverse process from x_t to x_0.
    *
    * @param xt noisy images at timestep t, float32 or float64, shape (N, C, H, W), on any device;
    *     not closed
-   * @param t the timestep they stand at, 0-based
+   * @param t the timestep of the images, 0-based
    * @return the images; the caller closes them
-   * @throws IllegalArgumentException if the images have another shape or type or are not finite, or
-   *     {@code t} is outside the schedule
+   * @throws IllegalArgumentException if the images have the wrong shape or type or are not finite,
+   *     or {@code t} is outside the schedule
    * @throws IllegalStateException if the denoiser returns NaN, or infinity that is not clipped
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
@@ -437,9 +437,9 @@ public final class Sampling {
   }
 
   /**
-   * Begins {@link #denoise}, for a caller that takes the steps itself.
+   * Starts {@link #denoise}, with the caller taking the steps.
    *
-   * @param xt as there; borrowed until the run is over
+   * @param xt as there; borrowed until the run ends
    * @param t as there
    * @return the run, before its first step; the caller closes it
    * @throws IllegalArgumentException as there
@@ -453,16 +453,16 @@ public final class Sampling {
    * Interpolates between two pictures in the latent x_t (Ho et al. 2020, section 4.3 and figure 8):
    * both are noised to depth t with the same noise, mixed linearly, and denoised.
    *
-   * <p>Every fraction meets the noise of image 0 on its way, so that neighbours differ by their
-   * fraction alone.
+   * <p>All fractions share the sampling noise of image 0, so that neighbours differ only in their
+   * fraction.
    *
    * @param from one picture, float32 or float64, shape (C, H, W), on any device; not closed
    * @param to the other, same shape and device
-   * @param t the depth, 0-based: the deeper, the more the result may differ from both
-   * @param fractions where to stop on the way from {@code from} (0) to {@code to} (1)
+   * @param t the depth, 0-based: the larger, the more the result may differ from both
+   * @param fractions the interpolation positions between {@code from} (0) and {@code to} (1)
    * @return one image per fraction; the caller closes them
-   * @throws IllegalArgumentException if the pictures have another shape or type or are not finite,
-   *     {@code t} is outside the schedule, or there are no fractions or one that is not finite
+   * @throws IllegalArgumentException if the pictures have the wrong shape or type or are not
+   *     finite, {@code t} is outside the schedule, or there are no fractions or one is not finite
    * @throws IllegalStateException if the denoiser returns NaN, or infinity that is not clipped
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
@@ -487,24 +487,24 @@ public final class Sampling {
   }
 
   /**
-   * Interpolates between two latents x_T on the sphere (DDIM, section 5.3 and appendix D.5), and
-   * denoises what lies between as {@link #decode} does:
+   * Interpolates spherically between two latents x_T (DDIM, section 5.3 and appendix D.5), and
+   * denoises the interpolated latents as {@link #decode} does:
    *
    * <pre>
    * x_T(α) = sin((1 − α) θ) / sin θ · x_T⁰ + sin(α θ) / sin θ · x_T¹,   cos θ = x_T⁰ · x_T¹ / (‖x_T⁰‖ ‖x_T¹‖)
    * </pre>
    *
-   * Latents of one norm keep it, so that each x_T(α) is as likely as they are; a straight line
-   * would leave too little noise in its middle. The latents are those of two images, by {@link
-   * #encode}, or noise of one's own. Every fraction meets the noise of image 0, if the sampler adds
-   * any.
+   * Latents of equal norm keep it, so that each x_T(α) is as likely as they are; linear
+   * interpolation would leave too little noise in the middle. The latents come from two images, by
+   * {@link #encode}, or are your own noise. All fractions share the sampling noise of image 0, if
+   * the sampler adds any.
    *
    * @param from one latent, float32 or float64, shape (C, H, W), on any device; not closed
    * @param to the other, same shape and device
-   * @param fractions α: where to stop on the way from {@code from} (0) to {@code to} (1)
+   * @param fractions α, the interpolation positions between {@code from} (0) and {@code to} (1)
    * @return one image per fraction; the caller closes them
-   * @throws IllegalArgumentException if the latents have another shape or type or are not finite,
-   *     are 0 or opposite to each other, or there are no fractions or one that is not finite
+   * @throws IllegalArgumentException if the latents have the wrong shape or type or are not finite,
+   *     are 0 or exactly opposite, or there are no fractions or one is not finite
    * @throws IllegalStateException if the denoiser returns NaN, or infinity that is not clipped
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
@@ -548,16 +548,16 @@ public final class Sampling {
   }
 
   /**
-   * Draws variations of images (SDEdit, Meng et al. 2022): each is noised to a depth and denoised
-   * from there.
+   * Generates variations of images (SDEdit, Meng et al. 2022): each is noised to a depth and
+   * denoised from there.
    *
    * @param images clean images in the data range, float32 or float64, shape (N, C, H, W), on any
    *     device; not closed
-   * @param strength how deep, above 0 and at most 1: a share of the schedule. Near 0 the images
-   *     come back as they were, at 1 little of them is left
-   * @return one image for each; the caller closes them
-   * @throws IllegalArgumentException if the images have another shape or type or are not finite, or
-   *     {@code strength} is out of its range
+   * @param strength the noising depth as a share of the schedule, above 0 and at most 1. Near 0 the
+   *     images are nearly unchanged; at 1 little of them is left
+   * @return one result per image; the caller closes them
+   * @throws IllegalArgumentException if the images have the wrong shape or type or are not finite,
+   *     or {@code strength} is out of range
    * @throws IllegalStateException if the denoiser returns NaN, or infinity that is not clipped
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
@@ -566,9 +566,9 @@ public final class Sampling {
   }
 
   /**
-   * Begins {@link #imageToImage}, for a caller that takes the steps itself.
+   * Starts {@link #imageToImage}, with the caller taking the steps.
    *
-   * @param images as there; borrowed until the run is over
+   * @param images as there; borrowed until the run ends
    * @param strength as there
    * @return the run, before its first step; the caller closes it
    * @throws IllegalArgumentException as there
@@ -602,17 +602,17 @@ public final class Sampling {
   }
 
   /**
-   * Fills in what is not known of images (RePaint, Lugmayr et al. 2022). With a plain sampler the
-   * known pixels are replaced in each step; {@link Samplers#resampling} around it makes the border
-   * fit.
+   * Inpaints images: fills in the unknown pixels (RePaint, Lugmayr et al. 2022). The known pixels
+   * are replaced in each step; wrapping the sampler in {@link Samplers#resampling} harmonizes the
+   * filled-in region with its surroundings.
    *
-   * @param images the images, whose unknown pixels may hold anything finite, float32 or float64,
+   * @param images the images, whose unknown pixels may have any finite value, float32 or float64,
    *     shape (N, C, H, W), on any device; not closed
-   * @param mask 1 where a pixel is known and 0 where it is not, float32 or float64, shape (N, 1, H,
-   *     W) or (1, 1, H, W) for all images; not closed. Values between mix the two
-   * @return the images, with the known pixels exactly as they were; the caller closes them
-   * @throws IllegalArgumentException if an array has another shape or type or is not finite, or the
-   *     mask is not within [0, 1]
+   * @param mask 1 for known and 0 for unknown pixels, float32 or float64, shape (N, 1, H, W) or (1,
+   *     1, H, W) for all images; not closed. Intermediate values blend the two
+   * @return the images, with the known pixels exactly preserved; the caller closes them
+   * @throws IllegalArgumentException if an array has the wrong shape or type or is not finite, or
+   *     the mask is not within [0, 1]
    * @throws IllegalStateException if the denoiser returns NaN, or infinity that is not clipped
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
@@ -621,10 +621,10 @@ public final class Sampling {
   }
 
   /**
-   * Begins {@link #inpaint}, for a caller that takes the steps itself.
+   * Starts {@link #inpaint}, with the caller taking the steps.
    *
-   * @param images as there; borrowed until the run is over
-   * @param mask as there; borrowed until the run is over
+   * @param images as there; borrowed until the run ends
+   * @param mask as there; borrowed until the run ends
    * @return the run, before its first step; the caller closes it
    * @throws IllegalArgumentException as there
    */
@@ -675,18 +675,18 @@ public final class Sampling {
   }
 
   /**
-   * Draws images that share a latent x_t (Ho et al. 2020, section 4.3 and figure 7): down to t they
-   * meet the same noise, and each noise of its own from there. The smaller t, the more they share.
-   * Costs what {@link #generate} costs.
+   * Generates images that share a latent x_t (Ho et al. 2020, section 4.3 and figure 7): the noise
+   * is shared down to t and individual from there. The smaller t, the more the images share. Costs
+   * as much as {@link #generate}.
    *
-   * @param t the timestep down to which they are one, 0-based; where the sampler does not visit it,
-   *     the next below
-   * @param count how many images, at least 1
+   * @param t the timestep down to which the images are identical, 0-based; if the sampler does not
+   *     visit it, the next lower one
+   * @param count the number of images, at least 1
    * @return the images; the caller closes them
    * @throws IllegalArgumentException if {@code count} is less than 1, or {@code t} is outside the
    *     schedule
    * @throws IllegalStateException if no image shape is known, the sampler adds no noise after t, so
-   *     that all images would be one, or the denoiser returns NaN
+   *     that all images would be identical, or the denoiser returns NaN
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public Samples generateSharing(int t, int count) {
@@ -715,17 +715,17 @@ public final class Sampling {
   }
 
   /**
-   * Encodes images as the noise that deterministic sampling makes them from: the way of DDIM, up
-   * (Song, Meng, Ermon 2021, section 4.3). {@link #decode} of a run that clips as this one is the
-   * way back; the more steps both take, the closer it comes. The run's condition is kept; its
-   * sampler, guidance and seed play no part.
+   * Encodes images as latents by DDIM inversion (Song, Meng, Ermon 2021, section 4.3). {@link
+   * #decode} in a run with the same clipping reconstructs them; the more steps both take, the
+   * closer the reconstruction. Uses the run's condition; its sampler, guidance and seed are
+   * ignored.
    *
    * @param images clean images in the data range, float32 or float64, shape (N, C, H, W), on any
    *     device; not closed
    * @param steps the number of network calls, from 1 to T
-   * @return x_T of each image, which is no picture; the caller closes it
-   * @throws IllegalArgumentException if the images have another shape or type or are not finite, or
-   *     {@code steps} is out of its range
+   * @return x_T of each image, a latent and not a picture; the caller closes it
+   * @throws IllegalArgumentException if the images have the wrong shape or type or are not finite,
+   *     or {@code steps} is out of range
    * @throws IllegalStateException if the denoiser returns NaN
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
@@ -749,13 +749,13 @@ public final class Sampling {
   }
 
   /**
-   * Denoises x_T that is given, in place of noise that is drawn: of {@link #encode}, with {@code
-   * Samplers.ddim(steps).spacing(TimestepSpacing.TRAILING)}, or of one's own, scaled as the sampler
-   * starts.
+   * Denoises given latents x_T instead of random noise: those of {@link #encode}, with {@code
+   * Samplers.ddim(steps).spacing(TimestepSpacing.TRAILING)}, or your own, scaled like the sampler's
+   * initial noise.
    *
    * @param latents x_T, float32 or float64, shape (N, C, H, W), on any device; not closed
    * @return the images; the caller closes them
-   * @throws IllegalArgumentException if the latents have another shape or type or are not finite
+   * @throws IllegalArgumentException if the latents have the wrong shape or type or are not finite
    * @throws IllegalStateException if the denoiser returns NaN, or infinity that is not clipped
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
@@ -764,9 +764,9 @@ public final class Sampling {
   }
 
   /**
-   * Begins {@link #decode}, for a caller that takes the steps itself.
+   * Starts {@link #decode}, with the caller taking the steps.
    *
-   * @param latents as there; borrowed until the run is over
+   * @param latents as there; borrowed until the run ends
    * @return the run, before its first step; the caller closes it
    * @throws IllegalArgumentException as there
    */
@@ -779,7 +779,7 @@ public final class Sampling {
     return start(plan, draws(), Math.toIntExact(from.getShape().get(0)), given(from));
   }
 
-  /** Images that stand where the plan starts. */
+  /** Images at the level where the plan starts. */
   private SamplingRun.Origin given(NDArray images) {
     DataType type = dataType;
     return new SamplingRun.Origin(

@@ -24,8 +24,8 @@ import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A sampling run that is taken step by step: watched, paused, cancelled, saved and gone on with
- * elsewhere. {@link Sampling#start(int)} and its like begin one.
+ * A sampling run executed step by step, which can be watched, paused, cancelled, saved and resumed
+ * elsewhere. Created by {@link Sampling#start(int)} and similar methods.
  *
  * <pre>{@code
  * try (SamplingRun run = ddpm.sampling().seed(42).start(16)) {
@@ -36,11 +36,11 @@ import org.jspecify.annotations.Nullable;
  * }
  * }</pre>
  *
- * <p>A step is one row of the plan for one batch of images. A run that is not asked for its next
- * step pauses and holds its batch and the images that are finished. The images are the same however
- * the run is taken.
+ * <p>A step is one row of the plan for one batch of images. Between steps, the run is paused and
+ * holds its current batch and the finished images. The images do not depend on how the run is
+ * executed.
  *
- * <p>One thread at a time takes steps; {@link #cancel()} may be called from any thread.
+ * <p>Only one thread at a time may take steps; {@link #cancel()} can be called from any thread.
  */
 public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoCloseable {
 
@@ -50,7 +50,7 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
   }
 
   /**
-   * What a run starts from.
+   * The origin of a run.
    *
    * @param use what is made of {@code given}, in a word
    * @param start x before the first row
@@ -104,16 +104,16 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
   }
 
   /**
-   * The steps of the whole run.
+   * The total number of steps of the run.
    *
-   * @return rows of the plan times batches
+   * @return the rows of the plan times the batches
    */
   public int steps() {
     return job.plan.steps().size() * ((job.count + job.batchSize - 1) / job.batchSize);
   }
 
   /**
-   * The steps that were done.
+   * The number of completed steps.
    *
    * @return from 0 to {@link #steps()}
    */
@@ -134,15 +134,15 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
   }
 
   /**
-   * Takes one step. If the network fails or the step is refused, the run stands where it stood: it
-   * may be tried again, saved, or closed. After the last step of images that are not finite the run
-   * can only be closed, or restored.
+   * Takes one step. If the network fails or the step is refused, the state of the run is unchanged:
+   * the step can be retried, or the run saved or closed. If the last step of a batch leaves
+   * non-finite images, the run can only be closed or restored.
    *
-   * @return what the step did; its arrays are owned by the run and valid until the next step, or
-   *     until the run ends
+   * @return the result of the step; its arrays are owned by the run and valid until the next step
+   *     or the end of the run
    * @throws NoSuchElementException if there are no steps left
-   * @throws CancellationException if the run was cancelled, its time is over, or the thread is
-   *     interrupted, whose flag stays set
+   * @throws CancellationException if the run was cancelled, its time limit has elapsed, or the
+   *     thread is interrupted, whose flag stays set
    * @throws IllegalStateException if the run is closed, or the denoiser returns NaN
    */
   @Override
@@ -151,18 +151,17 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
   }
 
   /**
-   * Takes one step of each of several runs in one call of the network: requests that stand at
-   * different steps of different plans share it, and each gets the images that it gets alone, up to
-   * float rounding.
+   * Takes one step of each of several runs in a single network call. The runs may be at different
+   * steps of different plans, and each gets the same images as on its own, up to float rounding.
    *
-   * @param runs runs of one network, each with steps left; at least one
-   * @return what each run's step did, as {@link #next()} gives it
-   * @throws IllegalArgumentException if there is no run, one comes twice, or they are of different
-   *     networks, or of images of different shapes or types
+   * @param runs runs of the same network, each with steps left; at least one
+   * @return the result of each run's step, as from {@link #next()}
+   * @throws IllegalArgumentException if there are no runs, a run occurs twice, or the networks,
+   *     image shapes or types differ
    * @throws NoSuchElementException if a run has no steps left
-   * @throws CancellationException as {@link #next()}; no run has moved
+   * @throws CancellationException as {@link #next()}; no run has advanced
    * @throws IllegalStateException if a run is closed, or the denoiser returns NaN for one of them;
-   *     the others have moved and go on
+   *     the others have advanced and can continue
    */
   public static List<Event> advance(List<SamplingRun> runs) {
     if (runs.isEmpty() || runs.stream().distinct().count() < runs.size()) {
@@ -251,7 +250,7 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
     }
   }
 
-  /** The batch that steps next; begun if need be. */
+  /** The batch of the next step; started if necessary. */
   private Chain current() {
     Chain now = chain;
     if (now != null && !now.hasNext()) {
@@ -279,7 +278,7 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
         firstImage);
   }
 
-  /** Ends the step of the current batch. */
+  /** Completes the step of the current batch. */
   private Event stepped() {
     Chain now = inBatch();
     if (!now.hasNext()) {
@@ -308,7 +307,7 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
     return now;
   }
 
-  /** Keeps the images of a batch at its end, and frees the rest of it. */
+  /** Keeps the images of a finished batch and frees everything else. */
   private void leaveBatch() {
     Chain now = inBatch();
     requireFinite(now);
@@ -328,7 +327,7 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
   }
 
   /**
-   * Takes the steps that are left and gives the images. The run is over then.
+   * Takes the remaining steps and returns the images. This ends the run.
    *
    * @return the images; the caller closes them
    * @throws CancellationException as {@link #next()}
@@ -352,21 +351,24 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
     return new Samples(results, all, job.model.diffusion().dataRange(), job.seed);
   }
 
-  /** Makes the next step throw a {@link CancellationException}. From any thread; not undone. */
+  /**
+   * Makes the next step throw a {@link CancellationException}. Can be called from any thread;
+   * cannot be undone.
+   */
   public void cancel() {
     cancelled = true;
   }
 
   /**
-   * Saves where the run stands: the images that are finished, the batch on its way, and what its
-   * plan remembers. {@link #restore} goes on from there, in this process or another, to the same
+   * Saves the state of the run: the finished images, the current batch and the estimates stored for
+   * its plan. {@link #restore} resumes from there, in this process or another, and gives the same
    * images.
    *
-   * @param file where to, in the format safetensors; missing folders are made, an existing file is
-   *     replaced
-   * @throws IllegalStateException if the run is closed, or was given a {@link NoiseSource} in place
-   *     of a seed, which a file cannot hold
-   * @throws IOException if writing fails; what was there before is still there
+   * @param file the target file, in safetensors format; missing folders are created, an existing
+   *     file is replaced
+   * @throws IllegalStateException if the run is closed, or was given a {@link NoiseSource} instead
+   *     of a seed, which cannot be saved
+   * @throws IOException if writing fails; an existing file is left intact
    */
   public void save(Path file) throws IOException {
     requireOpen();
@@ -378,17 +380,17 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
   }
 
   /**
-   * Goes on from where a saved run stood. This run must be set up as that one was: sampler, seed,
-   * number of images, batch size, the images, mask or latents that it starts from, condition,
-   * guidance, clipping and data type, all of which are checked, and network and functions of {@link
+   * Resumes a saved run. This run must be set up like the saved one: sampler, seed, number of
+   * images, batch size, the images, mask or latents it starts from, condition, guidance, clipping
+   * and data type, all of which are checked, and the network and functions of {@link
    * Guidance#classifier}, which are not.
    *
-   * @param file what {@link #save} wrote
+   * @param file a file written by {@link #save}
    * @return this run
-   * @throws IllegalArgumentException if the file is that of a run that was set up differently,
-   *     naming what differs; this run is as before
+   * @throws IllegalArgumentException if the saved run was set up differently, with the difference
+   *     in the message; this run is unchanged
    * @throws IllegalStateException if the run is closed
-   * @throws IOException if reading fails or the file is no saved run
+   * @throws IOException if reading fails or the file is not a saved run
    */
   public SamplingRun restore(Path file) throws IOException {
     requireOpen();
@@ -430,7 +432,7 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
         + "]";
   }
 
-  /** Frees what the run holds. Does nothing after {@link #finish()}. */
+  /** Frees the memory held by the run. Does nothing after {@link #finish()}. */
   @Override
   public void close() {
     if (!closed) {
@@ -443,12 +445,13 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
    * One step of one batch of a sampling run.
    *
    * @param firstImage the index in the run of the first image of the batch
-   * @param step the step that was done, from 0
+   * @param step the completed step, from 0
    * @param steps the number of steps of the plan
-   * @param timestep what the network was asked about
+   * @param timestep the network's timestep
    * @param x the images after the step, shape (N, C, H, W); owned by the run, read-only, valid
    *     during the call
-   * @param predictedX0 the estimate x̂_0 of the step after clipping, same shape and ownership
+   * @param predictedX0 the denoised estimate x̂_0 of the step after clipping, same shape and
+   *     ownership
    */
   public record Event(
       long firstImage, int step, int steps, double timestep, NDArray x, NDArray predictedX0) {}

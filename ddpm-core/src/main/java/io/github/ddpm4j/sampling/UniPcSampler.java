@@ -10,10 +10,10 @@ import java.util.List;
 
 /**
  * UniPC (Zhao et al. 2023, algorithms 5 to 8, in x̂_0): a multistep predictor whose result is
- * corrected with the network's next answer, at no further call.
+ * corrected with the network's next output, at no extra network call.
  *
- * <p>For the step from s to t of order p, with λ = ln(α / σ), h = λ_t − λ_s, m_k the estimate x̂_0
- * of k calls ago, r_k = (λ_{s−k} − λ_s) / h and D_k = (m_k − m_0) / r_k,
+ * <p>For the step from s to t of order p, with λ = ln(α / σ), h = λ_t − λ_s, m_k the denoised
+ * estimate x̂_0 from k calls ago, r_k = (λ_{s−k} − λ_s) / h and D_k = (m_k − m_0) / r_k,
  *
  * <pre>
  *   predictor   x_t  = σ_t/σ_s · x − α_t (e^−h − 1) m_0 − α_t B Σ_{k&lt;p} ρ_k D_k
@@ -52,7 +52,7 @@ public final class UniPcSampler extends LevelOptions<UniPcSampler> {
   }
 
   /**
-   * The order of the predictor; the corrector gains one.
+   * The order of the predictor; the corrector's is one higher.
    *
    * @param order 1, 2 (the default) or 3
    * @return a sampler of this order
@@ -64,20 +64,21 @@ public final class UniPcSampler extends LevelOptions<UniPcSampler> {
   }
 
   /**
-   * Which function B scales the differences.
+   * The function B that scales the differences.
    *
-   * @param bh1 true for B = −h, meant for unguided sampling with few steps; the default is e^−h − 1
-   * @return a sampler with this choice
+   * @param bh1 true for B = −h, intended for unguided sampling with few steps; the default is e^−h
+   *     − 1
+   * @return a sampler with this setting
    */
   public UniPcSampler bh1(boolean bh1) {
     return new UniPcSampler(grid(), order, bh1, lowerOrderFinal);
   }
 
   /**
-   * Whether the order falls to 1 over the last steps.
+   * Whether the order decreases to 1 over the last steps.
    *
-   * @param lower true (the default) for steadier results with few steps
-   * @return a sampler with this choice
+   * @param lower true (the default) for more stable results with few steps
+   * @return a sampler with this setting
    */
   public UniPcSampler lowerOrderFinal(boolean lower) {
     return new UniPcSampler(grid(), order, bh1, lower);

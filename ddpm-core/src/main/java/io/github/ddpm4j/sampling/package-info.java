@@ -1,4 +1,4 @@
-/** Samplers as tables, and the loop that executes them. */
+/** Samplers, expressed as tables of steps, and the loop that executes them. */
 @NullMarked
 package io.github.ddpm4j.sampling;
 

@@ -1,15 +1,16 @@
 package io.github.ddpm4j.schedule;
 
 /**
- * A level of noise: what a noisy image is made of, and the timestep that stands for it.
+ * A noise level: the signal and noise factors of a noisy image, and the timestep that represents
+ * it.
  *
  * <pre>
  *   x = signal · x_0 + noise · ε                                        (Ho et al. 2020, eq. 4)
  * </pre>
  *
- * <p>On a schedule signal is √ᾱ<sub>t</sub> and noise √(1 − ᾱ<sub>t</sub>); between its timesteps
- * and beyond them a level is what it says. The timestep is what a network is asked about and takes
- * part in no arithmetic.
+ * <p>On a schedule signal is √ᾱ<sub>t</sub> and noise √(1 − ᾱ<sub>t</sub>); between and beyond its
+ * timesteps, the two factors alone define the level. The timestep is only passed to the network and
+ * never used in arithmetic.
  *
  * @param timestep the timestep, 0-based, possibly fractional
  * @param signal the factor of x_0, at least 0
@@ -21,7 +22,7 @@ public record Level(double timestep, double signal, double noise) {
   public static final Level CLEAN = new Level(0, 1, 0);
 
   /**
-   * Checks the numbers.
+   * Creates a level.
    *
    * @param timestep the timestep
    * @param signal the factor of x_0
@@ -57,8 +58,8 @@ public record Level(double timestep, double signal, double noise) {
   }
 
   /**
-   * The level where noise / signal = σ, with signal² + noise² = 1. Its timestep lies between those
-   * of the schedule as ln σ = −λ lies between theirs, and stays in [0, T − 1].
+   * The level where noise / signal = σ, with signal² + noise² = 1. Its timestep is interpolated
+   * linearly in ln σ = −λ between those of the schedule and clamped to [0, T − 1].
    *
    * @param schedule the schedule
    * @param sigma σ, at least 0; infinity for no signal
@@ -74,23 +75,23 @@ public record Level(double timestep, double signal, double noise) {
   /**
    * Half the logarithm of the signal-to-noise ratio, λ = ln(signal / noise).
    *
-   * @return λ; infinite without noise, −infinity without signal
+   * @return λ; infinity at zero noise, −infinity at zero signal
    */
   public double lambda() {
     return Math.log(signal) - Math.log(noise);
   }
 
   /**
-   * The noise for a signal of 1, σ = noise / signal.
+   * The noise-to-signal ratio σ = noise / signal.
    *
-   * @return σ; infinity without signal
+   * @return σ; infinity at zero signal
    */
   public double sigma() {
     return noise / signal;
   }
 
   /**
-   * σ of another level divided by σ of this one; well defined without signal here.
+   * The ratio of another level's σ to this one's; well defined even if this level has zero signal.
    *
    * @param other the other level
    * @return σ′ / σ
@@ -102,7 +103,7 @@ public record Level(double timestep, double signal, double noise) {
   /**
    * The same level at the nearest whole timestep.
    *
-   * @return signal and noise of this level
+   * @return a level with this signal and noise
    */
   public Level atWholeTimestep() {
     return new Level(Math.rint(timestep), signal, noise);

@@ -3,11 +3,11 @@ package io.github.ddpm4j.schedule;
 import java.util.Map;
 
 /**
- * The noise schedule of a diffusion process: a table of variances β<sub>t</sub> and what follows
- * from it, in {@code double}.
+ * The noise schedule of a diffusion process: a table of variances β<sub>t</sub> and the quantities
+ * derived from it, in {@code double}.
  *
- * <p><b>Index convention.</b> Everywhere in this library {@code t} runs from 0 to {@code
- * timesteps() - 1}, and {@code t = 0} means one noising step. The paper's t is one more.
+ * <p><b>Index convention.</b> Throughout this library {@code t} runs from 0 to {@code timesteps() -
+ * 1}, and {@code t = 0} means one noising step. The paper's t is larger by one.
  *
  * <pre>
  *   α_t  = 1 − β_t
@@ -16,9 +16,9 @@ import java.util.Map;
  *   μ̃_t  = [β_t √ᾱ_{t−1} / (1 − ᾱ_t)] x_0 + [(1 − ᾱ_{t−1}) √α_t / (1 − ᾱ_t)] x_t      (eq. 7)
  * </pre>
  *
- * <p>Instances are immutable and may be shared between threads. Every accessor that takes {@code t}
- * throws {@link IndexOutOfBoundsException} when it is outside {@code [0, timesteps())}, naming the
- * value and the range.
+ * <p>Immutable and thread-safe. Every accessor that takes {@code t} throws {@link
+ * IndexOutOfBoundsException} if it is outside {@code [0, timesteps())}, with the value and the
+ * range in the message.
  *
  * @see Schedules
  */
@@ -40,7 +40,7 @@ public interface Schedule {
   double beta(int t);
 
   /**
-   * The signal kept by one noising step, α<sub>t</sub> = 1 − β<sub>t</sub>.
+   * The squared signal factor of one noising step, α<sub>t</sub> = 1 − β<sub>t</sub>.
    *
    * @param t the step, 0-based
    * @return α<sub>t</sub>
@@ -48,7 +48,7 @@ public interface Schedule {
   double alpha(int t);
 
   /**
-   * The signal kept by the first t + 1 noising steps, ᾱ<sub>t</sub> (eq. 4).
+   * The squared signal factor of the first t + 1 noising steps, ᾱ<sub>t</sub> (eq. 4).
    *
    * @param t the step, 0-based
    * @return ᾱ<sub>t</sub>, strictly decreasing in t
@@ -56,7 +56,7 @@ public interface Schedule {
   double alphaBar(int t);
 
   /**
-   * The signal kept before step t, ᾱ<sub>t−1</sub>; 1 for t = 0.
+   * The squared signal factor before step t, ᾱ<sub>t−1</sub>; 1 for t = 0.
    *
    * @param t the step, 0-based
    * @return ᾱ<sub>t−1</sub>
@@ -96,8 +96,8 @@ public interface Schedule {
   double posteriorVariance(int t);
 
   /**
-   * ln β̃<sub>t</sub>, with the infinite value at t = 0 replaced by that of t = 1, as the authors'
-   * code does. A schedule of one step has no t = 1 and gives ln β<sub>0</sub>.
+   * The clipped log variance ln β̃<sub>t</sub>: as in the authors' code, the infinite value at t =
+   * 0 is replaced by that at t = 1. A one-step schedule has no t = 1 and gives ln β<sub>0</sub>.
    *
    * @param t the step, 0-based
    * @return the clipped log variance, always finite
@@ -121,9 +121,9 @@ public interface Schedule {
   double posteriorMeanXt(int t);
 
   /**
-   * The timestep, possibly fractional, that has a given level of noise. Between neighbouring
-   * timesteps it goes linearly with ln σ, where σ = noise / signal; beyond the first and the last
-   * it stays there.
+   * The timestep, possibly fractional, of a given noise level. It is interpolated linearly in ln σ
+   * between neighbouring timesteps, where σ = noise / signal, and clamped to the first and the
+   * last.
    *
    * @param sigma σ, at least 0; infinity for no signal
    * @return the timestep, in [0, T − 1]
@@ -160,11 +160,12 @@ public interface Schedule {
   }
 
   /**
-   * What this schedule is, in the words that a model file holds: the key {@code type} names the
-   * factory, the others its arguments. {@link Schedules#of(Map)} reads it back.
+   * The description of this schedule, as stored in model files: the key {@code type} names the
+   * factory, the other keys its arguments. {@link Schedules#of(Map)} recreates the schedule from
+   * it.
    *
-   * @return an unmodifiable map of strings, numbers, lists of numbers and such maps, in a stable
-   *     order
+   * @return an unmodifiable map of strings, numbers, lists of numbers and nested maps of this kind,
+   *     in a stable order
    */
   Map<String, Object> describe();
 }

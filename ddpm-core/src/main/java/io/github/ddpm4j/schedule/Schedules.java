@@ -6,8 +6,8 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * The noise schedules. Tables are made in {@code double}, in the order of operations of the code
- * that published them, with {@link StrictMath}, so that they are the same numbers on every machine.
+ * Factories for noise schedules. Tables are computed in {@code double} with {@link StrictMath}, in
+ * the same order of operations as the published code, so they are identical on every machine.
  *
  * <p>Two different published schedules are called "sigmoid" and two formulas "scaled linear"; they
  * have distinct names here:
@@ -21,8 +21,8 @@ import java.util.Map;
  * </ul>
  *
  * <p>Every factory throws {@link IllegalArgumentException} when {@code timesteps} is less than 1,
- * when a β<sub>t</sub> is not in (0, 1), or when ᾱ<sub>t</sub> underflows, naming the index, the
- * value and a way out.
+ * when a β<sub>t</sub> is not in (0, 1), or when ᾱ<sub>t</sub> underflows. The message gives the
+ * index, the value and a remedy.
  */
 public final class Schedules {
 
@@ -41,13 +41,13 @@ public final class Schedules {
   /** The offset s of the cosine schedule: {@value}. */
   public static final double COSINE_OFFSET = 0.008;
 
-  /** The bound on β<sub>t</sub> in the cosine schedule and in Jabri's sigmoid: {@value}. */
+  /** The upper bound on β<sub>t</sub> in the cosine schedule and in Jabri's sigmoid: {@value}. */
   public static final double MAX_BETA = 0.999;
 
-  /** Where Jabri's sigmoid starts: {@value}. */
+  /** The start of Jabri's sigmoid: {@value}. */
   public static final double SIGMOID_START = -3;
 
-  /** Where Jabri's sigmoid ends: {@value}. */
+  /** The end of Jabri's sigmoid: {@value}. */
   public static final double SIGMOID_END = 3;
 
   /** The temperature τ of Jabri's sigmoid: {@value}. */
@@ -59,7 +59,7 @@ public final class Schedules {
    * The paper's schedule: β rises linearly from {@value #LINEAR_BETA_START} to {@value
    * #LINEAR_BETA_END} (Ho et al. 2020, section 4).
    *
-   * <p>The ends stay the same for every T, so few timesteps leave signal in x_T: see {@link
+   * <p>The endpoints do not depend on T, so a small T leaves signal in x_T: see {@link
    * #linearScaled(int)}.
    *
    * @param timesteps the number of noising steps T, at least 1
@@ -71,7 +71,7 @@ public final class Schedules {
   }
 
   /**
-   * β rises linearly.
+   * A schedule with linearly increasing β.
    *
    * <pre>
    *   β_t = β_start + t / (T − 1) · (β_end − β_start)
@@ -81,7 +81,7 @@ public final class Schedules {
    * @param betaStart β of the first step, in (0, 1)
    * @param betaEnd β of the last step, in (0, 1)
    * @return the schedule
-   * @throws IllegalArgumentException if an argument is out of its range, or ᾱ underflows
+   * @throws IllegalArgumentException if an argument is out of range, or ᾱ underflows
    */
   public static Schedule linear(int timesteps, double betaStart, double betaEnd) {
     requireTimesteps(timesteps);
@@ -92,8 +92,8 @@ public final class Schedules {
   }
 
   /**
-   * The paper's linear schedule for another number of steps: both ends times 1000 / T, so that x_T
-   * is about as noisy for every T (Nichol and Dhariwal 2021, their code's "linear").
+   * The paper's linear schedule for any number of steps: both endpoints are scaled by 1000 / T, so
+   * that x_T is about equally noisy for every T (Nichol and Dhariwal 2021, their code's "linear").
    *
    * @param timesteps the number of noising steps T, more than 20, as β<sub>T−1</sub> is 20 / T
    * @return the schedule; the paper's for T = 1000
@@ -128,7 +128,8 @@ public final class Schedules {
   }
 
   /**
-   * √β rises linearly: diffusers' "scaled_linear", which is the "quad" of the DDPM authors' code.
+   * A schedule with linearly increasing √β: diffusers' "scaled_linear", which is "quad" in the DDPM
+   * authors' code.
    *
    * <pre>
    *   β_t = (√β_start + t / (T − 1) · (√β_end − √β_start))²
@@ -138,7 +139,7 @@ public final class Schedules {
    * @param betaStart β of the first step, in (0, 1)
    * @param betaEnd β of the last step, in (0, 1)
    * @return the schedule
-   * @throws IllegalArgumentException if an argument is out of its range, or ᾱ underflows
+   * @throws IllegalArgumentException if an argument is out of range, or ᾱ underflows
    */
   public static Schedule scaledLinear(int timesteps, double betaStart, double betaEnd) {
     requireTimesteps(timesteps);
@@ -151,8 +152,8 @@ public final class Schedules {
   }
 
   /**
-   * The "quad" schedule of the DDPM authors' code between the paper's ends. The same family as
-   * {@link #scaledLinear(int, double, double)}, which is what {@link Schedule#describe()} says.
+   * The "quad" schedule of the DDPM authors' code, with the paper's endpoints. The same family as
+   * {@link #scaledLinear(int, double, double)}, whose name {@link Schedule#describe()} reports.
    *
    * @param timesteps the number of noising steps T, at least 1
    * @return the schedule
@@ -169,14 +170,14 @@ public final class Schedules {
    * @param betaStart β of the first step, in (0, 1)
    * @param betaEnd β of the last step, in (0, 1)
    * @return the schedule
-   * @throws IllegalArgumentException if an argument is out of its range, or ᾱ underflows
+   * @throws IllegalArgumentException if an argument is out of range, or ᾱ underflows
    */
   public static Schedule quadratic(int timesteps, double betaStart, double betaEnd) {
     return scaledLinear(timesteps, betaStart, betaEnd);
   }
 
   /**
-   * The cosine schedule with the offset {@value #COSINE_OFFSET} and the bound {@value #MAX_BETA}
+   * The cosine schedule with offset {@value #COSINE_OFFSET} and β bounded by {@value #MAX_BETA}
    * (Nichol and Dhariwal 2021, eq. 17).
    *
    * @param timesteps the number of noising steps T, at least 1
@@ -199,7 +200,7 @@ public final class Schedules {
    * @param offset the offset s, at least 0; keeps β<sub>0</sub> from being tiny
    * @param maxBeta the bound on β, in (0, 1)
    * @return the schedule
-   * @throws IllegalArgumentException if an argument is out of its range, or ᾱ underflows
+   * @throws IllegalArgumentException if an argument is out of range, or ᾱ underflows
    */
   public static Schedule cosine(int timesteps, double offset, double maxBeta) {
     requireTimesteps(timesteps);
@@ -244,15 +245,16 @@ public final class Schedules {
    * </pre>
    *
    * <p>lucidrains' code rounds sigmoid(start / τ) and sigmoid(end / τ) to {@code float}, which
-   * moves the last betas by up to 1.3e-5 of their value at T = 1000. This one does not.
+   * changes the last betas by a relative 1.3e-5 at most at T = 1000. This implementation does not
+   * round.
    *
    * @param timesteps the number of noising steps T, at least 1
-   * @param start where the sigmoid starts, less than {@code end}
-   * @param end where the sigmoid ends
+   * @param start the start of the sigmoid, less than {@code end}
+   * @param end the end of the sigmoid
    * @param tau the temperature τ, above 0
    * @return the schedule
-   * @throws IllegalArgumentException if an argument is out of its range, or so extreme that a β is
-   *     not in (0, 1)
+   * @throws IllegalArgumentException if an argument is out of range, or so extreme that a β is not
+   *     in (0, 1)
    */
   public static Schedule sigmoidJabri(int timesteps, double start, double end, double tau) {
     requireTimesteps(timesteps);
@@ -296,7 +298,7 @@ public final class Schedules {
   }
 
   /**
-   * GeoDiff's sigmoid schedule between the paper's ends (Xu et al. 2022; diffusers' "sigmoid").
+   * GeoDiff's sigmoid schedule with the paper's endpoints (Xu et al. 2022; diffusers' "sigmoid").
    *
    * @param timesteps the number of noising steps T, at least 1
    * @return the schedule
@@ -314,10 +316,10 @@ public final class Schedules {
    * </pre>
    *
    * @param timesteps the number of noising steps T, at least 1
-   * @param betaStart what β rises from, in (0, 1)
-   * @param betaEnd what β rises to, in (0, 1)
+   * @param betaStart the value from which β rises, in (0, 1)
+   * @param betaEnd the value to which β rises, in (0, 1)
    * @return the schedule
-   * @throws IllegalArgumentException if an argument is out of its range, or ᾱ underflows
+   * @throws IllegalArgumentException if an argument is out of range, or ᾱ underflows
    */
   public static Schedule sigmoidGeoDiff(int timesteps, double betaStart, double betaEnd) {
     requireTimesteps(timesteps);
@@ -332,12 +334,13 @@ public final class Schedules {
   }
 
   /**
-   * The same β at every step (Ho et al. 2020, section 4, tried beside linear).
+   * A schedule with the same β at every step (an alternative to linear in Ho et al. 2020, section
+   * 4).
    *
    * @param timesteps the number of noising steps T, at least 1
    * @param beta β of every step, in (0, 1)
    * @return the schedule
-   * @throws IllegalArgumentException if an argument is out of its range, or ᾱ underflows
+   * @throws IllegalArgumentException if an argument is out of range, or ᾱ underflows
    */
   public static Schedule constant(int timesteps, double beta) {
     requireTimesteps(timesteps);
@@ -348,7 +351,7 @@ public final class Schedules {
   }
 
   /**
-   * A schedule from its own table.
+   * A schedule from a custom table of β.
    *
    * @param betas β<sub>t</sub> for t = 0..T−1, each in (0, 1); copied
    * @return the schedule
@@ -370,13 +373,13 @@ public final class Schedules {
    * first value (Lin et al. 2024, "Common diffusion noise schedules and sample steps are flawed",
    * algorithm 1). The last β is exactly 1, the last ᾱ exactly 0.
    *
-   * <p>The noise says nothing about the image there: train such a schedule with {@code
-   * Prediction.VELOCITY} or {@code Prediction.X0}, and sample with {@link
+   * <p>The noise carries no information about the image at that step: train such a schedule with
+   * {@code Prediction.VELOCITY} or {@code Prediction.X0}, and sample with {@link
    * TimestepSpacing#TRAILING}, which starts at the last step.
    *
    * @param schedule the schedule to rescale, of at least 2 timesteps
-   * @return the rescaled schedule; {@code schedule} itself if its last β is 1 already
-   * @throws IllegalArgumentException if the schedule has one timestep only
+   * @return the rescaled schedule; {@code schedule} itself if its last β is already 1
+   * @throws IllegalArgumentException if the schedule has only one timestep
    */
   public static Schedule zeroTerminalSnr(Schedule schedule) {
     int timesteps = schedule.timesteps();
@@ -407,13 +410,13 @@ public final class Schedules {
   }
 
   /**
-   * The schedule that {@link Schedule#describe()} described, equal to the bit.
+   * Recreates a schedule, bit for bit, from its {@linkplain Schedule#describe() description}.
    *
-   * @param description what {@code describe()} said; numbers may have become {@code Double}, as
-   *     they do in JSON
+   * @param description the result of {@code describe()}; numbers may have become {@code Double}, as
+   *     in JSON
    * @return the schedule
-   * @throws IllegalArgumentException if the type is none of this class's factories, an argument is
-   *     missing, unknown or of another kind, or the factory refuses it
+   * @throws IllegalArgumentException if the type is not a factory of this class, or an argument is
+   *     missing, unknown, of the wrong type or rejected by the factory
    */
   public static Schedule of(Map<String, Object> description) {
     String type = Description.typeOf("schedule", description);

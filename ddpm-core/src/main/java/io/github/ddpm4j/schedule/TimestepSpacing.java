@@ -4,8 +4,8 @@ import java.util.Arrays;
 import java.util.stream.IntStream;
 
 /**
- * Which timesteps are visited when fewer are wanted than the schedule has (Lin et al. 2024, table
- * 2; the names are diffusers'). Halves are rounded to even, as numpy does.
+ * The selection of timesteps when sampling uses fewer steps than the schedule has (Lin et al. 2024,
+ * table 2; names as in diffusers). Halves are rounded to even, as in numpy.
  *
  * <p>For T = 1000 and 10 steps:
  *
@@ -16,7 +16,7 @@ import java.util.stream.IntStream;
  * </pre>
  *
  * All visit every timestep when steps = T. A single step is timestep 0 with {@code LEADING} and
- * {@code LINSPACE}, and T − 1 with {@code TRAILING}: few steps want {@code TRAILING}.
+ * {@code LINSPACE}, and T − 1 with {@code TRAILING}: prefer {@code TRAILING} for few steps.
  */
 public enum TimestepSpacing {
   /** Multiples of ⌊T / steps⌋ from 0: ends at 0, does not start at T − 1. */
@@ -27,14 +27,14 @@ public enum TimestepSpacing {
       return IntStream.range(0, steps).mapToDouble(i -> (double) i * stride).toArray();
     }
   },
-  /** Evenly from 0 to T − 1, both included. */
+  /** Evenly spaced from 0 to T − 1, inclusive. */
   LINSPACE {
     @Override
     double[] ascending(int trainingSteps, int steps) {
       return Schedules.linspace(0, trainingSteps - 1, steps);
     }
   },
-  /** Every T / steps back from T − 1: starts at T − 1, does not end at 0. */
+  /** Every T / steps backwards from T − 1: starts at T − 1 and does not end at 0. */
   TRAILING {
     @Override
     double[] ascending(int trainingSteps, int steps) {
@@ -47,20 +47,21 @@ public enum TimestepSpacing {
   };
 
   /**
-   * The timesteps of improved-diffusion's comma lists ({@code space_timesteps}): the schedule is
-   * cut into as many neighbouring sections as there are counts, from clean to noisy, alike in
-   * length to one timestep, and each section gets its count of timesteps, evenly from its first to
-   * its last.
+   * The timesteps of improved-diffusion's comma-separated lists ({@code space_timesteps}). The
+   * schedule is split into as many contiguous sections as there are counts, from clean to noisy,
+   * equal in length to within one timestep. Each section contributes its count of timesteps, evenly
+   * spaced from its first to its last.
    *
    * <p>{@code sections(300, 10, 15, 20)} visits 10 of the 100 least noisy timesteps and 20 of the
    * 100 noisiest. A single count is {@link #LINSPACE}. What improved-diffusion calls {@code ddimN}
    * is {@link #LEADING}, for the N that it allows.
    *
    * @param trainingSteps the number of timesteps of the schedule, T, at least 1
-   * @param counts how many to visit in each section, each at least 1 and at most its length
+   * @param counts the number of timesteps per section, each at least 1 and at most the section's
+   *     length
    * @return the distinct timesteps in [0, T), strictly descending
    * @throws IllegalArgumentException if {@code trainingSteps} is less than 1, there are no counts,
-   *     or a count does not fit its section
+   *     or a count exceeds its section
    */
   public static int[] sections(int trainingSteps, int... counts) {
     requireTrainingSteps(trainingSteps);
@@ -107,7 +108,7 @@ public enum TimestepSpacing {
    * The timesteps to visit, from noisy to clean.
    *
    * @param trainingSteps the number of timesteps of the schedule, T, at least 1
-   * @param steps how many to visit, from 1 to T
+   * @param steps the number of timesteps to visit, from 1 to T
    * @return {@code steps} distinct timesteps in [0, T), strictly descending
    * @throws IllegalArgumentException if {@code trainingSteps} is less than 1, or {@code steps} less
    *     than 1 or more than {@code trainingSteps}

@@ -3,16 +3,16 @@ package io.github.ddpm4j.spi;
 import java.util.function.Supplier;
 
 /**
- * The operations that networks and losses are written against, so that they are written once and
- * can be interpreted in more than one way: one interpreter runs them on NDArrays one by one,
- * another writes them down as a program that is compiled and run whole.
+ * The operations from which networks and losses are built. Code written once against this interface
+ * has several interpreters: one runs each operation eagerly on NDArrays, another records them as a
+ * program that is compiled and run as a whole.
  *
- * <p>Code written against this interface must not look into values: no control flow depends on
- * data, and sizes come from the architecture or from the operations themselves. Images have the
- * shape (N, C, H, W), tokens (N, L, C), weights the layout of PyTorch: convolutions (out, in,
- * height, width), linear layers (out, in).
+ * <p>Such code must not inspect values: control flow must not depend on data, and sizes come from
+ * the architecture or from the operations themselves. Images have the shape (N, C, H, W), tokens
+ * (N, L, C); weights have PyTorch's layout: convolutions (out, in, height, width), linear layers
+ * (out, in).
  *
- * @param <T> what a value is to the interpreter
+ * @param <T> the interpreter's operand type
  */
 public interface Ops<T> {
 
@@ -22,23 +22,23 @@ public interface Ops<T> {
    * @param x images, shape (N, C, H, W)
    * @param weight shape (O, C, K, K)
    * @param bias shape (O)
-   * @param stride the step in both directions
+   * @param stride the stride in both directions
    * @param padding zeros added on each of the four sides
-   * @return shape (N, O, ⌊(H + 2·padding − K) / stride⌋ + 1, the same of W)
+   * @return shape (N, O, ⌊(H + 2·padding − K) / stride⌋ + 1, the same for W)
    */
   T conv2d(T x, T weight, T bias, int stride, int padding);
 
   /**
-   * Adds rows of zeros below and columns of zeros to the right.
+   * Pads images with rows of zeros at the bottom and columns of zeros on the right.
    *
    * @param x images, shape (N, C, H, W)
-   * @param count how many
+   * @param count the number of rows and of columns
    * @return shape (N, C, H + count, W + count)
    */
   T padRightBottom(T x, int count);
 
   /**
-   * Group normalisation (Wu and He 2018): per image and group of C / groups neighbouring channels,
+   * Group normalisation (Wu and He 2018): per image and group of C / groups adjacent channels,
    *
    * <pre>y = (x − mean) / √(variance + eps) · weight + bias</pre>
    *
@@ -48,7 +48,7 @@ public interface Ops<T> {
    * @param groups the number of groups, a divisor of C
    * @param weight shape (C)
    * @param bias shape (C)
-   * @param eps keeps the root away from zero
+   * @param eps added to the variance to avoid division by zero
    * @return shape of {@code x}
    */
   T groupNorm(T x, int groups, T weight, T bias, double eps);
@@ -72,10 +72,10 @@ public interface Ops<T> {
   T linear(T x, T weight, T bias);
 
   /**
-   * Looks rows of a table up.
+   * Looks up rows of an embedding table.
    *
    * @param table shape (R, C)
-   * @param rows the numbers of the rows, whole numbers of any type in [0, R), shape (N)
+   * @param rows the row indices, integer-valued in any type, in [0, R), shape (N)
    * @return shape (N, C)
    */
   T embedding(T table, T rows);
@@ -90,7 +90,7 @@ public interface Ops<T> {
   T addPerChannel(T x, T values);
 
   /**
-   * The element-wise sum of two values of the same shape, or of which one broadcasts.
+   * The element-wise sum, with broadcasting.
    *
    * @param a any shape
    * @param b a shape that broadcasts with that of {@code a}
@@ -99,7 +99,7 @@ public interface Ops<T> {
   T add(T a, T b);
 
   /**
-   * The element-wise difference of two values of the same shape, or of which one broadcasts.
+   * The element-wise difference, with broadcasting.
    *
    * @param a any shape
    * @param b a shape that broadcasts with that of {@code a}
@@ -108,7 +108,7 @@ public interface Ops<T> {
   T subtract(T a, T b);
 
   /**
-   * The element-wise product of two values of the same shape, or of which one broadcasts.
+   * The element-wise product, with broadcasting.
    *
    * @param a any shape
    * @param b a shape that broadcasts with that of {@code a}
@@ -143,7 +143,7 @@ public interface Ops<T> {
   T exp(T x);
 
   /**
-   * The element-wise exponential less one, which keeps its digits near zero.
+   * The element-wise exponential minus one, accurate near zero.
    *
    * @param x any shape
    * @return eˣ − 1
@@ -175,7 +175,7 @@ public interface Ops<T> {
   T erf(T x);
 
   /**
-   * The greater of a value and a constant, element by element.
+   * The element-wise maximum of a value and a constant.
    *
    * @param x any shape
    * @param least the constant
@@ -184,12 +184,12 @@ public interface Ops<T> {
   T atLeast(T x, double least);
 
   /**
-   * One of two values, element by element.
+   * Selects between two values, element by element.
    *
-   * @param x what decides
-   * @param threshold where it changes
-   * @param above what is taken where {@code x > threshold}, shape of {@code x}
-   * @param otherwise what is taken elsewhere, shape of {@code x}
+   * @param x the value that decides
+   * @param threshold the threshold on {@code x}
+   * @param above the value where {@code x > threshold}, shape of {@code x}
+   * @param otherwise the value elsewhere, shape of {@code x}
    * @return shape of {@code x}
    */
   T whereAbove(T x, double threshold, T above, T otherwise);
@@ -211,7 +211,8 @@ public interface Ops<T> {
   T abs(T x);
 
   /**
-   * Moves elements above {@code greatest} down to it; their gradient is 0.
+   * The element-wise minimum of a value and a constant. The gradient of elements above {@code
+   * greatest} is 0.
    *
    * @param x any shape
    * @param greatest the upper bound
@@ -220,7 +221,7 @@ public interface Ops<T> {
   T atMost(T x, double greatest);
 
   /**
-   * The same values, through which no gradient flows.
+   * The same values, with the gradient stopped.
    *
    * @param x any shape
    * @return x
@@ -228,7 +229,7 @@ public interface Ops<T> {
   T detach(T x);
 
   /**
-   * The mean over everything but the first axis.
+   * The mean over all axes but the first.
    *
    * @param x shape (N, …)
    * @return shape (N)
@@ -236,7 +237,7 @@ public interface Ops<T> {
   T meanPerImage(T x);
 
   /**
-   * The mean over everything.
+   * The mean over all elements.
    *
    * @param x any shape
    * @return a scalar
@@ -244,7 +245,7 @@ public interface Ops<T> {
   T mean(T x);
 
   /**
-   * Joins images along their channels.
+   * Concatenates images along the channel axis.
    *
    * @param a shape (N, C1, H, W)
    * @param b shape (N, C2, H, W)
@@ -253,19 +254,19 @@ public interface Ops<T> {
   T concatChannels(T a, T b);
 
   /**
-   * The first channels of images, as many as others have.
+   * The leading channels of images, as many as {@code like} has.
    *
    * @param x images, shape (N, C + D, H, W)
-   * @param like images with C channels; their values do not matter
+   * @param like images with C channels; their values are ignored
    * @return shape (N, C, H, W)
    */
   T firstChannels(T x, T like);
 
   /**
-   * The channels of images after the first, of which there are as many as others have.
+   * The remaining channels of images, after as many as {@code like} has.
    *
    * @param x images, shape (N, C + D, H, W)
-   * @param like images with C channels; their values do not matter
+   * @param like images with C channels; their values are ignored
    * @return shape (N, D, H, W)
    */
   T channelsAfter(T x, T like);
@@ -279,7 +280,8 @@ public interface Ops<T> {
   T upsampleNearest2x(T x);
 
   /**
-   * Doubles height and width by repeating every pixel, and smooths by a 3x3 convolution.
+   * Doubles height and width by repeating every pixel, then applies a 3x3 convolution with padding
+   * 1.
    *
    * @param x images, shape (N, C, H, W)
    * @param weight shape (O, C, 3, 3)
@@ -291,7 +293,7 @@ public interface Ops<T> {
   }
 
   /**
-   * Images as sequences: one token per pixel, row by row.
+   * Converts images to token sequences: one token per pixel, row by row.
    *
    * @param x images, shape (N, C, H, W)
    * @return tokens, shape (N, H·W, C)
@@ -302,14 +304,14 @@ public interface Ops<T> {
    * The inverse of {@link #tokens}.
    *
    * @param tokens shape (N, H·W, C)
-   * @param like images of the wanted shape (N, C, H, W); its values do not matter
+   * @param like images of the target shape (N, C, H, W); their values are ignored
    * @return images, shape of {@code like}
    */
   T images(T tokens, T like);
 
   /**
-   * Scaled dot-product attention (Vaswani et al. 2017, eq. 1). The channels are cut into {@code
-   * heads} neighbouring parts of width d, and for each part
+   * Scaled dot-product attention (Vaswani et al. 2017, eq. 1). The channels are split into {@code
+   * heads} contiguous parts of width d, and for each part the result is
    *
    * <pre>softmax(q · kᵀ / √d) · v</pre>
    *
@@ -322,19 +324,19 @@ public interface Ops<T> {
   T attention(T query, T key, T value, int heads);
 
   /**
-   * Inverted dropout (Srivastava et al. 2014): in training each element is zero with probability
-   * {@code rate} and divided by 1 − rate otherwise; in inference it does nothing.
+   * Inverted dropout (Srivastava et al. 2014): in training each element is zeroed with probability
+   * {@code rate} and divided by 1 − rate otherwise; in inference it is the identity.
    *
    * @param x any shape
-   * @param rate the probability of zero, in [0, 1)
-   * @param layer the number of the layer in its network, which with the seed and the number of the
-   *     pass decides the mask
+   * @param rate the dropout probability, in [0, 1)
+   * @param layer the index of the layer in its network, which determines the mask together with the
+   *     seed and the index of the pass
    * @return shape of {@code x}
    */
   T dropout(T x, double rate, int layer);
 
   /**
-   * Takes images into a network: in the type and memory layout that it computes in.
+   * Converts input images to the network's compute type and memory layout.
    *
    * @param images images from outside, shape (N, C, H, W)
    * @return the same images
@@ -344,7 +346,7 @@ public interface Ops<T> {
   }
 
   /**
-   * Takes features into a network: in the type that it computes in.
+   * Converts input features to the network's compute type.
    *
    * @param features features from outside, shape (N, F)
    * @return the same features
@@ -354,7 +356,7 @@ public interface Ops<T> {
   }
 
   /**
-   * Takes a value out of a network: in the type and memory layout of what is outside.
+   * Converts a network's result back to the type and memory layout used outside.
    *
    * @param x any value of the network
    * @return the same value
@@ -364,11 +366,11 @@ public interface Ops<T> {
   }
 
   /**
-   * A part of the network: everything that {@code body} makes on the way may be forgotten once its
-   * result is known. Has no effect on values.
+   * Scopes a part of the network: intermediate values of {@code body} may be freed once its result
+   * is known. Has no effect on values.
    *
-   * @param body makes and returns a new value; it must not return one made outside
-   * @return what {@code body} returned
+   * @param body computes and returns a new value; it must not return one created outside
+   * @return the result of {@code body}
    */
   T scope(Supplier<T> body);
 }

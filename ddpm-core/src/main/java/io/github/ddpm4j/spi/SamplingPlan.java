@@ -8,20 +8,20 @@ import java.util.Optional;
 import java.util.stream.DoubleStream;
 
 /**
- * A sampler, worked out: the table of {@link Step}s that one short loop executes. Made in {@code
- * double} with no tensor in sight; immutable, so it may be shared between threads.
+ * The plan of a sampler: a table of {@link Step}s, executed by one short loop. Computed in {@code
+ * double}, without tensors. Immutable and thread-safe.
  *
  * @param steps the rows, in the order of execution; at least one
- * @param memory what each call remembers for later rows
- * @param initialScale the start is {@code initialScale · z} with z ~ N(0, I)
- * @param end how noisy the result is
+ * @param memory the estimate that each network call stores for later rows
+ * @param initialScale the scale of the initial noise, {@code initialScale · z} with z ~ N(0, I)
+ * @param end the noise level of the result
  */
 public record SamplingPlan(List<Step> steps, Memory memory, double initialScale, Level end) {
 
-  /** Beyond this a factor of a row is warned of. */
+  /** The threshold above which a row's factor triggers a warning. */
   private static final double GREATEST_FACTOR = 10;
 
-  /** What a network call leaves behind for the rows after it. */
+  /** The estimate that a network call stores for later rows. */
   public enum Memory {
     /** The estimate x̂_0, after clipping. */
     X0,
@@ -30,14 +30,14 @@ public record SamplingPlan(List<Step> steps, Memory memory, double initialScale,
   }
 
   /**
-   * Checks the plan.
+   * Creates a plan and validates it.
    *
    * @param steps the rows
-   * @param memory what each call remembers for later rows
-   * @param initialScale the standard deviation of the start
-   * @param end how noisy the result is
-   * @throws IllegalArgumentException if there are no rows, a row looks further back than there are
-   *     rows before it, or the scale is negative or not finite
+   * @param memory the estimate that each network call stores for later rows
+   * @param initialScale the standard deviation of the initial noise
+   * @param end the noise level of the result
+   * @throws IllegalArgumentException if there are no rows, a row uses more stored estimates than
+   *     there are rows before it, or the scale is negative or not finite
    */
   public SamplingPlan {
     steps = List.copyOf(steps);
@@ -64,17 +64,17 @@ public record SamplingPlan(List<Step> steps, Memory memory, double initialScale,
   }
 
   /**
-   * How noisy x is after a row.
+   * The noise level of x after a row.
    *
    * @param row the row, from 0
-   * @return the level that the next row starts from, or that of the result
+   * @return the level at which the next row starts, or the level of the result
    */
   public Level levelAfter(int row) {
     return row + 1 < steps.size() ? steps.get(row + 1).level() : end;
   }
 
   /**
-   * How far back the rows look.
+   * The number of stored estimates that the rows need.
    *
    * @return the greatest length of {@link Step#past()}
    */
@@ -83,9 +83,9 @@ public record SamplingPlan(List<Step> steps, Memory memory, double initialScale,
   }
 
   /**
-   * What makes the plan a bad one, if anything does: a step that multiplies what the network is
-   * wrong by. Methods that step in σ / α or in ε̂ take such steps where levels lie far apart, as at
-   * the end of cosine schedules, where there is next to no signal.
+   * A warning if a step of the plan strongly amplifies the network's error. Methods that step in σ
+   * / α or in ε̂ take such steps between levels that are far apart, as at the noisy end of cosine
+   * schedules, where almost no signal is left.
    *
    * @return the warning, or empty
    */
@@ -122,23 +122,24 @@ public record SamplingPlan(List<Step> steps, Memory memory, double initialScale,
    *   s² = (noiseLow^(1 − f) · noiseHigh^f)² + noiseBeside²,    f = (v + 1) / 2
    * </pre>
    *
-   * <p>v is what the network says of the variance, one number per pixel; a row whose two bounds are
-   * equal has a fixed deviation and needs no v.
+   * <p>v is the network's variance output, one number per pixel; a row whose two bounds are equal
+   * has a fixed standard deviation and needs no v.
    *
-   * <p>x̂_0 is the estimate after clipping, ε̂ the raw one before it. A sampler that derives ε̂
-   * anew from the clipped x̂_0, ε̂ = (x − signal · x̂_0) / noise, has that folded into {@code cX}
-   * and {@code cX0}.
+   * <p>x̂_0 is the denoised estimate after clipping, ε̂ the raw estimate before it. A sampler that
+   * recomputes ε̂ from the clipped x̂_0, ε̂ = (x − signal · x̂_0) / noise, folds this into {@code
+   * cX} and {@code cX0}.
    *
-   * @param level how noisy x is before the row, and the timestep that the network is asked about
+   * @param level the noise level of x before the row, with the network's timestep
    * @param cX the factor of x
    * @param cX0 the factor of x̂_0
    * @param cEps the factor of ε̂
-   * @param past the factors of what was remembered one, two, … calls ago; at most as many as rows
-   *     came before
-   * @param noiseLow the standard deviation of the noise that is added where v = −1; 0 for none
-   * @param noiseHigh the same where v = 1; equal to {@code noiseLow} where the variance is fixed
-   * @param noiseBeside the standard deviation of noise beside it that v has no part in; 0 where the
-   *     variance is fixed, where it is part of the bounds
+   * @param past the factors of the estimates stored one, two, … calls ago; at most as many as there
+   *     are rows before
+   * @param noiseLow the standard deviation of the added noise at v = −1; 0 for none
+   * @param noiseHigh the standard deviation at v = 1; equal to {@code noiseLow} if the variance is
+   *     fixed
+   * @param noiseBeside the standard deviation of additional noise independent of v; 0 if the
+   *     variance is fixed, as the bounds then include it
    */
   public record Step(
       Level level,
@@ -151,18 +152,18 @@ public record SamplingPlan(List<Step> steps, Memory memory, double initialScale,
       double noiseBeside) {
 
     /**
-     * Checks the row.
+     * Creates a row and validates it.
      *
-     * @param level how noisy x is before the row, and the timestep that the network is asked about
+     * @param level the noise level of x before the row, with the network's timestep
      * @param cX the factor of x
      * @param cX0 the factor of x̂_0
      * @param cEps the factor of ε̂
-     * @param past the factors of what was remembered
-     * @param noiseLow the least standard deviation of the noise that is added
-     * @param noiseHigh the greatest
-     * @param noiseBeside that of the noise beside it
+     * @param past the factors of the stored estimates
+     * @param noiseLow the standard deviation of the added noise at v = −1
+     * @param noiseHigh the standard deviation at v = 1
+     * @param noiseBeside the standard deviation of additional noise
      * @throws IllegalArgumentException if a number is not finite, a level is negative, only one of
-     *     the bounds of the noise is 0, or they are equal and there is noise beside them
+     *     the noise bounds is 0, or they are equal and there is additional noise
      */
     public Step {
       past = List.copyOf(past);
@@ -192,14 +193,14 @@ public record SamplingPlan(List<Step> steps, Memory memory, double initialScale,
     }
 
     /**
-     * A row whose noise has a fixed deviation.
+     * Creates a row with noise of fixed standard deviation.
      *
-     * @param level how noisy x is before the row, and the timestep that the network is asked about
+     * @param level the noise level of x before the row, with the network's timestep
      * @param cX the factor of x
      * @param cX0 the factor of x̂_0
      * @param cEps the factor of ε̂
-     * @param past the factors of what was remembered
-     * @param freshNoise the standard deviation of the noise that is added
+     * @param past the factors of the stored estimates
+     * @param freshNoise the standard deviation of the added noise
      * @throws IllegalArgumentException if a number is not finite or a level is negative
      */
     public Step(
@@ -208,7 +209,7 @@ public record SamplingPlan(List<Step> steps, Memory memory, double initialScale,
     }
 
     /**
-     * What the network is asked about.
+     * The network's timestep.
      *
      * @return the timestep of the level, possibly fractional
      */
@@ -235,7 +236,7 @@ public record SamplingPlan(List<Step> steps, Memory memory, double initialScale,
     }
 
     /**
-     * Whether the deviation of the noise is the network's to say.
+     * Whether the network's output determines the standard deviation of the noise.
      *
      * @return true if the bounds differ
      */

@@ -1,6 +1,6 @@
 /**
- * What a sampler, a loss or a network of one's own is written against: operations, and the table
- * that a sampler is worked out as.
+ * The interfaces for custom samplers, losses and networks: the operations, and the table of steps
+ * that a sampler produces.
  */
 @NullMarked
 package io.github.ddpm4j.spi;

@@ -12,9 +12,9 @@ package io.github.ddpm4j.training;
  *
  * @param beta1 the decay of the first moment, in [0, 1)
  * @param beta2 the decay of the second moment, in [0, 1)
- * @param epsilon what keeps the denominator from zero, positive
+ * @param epsilon ε, which keeps the denominator away from zero, positive
  * @param weightDecay the decoupled weight decay λ, at least 0
- * @param epsilonPlacement where ε stands
+ * @param epsilonPlacement where ε is added
  */
 public record AdamOptimizer(
     double beta1,
@@ -23,7 +23,7 @@ public record AdamOptimizer(
     double weightDecay,
     EpsilonPlacement epsilonPlacement) {
 
-  /** Where ε stands in the update; it matters only while √v is about as small. */
+  /** The place of ε in the update; it matters only while √v is of similar size. */
   public enum EpsilonPlacement {
     /** Added to the second moment before bias correction, as TensorFlow does. */
     BEFORE_CORRECTION,
@@ -36,14 +36,14 @@ public record AdamOptimizer(
       new AdamOptimizer(0.9, 0.999, 1e-8, 0, EpsilonPlacement.BEFORE_CORRECTION);
 
   /**
-   * Checks the numbers.
+   * Creates the settings.
    *
    * @param beta1 the decay of the first moment
    * @param beta2 the decay of the second moment
-   * @param epsilon what keeps the denominator from zero
+   * @param epsilon ε, which keeps the denominator away from zero
    * @param weightDecay the decoupled weight decay λ
-   * @param epsilonPlacement where ε stands
-   * @throws IllegalArgumentException if one is outside its range
+   * @param epsilonPlacement where ε is added
+   * @throws IllegalArgumentException if an argument is out of range
    */
   public AdamOptimizer {
     requireDecay("beta1", beta1);
@@ -67,9 +67,9 @@ public record AdamOptimizer(
   }
 
   /**
-   * ε as PyTorch's update wants it, which divides by √(1 − β2ˢ) before it adds ε.
+   * ε for PyTorch's form of the update, which divides by √(1 − β2ˢ) before adding ε.
    *
-   * @param step s, the number of the step, from 1
+   * @param step the step s, from 1
    * @return ε'
    */
   public double correctedEpsilon(long step) {

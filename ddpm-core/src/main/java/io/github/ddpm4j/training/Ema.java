@@ -1,17 +1,17 @@
 package io.github.ddpm4j.training;
 
 /**
- * The exponential moving average of the weights that images are drawn with.
+ * The exponential moving average (EMA) of the weights, used for sampling.
  *
  * <pre>
  *   ā ← d ā + (1 − d) w,   d = min(decay, (1 + s) / (10 + s))   after step s, counted from 1
  * </pre>
  *
- * <p>The second term is the warm-up: without it a decay of 0.9999 remembers the random initial
+ * <p>The second term is the warm-up: without it, a decay of 0.9999 retains the random initial
  * weights for some 30,000 steps.
  *
- * @param decay the decay once warmed up, in [0, 1); 0 for no averaging
- * @param warmup whether the decay grows from small values
+ * @param decay the decay after warm-up, in [0, 1); 0 for no averaging
+ * @param warmup whether the decay starts small and increases
  */
 public record Ema(double decay, boolean warmup) {
 
@@ -19,10 +19,10 @@ public record Ema(double decay, boolean warmup) {
   public static final double DEFAULT_DECAY = 0.9999;
 
   /**
-   * Checks the decay.
+   * Creates the settings.
    *
-   * @param decay the decay once warmed up
-   * @param warmup whether the decay grows from small values
+   * @param decay the decay after warm-up
+   * @param warmup whether the decay starts small and increases
    * @throws IllegalArgumentException if {@code decay} is outside [0, 1)
    */
   public Ema {
@@ -32,9 +32,9 @@ public record Ema(double decay, boolean warmup) {
   }
 
   /**
-   * An average with warm-up.
+   * An exponential moving average with warm-up.
    *
-   * @param decay the decay once warmed up, in [0, 1)
+   * @param decay the decay after warm-up, in [0, 1)
    * @return the average
    * @throws IllegalArgumentException if {@code decay} is outside [0, 1)
    */
@@ -45,8 +45,8 @@ public record Ema(double decay, boolean warmup) {
   /**
    * The decay after a step.
    *
-   * @param step the number of steps done, from 1
-   * @return the factor of the old average
+   * @param step the number of completed steps, from 1
+   * @return the factor of the previous average
    */
   public double decayAfter(long step) {
     return warmup ? Math.min(decay, (1.0 + step) / (10.0 + step)) : decay;

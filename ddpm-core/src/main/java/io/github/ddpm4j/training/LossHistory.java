@@ -2,7 +2,7 @@ package io.github.ddpm4j.training;
 
 import java.util.Arrays;
 
-/** The loss of every step of a run. Immutable. */
+/** The loss of every step of a training run. Immutable. */
 public final class LossHistory {
 
   private static final int SHOWN = 100;
@@ -10,7 +10,7 @@ public final class LossHistory {
   private final double[] losses;
 
   /**
-   * The history of these losses.
+   * Creates a history.
    *
    * @param losses the loss of step s at index s − 1; copied
    */
@@ -19,7 +19,7 @@ public final class LossHistory {
   }
 
   /**
-   * The number of steps that were done.
+   * The number of completed steps.
    *
    * @return the number of losses
    */
@@ -45,8 +45,8 @@ public final class LossHistory {
   /**
    * The mean loss of the last steps.
    *
-   * @param window how many steps; all of them if there are fewer
-   * @return the mean, NaN if no step was done
+   * @param window the number of steps; all steps if there are fewer
+   * @return the mean, NaN if there are no steps
    * @throws IllegalArgumentException if {@code window} is less than 1
    */
   public double mean(int window) {

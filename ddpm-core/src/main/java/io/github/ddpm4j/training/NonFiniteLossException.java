@@ -3,8 +3,8 @@ package io.github.ddpm4j.training;
 import java.util.Arrays;
 
 /**
- * The loss or its gradient became NaN or infinite. The weights are those before the step, so the
- * network can still be used or saved.
+ * Thrown when the loss or its gradient becomes NaN or infinite. The weights are those from before
+ * the step, so the network can still be used or saved.
  */
 public final class NonFiniteLossException extends RuntimeException {
 
@@ -20,13 +20,13 @@ public final class NonFiniteLossException extends RuntimeException {
   private final double lastFiniteLoss;
 
   /**
-   * Says what was not finite.
+   * Creates an exception for a non-finite value.
    *
    * @param step the step that failed, from 1
-   * @param what what was not finite, "loss" or "gradient norm"
+   * @param what the non-finite quantity, "loss" or "gradient norm"
    * @param value its value
    * @param timesteps the timesteps of the images of the step; copied
-   * @param lastFiniteLoss the loss of the step before, NaN if there was none
+   * @param lastFiniteLoss the loss of the previous step, NaN if there was none
    */
   public NonFiniteLossException(
       long step, String what, double value, int[] timesteps, double lastFiniteLoss) {
@@ -50,7 +50,7 @@ public final class NonFiniteLossException extends RuntimeException {
   }
 
   /**
-   * The step that failed.
+   * The failed step.
    *
    * @return the step, from 1
    */
@@ -59,7 +59,7 @@ public final class NonFiniteLossException extends RuntimeException {
   }
 
   /**
-   * The timesteps of the batch that failed.
+   * The timesteps of the failed batch.
    *
    * @return a copy, one per image
    */
@@ -68,7 +68,7 @@ public final class NonFiniteLossException extends RuntimeException {
   }
 
   /**
-   * The loss of the step before.
+   * The loss of the previous step.
    *
    * @return the loss, or NaN if the first step failed
    */

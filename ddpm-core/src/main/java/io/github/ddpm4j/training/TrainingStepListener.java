@@ -3,32 +3,33 @@ package io.github.ddpm4j.training;
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.process.NoiseLevels;
 
-/** Watches a training run. */
+/** A listener to a training run. */
 public interface TrainingStepListener {
 
   /**
-   * Called after every step, on the thread that trains.
+   * Called after every step, on the training thread.
    *
-   * @param event what the step did
+   * @param event the completed step
    */
   void onStep(Event event);
 
   /**
-   * Called once when the run ends, however it ends, and whatever other listeners throw. If one
-   * throws here, the run fails with the first exception, and the others are suppressed in it.
+   * Called once when the run ends, whether it succeeds or fails and even if other listeners throw.
+   * If listeners throw here, the run fails with the first exception, to which the others are added
+   * as suppressed.
    *
-   * @param steps the number of steps that were done
+   * @param steps the number of completed steps
    */
   default void onEnd(long steps) {}
 
   /**
-   * One step of a training run, as {@link TrainingStepListener}s see it. Made by the run; usable on
-   * its thread.
+   * One step of a training run, passed to {@link TrainingStepListener}s. Created by the run; usable
+   * on its thread.
    */
   public interface Event {
 
     /**
-     * The number of steps done.
+     * The number of completed steps.
      *
      * @return from 1 to {@link #steps()}
      */
@@ -42,19 +43,19 @@ public interface TrainingStepListener {
     long steps();
 
     /**
-     * The loss of the step, before its update. On a GPU asking for it waits until the step is done.
-     * May be asked for after the run too, also if that failed.
+     * The loss of the step, before its update. On a GPU, reading it waits for the step to finish.
+     * It can also be read after the run, even if the run failed.
      *
      * @return a finite number
-     * @throws IllegalStateException if the run ended by a failure of the device, after which the
-     *     loss could not be read
+     * @throws IllegalStateException if a device failure ended the run and the loss could not be
+     *     read
      * @throws NonFiniteLossException if this or an earlier step's loss or gradient was not finite;
-     *     let it pass to {@code fit}
+     *     let it propagate to {@code fit}
      */
     double loss();
 
     /**
-     * How noisy the images of the step were made, those of all its batches in their order.
+     * The noise levels of the step's images, over all its batches in order.
      *
      * @return a level for each image
      */
@@ -62,60 +63,60 @@ public interface TrainingStepListener {
 
     /**
      * The loss of each image of the step, in the order of {@link #levels()}, with its weighting but
-     * without its importance weight. On a GPU asking for it waits until the step is done. May be
-     * asked for after the run too, also if that failed.
+     * without its importance weight. On a GPU, reading it waits for the step to finish. It can also
+     * be read after the run, even if the run failed.
      *
      * @return finite numbers
-     * @throws IllegalStateException if the run ended by a failure of the device, after which the
-     *     losses could not be read
+     * @throws IllegalStateException if a device failure ended the run and the losses could not be
+     *     read
      * @throws NonFiniteLossException if this or an earlier step's loss or gradient was not finite;
-     *     let it pass to {@code fit}
+     *     let it propagate to {@code fit}
      */
     double[] imageLosses();
 
     /**
-     * The factor of the old average of the weights in the step, warm-up included.
+     * The EMA decay of the step, including warm-up.
      *
      * @return d of {@link Ema}, in [0, 1)
      */
     double emaDecay();
 
     /**
-     * The learning rate of the step, warm-up included.
+     * The learning rate of the step, including warm-up.
      *
      * @return the rate
      */
     double learningRate();
 
     /**
-     * The global norm of the gradient before clipping. On a GPU asking for it waits until the step
-     * is done. May be asked for after the run too, also if that failed.
+     * The global norm of the gradient before clipping. On a GPU, reading it waits for the step to
+     * finish. It can also be read after the run, even if the run failed.
      *
      * @return the 2-norm over all weights
-     * @throws IllegalStateException if the run ended by a failure of the device, after which the
-     *     norm could not be read
+     * @throws IllegalStateException if a device failure ended the run and the norm could not be
+     *     read
      * @throws NonFiniteLossException if this or an earlier step's loss or gradient was not finite;
-     *     let it pass to {@code fit}
+     *     let it propagate to {@code fit}
      */
     double gradientNorm();
 
     /**
-     * The network over the averaged weights as they stand now, to draw from during the call: {@code
-     * ddpm.withDenoiser(event.averaged()).sampling()…}, on the thread of the run: others are
-     * refused. Owned by the run: do not keep or close it.
+     * The network with the current averaged weights, for sampling during the call: {@code
+     * ddpm.withDenoiser(event.averaged()).sampling()…}. Usable only on the thread of the run. Owned
+     * by the run: do not keep or close it.
      *
      * @return the averaged network
      */
     Denoiser averaged();
 
     /**
-     * Whether asking for the loss does not wait for the device.
+     * Whether the loss can be read without waiting for the device.
      *
-     * @return true on the CPU; on a GPU if the loss was fetched already
+     * @return true on the CPU; on a GPU, true if the loss has already been fetched
      */
     boolean isLossKnown();
 
-    /** Asks the run to end after this step and to return its result as it is. */
+    /** Requests that the run end after this step and return its result so far. */
     void stop();
   }
 }
