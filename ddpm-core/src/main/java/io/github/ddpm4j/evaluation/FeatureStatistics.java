@@ -44,7 +44,7 @@ public final class FeatureStatistics {
   /** M, the sum of the products of the deviations from the mean, row by row. */
   private final double[] products;
 
-  /** L with L·Lᵀ = Σ, worked out when it is first asked for. */
+  /** L with L·Lᵀ = Σ, computed on first use. */
   private volatile @Nullable R064Store factor;
 
   private FeatureStatistics(String features, long count, double[] mean, double[] products) {

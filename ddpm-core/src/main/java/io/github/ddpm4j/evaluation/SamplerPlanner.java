@@ -24,7 +24,7 @@ import org.jspecify.annotations.Nullable;
  * System.out.println(ddpm.samplerPlanner().plan(20))}.
  *
  * <p>Samplers without fresh noise all approximate the same trajectory from noise to image, with
- * different step sizes. A long chain follows it accurately from the same noise as each candidate; a
+ * different step sizes. A long chain follows it from the same noise as each candidate; a
  * candidate's deviation from it is its discretization error, independent of the quality of the
  * network. Samplers with fresh noise follow other trajectories and have no such error; they can
  * only be compared by {@link #compareWith features} of real images.

@@ -49,8 +49,8 @@ public final class TorchScriptFeatures implements Features, AutoCloseable {
    * @param images images in the data range, float32 or float64, shape (N, C, H, W), on any device;
    *     not closed
    * @return N rows: the values of the chosen output per image, whatever its shape
-   * @throws IllegalArgumentException if the images have another number of dimensions, or of
-   *     channels than the network was said to want, where one cannot stand for all
+   * @throws IllegalArgumentException if the images have the wrong number of dimensions, or a number
+   *     of channels that differs from the network's while neither is 1
    * @throws IllegalStateException if these features are closed
    */
   @Override

@@ -8,7 +8,7 @@ import org.apache.commons.rng.UniformRandomProvider;
  * The distribution from which training draws the noise level of each image. Immutable; state that
  * adapts to a run's losses is kept in its {@link Draws}.
  *
- * @see io.github.ddpm4j.training.Training#timestepSampler
+ * @see io.github.ddpm4j.Training#timestepSampler
  */
 @FunctionalInterface
 public interface TimestepSampler {

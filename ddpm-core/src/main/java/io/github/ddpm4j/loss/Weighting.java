@@ -23,7 +23,7 @@ import java.util.function.DoubleUnaryOperator;
  * <p>where w is the weight for x_0. Without a weighting, that is, with {@link #uniform()}, the loss
  * is the unweighted mean squared error of the network's own output.
  *
- * @see io.github.ddpm4j.training.Training#weighting
+ * @see io.github.ddpm4j.Training#weighting
  */
 @FunctionalInterface
 public interface Weighting {

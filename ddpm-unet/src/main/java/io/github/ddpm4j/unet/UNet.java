@@ -83,7 +83,7 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
 
     /**
      * 16 bits with the range of float32 (bfloat16) inside the network. Predictions are accurate to
-     * two or three digits, which does not affect training and sampling.
+     * two or three digits, which has no noticeable effect on training and sampling.
      */
     BFLOAT16,
 

@@ -239,7 +239,7 @@ public final class UNetBuilder {
   }
 
   /**
-   * What keeps the root of every normalisation from zero; {@value #DEFAULT_NORM_EPSILON} by
+   * The epsilon added to the variance in every normalisation; {@value #DEFAULT_NORM_EPSILON} by
    * default.
    *
    * @param epsilon a small number
@@ -256,8 +256,8 @@ public final class UNetBuilder {
   }
 
   /**
-   * Where images are padded before they are halved; {@link
-   * UNetConfig.DownsamplePadding#RIGHT_BOTTOM} by default.
+   * The padding of images before downsampling; {@link UNetConfig.DownsamplePadding#RIGHT_BOTTOM} by
+   * default.
    *
    * @param padding the padding
    * @return this builder
