@@ -167,7 +167,7 @@ public final class Training {
    * errors that accumulate in sampling (Ning et al. 2023, algorithm 1).
    *
    * <pre>
-   *   x_t = √ᾱ_t · x_0 + √(1 − ᾱ_t) · (ε + γ · ξ)      ξ ~ N(0, I);   the target is made of ε
+   *   x_t = √ᾱ_t · x_0 + √(1 − ᾱ_t) · (ε + γ · ξ)      ξ ~ N(0, I);   the target uses ε
    * </pre>
    *
    * @param gamma γ, at least 0 and finite; 0 by default, 0.1 in the paper

@@ -37,8 +37,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The variational bound on the negative log likelihood in bits per value (Ho et al. 2020, eq. 5 and
- * section 4.3), set up fluently: {@code ddpm.bitsPerDim().seed(1).of(dataset)}.
+ * Evaluates the variational bound on the negative log likelihood in bits per dimension (Ho et al.
+ * 2020, eq. 5 and section 4.3), set up fluently: {@code ddpm.bitsPerDim().seed(1).of(dataset)}.
  *
  * <pre>
  *   −log₂ p(x_0) ≤ L_T + Σ_{t=1}^{T−1} L_t + L_0
@@ -48,27 +48,27 @@ import org.slf4j.LoggerFactory;
  *   L_0 = −log₂ p(x_0 | x_1), of pixels of {@link #levels} values
  * </pre>
  *
- * <p>with t as in the code. Each term is estimated with noise of its own per image and timestep, a
- * function of (seed, image, timestep) alone, so that a figure does not depend on the batch size. An
- * image takes T network calls, or as many as {@link #timesteps} says. The network is asked in the
- * type of {@link #dataType}; all else is worked out in float64.
+ * <p>with t as in the code. Each term is estimated with independent noise per image and timestep, a
+ * function of (seed, image, timestep) only, so the result does not depend on the batch size. An
+ * image takes T network calls, or the number set by {@link #timesteps}. The network runs in the
+ * type of {@link #dataType}; everything else is computed in float64.
  *
- * <p>The images must hold values of {@link #levels} levels over the data range, evenly: bits per
- * value mean little for others. A run may be executed again and then gives the same result if a
- * seed was set. Not thread-safe: one thread sets up a run. Memory does not grow with the number of
- * images.
+ * <p>The image values must be quantized to {@link #levels} evenly spaced levels over the data
+ * range; otherwise bits per dimension mean little. A run can be executed repeatedly and gives the
+ * same result if a seed was set. Not thread-safe: set up a run on one thread. Memory does not grow
+ * with the number of images.
  *
  * <p>Interrupting the thread stops a run before the next network call with a {@link
  * CancellationException}; the interrupt flag stays set and native memory is freed.
  */
 public final class BitsPerDim {
 
-  /** Images per network call unless {@link #batchSize(int)} says otherwise: {@value}. */
+  /** The default batch size: {@value}. */
   public static final int DEFAULT_BATCH_SIZE = 64;
 
   private static final Logger logger = LoggerFactory.getLogger(BitsPerDim.class);
 
-  /** Distortion is told on this scale, whatever the data range: {@value}. */
+  /** The scale on which distortion is reported, whatever the data range: {@value}. */
   private static final double DISTORTION_SCALE = 255;
 
   /** How far from a level a value may be, as a share of the distance of two levels. */
@@ -99,7 +99,7 @@ public final class BitsPerDim {
   /**
    * Sets up a run with the defaults, as {@code ddpm.bitsPerDim()} does.
    *
-   * @param model the model; its network is not closed by the run
+   * @param model the model; the run does not close its network
    * @return a run
    */
   public static BitsPerDim of(DenoisingModel model) {
@@ -107,8 +107,8 @@ public final class BitsPerDim {
   }
 
   /**
-   * How many images go through the network at once. It decides memory and speed, not the result. A
-   * dataset that is no {@link ai.djl.training.dataset.RandomAccessDataset} has its own batch size.
+   * The number of images per network call. It affects memory and speed, not the result. A dataset
+   * that is not a {@link ai.djl.training.dataset.RandomAccessDataset} has its own batch size.
    *
    * @param batchSize at least 1; the default is {@value #DEFAULT_BATCH_SIZE}
    * @return this run
@@ -120,9 +120,9 @@ public final class BitsPerDim {
   }
 
   /**
-   * Evaluates the first images of the data only.
+   * Limits the evaluation to the first images of the data.
    *
-   * @param images how many at most, at least 1; the default is all
+   * @param images the maximum number of images, at least 1; the default is all
    * @return this run
    * @throws IllegalArgumentException if {@code images} is less than 1
    */
@@ -132,8 +132,9 @@ public final class BitsPerDim {
   }
 
   /**
-   * The number of the first image, where the data is a part of a greater set: parts that are
-   * evaluated apart and {@linkplain BitsPerDimResult#merge merged} give what the whole gives.
+   * The index of the first image, if the data is part of a larger set: results of parts that are
+   * evaluated separately and {@linkplain BitsPerDimResult#merge merged} equal that of the whole
+   * set.
    *
    * @param firstImage at least 0; the default is 0
    * @return this run
@@ -148,15 +149,15 @@ public final class BitsPerDim {
   }
 
   /**
-   * A quick estimate: each image visits this many timesteps in place of all. Timestep 0 is one of
-   * them; the others are cut into ranges that widen with t, and of each range every image visits
-   * one timestep, drawn evenly, whose term stands for the range. The estimate is unbiased, and its
-   * standard error holds what the drawing adds.
+   * Computes a quick estimate from this many timesteps per image instead of all. Timestep 0 is
+   * always included; the others are divided into ranges that widen with t, and for each range every
+   * image evaluates one uniformly drawn timestep, whose term represents the range. The estimate is
+   * unbiased, and its standard error includes the variance from drawing timesteps.
    *
    * @param timesteps the network calls per image, from 2 to the schedule's number of timesteps; the
    *     default is all of them
    * @return this run
-   * @throws IllegalArgumentException if {@code timesteps} is out of its range
+   * @throws IllegalArgumentException if {@code timesteps} is out of range
    */
   public BitsPerDim timesteps(int timesteps) {
     int all = diffusion.schedule().timesteps();
@@ -175,7 +176,7 @@ public final class BitsPerDim {
   }
 
   /**
-   * Whether x̂_0 is clipped to the data range, as the authors' evaluation does.
+   * Whether x̂_0 is clipped to the data range, as in the authors' evaluation.
    *
    * @param clip the default is true
    * @return this run
@@ -186,7 +187,7 @@ public final class BitsPerDim {
   }
 
   /**
-   * How many values a pixel can have, evenly over the data range.
+   * The number of levels of a pixel value, evenly spaced over the data range.
    *
    * @param levels at least 2; the default is 256, pictures of 8 bits
    * @return this run
@@ -198,8 +199,8 @@ public final class BitsPerDim {
   }
 
   /**
-   * Takes the Gaussian integral of L_0 by the approximation that the authors' code and its
-   * successors use, to compare with figures that they printed:
+   * Approximates the Gaussian integral of L_0 as the authors' code and its successors do, for
+   * comparison with published results:
    *
    * <pre>
    *   Φ(z) ≈ ½ (1 + tanh(√(2/π) (z + 0.044715 z³)))
@@ -213,9 +214,9 @@ public final class BitsPerDim {
   }
 
   /**
-   * The type that the network is asked in.
+   * The data type of the network's inputs.
    *
-   * @param dataType FLOAT32, the default, or FLOAT64 for denoisers that can
+   * @param dataType FLOAT32, the default, or FLOAT64 if the denoiser supports it
    * @return this run
    * @throws IllegalArgumentException if it is another type
    */
@@ -229,8 +230,8 @@ public final class BitsPerDim {
   }
 
   /**
-   * The seed of noise and timesteps. Without one a random seed is drawn, logged at INFO level and
-   * kept in {@link BitsPerDimResult#seed()}.
+   * The seed of noise and timesteps. If unset, a random seed is drawn, logged at INFO level and
+   * recorded in {@link BitsPerDimResult#seed()}.
    *
    * @param seed any number
    * @return this run
@@ -241,9 +242,9 @@ public final class BitsPerDim {
   }
 
   /**
-   * The noise itself, instead of that of the seed.
+   * The noise source, instead of a seed.
    *
-   * @param noise the source, asked for the draw t of an image to make its x_t
+   * @param noise the source, whose draw t for an image gives its x_t
    * @return this run
    */
   public BitsPerDim noise(NoiseSource noise) {
@@ -252,11 +253,11 @@ public final class BitsPerDim {
   }
 
   /**
-   * Makes the conditions of a batch; the bound is then that of images under their conditions.
-   * Without it the labels of the data are the classes if the network has classes and the data has
-   * labels, and otherwise every condition is absent.
+   * Sets the function that computes the conditioning of a batch, for the conditional bound. By
+   * default, the dataset's labels are the classes if the network has classes and the data has
+   * labels; otherwise every condition is absent.
    *
-   * @param condition makes the condition of clean images and labels; its arrays are borrowed
+   * @param condition computes the condition from clean images and labels; its arrays are borrowed
    * @return this run
    */
   public BitsPerDim condition(BiFunction<NDArray, NDList, Condition> condition) {
@@ -265,9 +266,10 @@ public final class BitsPerDim {
   }
 
   /**
-   * Watches the run; may be called for several listeners.
+   * Adds a listener. Can be called several times.
    *
-   * @param listener gets the result over the images so far after every batch, also the last
+   * @param listener receives the result over the images so far after every batch, including the
+   *     last
    * @return this run
    */
   public BitsPerDim listener(Consumer<BitsPerDimResult> listener) {
@@ -281,9 +283,9 @@ public final class BitsPerDim {
    * @param dataset the images, float32 or float64 in the data range, shape (N, C, H, W), as the
    *     first array of the data of its batches
    * @return the result
-   * @throws IllegalArgumentException if there is no image, or the images have another shape, type
-   *     or range
-   * @throws IllegalStateException if the denoiser returns NaN or another shape
+   * @throws IllegalArgumentException if there are no images, or they have the wrong shape, type or
+   *     range
+   * @throws IllegalStateException if the denoiser returns NaN or the wrong shape
    * @throws java.io.UncheckedIOException if the dataset cannot be read
    * @throws CancellationException if the thread is interrupted
    */
@@ -302,8 +304,8 @@ public final class BitsPerDim {
    * @param images the images, float32 or float64 in the data range, shape (N, C, H, W), on any
    *     device; not closed
    * @return the result
-   * @throws IllegalArgumentException if there is no image, or the images have another shape, type
-   *     or range
+   * @throws IllegalArgumentException if there are no images, or they have the wrong shape, type or
+   *     range
    * @throws IllegalStateException as {@link #of(Dataset)}
    * @throws CancellationException if the thread is interrupted
    */

@@ -8,8 +8,8 @@ import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The variational bound of a model on some images: how many bits a value of an image takes at most
- * when it is coded with the model's help, and what the bits are spent on.
+ * The variational bound of a model on a set of images: an upper bound on the code length in bits
+ * per dimension, with its breakdown into terms.
  *
  * <pre>
  *   total = L_T + Σ_{t=1}^{T−1} L_t + L_0
@@ -17,8 +17,8 @@ import org.jspecify.annotations.Nullable;
  *   L_0   = decoder                         what the exact levels take then
  * </pre>
  *
- * <p>with t as in the code. Figures are means over the images, with the standard error of that mean
- * over images, noise and, in a quick evaluation, timesteps. Immutable.
+ * <p>with t as in the code. Values are means over the images; their standard errors account for
+ * images, noise and, in a quick evaluation, timesteps. Immutable.
  */
 public final class BitsPerDimResult {
 
@@ -129,15 +129,15 @@ public final class BitsPerDimResult {
   }
 
   /**
-   * A stretch of the reverse process: one timestep, or in a quick evaluation a range of which each
-   * image visits one, drawn evenly.
+   * One step of the reverse process: a single timestep or, in a quick evaluation, a range from
+   * which each image evaluates one uniformly drawn timestep.
    *
    * @param firstTimestep the least noisy timestep, 0-based
    * @param lastTimestep the noisiest timestep
-   * @param bits the sum of L_t over the timesteps, in bits per value
-   * @param rate the bits per value that were sent before, when x_t of the last timestep is known
-   * @param distortion the root of the mean squared error of x̂_0, as the network tells it from x_t,
-   *     on a scale where the data range is 0 to 255
+   * @param bits the sum of L_t over the timesteps, in bits per dimension
+   * @param rate the bits per dimension already sent when x_t of the last timestep is known
+   * @param distortion the root mean squared error of the network's estimate x̂_0 from x_t, on a
+   *     scale where the data range is 0 to 255
    */
   public record Step(
       int firstTimestep, int lastTimestep, Mean bits, double rate, double distortion) {}
@@ -181,19 +181,19 @@ public final class BitsPerDimResult {
   }
 
   /**
-   * The whole bound.
+   * The total bound.
    *
-   * @return bits per value: of a channel of a pixel
+   * @return bits per dimension, that is, per channel of a pixel
    */
   public Mean total() {
     return sums.total.ofMean();
   }
 
   /**
-   * L_T: what is left of the images after the last noising step. The same for every model of a
-   * schedule.
+   * L_T: the information about the images that remains after the last noising step. The same for
+   * every model with the same schedule.
    *
-   * @return bits per value
+   * @return bits per dimension
    */
   public Mean prior() {
     return sums.prior.ofMean();
@@ -202,25 +202,25 @@ public final class BitsPerDimResult {
   /**
    * All but L_0: what the paper calls the rate.
    *
-   * @return bits per value
+   * @return bits per dimension
    */
   public Mean rate() {
     return sums.rate.ofMean();
   }
 
   /**
-   * L_0: what the exact levels take once all but the last step is sent. The paper calls it
-   * distortion, when measured in bits.
+   * L_0: the cost of the exact pixel values given everything but the last step. The paper calls it
+   * distortion, measured in bits.
    *
-   * @return bits per value
+   * @return bits per dimension
    */
   public Mean decoder() {
     return sums.bits.get(0).ofMean();
   }
 
   /**
-   * The reverse process from noise to image: what each stretch takes, and how near x̂_0 is to the
-   * image at each rate (Ho et al. 2020, section 4.3 and figure 5).
+   * The reverse process from noise to image: the bits of each step, and the distortion of x̂_0 at
+   * each rate (Ho et al. 2020, section 4.3 and figure 5).
    *
    * @return an unmodifiable list, from timestep T − 1 to 0
    */
@@ -229,11 +229,11 @@ public final class BitsPerDimResult {
   }
 
   /**
-   * The result over the images of both, as if they had been evaluated together.
+   * Merges two results, as if their images had been evaluated together.
    *
    * @param other a result of the same model, over other images
-   * @return the result over all; its seed is this one's
-   * @throws IllegalArgumentException if the timesteps of the two were cut differently
+   * @return the result over all images, with the seed of this one
+   * @throws IllegalArgumentException if the two have different timestep ranges
    */
   public BitsPerDimResult merge(BitsPerDimResult other) {
     if (!sums.ranges.equals(other.sums.ranges)) {

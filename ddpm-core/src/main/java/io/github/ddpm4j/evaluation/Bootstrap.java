@@ -7,37 +7,37 @@ import java.util.stream.IntStream;
 import org.apache.commons.rng.UniformRandomProvider;
 
 /**
- * How the interval of a figure is found: the samples are drawn again, with replacement, and the
- * figure is worked out of each such set (Efron 1979). The interval is
+ * Settings of a bootstrap confidence interval: the samples are resampled with replacement and the
+ * statistic is recomputed on each resample (Efron 1979). The interval is
  *
  * <pre>
  *   [θ + q_{(1−c)/2}, θ + q_{(1+c)/2}]
  * </pre>
  *
- * where θ is the figure, c the confidence, and q are quantiles of how far the figures of the drawn
- * sets lie from their mean. It tells how far the figure of another set of as many samples may lie,
- * and nothing of the bias that a figure has at this number of samples.
+ * where θ is the statistic, c the confidence, and q are quantiles of the deviations of the
+ * resampled statistics from their mean. It reflects the variability between sample sets of this
+ * size, but not the bias of the statistic at this size.
  *
- * @param resamples how many sets are drawn; 0 for no interval, otherwise at least {@value #LEAST}
+ * @param resamples the number of resamples; 0 for no interval, otherwise at least {@value #LEAST}
  * @param confidence c, above 0 and below 1
- * @param seed of the draws: the same seed gives the same interval
+ * @param seed the seed of the resampling: the same seed gives the same interval
  */
 public record Bootstrap(int resamples, double confidence, long seed) {
 
-  /** The number of resamples of {@link #seeded}: {@value}. */
+  /** The default number of resamples, used by {@link #seeded}: {@value}. */
   public static final int DEFAULT_RESAMPLES = 200;
 
-  /** The confidence of {@link #seeded}: {@value}. */
+  /** The default confidence, used by {@link #seeded}: {@value}. */
   public static final double DEFAULT_CONFIDENCE = 0.95;
 
-  /** The least number of resamples that an interval is made of: {@value}. */
+  /** The minimum number of resamples for an interval: {@value}. */
   public static final int LEAST = 20;
 
   /**
-   * Checks the settings.
+   * Creates the settings.
    *
-   * @param resamples how many sets are drawn
-   * @param confidence the share of sets that the interval shall hold
+   * @param resamples the number of resamples
+   * @param confidence the confidence level
    * @param seed any number
    * @throws IllegalArgumentException if {@code resamples} is neither 0 nor at least {@value
    *     #LEAST}, or {@code confidence} is not between 0 and 1
@@ -54,7 +54,8 @@ public record Bootstrap(int resamples, double confidence, long seed) {
   }
 
   /**
-   * {@value #DEFAULT_RESAMPLES} resamples at a confidence of {@value #DEFAULT_CONFIDENCE}.
+   * The default settings: {@value #DEFAULT_RESAMPLES} resamples at a confidence of {@value
+   * #DEFAULT_CONFIDENCE}.
    *
    * @param seed any number
    * @return the settings

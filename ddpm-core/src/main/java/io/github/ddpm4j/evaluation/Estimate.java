@@ -5,16 +5,16 @@ import java.math.MathContext;
 import java.util.Locale;
 
 /**
- * A figure with what it rests on.
+ * An estimated metric with its interval and sample sizes.
  *
- * @param figure what was measured
- * @param value the figure
- * @param low where its interval begins, NaN without a bootstrap
- * @param high where it ends, NaN without a bootstrap
- * @param bootstrap how the interval was found
+ * @param figure the name of the metric
+ * @param value the value of the metric
+ * @param low the lower end of its interval, NaN without a bootstrap
+ * @param high the upper end of its interval, NaN without a bootstrap
+ * @param bootstrap the bootstrap settings
  * @param generated the number of generated images
- * @param reference the number of images that they were compared with, 0 if with none
- * @param remark what must be known to read the figure, empty if nothing
+ * @param reference the number of reference images, 0 if there are none
+ * @param remark a note on interpreting the value, possibly empty
  */
 public record Estimate(
     String figure,
@@ -45,7 +45,7 @@ public record Estimate(
         remark);
   }
 
-  /** The figure with its interval and the number of images on either side. */
+  /** The metric with its interval and the numbers of generated and reference images. */
   @Override
   public String toString() {
     StringBuilder text = new StringBuilder(figure).append(' ').append(number(value));

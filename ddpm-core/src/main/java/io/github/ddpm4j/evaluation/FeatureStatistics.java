@@ -19,8 +19,8 @@ import org.jspecify.annotations.Nullable;
 import org.ojalgo.matrix.store.R064Store;
 
 /**
- * Number, mean and covariance of features, in {@code double}: all that {@link FrechetDistance}
- * needs of a data set, made from batches, merged from parts, kept in a file.
+ * Count, mean and covariance of features, in {@code double}: all that {@link FrechetDistance} needs
+ * of a dataset. Can be collected in batches, merged from parts and saved to a file.
  *
  * <pre>
  *   n = n_a + n_b,  δ = μ_b − μ_a
@@ -44,7 +44,7 @@ public final class FeatureStatistics {
   /** M, the sum of the products of the deviations from the mean, row by row. */
   private final double[] products;
 
-  /** L with L·Lᵀ = Σ, worked out when it is first asked for. */
+  /** L with L·Lᵀ = Σ, computed on first use. */
   private volatile @Nullable R064Store factor;
 
   private FeatureStatistics(String features, long count, double[] mean, double[] products) {
@@ -55,7 +55,7 @@ public final class FeatureStatistics {
   }
 
   /**
-   * The statistics of features that are all there.
+   * Computes the statistics of a complete set of features.
    *
    * @param rows one row per image, at least one
    * @return the statistics
@@ -67,7 +67,7 @@ public final class FeatureStatistics {
   }
 
   /**
-   * Collects statistics batch by batch, without keeping the features.
+   * Creates a collector that accumulates statistics batch by batch, without keeping the features.
    *
    * @return an empty collector
    */
@@ -101,10 +101,10 @@ public final class FeatureStatistics {
   }
 
   /**
-   * The statistics of two sets of images together.
+   * Merges the statistics of two sets of images.
    *
-   * @param other of the other set
-   * @return of both
+   * @param other the statistics of the other set
+   * @return the statistics of both sets
    * @throws IllegalArgumentException if the features differ in number or name
    */
   public FeatureStatistics merge(FeatureStatistics other) {
@@ -137,11 +137,11 @@ public final class FeatureStatistics {
   }
 
   /**
-   * These statistics with the name of the features that they are of. Statistics of two names are
-   * never compared or merged.
+   * These statistics with a name for their features. Statistics with different names cannot be
+   * compared or merged.
    *
-   * @param features what tells these features from others: network, size and way of resizing
-   * @return the same numbers under that name
+   * @param features the identity of the features: network, size and resizing method
+   * @return the same statistics with that name
    */
   public FeatureStatistics named(String features) {
     return new FeatureStatistics(features, count, mean, products);
@@ -184,10 +184,10 @@ public final class FeatureStatistics {
   }
 
   /**
-   * The covariance of the features, unbiased.
+   * The unbiased covariance of the features.
    *
    * @return a copy, the row of a feature at its index
-   * @throws IllegalStateException if there is one image only
+   * @throws IllegalStateException if there is only one image
    */
   public double[][] covariance() {
     double divisor = divisor();
@@ -251,7 +251,7 @@ public final class FeatureStatistics {
   }
 
   /**
-   * A digest of the name and all numbers: equal for equal statistics, on every machine.
+   * A digest of the name and all values: equal for equal statistics, on every machine.
    *
    * @return SHA-256, in hexadecimal
    */
@@ -277,11 +277,11 @@ public final class FeatureStatistics {
   }
 
   /**
-   * Writes the statistics into a safetensors file, whole or not at all: {@code mean}, {@code
-   * products} (M above), and among its words the count, the name and the digest.
+   * Writes the statistics atomically to a safetensors file: {@code mean}, {@code products} (M
+   * above), and in the metadata the count, the name and the digest.
    *
-   * @param file where to; missing folders are made, an existing file is replaced
-   * @throws IOException if writing fails; what was there before is still there
+   * @param file the target file; missing folders are created, an existing file is replaced
+   * @throws IOException if writing fails; an existing file is left intact
    */
   public void save(Path file) throws IOException {
     try (NDManager manager = NDManager.newBaseManager()) {
@@ -300,12 +300,12 @@ public final class FeatureStatistics {
   }
 
   /**
-   * Reads what {@link #save} wrote.
+   * Reads statistics written by {@link #save}.
    *
    * @param file the file
    * @return the statistics, bit for bit
    * @throws java.nio.file.NoSuchFileException if there is no such file
-   * @throws IOException if reading fails, or the file holds something else or was changed
+   * @throws IOException if reading fails, or the file holds something else or was modified
    */
   public static FeatureStatistics load(Path file) throws IOException {
     Map<String, String> words = Safetensors.metadata(file);
@@ -360,7 +360,10 @@ public final class FeatureStatistics {
         + "]";
   }
 
-  /** Collects statistics batch by batch. For one thread; several collectors are merged after. */
+  /**
+   * Accumulates statistics batch by batch. Not thread-safe; to work in parallel, merge the
+   * statistics of several collectors.
+   */
   public static final class Collector {
 
     private @Nullable FeatureStatistics sum;
@@ -369,12 +372,12 @@ public final class FeatureStatistics {
     private Collector() {}
 
     /**
-     * Takes a batch in.
+     * Adds a batch.
      *
      * @param rows one row per image, at least one
      * @return this collector
-     * @throws IllegalArgumentException if there are no rows, rows of unequal length or another
-     *     number of features than before, or a value is not finite; nothing is taken in then
+     * @throws IllegalArgumentException if there are no rows, rows of unequal length or a different
+     *     number of features than before, or a value is not finite; nothing is added then
      */
     public Collector add(double[][] rows) {
       FeatureRows.require("features", rows, 1, "statistics");
@@ -399,10 +402,10 @@ public final class FeatureStatistics {
     }
 
     /**
-     * The statistics of all batches so far. More may be added after.
+     * The statistics of all batches so far. More batches can be added afterwards.
      *
      * @return the statistics
-     * @throws IllegalStateException if there was none
+     * @throws IllegalStateException if there were no batches
      */
     public FeatureStatistics statistics() {
       if (sum == null) {

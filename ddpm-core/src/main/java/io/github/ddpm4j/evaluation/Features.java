@@ -14,28 +14,28 @@ import java.util.Objects;
 import java.util.function.UnaryOperator;
 
 /**
- * What images are compared by: a row of numbers per image. Any function of that kind will do; the
- * factories make the usual ones.
+ * A feature extractor, by which images are compared: maps each image to a row of numbers. Any such
+ * function works; the factories provide common ones.
  *
- * <p>Figures are comparable only if they rest on the same features. FID, KID and precision and
- * recall as published rest on the 2,048 numbers before the last layer of one certain Inception-v3,
- * the Inception score on its class probabilities; {@link #torchScript} reads such a file.
+ * <p>Metrics are comparable only if they use the same features. Published FID, KID and precision
+ * and recall use the 2,048 activations before the last layer of one particular Inception-v3, the
+ * Inception score its class probabilities; {@link #torchScript} reads such a file.
  */
 @FunctionalInterface
 public interface Features {
 
   /**
-   * Works out the features of images.
+   * Computes the features of images.
    *
-   * @param images a batch in the data range, float32 or float64, shape (N, C, H, W); not closed,
-   *     and nothing stays attached to its manager
+   * @param images a batch in the data range, float32 or float64, shape (N, C, H, W); not closed;
+   *     temporaries attached to its manager are freed
    * @return N rows of equal length
    */
   double[][] of(NDArray images);
 
   /**
-   * The pixels themselves, C · H · W numbers per image. No network stands between the figure and
-   * the images, and none sees what matters in them: for small images and quick looks.
+   * The raw pixels, C · H · W numbers per image. No network is involved, so perceptual content is
+   * ignored: suitable for small images and quick checks.
    *
    * @return the features; thread-safe
    */
@@ -44,10 +44,10 @@ public interface Features {
   }
 
   /**
-   * Whatever a function makes of a batch.
+   * The features computed by a function of a batch.
    *
-   * @param function takes images of shape (N, C, H, W) and returns (N, …), float32 or float64; what
-   *     it returns and what it leaves in the manager of the images is closed
+   * @param function takes images of shape (N, C, H, W) and returns (N, …), float32 or float64; its
+   *     result and any arrays it leaves in the images' manager are closed
    * @return the features, as thread-safe as the function
    */
   static Features function(UnaryOperator<NDArray> function) {
@@ -83,8 +83,8 @@ public interface Features {
    * The first output of a DJL predictor.
    *
    * @param predictor takes a list of one array (N, C, H, W) in the data range; not closed
-   * @return the features, for one thread at a time; a {@link TranslateException} comes as the cause
-   *     of an {@link IllegalStateException}
+   * @return the features, for one thread at a time; a {@link TranslateException} is wrapped in an
+   *     {@link IllegalStateException}
    */
   static Features predictor(Predictor<NDList, NDList> predictor) {
     Objects.requireNonNull(predictor, "predictor");
@@ -102,10 +102,10 @@ public interface Features {
   }
 
   /**
-   * A network in a TorchScript file, as {@code torch.jit.save} writes them.
+   * The features of a network in a TorchScript file, as written by {@code torch.jit.save}.
    *
    * @param file the file
-   * @return a builder, to say what the network expects of its input
+   * @return a builder, to describe the input that the network expects
    */
   static TorchScriptFeatures.Builder torchScript(Path file) {
     return new TorchScriptFeatures.Builder(file);

@@ -6,24 +6,24 @@ import org.apache.commons.rng.UniformRandomProvider;
 import org.apache.commons.rng.sampling.PermutationSampler;
 
 /**
- * The Fréchet distance of two sets of features, as if each were Gaussian (Heusel et al. 2017, eq.
- * 6): on the features of Inception-v3, the FID.
+ * The Fréchet distance between Gaussian approximations of two sets of features (Heusel et al. 2017,
+ * eq. 6): with Inception-v3 features, the FID.
  *
  * <pre>
  *   d² = ‖μ_1 − μ_2‖² + tr(Σ_1 + Σ_2 − 2 (Σ_1 Σ_2)^½)
  *   tr (Σ_1 Σ_2)^½ = Σ σ_k(L_1ᵀ L_2),  Σ = L Lᵀ,  σ_k the singular values
  * </pre>
  *
- * <p>The figure is biased: of fewer images it is greater, whatever they show, by about c / n with
- * an unknown c, and at n of the order of the number of features by much. Compare figures of equal n
- * alone, or {@link #extrapolate}.
+ * <p>The estimate is biased: with fewer images it is larger, by about c / n with an unknown c, and
+ * considerably so if n is of the order of the number of features. Compare only values with equal n,
+ * or {@link #extrapolate}.
  */
 public final class FrechetDistance {
 
-  /** The least number of images to {@link #extrapolate} from: {@value}. */
+  /** The minimum number of images for {@link #extrapolate}: {@value}. */
   public static final int LEAST_TO_EXTRAPOLATE = 100;
 
-  /** The numbers of images that {@link #extrapolate} measures at: {@value}. */
+  /** The number of subset sizes used by {@link #extrapolate}: {@value}. */
   public static final int POINTS = 15;
 
   private static final String REMARK = "biased upwards at this n, compare at equal n alone";
@@ -33,13 +33,13 @@ public final class FrechetDistance {
   private FrechetDistance() {}
 
   /**
-   * The distance of two sets of images.
+   * The distance between two sets of images.
    *
    * @param generated statistics of at least 2 images
    * @param reference statistics of at least 2 images, of the same features
    * @return d², at least 0
    * @throws IllegalArgumentException if the features differ in number or name
-   * @throws IllegalStateException if one set has one image only
+   * @throws IllegalStateException if a set has only one image
    */
   public static double between(FeatureStatistics generated, FeatureStatistics reference) {
     generated.requireSameFeatures("generated and reference", reference);
@@ -54,16 +54,17 @@ public final class FrechetDistance {
   }
 
   /**
-   * The distance of generated images, with an interval. A resample costs what the figure does: with
-   * n images and d features n·d² for the covariance and some ten times d³ for the rest.
+   * The distance of generated images from a reference, with an interval. A resample costs as much
+   * as the estimate itself: with n images and d features, n·d² for the covariance and some ten
+   * times d³ for the rest.
    *
    * @param generated one row of features per image, at least 2
-   * @param reference statistics of the same features, taken as given
-   * @param bootstrap how the interval is found: the generated images are drawn again
-   * @return the figure
+   * @param reference statistics of the same features, treated as fixed
+   * @param bootstrap the bootstrap settings; the generated images are resampled
+   * @return the estimate
    * @throws IllegalArgumentException if there are fewer rows, the features differ in number, or a
    *     value is not finite
-   * @throws IllegalStateException if the reference has one image only
+   * @throws IllegalStateException if the reference has only one image
    */
   public static Estimate estimate(
       double[][] generated, FeatureStatistics reference, Bootstrap bootstrap) {
@@ -92,19 +93,20 @@ public final class FrechetDistance {
   }
 
   /**
-   * The distance that would be measured of endlessly many generated images (Chong and Forsyth
-   * 2020): d² is measured on {@value #POINTS} subsets of n / 10 to n images and a line in 1 / n is
-   * fitted; the figure is where it meets 0. The bias of the generated images is gone to first
-   * order, provided that even n / 10 is above the number of features; that of the reference stays.
+   * The distance extrapolated to infinitely many generated images (Chong and Forsyth 2020): d² is
+   * computed on {@value #POINTS} subsets of n / 10 to n images, a line in 1 / n is fitted, and the
+   * estimate is its value at 1 / n = 0. This removes the bias from the generated images to first
+   * order, provided that even n / 10 exceeds the number of features; the bias from the reference
+   * remains.
    *
    * @param generated one row of features per image, at least {@value #LEAST_TO_EXTRAPOLATE}
-   * @param reference statistics of the same features, taken as given
-   * @param bootstrap how the interval is found, and the seed of the subsets; each resample costs
+   * @param reference statistics of the same features, treated as fixed
+   * @param bootstrap the bootstrap settings, with the seed of the subsets; each resample costs
    *     {@value #POINTS} distances
-   * @return the figure, which may be negative by chance
+   * @return the estimate, which may be negative by chance
    * @throws IllegalArgumentException if there are fewer rows, the features differ in number, or a
    *     value is not finite
-   * @throws IllegalStateException if the reference has one image only
+   * @throws IllegalStateException if the reference has only one image
    */
   public static Estimate extrapolate(
       double[][] generated, FeatureStatistics reference, Bootstrap bootstrap) {

@@ -3,15 +3,16 @@ package io.github.ddpm4j.evaluation;
 import java.util.Arrays;
 
 /**
- * The Inception score (Salimans et al. 2016, section 4): how certain a classifier is of each image,
- * and how many classes it sees in all. From 1, the worst, to the number of classes.
+ * The Inception score (Salimans et al. 2016, section 4): measures how confidently a classifier
+ * labels each image and how diverse the labels are. Ranges from 1, the worst, to the number of
+ * classes.
  *
  * <pre>
  *   IS = exp(mean_x KL(p(y | x) ‖ p(y))),  p(y) = mean_x p(y | x)
  * </pre>
  *
- * <p>It knows nothing of real images. Published figures are the mean over 10 splits of 50,000
- * images; of fewer images it is smaller.
+ * <p>It does not use real images. Published scores are the mean over 10 splits of 50,000 images;
+ * with fewer images the score is lower.
  */
 public final class InceptionScore {
 
@@ -23,14 +24,14 @@ public final class InceptionScore {
   /**
    * The score of generated images.
    *
-   * @param probabilities the class probabilities of each image, which sum up to 1: a classifier's
+   * @param probabilities the class probabilities of each image, which sum to 1: a classifier's
    *     output after softmax; at least 2 rows per split
-   * @param splits into how many parts of equal size, in order, the images are split, whose scores
-   *     are averaged; 1 for none. Images that are left over stay out
-   * @param bootstrap how the interval is found: the images are drawn again
-   * @return the figure
+   * @param splits the number of equal-sized consecutive parts whose scores are averaged; 1 for no
+   *     splitting. Leftover images are ignored
+   * @param bootstrap the bootstrap settings; the images are resampled
+   * @return the estimate
    * @throws IllegalArgumentException if there are fewer rows, {@code splits} is less than 1, or a
-   *     row holds no probabilities
+   *     row is not a probability distribution
    */
   public static Estimate estimate(double[][] probabilities, int splits, Bootstrap bootstrap) {
     if (splits < 1) {

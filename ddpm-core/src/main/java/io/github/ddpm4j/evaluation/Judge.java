@@ -13,9 +13,9 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
- * Judges generated images against as many real ones that training did not see, by distances between
- * pixels, in {@code double}. Made for small images: no network stands between the judge and the
- * pixels. For larger ones see {@link FrechetDistance} and the others, over {@link Features}.
+ * Evaluates generated images against equally many held-out real images by pixel distances, in
+ * {@code double}. Intended for small images, since no feature network is involved. For larger
+ * images, use {@link FrechetDistance} and the other metrics over {@link Features}.
  *
  * <ul>
  *   <li><b>MMD</b>: the {@link KernelDistance} of generated and real images on pixels, divided by
@@ -24,7 +24,8 @@ import java.util.stream.Stream;
  *   <li><b>Precision and recall</b>: {@link PrecisionRecall} on pixels with k = {@value
  *       #NEIGHBOURS}.
  *   <li><b>Two-sample accuracy</b> (Lopez-Paz and Oquab 2017): how often the nearest neighbour of
- *       an image, in both sets together without itself, comes from its own set. A tie counts half.
+ *       an image in the union of both sets, excluding itself, comes from its own set. A tie counts
+ *       half.
  *   <li><b>Like real</b>: the share of generated images whose nearest held-out image is no farther
  *       than what holds {@value #LIKE_SHARE} of the held-out ones themselves (each to the nearest
  *       other one).
@@ -38,7 +39,7 @@ import java.util.stream.Stream;
  */
 public final class Judge {
 
-  /** The neighbour that gives a ball its radius: {@value}. */
+  /** The k of the k-th nearest neighbour that defines the radius of a ball: {@value}. */
   public static final int NEIGHBOURS = PrecisionRecall.DEFAULT_NEIGHBOURS;
 
   /** The share of real images that are like real ones by definition: {@value}. */
@@ -68,14 +69,14 @@ public final class Judge {
   }
 
   /**
-   * A judge by real images.
+   * Creates a judge from real images.
    *
-   * @param heldOut what to judge by: real images that training did not see, float32 or float64,
-   *     shape (N, C, H, W), at least {@value #NEIGHBOURS} + 1; not closed
-   * @param training what was trained on, or a part of it, shape (M, C, H, W), at least one; not
+   * @param heldOut the reference: held-out real images, float32 or float64, shape (N, C, H, W), at
+   *     least {@value #NEIGHBOURS} + 1; not closed
+   * @param training the training images, or a subset of them, shape (M, C, H, W), at least one; not
    *     closed
-   * @param labels the class of each training image, from 0, or nothing where there are no classes
-   * @return a judge of as many images as are held out
+   * @param labels the class of each training image, from 0, or none if there are no classes
+   * @return a judge for as many images as are held out
    * @throws IllegalArgumentException if there are too few images, their shapes differ, a value is
    *     not finite, there are more or fewer labels than training images, or a label is negative
    */
@@ -107,22 +108,22 @@ public final class Judge {
   }
 
   /**
-   * How many images are judged at a time.
+   * The number of images per evaluation.
    *
-   * @return as many as are held out
+   * @return the number of held-out images
    */
   public int size() {
     return real.length;
   }
 
   /**
-   * Judges generated images.
+   * Evaluates generated images.
    *
    * @param generated the images, float32 or float64, as many and as large as the held-out ones; not
    *     closed
-   * @return the figures
-   * @throws IllegalArgumentException if there are more or fewer, the size is another, or a value is
-   *     not finite
+   * @return the verdict
+   * @throws IllegalArgumentException if the number or size of the images differs, or a value is not
+   *     finite
    */
   public Verdict judge(NDArray generated) {
     if (!generated.getShape().equals(shape)) {
@@ -150,10 +151,10 @@ public final class Judge {
   }
 
   /**
-   * What real images get: the first of the training images, as many as are held out, judged as if
-   * they were generated. The training images that stand for the training set are then the others.
+   * The baseline for real images: the first training images, as many as are held out, evaluated as
+   * if they were generated. The remaining training images then serve as the training set.
    *
-   * @return the figures of real against real
+   * @return the verdict of real against real
    * @throws IllegalStateException if there are no more training images than held-out ones
    */
   public Verdict realAgainstReal() {
@@ -174,7 +175,7 @@ public final class Judge {
    *
    * @param images any number of images, shape (K, C, H, W); not closed
    * @return K labels
-   * @throws IllegalArgumentException if the size of the images is another
+   * @throws IllegalArgumentException if the size of the images differs
    * @throws IllegalStateException if the training images have no labels
    */
   public int[] classesOf(NDArray images) {
@@ -251,23 +252,24 @@ public final class Judge {
   /**
    * One line of a verdict.
    *
-   * @param name what was measured
-   * @param value the figure, as text
-   * @param bound what it has to keep, as text
-   * @param kept whether it does
+   * @param name the name of the metric
+   * @param value the value, as text
+   * @param bound the bound on it, as text
+   * @param kept whether the bound is met
    */
   public record Figure(String name, String value, String bound, boolean kept) {}
 
   /**
-   * What a judge found, with bounds that a small network keeps on small pictures such as digits of
-   * 8x8 pixels; for others they are a yardstick, and {@link #realAgainstReal} is a better one.
+   * The result of an evaluation, with bounds that a small network meets on small pictures such as
+   * 8x8 digits. For other data they are a rough guide, and {@link #realAgainstReal} is a better
+   * one.
    *
-   * @param mmd unbiased squared MMD between generated and real, as a share of that between noise
-   *     and real; 0 is ideal, and an unbiased value may be slightly less
+   * @param mmd unbiased squared MMD between generated and real images, relative to that between
+   *     noise and real images; 0 is ideal, and the unbiased estimate may be slightly negative
    * @param precision the share of generated images inside the neighbourhoods of real ones
    * @param recall the share of real images inside the neighbourhoods of generated ones
-   * @param twoSampleAccuracy how often the nearest neighbour tells generated from real; 0.5 is
-   *     ideal
+   * @param twoSampleAccuracy how often the nearest neighbour correctly separates generated from
+   *     real; 0.5 is ideal
    * @param likeReal the share of generated images that have a real one nearby; that of real ones is
    *     0.95
    * @param classShares the share of generated images per class, by the nearest training image;
@@ -324,7 +326,7 @@ public final class Judge {
     }
 
     /**
-     * The figures in the order of a table.
+     * The metrics in table order.
      *
      * @return one line per figure; the class shares are one line, from least to most, or none where
      *     there are no classes
@@ -358,9 +360,9 @@ public final class Judge {
     }
 
     /**
-     * What falls short.
+     * The metrics that miss their bounds.
      *
-     * @return one sentence per figure that does not keep its bound, with bound and value
+     * @return one sentence per metric that misses its bound, with bound and value
      */
     public List<String> failures() {
       return figures().stream()
@@ -370,7 +372,7 @@ public final class Judge {
     }
 
     /**
-     * Whether every figure keeps its bound.
+     * Whether every metric meets its bound.
      *
      * @return whether there are no {@link #failures}
      */
@@ -379,7 +381,7 @@ public final class Judge {
     }
 
     /**
-     * This verdict beside another, as plain text for a terminal.
+     * A comparison of this verdict with that on real images, as plain text for a terminal.
      *
      * @param real the verdict on real images, {@link Judge#realAgainstReal}
      * @return the table, lines ending in {@code \n}

@@ -4,18 +4,18 @@ import java.util.Arrays;
 import org.ojalgo.matrix.store.R064Store;
 
 /**
- * The squared maximum mean discrepancy of two sets of features, unbiased (Gretton et al. 2012, eq.
- * 3), with the cubic kernel of Bińkowski et al. 2018 (section 4): on the features of Inception-v3,
- * the KID.
+ * The unbiased squared maximum mean discrepancy (MMD) between two sets of features (Gretton et al.
+ * 2012, eq. 3), with the cubic kernel of Bińkowski et al. 2018 (section 4): with Inception-v3
+ * features, the KID.
  *
  * <pre>
  *   k(x, y) = (x·y / d + 1)³
  *   MMD²(X, Y) = mean_{i≠j} k(x_i, x_j) + mean_{i≠j} k(y_i, y_j) − 2 mean_{i,j} k(x_i, y_j)
  * </pre>
  *
- * <p>Unlike the Fréchet distance it does not depend on the number of images in the mean, so that a
- * few thousand do; of sets of the same distribution it is 0 in the mean and below 0 half of the
- * time. The cost is n²·d; kernels are worked out block by block and never held all at once.
+ * <p>Unlike the Fréchet distance, its expectation does not depend on the number of images, so a few
+ * thousand suffice. For sets from the same distribution its mean is 0, and it is negative half of
+ * the time. The cost is n²·d; kernels are computed block by block and never held all at once.
  */
 public final class KernelDistance {
 
@@ -25,11 +25,11 @@ public final class KernelDistance {
   private KernelDistance() {}
 
   /**
-   * The distance of two sets of images.
+   * The distance between two sets of images.
    *
    * @param generated one row of features per image, at least 2
    * @param reference one row of the same features per image, at least 2
-   * @return MMD², which may be below 0
+   * @return MMD², which may be negative
    * @throws IllegalArgumentException if there are fewer rows, the features differ in number, or a
    *     value is not finite
    */
@@ -38,14 +38,14 @@ public final class KernelDistance {
   }
 
   /**
-   * The distance of two sets of images, with an interval.
+   * The distance between two sets of images, with an interval.
    *
    * @param generated one row of features per image, at least 2
    * @param reference one row of the same features per image, at least 2
-   * @param bootstrap how the interval is found: the images of both sets are drawn again, each time
-   *     two different ones at least, and pairs of an image with itself left out. Close to 0 the
-   *     interval is too wide rather than too short
-   * @return the figure
+   * @param bootstrap the bootstrap settings; the images of both sets are resampled, with at least
+   *     two distinct images each time and without pairs of an image with itself. Close to 0 the
+   *     interval is conservative
+   * @return the estimate
    * @throws IllegalArgumentException if there are fewer rows, the features differ in number, or a
    *     value is not finite
    */

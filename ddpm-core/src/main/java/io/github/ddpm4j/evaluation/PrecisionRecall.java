@@ -3,13 +3,12 @@ package io.github.ddpm4j.evaluation;
 import java.util.Arrays;
 
 /**
- * How many generated images lie among the real ones, and how many real ones among the generated
- * (Kynkäänniemi et al. 2019, eqs. 1 and 2). A set is taken to fill the balls around its images that
- * reach to the k-th nearest other one.
+ * Precision and recall of generated images (Kynkäänniemi et al. 2019, eqs. 1 and 2). The manifold
+ * of a set is approximated by balls around its images whose radius is the distance to the k-th
+ * nearest neighbour.
  *
- * <p>Precision falls with images that look like nothing real, recall with kinds of images that are
- * never drawn. Both depend on the numbers of images and on k: the paper's are 50,000 of each and 3.
- * The cost is n²·d.
+ * <p>Unrealistic images lower precision; modes that are never generated lower recall. Both depend
+ * on the number of images and on k: in the paper, 50,000 of each and 3. The cost is n²·d.
  *
  * @param precision the share of generated images in the balls of the reference
  * @param recall the share of reference images in the balls of the generated
@@ -20,13 +19,13 @@ public record PrecisionRecall(Estimate precision, Estimate recall) {
   public static final int DEFAULT_NEIGHBOURS = 3;
 
   /**
-   * Both shares at the paper's k.
+   * Precision and recall with the paper's k.
    *
    * @param generated one row of features per image, at least 4
    * @param reference one row of the same features per image, at least 4
-   * @param bootstrap how the intervals are found, see {@link #of(double[][], double[][], int,
+   * @param bootstrap the bootstrap settings, see {@link #of(double[][], double[][], int,
    *     Bootstrap)}
-   * @return the shares
+   * @return precision and recall
    * @throws IllegalArgumentException if there are fewer rows, the features differ in number, or a
    *     value is not finite
    */
@@ -36,14 +35,14 @@ public record PrecisionRecall(Estimate precision, Estimate recall) {
   }
 
   /**
-   * Both shares.
+   * Precision and recall with a given k.
    *
    * @param generated one row of features per image, more than {@code neighbours}
    * @param reference one row of the same features per image, more than {@code neighbours}
    * @param neighbours k, at least 1
-   * @param bootstrap how the intervals are found: the images whose share it is are drawn again, and
-   *     the balls taken as given
-   * @return the shares
+   * @param bootstrap the bootstrap settings; the images being counted are resampled, with the balls
+   *     fixed
+   * @return precision and recall
    * @throws IllegalArgumentException if {@code neighbours} is less than 1, there are fewer rows,
    *     the features differ in number, or a value is not finite
    */
@@ -97,7 +96,7 @@ public record PrecisionRecall(Estimate precision, Estimate recall) {
     return (double) sum / inside.length;
   }
 
-  /** Both figures, each with its interval and the number of images on either side. */
+  /** Both estimates, each with its interval and the numbers of generated and reference images. */
   @Override
   public String toString() {
     return precision + "\n" + recall;

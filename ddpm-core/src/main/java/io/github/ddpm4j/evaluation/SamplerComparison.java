@@ -8,10 +8,10 @@ import java.util.Locale;
 import java.util.function.ToDoubleFunction;
 
 /**
- * What samplers gave of one model from the same noise: {@link SamplerPlanner#compare}.
+ * A comparison of samplers on one model with the same noise, from {@link SamplerPlanner#compare}.
  *
- * @param real what real images get
- * @param rows the long chain, and then a row for each sampler in the order in which they were given
+ * @param real the verdict on real images
+ * @param rows the long chain, then one row per sampler in the given order
  */
 public record SamplerComparison(Judge.Verdict real, List<Row> rows) {
 
@@ -29,14 +29,14 @@ public record SamplerComparison(Judge.Verdict real, List<Row> rows) {
   private static final double LARGE = 1000;
 
   /**
-   * What a sampler gave.
+   * The result of one sampler.
    *
    * @param sampler the sampler
-   * @param calls the network calls that it made for an image, 0 if it was refused
+   * @param calls the network calls per image, 0 if it was refused
    * @param verdicts one per seed
-   * @param errors the root of the mean squared difference to the images of the long chain, per
-   *     pixel, one per seed; none for samplers with fresh noise, and for the long chain itself
-   * @param refusal why it was not tried, empty if it was
+   * @param errors the root mean squared difference per pixel from the images of the long chain, one
+   *     per seed; none for samplers with fresh noise and for the long chain itself
+   * @param refusal the reason why it was not run, empty if it was
    */
   public record Row(
       Sampler sampler,
@@ -59,7 +59,7 @@ public record SamplerComparison(Judge.Verdict real, List<Row> rows) {
       errors = List.copyOf(errors);
     }
 
-    /** The figures on one line, or why there are none. */
+    /** The metrics on one line, or the reason why there are none. */
     @Override
     public String toString() {
       return refusal.isEmpty()
@@ -79,8 +79,8 @@ public record SamplerComparison(Judge.Verdict real, List<Row> rows) {
   }
 
   /**
-   * A table in Markdown, mean ± standard deviation over the seeds, real images first; under it what
-   * was left out.
+   * A Markdown table of mean ± standard deviation over the seeds, real images first, followed by
+   * the samplers that were left out.
    */
   @Override
   public String toString() {

@@ -20,32 +20,32 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Finds the sampler for a model and a budget of network calls: {@code
+ * Finds the best sampler for a model within a budget of network calls: {@code
  * System.out.println(ddpm.samplerPlanner().plan(20))}.
  *
- * <p>Samplers without fresh noise all walk the same path from noise to image, some with smaller
- * steps than others. A long chain walks it from the same noise as each candidate; how far a
- * candidate ends up beside it is the error of having few calls, whatever the network is worth.
- * Samplers with fresh noise walk paths of their own and have no such error; they can be compared by
- * {@link #compareWith features} of real images alone.
+ * <p>Samplers without fresh noise all approximate the same trajectory from noise to image, with
+ * different step sizes. A long chain follows it from the same noise as each candidate; a
+ * candidate's deviation from it is its discretization error, independent of the quality of the
+ * network. Samplers with fresh noise follow other trajectories and have no such error; they can
+ * only be compared by {@link #compareWith features} of real images.
  *
- * <p>Set up by one thread; may be executed again.
+ * <p>Not thread-safe: set up on one thread. Can be executed repeatedly.
  */
 public final class SamplerPlanner {
 
-  /** The images drawn with each sampler unless {@link #images} says otherwise: {@value}. */
+  /** The default number of images per sampler: {@value}. */
   public static final int DEFAULT_IMAGES = 32;
 
   /**
-   * What a planner measured.
+   * The measurements of a planner.
    *
    * @param calls the budget of network calls
-   * @param images the images drawn with each sampler
-   * @param seed the seed of the noise that all started from
+   * @param images the number of images per sampler
+   * @param seed the seed of the shared initial noise
    * @param longChain the chain that errors are measured against
-   * @param rows the candidates, the best first, those that were refused last
-   * @param byDistance whether the best is the one nearest to real images, rather than to the long
-   *     chain
+   * @param rows the candidates, best first and refused ones last
+   * @param byDistance whether candidates are ranked by distance to real images rather than to the
+   *     long chain
    */
   public record Table(
       int calls, int images, long seed, Row longChain, List<Row> rows, boolean byDistance) {
@@ -54,7 +54,7 @@ public final class SamplerPlanner {
      * Copies the list of rows.
      *
      * @param calls the budget of network calls
-     * @param images the images drawn with each sampler
+     * @param images the number of images per sampler
      * @param seed the seed of the noise
      * @param longChain the chain that errors are measured against
      * @param rows the candidates, the best first
@@ -76,15 +76,15 @@ public final class SamplerPlanner {
     }
 
     /**
-     * The sampler to take.
+     * The best sampler.
      *
-     * @return the nearest to real images, or where none were given, to the long chain
+     * @return the one closest to real images or, if none were given, to the long chain
      */
     public Sampler choice() {
       return rows.get(0).sampler();
     }
 
-    /** The table as plain text, the choice on top. */
+    /** The table as plain text, with the choice on top. */
     @Override
     public String toString() {
       int width =
@@ -137,10 +137,10 @@ public final class SamplerPlanner {
    *
    * @param sampler the sampler
    * @param calls its network calls, 0 if refused
-   * @param error the root of the mean squared difference to the images of the long chain, per pixel
-   *     and in the units of the data range; NaN for samplers with fresh noise and refused ones
-   * @param distance the kernel distance to real images, NaN where none was measured
-   * @param refusal why it was not tried, empty if it was
+   * @param error the root mean squared difference per pixel from the images of the long chain, in
+   *     units of the data range; NaN for samplers with fresh noise and refused ones
+   * @param distance the kernel distance to real images, NaN if not measured
+   * @param refusal the reason why it was not run, empty if it was
    */
   public record Row(Sampler sampler, int calls, double error, double distance, String refusal) {
 
@@ -149,7 +149,7 @@ public final class SamplerPlanner {
     }
 
     /**
-     * Whether the sampler was not tried.
+     * Whether the sampler was refused.
      *
      * @return whether there is a reason
      */
@@ -171,8 +171,8 @@ public final class SamplerPlanner {
   /**
    * Sets up a planner with the defaults. Users call {@code ddpm.samplerPlanner()}.
    *
-   * @param diffusion what the model is apart from its network
-   * @param sampling makes a run of the model with the defaults
+   * @param diffusion the description of the model apart from its network
+   * @param sampling creates a run of the model with the defaults
    */
   public SamplerPlanner(Diffusion diffusion, Supplier<Sampling> sampling) {
     this.diffusion = diffusion;
@@ -183,8 +183,8 @@ public final class SamplerPlanner {
   /**
    * The samplers to choose from.
    *
-   * @param candidates at least one. The default is those of {@link Samplers#usual} at the full
-   *     budget, without {@link #compareWith} only those that add no fresh noise
+   * @param candidates at least one. The default is {@link Samplers#usual} at the full budget;
+   *     without {@link #compareWith}, only those that add no fresh noise
    * @return this planner
    * @throws IllegalArgumentException if there are none
    */
@@ -199,10 +199,11 @@ public final class SamplerPlanner {
   }
 
   /**
-   * The long chain.
+   * The long chain, the reference for errors.
    *
    * @param sampler one without fresh noise. The default is DDIM over every timestep; a shorter one
-   *     such as {@code Samplers.ddim(200)} costs less and blurs what lies closer than its own error
+   *     such as {@code Samplers.ddim(200)} costs less, but cannot resolve differences smaller than
+   *     its own error
    * @return this planner
    */
   public SamplerPlanner longChain(Sampler sampler) {
@@ -211,10 +212,10 @@ public final class SamplerPlanner {
   }
 
   /**
-   * How many images each sampler draws.
+   * The number of images per sampler.
    *
-   * @param images at least 1; the default is {@value #DEFAULT_IMAGES}. For {@link #compareWith} at
-   *     least some hundreds
+   * @param images at least 1; the default is {@value #DEFAULT_IMAGES}. Use at least several hundred
+   *     for {@link #compareWith}
    * @return this planner
    * @throws IllegalArgumentException if {@code images} is less than 1
    */
@@ -250,10 +251,10 @@ public final class SamplerPlanner {
   }
 
   /**
-   * Also measures the {@link KernelDistance} of what each sampler draws to real images, and chooses
-   * by it.
+   * Also measures the {@link KernelDistance} of each sampler's images to real images, and ranks by
+   * it.
    *
-   * @param features what to compare by; not closed
+   * @param features the features to compare; not closed
    * @param real features of real images, at least 2 rows
    * @return this planner
    * @throws IllegalArgumentException if there are fewer rows, or a value is not finite
@@ -266,14 +267,14 @@ public final class SamplerPlanner {
   }
 
   /**
-   * Draws with the long chain and with every candidate and compares.
+   * Samples with the long chain and every candidate and compares the results.
    *
-   * @param calls the network calls that an image may cost, at least 1; guidance that asks the
-   *     network twice per step is not counted
+   * @param calls the budget of network calls per image, at least 1; extra evaluations for guidance
+   *     are not counted
    * @return the table, with its choice
    * @throws IllegalArgumentException if {@code calls} is less than 1, the long chain adds fresh
-   *     noise, a single image is to be compared with real ones, or no candidate can serve the model
-   *     within the budget, with the reason of each
+   *     noise, a single image is to be compared with real ones, or no candidate can be used with
+   *     the model within the budget, with the reason for each
    * @throws IllegalStateException as {@link Sampling#generate} throws it
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
@@ -316,16 +317,15 @@ public final class SamplerPlanner {
   }
 
   /**
-   * Draws the same images with many samplers and has each judged: image k of a seed begins at the
-   * same noise under all of them.
+   * Generates images with several samplers and evaluates each: image k of a seed starts from the
+   * same noise with all of them.
    *
-   * @param judge what judges them; as many images are drawn as it judges at a time, whatever {@link
-   *     #images} says
-   * @param samplers the samplers, of any numbers of calls; what cannot serve the model is left out,
-   *     with the reason in its row
-   * @param seeds how many seeds, from {@link #seed} on; each is judged by itself
-   * @param progress is told of each row once it is done
-   * @return the rows, that of the long chain first
+   * @param judge evaluates the images; it determines their number, regardless of {@link #images}
+   * @param samplers the samplers, with any number of calls; those that cannot be used with the
+   *     model are skipped, with the reason in their row
+   * @param seeds the number of seeds, starting from {@link #seed}; each is evaluated separately
+   * @param progress receives each row when it is finished
+   * @return the comparison, with the long chain first
    * @throws IllegalArgumentException if {@code seeds} is less than 1
    * @throws IllegalStateException as {@link Sampling#generate} and {@link Judge#realAgainstReal}
    *     throw it

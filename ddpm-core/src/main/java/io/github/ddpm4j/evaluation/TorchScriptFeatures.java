@@ -24,15 +24,15 @@ import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Features by a network in a TorchScript file. What the network expects of its input cannot be read
- * from the file and is said to the {@link Builder}; figures depend on each of these settings, the
- * way of resizing above all (Parmar, Zhang, Zhu 2022).
+ * Features from a network in a TorchScript file. The file does not describe the expected input, so
+ * the {@link Builder} must be given it; metrics depend on each of these settings, especially the
+ * resizing (Parmar, Zhang, Zhu 2022).
  *
- * <p>Owns the network: close it. Safe for several threads until then.
+ * <p>Owns the network: close it. Thread-safe until then.
  */
 public final class TorchScriptFeatures implements Features, AutoCloseable {
 
-  /** Images per call of the network unless the builder is told otherwise: {@value}. */
+  /** The default batch size: {@value}. */
   public static final int DEFAULT_BATCH_SIZE = 32;
 
   private final Model model;
@@ -44,13 +44,13 @@ public final class TorchScriptFeatures implements Features, AutoCloseable {
   }
 
   /**
-   * Works out the features of images, batch by batch.
+   * Computes the features of images, batch by batch.
    *
    * @param images images in the data range, float32 or float64, shape (N, C, H, W), on any device;
    *     not closed
    * @return N rows: the values of the chosen output per image, whatever its shape
-   * @throws IllegalArgumentException if the images have another number of dimensions, or of
-   *     channels than the network was said to want, where one cannot stand for all
+   * @throws IllegalArgumentException if the images have the wrong number of dimensions, or a number
+   *     of channels that differs from the network's while neither is 1
    * @throws IllegalStateException if these features are closed
    */
   @Override
@@ -99,13 +99,13 @@ public final class TorchScriptFeatures implements Features, AutoCloseable {
     return "TorchScriptFeatures[" + settings.file.getFileName() + "]";
   }
 
-  /** Frees the network. Does nothing the second time. */
+  /** Frees the network. Idempotent. */
   @Override
   public void close() {
     model.close();
   }
 
-  /** Says what the network in a file expects. */
+  /** Describes the input that the network in a file expects. */
   public static final class Builder {
 
     private final Path file;
@@ -125,7 +125,7 @@ public final class TorchScriptFeatures implements Features, AutoCloseable {
     }
 
     /**
-     * The range of the images that will be given, which becomes [0, 1] before anything else.
+     * The data range of the images, which is mapped to [0, 1] first.
      *
      * @param min black, the default is −1
      * @param max white, the default is 1
@@ -146,15 +146,15 @@ public final class TorchScriptFeatures implements Features, AutoCloseable {
     }
 
     /**
-     * What the network wants pixels of [0, 1] turned into: (pixel − mean) / deviation, per channel.
-     * The number of values is the number of channels that it wants; images of one channel are
-     * repeated for it. Without this call it gets [0, 1] and the channels that there are.
+     * Normalizes pixels in [0, 1] to (pixel − mean) / deviation, per channel. The number of values
+     * is the number of channels that the network expects; single-channel images are repeated to
+     * match. By default, the network receives values in [0, 1] and the channels of the images.
      *
-     * @param mean what is subtracted, one value per channel
-     * @param deviation what it is divided by, as many values, above 0
+     * @param mean the mean, one value per channel
+     * @param deviation the standard deviation, as many values, above 0
      * @return this builder
-     * @throws IllegalArgumentException if there are no values, not equally many, or one that cannot
-     *     be
+     * @throws IllegalArgumentException if there are no values, their numbers differ, or a value is
+     *     invalid
      */
     public Builder normalize(double[] mean, double[] deviation) {
       boolean fits = mean.length > 0 && mean.length == deviation.length;
@@ -174,12 +174,12 @@ public final class TorchScriptFeatures implements Features, AutoCloseable {
     }
 
     /**
-     * The size that images are brought to, by the engine's bilinear interpolation (corners not
-     * aligned, no antialiasing) or another one. Without this call they keep theirs.
+     * Resizes images with the engine's bilinear interpolation (corners not aligned, no
+     * antialiasing) or another one. By default they keep their size.
      *
-     * @param height rows, at least 1; Inception-v3 wants 299
-     * @param width columns, at least 1
-     * @param interpolation how; {@link Image.Interpolation#BILINEAR} is usual
+     * @param height the height, at least 1; 299 for Inception-v3
+     * @param width the width, at least 1
+     * @param interpolation the interpolation, usually {@link Image.Interpolation#BILINEAR}
      * @return this builder
      * @throws IllegalArgumentException if a size is less than 1
      */
@@ -195,7 +195,7 @@ public final class TorchScriptFeatures implements Features, AutoCloseable {
     }
 
     /**
-     * How many images go through the network at once: memory and speed.
+     * The number of images per network call. Affects memory and speed.
      *
      * @param batchSize at least 1; the default is {@value TorchScriptFeatures#DEFAULT_BATCH_SIZE}
      * @return this builder
@@ -210,9 +210,9 @@ public final class TorchScriptFeatures implements Features, AutoCloseable {
     }
 
     /**
-     * Which of the network's outputs are the features.
+     * The index of the network output that holds the features.
      *
-     * @param output from 0, the default
+     * @param output the index, from 0, the default
      * @return this builder
      * @throws IllegalArgumentException if {@code output} is negative
      */
@@ -225,7 +225,7 @@ public final class TorchScriptFeatures implements Features, AutoCloseable {
     }
 
     /**
-     * Where the network runs.
+     * The device of the network.
      *
      * @param device the default is the engine's
      * @return this builder
@@ -240,7 +240,7 @@ public final class TorchScriptFeatures implements Features, AutoCloseable {
      *
      * @return the features; the caller closes them
      * @throws java.nio.file.NoSuchFileException if there is no such file
-     * @throws IOException if reading fails, or the file holds no TorchScript
+     * @throws IOException if reading fails, or the file is not TorchScript
      */
     public TorchScriptFeatures load() throws IOException {
       Device where = device == null ? Engine.getInstance().defaultDevice() : device;

@@ -15,27 +15,28 @@ import java.util.Locale;
 import java.util.stream.Collectors;
 
 /**
- * Watches a training run and says in words how it goes, each word with its number: {@code
- * ddpm.training().listener(doctor)}, then {@code doctor.report()}. {@link #examine} looks at what
- * the trained network draws.
+ * Diagnoses a training run and reports its findings in words and numbers: {@code
+ * ddpm.training().listener(doctor)}, then {@code doctor.report()}. {@link #examine} checks the
+ * trained network's samples.
  *
  * <ul>
  *   <li><b>Loss by quarter of the schedule</b>, from the least noise to the most: the mean over the
- *       last fourth of the run beside the fourth before. One mean over all noise levels hides that
- *       the quarters that matter to an eye may still fall while the greatest stands still.
+ *       last quarter of the run compared with the quarter before. A single mean over all noise
+ *       levels can hide that the perceptually important quarters are still improving while the
+ *       largest has plateaued.
  *   <li><b>Gradient norm</b>: the mean of the last steps, and how many steps had more than {@value
  *       #SPIKE} times that.
- *   <li><b>Average of the weights</b>: how much of it is still the initial weights, and how many
- *       steps it lags behind.
+ *   <li><b>Average of the weights</b>: the share of initial weights still in it, and its lag in
+ *       steps.
  * </ul>
  *
- * <p>Asks for losses every {@value #STEPS_AT_ONCE} steps, so that a GPU need not wait for it. For
- * one run; used by the thread that trains.
+ * <p>Reads losses every {@value #STEPS_AT_ONCE} steps, so that a GPU is not stalled. For one run;
+ * used on the training thread.
  */
 public final class TrainingDoctor implements TrainingStepListener {
 
   /**
-   * What a training doctor found.
+   * The findings of a training doctor.
    *
    * @param findings one per subject, in a fixed order
    */
@@ -51,15 +52,15 @@ public final class TrainingDoctor implements TrainingStepListener {
     }
 
     /**
-     * What calls for something to be done.
+     * The findings that call for action.
      *
-     * @return some of the findings
+     * @return a subset of the findings
      */
     public List<Finding> concerns() {
       return findings.stream().filter(Finding::concern).toList();
     }
 
-    /** A line per finding. */
+    /** One line per finding. */
     @Override
     public String toString() {
       return findings.stream().map(Finding::toString).collect(Collectors.joining("\n"));
@@ -67,23 +68,23 @@ public final class TrainingDoctor implements TrainingStepListener {
   }
 
   /**
-   * One subject.
+   * The finding on one subject.
    *
-   * @param subject what was looked at
-   * @param concern whether it calls for something to be done
+   * @param subject the subject
+   * @param concern whether it calls for action
    * @param figures the numbers, in words
-   * @param advice what to make of them
+   * @param advice how to interpret them
    */
   public record Finding(String subject, boolean concern, String figures, String advice) {
 
-    /** One line; those that call for something to be done begin with an exclamation mark. */
+    /** One line, starting with an exclamation mark if it calls for action. */
     @Override
     public String toString() {
       return (concern ? "! " : "  ") + subject + ": " + figures + "; " + advice;
     }
   }
 
-  /** How many times the mean norm is a spike: {@value}. */
+  /** The multiple of the mean norm that counts as a spike: {@value}. */
   public static final int SPIKE = 10;
 
   /** A mean that differs by this many standard errors has changed. */
@@ -137,9 +138,9 @@ public final class TrainingDoctor implements TrainingStepListener {
   private double decay;
 
   /**
-   * A doctor for runs of a model. Users call {@code ddpm.trainingDoctor()}.
+   * Creates a doctor for one run of a model. Users call {@code ddpm.trainingDoctor()}.
    *
-   * @param diffusion what the model is apart from its network
+   * @param diffusion the description of the model apart from its network
    */
   public TrainingDoctor(Diffusion diffusion) {
     this.range = diffusion.dataRange();
@@ -212,10 +213,10 @@ public final class TrainingDoctor implements TrainingStepListener {
   }
 
   /**
-   * How the run went so far.
+   * The diagnosis of the run so far.
    *
    * @return loss by quarter, gradient norm, and the average of the weights
-   * @throws IllegalStateException if it has seen fewer than 8 steps
+   * @throws IllegalStateException if fewer than 8 steps have been observed
    */
   public Diagnosis report() {
     read();
@@ -304,18 +305,19 @@ public final class TrainingDoctor implements TrainingStepListener {
   }
 
   /**
-   * Looks at images that a network drew, beside those it was trained on:
+   * Compares a network's samples with its training images:
    *
    * <ul>
    *   <li><b>Clipping</b>: how many values lie at the ends of the data range;
-   *   <li><b>Colour</b>: how far the mean of each channel is off, in standard errors too, and the
+   *   <li><b>Colour</b>: the deviation of each channel's mean, also in standard errors, and the
    *       contrast;
-   *   <li><b>Copying</b>: the median distance of a drawn image to its nearest training image, by
-   *       pixels, beside that of a training image to its nearest other one. The cost is the product
-   *       of the numbers of images; some hundred drawn and some thousand others do.
+   *   <li><b>Copying</b>: the median pixel distance of a sample to its nearest training image,
+   *       compared with that of a training image to its nearest other one. The cost is the product
+   *       of the numbers of images; a few hundred samples and a few thousand training images
+   *       suffice.
    * </ul>
    *
-   * @param samples drawn images, float32 or float64, shape (N, C, H, W), at least 2; not closed
+   * @param samples generated images, float32 or float64, shape (N, C, H, W), at least 2; not closed
    * @param training training images in the same range, shape (M, C, H, W), at least 2; not closed
    * @return clipping, colour and copying
    * @throws IllegalArgumentException if there are fewer images, they differ in shape, or a value is

@@ -1,16 +1,16 @@
 /**
- * How good a model is: samples against real images, and the likelihood of images.
+ * Evaluation of models: sample quality against real images, and likelihood.
  *
- * <p>Statistics of features and the distances over them use ojAlgo's matrices, and nothing else in
- * this library does. An application on the module path that uses them adds one line to its {@code
- * module-info.java}; it brings {@code java.desktop} along:
+ * <p>Feature statistics and the distances based on them use ojAlgo's matrices; nothing else in this
+ * library does. An application on the module path that uses them adds one line to its {@code
+ * module-info.java}, which also brings in {@code java.desktop}:
  *
  * <pre>{@code
  * requires ojalgo;
  * }</pre>
  *
- * <p>Without it they end in a {@link NoClassDefFoundError} for a class of {@code org.ojalgo}. On
- * the class path there is nothing to add.
+ * <p>Otherwise they throw a {@link NoClassDefFoundError} for a class of {@code org.ojalgo}. On the
+ * class path nothing needs to be added.
  */
 @NullMarked
 package io.github.ddpm4j.evaluation;

@@ -375,8 +375,8 @@ public final class Pictures {
    * Writes pictures as the frames of a looping animated GIF.
    *
    * @param frames the pictures, all of the same size; at least one
-   * @param millisPerFrame the duration of each frame, at least 10 ms, rounded to hundredths of a
-   *     second
+   * @param millisPerFrame the duration of each frame, at least 10 ms, rounded down to hundredths of
+   *     a second
    * @param file the file; missing folders are created, an existing file is replaced
    * @throws IOException if writing fails
    * @throws IllegalArgumentException if there are no pictures, their sizes differ, or the duration

@@ -110,7 +110,7 @@ public final class DdimSampler implements Sampler {
   }
 
   /**
-   * Whether the last step ends at timestep 0 instead of the clean image.
+   * Whether the last step ends at the noise level of timestep 0 instead of the clean image.
    *
    * @param end true to end at the noise level of timestep 0, as diffusers does with {@code
    *     set_alpha_to_one=False}; by default it ends at the clean image
@@ -127,7 +127,7 @@ public final class DdimSampler implements Sampler {
    * prediction type determines ε̂; otherwise it is treated as noise-free.
    *
    * <pre>
-   *   x' = √ᾱ_t · x̂_0 + √(1 − ᾱ_t) · ε̂,    x̂_0 = the network's, asked at t about x at the level below
+   *   x' = √ᾱ_t · x̂_0 + √(1 − ᾱ_t) · ε̂,    x̂_0 from the network at t, with x at the level below
    * </pre>
    *
    * @return a sampler whose plans start at an image and end at the requested timestep; T stands for

@@ -17,7 +17,7 @@ import java.util.List;
  *   β'  = 1 − ᾱ_t / ᾱ_s
  *   x'  = [β' √ᾱ_s / (1 − ᾱ_t)] x̂_0 + [(1 − ᾱ_s) √(1 − β') / (1 − ᾱ_t)] x + σ z       (eq. 7)
  *   σ²  = β' (1 − ᾱ_s) / (1 − ᾱ_t)   or   β'          (the two fixed variances, section 3.2)
- *         or what the network says                    (Nichol and Dhariwal 2021, eq. 15)
+ *         or the learned variance                    (Nichol and Dhariwal 2021, eq. 15)
  * </pre>
  *
  * <p>The last step adds no noise (z = 0 in algorithm 2, line 3). Immutable.

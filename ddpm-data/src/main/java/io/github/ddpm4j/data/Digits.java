@@ -12,28 +12,28 @@ import org.apache.commons.rng.sampling.PermutationSampler;
 import org.apache.commons.rng.simple.RandomSource;
 
 /**
- * The bundled data: 1,797 hand-written digits of 8x8 pixels, white ink on black, split into {@value
- * #TRAINING} to train on and {@value #HELD_OUT} that no training sees.
+ * The bundled dataset: 1,797 handwritten digits of 8x8 pixels, white on black, split into {@value
+ * #TRAINING} for training and {@value #HELD_OUT} held out.
  *
- * <p>The split is always the same: the lines of the file in the order of a permutation drawn with
- * xoroshiro128++ and the seed {@value #SPLIT_SEED}, the first {@value #TRAINING} of them for
- * training. (In the file, digits of one writer stand together.)
+ * <p>The split is fixed: the lines of the file are permuted with xoroshiro128++ and the seed
+ * {@value #SPLIT_SEED}, and the first {@value #TRAINING} are for training. (The file groups digits
+ * by writer.)
  *
  * <p>E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits" (1998), UCI Machine
  * Learning Repository, CC BY 4.0.
  *
- * @param training the digits to train on
- * @param heldOut the digits to judge by
+ * @param training the training digits
+ * @param heldOut the held-out digits, for evaluation
  */
 public record Digits(LabeledImages training, LabeledImages heldOut) {
 
-  /** The pixels on a side: {@value}. */
+  /** The side length in pixels: {@value}. */
   public static final int SIDE = 8;
 
-  /** The digits to train on: {@value}. */
+  /** The number of training digits: {@value}. */
   public static final int TRAINING = 1297;
 
-  /** The digits held out: {@value}. */
+  /** The number of held-out digits: {@value}. */
   public static final int HELD_OUT = 500;
 
   /** The seed of the split: {@value}. */

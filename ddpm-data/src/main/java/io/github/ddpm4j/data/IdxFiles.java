@@ -11,8 +11,8 @@ import java.nio.file.Path;
 import java.util.zip.GZIPInputStream;
 
 /**
- * Images and labels in IDX files, the format of MNIST and of the data sets that take its place,
- * packed by gzip or not.
+ * Reads images and labels from IDX files, the format of MNIST and its drop-in replacements,
+ * optionally gzipped.
  *
  * <pre>
  *   images: 0x00000803, count, height, width (big-endian ints), then one unsigned byte per pixel
@@ -35,12 +35,12 @@ public final class IdxFiles {
 
   /**
    * Reads the training set of a folder: {@code train-images-idx3-ubyte} and {@code
-   * train-labels-idx1-ubyte}, each as it is or with {@code .gz}.
+   * train-labels-idx1-ubyte}, each with or without {@code .gz}.
    *
    * @param folder the folder
    * @return the images with their labels
-   * @throws IOException if the folder or a file is missing, or a file is not what it should be; the
-   *     message says which
+   * @throws IOException if the folder or a file is missing, or a file is invalid; the message says
+   *     which
    */
   public static LabeledImages training(Path folder) throws IOException {
     return read(find(folder, "train-images-idx3-ubyte"), find(folder, "train-labels-idx1-ubyte"));
@@ -48,25 +48,25 @@ public final class IdxFiles {
 
   /**
    * Reads the test set of a folder: {@code t10k-images-idx3-ubyte} and {@code
-   * t10k-labels-idx1-ubyte}, each as it is or with {@code .gz}.
+   * t10k-labels-idx1-ubyte}, each with or without {@code .gz}.
    *
    * @param folder the folder
    * @return the images with their labels
-   * @throws IOException if the folder or a file is missing, or a file is not what it should be; the
-   *     message says which
+   * @throws IOException if the folder or a file is missing, or a file is invalid; the message says
+   *     which
    */
   public static LabeledImages test(Path folder) throws IOException {
     return read(find(folder, "t10k-images-idx3-ubyte"), find(folder, "t10k-labels-idx1-ubyte"));
   }
 
   /**
-   * Reads a file of images and one of labels.
+   * Reads an image file and a label file.
    *
-   * @param images the images
-   * @param labels their labels
+   * @param images the image file
+   * @param labels the label file
    * @return the images with their labels
-   * @throws IOException if a file is missing or not what it should be, or the counts differ; the
-   *     message says which
+   * @throws IOException if a file is missing or invalid, or the counts differ; the message says
+   *     which
    */
   public static LabeledImages read(Path images, Path labels) throws IOException {
     int[] values = labels(labels);

@@ -9,7 +9,8 @@ import java.util.HashMap;
 import java.util.Map;
 
 /**
- * Grey images of one size in [-1, 1], each with a label, in Java memory. Immutable and thread-safe.
+ * Labelled greyscale images of one size, with values in [-1, 1], in Java memory. Immutable and
+ * thread-safe.
  */
 public final class LabeledImages {
 
@@ -18,7 +19,7 @@ public final class LabeledImages {
   private final float[] pixels;
   private final int[] labels;
 
-  /** Takes the arrays over: the caller keeps no hold of them. */
+  /** Takes ownership of the arrays: the caller must not keep them. */
   LabeledImages(int height, int width, float[] pixels, int[] labels) {
     this.height = height;
     this.width = width;
@@ -36,7 +37,7 @@ public final class LabeledImages {
   }
 
   /**
-   * The pixels from top to bottom.
+   * The height in pixels.
    *
    * @return H
    */
@@ -45,7 +46,7 @@ public final class LabeledImages {
   }
 
   /**
-   * The pixels from left to right.
+   * The width in pixels.
    *
    * @return W
    */
@@ -56,7 +57,7 @@ public final class LabeledImages {
   /**
    * The label of one image.
    *
-   * @param image its index
+   * @param image the index of the image
    * @return the label, from 0
    */
   public int label(int image) {
@@ -75,7 +76,7 @@ public final class LabeledImages {
   /**
    * The pixels of one image.
    *
-   * @param image its index
+   * @param image the index of the image
    * @return a copy of its H·W values in [-1, 1], row-major
    */
   public float[] pixels(int image) {
@@ -106,12 +107,12 @@ public final class LabeledImages {
   }
 
   /**
-   * The first image of each of some labels.
+   * The first image of each of the given labels.
    *
-   * @param wanted labels; one that is named again gives the next image of that label
-   * @return as many images as labels are named, in their order
-   * @throws IllegalArgumentException if no label is named, or there are fewer images of a label
-   *     than are wanted
+   * @param wanted the labels; a repeated label gives the next image with that label
+   * @return one image per label, in the given order
+   * @throws IllegalArgumentException if no labels are given, or a label has fewer images than
+   *     requested
    */
   public LabeledImages ofLabels(int... wanted) {
     if (wanted.length == 0) {
@@ -137,10 +138,10 @@ public final class LabeledImages {
   }
 
   /**
-   * All images of a label.
+   * All images with a label.
    *
    * @param label the label
-   * @return them, in order
+   * @return the images, in order
    * @throws IllegalArgumentException if there are none
    */
   public LabeledImages withLabel(int label) {
@@ -165,11 +166,11 @@ public final class LabeledImages {
   }
 
   /**
-   * The images as a data set to train on, with their labels (int64, shape (N)).
+   * The images as a training dataset, with their labels (int64, shape (N)).
    *
-   * @param manager owns the arrays of the data set: it must live as long
-   * @param batchSize the images in a batch, for loops that ask the data set for its batches
-   * @return the data set, in random order, with no incomplete batch
+   * @param manager owns the arrays of the dataset and must live as long as it
+   * @param batchSize the batch size, for loops that take batches from the dataset
+   * @return the dataset, in random order, without incomplete batches
    */
   public ArrayDataset toDataset(NDManager manager, int batchSize) {
     return new ArrayDataset.Builder()

@@ -19,16 +19,17 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The pictures of a folder as a data set without labels. Each is read when it is asked for: the
- * middle of it, scaled to one size, grey or in colour, as float32 of shape (C, H, W) in [−1, 1].
+ * The pictures of a folder as an unlabelled dataset. Each is read on demand, cropped at the centre,
+ * scaled to a common size and converted to greyscale or colour, as float32 of shape (C, H, W) in
+ * [−1, 1].
  *
  * <pre>{@code
  * PictureFolder photos =
  *     PictureFolder.builder(Path.of("photos"), new Shape(3, 64, 64)).setSampling(16, true).build();
  * }</pre>
  *
- * <p>Pictures are the files of the folder by name, in the formats that Java reads; folders in it
- * are left out.
+ * <p>The pictures are the files of the folder, sorted by name, in the formats that Java reads;
+ * subfolders are ignored.
  */
 public final class PictureFolder extends RandomAccessDataset {
 
@@ -42,12 +43,12 @@ public final class PictureFolder extends RandomAccessDataset {
   }
 
   /**
-   * Starts building a data set.
+   * Returns a new builder.
    *
    * @param folder the folder
-   * @param image the shape of an image, (1, H, W) for grey ones or (3, H, W) for colours
-   * @return a builder, which needs {@code setSampling}
-   * @throws IllegalArgumentException if {@code image} is another shape
+   * @param image the shape of an image, (1, H, W) for greyscale or (3, H, W) for colour
+   * @return a builder, which requires {@code setSampling}
+   * @throws IllegalArgumentException if {@code image} has a different form
    */
   public static Builder builder(Path folder, Shape image) {
     return new Builder(folder, image);
@@ -62,7 +63,7 @@ public final class PictureFolder extends RandomAccessDataset {
    * The first pictures of the folder.
    *
    * @param manager owns the result
-   * @param count how many, at least 1; beyond the last picture they begin again
+   * @param count the number of pictures, at least 1; wraps around after the last one
    * @return float32, shape (count, C, H, W), in [−1, 1]
    * @throws IOException if a file cannot be read or is not a picture
    */
@@ -87,7 +88,7 @@ public final class PictureFolder extends RandomAccessDataset {
     return files.size();
   }
 
-  /** Does nothing: pictures are read when they are asked for. */
+  /** Does nothing: pictures are read on demand. */
   @Override
   public void prepare(@Nullable Progress progress) {}
 
@@ -131,10 +132,10 @@ public final class PictureFolder extends RandomAccessDataset {
     }
 
     /**
-     * Lists the folder.
+     * Builds the dataset by listing the folder.
      *
-     * @return the data set
-     * @throws IOException if the folder cannot be read or holds no files
+     * @return the dataset
+     * @throws IOException if the folder cannot be read or contains no files
      */
     public PictureFolder build() throws IOException {
       List<Path> files;

@@ -1,4 +1,4 @@
-/** Images to train on and to judge by: the bundled digits, IDX files, and folders of pictures. */
+/** Datasets for training and evaluation: the bundled digits, IDX files, and folders of pictures. */
 @NullMarked
 package io.github.ddpm4j.data;
 

@@ -28,14 +28,14 @@ import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A page about a trained model: what it draws beside real images, how good that is, how an image
- * comes out of noise and goes into it, what lies between two images, the loss, and all settings.
+ * A report page on a trained model: its samples beside real images, their evaluation, the reverse
+ * and forward processes, interpolations between two images, the loss, and all settings.
  *
  * <pre>{@code
  * new ModelReport(ddpm, drawn, real).title("Shoes", "An hour of training.").save(folder);
  * }</pre>
  *
- * <p>The arrays are borrowed until the page is saved. For one thread.
+ * <p>The arrays are borrowed until the page is saved. Not thread-safe.
  */
 public final class ModelReport {
 
@@ -51,7 +51,7 @@ public final class ModelReport {
 
   private static final int CALLS = 50;
 
-  /** How deep two images are noised before they are mixed, as shares of the schedule. */
+  /** The noising depths for interpolation, as shares of the schedule. */
   private static final double[] DEPTHS = {0.1, 0.25, 0.5, 0.75};
 
   private final DDPM model;
@@ -70,10 +70,10 @@ public final class ModelReport {
    * Sets up a page.
    *
    * @param model the trained model; not closed
-   * @param drawn images that it drew, shape (N, C, H, W) in its data range, at least one; the first
-   *     64 are shown
-   * @param real images that it was not trained on, shape (M, C, H, W), at least two
-   * @throws IllegalArgumentException if the images are fewer or differ in shape
+   * @param drawn samples of the model, shape (N, C, H, W) in its data range, at least one; the
+   *     first 64 are shown
+   * @param real held-out real images, shape (M, C, H, W), at least two
+   * @throws IllegalArgumentException if there are fewer images or their shapes differ
    */
   public ModelReport(DDPM model, NDArray drawn, NDArray real) {
     if (drawn.getShape().dimension() != 4
@@ -91,10 +91,10 @@ public final class ModelReport {
   }
 
   /**
-   * What stands on top.
+   * The title of the page.
    *
    * @param heading the heading of the page
-   * @param sentence the sentence under it
+   * @param sentence the sentence below it
    * @return this report
    */
   public ModelReport title(String heading, String sentence) {
@@ -104,7 +104,7 @@ public final class ModelReport {
   }
 
   /**
-   * The seed of the noise in the pictures of this report.
+   * The seed of the noise for the pictures of this report.
    *
    * @param value any number; the default is 0
    * @return this report
@@ -115,9 +115,9 @@ public final class ModelReport {
   }
 
   /**
-   * Shows the course of the training.
+   * Adds the training loss.
    *
-   * @param each the loss of each step, as {@code result.losses().toArray()} gives it
+   * @param each the loss of each step, from {@code result.losses().toArray()}
    * @return this report
    */
   public ModelReport losses(double[] each) {
@@ -126,10 +126,10 @@ public final class ModelReport {
   }
 
   /**
-   * Shows how good the images are.
+   * Adds the evaluation of the samples.
    *
-   * @param ofDrawn the verdict on drawn images
-   * @param ofReal that on real ones, {@link Judge#realAgainstReal}
+   * @param ofDrawn the verdict on the samples
+   * @param ofReal the verdict on real images, {@link Judge#realAgainstReal}
    * @return this report
    */
   public ModelReport verdict(Judge.Verdict ofDrawn, Judge.Verdict ofReal) {
@@ -139,9 +139,9 @@ public final class ModelReport {
   }
 
   /**
-   * Adds a line to the settings, which else are those that the model knows itself.
+   * Adds an entry to the settings, which by default are those stored in the model.
    *
-   * @param name what it is
+   * @param name the name of the entry
    * @param value its value
    * @return this report
    */
@@ -151,13 +151,13 @@ public final class ModelReport {
   }
 
   /**
-   * Draws what is missing and writes everything: {@code index.html}, which needs no other file, and
-   * its pictures beside it.
+   * Generates the remaining pictures and writes the report: a self-contained {@code index.html},
+   * with its pictures as files next to it.
    *
-   * @param folder where to; made if it is missing, files of these names are replaced
-   * @return what was written
-   * @throws IOException if something can't be written
-   * @throws IllegalStateException if the model has no network, or that returns NaN
+   * @param folder the target folder; created if missing, files of the same names are replaced
+   * @return the files that were written
+   * @throws IOException if writing fails
+   * @throws IllegalStateException if the model has no network, or the network returns NaN
    */
   public List<Path> save(Path folder) throws IOException {
     Files.createDirectories(folder);

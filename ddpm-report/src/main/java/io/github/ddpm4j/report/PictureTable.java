@@ -11,7 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Rows of pictures, with words above the columns and beside the rows. Small pictures are enlarged.
+ * A table of pictures with labels for columns and rows. Small pictures are enlarged.
  *
  * <pre>{@code
  * new PictureTable(ddpm.dataRange())
@@ -20,11 +20,11 @@ import java.util.List;
  *     .save(Path.of("decoded.png"));
  * }</pre>
  *
- * <p>The arrays are borrowed until the table is saved. For one thread.
+ * <p>The arrays are borrowed until the table is saved. Not thread-safe.
  */
 public final class PictureTable {
 
-  /** Pictures are enlarged until their longer side has so many pixels. */
+  /** The length in pixels to which the longer side of small pictures is enlarged. */
   private static final long LEAST_SIDE = 48;
 
   private final DataRange range;
@@ -33,10 +33,10 @@ public final class PictureTable {
   private final NDList cells = new NDList();
 
   /**
-   * An empty table.
+   * Creates an empty table.
    *
-   * @param range black and white
-   * @param columns what stands above the columns; nothing for a table without such words
+   * @param range the data range, from black to white
+   * @param columns the column labels; none for a table without them
    */
   public PictureTable(DataRange range, String... columns) {
     this.range = range;
@@ -46,8 +46,9 @@ public final class PictureTable {
   /**
    * Adds a row.
    *
-   * @param label what stands beside it
-   * @param parts from left to right, single pictures (C, H, W) and batches (N, C, H, W) of one size
+   * @param label the label of the row
+   * @param parts the pictures from left to right: single pictures (C, H, W) and batches (N, C, H,
+   *     W) of one size
    * @return this table
    */
   public PictureTable row(String label, NDArray... parts) {
@@ -65,12 +66,12 @@ public final class PictureTable {
   }
 
   /**
-   * Writes the table as a PNG file, whole or not at all.
+   * Writes the table atomically to a PNG file.
    *
-   * @param file the file; missing folders are made, an existing file is replaced
-   * @throws IOException if it can't be written
-   * @throws IllegalArgumentException if there is no row, the rows differ in length, or the columns
-   *     in number from the words above them
+   * @param file the file; missing folders are created, an existing file is replaced
+   * @throws IOException if writing fails
+   * @throws IllegalArgumentException if there are no rows, the rows differ in length, or the number
+   *     of columns differs from that of their labels
    */
   public void save(Path file) throws IOException {
     if (rows.isEmpty() || cells.size() % rows.size() != 0) {

@@ -7,22 +7,22 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Plots as PNG files. Missing folders are made, an existing file is replaced, whole or not at all.
+ * Plots as PNG files. Missing folders are created; an existing file is replaced atomically.
  *
- * <p>Java can't write text on a machine without fonts. There {@link #loss} and {@link
- * #rateDistortion} draw their lines and axes without numbers.
+ * <p>Java cannot render text on a machine without fonts. {@link #loss} and {@link #rateDistortion}
+ * then draw their lines and axes without numbers.
  */
 public final class Plots {
 
   private Plots() {}
 
   /**
-   * The loss of a training run: each step in light colour, the moving mean over it, on a
-   * logarithmic axis.
+   * Plots the loss of a training run on a logarithmic axis: each step in a light colour, with the
+   * moving mean on top.
    *
    * @param losses the loss of each step, from the first; steps of loss 0 are left out
    * @param file the file
-   * @throws IOException if it can't be written
+   * @throws IOException if writing fails
    * @throws IllegalArgumentException if no loss is above 0, or one is not finite
    */
   public static void loss(double[] losses, Path file) throws IOException {
@@ -30,12 +30,12 @@ public final class Plots {
   }
 
   /**
-   * What a model's bits are worth (Ho et al. 2020, figure 5): distortion along the reverse process,
-   * rate along it, and distortion by rate, side by side.
+   * Plots rate and distortion (Ho et al. 2020, figure 5): distortion along the reverse process,
+   * rate along it, and distortion against rate, side by side.
    *
-   * @param steps the steps of a likelihood, from noise to image
+   * @param steps the steps of a likelihood evaluation, from noise to image
    * @param file the file
-   * @throws IOException if it can't be written
+   * @throws IOException if writing fails
    * @throws IllegalArgumentException if there are fewer than two steps
    */
   public static void rateDistortion(List<Step> steps, Path file) throws IOException {
@@ -43,13 +43,13 @@ public final class Plots {
   }
 
   /**
-   * A few curves over one axis, with a mark at each point; both axes begin at 0.
+   * Plots curves over a common axis, with a marker at each point; both axes start at 0.
    *
-   * @param xTitle what the axis is
-   * @param x the places on it
-   * @param curves by name, one value per place
+   * @param xTitle the title of the x axis
+   * @param x the x values
+   * @param curves the curves by name, one y value per x value
    * @param file the file
-   * @throws IOException if it can't be written, or Java has no font to write the numbers with
+   * @throws IOException if writing fails, or Java has no font for the numbers
    */
   public static void curves(String xTitle, double[] x, Map<String, double[]> curves, Path file)
       throws IOException {

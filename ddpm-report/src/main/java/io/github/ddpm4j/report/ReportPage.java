@@ -13,7 +13,7 @@ import java.util.Map;
 import java.util.stream.Collectors;
 
 /**
- * A page of pictures and tables in one HTML file that needs no other: pictures are inside it.
+ * A page of pictures and tables in one self-contained HTML file, with embedded pictures.
  *
  * <pre>{@code
  * new ReportPage("Digits", "What 60 seconds of training give.")
@@ -22,7 +22,7 @@ import java.util.stream.Collectors;
  *     .save(folder.resolve("index.html"));
  * }</pre>
  *
- * <p>All text is escaped. Sections stand in the order in which they were added. For one thread.
+ * <p>All text is escaped. Sections appear in the order in which they were added. Not thread-safe.
  */
 public final class ReportPage {
 
@@ -55,10 +55,10 @@ public final class ReportPage {
   private final StringBuilder body = new StringBuilder();
 
   /**
-   * An empty page.
+   * Creates an empty page.
    *
    * @param title its heading
-   * @param introduction the sentence under it
+   * @param introduction the sentence below it
    */
   public ReportPage(String title, String introduction) {
     this.title = title;
@@ -66,26 +66,26 @@ public final class ReportPage {
   }
 
   /**
-   * Adds a picture of pixels, which stay sharp when a browser enlarges them.
+   * Adds a pixel picture, which stays sharp when a browser enlarges it.
    *
    * @param heading its heading
-   * @param caption what is to be seen
+   * @param caption the caption
    * @param png the picture, read now
    * @return this page
-   * @throws IOException if the picture can't be read
+   * @throws IOException if the picture cannot be read
    */
   public ReportPage picture(String heading, String caption, Path png) throws IOException {
     return image(heading, caption, png, " class=\"pixels\"");
   }
 
   /**
-   * Adds a drawing, which a browser may smooth.
+   * Adds a plot, which a browser may smooth.
    *
    * @param heading its heading
-   * @param caption what is to be seen
+   * @param caption the caption
    * @param png the picture, read now
    * @return this page
-   * @throws IOException if the picture can't be read
+   * @throws IOException if the picture cannot be read
    */
   public ReportPage plot(String heading, String caption, Path png) throws IOException {
     return image(heading, caption, png, "");
@@ -123,12 +123,12 @@ public final class ReportPage {
   }
 
   /**
-   * Adds a verdict beside that on real images.
+   * Adds a verdict on generated images beside that on real images.
    *
    * @param heading its heading
-   * @param caption what was compared
+   * @param caption the caption
    * @param generated the verdict on generated images
-   * @param real the verdict on real ones, {@link Judge#realAgainstReal}
+   * @param real the verdict on real images, {@link Judge#realAgainstReal}
    * @return this page
    */
   public ReportPage verdict(
@@ -167,10 +167,10 @@ public final class ReportPage {
   }
 
   /**
-   * Writes the page, whole or not at all.
+   * Writes the page atomically.
    *
-   * @param file the file; missing folders are made, an existing file is replaced
-   * @throws IOException if it can't be written
+   * @param file the file; missing folders are created, an existing file is replaced
+   * @throws IOException if writing fails
    */
   public void save(Path file) throws IOException {
     WholeFile.writeText(file, html());

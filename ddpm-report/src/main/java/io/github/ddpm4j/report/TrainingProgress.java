@@ -2,14 +2,14 @@ package io.github.ddpm4j.report;
 
 import io.github.ddpm4j.training.TrainingStepListener;
 
-/** Shows how far a training run is. */
+/** Progress displays for training runs. */
 public final class TrainingProgress {
 
   private TrainingProgress() {}
 
   /**
-   * A progress bar on standard error: steps per second, the moving mean of the loss, the time left.
-   * Where the process has no terminal, a plain line every ten seconds instead.
+   * A progress bar on standard error with steps per second, the moving mean of the loss and the
+   * remaining time. Without a terminal, a plain line every ten seconds instead.
    *
    * <pre>
    *   training  45% [==========&gt;             ] 135/300, 13.2 steps/s, loss 0.1050, 0:00:12 left

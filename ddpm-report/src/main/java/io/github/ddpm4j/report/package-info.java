@@ -1,4 +1,4 @@
-/** What a run leaves to look at: progress, pages, plots and tables of pictures. */
+/** Reports on runs: progress, pages, plots and tables of pictures. */
 @NullMarked
 package io.github.ddpm4j.report;
 

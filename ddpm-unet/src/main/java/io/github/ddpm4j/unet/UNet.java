@@ -29,37 +29,35 @@ import org.jspecify.annotations.Nullable;
 /**
  * The noise-predicting U-Net of the paper (Ho, Jain, Abbeel 2020, "Denoising Diffusion
  * Probabilistic Models", appendix B): residual blocks with group normalisation and SiLU, a
- * sinusoidal time embedding added in each, self-attention at chosen levels.
+ * sinusoidal time embedding added in each block, and self-attention at selected levels.
  *
  * <pre>{@code
  * UNet unet = UNet.builder().image(3, 32, 32).baseChannels(128).build();
  * }</pre>
  *
- * <p>It can be built to be conditioned on classes, vectors, images and its own estimate of the
- * clean image: see {@link UNetBuilder#classes}, {@link UNetBuilder#vectorCondition}, {@link
+ * <p>It can be conditioned on classes, vectors, images and its own denoised estimate
+ * (self-conditioning): see {@link UNetBuilder#classes}, {@link UNetBuilder#vectorCondition}, {@link
  * UNetBuilder#imageCondition} and {@link UNetBuilder#selfConditioning}.
  *
- * <p>It is a denoiser of this library and a DJL block at once. As a block it takes two inputs,
- * images of shape (N, C, H, W) and timesteps of shape (N), and after them one for each {@link
- * Condition.Kind} that it was built for, in their order: labels of shape (N), {@value
- * Condition#ABSENT} for none, vectors of shape (N, D), images of shape (N, K, H, W), previous x̂_0
- * of the shape of the images. It gives one output of the shape of the images, or with twice their
- * channels if it has a {@linkplain UNetBuilder#learnedVariance() learned variance}. All weights are
- * its direct parameters, under the names and in the layout of diffusers' UNet2DModel, so published
- * weights need no translation.
+ * <p>It is both a denoiser of this library and a DJL block. As a block it takes two inputs, images
+ * of shape (N, C, H, W) and timesteps of shape (N), followed by one for each {@link Condition.Kind}
+ * that it was built for, in their order: labels of shape (N), {@value Condition#ABSENT} for none,
+ * vectors of shape (N, D), images of shape (N, K, H, W), previous x̂_0 of the shape of the images.
+ * Its single output has the shape of the images, or twice their channels with a {@linkplain
+ * UNetBuilder#learnedVariance() learned variance}. All weights are direct parameters of the block,
+ * with the names and layout of diffusers' UNet2DModel, so published weights need no conversion.
  *
- * <p>It owns its weights: they live in a manager of its own until {@link #close()}, which frees
- * them. Results belong to the manager of the images. Many threads may call {@link #predict} at
- * once. Training, loading, {@link #runAs} and closing need the network for themselves: they wait
- * for the predictions that have begun. While a run trains the network, other threads' predictions
- * are refused.
+ * <p>It owns its weights, in its own manager, until {@link #close()} frees them. Results are
+ * attached to the images' manager. {@link #predict} is thread-safe. Training, loading, {@link
+ * #runAs} and closing need exclusive access: they wait for predictions in progress. While a run
+ * trains the network, predictions from other threads are rejected.
  */
 public final class UNet extends UNetBlock implements ScriptedDenoiser {
 
   /** The {@link #type()} of such networks: {@value}. */
   public static final String TYPE = "unet";
 
-  /** How a network runs. The results agree to rounding, dropout included. */
+  /** How a network is executed. The results agree up to rounding, including dropout. */
   public enum Execution {
     /**
      * The network is written down as TorchScript when it is first used, and then runs whole, in one
@@ -68,29 +66,30 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
     COMPILED,
 
     /**
-     * Operation by operation on NDArrays: to look at what happens on the way. On engines other than
-     * PyTorch it is the only way, and good for inference alone: training needs PyTorch.
+     * Operation by operation on NDArrays, useful for inspecting intermediate values. It is the only
+     * mode on engines other than PyTorch, and there supports inference only: training needs
+     * PyTorch.
      */
     EAGER
   }
 
   /**
-   * What a compiled network computes in. Weights, optimizer state, averages and the loss are
-   * float32 in any case, and so are images and predictions.
+   * The compute precision of a compiled network. Weights, optimizer state, averages and the loss
+   * are always float32, and so are images and predictions.
    */
   public enum Precision {
     /** 32 bits throughout. The default. */
     FLOAT32,
 
     /**
-     * 16 bits with the range of float32 (bfloat16) inside the network. Predictions are good to two
-     * or three digits, which training and sampling do not notice.
+     * 16 bits with the range of float32 (bfloat16) inside the network. Predictions are accurate to
+     * two or three digits, which has no noticeable effect on training and sampling.
      */
     BFLOAT16,
 
     /**
-     * {@link #BFLOAT16} where the processor or the GPU has instructions for it, {@link #FLOAT32}
-     * elsewhere; what was chosen is logged at INFO level.
+     * {@link #BFLOAT16} if the CPU or GPU has instructions for it, otherwise {@link #FLOAT32}; the
+     * choice is logged at INFO level.
      */
     AUTO
   }
@@ -100,7 +99,8 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
   }
 
   /**
-   * A builder with the choices of the paper's CIFAR-10 network; the image shape must be given.
+   * Returns a builder with the settings of the paper's CIFAR-10 network; the image shape must be
+   * set.
    *
    * @return the builder
    */
@@ -109,7 +109,7 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
   }
 
   /**
-   * A builder with the architecture given.
+   * Returns a builder with a given architecture.
    *
    * @param config the architecture
    * @return the builder
@@ -119,7 +119,7 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
   }
 
   /**
-   * A builder with the choices of {@link UNetConfig#cifar10()}.
+   * Returns a builder with the settings of {@link UNetConfig#cifar10()}.
    *
    * @return the builder
    */
@@ -133,7 +133,7 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
   }
 
   /**
-   * A builder with the choices of {@link UNetConfig#image256()}.
+   * Returns a builder with the settings of {@link UNetConfig#image256()}.
    *
    * @return the builder
    */
@@ -147,28 +147,26 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
   }
 
   /**
-   * Loads the network of a model that {@code DDPM.save} wrote, onto the engine's default device.
-   * {@code DDPM.load} gives the whole model.
+   * Loads the network of a model saved by {@code DDPM.save} onto the engine's default device.
+   * {@code DDPM.load} loads the whole model.
    *
-   * @param folder the folder
+   * @param folder the model folder
    * @return the network; the caller closes it
    * @throws java.nio.file.NoSuchFileException if there is no model at {@code folder}
-   * @throws IOException if reading fails, a file is not what it should be, or the network is of
-   *     another kind
+   * @throws IOException if reading fails, a file is invalid, or the network is of another type
    */
   public static UNet load(Path folder) throws IOException {
     return load(folder, Engine.getInstance().defaultDevice());
   }
 
   /**
-   * Loads the network of a model that {@code DDPM.save} wrote.
+   * Loads the network of a model saved by {@code DDPM.save} onto a device.
    *
-   * @param folder the folder
+   * @param folder the model folder
    * @param device where to put the weights
    * @return the network; the caller closes it
    * @throws java.nio.file.NoSuchFileException if there is no model at {@code folder}
-   * @throws IOException if reading fails, a file is not what it should be, or the network is of
-   *     another kind
+   * @throws IOException if reading fails, a file is invalid, or the network is of another type
    */
   public static UNet load(Path folder, Device device) throws IOException {
     TrainableDenoiser network = ModelFolder.read(folder, device).denoiser();
@@ -197,8 +195,8 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
   }
 
   /**
-   * The seed that the first weights were drawn with. Given to a builder of the same architecture it
-   * makes the same weights, bit by bit.
+   * The seed of the initial weights. A builder with the same architecture and seed gives
+   * bit-identical weights.
    *
    * @return the seed, drawn at random if none was given
    */
@@ -206,13 +204,13 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
     return seed;
   }
 
-  /** The name under which model folders know this kind of network. */
+  /** The name of this network type in model folders. */
   @Override
   public String type() {
     return TYPE;
   }
 
-  /** The architecture, as {@link UNetConfig#of} reads it back. */
+  /** The architecture, as read by {@link UNetConfig#of}. */
   @Override
   public Map<String, Object> describe() {
     return config.describe();
@@ -224,26 +222,26 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
     return Optional.of(config.imageShape());
   }
 
-  /** What the network was built to be conditioned on. */
+  /** The kinds of conditioning that the network was built for. */
   @Override
   public Set<Condition.Kind> conditionKinds() {
     return config.conditionKinds();
   }
 
-  /** Whether the network has outputs for the variance too. */
+  /** Whether the network also predicts the variance. */
   @Override
   public boolean predictsVariance() {
     return config.learnedVariance();
   }
 
-  /** The device that holds the weights. */
+  /** The device of the weights. */
   @Override
   public Optional<Device> device() {
     return Optional.of(manager.getDevice());
   }
 
   /**
-   * The network as a table to print, as {@link UNetConfig#summary()} says.
+   * A printable table of the network, see {@link UNetConfig#summary()}.
    *
    * @return lines of equal length, without a line break at the end
    */
@@ -264,15 +262,14 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
   /* ---------------- How it runs ---------------- */
 
   /**
-   * Changes how the network runs from now on, as for a model that was loaded. Waits for the
-   * predictions that have begun.
+   * Changes the execution mode and precision, for example of a loaded model. Waits for predictions
+   * in progress.
    *
    * @param execution compiled or operation by operation
-   * @param precision what a compiled network computes in
+   * @param precision the compute precision of a compiled network
    * @return this network
-   * @throws IllegalArgumentException if {@link Execution#EAGER} is to compute in {@link
-   *     Precision#BFLOAT16}, or {@link Execution#COMPILED} is to run on an engine other than
-   *     PyTorch
+   * @throws IllegalArgumentException if {@link Execution#EAGER} is combined with {@link
+   *     Precision#BFLOAT16}, or {@link Execution#COMPILED} with an engine other than PyTorch
    * @throws IllegalStateException if the network is closed or being trained
    */
   public UNet runAs(Execution execution, Precision precision) {
@@ -284,7 +281,7 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
   }
 
   /**
-   * How the network runs.
+   * The execution mode of the network.
    *
    * @return compiled or operation by operation
    */
@@ -293,10 +290,10 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
   }
 
   /**
-   * What the network computes in.
+   * The compute precision of the network.
    *
-   * @return {@link Precision#FLOAT32} or {@link Precision#BFLOAT16}, whichever {@link
-   *     Precision#AUTO} became
+   * @return {@link Precision#FLOAT32} or {@link Precision#BFLOAT16}, with {@link Precision#AUTO}
+   *     resolved
    */
   public Precision precision() {
     return runner.mode().precision();
@@ -305,18 +302,19 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
   /* ---------------- Predictions ---------------- */
 
   /**
-   * Predicts for a batch of noisy images, without dropout and without recording gradients.
+   * Computes the prediction for a batch of noisy images, without dropout and without recording
+   * gradients.
    *
    * @param x the noisy images, float32, shape (N, C, H, W), on the network's device
-   * @param levels how noisy each image is, N entries; the network sees the timesteps alone
-   * @param condition what the images are conditioned on, of kinds that the network was built for;
-   *     {@link Condition#none()}, and a kind that is missing, are absent in every image
+   * @param levels the noise level of each image, N entries; the network uses only the timesteps
+   * @param condition the conditioning, of kinds that the network was built for; missing kinds, and
+   *     all kinds with {@link Condition#none()}, are absent for every image
    * @return the prediction, of the shape and type of {@code x}, or with twice its channels if the
    *     network has a learned variance; attached to the manager of {@code x}
    * @throws IllegalStateException if the network is closed, or being trained on another thread
    * @throws IllegalArgumentException if {@code x} has the wrong shape, type or device, {@code
-   *     levels} or the condition has another number of images, the condition is of a kind or shape
-   *     that the network was not built for, or a label is outside [0, classes)
+   *     levels} or the condition has a different number of images, the condition is of a kind or
+   *     shape that the network was not built for, or a label is outside [0, classes)
    */
   @Override
   public NDArray predict(NDArray x, NoiseLevels levels, Condition condition) {
@@ -329,17 +327,17 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
   }
 
   /**
-   * Predicts for a batch as {@link #predict} does, but with dropout and recording gradients.
-   * Without an open collector a compiled network records too, and what it recorded is held until
-   * the result is closed.
+   * Computes the prediction for a batch like {@link #predict}, but with dropout and recording
+   * gradients. A compiled network records even without an open collector, and keeps the recording
+   * until the result is closed.
    *
    * @param x as for {@link #predict}
    * @param levels as for {@link #predict}
    * @param condition as for {@link #predict}
-   * @param pass the training pass that dropout masks are drawn for
-   * @return the prediction, as of {@link #predict}; attached to the manager of {@code x}
+   * @param pass the training pass whose dropout masks are drawn
+   * @return the prediction, as from {@link #predict}; attached to the manager of {@code x}
    * @throws IllegalStateException if the network is closed, or being trained on another thread
-   * @throws IllegalArgumentException if an argument will not do, as for {@link #predict}
+   * @throws IllegalArgumentException if an argument is invalid, as for {@link #predict}
    */
   @Override
   public NDArray predictForTraining(
@@ -365,7 +363,7 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
 
   /* ---------------- As a part of a training run's program ---------------- */
 
-  /** {@inheritDoc} Waits for the predictions that have begun. */
+  /** {@inheritDoc} Waits for predictions in progress. */
   @Override
   public Runnable beginTraining() {
     try (Usage.Hold hold = usage.alone()) {
@@ -418,7 +416,10 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
     }
   }
 
-  /** A network of its own with the same weights, on the same device; the caller closes it. */
+  /**
+   * An independent copy of the network with the same weights, on the same device; the caller closes
+   * it.
+   */
   @Override
   public UNet copy() {
     try (Usage.Hold hold = usage.shared();
@@ -432,29 +433,28 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
   }
 
   /**
-   * Writes the network with its weights into one TorchScript file, which Python runs without Java:
+   * Exports the network with its weights to a TorchScript file, which runs in Python without Java:
    *
    * <pre>{@code
    * network = torch.jit.load("unet.pt")
    * prediction = network(x, timesteps)
    * }</pre>
    *
-   * <p>{@code x} is float32 of shape (N, C, H, W), {@code timesteps} of any number type and shape
-   * (N), and the prediction is that of {@link #predict}. A network that can be conditioned takes,
-   * by these names and in this order, those that it was built for: {@code labels}, whole numbers of
-   * shape (N), in which the number of classes stands for an image without a class; {@code vectors};
-   * {@code images}; {@code previous_x0}; zeros where they are absent. The file computes in the
-   * {@link #precision()} of this network and has no dropout. Its weights are float32, require
-   * gradients and have diffusers' names: {@code load_state_dict} of a UNet2DModel takes its {@code
-   * state_dict()}. DJL loads it as any other PyTorch model.
+   * <p>{@code x} is float32 of shape (N, C, H, W), {@code timesteps} has any numeric type and shape
+   * (N), and the prediction is that of {@link #predict}. A conditional network also takes those of
+   * the following inputs that it was built for, by these names and in this order: {@code labels},
+   * integers of shape (N), where the number of classes stands for an image without a class; {@code
+   * vectors}; {@code images}; {@code previous_x0}; zeros where they are absent. The file computes
+   * in the {@link #precision()} of this network and has no dropout. Its weights are float32,
+   * require gradients and have diffusers' names: {@code load_state_dict} of a UNet2DModel accepts
+   * its {@code state_dict()}. DJL loads it like any other PyTorch model.
    *
-   * <p>Weights are copied one at a time. The values lie in the file as they are, so it is as large
-   * as they are.
+   * <p>Weights are copied one at a time and stored uncompressed, so the file is as large as they
+   * are.
    *
-   * @param file the file; missing folders are made, an existing file is replaced, and when writing
-   *     fails it stays as it was
-   * @throws IOException if {@code file} is a folder, or lies in something that is none, or writing
-   *     fails
+   * @param file the file; missing folders are created, an existing file is replaced, or left intact
+   *     if writing fails
+   * @throws IOException if {@code file} is a folder, its parent is not a folder, or writing fails
    * @throws IllegalStateException if the network is closed, or being trained on another thread
    */
   public void exportTorchScript(Path file) throws IOException {

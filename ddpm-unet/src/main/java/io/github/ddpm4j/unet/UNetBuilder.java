@@ -8,9 +8,9 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Choices of an architecture, and where and how its weights start. Setters check their own
- * argument; {@link #build()} and {@link #config()} check what depends on more than one. May be used
- * again after building.
+ * Builds a {@link UNet}: its architecture, initial weights, device and execution. Setters validate
+ * their own argument; {@link #build()} and {@link #config()} validate combinations. Can be reused
+ * after building.
  */
 public final class UNetBuilder {
 
@@ -32,7 +32,7 @@ public final class UNetBuilder {
   /** The default of {@link #normEpsilon(double)}. */
   public static final double DEFAULT_NORM_EPSILON = 1e-6;
 
-  /** The side of the levels that have attention by default. */
+  /** The longer side of the level that has attention by default. */
   public static final int DEFAULT_ATTENTION_SIDE = 16;
 
   int @Nullable [] image;
@@ -42,7 +42,7 @@ public final class UNetBuilder {
   int[] attentionLevels = {};
   int[] attentionSides = {DEFAULT_ATTENTION_SIDE};
 
-  /** Whether attention was asked for: a default that finds no level is no mistake. */
+  /** Whether attention was set explicitly: a default that matches no level is not an error. */
   boolean attentionChosen;
 
   int residualBlocks = DEFAULT_RESIDUAL_BLOCKS;
@@ -85,8 +85,8 @@ public final class UNetBuilder {
   }
 
   /**
-   * The number of channels that {@link #channelMultipliers} multiplies; {@value
-   * #DEFAULT_BASE_CHANNELS} by default. The work grows with its square.
+   * The base number of channels, multiplied by {@link #channelMultipliers}; {@value
+   * #DEFAULT_BASE_CHANNELS} by default. The compute cost grows with its square.
    *
    * @param channels the number of channels
    * @return this builder
@@ -100,8 +100,8 @@ public final class UNetBuilder {
   }
 
   /**
-   * The channels of each level as multiples of {@link #baseChannels}; 1, 2, 2, 2 by default. Their
-   * number is the number of levels, each of half the size of the one before.
+   * The channels of each level as multiples of {@link #baseChannels}; 1, 2, 2, 2 by default. The
+   * number of multipliers is the number of levels, each half the size of the previous one.
    *
    * @param multipliers one per level
    * @return this builder
@@ -115,8 +115,8 @@ public final class UNetBuilder {
   }
 
   /**
-   * The channels of each level outright, in place of {@link #baseChannels} and {@link
-   * #channelMultipliers}; the later call holds.
+   * The channels of each level, instead of {@link #baseChannels} and {@link #channelMultipliers};
+   * the last call wins.
    *
    * @param channels one per level
    * @return this builder
@@ -129,10 +129,10 @@ public final class UNetBuilder {
   }
 
   /**
-   * The levels with self-attention by their number, 0 at full size, in place of {@link
-   * #attentionAt}; the later call holds. The middle always has attention.
+   * The levels with self-attention by index, 0 at full size, instead of {@link #attentionAt}; the
+   * last call wins. The middle block always has attention.
    *
-   * @param levels the levels; none for attention in the middle alone
+   * @param levels the levels; none for attention only in the middle block
    * @return this builder
    * @throws IllegalArgumentException if one is negative
    */
@@ -147,9 +147,9 @@ public final class UNetBuilder {
   }
 
   /**
-   * The levels with self-attention by the length of their longer side, in place of {@link
-   * #attentionAtLevels}; the later call holds. By default the level of {@value
-   * #DEFAULT_ATTENTION_SIDE} has it, if there is one.
+   * The levels with self-attention by the length of their longer side, instead of {@link
+   * #attentionAtLevels}; the last call wins. By default the level of side {@value
+   * #DEFAULT_ATTENTION_SIDE}, if there is one.
    *
    * @param sides the sides, each of which must be the longer side of a level
    * @return this builder
@@ -166,8 +166,8 @@ public final class UNetBuilder {
   }
 
   /**
-   * The residual blocks per level on the way down; the way up has one more per level. {@value
-   * #DEFAULT_RESIDUAL_BLOCKS} by default.
+   * The number of residual blocks per level on the downsampling path; the upsampling path has one
+   * more per level. {@value #DEFAULT_RESIDUAL_BLOCKS} by default.
    *
    * @param count the number of blocks
    * @return this builder
@@ -181,9 +181,9 @@ public final class UNetBuilder {
 
   /**
    * The number of attention heads, the same at every level; {@value #DEFAULT_HEADS} by default.
-   * Takes the place of {@link #headChannels}; the later call holds.
+   * Replaces {@link #headChannels}; the last call wins.
    *
-   * @param count the number of heads, a divisor of the channels wherever there is attention
+   * @param count the number of heads, a divisor of the channels at every level with attention
    * @return this builder
    * @throws IllegalArgumentException if it is less than 1
    */
@@ -195,10 +195,10 @@ public final class UNetBuilder {
   }
 
   /**
-   * The channels of one attention head, so that wider levels have more heads. Takes the place of
-   * {@link #heads}; the later call holds. (diffusers calls it {@code attention_head_dim}.)
+   * The number of channels per attention head, so that wider levels have more heads. Replaces
+   * {@link #heads}; the last call wins. (diffusers calls it {@code attention_head_dim}.)
    *
-   * @param channels the channels, a divisor of those wherever there is attention
+   * @param channels the number of channels, a divisor of the channels at every level with attention
    * @return this builder
    * @throws IllegalArgumentException if it is less than 1
    */
@@ -210,8 +210,8 @@ public final class UNetBuilder {
   }
 
   /**
-   * The dropout rate in the residual blocks while training; {@value #DEFAULT_DROPOUT} by default,
-   * as the paper's for CIFAR-10 (its larger images have 0).
+   * The dropout rate in the residual blocks during training; {@value #DEFAULT_DROPOUT} by default,
+   * as in the paper for CIFAR-10 (0 for its larger images).
    *
    * @param rate the rate
    * @return this builder
@@ -239,7 +239,7 @@ public final class UNetBuilder {
   }
 
   /**
-   * What keeps the root of every normalisation from zero; {@value #DEFAULT_NORM_EPSILON} by
+   * The epsilon added to the variance in every normalisation; {@value #DEFAULT_NORM_EPSILON} by
    * default.
    *
    * @param epsilon a small number
@@ -256,8 +256,8 @@ public final class UNetBuilder {
   }
 
   /**
-   * Where images are padded before they are halved; {@link
-   * UNetConfig.DownsamplePadding#RIGHT_BOTTOM} by default.
+   * The padding of images before downsampling; {@link UNetConfig.DownsamplePadding#RIGHT_BOTTOM} by
+   * default.
    *
    * @param padding the padding
    * @return this builder
@@ -272,7 +272,7 @@ public final class UNetBuilder {
    * UNetConfig.TimeDivisor#HALF_MINUS_ONE} by default.
    *
    * @param order whether sines or cosines come first
-   * @param divisor what the frequencies are spaced by
+   * @param divisor the divisor of the frequency spacing
    * @return this builder
    */
   public UNetBuilder timeEmbedding(UNetConfig.TimeOrder order, UNetConfig.TimeDivisor divisor) {
@@ -282,12 +282,12 @@ public final class UNetBuilder {
   }
 
   /**
-   * Conditions images on classes. Each has a learned embedding that is added to that of the
-   * timestep, and so has the null class of images without one, which is the last row of {@code
+   * Enables class conditioning. Each class has a learned embedding that is added to the time
+   * embedding, and so has the null class of images without a class, which is the last row of {@code
    * class_embedding.weight}. (diffusers calls the number of rows {@code num_class_embeds}.) None by
    * default.
    *
-   * @param count the number of classes, which are numbered from 0
+   * @param count the number of classes, numbered from 0
    * @return this builder
    * @throws IllegalArgumentException if it is less than 1
    */
@@ -298,9 +298,9 @@ public final class UNetBuilder {
   }
 
   /**
-   * Conditions images on vectors. Two linear layers with a SiLU between embed them, and the result
-   * is added to the embedding of the timestep; an absent vector is zeros. The layers are named
-   * {@code add_embedding}, as diffusers names such layers. None by default.
+   * Enables vector conditioning. Two linear layers with a SiLU in between embed the vector, and the
+   * result is added to the time embedding; an absent vector is all zeros. The layers are named
+   * {@code add_embedding}, as in diffusers. None by default.
    *
    * @param length the length of a vector
    * @return this builder
@@ -313,11 +313,12 @@ public final class UNetBuilder {
   }
 
   /**
-   * Conditions images on images of the same height and width, whose channels join those of the
-   * noisy image before the first convolution (Saharia et al. 2021, "Image Super-Resolution via
-   * Iterative Refinement", section 2.4); an absent image is zeros. None by default.
+   * Enables image conditioning. The conditioning image has the same height and width, and its
+   * channels are concatenated with those of the noisy image before the first convolution (Saharia
+   * et al. 2021, "Image Super-Resolution via Iterative Refinement", section 2.4); an absent image
+   * is all zeros. None by default.
    *
-   * @param channels the channels of such an image
+   * @param channels the number of channels of the conditioning image
    * @return this builder
    * @throws IllegalArgumentException if it is less than 1
    */
@@ -328,9 +329,9 @@ public final class UNetBuilder {
   }
 
   /**
-   * Lets the network see what it took the clean image for one step before (Chen, Zhang and Hinton
-   * 2022, "Analog Bits", section 3): as many further channels before the first convolution, after
-   * those of {@link #imageCondition}; zeros where there is no step before.
+   * Enables self-conditioning (Chen, Zhang and Hinton 2022, "Analog Bits", section 3): the denoised
+   * estimate of the previous step is concatenated as additional input channels, after those of
+   * {@link #imageCondition}; zeros if there is no previous step.
    *
    * @return this builder
    */
@@ -340,9 +341,9 @@ public final class UNetBuilder {
   }
 
   /**
-   * Gives the network as many further outputs, for the variance of the reverse process (Nichol and
-   * Dhariwal 2021, "Improved DDPM", section 3.1): predictions have the shape (N, 2C, H, W), with
-   * the variance in the last C channels.
+   * Doubles the output channels to predict the variance of the reverse process (Nichol and Dhariwal
+   * 2021, "Improved DDPM", section 3.1): predictions have the shape (N, 2C, H, W), with the
+   * variance in the last C channels.
    *
    * @return this builder
    */
@@ -352,8 +353,8 @@ public final class UNetBuilder {
   }
 
   /**
-   * The seed of the first weights: the same seed gives the same weights, bit by bit. Drawn at
-   * random for each network if it is not set.
+   * The seed of the initial weights: the same seed gives bit-identical weights. Drawn at random for
+   * each network if not set.
    *
    * @param value any number
    * @return this builder
@@ -364,7 +365,7 @@ public final class UNetBuilder {
   }
 
   /**
-   * The device for the weights, where images must be too; the engine's default if it is not set.
+   * The device of the weights, on which images must be too; the engine's default if not set.
    *
    * @param value the device
    * @return this builder
@@ -375,8 +376,8 @@ public final class UNetBuilder {
   }
 
   /**
-   * How the network runs; {@link Execution#COMPILED} by default on the PyTorch engine, {@link
-   * Execution#EAGER} on others. {@link UNet#runAs} changes it later.
+   * The execution mode of the network; {@link Execution#COMPILED} by default on the PyTorch engine,
+   * {@link Execution#EAGER} on others. {@link UNet#runAs} changes it later.
    *
    * @param value compiled or operation by operation
    * @return this builder
@@ -387,8 +388,8 @@ public final class UNetBuilder {
   }
 
   /**
-   * What a compiled network computes in; {@link Precision#FLOAT32} by default. {@link UNet#runAs}
-   * changes it later.
+   * The compute precision of a compiled network; {@link Precision#FLOAT32} by default. {@link
+   * UNet#runAs} changes it later.
    *
    * @param value the precision
    * @return this builder
@@ -399,22 +400,23 @@ public final class UNetBuilder {
   }
 
   /**
-   * The architecture alone.
+   * Returns the architecture without building a network.
    *
    * @return the architecture
-   * @throws IllegalArgumentException if options do not fit together, naming what would
+   * @throws IllegalArgumentException if options are incompatible, with valid choices in the message
    */
   public UNetConfig config() {
     return new UNetConfig(this);
   }
 
   /**
-   * A network with fresh weights: variance scaling over the mean of inputs and outputs, uniform;
-   * the last layer of each residual branch and of the network as good as zero; biases 0, norms 1.
+   * Builds a network with freshly initialized weights: uniform variance scaling by the mean of
+   * fan-in and fan-out; the last layer of each residual branch and of the network nearly zero;
+   * biases 0, norm weights 1.
    *
    * @return the network; the caller closes it
-   * @throws IllegalArgumentException if options do not fit together, naming what would, {@link
-   *     #execution} and {@link #precision} included
+   * @throws IllegalArgumentException if options are incompatible, with valid choices in the
+   *     message, {@link #execution} and {@link #precision} included
    */
   public UNet build() {
     long start = firstSeed();
@@ -422,11 +424,11 @@ public final class UNetBuilder {
   }
 
   /**
-   * A network whose weights are all zero, for those who are about to write others into {@link
-   * UNet#weights()}: it spares the drawing.
+   * Builds a network whose weights are all zero, which saves random initialization if they will be
+   * overwritten through {@link UNet#weights()}.
    *
    * @return the network; the caller closes it
-   * @throws IllegalArgumentException as {@link #build()} does
+   * @throws IllegalArgumentException as {@link #build()}
    */
   public UNet buildBlank() {
     return asChosen(new UNet(config(), firstSeed(), device, FirstWeights.zeros()));

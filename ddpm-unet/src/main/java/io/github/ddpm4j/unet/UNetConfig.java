@@ -12,13 +12,13 @@ import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The architecture of a {@link UNet}: everything but the values of its weights. Made by {@link
- * UNetBuilder#config()}, by a preset, or from a description. Immutable; equal when every choice is
- * equal.
+ * The architecture of a {@link UNet}: everything except the values of its weights. Created by
+ * {@link UNetBuilder#config()}, a preset or a description. Immutable; two are equal if all their
+ * settings are equal.
  */
 public final class UNetConfig {
 
-  /** Where the convolution that halves an image adds its zeros. */
+  /** The zero padding of the downsampling convolution. */
   public enum DownsamplePadding {
     /** One row below and one column to the right, as in the paper's code. */
     RIGHT_BOTTOM,
@@ -34,7 +34,7 @@ public final class UNetConfig {
     COS_SIN
   }
 
-  /** What the frequencies of the time embedding are spaced by. */
+  /** The divisor of the frequency spacing in the time embedding. */
   public enum TimeDivisor {
     /** Half the channels less one, as in the paper's code: the last frequency is 1/10000. */
     HALF_MINUS_ONE,
@@ -65,7 +65,7 @@ public final class UNetConfig {
   private final boolean selfConditioning;
   private final boolean learnedVariance;
 
-  /** Checks what depends on more than one option. */
+  /** Validates combinations of options. */
   UNetConfig(UNetBuilder builder) {
     int @Nullable [] image = builder.image;
     if (image == null) {
@@ -99,8 +99,8 @@ public final class UNetConfig {
   }
 
   /**
-   * The network of the paper for CIFAR-10: 35,746,307 parameters, dropout 0.1 (Ho et al. 2020,
-   * appendix B).
+   * The paper's network for CIFAR-10: 35,746,307 parameters, dropout 0.1 (Ho et al. 2020, appendix
+   * B).
    *
    * @return the architecture
    */
@@ -109,8 +109,8 @@ public final class UNetConfig {
   }
 
   /**
-   * The network of the paper for 256x256 images: 113,673,219 parameters, no dropout (Ho et al.
-   * 2020, appendix B).
+   * The paper's network for 256x256 images: 113,673,219 parameters, no dropout (Ho et al. 2020,
+   * appendix B).
    *
    * @return the architecture
    */
@@ -119,19 +119,19 @@ public final class UNetConfig {
   }
 
   /**
-   * Reads what {@link #describe()} wrote.
+   * Recreates an architecture from its {@linkplain #describe() description}.
    *
    * @param description the options by name; numbers of any type
    * @return the architecture
-   * @throws IllegalArgumentException if an option is missing, unknown or has a value that will not
-   *     do, naming it
+   * @throws IllegalArgumentException if an option is missing, unknown or has an invalid value; the
+   *     message names it
    */
   public static UNetConfig of(Map<String, ?> description) {
     return ConfigDescription.read(description);
   }
 
   /**
-   * The architecture in words that {@link #of(Map)} reads.
+   * A description of the architecture, which {@link #of(Map)} reads.
    *
    * @return an unmodifiable map of strings, numbers, booleans and lists of numbers, in a stable
    *     order
@@ -141,7 +141,7 @@ public final class UNetConfig {
   }
 
   /**
-   * A builder that starts with these choices.
+   * Returns a builder that starts with these settings.
    *
    * @return the builder
    */
@@ -175,17 +175,17 @@ public final class UNetConfig {
   }
 
   /**
-   * The number of weights, worked out from their shapes; allocates nothing.
+   * The number of parameters, computed from shapes without allocating arrays.
    *
-   * @return the number of single values
+   * @return the number of scalar values
    */
   public long parameterCount() {
     return new Network(this).parameters().stream().mapToLong(spec -> spec.shape().size()).sum();
   }
 
   /**
-   * The multiply-adds of one prediction, worked out from shapes: those of convolutions, linear
-   * layers and attention. Everything element by element and biases count nothing, as is usual.
+   * The multiply-adds of one prediction, computed from shapes: those of convolutions, linear layers
+   * and attention. As usual, element-wise operations and biases are not counted.
    *
    * @return the number per image
    */
@@ -194,7 +194,7 @@ public final class UNetConfig {
   }
 
   /**
-   * The network as a table to print: for each block its name, the shape of its output for one
+   * A printable table of the network: for each block its name, the shape of its output for one
    * image, its parameters and its {@linkplain #multiplyAdds() multiply-adds}, and their sums.
    * Allocates no arrays.
    *
@@ -223,7 +223,7 @@ public final class UNetConfig {
   }
 
   /**
-   * The number of levels; each but the first works at half the size of the one before.
+   * The number of levels; each after the first has half the size of the previous one.
    *
    * @return at least 1
    */
@@ -242,7 +242,7 @@ public final class UNetConfig {
   }
 
   /**
-   * The number of channels of the first level, and of the sinusoids of the time embedding.
+   * The number of channels of the first level and of the sinusoidal time embedding.
    *
    * @return at least 2
    */
@@ -251,7 +251,8 @@ public final class UNetConfig {
   }
 
   /**
-   * The number of residual blocks per level on the way down; one more on the way up.
+   * The number of residual blocks per level on the downsampling path; one more on the upsampling
+   * path.
    *
    * @return at least 1
    */
@@ -263,14 +264,14 @@ public final class UNetConfig {
    * Whether the residual blocks of a level are followed by self-attention.
    *
    * @param level the level, 0 at full size
-   * @return true if so; the middle always has attention
+   * @return true if so; the middle block always has attention
    */
   public boolean hasAttention(int level) {
     return attentionLevels.contains(level);
   }
 
   /**
-   * The number of attention heads at a number of channels.
+   * The number of attention heads for a number of channels.
    *
    * @param channels the channels of the level
    * @return at least 1
@@ -298,7 +299,7 @@ public final class UNetConfig {
   }
 
   /**
-   * What keeps the root of every normalisation from zero.
+   * The epsilon of every normalisation.
    *
    * @return greater than 0
    */
@@ -307,7 +308,7 @@ public final class UNetConfig {
   }
 
   /**
-   * Where images are padded before they are halved.
+   * The padding before downsampling.
    *
    * @return the padding
    */
@@ -334,7 +335,7 @@ public final class UNetConfig {
   }
 
   /**
-   * The number of classes that images can be conditioned on.
+   * The number of classes for class conditioning.
    *
    * @return 0 for none
    */
@@ -343,7 +344,7 @@ public final class UNetConfig {
   }
 
   /**
-   * The length of the vectors that images can be conditioned on.
+   * The length of the vectors for vector conditioning.
    *
    * @return 0 for none
    */
@@ -352,7 +353,7 @@ public final class UNetConfig {
   }
 
   /**
-   * The number of channels of the images that images can be conditioned on.
+   * The number of channels of the images for image conditioning.
    *
    * @return 0 for none
    */
@@ -361,7 +362,7 @@ public final class UNetConfig {
   }
 
   /**
-   * Whether the network sees what it took the clean image for one step before.
+   * Whether the network uses self-conditioning.
    *
    * @return true if so
    */
@@ -370,7 +371,7 @@ public final class UNetConfig {
   }
 
   /**
-   * Whether the network has outputs for the variance too.
+   * Whether the network also predicts the variance.
    *
    * @return true if so
    */
