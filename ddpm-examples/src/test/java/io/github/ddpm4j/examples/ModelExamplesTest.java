@@ -1,8 +1,5 @@
 package io.github.ddpm4j.examples;
 
-import io.github.ddpm4j.sampling.Samplers;
-import io.github.ddpm4j.sampling.Sampler;
-import java.util.ArrayList;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
@@ -14,6 +11,8 @@ import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.data.Digits;
 import io.github.ddpm4j.evaluation.SamplerComparison;
 import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.sampling.Sampler;
+import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNetBuilder;
@@ -22,6 +21,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import javax.imageio.ImageIO;
 import javax.imageio.ImageReader;
