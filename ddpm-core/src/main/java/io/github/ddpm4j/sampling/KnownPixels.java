@@ -3,6 +3,9 @@ package io.github.ddpm4j.sampling;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.data.Images;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Level;
 
@@ -26,6 +29,36 @@ final class KnownPixels implements Chain.Hook {
   KnownPixels(NDArray images, NDArray mask) {
     this.images = images;
     this.mask = mask;
+  }
+
+  /** Refuses a mask that does not fit the images or does not lie in [0, 1]. */
+  static void requireMask(NDArray mask, NDArray images) {
+    Shape of = images.getShape();
+    Shape own = mask.getShape();
+    boolean fits =
+        own.dimension() == 4
+            && (own.get(0) == 1 || own.get(0) == of.get(0))
+            && own.get(1) == 1
+            && own.slice(2).equals(of.slice(2));
+    DataType type = mask.getDataType();
+    if (!fits || (type != DataType.FLOAT32 && type != DataType.FLOAT64)) {
+      throw new IllegalArgumentException(
+          "the mask must be float32 or float64 of shape (N, 1, H, W) or (1, 1, H, W) for images of "
+              + of
+              + ", but was "
+              + type
+              + " of shape "
+              + own);
+    }
+    Images.Extent extent = Images.Extent.of(mask);
+    if (!(extent.least() >= 0 && extent.greatest() <= 1)) {
+      throw new IllegalArgumentException(
+          "the mask must hold 1 where a pixel is known and 0 where it is not, but lies in ["
+              + extent.least()
+              + ", "
+              + extent.greatest()
+              + "]");
+    }
   }
 
   @Override

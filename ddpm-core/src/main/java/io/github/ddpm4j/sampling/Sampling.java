@@ -4,7 +4,6 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.data.Images;
@@ -51,9 +50,8 @@ public final class Sampling {
   private static final Logger logger = LoggerFactory.getLogger(Sampling.class);
 
   /** For runs that take x as the plan makes it. */
-  private static final Chain.Hook KEEP = (chain, x, x0) -> x;
-
   private final DenoisingModel model;
+
   private final Diffusion diffusion;
   private final Denoiser denoiser;
   private Sampler sampler = Samplers.ddpm();
@@ -330,8 +328,7 @@ public final class Sampling {
               + " generate()");
     }
     SamplingPlan plan = sampler.plan(diffusion);
-    return start(
-        plan, draws, count, new SamplingRun.Origin("noise", noise(plan, draws, image), KEEP));
+    return start(plan, draws, count, Origin.noise(plan, draws.noise(), image, dataType));
   }
 
   /**
@@ -390,12 +387,15 @@ public final class Sampling {
       Chain chain =
           new Chain(
               model,
-              new Chain.Terms(plan, limit(), guidance, steppingNoise(), KEEP),
+              new Chain.Terms(plan, limit(), guidance, steppingNoise(), Origin.KEEP),
               conditionOf(Math.toIntExact(x.getShape().get(0))),
-              copy(scope, x, dataType),
+              Origin.copy(scope, x, dataType),
               0);
       List<NDArray> remembered =
-          Arrays.stream(past).limit(plan.depth()).map(one -> copy(scope, one, dataType)).toList();
+          Arrays.stream(past)
+              .limit(plan.depth())
+              .map(one -> Origin.copy(scope, one, dataType))
+              .toList();
       chain.restore(row, remembered, null);
       return new PlanExecutor(model).reverse(chain, owner);
     }
@@ -407,17 +407,7 @@ public final class Sampling {
       known = draws();
       stepping = known;
     }
-    return known.noise;
-  }
-
-  /** What the sampler starts from where nothing is given. */
-  private SamplingRun.Start noise(SamplingPlan plan, Draws draws, Shape image) {
-    DataType type = dataType;
-    return (batch, first, count) ->
-        draws
-            .noise
-            .array(batch, first, 0, new Shape(count).addAll(image), type)
-            .muli(plan.initialScale());
+    return known.noise();
   }
 
   /**
@@ -469,20 +459,21 @@ public final class Sampling {
   public Samples interpolate(NDArray from, NDArray to, int t, double... fractions) {
     requireEnds(from, to, fractions);
     SamplingPlan plan = planFrom(t);
-    Draws draws = alike(draws());
+    Draws draws = draws().alike();
     NoiseLevels levels = NoiseLevels.of(Level.of(diffusion.schedule(), t), fractions.length);
     try (NDManager manager = from.getManager().newSubManager()) {
       // One z for both ends and all that lies between.
-      NDArray z = draws.noise.array(manager, 0, 0, new Shape(1).addAll(from.getShape()), dataType);
-      NDArray one = copy(manager, from, dataType);
-      NDArray other = copy(manager, to, dataType);
+      NDArray z =
+          draws.noise().array(manager, 0, 0, new Shape(1).addAll(from.getShape()), dataType);
+      NDArray one = Origin.copy(manager, from, dataType);
+      NDArray other = Origin.copy(manager, to, dataType);
       NDList mixtures = new NDList();
       for (double fraction : fractions) {
         mixtures.add(one.mul(1 - fraction).add(other.mul(fraction)));
       }
       NDArray mixed = NDArrays.stack(mixtures);
       NDArray latents = levels.noised(mixed, z.broadcast(mixed.getShape()));
-      return finish(start(plan, draws, fractions.length, given(latents)));
+      return finish(start(plan, draws, fractions.length, Origin.given(latents, dataType)));
     }
   }
 
@@ -512,8 +503,8 @@ public final class Sampling {
     requireEnds(from, to, fractions);
     SphericalPath path = SphericalPath.between(from, to);
     try (NDManager manager = from.getManager().newSubManager()) {
-      NDArray one = copy(manager, from, dataType);
-      NDArray other = copy(manager, to, dataType);
+      NDArray one = Origin.copy(manager, from, dataType);
+      NDArray other = Origin.copy(manager, to, dataType);
       NDList latents = new NDList();
       for (double fraction : fractions) {
         latents.add(one.mul(path.fromWeight(fraction)).add(other.mul(path.toWeight(fraction))));
@@ -521,9 +512,9 @@ public final class Sampling {
       return finish(
           start(
               sampler.plan(diffusion),
-              alike(draws()),
+              draws().alike(),
               fractions.length,
-              given(NDArrays.stack(latents))));
+              Origin.given(NDArrays.stack(latents), dataType)));
     }
   }
 
@@ -540,11 +531,6 @@ public final class Sampling {
             "fractions of an interpolation must be finite, but one was " + fraction);
       }
     }
-  }
-
-  /** Every image meets the noise of image 0. */
-  private static Draws alike(Draws own) {
-    return new Draws((image, draw, target) -> own.noise.normal(0, draw, target), own.seed);
   }
 
   /**
@@ -584,21 +570,11 @@ public final class Sampling {
     int t = (int) Math.max(0, Math.rint(strength * diffusion.schedule().timesteps()) - 1);
     SamplingPlan plan = planFrom(t);
     Draws draws = draws();
-    Level level = Level.of(diffusion.schedule(), t);
-    DataType type = dataType;
     return start(
         plan,
         draws,
         Math.toIntExact(images.getShape().get(0)),
-        new SamplingRun.Origin(
-            "image to image",
-            (batch, first, count) -> {
-              NDArray part = rows(batch, images, first, count, type);
-              NDArray z = draws.noise.array(batch, first, 0, part.getShape(), type);
-              return NoiseLevels.of(level, count).noised(part, z);
-            },
-            KEEP,
-            images));
+        Origin.noised(images, Level.of(diffusion.schedule(), t), draws.noise(), dataType));
   }
 
   /**
@@ -630,48 +606,14 @@ public final class Sampling {
    */
   public SamplingRun startInpainting(NDArray images, NDArray mask) {
     requireImages("images", images);
-    requireMask(images, mask);
+    KnownPixels.requireMask(mask, images);
     SamplingPlan plan = sampler.plan(diffusion);
     Draws draws = draws();
     return start(
         plan,
         draws,
         Math.toIntExact(images.getShape().get(0)),
-        new SamplingRun.Origin(
-            "inpainting",
-            noise(plan, draws, images.getShape().slice(1)),
-            new KnownPixels(images, mask),
-            images,
-            mask));
-  }
-
-  private static void requireMask(NDArray images, NDArray mask) {
-    Shape of = images.getShape();
-    Shape own = mask.getShape();
-    boolean fits =
-        own.dimension() == 4
-            && (own.get(0) == 1 || own.get(0) == of.get(0))
-            && own.get(1) == 1
-            && own.slice(2).equals(of.slice(2));
-    DataType type = mask.getDataType();
-    if (!fits || (type != DataType.FLOAT32 && type != DataType.FLOAT64)) {
-      throw new IllegalArgumentException(
-          "the mask must be float32 or float64 of shape (N, 1, H, W) or (1, 1, H, W) for images of "
-              + of
-              + ", but was "
-              + type
-              + " of shape "
-              + own);
-    }
-    Images.Extent extent = Images.Extent.of(mask);
-    if (!(extent.least() >= 0 && extent.greatest() <= 1)) {
-      throw new IllegalArgumentException(
-          "the mask must hold 1 where a pixel is known and 0 where it is not, but lies in ["
-              + extent.least()
-              + ", "
-              + extent.greatest()
-              + "]");
-    }
+        Origin.inpainting(images, mask, plan, draws.noise(), dataType));
   }
 
   /**
@@ -704,14 +646,7 @@ public final class Sampling {
               + ", so all images would be one; use ddpm() or ddim(steps).eta(1), or a greater"
               + " timestep");
     }
-    Draws own = draws();
-    int last = shared;
-    return finish(
-        start(
-            count,
-            new Draws(
-                (image, draw, target) -> own.noise.normal(draw <= last ? 0 : image, draw, target),
-                own.seed)));
+    return finish(start(count, draws().alikeUpTo(shared)));
   }
 
   /**
@@ -745,7 +680,7 @@ public final class Sampling {
             Samplers.ddimInversion(steps).plan(diffusion),
             new Draws(NoiseSource.seeded(0), null),
             Math.toIntExact(images.getShape().get(0)),
-            up.given(images)));
+            Origin.given(images, dataType)));
   }
 
   /**
@@ -776,21 +711,8 @@ public final class Sampling {
   }
 
   private SamplingRun start(SamplingPlan plan, NDArray from) {
-    return start(plan, draws(), Math.toIntExact(from.getShape().get(0)), given(from));
-  }
-
-  /** Images at the level where the plan starts. */
-  private SamplingRun.Origin given(NDArray images) {
-    DataType type = dataType;
-    return new SamplingRun.Origin(
-        "as given", (batch, first, count) -> rows(batch, images, first, count, type), KEEP, images);
-  }
-
-  private static NDArray rows(
-      NDManager manager, NDArray all, long first, int count, DataType type) {
-    try (NDArray part = all.get(new NDIndex("{}:{}", first, first + count))) {
-      return copy(manager, part, type);
-    }
+    return start(
+        plan, draws(), Math.toIntExact(from.getShape().get(0)), Origin.given(from, dataType));
   }
 
   private SamplingPlan planFrom(int t) {
@@ -810,15 +732,6 @@ public final class Sampling {
     }
   }
 
-  /** A copy of a type, attached to {@code manager}, on its device. */
-  private static NDArray copy(NDManager manager, NDArray array, DataType type) {
-    NDArray copy = array.duplicate();
-    copy.attach(manager);
-    return copy.toType(type, false).toDevice(manager.getDevice(), false);
-  }
-
-  private record Draws(NoiseSource noise, @Nullable Long seed) {}
-
   private Draws draws() {
     if (noise != null) {
       return new Draws(noise, null);
@@ -827,7 +740,7 @@ public final class Sampling {
     return new Draws(NoiseSource.seeded(value), value);
   }
 
-  private SamplingRun start(SamplingPlan plan, Draws draws, int count, SamplingRun.Origin origin) {
+  private SamplingRun start(SamplingPlan plan, Draws draws, int count, Origin origin) {
     plan.warning().ifPresent(warning -> logger.warn("{}: {}", sampler, warning));
     SamplingRun.Job job =
         new SamplingRun.Job(
@@ -836,8 +749,8 @@ public final class Sampling {
             limit(),
             guidance,
             conditionOf(count),
-            draws.noise,
-            draws.seed,
+            draws.noise(),
+            draws.seed(),
             count,
             batchSize,
             origin);

@@ -44,26 +44,6 @@ import org.jspecify.annotations.Nullable;
  */
 public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoCloseable {
 
-  @FunctionalInterface
-  interface Start {
-    NDArray of(NDManager manager, long firstImage, int images);
-  }
-
-  /**
-   * The origin of a run.
-   *
-   * @param use what is made of {@code given}, in a word
-   * @param start x before the first row
-   * @param hook what follows each row
-   * @param given the arrays that the two look at; borrowed
-   */
-  record Origin(String use, Start start, Chain.Hook hook, List<NDArray> given) {
-
-    Origin(String use, Start start, Chain.Hook hook, NDArray... given) {
-      this(use, start, hook, List.of(given));
-    }
-  }
-
   /** What the images of a run are made of. */
   record Job(
       DenoisingModel model,
