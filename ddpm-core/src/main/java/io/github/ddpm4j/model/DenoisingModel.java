@@ -12,7 +12,7 @@ import java.util.List;
 import java.util.Objects;
 
 /**
- * A diffusion model and its network: the single place where the network is evaluated.
+ * A diffusion model and its network. Sampling and evaluation evaluate the network only here.
  *
  * <pre>{@code
  * Answer answer = ddpm.model().ask(xt, NoiseLevels.of(ddpm.schedule(), 500), Condition.none());
