@@ -178,8 +178,9 @@ class ModelExamplesTest {
             3,
             5);
     List<Sampler> expected = new ArrayList<>(List.of(Samplers.ddim(6)));
-    expected.addAll(Samplers.usual(3));
-    expected.addAll(Samplers.usual(5));
+    for (int calls : new int[] {3, 5}) {
+      Samplers.usual().forEach(text -> expected.add(Samplers.parse(text, calls)));
+    }
     assertThat(comparison.rows().stream().map(row -> row.sampler().toString()))
         .containsExactlyElementsOf(expected.stream().map(Sampler::toString).toList());
     assertThat(comparison.rows()).allMatch(row -> row.verdicts().size() == 2);
