@@ -11,6 +11,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.GradientCollector;
 import ai.djl.training.dataset.ArrayDataset;
@@ -902,6 +903,30 @@ class TrainingTest {
                       new TrainableDenoiser.Pass(5, 0)))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessage("levels must have one entry per image of x0, that is 10, but had 1");
+    }
+  }
+
+  /** What a run refuses, a loop of one's own is refused too. */
+  @Test
+  void loss_ofImagesThatDoNotFit_isRefused() {
+    try (NDManager own = NDManager.newBaseManager()) {
+      NDArray wide = own.zeros(new Shape(2, 1, SIZE, SIZE), DataType.FLOAT64);
+      assertThatThrownBy(
+              () ->
+                  ddpm.loss(
+                      Losses.simple(), wide, Condition.none(), new TrainableDenoiser.Pass(5, 0)))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage(
+              "x0 must be float32, but was float64; convert it and scale it to [-1.0, 1.0]");
+      NDArray flat = own.zeros(new Shape(1, SIZE, SIZE));
+      assertThatThrownBy(
+              () ->
+                  ddpm.loss(
+                      Losses.simple(), flat, Condition.none(), new TrainableDenoiser.Pass(5, 0)))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage(
+              "x0 must have shape (N, C, H, W) with (C, H, W) = %s, but had %s"
+                  .formatted(network.imageShape().orElseThrow(), flat.getShape()));
     }
   }
 }
