@@ -35,11 +35,11 @@ public final class BatchLoss {
       NDArray x0,
       Condition condition,
       TrainableDenoiser.Pass pass) {
-    require(model, network, loss, x0);
+    Objective objective = checked(model, network, loss, x0);
     TimestepSampler.Draws draws = TimestepSampler.uniform().begin(model.diffusion().schedule());
     TrainingBatch batch = new Noising(draws, 0, 0, pass.seed()).draw(x0, pass.index());
     try (NDArray noise = batch.noise()) {
-      return of(model, network, loss, x0, batch.levels(), noise, condition, pass);
+      return mean(objective, model, network, x0, batch.levels(), noise, condition, pass);
     }
   }
 
@@ -65,9 +65,21 @@ public final class BatchLoss {
       NDArray noise,
       Condition condition,
       TrainableDenoiser.Pass pass) {
-    require(model, network, loss, x0);
+    Objective objective = checked(model, network, loss, x0);
     PerImage.requireLike("noise", noise, "x0", x0);
     PerImage.requireOnePerImage("levels", levels.size(), "x0", x0);
+    return mean(objective, model, network, x0, levels, noise, condition, pass);
+  }
+
+  private static NDArray mean(
+      Objective objective,
+      DenoisingModel model,
+      TrainableDenoiser network,
+      NDArray x0,
+      NoiseLevels levels,
+      NDArray noise,
+      Condition condition,
+      TrainableDenoiser.Pass pass) {
     EagerOps ops = EagerOps.training(pass.seed(), pass.index());
     ImageNumbers numbers =
         new ImageNumbers(
@@ -77,7 +89,7 @@ public final class BatchLoss {
             levels);
     return ops.scope(
         () ->
-            new Objective(model, loss)
+            objective
                 .of(
                     ops,
                     new ArrayColumns(x0, numbers),
@@ -88,11 +100,14 @@ public final class BatchLoss {
                 .mean());
   }
 
-  private static void require(
+  /** The objective, once it and the images are known to fit. */
+  private static Objective checked(
       DenoisingModel model, TrainableDenoiser network, Loss loss, NDArray x0) {
     Images.requireFloat32("x0", x0, model.diffusion().dataRange());
     Images.requireBatch("x0", x0, network.imageShape());
     Objective.requireVarianceTrained(model, loss);
-    new Objective(model, loss).requireOnePerImage(x0.getShape().slice(1), x0.getManager());
+    Objective objective = new Objective(model, loss);
+    objective.requireOnePerImage(x0.getShape().slice(1), x0.getManager());
+    return objective;
   }
 }
