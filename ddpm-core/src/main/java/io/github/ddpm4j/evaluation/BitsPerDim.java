@@ -9,6 +9,7 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.Dataset;
 import io.github.ddpm4j.evaluation.BitsPerDimResult.Sums;
 import io.github.ddpm4j.internal.bound.VariationalBound;
+import io.github.ddpm4j.internal.data.Images;
 import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.internal.random.CounterRandom;
@@ -371,7 +372,7 @@ public final class BitsPerDim {
       try (GradMode inference = GradMode.off();
           NDManager batch =
               NDManager.newBaseManager(denoiser.device().orElse(images.getDevice()))) {
-        NDArray x0 = copy(batch, images);
+        NDArray x0 = Images.copy(batch, images, DataType.FLOAT64);
         warnOfOtherLevels(x0);
         Condition of = conditionOf(images, labels, count);
         int[][] visited = new int[count][];
@@ -399,13 +400,6 @@ public final class BitsPerDim {
       }
       BitsPerDimResult soFar = sums.result();
       listeners.forEach(listener -> listener.accept(soFar));
-    }
-
-    /** The images in float64, attached to {@code manager}, on its device. */
-    private NDArray copy(NDManager manager, NDArray images) {
-      NDArray copy = images.duplicate();
-      copy.attach(manager);
-      return copy.toType(DataType.FLOAT64, false).toDevice(manager.getDevice(), false);
     }
 
     private Condition conditionOf(NDArray images, NDList labels, int count) {

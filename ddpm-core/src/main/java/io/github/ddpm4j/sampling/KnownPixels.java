@@ -2,7 +2,6 @@ package io.github.ddpm4j.sampling;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.data.Images;
@@ -82,9 +81,8 @@ final class KnownPixels implements Chain.Hook {
   }
 
   private static NDArray rows(NDArray all, long first, int count, NDArray like, NDManager manager) {
-    boolean shared = all.getShape().get(0) == 1;
-    NDArray part = shared ? all.duplicate() : all.get(new NDIndex("{}:{}", first, first + count));
-    part.attach(manager);
-    return part.toType(like.getDataType(), false).toDevice(like.getDevice(), false);
+    return all.getShape().get(0) == 1
+        ? Images.copy(manager, all, like.getDataType())
+        : Images.copy(manager, all, first, count, like.getDataType());
   }
 }

@@ -2,9 +2,9 @@ package io.github.ddpm4j.sampling;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.data.Images;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Level;
@@ -39,7 +39,7 @@ record Origin(String use, Start start, Chain.Hook hook, List<NDArray> given) {
   static Origin given(NDArray images, DataType type) {
     return new Origin(
         "as given",
-        (batch, first, count) -> rows(batch, images, first, count, type),
+        (batch, first, count) -> Images.copy(batch, images, first, count, type),
         KEEP,
         List.of(images));
   }
@@ -49,7 +49,7 @@ record Origin(String use, Start start, Chain.Hook hook, List<NDArray> given) {
     return new Origin(
         "image to image",
         (batch, first, count) -> {
-          NDArray part = rows(batch, images, first, count, type);
+          NDArray part = Images.copy(batch, images, first, count, type);
           NDArray z = noise.array(batch, first, 0, part.getShape(), type);
           return NoiseLevels.of(level, count).noised(part, z);
         },
@@ -72,19 +72,5 @@ record Origin(String use, Start start, Chain.Hook hook, List<NDArray> given) {
         noise
             .array(batch, first, 0, new Shape(count).addAll(image), type)
             .muli(plan.initialScale());
-  }
-
-  private static NDArray rows(
-      NDManager manager, NDArray all, long first, int count, DataType type) {
-    try (NDArray part = all.get(new NDIndex("{}:{}", first, first + count))) {
-      return copy(manager, part, type);
-    }
-  }
-
-  /** A copy of a type, attached to {@code manager}, on its device. */
-  static NDArray copy(NDManager manager, NDArray array, DataType type) {
-    NDArray copy = array.duplicate();
-    copy.attach(manager);
-    return copy.toType(type, false).toDevice(manager.getDevice(), false);
   }
 }

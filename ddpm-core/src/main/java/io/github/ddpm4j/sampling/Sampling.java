@@ -389,12 +389,12 @@ public final class Sampling {
               model,
               new Chain.Terms(plan, limit(), guidance, steppingNoise(), Origin.KEEP),
               conditionOf(Math.toIntExact(x.getShape().get(0))),
-              Origin.copy(scope, x, dataType),
+              Images.copy(scope, x, dataType),
               0);
       List<NDArray> remembered =
           Arrays.stream(past)
               .limit(plan.depth())
-              .map(one -> Origin.copy(scope, one, dataType))
+              .map(one -> Images.copy(scope, one, dataType))
               .toList();
       chain.restore(row, remembered, null);
       return new PlanExecutor(model).reverse(chain, owner);
@@ -465,8 +465,8 @@ public final class Sampling {
       // One z for both ends and all that lies between.
       NDArray z =
           draws.noise().array(manager, 0, 0, new Shape(1).addAll(from.getShape()), dataType);
-      NDArray one = Origin.copy(manager, from, dataType);
-      NDArray other = Origin.copy(manager, to, dataType);
+      NDArray one = Images.copy(manager, from, dataType);
+      NDArray other = Images.copy(manager, to, dataType);
       NDList mixtures = new NDList();
       for (double fraction : fractions) {
         mixtures.add(one.mul(1 - fraction).add(other.mul(fraction)));
@@ -503,8 +503,8 @@ public final class Sampling {
     requireEnds(from, to, fractions);
     SphericalPath path = SphericalPath.between(from, to);
     try (NDManager manager = from.getManager().newSubManager()) {
-      NDArray one = Origin.copy(manager, from, dataType);
-      NDArray other = Origin.copy(manager, to, dataType);
+      NDArray one = Images.copy(manager, from, dataType);
+      NDArray other = Images.copy(manager, to, dataType);
       NDList latents = new NDList();
       for (double fraction : fractions) {
         latents.add(one.mul(path.fromWeight(fraction)).add(other.mul(path.toWeight(fraction))));

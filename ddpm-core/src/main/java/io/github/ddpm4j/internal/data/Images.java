@@ -1,6 +1,8 @@
 package io.github.ddpm4j.internal.data;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.model.DataRange;
@@ -52,6 +54,37 @@ public final class Images {
      */
     public boolean isFinite() {
       return Double.isFinite(least) && Double.isFinite(greatest);
+    }
+  }
+
+  /**
+   * A copy of some images.
+   *
+   * @param manager owns the copy, and has its device
+   * @param images the images; not closed
+   * @param type the type of the copy
+   * @return the copy
+   */
+  public static NDArray copy(NDManager manager, NDArray images, DataType type) {
+    NDArray copy = images.duplicate();
+    copy.attach(manager);
+    return copy.toType(type, false).toDevice(manager.getDevice(), false);
+  }
+
+  /**
+   * A copy of a part of some images.
+   *
+   * @param manager owns the copy, and has its device
+   * @param images the images; not closed
+   * @param first the first of the part, from 0
+   * @param count how many are in the part
+   * @param type the type of the copy
+   * @return the copy
+   */
+  public static NDArray copy(
+      NDManager manager, NDArray images, long first, int count, DataType type) {
+    try (NDArray part = images.get(new NDIndex("{}:{}", first, first + count))) {
+      return copy(manager, part, type);
     }
   }
 
