@@ -62,9 +62,11 @@ public record SamplerComparison(Judge.Verdict real, List<Row> rows) {
     /** The metrics on one line, or the reason why there are none. */
     @Override
     public String toString() {
-      return refusal.isEmpty()
-          ? String.join("  ", cells(Integer.toString(calls), sampler.toString(), verdicts, errors))
-          : sampler + " left out: " + refusal;
+      return refusal.isEmpty() ? String.join("  ", cells()) : sampler + " left out: " + refusal;
+    }
+
+    private List<String> cells() {
+      return SamplerComparison.cells(Integer.toString(calls), sampler.toString(), verdicts, errors);
     }
   }
 
@@ -90,12 +92,7 @@ public record SamplerComparison(Judge.Verdict real, List<Row> rows) {
     StringBuilder refused = new StringBuilder();
     for (Row row : rows) {
       if (row.refusal().isEmpty()) {
-        lines.add(
-            cells(
-                Integer.toString(row.calls()),
-                row.sampler().toString(),
-                row.verdicts(),
-                row.errors()));
+        lines.add(row.cells());
       } else {
         refused.append('\n').append(row);
       }
