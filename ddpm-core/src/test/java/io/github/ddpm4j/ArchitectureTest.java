@@ -24,6 +24,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
@@ -225,8 +226,11 @@ class ArchitectureTest {
     assertThat(found)
         .withFailMessage(
             () ->
-                "exported, but not in exported-types.txt: %s; in exported-types.txt, but not exported: %s"
-                    .formatted(without(found, listed), without(listed, found)))
+                String.format(
+                    Locale.ROOT,
+                    "exported, but not in exported-types.txt: %s; in exported-types.txt, but not exported: %s",
+                    without(found, listed),
+                    without(listed, found)))
         .isEqualTo(listed);
   }
 

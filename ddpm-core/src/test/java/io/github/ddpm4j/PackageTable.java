@@ -8,6 +8,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.regex.Matcher;
@@ -44,7 +45,8 @@ final class PackageTable {
     }
     if (head == lines.size()) {
       throw new IllegalArgumentException(
-          "no table with the columns \"%s\" and \"%s\"".formatted(PACKAGE, MAY_USE));
+          String.format(
+              Locale.ROOT, "no table with the columns \"%s\" and \"%s\"", PACKAGE, MAY_USE));
     }
     List<String> columns = cells(lines.get(head));
     Map<String, Set<String>> table = new LinkedHashMap<>();
@@ -52,8 +54,12 @@ final class PackageTable {
       List<String> row = cells(lines.get(i));
       if (row.size() != columns.size()) {
         throw new IllegalArgumentException(
-            "a row must have %d cells, but has %d: %s"
-                .formatted(columns.size(), row.size(), lines.get(i)));
+            String.format(
+                Locale.ROOT,
+                "a row must have %d cells, but has %d: %s",
+                columns.size(),
+                row.size(),
+                lines.get(i)));
       }
       String name = name(row.get(columns.indexOf(PACKAGE)));
       if (table.put(name, names(row.get(columns.indexOf(MAY_USE)))) != null) {
@@ -65,7 +71,7 @@ final class PackageTable {
           for (String other : used) {
             if (!table.containsKey(other)) {
               throw new IllegalArgumentException(
-                  "%s may depend on %s, which has no row".formatted(name, other));
+                  String.format(Locale.ROOT, "%s may depend on %s, which has no row", name, other));
             }
           }
         });

@@ -7,6 +7,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.torch.Program;
 import java.util.List;
+import java.util.Locale;
 
 /** What the machine can do at most: products of square matrices, and copies of memory. */
 final class Bounds {
@@ -42,11 +43,15 @@ final class Bounds {
     body.append("  def ")
         .append(name)
         .append("(self: __torch__.Program, x: Tensor, p: List[Tensor]) -> Tensor:\n")
-        .append("    w = torch.to(p[0], %d)\n    y0 = torch.to(x, %d)\n".formatted(type, type));
+        .append(
+            String.format(
+                Locale.ROOT, "    w = torch.to(p[0], %d)\n    y0 = torch.to(x, %d)\n", type, type));
     for (int i = 0; i < PRODUCTS; i++) {
-      body.append("    y%d = torch.mm(y%d, w)\n".formatted(i + 1, i));
+      body.append(String.format(Locale.ROOT, "    y%d = torch.mm(y%d, w)\n", i + 1, i));
     }
-    return body.append("    return torch.sum(torch.to(y%d, 6))\n".formatted(PRODUCTS)).toString();
+    return body.append(
+            String.format(Locale.ROOT, "    return torch.sum(torch.to(y%d, 6))\n", PRODUCTS))
+        .toString();
   }
 
   static void measure(Device device, Effort effort, Measurements measurements) {

@@ -5,23 +5,10 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.torch.Program;
 import java.util.List;
+import java.util.Locale;
 
 /** The update as a compiled training step makes it: one operator of the engine for all weights. */
 final class FusedUpdate implements Update {
-
-  private static final String METHODS =
-      """
-        def optimize(self: __torch__.Program, x: Tensor, weights: List[Tensor], \
-      gradients: List[Tensor], m: List[Tensor], v: List[Tensor]) -> Tensor:
-          steps = torch.mul([torch.full([1], 1., dtype=6, device=x.device)], %d)
-          torch._fused_adamw_(weights, gradients, m, v, annotate(List[Tensor], []), steps, \
-      lr=%s, beta1=%s, beta2=%s, weight_decay=%s, eps=%s, amsgrad=False, maximize=False)
-          return x
-        def average(self: __torch__.Program, x: Tensor, averages: List[Tensor], \
-      weights: List[Tensor]) -> Tensor:
-          torch._foreach_lerp_(averages, weights, %s)
-          return x
-      """;
 
   private final Tensors tensors;
   private final NDArray unused;
@@ -32,7 +19,20 @@ final class FusedUpdate implements Update {
     unused = manager.ones(new Shape(1));
     program =
         Program.compile(
-            METHODS.formatted(
+            String.format(
+                Locale.ROOT,
+                """
+                  def optimize(self: __torch__.Program, x: Tensor, weights: List[Tensor], \
+                gradients: List[Tensor], m: List[Tensor], v: List[Tensor]) -> Tensor:
+                    steps = torch.mul([torch.full([1], 1., dtype=6, device=x.device)], %d)
+                    torch._fused_adamw_(weights, gradients, m, v, annotate(List[Tensor], []), steps, \
+                lr=%s, beta1=%s, beta2=%s, weight_decay=%s, eps=%s, amsgrad=False, maximize=False)
+                    return x
+                  def average(self: __torch__.Program, x: Tensor, averages: List[Tensor], \
+                weights: List[Tensor]) -> Tensor:
+                    torch._foreach_lerp_(averages, weights, %s)
+                    return x
+                """,
                 tensors.weights().size(),
                 Constants.LEARNING_RATE,
                 Constants.BETA1,

@@ -60,8 +60,12 @@ final class Table {
           .forEach(
               (name, spread) ->
                   line(
-                      "  %-22s %s, %s"
-                          .formatted(name, number(spread.median()), number(spread.max()))));
+                      String.format(
+                          Locale.ROOT,
+                          "  %-22s %s, %s",
+                          name,
+                          number(spread.median()),
+                          number(spread.max()))));
     }
     line("");
   }
@@ -97,7 +101,7 @@ final class Table {
       for (int i = 0; i < columns; i++) {
         boolean number = i > 1;
         String format = " %" + (number ? "" : "-") + widths[i] + "s |";
-        line.append(format.formatted(lines.get(k).get(i)));
+        line.append(String.format(Locale.ROOT, format, lines.get(k).get(i)));
         rule.append("-".repeat(widths[i] + 1)).append(number ? ":|" : "-|");
       }
       line(line.toString());

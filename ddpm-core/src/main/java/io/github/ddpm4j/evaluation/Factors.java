@@ -1,5 +1,6 @@
 package io.github.ddpm4j.evaluation;
 
+import java.util.Locale;
 import org.ojalgo.array.Array1D;
 import org.ojalgo.matrix.decomposition.Cholesky;
 import org.ojalgo.matrix.decomposition.Eigenvalue;
@@ -82,8 +83,11 @@ final class Factors {
     SingularValue<Double> singular = SingularValue.R064.make(product);
     if (!singular.computeValuesOnly(product)) {
       throw new IllegalStateException(
-          "the singular values of a matrix of %d rows and %d columns were not found"
-              .formatted(product.getRowDim(), product.getColDim()));
+          String.format(
+              Locale.ROOT,
+              "the singular values of a matrix of %d rows and %d columns were not found",
+              product.getRowDim(),
+              product.getColDim()));
     }
     double sum = 0;
     Array1D<Double> values = singular.getSingularValues();

@@ -1,5 +1,6 @@
 package io.github.ddpm4j.evaluation;
 
+import java.util.Locale;
 import org.ojalgo.matrix.store.R064Store;
 
 /** Features as rows, one per image: what is refused of them, and blocks of them as matrices. */
@@ -11,25 +12,43 @@ final class FeatureRows {
   static void require(String name, double[][] rows, int least, String purpose) {
     if (rows.length < least) {
       throw new IllegalArgumentException(
-          "%s must be at least %d for %s, but were %d; make more"
-              .formatted(name, least, purpose, rows.length));
+          String.format(
+              Locale.ROOT,
+              "%s must be at least %d for %s, but were %d; make more",
+              name,
+              least,
+              purpose,
+              rows.length));
     }
     int width = rows[0].length;
     if (width == 0) {
       throw new IllegalArgumentException(
-          "%s must have at least 1 feature per image, but image 0 has none".formatted(name));
+          String.format(
+              Locale.ROOT,
+              "%s must have at least 1 feature per image, but image 0 has none",
+              name));
     }
     for (int i = 0; i < rows.length; i++) {
       if (rows[i].length != width) {
         throw new IllegalArgumentException(
-            "%s must have equally many features per image, but image 0 has %d and image %d has %d"
-                .formatted(name, width, i, rows[i].length));
+            String.format(
+                Locale.ROOT,
+                "%s must have equally many features per image, but image 0 has %d and image %d has %d",
+                name,
+                width,
+                i,
+                rows[i].length));
       }
       for (int k = 0; k < width; k++) {
         if (!Double.isFinite(rows[i][k])) {
           throw new IllegalArgumentException(
-              "%s must be finite, but feature %d of image %d was %s; leave such images out, or see why the images or the feature network hold such values"
-                  .formatted(name, k, i, rows[i][k]));
+              String.format(
+                  Locale.ROOT,
+                  "%s must be finite, but feature %d of image %d was %s; leave such images out, or see why the images or the feature network hold such values",
+                  name,
+                  k,
+                  i,
+                  rows[i][k]));
         }
       }
     }
@@ -39,8 +58,11 @@ final class FeatureRows {
   static void requireSameWidth(double[][] generated, double[][] reference) {
     if (generated[0].length != reference[0].length) {
       throw new IllegalArgumentException(
-          "generated and reference must have equally many features per image, but have %d and %d; use the same Features for both"
-              .formatted(generated[0].length, reference[0].length));
+          String.format(
+              Locale.ROOT,
+              "generated and reference must have equally many features per image, but have %d and %d; use the same Features for both",
+              generated[0].length,
+              reference[0].length));
     }
   }
 

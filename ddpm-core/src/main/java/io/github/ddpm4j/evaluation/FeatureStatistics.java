@@ -14,6 +14,7 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.ojalgo.matrix.store.R064Store;
@@ -240,13 +241,21 @@ public final class FeatureStatistics {
   void requireSameFeatures(String name, FeatureStatistics other) {
     if (mean.length != other.mean.length) {
       throw new IllegalArgumentException(
-          "%s must have equally many features, but have %d and %d; use the same Features for both"
-              .formatted(name, mean.length, other.mean.length));
+          String.format(
+              Locale.ROOT,
+              "%s must have equally many features, but have %d and %d; use the same Features for both",
+              name,
+              mean.length,
+              other.mean.length));
     }
     if (!features.isEmpty() && !other.features.isEmpty() && !features.equals(other.features)) {
       throw new IllegalArgumentException(
-          "%s must be of the same features, but are of \"%s\" and \"%s\"; use the same Features for both"
-              .formatted(name, features, other.features));
+          String.format(
+              Locale.ROOT,
+              "%s must be of the same features, but are of \"%s\" and \"%s\"; use the same Features for both",
+              name,
+              features,
+              other.features));
     }
   }
 

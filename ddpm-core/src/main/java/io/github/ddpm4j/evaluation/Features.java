@@ -10,6 +10,7 @@ import ai.djl.training.ParameterStore;
 import ai.djl.translate.TranslateException;
 import io.github.ddpm4j.internal.torch.GradMode;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.function.UnaryOperator;
 
@@ -119,8 +120,12 @@ public interface Features {
   private static double[][] rows(NDArray array, long images) {
     if (array.getShape().dimension() < 2 || array.getShape().get(0) != images) {
       throw new IllegalArgumentException(
-          "features of %d images must have shape (%d, …), but had %s"
-              .formatted(images, images, array.getShape()));
+          String.format(
+              Locale.ROOT,
+              "features of %d images must have shape (%d, …), but had %s",
+              images,
+              images,
+              array.getShape()));
     }
     try (NDArray doubles = array.toType(DataType.FLOAT64, true)) {
       double[] flat = doubles.toDoubleArray();

@@ -27,8 +27,6 @@ public final class FrechetDistance {
   public static final int POINTS = 15;
 
   private static final String REMARK = "biased upwards at this n, compare at equal n alone";
-  private static final String SINGULAR =
-      "the covariance is singular, as n is not above the number of features (%d)";
 
   private FrechetDistance() {}
 
@@ -89,7 +87,10 @@ public final class FrechetDistance {
     int width = generated[0].length;
     return generated.length > width && reference.count() > width
         ? REMARK
-        : REMARK + "; " + SINGULAR.formatted(width);
+        : REMARK
+            + "; the covariance is singular, as n is not above the number of features ("
+            + width
+            + ")";
   }
 
   /**

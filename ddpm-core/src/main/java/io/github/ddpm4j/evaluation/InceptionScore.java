@@ -1,6 +1,7 @@
 package io.github.ddpm4j.evaluation;
 
 import java.util.Arrays;
+import java.util.Locale;
 
 /**
  * The Inception score (Salimans et al. 2016, section 4): measures how confidently a classifier
@@ -67,8 +68,12 @@ public final class InceptionScore {
     double least = Arrays.stream(row).min().orElse(0);
     if (least < 0 || Math.abs(sum - 1) > SUM_TOLERANCE) {
       throw new IllegalArgumentException(
-          "probabilities must be at least 0 and sum up to 1, but those of image %d are at least %s and sum up to %s; apply softmax to the classifier's output"
-              .formatted(image, least, sum));
+          String.format(
+              Locale.ROOT,
+              "probabilities must be at least 0 and sum up to 1, but those of image %d are at least %s and sum up to %s; apply softmax to the classifier's output",
+              image,
+              least,
+              sum));
     }
   }
 

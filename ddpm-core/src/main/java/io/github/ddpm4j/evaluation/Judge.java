@@ -86,13 +86,19 @@ public final class Judge {
         || training.getShape().dimension() != 4
         || !shape.slice(1).equals(training.getShape().slice(1))) {
       throw new IllegalArgumentException(
-          "held-out and training images must have shapes (N, C, H, W) and (M, C, H, W), but had %s and %s"
-              .formatted(shape, training.getShape()));
+          String.format(
+              Locale.ROOT,
+              "held-out and training images must have shapes (N, C, H, W) and (M, C, H, W), but had %s and %s",
+              shape,
+              training.getShape()));
     }
     if (labels.length != 0 && labels.length != training.getShape().get(0)) {
       throw new IllegalArgumentException(
-          "every training image must have a label, or none of them, but %d have %d labels"
-              .formatted(training.getShape().get(0), labels.length));
+          String.format(
+              Locale.ROOT,
+              "every training image must have a label, or none of them, but %d have %d labels",
+              training.getShape().get(0),
+              labels.length));
     }
     for (int label : labels) {
       if (label < 0) {
@@ -128,8 +134,11 @@ public final class Judge {
   public Verdict judge(NDArray generated) {
     if (!generated.getShape().equals(shape)) {
       throw new IllegalArgumentException(
-          "generated must have shape %s, as the held-out images, but had %s"
-              .formatted(shape, generated.getShape()));
+          String.format(
+              Locale.ROOT,
+              "generated must have shape %s, as the held-out images, but had %s",
+              shape,
+              generated.getShape()));
     }
     double[][] rows = Features.pixels().of(generated);
     FeatureRows.require("generated images", rows, NEIGHBOURS + 1, "a judge");
@@ -160,8 +169,11 @@ public final class Judge {
   public Verdict realAgainstReal() {
     if (training.length <= real.length) {
       throw new IllegalStateException(
-          "real against real needs more training images than the %d held-out ones, but has %d"
-              .formatted(real.length, training.length));
+          String.format(
+              Locale.ROOT,
+              "real against real needs more training images than the %d held-out ones, but has %d",
+              real.length,
+              training.length));
     }
     double[][] others = Arrays.copyOfRange(training, real.length, training.length);
     int[] theirs =
@@ -185,8 +197,11 @@ public final class Judge {
     }
     if (images.getShape().dimension() != 4 || !images.getShape().slice(1).equals(shape.slice(1))) {
       throw new IllegalArgumentException(
-          "images must have shape (K, C, H, W) with (C, H, W) = %s, but had %s"
-              .formatted(shape.slice(1), images.getShape()));
+          String.format(
+              Locale.ROOT,
+              "images must have shape (K, C, H, W) with (C, H, W) = %s, but had %s",
+              shape.slice(1),
+              images.getShape()));
     }
     return classesOf(Features.pixels().of(images));
   }
@@ -410,15 +425,15 @@ public final class Judge {
 
     private static String line(
         String name, String value, String other, String bound, String verdict) {
-      return "%-31s  %14s  %17s  %14s  %s"
-              .formatted(name, value, other, bound, verdict)
+      return String.format(
+                  Locale.ROOT, "%-31s  %14s  %17s  %14s  %s", name, value, other, bound, verdict)
               .stripTrailing()
           + "\n";
     }
 
     private static String shares(String name, Stream<?> cells) {
-      return "%-14s".formatted(name)
-          + cells.map("%6s"::formatted).collect(Collectors.joining())
+      return String.format(Locale.ROOT, "%-14s", name)
+          + cells.map(cell -> String.format(Locale.ROOT, "%6s", cell)).collect(Collectors.joining())
           + "\n";
     }
 

@@ -149,7 +149,7 @@ public record SamplerComparison(Judge.Verdict real, List<Row> rows) {
       for (int i = 0; i < widths.length; i++) {
         boolean number = i != 1;
         String format = " %" + (number ? "" : "-") + widths[i] + "s |";
-        line.append(format.formatted(lines.get(k).get(i)));
+        line.append(String.format(Locale.ROOT, format, lines.get(k).get(i)));
         rule.append("-".repeat(widths[i] + 1)).append(number ? ":|" : "-|");
       }
       table.append(k == 0 ? "" : "\n").append(line);

@@ -94,8 +94,12 @@ public final class SamplerPlanner {
               .orElse(0);
       StringBuilder text = new StringBuilder();
       text.append(
-          "Samplers within %d network calls, %d images each from the noise of seed %d.\n"
-              .formatted(calls, images, seed));
+          String.format(
+              Locale.ROOT,
+              "Samplers within %d network calls, %d images each from the noise of seed %d.\n",
+              calls,
+              images,
+              seed));
       text.append("Error: root mean square per pixel beside the long chain.");
       text.append(
           byDistance ? " Distance: kernel distance to real images, by which is chosen.\n" : "\n");
@@ -121,8 +125,14 @@ public final class SamplerPlanner {
 
     private static String line(
         String mark, String sampler, int width, String calls, String error, String distance) {
-      return ("%-1s %-" + width + "s  %5s  %9s  %9s")
-              .formatted(mark, sampler, calls, error, distance)
+      return String.format(
+                  Locale.ROOT,
+                  "%-1s %-" + width + "s  %5s  %9s  %9s",
+                  mark,
+                  sampler,
+                  calls,
+                  error,
+                  distance)
               .stripTrailing()
           + "\n";
     }
@@ -291,8 +301,10 @@ public final class SamplerPlanner {
     int longCalls = longChain.plan(diffusion).steps().size();
     if (isStochastic(longChain)) {
       throw new IllegalArgumentException(
-          "the long chain must add no fresh noise, but %s does; use ddim(steps)"
-              .formatted(longChain));
+          String.format(
+              Locale.ROOT,
+              "the long chain must add no fresh noise, but %s does; use ddim(steps)",
+              longChain));
     }
     float[] reference;
     Row first;

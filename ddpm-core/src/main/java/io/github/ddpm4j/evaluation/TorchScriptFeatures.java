@@ -21,6 +21,7 @@ import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -88,8 +89,12 @@ public final class TorchScriptFeatures implements Features, AutoCloseable {
     outputs.attach(scope);
     if (settings.output >= outputs.size()) {
       throw new IllegalArgumentException(
-          "output must be below %d, the number of outputs of %s, but was %d"
-              .formatted(outputs.size(), settings.file, settings.output));
+          String.format(
+              Locale.ROOT,
+              "output must be below %d, the number of outputs of %s, but was %d",
+              outputs.size(),
+              settings.file,
+              settings.output));
     }
     return Features.pixels().of(outputs.get(settings.output));
   }
@@ -288,8 +293,11 @@ public final class TorchScriptFeatures implements Features, AutoCloseable {
         x = x.repeat(1, mean.length);
       } else if (mean.length > 1 && channels != mean.length) {
         throw new IllegalArgumentException(
-            "images must have %d channels, as the network was said to want, or 1, but had %d"
-                .formatted(mean.length, channels));
+            String.format(
+                Locale.ROOT,
+                "images must have %d channels, as the network was said to want, or 1, but had %d",
+                mean.length,
+                channels));
       }
       Shape perChannel = new Shape(1, mean.length, 1, 1);
       return x.sub(Upload.doubles(scope, mean, perChannel, DataType.FLOAT32))

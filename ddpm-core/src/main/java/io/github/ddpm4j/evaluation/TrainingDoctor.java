@@ -222,8 +222,11 @@ public final class TrainingDoctor implements TrainingStepListener {
     read();
     if (steps < LEAST_STEPS) {
       throw new IllegalStateException(
-          "a report needs at least %d steps of training, but has seen %d; add the doctor as a listener before fit()"
-              .formatted(LEAST_STEPS, steps));
+          String.format(
+              Locale.ROOT,
+              "a report needs at least %d steps of training, but has seen %d; add the doctor as a listener before fit()",
+              LEAST_STEPS,
+              steps));
     }
     List<Finding> findings = new ArrayList<>();
     for (int q = 0; q < LossWindows.QUARTERS; q++) {
@@ -284,16 +287,21 @@ public final class TrainingDoctor implements TrainingStepListener {
           subject,
           true,
           figures,
-          "still in part what training began with: some %d more steps, or draw from the raw weights"
-              .formatted(more));
+          String.format(
+              Locale.ROOT,
+              "still in part what training began with: some %d more steps, or draw from the raw weights",
+              more));
     }
     if (lag > SLOW * steps) {
       return new Finding(
           subject,
           true,
           figures,
-          "slow for a run of %d steps: ema(%s), or draw from the raw weights"
-              .formatted(steps, decayFor(steps)));
+          String.format(
+              Locale.ROOT,
+              "slow for a run of %d steps: ema(%s), or draw from the raw weights",
+              steps,
+              decayFor(steps)));
     }
     return new Finding(subject, false, figures, "fit to draw from");
   }
@@ -328,8 +336,11 @@ public final class TrainingDoctor implements TrainingStepListener {
         || training.getShape().dimension() != 4
         || !samples.getShape().slice(1).equals(training.getShape().slice(1))) {
       throw new IllegalArgumentException(
-          "samples and training images must have shapes (N, C, H, W) and (M, C, H, W), but had %s and %s"
-              .formatted(samples.getShape(), training.getShape()));
+          String.format(
+              Locale.ROOT,
+              "samples and training images must have shapes (N, C, H, W) and (M, C, H, W), but had %s and %s",
+              samples.getShape(),
+              training.getShape()));
     }
     double[][] drawn = Features.pixels().of(samples);
     double[][] real = Features.pixels().of(training);

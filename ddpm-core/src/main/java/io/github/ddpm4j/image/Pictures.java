@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.stream.IntStream;
 
 /**
@@ -118,8 +119,13 @@ public final class Pictures {
         int y = i / width % height;
         int channel = i / (width * height) % channels;
         throw new IllegalArgumentException(
-            "images must hold numbers, but the one at [%d, %d, %d, %d] (image, channel, row, column) is NaN"
-                .formatted(i / (width * height * channels), channel, y, x));
+            String.format(
+                Locale.ROOT,
+                "images must hold numbers, but the one at [%d, %d, %d, %d] (image, channel, row, column) is NaN",
+                i / (width * height * channels),
+                channel,
+                y,
+                x));
       }
     }
     return new Pictures(
@@ -395,8 +401,13 @@ public final class Pictures {
   private static void requireSize(BufferedImage first, BufferedImage other) {
     if (other.getWidth() != first.getWidth() || other.getHeight() != first.getHeight()) {
       throw new IllegalArgumentException(
-          "frames must have one size, but one is %d x %d and another %d x %d"
-              .formatted(first.getWidth(), first.getHeight(), other.getWidth(), other.getHeight()));
+          String.format(
+              Locale.ROOT,
+              "frames must have one size, but one is %d x %d and another %d x %d",
+              first.getWidth(),
+              first.getHeight(),
+              other.getWidth(),
+              other.getHeight()));
     }
   }
 

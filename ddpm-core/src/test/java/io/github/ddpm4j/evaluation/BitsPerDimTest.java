@@ -34,6 +34,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
@@ -267,7 +268,9 @@ class BitsPerDimTest {
             .of(inputs.array(manager, DataType.FLOAT64, "x0"));
     int compared = 0;
     for (int t : new int[] {0, 1, 500, 999}) {
-      String key = "linear|%s|EPSILON|clip=%s|t=%d".formatted(variance, clip ? "True" : "False", t);
+      String key =
+          String.format(
+              Locale.ROOT, "linear|%s|EPSILON|clip=%s|t=%d", variance, clip ? "True" : "False", t);
       if (golden.has(key)) {
         double[] each = golden.data(key, "vb_bpd");
         double mean = (each[0] + each[1]) / 2;

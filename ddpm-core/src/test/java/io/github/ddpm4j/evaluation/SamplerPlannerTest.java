@@ -17,6 +17,7 @@ import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.schedule.TimestepSpacing;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.IntToDoubleFunction;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -192,11 +193,13 @@ class SamplerPlannerTest {
                     Samplers.ddim(10).spacing(TimestepSpacing.TRAILING)))
             .images(2)
             .plan(10);
-    String error = "%.5f".formatted(table.rows().get(0).error());
+    String error = String.format(Locale.ROOT, "%.5f", table.rows().get(0).error());
 
     assertThat(table)
         .hasToString(
-            """
+            String.format(
+                Locale.ROOT,
+                """
             Samplers within 10 network calls, 2 images each from the noise of seed 0.
             Error: root mean square per pixel beside the long chain.
               sampler            calls      error
@@ -204,8 +207,8 @@ class SamplerPlannerTest {
             * ddim:10, trailing     10    %s
               heun:30, trailing      –  takes 59 network calls
               ddpm:10, leading       –  adds fresh noise and can be compared by features of real images alone
-            * ddim:10, trailing"""
-                .formatted(error));
+            * ddim:10, trailing""",
+                error));
   }
 
   /* --- input --- */

@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.Locale;
 
 /**
  * Samples, and tries what needs further modules. It lies in a package that the library does not
@@ -31,8 +32,9 @@ final class Server {
       NDArray x0 = manager.ones(new Shape(1, 1, 4, 4));
       NDArray noise = manager.zeros(x0.getShape());
       NDArray noised = ddpm.forwardProcess().sample(x0, new int[] {9}, noise);
-      out.println("schedule: %.5f".formatted(Math.sqrt(ddpm.schedule().alphaBar(9))));
-      out.println("forward process: %.5f".formatted(noised.getFloat(0, 0, 0, 0)));
+      out.println(
+          String.format(Locale.ROOT, "schedule: %.5f", Math.sqrt(ddpm.schedule().alphaBar(9))));
+      out.println(String.format(Locale.ROOT, "forward process: %.5f", noised.getFloat(0, 0, 0, 0)));
       out.println("samples: " + samples.toNDArray(manager).getShape());
       try {
         samples.saveGrid(Path.of("samples.png"));

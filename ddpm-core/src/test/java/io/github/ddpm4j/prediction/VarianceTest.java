@@ -9,6 +9,7 @@ import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import java.util.List;
+import java.util.Locale;
 import java.util.stream.IntStream;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
@@ -120,11 +121,16 @@ class VarianceTest {
     String rule =
         "alphaBar must be at least 0 and less than alphaBarPrevious, which is at most 1, but they"
             + " were %s and %s; a reverse step goes from the noisier level to the less noisy one";
-    assertRefused(() -> Variance.FIXED_SMALL.variance(0.5, 0.5), rule.formatted(0.5, 0.5));
-    assertRefused(() -> Variance.FIXED_LARGE.variance(-0.1, 0.5), rule.formatted(-0.1, 0.5));
-    assertRefused(() -> Variance.FIXED_LARGE.variance(0.1, 1.5), rule.formatted(0.1, 1.5));
     assertRefused(
-        () -> Variance.FIXED_LARGE.variance(0.3, Double.NaN, 1), rule.formatted(Double.NaN, 1.0));
+        () -> Variance.FIXED_SMALL.variance(0.5, 0.5), String.format(Locale.ROOT, rule, 0.5, 0.5));
+    assertRefused(
+        () -> Variance.FIXED_LARGE.variance(-0.1, 0.5),
+        String.format(Locale.ROOT, rule, -0.1, 0.5));
+    assertRefused(
+        () -> Variance.FIXED_LARGE.variance(0.1, 1.5), String.format(Locale.ROOT, rule, 0.1, 1.5));
+    assertRefused(
+        () -> Variance.FIXED_LARGE.variance(0.3, Double.NaN, 1),
+        String.format(Locale.ROOT, rule, Double.NaN, 1.0));
     assertRefused(
         () -> Variance.FIXED_LARGE.variance(0, 0.5, 1),
         "beta must be above 0 and at most 1, but was 0.0");

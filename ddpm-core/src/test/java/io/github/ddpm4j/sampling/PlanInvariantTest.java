@@ -12,6 +12,7 @@ import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -189,8 +190,13 @@ class PlanInvariantTest {
     double tolerance = TOLERANCE * Math.max(1, Math.abs(row.cX0()));
     if (differs(signal, plan.levelAfter(i).signal(), tolerance)) {
       failures.add(
-          "signal after row %d of %s is %s, but the next level has %s"
-              .formatted(i, planned, signal, plan.levelAfter(i).signal()));
+          String.format(
+              Locale.ROOT,
+              "signal after row %d of %s is %s, but the next level has %s",
+              i,
+              planned,
+              signal,
+              plan.levelAfter(i).signal()));
     }
     double kept = row.cX() * row.noise() + row.cEps() + pastEps;
     double expected = plan.levelAfter(i).noise() * plan.levelAfter(i).noise();
@@ -203,8 +209,13 @@ class PlanInvariantTest {
     double squared = kept * kept + added;
     if (differs(squared, expected, TOLERANCE)) {
       failures.add(
-          "noise² after row %d of %s is %s, but the next level has %s"
-              .formatted(i, planned, squared, expected));
+          String.format(
+              Locale.ROOT,
+              "noise² after row %d of %s is %s, but the next level has %s",
+              i,
+              planned,
+              squared,
+              expected));
     }
   }
 

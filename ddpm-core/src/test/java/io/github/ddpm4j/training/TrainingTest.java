@@ -36,6 +36,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.CancellationException;
@@ -155,17 +156,24 @@ class TrainingTest {
     assertThatThrownBy(() -> training().loss(new PerPixel()).fit(stripes))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(
-            "loss squares must give one number per image, shape (N), but gave (2, 1, %d, %d) for 2"
-                    .formatted(SIZE, SIZE)
+            String.format(
+                    Locale.ROOT,
+                    "loss squares must give one number per image, shape (N), but gave (2, 1, %d, %d) for 2",
+                    SIZE,
+                    SIZE)
                 + " images; end it with ops.meanPerImage(…)");
     try (NDArray output = manager.ones(new Shape(3, 1, SIZE, SIZE))) {
       assertThatThrownBy(() -> new PerPixel().evaluate(output, output))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessage(
-              "loss squares must give one number per image, shape (N), but gave (3, 1, %1$d, %1$d)"
-                      .formatted(SIZE)
-                  + " for outputs of shape (3, 1, %1$d, %1$d); end it with ops.meanPerImage(…)"
-                      .formatted(SIZE));
+              String.format(
+                      Locale.ROOT,
+                      "loss squares must give one number per image, shape (N), but gave (3, 1, %1$d, %1$d)",
+                      SIZE)
+                  + String.format(
+                      Locale.ROOT,
+                      " for outputs of shape (3, 1, %1$d, %1$d); end it with ops.meanPerImage(…)",
+                      SIZE));
     }
   }
 
@@ -925,8 +933,11 @@ class TrainingTest {
                       Losses.simple(), flat, Condition.none(), new TrainableDenoiser.Pass(5, 0)))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessage(
-              "x0 must have shape (N, C, H, W) with (C, H, W) = %s, but had %s"
-                  .formatted(network.imageShape().orElseThrow(), flat.getShape()));
+              String.format(
+                  Locale.ROOT,
+                  "x0 must have shape (N, C, H, W) with (C, H, W) = %s, but had %s",
+                  network.imageShape().orElseThrow(),
+                  flat.getShape()));
     }
   }
 }

@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.zip.GZIPInputStream;
 
 /**
@@ -76,8 +77,13 @@ public final class IdxFiles {
       int width = size(in, images, "width");
       if (count != values.length) {
         throw new IOException(
-            "every image must have a label, but %s holds %d images and %s %d labels"
-                .formatted(images, count, labels, values.length));
+            String.format(
+                Locale.ROOT,
+                "every image must have a label, but %s holds %d images and %s %d labels",
+                images,
+                count,
+                labels,
+                values.length));
       }
       byte[] pixels = bytes(in, images, (long) count * height * width);
       float[] scaled = new float[pixels.length];
@@ -139,8 +145,13 @@ public final class IdxFiles {
     int found = number(in, file);
     if (found != magic) {
       throw new IOException(
-          "an IDX file of %s must start with 0x%08x, but %s starts with 0x%08x"
-              .formatted(content, magic, file, found));
+          String.format(
+              Locale.ROOT,
+              "an IDX file of %s must start with 0x%08x, but %s starts with 0x%08x",
+              content,
+              magic,
+              file,
+              found));
     }
     return size(in, file, "number of " + content);
   }
@@ -149,7 +160,8 @@ public final class IdxFiles {
     int size = number(in, file);
     if (size < 1) {
       throw new IOException(
-          "the %s must be at least 1, but %s says %d".formatted(name, file, size));
+          String.format(
+              Locale.ROOT, "the %s must be at least 1, but %s says %d", name, file, size));
     }
     return size;
   }
@@ -165,8 +177,12 @@ public final class IdxFiles {
   private static byte[] bytes(DataInputStream in, Path file, long length) throws IOException {
     if (length > Integer.MAX_VALUE - 8) {
       throw new IOException(
-          "at most %d values can be read, but %s says %d"
-              .formatted(Integer.MAX_VALUE - 8, file, length));
+          String.format(
+              Locale.ROOT,
+              "at most %d values can be read, but %s says %d",
+              Integer.MAX_VALUE - 8,
+              file,
+              length));
     }
     byte[] bytes;
     try {
@@ -177,7 +193,12 @@ public final class IdxFiles {
     }
     if (bytes.length < length) {
       throw new IOException(
-          "%s must hold %d values, but ends after %d".formatted(file, length, bytes.length));
+          String.format(
+              Locale.ROOT,
+              "%s must hold %d values, but ends after %d",
+              file,
+              length,
+              bytes.length));
     }
     return bytes;
   }

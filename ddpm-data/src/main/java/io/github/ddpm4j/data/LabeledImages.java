@@ -6,6 +6,7 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.Locale;
 import java.util.Map;
 
 /**
@@ -95,8 +96,12 @@ public final class LabeledImages {
   public LabeledImages slice(int from, int to) {
     if (from < 0 || from >= to || to > size()) {
       throw new IndexOutOfBoundsException(
-          "a slice must be within [0, %d) and hold an image, but was [%d, %d)"
-              .formatted(size(), from, to));
+          String.format(
+              Locale.ROOT,
+              "a slice must be within [0, %d) and hold an image, but was [%d, %d)",
+              size(),
+              from,
+              to));
     }
     int length = height * width;
     return new LabeledImages(

@@ -18,6 +18,7 @@ import io.github.ddpm4j.unet.UNet;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Locale;
 import java.util.stream.IntStream;
 
 /**
@@ -69,7 +70,8 @@ public final class ConditionalDigits {
           NDArray known = digits.training().toArray(manager);
           int[] found = Judge.of(known, known, digits.training().labels()).classesOf(drawn);
           long hits = IntStream.range(0, found.length).filter(i -> found[i] == asked[i]).count();
-          System.out.printf("%d of %d digits are what was asked for.%n", hits, found.length);
+          System.out.printf(
+              Locale.ROOT, "%d of %d digits are what was asked for.%n", hits, found.length);
           System.out.println(picture);
         }
       }

@@ -57,7 +57,9 @@ public final class ForwardProcessDemo {
         NoiseSource.seeded(SEED).array(x0.getManager(), 0, 0, x0.getShape(), DataType.FLOAT32);
     DDPM ddpm = DDPM.builder().timesteps(1000).build();
     System.out.printf(
-        "x_t = signal * x_0 + noise * epsilon%n%14s  signal   noise%n", "noising steps");
+        Locale.ROOT,
+        "x_t = signal * x_0 + noise * epsilon%n%14s  signal   noise%n",
+        "noising steps");
     NDList all = new NDList(x0);
     for (int k = 1; k <= COLUMNS; k++) {
       int t = (int) Math.max(1, Math.round(1000 * Math.pow((double) k / COLUMNS, 2))) - 1;

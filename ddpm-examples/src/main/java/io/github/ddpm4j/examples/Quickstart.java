@@ -16,6 +16,7 @@ import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNet.Precision;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Locale;
 
 /**
  * Trains a small U-Net on the bundled digits, draws new ones, judges them against digits that it
@@ -50,7 +51,8 @@ public final class Quickstart {
     Tracker rate = s -> (float) (2e-3 * Math.max(0.02, Math.min(1, (steps - s) / (0.3 * steps))));
     try (NDManager manager = NDManager.newBaseManager();
         UNet unet = network.precision(precision).build()) {
-      System.out.printf("Training a U-Net of %,d parameters.%n", unet.config().parameterCount());
+      System.out.printf(
+          Locale.ROOT, "Training a U-Net of %,d parameters.%n", unet.config().parameterCount());
       DDPM ddpm = DDPM.builder().schedule(Schedules.cosine(1000)).denoiser(unet).build();
       NDArray known = digits.training().toArray(manager);
       var training = ddpm.training().batchSize(64).steps(steps).learningRate(rate).warmup(50);

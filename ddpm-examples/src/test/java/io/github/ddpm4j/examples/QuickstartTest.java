@@ -11,6 +11,7 @@ import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -65,8 +66,11 @@ class QuickstartTest {
     double full = loss(Precision.FLOAT32);
     double half = loss(Precision.BFLOAT16);
     System.out.printf(
+        Locale.ROOT,
         "mean loss of the last 100 steps: float32 %.6f, bfloat16 %.6f (%+.2f %%)%n",
-        full, half, 100 * (half / full - 1));
+        full,
+        half,
+        100 * (half / full - 1));
     assertThat(full).isNotEqualTo(half);
     assertThat(half).isCloseTo(full, withinPercentage(3));
   }

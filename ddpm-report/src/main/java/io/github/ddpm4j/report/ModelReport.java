@@ -23,6 +23,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -82,8 +83,11 @@ public final class ModelReport {
         || drawn.getShape().get(0) < 1
         || real.getShape().get(0) < 2) {
       throw new IllegalArgumentException(
-          "a report needs images of shapes (N, C, H, W), N ≥ 1, and (M, C, H, W), M ≥ 2, but had %s and %s"
-              .formatted(drawn.getShape(), real.getShape()));
+          String.format(
+              Locale.ROOT,
+              "a report needs images of shapes (N, C, H, W), N ≥ 1, and (M, C, H, W), M ≥ 2, but had %s and %s",
+              drawn.getShape(),
+              real.getShape()));
     }
     this.model = model;
     this.drawn = drawn;

@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 
 /**
  * A table of pictures with labels for columns and rows. Small pictures are enlarged.
@@ -76,8 +77,11 @@ public final class PictureTable {
   public void save(Path file) throws IOException {
     if (rows.isEmpty() || cells.size() % rows.size() != 0) {
       throw new IllegalArgumentException(
-          "a table needs rows of as many pictures each, but %d pictures are in %d rows"
-              .formatted(cells.size(), rows.size()));
+          String.format(
+              Locale.ROOT,
+              "a table needs rows of as many pictures each, but %d pictures are in %d rows",
+              cells.size(),
+              rows.size()));
     }
     String[] words = rows.toArray(String[]::new);
     try (NDArray all = NDArrays.stack(cells)) {

@@ -3,6 +3,7 @@ package io.github.ddpm4j.report;
 import java.awt.BasicStroke;
 import java.awt.Color;
 import java.awt.Font;
+import java.util.Locale;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYSeries;
 import org.knowm.xchart.style.XYStyler;
@@ -18,6 +19,7 @@ final class PlotStyle {
 
   static void apply(XYChart chart) {
     XYStyler styler = chart.getStyler();
+    styler.setLocale(Locale.ROOT);
     styler.setLegendBorderColor(GRID);
     styler.setChartBackgroundColor(Color.WHITE);
     styler.setPlotBorderVisible(false);

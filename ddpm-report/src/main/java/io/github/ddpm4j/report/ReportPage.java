@@ -62,7 +62,9 @@ public final class ReportPage {
    */
   public ReportPage(String title, String introduction) {
     this.title = title;
-    body.append("<h1>%s</h1>\n<p>%s</p>\n".formatted(escaped(title), escaped(introduction)));
+    body.append(
+        String.format(
+            Locale.ROOT, "<h1>%s</h1>\n<p>%s</p>\n", escaped(title), escaped(introduction)));
   }
 
   /**
@@ -95,11 +97,12 @@ public final class ReportPage {
       throws IOException {
     section(heading, caption);
     body.append(
-        "<img%s alt=\"%s\" src=\"data:image/png;base64,%s\">\n"
-            .formatted(
-                attributes,
-                escaped(caption),
-                Base64.getEncoder().encodeToString(Files.readAllBytes(png))));
+        String.format(
+            Locale.ROOT,
+            "<img%s alt=\"%s\" src=\"data:image/png;base64,%s\">\n",
+            attributes,
+            escaped(caption),
+            Base64.getEncoder().encodeToString(Files.readAllBytes(png))));
     return this;
   }
 
@@ -116,8 +119,11 @@ public final class ReportPage {
     rows.forEach(
         (name, value) ->
             body.append(
-                "<tr><th scope=\"row\">%s</th><td>%s</td></tr>\n"
-                    .formatted(escaped(name), escaped(String.valueOf(value)))));
+                String.format(
+                    Locale.ROOT,
+                    "<tr><th scope=\"row\">%s</th><td>%s</td></tr>\n",
+                    escaped(name),
+                    escaped(String.valueOf(value)))));
     body.append("</tbody>\n</table></div>\n");
     return this;
   }
@@ -177,7 +183,9 @@ public final class ReportPage {
   }
 
   private String html() {
-    return """
+    return String.format(
+        Locale.ROOT,
+        """
         <!DOCTYPE html>
         <html lang="en">
         <head>
@@ -190,8 +198,10 @@ public final class ReportPage {
         <body>
         %s</body>
         </html>
-        """
-        .formatted(escaped(title), STYLE, body);
+        """,
+        escaped(title),
+        STYLE,
+        body);
   }
 
   private void section(String heading, String caption) {

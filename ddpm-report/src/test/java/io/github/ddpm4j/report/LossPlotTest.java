@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Map;
 import java.util.stream.IntStream;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
@@ -61,6 +63,29 @@ class LossPlotTest {
     assertThatIllegalArgumentException()
         .isThrownBy(() -> LossPlot.save(new double[] {0, 0}, file))
         .withMessage("a plot needs a loss above 0, but there is none in 2 steps");
+  }
+
+  /** The numbers of the axes have the same digits everywhere. */
+  @Test
+  void save_otherLocale_isTheSamePicture(@TempDir Path folder) throws IOException {
+    Locale before = Locale.getDefault();
+    try {
+      for (String language : new String[] {"en-US", "ar-EG", "fa-IR", "de-DE"}) {
+        Locale.setDefault(Locale.forLanguageTag(language));
+        LossPlot.save(LOSSES, folder.resolve(language + ".png"));
+        Plots.curves(
+            "calls",
+            new double[] {1, 2.5},
+            Map.of("error", new double[] {0.25, 1234.5}),
+            folder.resolve(language + "-curves.png"));
+        assertThat(folder.resolve(language + ".png"))
+            .hasSameBinaryContentAs(folder.resolve("en-US.png"));
+        assertThat(folder.resolve(language + "-curves.png"))
+            .hasSameBinaryContentAs(folder.resolve("en-US-curves.png"));
+      }
+    } finally {
+      Locale.setDefault(before);
+    }
   }
 
   private static boolean hasColour(BufferedImage picture, int rgb) {

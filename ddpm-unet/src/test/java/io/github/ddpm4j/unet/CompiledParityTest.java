@@ -28,6 +28,7 @@ import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
@@ -474,7 +475,8 @@ class CompiledParityTest {
       figures.put(key, value);
       worst.put(
           key,
-          String.format(cosine ? "%s: %.6f (%s) %s" : "%s: %.2g (%s) %s", key, value, c, name));
+          String.format(
+              Locale.ROOT, cosine ? "%s: %.6f (%s) %s" : "%s: %.2g (%s) %s", key, value, c, name));
     }
   }
 

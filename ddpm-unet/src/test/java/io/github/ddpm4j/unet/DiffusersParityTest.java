@@ -10,6 +10,7 @@ import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.process.NoiseLevels;
 import java.io.IOException;
 import java.util.HashMap;
+import java.util.Locale;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -112,7 +113,11 @@ class DiffusersParityTest {
       share = Math.max(share, difference / Math.max(1e-4 * Math.abs(expected[i]), 1e-5));
     }
     System.out.printf(
-        "%s: largest difference %.2g, %.3f of what is allowed%n", name, largest, share);
+        Locale.ROOT,
+        "%s: largest difference %.2g, %.3f of what is allowed%n",
+        name,
+        largest,
+        share);
     assertThat(share)
         .as("%s: largest difference %s; share of what is allowed", name, largest)
         .isLessThanOrEqualTo(1);

@@ -11,6 +11,7 @@ import ai.djl.training.GradientCollector;
 import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.internal.torch.GradMode;
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
@@ -81,7 +82,8 @@ class GradientCheckTest {
           }
         }
       }
-      System.out.printf("gradient check: largest relative difference %.2g (%s)%n", worst, where);
+      System.out.printf(
+          Locale.ROOT, "gradient check: largest relative difference %.2g (%s)%n", worst, where);
       assertThat(network.parameters().size()).isEqualTo(weights.size()).isGreaterThan(60);
       assertThat(worst).as(where).isLessThan(1e-6);
       // Softmax takes no notice of the bias of the keys.

@@ -27,6 +27,7 @@ import java.io.DataOutputStream;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
@@ -91,7 +92,8 @@ class UNetBlockTest {
       double before = loss(unet);
       train(model, 15);
       double after = loss(unet);
-      System.out.printf("DJL's trainer: loss %.4f before and %.4f after%n", before, after);
+      System.out.printf(
+          Locale.ROOT, "DJL's trainer: loss %.4f before and %.4f after%n", before, after);
       assertThat(after).isLessThan(0.7 * before);
     }
   }

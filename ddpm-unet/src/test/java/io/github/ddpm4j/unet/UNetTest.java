@@ -21,6 +21,7 @@ import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.process.NoiseLevels;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.ServiceLoader;
@@ -223,7 +224,8 @@ class UNetTest {
             largest = Math.max(largest, Math.abs(part[i] - all[start * 64 + i]));
           }
         }
-        System.out.printf("batch %d against 16: largest difference %.2g%n", size, largest);
+        System.out.printf(
+            Locale.ROOT, "batch %d against 16: largest difference %.2g%n", size, largest);
         assertThat(largest).isLessThan(1e-5);
       }
     }

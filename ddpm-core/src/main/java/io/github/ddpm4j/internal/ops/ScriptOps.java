@@ -2,6 +2,7 @@ package io.github.ddpm4j.internal.ops;
 
 import io.github.ddpm4j.internal.ops.Script.Value;
 import io.github.ddpm4j.spi.Ops;
+import java.util.Locale;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -290,10 +291,13 @@ public final class ScriptOps implements Ops<Value> {
     }
     String products =
         String.format(
+            Locale.ROOT,
             "torch.bmm(torch.softmax(torch.baddbmm(torch.empty([1, 1, 1], dtype=%1$s.dtype,"
                 + " device=%1$s.device), %1$s, torch.transpose(%2$s, 1, 2), beta=0,"
                 + " alpha=torch.pow(torch.size(%1$s, 2), -0.5)), -1), %3$s)",
-            query, key, value);
+            query,
+            key,
+            value);
     return script.let(
         "(%s if torch.le(torch.size(%s, 1), %d) else %s)",
         products, query, FEW_TOKENS, fused(query, key, value, heads));
@@ -301,8 +305,11 @@ public final class ScriptOps implements Ops<Value> {
 
   private static String fused(Value query, Value key, Value value, int heads) {
     return String.format(
+        Locale.ROOT,
         "torch.flatten(torch.transpose(torch.scaled_dot_product_attention(%s, %s, %s), 1, 2), 2)",
-        split(query, heads), split(key, heads), split(value, heads));
+        split(query, heads),
+        split(key, heads),
+        split(value, heads));
   }
 
   /** (N, L, C) as (N, heads, L, C / heads). */

@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
 import java.util.stream.IntStream;
@@ -695,7 +696,8 @@ class ScriptOpsTest {
     double relative = scale == 0 ? difference : difference / scale;
     if (relative > worst.getOrDefault(type, 0.0)) {
       worst.put(type, relative);
-      System.out.printf("%s: difference %.2g of the largest element%n", what, relative);
+      System.out.printf(
+          Locale.ROOT, "%s: difference %.2g of the largest element%n", what, relative);
     }
     assertThat(relative)
         .as("%s: largest difference, of the largest element %s", what, scale)

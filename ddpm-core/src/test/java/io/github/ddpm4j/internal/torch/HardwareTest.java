@@ -6,6 +6,7 @@ import ai.djl.Device;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -36,21 +37,22 @@ class HardwareTest {
   @ParameterizedTest
   @ValueSource(strings = {" avx512_bf16", " amx_bf16 amx_tile", " avx512_bf16 amx_bf16"})
   void namesBfloat16_x86With_true(String flags) {
-    assertThat(Hardware.namesBfloat16(String.format(X86, flags))).isTrue();
+    assertThat(Hardware.namesBfloat16(String.format(Locale.ROOT, X86, flags))).isTrue();
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"", " avx512_fp16", " avx512_bf161", " amx_int8"})
   void namesBfloat16_x86Without_false(String flags) {
-    assertThat(Hardware.namesBfloat16(String.format(X86, flags))).isFalse();
+    assertThat(Hardware.namesBfloat16(String.format(Locale.ROOT, X86, flags))).isFalse();
   }
 
   @Test
   void namesBfloat16_arm_byItsFeatures() {
-    assertThat(Hardware.namesBfloat16(String.format(ARM, " svei8mm bf16 dgh"))).isTrue();
-    assertThat(Hardware.namesBfloat16(String.format(ARM, " bf16"))).isTrue();
-    assertThat(Hardware.namesBfloat16(String.format(ARM, ""))).isFalse();
-    assertThat(Hardware.namesBfloat16(String.format(ARM, " svebf16"))).isFalse();
+    assertThat(Hardware.namesBfloat16(String.format(Locale.ROOT, ARM, " svei8mm bf16 dgh")))
+        .isTrue();
+    assertThat(Hardware.namesBfloat16(String.format(Locale.ROOT, ARM, " bf16"))).isTrue();
+    assertThat(Hardware.namesBfloat16(String.format(Locale.ROOT, ARM, ""))).isFalse();
+    assertThat(Hardware.namesBfloat16(String.format(Locale.ROOT, ARM, " svebf16"))).isFalse();
   }
 
   /** Only the lines of instructions count. */

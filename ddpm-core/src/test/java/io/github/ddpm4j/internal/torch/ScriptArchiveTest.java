@@ -15,6 +15,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipInputStream;
@@ -25,15 +26,16 @@ import org.junit.jupiter.api.Test;
 class ScriptArchiveTest {
 
   private static final String METHODS =
-      """
+      String.format(
+          Locale.ROOT,
+          """
         def forward(self, x: Tensor) -> Tensor:
           return torch.linear(torch.linear(x, %s, %s), %s, %s)
-      """
-          .formatted(
-              ModuleTree.expression("layers.0.weight"),
-              ModuleTree.expression("layers.0.bias"),
-              ModuleTree.expression("layers.1.weight"),
-              ModuleTree.expression("layers.1.bias"));
+      """,
+          ModuleTree.expression("layers.0.weight"),
+          ModuleTree.expression("layers.0.bias"),
+          ModuleTree.expression("layers.1.weight"),
+          ModuleTree.expression("layers.1.bias"));
 
   private NDManager manager;
   private Map<String, NDArray> weights;
