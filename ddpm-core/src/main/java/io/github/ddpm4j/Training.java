@@ -7,6 +7,7 @@ import ai.djl.training.dataset.Dataset;
 import ai.djl.training.dataset.RandomAccessDataset;
 import ai.djl.training.tracker.Tracker;
 import io.github.ddpm4j.internal.data.Datasets;
+import io.github.ddpm4j.internal.ops.Float32;
 import io.github.ddpm4j.internal.random.Seeds;
 import io.github.ddpm4j.internal.training.TrainingLoop;
 import io.github.ddpm4j.internal.training.TrainingOutcome;
@@ -155,7 +156,7 @@ public final class Training {
    * @param s the standard deviation of the offset, at least 0 and finite; 0 by default, typically
    *     0.1
    * @return this run
-   * @throws IllegalArgumentException if {@code s} is negative or not finite
+   * @throws IllegalArgumentException if {@code s} is negative or not finite, in float32 too
    */
   public Training offsetNoise(double s) {
     this.offsetNoise = atLeastZero("offsetNoise", s);
@@ -172,7 +173,7 @@ public final class Training {
    *
    * @param gamma γ, at least 0 and finite; 0 by default, 0.1 in the paper
    * @return this run
-   * @throws IllegalArgumentException if {@code gamma} is negative or not finite
+   * @throws IllegalArgumentException if {@code gamma} is negative or not finite, in float32 too
    */
   public Training inputPerturbation(double gamma) {
     this.inputPerturbation = atLeastZero("inputPerturbation", gamma);
@@ -249,14 +250,14 @@ public final class Training {
    *
    * @param rate positive; the default is {@value #DEFAULT_LEARNING_RATE}
    * @return this run
-   * @throws IllegalArgumentException if {@code rate} is not positive and finite
+   * @throws IllegalArgumentException if {@code rate} is not positive and finite, in float32 too
    */
   public Training learningRate(double rate) {
     if (!(rate > 0) || Double.isInfinite(rate)) {
       throw new IllegalArgumentException(
           "learningRate must be positive and finite, but was " + rate);
     }
-    return learningRate(Tracker.fixed((float) rate));
+    return learningRate(Tracker.fixed((float) Float32.requireNormal("learningRate", rate)));
   }
 
   /**
@@ -292,14 +293,15 @@ public final class Training {
    * @param norm the largest norm, positive; {@link Double#POSITIVE_INFINITY} for no clipping; the
    *     default is {@value #DEFAULT_GRADIENT_CLIP}
    * @return this run
-   * @throws IllegalArgumentException if {@code norm} is not positive
+   * @throws IllegalArgumentException if {@code norm} is not positive, or its square is below the
+   *     normal numbers of float32
    */
   public Training gradientClip(double norm) {
     if (!(norm > 0)) {
       throw new IllegalArgumentException(
           "gradientClip must be positive (infinity for none), but was " + norm);
     }
-    this.gradientClip = norm;
+    this.gradientClip = Float32.requireSquare("gradientClip", norm);
     return this;
   }
 
@@ -541,7 +543,7 @@ public final class Training {
     if (!(value >= 0) || Double.isInfinite(value)) {
       throw new IllegalArgumentException(name + " must be finite and at least 0, but was " + value);
     }
-    return value;
+    return Float32.requireZeroOrNormal(name, value);
   }
 
   private static int atLeastOne(String name, int value) {

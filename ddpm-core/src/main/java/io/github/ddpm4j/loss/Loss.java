@@ -6,8 +6,6 @@ import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.prediction.Prediction;
-import io.github.ddpm4j.prediction.Variance;
-import io.github.ddpm4j.process.LinearForm;
 import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.spi.Ops;
@@ -73,18 +71,22 @@ public interface Loss {
               + " does not match target shape "
               + target.getShape());
     }
-    NDArray each = perImage(EagerOps.inference(), output, target);
-    if (!each.getShape().equals(new Shape(output.getShape().get(0)))) {
-      throw new IllegalArgumentException(
-          "loss "
-              + this
-              + " must give one number per image, shape (N), but gave "
-              + each.getShape()
-              + " for outputs of shape "
-              + output.getShape()
-              + "; end it with ops.meanPerImage(…)");
-    }
-    return each.mean();
+    EagerOps ops = EagerOps.inference();
+    return ops.scope(
+        () -> {
+          NDArray each = perImage(ops, output, target);
+          if (!each.getShape().equals(new Shape(output.getShape().get(0)))) {
+            throw new IllegalArgumentException(
+                "loss "
+                    + this
+                    + " must give one number per image, shape (N), but gave "
+                    + each.getShape()
+                    + " for outputs of shape "
+                    + output.getShape()
+                    + "; end it with ops.meanPerImage(…)");
+          }
+          return each.mean();
+        });
   }
 
   /**
@@ -125,11 +127,19 @@ public interface Loss {
     T x0();
 
     /**
-     * The noisy images that the network saw.
+     * The noisy images.
      *
      * @return x_t, shape (N, C, H, W)
      */
     T xt();
+
+    /**
+     * The noisy images as the network saw them.
+     *
+     * @return x_t times {@link Prediction#inputScale}, which differs from x_t under {@link
+     *     Prediction#edm} alone; shape (N, C, H, W)
+     */
+    T networkInput();
 
     /**
      * A coefficient per image, computed in {@code double} on request.
@@ -153,13 +163,16 @@ public interface Loss {
      */
     int timesteps();
 
-    /** The coefficients that depend on an image's timestep, which must be one of the schedule's. */
+    /**
+     * The coefficients that depend on an image's noise level. Those of x̂_0 exist at every level;
+     * the others belong to a step of the schedule, so that the level must be one of its timesteps.
+     */
     enum Coefficient {
       /** 1 at timestep 0, where the step leads to the image, and 0 at all others. */
       FIRST {
         @Override
-        double of(Diffusion diffusion, int t) {
-          return t == 0 ? 1 : 0;
+        public double at(Diffusion diffusion, Level level) {
+          return timestep(diffusion, level) == 0 ? 1 : 0;
         }
       },
       /**
@@ -167,8 +180,8 @@ public interface Loss {
        */
       POSTERIOR_X0 {
         @Override
-        double of(Diffusion diffusion, int t) {
-          return diffusion.schedule().posteriorMeanX0(t);
+        public double at(Diffusion diffusion, Level level) {
+          return diffusion.schedule().posteriorMeanX0(timestep(diffusion, level));
         }
       },
       /**
@@ -176,70 +189,78 @@ public interface Loss {
        */
       POSTERIOR_LOG_VARIANCE {
         @Override
-        double of(Diffusion diffusion, int t) {
-          return diffusion.schedule().posteriorLogVarianceClipped(t);
+        public double at(Diffusion diffusion, Level level) {
+          return diffusion.schedule().posteriorLogVarianceClipped(timestep(diffusion, level));
         }
       },
-      /** The factor of x_t in x̂_0, {@link Prediction#x0}. */
+      /** The factor of x_t in x̂_0, {@link Prediction#x0}; at every level. */
       X0_OF_XT {
         @Override
-        double of(Diffusion diffusion, int t) {
-          return x0(diffusion, t).first();
+        public double at(Diffusion diffusion, Level level) {
+          return diffusion.prediction().x0(diffusion.schedule(), level).first();
         }
       },
-      /** The factor of the output in x̂_0. */
+      /** The factor of the output in x̂_0; at every level. */
       X0_OF_OUTPUT {
         @Override
-        double of(Diffusion diffusion, int t) {
-          return x0(diffusion, t).second();
+        public double at(Diffusion diffusion, Level level) {
+          return diffusion.prediction().x0(diffusion.schedule(), level).second();
         }
       },
       /** The log variance ln σ² of the reverse process at v = 0, or the fixed one. */
       LOG_VARIANCE {
         @Override
-        double of(Diffusion diffusion, int t) {
-          Variance variance = diffusion.variance();
-          return (variance.greatestLogVariance(diffusion.schedule(), t)
-                  + variance.leastLogVariance(diffusion.schedule(), t))
-              / 2;
+        public double at(Diffusion diffusion, Level level) {
+          return (greatest(diffusion, level) + least(diffusion, level)) / 2;
         }
       },
       /** The slope of ln σ² in v; 0 if the variance is fixed. */
       LOG_VARIANCE_OF_V {
         @Override
-        double of(Diffusion diffusion, int t) {
-          Variance variance = diffusion.variance();
-          return (variance.greatestLogVariance(diffusion.schedule(), t)
-                  - variance.leastLogVariance(diffusion.schedule(), t))
-              / 2;
+        public double at(Diffusion diffusion, Level level) {
+          return (greatest(diffusion, level) - least(diffusion, level)) / 2;
         }
       };
-
-      abstract double of(Diffusion diffusion, int t);
-
-      private static LinearForm x0(Diffusion diffusion, int t) {
-        return diffusion.prediction().x0(diffusion.schedule(), Level.of(diffusion.schedule(), t));
-      }
 
       /**
        * The value of the coefficient.
        *
        * @param diffusion schedule, prediction and variance
-       * @param timestep the timestep
+       * @param level the noise level
        * @return the number
-       * @throws IllegalArgumentException if the timestep is not one of the schedule's
+       * @throws IllegalArgumentException if the coefficient belongs to a step of the schedule, and
+       *     the level is none of its timesteps
        */
-      public double at(Diffusion diffusion, double timestep) {
+      public abstract double at(Diffusion diffusion, Level level);
+
+      double greatest(Diffusion diffusion, Level level) {
+        return diffusion
+            .variance()
+            .greatestLogVariance(diffusion.schedule(), timestep(diffusion, level));
+      }
+
+      double least(Diffusion diffusion, Level level) {
+        return diffusion
+            .variance()
+            .leastLogVariance(diffusion.schedule(), timestep(diffusion, level));
+      }
+
+      /** The timestep of the level, which must be one of the schedule's. */
+      int timestep(Diffusion diffusion, Level level) {
+        double timestep = level.timestep();
         int timesteps = diffusion.schedule().timesteps();
         if (timestep != Math.rint(timestep) || timestep < 0 || timestep >= timesteps) {
           throw new IllegalArgumentException(
-              "the bound is a sum over the timesteps of the schedule, 0 to "
+              "the loss asks for "
+                  + this
+                  + ", which belongs to a step of the schedule, timesteps 0 to "
                   + (timesteps - 1)
                   + ", but an image stands at "
                   + timestep
-                  + "; use TimestepSampler.uniform() or lossSecondMoment()");
+                  + "; use TimestepSampler.uniform() or lossSecondMoment(), or a loss without it:"
+                  + " X0_OF_XT and X0_OF_OUTPUT exist at every level, the terms of a bound do not");
         }
-        return of(diffusion, (int) timestep);
+        return (int) timestep;
       }
     }
   }

@@ -1,6 +1,7 @@
 package io.github.ddpm4j.loss;
 
 import io.github.ddpm4j.internal.bound.VariationalBound;
+import io.github.ddpm4j.internal.ops.Float32;
 import io.github.ddpm4j.loss.Loss.Input.Coefficient;
 import io.github.ddpm4j.spi.Ops;
 
@@ -105,14 +106,14 @@ public final class Losses {
    *
    * @param lambda λ, the factor of the sum over all timesteps, positive and finite
    * @return the loss
-   * @throws IllegalArgumentException if {@code lambda} is not positive and finite
+   * @throws IllegalArgumentException if {@code lambda} is not positive and finite, in float32 too
    */
   public static Loss hybrid(double lambda) {
     if (!(lambda > 0) || Double.isInfinite(lambda)) {
       throw new IllegalArgumentException(
           "lambda must be positive and finite, but was " + lambda + "; the paper uses 0.001");
     }
-    return new HybridLoss(lambda);
+    return new HybridLoss(Float32.requireNormal("lambda", lambda));
   }
 
   /** L_t or L_0 of each image, in bits per dimension. */

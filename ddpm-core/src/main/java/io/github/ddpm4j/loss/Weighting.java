@@ -1,5 +1,6 @@
 package io.github.ddpm4j.loss;
 
+import io.github.ddpm4j.internal.ops.Float32;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.process.LinearForm;
 import io.github.ddpm4j.schedule.Level;
@@ -57,13 +58,14 @@ public interface Weighting {
    *
    * @param gamma γ, positive and finite; 5 in the paper
    * @return the weighting
-   * @throws IllegalArgumentException if {@code gamma} is not positive and finite
+   * @throws IllegalArgumentException if {@code gamma} is not positive and finite, in float32 too
    */
   static Weighting minSnr(double gamma) {
     if (!(gamma > 0) || Double.isInfinite(gamma)) {
       throw new IllegalArgumentException(
           "gamma must be positive and finite, but was " + gamma + "; the paper uses 5");
     }
+    Float32.requireNormal("gamma", gamma);
     return new SnrWeighting("minSnr(" + gamma + ")", snr -> Math.min(snr, gamma));
   }
 

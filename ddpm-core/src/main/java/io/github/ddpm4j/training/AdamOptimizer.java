@@ -1,5 +1,7 @@
 package io.github.ddpm4j.training;
 
+import io.github.ddpm4j.internal.ops.Float32;
+
 /**
  * Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019).
  *
@@ -43,7 +45,8 @@ public record AdamOptimizer(
    * @param epsilon ε, which keeps the denominator away from zero
    * @param weightDecay the decoupled weight decay λ
    * @param epsilonPlacement where ε is added
-   * @throws IllegalArgumentException if an argument is out of range
+   * @throws IllegalArgumentException if an argument is out of range, or float32, in which weights
+   *     are trained, rounds a decay to 1, or another argument that is not 0 to 0 or infinity
    */
   public AdamOptimizer {
     requireDecay("beta1", beta1);
@@ -54,6 +57,8 @@ public record AdamOptimizer(
     if (!(weightDecay >= 0) || Double.isInfinite(weightDecay)) {
       throw new IllegalArgumentException("weightDecay must be at least 0, but was " + weightDecay);
     }
+    Float32.requireNormal("epsilon", epsilon);
+    Float32.requireZeroOrNormal("weightDecay", weightDecay);
   }
 
   /**
@@ -83,5 +88,6 @@ public record AdamOptimizer(
     if (!(value >= 0 && value < 1)) {
       throw new IllegalArgumentException(name + " must lie in [0, 1), but was " + value);
     }
+    Float32.requireBelowOne(name, value);
   }
 }

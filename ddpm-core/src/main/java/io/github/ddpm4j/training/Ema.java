@@ -1,5 +1,7 @@
 package io.github.ddpm4j.training;
 
+import io.github.ddpm4j.internal.ops.Float32;
+
 /**
  * The exponential moving average (EMA) of the weights, used for sampling.
  *
@@ -23,12 +25,13 @@ public record Ema(double decay, boolean warmup) {
    *
    * @param decay the decay after warm-up
    * @param warmup whether the decay starts small and increases
-   * @throws IllegalArgumentException if {@code decay} is outside [0, 1)
+   * @throws IllegalArgumentException if {@code decay} is outside [0, 1), or 1 in float32
    */
   public Ema {
     if (!(decay >= 0 && decay < 1)) {
       throw new IllegalArgumentException("EMA decay must lie in [0, 1), but was " + decay);
     }
+    Float32.requireBelowOne("EMA decay", decay);
   }
 
   /**
@@ -36,7 +39,7 @@ public record Ema(double decay, boolean warmup) {
    *
    * @param decay the decay after warm-up, in [0, 1)
    * @return the average
-   * @throws IllegalArgumentException if {@code decay} is outside [0, 1)
+   * @throws IllegalArgumentException if {@code decay} is outside [0, 1), or 1 in float32
    */
   public static Ema of(double decay) {
     return new Ema(decay, true);

@@ -18,6 +18,7 @@ import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.process.ForwardProcess;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.spi.Ops;
@@ -78,7 +79,7 @@ class BoundLossTest {
     Optional<NDArray> v =
         diffusion.variance().isLearned() ? Optional.of(golden("learned_v")) : Optional.empty();
     TestInput<NDArray> input =
-        new TestInput<>(diffusion, output, output, v, x0, xt, columns(diffusion, x0, each));
+        new TestInput<>(diffusion, output, output, v, x0, xt, xt, columns(diffusion, x0, each));
 
     NDArray term = Losses.bound(EagerOps.inference(), input, output, PEERS);
 
@@ -187,7 +188,9 @@ class BoundLossTest {
         all[place++] =
             new LossCheck.Input(
                 new Shape(TIMESTEPS.length, 1, 1, 1),
-                Arrays.stream(TIMESTEPS).mapToDouble(t -> coefficient.at(diffusion, t)).toArray());
+                Arrays.stream(TIMESTEPS)
+                    .mapToDouble(t -> coefficient.at(diffusion, Level.of(diffusion.schedule(), t)))
+                    .toArray());
       }
       return all;
     }
@@ -205,6 +208,7 @@ class BoundLossTest {
           in.get(1),
           learned ? Optional.of(ops.channelsAfter(in.get(0), in.get(2))) : Optional.empty(),
           in.get(2),
+          in.get(3),
           in.get(3),
           columns);
     }
@@ -255,11 +259,17 @@ class BoundLossTest {
     Diffusion diffusion =
         new Diffusion(
             Schedules.linear(10), Prediction.EPSILON, Variance.FIXED_LARGE, DataRange.DEFAULT);
-    assertThatThrownBy(() -> Coefficient.FIRST.at(diffusion, 2.5))
+    Level between = new Level(2.5, 0.6, 0.8);
+    assertThatThrownBy(() -> Coefficient.FIRST.at(diffusion, between))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(
-            "the bound is a sum over the timesteps of the schedule, 0 to 9, but an image stands at"
-                + " 2.5; use TimestepSampler.uniform() or lossSecondMoment()");
+            "the loss asks for FIRST, which belongs to a step of the schedule, timesteps 0 to 9, but"
+                + " an image stands at 2.5; use TimestepSampler.uniform() or lossSecondMoment(), or"
+                + " a loss without it: X0_OF_XT and X0_OF_OUTPUT exist at every level, the terms of"
+                + " a bound do not");
+    // x̂_0 = (x_t − 0.8 ε̂) / 0.6
+    assertThat(Coefficient.X0_OF_XT.at(diffusion, between)).isEqualTo(1 / 0.6);
+    assertThat(Coefficient.X0_OF_OUTPUT.at(diffusion, between)).isEqualTo(-0.8 / 0.6);
   }
 
   private NDArray golden(String name) {
@@ -272,7 +282,10 @@ class BoundLossTest {
       columns.put(
           coefficient,
           PerImage.column(
-              like, Arrays.stream(t).mapToDouble(i -> coefficient.at(diffusion, i)).toArray()));
+              like,
+              Arrays.stream(t)
+                  .mapToDouble(i -> coefficient.at(diffusion, Level.of(diffusion.schedule(), i)))
+                  .toArray()));
     }
     return columns;
   }

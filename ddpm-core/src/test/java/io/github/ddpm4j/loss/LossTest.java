@@ -9,6 +9,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.Golden;
+import io.github.ddpm4j.NativeResources;
 import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.spi.Ops;
 import java.util.List;
@@ -46,6 +47,31 @@ class LossTest {
         assertThat(all.getManager()).isSameAs(manager);
         assertThat(Golden.values(all)[0]).isCloseTo(mean, within(10 * tolerance));
       }
+    }
+  }
+
+  /** What was made on the way is gone, whether it ends in a number or in a refusal. */
+  @Test
+  void evaluate_leavesItsResultAlone() {
+    try (NDManager manager = NDManager.newBaseManager()) {
+      NDArray ones = manager.ones(SHAPE);
+      int before = NativeResources.of(manager);
+      for (Loss loss : List.of(Losses.simple(), Losses.l1(), Losses.huber(1))) {
+        try (NDArray result = loss.evaluate(ones, ones)) {
+          assertThat(result.getFloat()).isZero();
+          assertThat(NativeResources.of(manager)).as(loss.toString()).isEqualTo(before + 1);
+        }
+      }
+      Loss perPixel =
+          new Loss() {
+            @Override
+            public <T> T perImage(Ops<T> ops, T output, T target) {
+              return ops.square(ops.subtract(output, target));
+            }
+          };
+      assertThatThrownBy(() -> perPixel.evaluate(ones, ones))
+          .hasMessageEndingWith("end it with ops.meanPerImage(…)");
+      assertThat(NativeResources.of(manager)).isEqualTo(before);
     }
   }
 

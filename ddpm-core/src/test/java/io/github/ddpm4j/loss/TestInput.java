@@ -13,6 +13,7 @@ public record TestInput<T>(
     Optional<T> variance,
     T x0,
     T xt,
+    T networkInput,
     Map<Loss.Input.Coefficient, T> columns)
     implements Loss.Input<T> {
 

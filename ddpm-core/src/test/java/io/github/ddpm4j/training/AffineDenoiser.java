@@ -27,6 +27,7 @@ final class AffineDenoiser implements ScriptedDenoiser {
   private final Shape shape;
   private final boolean variance;
   private final NDManager manager = NDManager.newBaseManager();
+  private boolean tellsShape = true;
   private final Map<String, NDArray> weights = new LinkedHashMap<>();
 
   AffineDenoiser(boolean compiled, Shape image, float[] scale, float[] shift, float slope) {
@@ -58,6 +59,12 @@ final class AffineDenoiser implements ScriptedDenoiser {
     weights.put("shift", Upload.floats(manager, shift, pixels));
     weights.put("slope", Upload.floats(manager, new float[] {slope}, new Shape(1, 1)));
     weights.values().forEach(weight -> weight.setRequiresGradient(true));
+  }
+
+  /** From now on it keeps the shape of its images to itself. */
+  AffineDenoiser withoutShape() {
+    tellsShape = false;
+    return this;
   }
 
   @Override
@@ -96,7 +103,7 @@ final class AffineDenoiser implements ScriptedDenoiser {
 
   @Override
   public Optional<Shape> imageShape() {
-    return Optional.of(shape);
+    return tellsShape ? Optional.of(shape) : Optional.empty();
   }
 
   @Override

@@ -27,6 +27,7 @@ import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.process.ForwardProcess;
 import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import java.util.ArrayList;
@@ -154,8 +155,8 @@ class BoundTrainingTest {
                       .fit(data()))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessageStartingWith(
-              "the bound is a sum over the timesteps of the schedule, 0 to 19, but an image stands"
-                  + " at ");
+              "the loss asks for FIRST, which belongs to a step of the schedule, timesteps 0 to 19, but"
+                  + " an image stands at ");
     }
   }
 
@@ -245,7 +246,10 @@ class BoundTrainingTest {
               .add(PerImage.column(xt, shift));
       Map<Coefficient, NDArray> columns = new EnumMap<>(Coefficient.class);
       for (Coefficient coefficient : Coefficient.values()) {
-        double[] each = Arrays.stream(t).mapToDouble(i -> coefficient.at(diffusion, i)).toArray();
+        double[] each =
+            Arrays.stream(t)
+                .mapToDouble(i -> coefficient.at(diffusion, Level.of(schedule, i)))
+                .toArray();
         columns.put(coefficient, PerImage.column(xt, each));
       }
       sum +=
@@ -260,6 +264,7 @@ class BoundTrainingTest {
                           ? Optional.of(EagerOps.inference().scale(output, 0.5))
                           : Optional.empty(),
                       x0,
+                      xt,
                       xt,
                       columns))
               .mean()

@@ -33,6 +33,8 @@ final class EagerStep implements Step {
     this.accumulation = settings.accumulation();
     this.state = state;
     this.program = Program.compile(new StepScript(settings, state.weights().size()).update());
+    // A caller's own backward pass adds to the same gradients.
+    clearGradients();
   }
 
   @Override
@@ -77,17 +79,22 @@ final class EagerStep implements Step {
     return gradients;
   }
 
-  /** A run that ended between backward and update must not leave its gradients to the next. */
-  @Override
-  public void close() {
-    try (Program closing = program;
-        GradMode update = GradMode.off();
+  private void clearGradients() {
+    try (GradMode update = GradMode.off();
         NDList gradients = gradients()) {
       for (NDArray gradient : gradients) {
         try (NDArray zeros = gradient.zerosLike()) {
           gradient.set(new NDIndex("..."), zeros);
         }
       }
+    }
+  }
+
+  /** A run that ended between backward and update must not leave its gradients to the next. */
+  @Override
+  public void close() {
+    try (Program closing = program) {
+      clearGradients();
     }
   }
 }

@@ -53,7 +53,7 @@ final class ImageNumbers {
   }
 
   double[] of(Coefficient coefficient) {
-    return levels.each(level -> coefficient.at(diffusion, level.timestep()));
+    return levels.each(level -> coefficient.at(diffusion, level));
   }
 
   private static double require(String what, double factor, Level level) {

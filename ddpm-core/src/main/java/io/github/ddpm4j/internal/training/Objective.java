@@ -76,6 +76,7 @@ final class Objective {
               zeros,
               zeros,
               zeros,
+              zeros,
               new ArrayColumns(zeros, numbers),
               diffusion);
       Shape shape = loss.perImage(EagerOps.inference(), seen).getShape();
@@ -130,7 +131,7 @@ final class Objective {
     // 4. ‖ε − ε_θ(x_t, t)‖², weighted
     T each =
         ops.multiply(
-            loss.perImage(ops, new Seen<>(output, target, x0, xt, columns, diffusion)),
+            loss.perImage(ops, new Seen<>(output, target, x0, xt, seen, columns, diffusion)),
             columns.each(Column.WEIGHT));
     return new Result<>(each, ops.mean(ops.multiply(each, columns.each(Column.IMPORTANCE))));
   }

@@ -14,7 +14,14 @@ import java.util.Optional;
  * @param diffusion what the model is
  * @param <T> what the operations work on
  */
-record Seen<T>(NetworkOutput<T> said, T target, T x0, T xt, Columns<T> columns, Diffusion diffusion)
+record Seen<T>(
+    NetworkOutput<T> said,
+    T target,
+    T x0,
+    T xt,
+    T networkInput,
+    Columns<T> columns,
+    Diffusion diffusion)
     implements Loss.Input<T> {
 
   @Override

@@ -14,6 +14,8 @@ import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.training.LossHistory;
 import java.util.List;
 import java.util.concurrent.CancellationException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * A training run.
@@ -32,6 +34,11 @@ public final class TrainingLoop implements AutoCloseable {
   /** How many steps a GPU may be ahead of what was read of them: {@value}. */
   public static final int GPU_LOG_ROWS = 50;
 
+  /** What float32 still takes from 1: {@value}. */
+  private static final double NOTICED = 0x1p-25;
+
+  private static final Logger logger = LoggerFactory.getLogger(TrainingLoop.class);
+
   private final DenoisingModel model;
   private final TrainingSettings settings;
   private final TrainableDenoiser averaged;
@@ -47,6 +54,11 @@ public final class TrainingLoop implements AutoCloseable {
   private final TrainingData data;
   private final Step step;
   private final StepLog log;
+  private double firstRate;
+
+  /** Whether the loss is known to give one number per image. */
+  private boolean tried;
+
   private boolean stop;
 
   private TrainingLoop(
@@ -68,10 +80,7 @@ public final class TrainingLoop implements AutoCloseable {
     int rows = draws.learns() ? 1 : logRows();
     boolean fine = false;
     try {
-      network
-          .imageShape()
-          .ifPresent(
-              image -> new Objective(model, settings.loss()).requireOnePerImage(image, manager));
+      network.imageShape().ifPresent(this::tryLoss);
       this.data =
           TrainingData.of(
               dataset,
@@ -121,13 +130,21 @@ public final class TrainingLoop implements AutoCloseable {
           averaged,
           losses,
           settings.seed(),
-          settings.describe(losses, dataset instanceof RandomAccessDataset));
+          settings.describe(losses, dataset instanceof RandomAccessDataset, loop.firstRate));
     } finally {
       release.run();
       if (!done) {
         averaged.close();
       }
     }
+  }
+
+  /**
+   * Before any step, and on the first batch only if the network does not tell its images' shape.
+   */
+  private void tryLoss(Shape image) {
+    new Objective(model, settings.loss()).requireOnePerImage(image, manager);
+    tried = true;
   }
 
   private LossHistory run() {
@@ -150,7 +167,11 @@ public final class TrainingLoop implements AutoCloseable {
 
   private void step() {
     int done = log.done();
-    double rate = settings.rate(done);
+    double tracked = settings.trackedRate(done);
+    if (done == 0) {
+      begun(tracked);
+    }
+    double rate = tracked * settings.warmth(done);
     double decay = settings.ema().decayAfter(done + 1L);
     StepLayout.Numbers numbers =
         new StepLayout.Numbers(
@@ -194,6 +215,20 @@ public final class TrainingLoop implements AutoCloseable {
             () -> stop = true));
   }
 
+  private void begun(double rate) {
+    firstRate = rate;
+    double decay = settings.optimizer().weightDecay();
+    if (decay > 0 && (float) (1 - rate * decay) == 1) {
+      logger.warn(
+          "a weight decay of {} with a learning rate of {} changes no weight: 1 - {} is 1 in float32;"
+              + " set it to 0, or to more than {}",
+          decay,
+          rate,
+          rate * decay,
+          NOTICED / rate);
+    }
+  }
+
   /**
    * A batch with all that is drawn for it, in a manager of its own.
    *
@@ -203,6 +238,9 @@ public final class TrainingLoop implements AutoCloseable {
   private TrainingBatch drawn(NDManager own, Batch records, long pass, int done, long before) {
     NDArray images = records.getData().head().toDevice(own.getDevice(), false);
     images.attach(own);
+    if (!tried) {
+      tryLoss(images.getShape().slice(1));
+    }
     TrainingBatch batch = noising.draw(images, pass);
     return conditioning.conditioned(batch, records.getLabels(), done, before);
   }

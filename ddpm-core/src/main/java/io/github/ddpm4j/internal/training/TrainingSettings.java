@@ -86,13 +86,13 @@ public record TrainingSettings(
   }
 
   /**
-   * The learning rate of a step, warm-up included.
+   * Asks the tracker, which may count: once a step.
    *
    * @param done the number of steps done before
-   * @return η, finite and at least 0
+   * @return the learning rate of the step without its warm-up, finite and at least 0
    * @throws IllegalStateException if the tracker gives another
    */
-  double rate(int done) {
+  double trackedRate(int done) {
     double rate = learningRate.getNewValue(done);
     if (!(rate >= 0) || Double.isInfinite(rate)) {
       throw new IllegalStateException(
@@ -101,7 +101,12 @@ public record TrainingSettings(
               + " for step "
               + (done + 1));
     }
-    return rate * Math.min(1, (done + 1.0) / Math.max(1, warmup));
+    return rate;
+  }
+
+  /** The share of the rate that a step has in the warm-up, and 1 after it. */
+  double warmth(int done) {
+    return Math.min(1, (done + 1.0) / Math.max(1, warmup));
   }
 
   /**
@@ -110,8 +115,9 @@ public record TrainingSettings(
    *
    * @param losses what the run left
    * @param ownBatches whether the run, and not the dataset, made the batches
+   * @param firstRate the learning rate of the first step, without its warm-up
    */
-  Map<String, Object> describe(LossHistory losses, boolean ownBatches) {
+  Map<String, Object> describe(LossHistory losses, boolean ownBatches, double firstRate) {
     Map<String, Object> settings = new LinkedHashMap<>();
     settings.put("steps", (long) losses.steps());
     if (ownBatches) {
@@ -132,7 +138,7 @@ public record TrainingSettings(
       settings.put("inputPerturbation", inputPerturbation);
     }
     settings.put("optimizer", optimizer.toString());
-    settings.put("firstLearningRate", (double) learningRate.getNewValue(0));
+    settings.put("firstLearningRate", firstRate);
     settings.put("warmup", (long) warmup);
     if (Double.isFinite(gradientClip)) {
       settings.put("gradientClip", gradientClip);
