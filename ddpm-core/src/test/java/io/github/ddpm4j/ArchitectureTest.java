@@ -10,8 +10,10 @@ import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.sli
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ai.djl.engine.Engine;
+import com.tngtech.archunit.core.domain.JavaCall;
 import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.domain.JavaCodeUnit;
 import com.tngtech.archunit.core.domain.JavaModifier;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.library.GeneralCodingRules;
@@ -23,6 +25,7 @@ import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -177,6 +180,44 @@ class ArchitectureTest {
         .dependOnClassesThat()
         .areAssignableTo(Random.class)
         .check(CLASSES.that(not(belongToAnyOf(Seeds.class)))); // SecureRandom, for a seed
+  }
+
+  /**
+   * What fails in a static initialiser, because the thread is interrupted or memory is short, fails
+   * until the process ends.
+   */
+  @Test
+  void staticInitialisers_touchNeitherEngineNorFiles() {
+    Set<String> risky = new TreeSet<>();
+    for (JavaClass type : CLASSES) {
+      type.getStaticInitializer()
+          .ifPresent(
+              initialiser ->
+                  called(initialiser, new HashSet<>()).stream()
+                      .filter(name -> name.matches(RISKY))
+                      .forEach(name -> risky.add(type.getName() + " calls " + name)));
+    }
+    assertThat(risky).isEmpty();
+  }
+
+  private static final String RISKY =
+      "(ai\\.djl\\.(engine|pytorch)\\..*|ai\\.djl\\.ndarray\\.ND(Manager|Array)\\..*"
+          + "|java\\.nio\\.(file\\.Files|channels\\..*)\\..*|java\\.io\\..*Stream.*)";
+
+  /** The methods that code calls, directly and through the library's own. */
+  private static Set<String> called(JavaCodeUnit code, Set<JavaCodeUnit> seen) {
+    Set<String> names = new TreeSet<>();
+    if (seen.add(code)) {
+      for (JavaCall<?> access : code.getCallsFromSelf()) {
+        names.add(access.getTargetOwner().getName() + "." + access.getTarget().getName());
+        access
+            .getTarget()
+            .resolveMember()
+            .filter(member -> CLASSES.contain(member.getOwner().getName()))
+            .ifPresent(member -> names.addAll(called((JavaCodeUnit) member, seen)));
+      }
+    }
+    return names;
   }
 
   @Test

@@ -81,9 +81,13 @@ public final class WholeFile {
 
   /** Else the new name could reach the disk before what it stands for. */
   private static void force(Path file) throws IOException {
-    try (FileChannel written = FileChannel.open(file, StandardOpenOption.WRITE)) {
-      written.force(true);
-    }
+    Uninterrupted.run(
+        () -> {
+          try (FileChannel written = FileChannel.open(file, StandardOpenOption.WRITE)) {
+            written.force(true);
+            return file;
+          }
+        });
   }
 
   static void makeFolder(Path folder, Path file) throws IOException {

@@ -10,6 +10,7 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
+import io.github.ddpm4j.internal.files.Uninterrupted;
 import io.github.ddpm4j.internal.files.WholeFile;
 import java.io.EOFException;
 import java.io.IOException;
@@ -143,10 +144,7 @@ public final class Safetensors {
    *     and what is wrong
    */
   public static Map<String, NDArray> read(Path file, NDManager manager) throws IOException {
-    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-      Contents contents = contents(file, channel);
-      return readTensors(file, channel, contents, manager);
-    }
+    return reading(file, channel -> readTensors(file, channel, contents(file, channel), manager));
   }
 
   /**
@@ -158,9 +156,7 @@ public final class Safetensors {
    *     and what is wrong
    */
   public static Map<String, String> metadata(Path file) throws IOException {
-    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-      return metadata(file, contents(file, channel).header);
-    }
+    return reading(file, channel -> metadata(file, contents(file, channel).header));
   }
 
   private static Map<String, String> metadata(Path file, JsonObject header) throws IOException {
@@ -190,18 +186,38 @@ public final class Safetensors {
    *     tensors, naming the file and what is wrong
    */
   static void readInto(Path file, Map<String, NDArray> weights) throws IOException {
-    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-      Contents contents = contents(file, channel);
-      requireFit(file, contents.entries, weights);
-      ByteBuffer memory = contents.memory();
-      for (Entry entry : contents.entries) {
-        NDArray weight = Objects.requireNonNull(weights.get(entry.name), entry.name);
-        try (NDArray value = view(file, channel, contents, entry, memory, weight.getManager())) {
-          // Into the weight's own memory; copyTo would point the weight at memory of Java.
-          weight.set(new NDIndex("..."), value);
-        }
+    reading(file, channel -> readInto(file, channel, weights));
+  }
+
+  private static Map<String, NDArray> readInto(
+      Path file, FileChannel channel, Map<String, NDArray> weights) throws IOException {
+    Contents contents = contents(file, channel);
+    requireFit(file, contents.entries, weights);
+    ByteBuffer memory = contents.memory();
+    for (Entry entry : contents.entries) {
+      NDArray weight = Objects.requireNonNull(weights.get(entry.name), entry.name);
+      try (NDArray value = view(file, channel, contents, entry, memory, weight.getManager())) {
+        // Into the weight's own memory; copyTo would point the weight at memory of Java.
+        weight.set(new NDIndex("..."), value);
       }
     }
+    return weights;
+  }
+
+  /** What is made of a file. */
+  @FunctionalInterface
+  private interface Reading<T> {
+    T of(FileChannel channel) throws IOException;
+  }
+
+  /** On an interrupted thread as on any other. */
+  private static <T> T reading(Path file, Reading<T> reading) throws IOException {
+    return Uninterrupted.run(
+        () -> {
+          try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+            return reading.of(channel);
+          }
+        });
   }
 
   private static void requireFit(Path file, List<Entry> entries, Map<String, NDArray> weights)

@@ -8,6 +8,8 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.ops.Script.Value;
 import io.github.ddpm4j.internal.torch.Program;
 import java.util.List;
+import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Which elements dropout keeps: 0 with the probability of the rate, 1 otherwise.
@@ -20,6 +22,11 @@ final class DropoutMask {
 
   /** The number of values that the bits of one element can have. */
   private static final int LEVELS = 1 << 15;
+
+  private static final ReentrantLock compiling = new ReentrantLock();
+
+  /** Compiled at the first use and never closed. */
+  private static volatile @Nullable Program eager;
 
   private DropoutMask() {}
 
@@ -68,18 +75,31 @@ final class DropoutMask {
     try (NDManager cpu = x.getManager().newSubManager(Device.cpu())) {
       NDArray numbers =
           Upload.doubles(cpu, new double[] {seed, kept(rate)}, new Shape(2), DataType.FLOAT64);
-      return Eager.PROGRAM.call("mask", x, List.of(), numbers).head();
+      return eager().call("mask", x, List.of(), numbers).head();
     }
   }
 
-  /** Compiled at the first use and never closed. */
-  private static final class Eager {
-    static final Program PROGRAM = Program.compile(method());
-
-    private static String method() {
-      Script script = new Script();
-      Value mask = write(script, new Value("x"), "int(numbers[1])", "int(numbers[0])");
-      return script.method("mask", "x: Tensor, numbers: Tensor", "Tensor", mask);
+  /** Not in a static initialiser: what fails there once fails until the process ends. */
+  private static Program eager() {
+    Program compiled = eager;
+    if (compiled == null) {
+      compiling.lock();
+      try {
+        compiled = eager;
+        if (compiled == null) {
+          compiled = Program.compile(method());
+          eager = compiled;
+        }
+      } finally {
+        compiling.unlock();
+      }
     }
+    return compiled;
+  }
+
+  private static String method() {
+    Script script = new Script();
+    Value mask = write(script, new Value("x"), "int(numbers[1])", "int(numbers[0])");
+    return script.method("mask", "x: Tensor, numbers: Tensor", "Tensor", mask);
   }
 }

@@ -5,8 +5,6 @@ import ai.djl.ndarray.NDManager;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
-import java.nio.channels.Channels;
-import java.nio.channels.WritableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.util.Collection;
 import java.util.zip.CRC32;
@@ -24,6 +22,8 @@ public final class ScriptArchive {
 
   /** The file format of libtorch since 1.6. */
   private static final String VERSION = "3\n";
+
+  private static final int PIECE_BYTES = 1 << 16;
 
   private ScriptArchive() {}
 
@@ -75,8 +75,17 @@ public final class ScriptArchive {
     entry.setCrc(crc.getValue());
     entry.setTime(0);
     zip.putNextEntry(entry);
-    WritableByteChannel channel = Channels.newChannel(zip);
-    channel.write(bytes);
+    writeAll(zip, bytes);
     zip.closeEntry();
+  }
+
+  /** Not by a channel, which would fail on an interrupted thread. */
+  private static void writeAll(OutputStream out, ByteBuffer bytes) throws IOException {
+    byte[] piece = new byte[Math.min(bytes.remaining(), PIECE_BYTES)];
+    while (bytes.hasRemaining()) {
+      int length = Math.min(bytes.remaining(), piece.length);
+      bytes.get(piece, 0, length);
+      out.write(piece, 0, length);
+    }
   }
 }
