@@ -327,7 +327,7 @@ public final class Sampling {
           "the denoiser names no image shape; call shape(channels, height, width) before"
               + " generate()");
     }
-    SamplingPlan plan = sampler.plan(diffusion);
+    SamplingPlan plan = planFromNoise();
     return start(plan, draws, count, Origin.noise(plan, draws.noise(), image, dataType));
   }
 
@@ -511,7 +511,7 @@ public final class Sampling {
       }
       return finish(
           start(
-              sampler.plan(diffusion),
+              planFromNoise(),
               draws().alike(),
               fractions.length,
               Origin.given(NDArrays.stack(latents), dataType)));
@@ -607,7 +607,7 @@ public final class Sampling {
   public SamplingRun startInpainting(NDArray images, NDArray mask) {
     requireImages("images", images);
     KnownPixels.requireMask(mask, images);
-    SamplingPlan plan = sampler.plan(diffusion);
+    SamplingPlan plan = planFromNoise();
     Draws draws = draws();
     return start(
         plan,
@@ -707,12 +707,19 @@ public final class Sampling {
    */
   public SamplingRun startDecoding(NDArray latents) {
     requireImages("latents", latents);
-    return start(sampler.plan(diffusion), latents);
+    return start(planFromNoise(), latents);
   }
 
   private SamplingRun start(SamplingPlan plan, NDArray from) {
     return start(
         plan, draws(), Math.toIntExact(from.getShape().get(0)), Origin.given(from, dataType));
+  }
+
+  private SamplingPlan planFromNoise() {
+    SamplingPlan plan = sampler.plan(diffusion);
+    UsualSpacing.warning(plan, diffusion.schedule())
+        .ifPresent(warning -> logger.warn("{}: {}", sampler, warning));
+    return plan;
   }
 
   private SamplingPlan planFrom(int t) {
