@@ -22,6 +22,7 @@ import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.training.AdamOptimizer;
 import io.github.ddpm4j.training.Ema;
 import io.github.ddpm4j.training.NonFiniteLossException;
+import io.github.ddpm4j.training.Recomputation;
 import io.github.ddpm4j.training.TrainingStepListener;
 import java.util.ArrayList;
 import java.util.List;
@@ -98,6 +99,7 @@ public final class Training {
   private @Nullable BiFunction<NDArray, NDList, Condition> condition;
   private double conditionDropout;
   private @Nullable Long seed;
+  private Recomputation recomputation = Recomputation.none();
   private int logRows;
 
   /**
@@ -397,6 +399,17 @@ public final class Training {
   }
 
   /**
+   * Computes parts of the network again for the gradient instead of holding them in memory.
+   *
+   * @param recomputation what is recomputed; the default is {@link Recomputation#none()}
+   * @return this run
+   */
+  public Training recomputation(Recomputation recomputation) {
+    this.recomputation = Objects.requireNonNull(recomputation, "recomputation");
+    return this;
+  }
+
+  /**
    * The seed of batch order, timesteps, noise and dropout. If unset, a random seed is drawn, logged
    * at INFO level and recorded in the result.
    *
@@ -516,6 +529,7 @@ public final class Training {
         condition,
         conditionDropout,
         Seeds.orDrawn(seed, logger, "training"),
+        recomputation,
         listeners,
         logRows);
   }

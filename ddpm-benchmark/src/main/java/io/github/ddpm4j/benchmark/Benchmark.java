@@ -53,8 +53,12 @@ public final class Benchmark implements Callable<Integer> {
       split = ",",
       description =
           "The ways to run them: primitives, eager-float32, compiled-float32, compiled-bfloat16"
-              + " (default: all).")
-  private List<String> variants = Arrays.stream(Variant.values()).map(Variant::toString).toList();
+              + " (default: these), recomputed-float32, recomputed-bfloat16 (whole step).")
+  private List<String> variants =
+      Arrays.stream(Variant.values())
+          .filter(variant -> variant.recomputation().isNone())
+          .map(Variant::toString)
+          .toList();
 
   @Option(
       names = "--parts",

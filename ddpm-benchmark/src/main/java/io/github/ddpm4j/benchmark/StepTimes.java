@@ -34,7 +34,7 @@ final class StepTimes {
       if (variant == Variant.PRIMITIVES) {
         byHand(bench, subject, effort, steps);
       } else {
-        byLibrary(subject, effort, steps);
+        byLibrary(subject, variant, effort, steps);
       }
       Spread step = steps.repeats.spread();
       measurements.put(Measure.STEP, step);
@@ -44,7 +44,7 @@ final class StepTimes {
   }
 
   /** As users train. */
-  private static void byLibrary(Subject subject, Effort effort, Steps steps) {
+  private static void byLibrary(Subject subject, Variant variant, Effort effort, Steps steps) {
     try (NDManager cpu = NDManager.newBaseManager(Device.cpu())) {
       int count = Math.max(IMAGES, effort.batch());
       NDArray images = Bench.images(cpu, subject.imageShape(), count);
@@ -61,6 +61,7 @@ final class StepTimes {
           .learningRate(Constants.LEARNING_RATE)
           .gradientClip(Constants.GRADIENT_CLIP)
           .ema(Constants.EMA_DECAY)
+          .recomputation(variant.recomputation())
           .seed(1)
           .listener(steps)
           .fit(dataset)

@@ -1,5 +1,6 @@
 package io.github.ddpm4j.benchmark;
 
+import io.github.ddpm4j.training.Recomputation;
 import io.github.ddpm4j.unet.UNet.Execution;
 import io.github.ddpm4j.unet.UNet.Precision;
 import java.util.Locale;
@@ -13,7 +14,11 @@ enum Variant {
   /** As one program. */
   COMPILED_FLOAT32(Execution.COMPILED, Precision.FLOAT32),
   /** As one program that computes in bfloat16. */
-  COMPILED_BFLOAT16(Execution.COMPILED, Precision.BFLOAT16);
+  COMPILED_BFLOAT16(Execution.COMPILED, Precision.BFLOAT16),
+  /** The step of {@link #COMPILED_FLOAT32} with its blocks recomputed for the gradient. */
+  RECOMPUTED_FLOAT32(Execution.COMPILED, Precision.FLOAT32),
+  /** The step of {@link #COMPILED_BFLOAT16} with its blocks recomputed for the gradient. */
+  RECOMPUTED_BFLOAT16(Execution.COMPILED, Precision.BFLOAT16);
 
   /** What the others are compared with. */
   static final Variant BASE = EAGER_FLOAT32;
@@ -24,6 +29,11 @@ enum Variant {
   Variant(Execution execution, Precision precision) {
     this.execution = execution;
     this.precision = precision;
+  }
+
+  /** What training computes again; it changes nothing but the whole step. */
+  Recomputation recomputation() {
+    return name().startsWith("RECOMPUTED") ? Recomputation.everywhere() : Recomputation.none();
   }
 
   /** What the user calls it, such as {@code compiled-float32}. */

@@ -102,7 +102,17 @@ public interface ScriptedDenoiser extends TrainableDenoiser {
     return run(EagerOps.training(pass.seed(), pass.index()), x, levels, condition);
   }
 
-  private NDArray run(EagerOps ops, NDArray x, NoiseLevels levels, Condition condition) {
+  /**
+   * Runs the network operation by operation.
+   *
+   * @param ops the operations
+   * @param x the noisy images, shape (N, C, H, W)
+   * @param levels N levels
+   * @param condition the conditioning
+   * @return the prediction, as that of {@link #predict}, attached to the manager of {@code x}; the
+   *     caller closes it
+   */
+  default NDArray run(Ops<NDArray> ops, NDArray x, NoiseLevels levels, Condition condition) {
     double[] features = levelFeatures(levels);
     Shape shape = new Shape(levels.size(), features.length / levels.size());
     try (NDArray uploaded = Upload.doubles(x.getManager(), features, shape, x.getDataType());

@@ -1,5 +1,7 @@
 package io.github.ddpm4j.spi;
 
+import java.util.List;
+import java.util.function.Function;
 import java.util.function.Supplier;
 
 /**
@@ -363,6 +365,27 @@ public interface Ops<T> {
    */
   default T leave(T x) {
     return x;
+  }
+
+  /**
+   * Marks a part of the network whose intermediate values training may drop after the forward pass
+   * and compute again for the gradient, which takes less memory and more time (Chen et al. 2016,
+   * "Training deep nets with sublinear memory cost"). Has no effect on values.
+   *
+   * <p>To be trained with {@link io.github.ddpm4j.Training#recomputation recomputation}, a network
+   * consists of such parts: the inputs of each are results of others or inputs of the network, and
+   * every weight is used in one.
+   *
+   * @param level what the part belongs to, so that some parts can be recomputed and others not; in
+   *     a U-Net the level of resolution, 0 for the highest; negative for parts that are never
+   *     recomputed, because it would not pay
+   * @param inputs every value from outside the part through which gradients flow, apart from
+   *     weights
+   * @param body computes the part of its inputs, each time anew
+   * @return the result of {@code body}
+   */
+  default T recomputable(int level, List<T> inputs, Function<List<T>, T> body) {
+    return body.apply(inputs);
   }
 
   /**

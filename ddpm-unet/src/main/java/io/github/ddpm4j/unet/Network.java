@@ -11,6 +11,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -19,6 +20,9 @@ import org.jspecify.annotations.Nullable;
  * 2020, appendix B). Holds no weights; immutable.
  */
 final class Network {
+
+  /** The level of parts that are not worth recomputing. */
+  private static final int NEVER_RECOMPUTED = -1;
 
   /** A residual block, with attention behind it where the level has it. */
   private record Stage(ResidualBlock residual, @Nullable AttentionBlock attention) {
@@ -167,26 +171,29 @@ final class Network {
   <T> T forward(Ops<T> ops, Weights<T> weights, Inputs<T> inputs) {
     return ops.scope(
         () -> {
-          T embedded = timeEmbedding.forward(ops, weights, inputs.sinusoids());
-          T time = ops.silu(conditionEmbedding.forward(ops, weights, embedded, inputs));
+          T time = kept(ops, List.of(), none -> embedded(ops, weights, inputs));
           Deque<T> skips = new ArrayDeque<>();
-          T h = convIn.apply(ops, weights, withImages(ops, inputs));
+          T h = kept(ops, List.of(), none -> convIn.apply(ops, weights, withImages(ops, inputs)));
           skips.push(h);
-          for (DownLevel level : down) {
-            for (Stage stage : level.stages) {
-              h = stage.forward(ops, weights, h, time);
+          for (int level = 0; level < down.size(); level++) {
+            for (Stage stage : down.get(level).stages) {
+              h = stage(ops, weights, level, stage, List.of(h), time);
               skips.push(h);
             }
-            if (level.downsample != null) {
-              h = level.downsample.forward(ops, weights, h);
+            Downsample downsample = down.get(level).downsample;
+            if (downsample != null) {
+              h = kept(ops, List.of(h), in -> downsample.forward(ops, weights, in.get(0)));
               skips.push(h);
             }
           }
           h = middle(ops, weights, h, time);
-          for (UpLevel level : up) {
-            h = upward(ops, weights, level, h, time, skips);
+          for (int i = 0; i < up.size(); i++) {
+            h = upward(ops, weights, up.size() - 1 - i, up.get(i), h, time, skips);
           }
-          return convOut.apply(ops, weights, ops.silu(normOut.apply(ops, weights, h)));
+          return kept(
+              ops,
+              List.of(h),
+              in -> convOut.apply(ops, weights, ops.silu(normOut.apply(ops, weights, in.get(0)))));
         });
   }
 
@@ -231,23 +238,52 @@ final class Network {
     return all;
   }
 
+  /** The time embedding as the blocks see it, with what the conditions add. */
+  private <T> T embedded(Ops<T> ops, Weights<T> weights, Inputs<T> inputs) {
+    T time = timeEmbedding.forward(ops, weights, inputs.sinusoids());
+    return ops.silu(conditionEmbedding.forward(ops, weights, time, inputs));
+  }
+
+  /** A part that holds little beside its result. */
+  private static <T> T kept(Ops<T> ops, List<T> inputs, Function<List<T>, T> body) {
+    return ops.recomputable(NEVER_RECOMPUTED, inputs, body);
+  }
+
+  /** A stage of one value, or of two whose channels follow each other. */
+  private static <T> T stage(
+      Ops<T> ops, Weights<T> weights, int level, Stage stage, List<T> inputs, T time) {
+    List<T> all = new ArrayList<>(inputs);
+    all.add(time);
+    return ops.recomputable(
+        level,
+        all,
+        in -> {
+          T x = in.size() == 2 ? in.get(0) : ops.concatChannels(in.get(0), in.get(1));
+          return stage.forward(ops, weights, x, in.get(in.size() - 1));
+        });
+  }
+
   private <T> T middle(Ops<T> ops, Weights<T> weights, T x, T time) {
+    int level = down.size() - 1;
     return ops.scope(
         () -> {
-          T h = middle1.forward(ops, weights, x, time);
-          return middle2.forward(ops, weights, h, time);
+          T h = stage(ops, weights, level, middle1, List.of(x), time);
+          return stage(ops, weights, level, middle2, List.of(h), time);
         });
   }
 
   private static <T> T upward(
-      Ops<T> ops, Weights<T> weights, UpLevel level, T x, T time, Deque<T> skips) {
+      Ops<T> ops, Weights<T> weights, int level, UpLevel up, T x, T time, Deque<T> skips) {
     return ops.scope(
         () -> {
           T h = x;
-          for (Stage stage : level.stages) {
-            h = stage.forward(ops, weights, ops.concatChannels(h, skips.pop()), time);
+          for (Stage stage : up.stages) {
+            h = stage(ops, weights, level, stage, List.of(h, skips.pop()), time);
           }
-          return level.upsample == null ? h : level.upsample.forward(ops, weights, h);
+          Upsample upsample = up.upsample;
+          return upsample == null
+              ? h
+              : kept(ops, List.of(h), in -> upsample.forward(ops, weights, in.get(0)));
         });
   }
 }

@@ -15,7 +15,10 @@ import ai.djl.nn.core.Linear;
 import ai.djl.nn.norm.LayerNorm;
 import io.github.ddpm4j.internal.random.CounterRandom;
 import io.github.ddpm4j.spi.Ops;
+import java.util.List;
+import java.util.function.Function;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Runs every operation at once on NDArrays of float32 or float64. Results are attached to the
@@ -30,18 +33,20 @@ import java.util.function.Supplier;
  */
 public final class EagerOps implements Ops<NDArray> {
 
-  private static final EagerOps INFERENCE = new EagerOps(false, 0, 0);
+  private static final EagerOps INFERENCE = new EagerOps(false, 0, 0, null);
 
   private static final int SEED_BITS = 53;
 
   private final boolean training;
   private final long seed;
   private final long pass;
+  private final @Nullable EagerTape tape;
 
-  private EagerOps(boolean training, long seed, long pass) {
+  private EagerOps(boolean training, long seed, long pass, @Nullable EagerTape tape) {
     this.training = training;
     this.seed = seed;
     this.pass = pass;
+    this.tape = tape;
   }
 
   /**
@@ -61,7 +66,17 @@ public final class EagerOps implements Ops<NDArray> {
    * @return the operations of that pass
    */
   public static EagerOps training(long seed, long pass) {
-    return new EagerOps(true, seed, pass);
+    return new EagerOps(true, seed, pass, null);
+  }
+
+  /**
+   * The same operations, with a tape for the parts of the network.
+   *
+   * @param tape takes the parts and knows their gradients
+   * @return the operations
+   */
+  public EagerOps on(EagerTape tape) {
+    return new EagerOps(training, seed, pass, tape);
   }
 
   /**
@@ -299,6 +314,22 @@ public final class EagerOps implements Ops<NDArray> {
             scale(
                 x.mul(DropoutMask.of(x, rate, dropoutSeed(seed, pass, layer))),
                 DropoutMask.factor(rate)));
+  }
+
+  @Override
+  public NDArray enter(NDArray images) {
+    return tape == null ? images : tape.give(images);
+  }
+
+  @Override
+  public NDArray enterFeatures(NDArray features) {
+    return tape == null ? features : tape.give(features);
+  }
+
+  @Override
+  public NDArray recomputable(
+      int level, List<NDArray> inputs, Function<List<NDArray>, NDArray> body) {
+    return tape == null ? body.apply(inputs) : tape.part(level, inputs, body);
   }
 
   @Override

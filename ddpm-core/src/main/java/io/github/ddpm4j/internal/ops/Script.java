@@ -94,6 +94,16 @@ public final class Script {
     body.append(INDENT).append(String.format(Locale.ROOT, statement, arguments)).append('\n');
   }
 
+  /** How much was written. */
+  int length() {
+    return body.length();
+  }
+
+  /** What was written since then. */
+  String since(int length) {
+    return body.substring(length);
+  }
+
   /**
    * The method as it stands.
    *

@@ -2,7 +2,9 @@ package io.github.ddpm4j.internal.ops;
 
 import io.github.ddpm4j.internal.ops.Script.Value;
 import io.github.ddpm4j.spi.Ops;
+import java.util.List;
 import java.util.Locale;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -27,12 +29,19 @@ public final class ScriptOps implements Ops<Value> {
   private final Script.Type type;
   private final boolean channelsLast;
   private final @Nullable Value seeds;
+  private final @Nullable ScriptTape tape;
 
-  private ScriptOps(Script script, Script.Type type, boolean channelsLast, @Nullable Value seeds) {
+  private ScriptOps(
+      Script script,
+      Script.Type type,
+      boolean channelsLast,
+      @Nullable Value seeds,
+      @Nullable ScriptTape tape) {
     this.script = script;
     this.type = type;
     this.channelsLast = channelsLast;
     this.seeds = seeds;
+    this.tape = tape;
   }
 
   /**
@@ -44,7 +53,7 @@ public final class ScriptOps implements Ops<Value> {
    * @return the operations
    */
   public static ScriptOps inference(Script script, Script.Type type, boolean channelsLast) {
-    return new ScriptOps(script, type, channelsLast, null);
+    return new ScriptOps(script, type, channelsLast, null, null);
   }
 
   /**
@@ -56,19 +65,39 @@ public final class ScriptOps implements Ops<Value> {
    * @return the operations
    */
   public static ScriptOps training(Script script, Script.Type type, Value seeds) {
-    return new ScriptOps(script, type, false, seeds);
+    return new ScriptOps(script, type, false, seeds, null);
+  }
+
+  /**
+   * The same operations, with a tape for the parts of the network.
+   *
+   * @param tape takes the parts and knows their gradients
+   * @return the operations
+   */
+  public ScriptOps on(ScriptTape tape) {
+    return new ScriptOps(script, type, channelsLast, seeds, tape);
   }
 
   @Override
   public Value enter(Value images) {
-    return script.let(
-        "torch.contiguous(%s, memory_format=%d)",
-        converted(images), channelsLast ? CHANNELS_LAST : CONTIGUOUS);
+    return given(
+        script.let(
+            "torch.contiguous(%s, memory_format=%d)",
+            converted(images), channelsLast ? CHANNELS_LAST : CONTIGUOUS));
   }
 
   @Override
   public Value enterFeatures(Value features) {
-    return script.let("%s", converted(features));
+    return given(script.let("%s", converted(features)));
+  }
+
+  private Value given(Value value) {
+    return tape == null ? value : tape.give(value);
+  }
+
+  @Override
+  public Value recomputable(int level, List<Value> inputs, Function<List<Value>, Value> body) {
+    return tape == null ? body.apply(inputs) : tape.part(level, inputs, body);
   }
 
   @Override

@@ -6,10 +6,14 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.index.NDIndex;
 import ai.djl.training.GradientCollector;
 import io.github.ddpm4j.internal.ops.EagerOps;
+import io.github.ddpm4j.internal.ops.EagerTape;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.internal.torch.Program;
 import io.github.ddpm4j.model.DenoisingModel;
+import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
+import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.training.Recomputation;
 import java.util.concurrent.locks.ReentrantLock;
 
 /** A step operation by operation, through the engine's gradient collector. */
@@ -22,6 +26,7 @@ final class EagerStep implements Step {
   private final TrainableDenoiser network;
   private final Objective objective;
   private final int accumulation;
+  private final Recomputation recomputation;
   private final StepState state;
   private final Program program;
 
@@ -31,6 +36,13 @@ final class EagerStep implements Step {
     this.network = network;
     this.objective = new Objective(model, settings.loss());
     this.accumulation = settings.accumulation();
+    this.recomputation = settings.recomputation();
+    if (!recomputation.isNone() && !(network instanceof ScriptedDenoiser)) {
+      throw new IllegalArgumentException(
+          "recomputation needs a network that is written over Ops, a ScriptedDenoiser, but it is a "
+              + network.getClass().getName()
+              + "; train without recomputation");
+    }
     this.state = state;
     this.program = Program.compile(new StepScript(settings, state.weights().size()).update());
     // A caller's own backward pass adds to the same gradients.
@@ -41,9 +53,10 @@ final class EagerStep implements Step {
   public NDArray take(Begun step, TrainingBatch batch, ImageNumbers numbers) {
     EagerOps ops = EagerOps.training(batch.pass().seed(), batch.pass().index());
     collecting.lock();
-    try (GradientCollector collector =
-        Engine.getEngine(batch.images().getManager().getEngine().getEngineName())
-            .newGradientCollector()) {
+    try (EagerTape tape = new EagerTape(recomputation::includes);
+        GradientCollector collector =
+            Engine.getEngine(batch.images().getManager().getEngine().getEngineName())
+                .newGradientCollector()) {
       Objective.Result<NDArray> result =
           objective.of(
               ops,
@@ -51,11 +64,13 @@ final class EagerStep implements Step {
               batch.images(),
               batch.noise(),
               batch.inputNoise(),
-              x ->
-                  network.predictForTraining(
-                      x, model.told(batch.levels()), batch.condition(), batch.pass()));
+              x -> predict(ops, tape, x, batch));
       NDArray share = ops.scale(result.mean(), 1.0 / accumulation);
-      collector.backward(share);
+      if (recomputation.isNone()) {
+        collector.backward(share);
+      } else {
+        tape.backward(share, collector::backward);
+      }
       try (GradMode off = GradMode.off()) {
         step.total().addi(share);
         return result.each().stopGradient();
@@ -63,6 +78,13 @@ final class EagerStep implements Step {
     } finally {
       collecting.unlock();
     }
+  }
+
+  private NDArray predict(EagerOps ops, EagerTape tape, NDArray x, TrainingBatch batch) {
+    NoiseLevels levels = model.told(batch.levels());
+    return network instanceof ScriptedDenoiser scripted && !recomputation.isNone()
+        ? scripted.run(ops.on(tape), x, levels, batch.condition())
+        : network.predictForTraining(x, levels, batch.condition(), batch.pass());
   }
 
   @Override

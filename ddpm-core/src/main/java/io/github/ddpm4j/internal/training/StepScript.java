@@ -4,6 +4,7 @@ import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.internal.ops.Script;
 import io.github.ddpm4j.internal.ops.Script.Value;
 import io.github.ddpm4j.internal.ops.ScriptOps;
+import io.github.ddpm4j.internal.ops.ScriptTape;
 import io.github.ddpm4j.internal.training.StepLayout.Argument;
 import io.github.ddpm4j.internal.training.StepLayout.Method;
 import io.github.ddpm4j.internal.training.StepLayout.StepNumber;
@@ -12,9 +13,11 @@ import io.github.ddpm4j.loss.Loss.Input.Coefficient;
 import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.training.AdamOptimizer;
+import io.github.ddpm4j.training.Recomputation;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The methods of {@link StepLayout} as TorchScript: around the {@link Objective}, which writes
@@ -33,6 +36,7 @@ final class StepScript {
   private final int batches;
   private final Loss loss;
   private final int weights;
+  private final Recomputation recomputation;
 
   /**
    * @param weights how many weights there are
@@ -43,6 +47,7 @@ final class StepScript {
     this.batches = settings.accumulation();
     this.loss = settings.loss();
     this.weights = weights;
+    this.recomputation = settings.recomputation();
   }
 
   /**
@@ -58,8 +63,9 @@ final class StepScript {
   private String step(DenoisingModel model, ScriptedDenoiser network, Set<Coefficient> used) {
     Script script = new Script();
     Value leaves = leaves(script, network);
-    Objective.Result<Value> result = objective(script, model, network, leaves, used);
-    Value made = gradients(script, result.mean(), leaves);
+    @Nullable ScriptTape tape = tape(script, leaves);
+    Objective.Result<Value> result = objective(script, model, network, leaves, used, tape);
+    Value made = gradients(script, result.mean(), leaves, tape);
     Value detached = script.let("torch.detach(%s)", result.mean());
     script.run("torch.set_grad_enabled(False)");
     Value norm = norm(script, detached, made);
@@ -98,9 +104,10 @@ final class StepScript {
   private String accumulate(DenoisingModel model, ScriptedDenoiser network, Set<Coefficient> used) {
     Script script = new Script();
     Value leaves = leaves(script, network);
-    Objective.Result<Value> result = objective(script, model, network, leaves, used);
+    @Nullable ScriptTape tape = tape(script, leaves);
+    Objective.Result<Value> result = objective(script, model, network, leaves, used, tape);
     Value share = script.let("torch.div(%s, %d)", result.mean(), batches);
-    Value made = gradients(script, share, leaves);
+    Value made = gradients(script, share, leaves, tape);
     script.run("torch.set_grad_enabled(False)");
     script.run("torch._foreach_add_(%s, %s)", Argument.GRADIENTS, floats(made));
     script.run("torch.add_(%s, torch.detach(%s))", Argument.TOTAL, share);
@@ -128,10 +135,12 @@ final class StepScript {
       DenoisingModel model,
       ScriptedDenoiser network,
       Value leaves,
-      Set<Coefficient> used) {
+      Set<Coefficient> used,
+      @Nullable ScriptTape tape) {
     Value seeds = script.let("torch.slice(%s, 0, %d)", Argument.NUMBERS, StepLayout.SEEDS);
     Value levels = script.let("torch.slice(%s, 1, %d)", Argument.ROWS, StepLayout.LEVELS);
-    ScriptOps inside = ScriptOps.training(script, Script.Type.of(network.computesIn()), seeds);
+    ScriptOps whole = ScriptOps.training(script, Script.Type.of(network.computesIn()), seeds);
+    ScriptOps inside = tape == null ? whole : whole.on(tape);
     List<Value> each =
         IntStream.range(0, weights).mapToObj(i -> new Value(leaves + "[" + i + "]")).toList();
     List<Value> conditions =
@@ -169,8 +178,16 @@ final class StepScript {
     return "float(" + Argument.NUMBERS + "[" + number.place() + "])";
   }
 
-  private static Value gradients(Script script, Value of, Value leaves) {
-    return script.let("[unchecked_cast(Tensor, g) for g in torch.grad([%s], %s)]", of, leaves);
+  private @Nullable ScriptTape tape(Script script, Value leaves) {
+    return recomputation.isNone()
+        ? null
+        : new ScriptTape(script, leaves, weights, recomputation::includes);
+  }
+
+  private static Value gradients(Script script, Value of, Value leaves, @Nullable ScriptTape tape) {
+    return tape == null
+        ? script.let("[unchecked_cast(Tensor, g) for g in torch.grad([%s], %s)]", of, leaves)
+        : tape.gradients(of);
   }
 
   /** The update reads memory in order, whatever the strides. */

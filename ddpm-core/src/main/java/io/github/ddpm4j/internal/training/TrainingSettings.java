@@ -10,6 +10,7 @@ import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.training.AdamOptimizer;
 import io.github.ddpm4j.training.Ema;
 import io.github.ddpm4j.training.LossHistory;
+import io.github.ddpm4j.training.Recomputation;
 import io.github.ddpm4j.training.TrainingStepListener;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -36,6 +37,7 @@ import org.jspecify.annotations.Nullable;
  * @param condition makes the condition of images and labels; null for the labels themselves
  * @param conditionDropout the probability that an image goes without its condition
  * @param seed the seed of everything that is drawn
+ * @param recomputation what is computed again for the gradient
  * @param listeners who watches
  * @param logRows how far steps may be ahead of what was read of them; 0 leaves it to the device
  */
@@ -56,6 +58,7 @@ public record TrainingSettings(
     @Nullable BiFunction<NDArray, NDList, Condition> condition,
     double conditionDropout,
     long seed,
+    Recomputation recomputation,
     List<TrainingStepListener> listeners,
     int logRows) {
 
@@ -78,6 +81,7 @@ public record TrainingSettings(
    * @param condition see above
    * @param conditionDropout see above
    * @param seed see above
+   * @param recomputation see above
    * @param listeners see above
    * @param logRows see above
    */
