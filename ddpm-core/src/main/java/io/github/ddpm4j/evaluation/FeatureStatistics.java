@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.description.Quote;
 import io.github.ddpm4j.internal.io.Safetensors;
 import io.github.ddpm4j.internal.ops.Upload;
 import java.io.IOException;
@@ -254,8 +255,8 @@ public final class FeatureStatistics {
               Locale.ROOT,
               "%s must be of the same features, but are of \"%s\" and \"%s\"; use the same Features for both",
               name,
-              features,
-              other.features));
+              Quote.of(features),
+              Quote.of(other.features)));
     }
   }
 
@@ -343,7 +344,7 @@ public final class FeatureStatistics {
                 + " was changed after it was written: its numbers have the digest "
                 + read.sha256()
                 + ", but it says "
-                + words.get("sha256")
+                + Quote.of(words.get("sha256"))
                 + "; make it again");
       }
       return read;
@@ -354,7 +355,7 @@ public final class FeatureStatistics {
     try {
       return Long.parseLong(String.valueOf(word));
     } catch (NumberFormatException e) {
-      throw new IOException(file + " must say a count, but says " + word, e);
+      throw new IOException(file + " must say a count, but says " + Quote.of(word), e);
     }
   }
 
@@ -365,7 +366,7 @@ public final class FeatureStatistics {
         + " images, "
         + mean.length
         + " features"
-        + (features.isEmpty() ? "" : " \"" + features + "\"")
+        + (features.isEmpty() ? "" : " \"" + Quote.of(features) + "\"")
         + "]";
   }
 

@@ -1,5 +1,6 @@
 package io.github.ddpm4j.image;
 
+import io.github.ddpm4j.internal.description.Quote;
 import io.github.ddpm4j.internal.files.WholeFile;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
@@ -47,7 +48,8 @@ final class PictureFiles {
       picture = ImageIO.read(new MemoryCacheImageInputStream(in));
     } catch (IOException | RuntimeException e) {
       // Damaged files end the readers of the JDK in exceptions of many kinds.
-      throw new IOException(file + " is damaged or of an unusual kind: " + e.getMessage(), e);
+      throw new IOException(
+          file + " is damaged or of an unusual kind: " + Quote.of(e.getMessage()), e);
     }
     if (picture == null) {
       throw new IOException(

@@ -1,6 +1,7 @@
 package io.github.ddpm4j.prediction;
 
 import io.github.ddpm4j.internal.description.Description;
+import io.github.ddpm4j.internal.description.Quote;
 import io.github.ddpm4j.process.LinearForm;
 import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
@@ -27,7 +28,7 @@ final class Preconditioned extends Prediction {
           "prediction type must be "
               + TYPE
               + ", but was "
-              + type
+              + Quote.of(type)
               + "; predictions without settings are a name alone");
     }
     Description edm = Description.typed("prediction", settings);

@@ -1,6 +1,7 @@
 package io.github.ddpm4j.prediction;
 
 import ai.djl.ndarray.NDArray;
+import io.github.ddpm4j.internal.description.Quote;
 import io.github.ddpm4j.process.LinearForm;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Level;
@@ -233,7 +234,8 @@ public abstract class Prediction {
     }
     if (!(description instanceof String name)) {
       throw new IllegalArgumentException(
-          "prediction must be a name or an object with type and settings, but was " + description);
+          "prediction must be a name or an object with type and settings, but was "
+              + Quote.of(description));
     }
     return PLAIN.stream()
         .filter(prediction -> prediction.name.equals(name))
@@ -241,7 +243,7 @@ public abstract class Prediction {
         .orElseThrow(
             () ->
                 new IllegalArgumentException(
-                    "prediction must be one of " + PLAIN + ", but was " + name));
+                    "prediction must be one of " + PLAIN + ", but was " + Quote.of(name)));
   }
 
   /**

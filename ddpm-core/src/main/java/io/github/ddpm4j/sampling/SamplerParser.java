@@ -1,6 +1,7 @@
 package io.github.ddpm4j.sampling;
 
 import io.github.ddpm4j.internal.description.Names;
+import io.github.ddpm4j.internal.description.Quote;
 import io.github.ddpm4j.schedule.TimestepSpacing;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -133,9 +134,9 @@ final class SamplerParser {
       default ->
           throw new IllegalArgumentException(
               "there is no sampler \""
-                  + name
+                  + Quote.of(name)
                   + "\", in \""
-                  + text
+                  + Quote.of(text)
                   + "\"; there are "
                   + String.join(", ", NAMES)
                   + Names.didYouMean(name, NAMES));
@@ -259,7 +260,8 @@ final class SamplerParser {
                             .anyMatch(spacing -> spacing.name().equalsIgnoreCase(option)))
             .toList();
     if (given.size() > 1) {
-      throw refused("a sampler has one spacing, but was given " + String.join(" and ", given));
+      throw refused(
+          "a sampler has one spacing, but was given " + Quote.of(String.join(" and ", given)));
     }
   }
 
@@ -307,7 +309,7 @@ final class SamplerParser {
               + " follow from "
               + (calls > 0 ? "the number of network calls" : "the list of timesteps")
               + "; leave out :"
-              + steps);
+              + Quote.of(steps));
     }
     if (calls > 0 && !all(TIMESTEPS).isEmpty()) {
       throw refused(
@@ -317,7 +319,7 @@ final class SamplerParser {
 
   private void requireBare(Option option) {
     if (!option.value.isEmpty()) {
-      throw refused(option.name + " takes no value, but was given " + option.value);
+      throw refused(option.name + " takes no value, but was given " + Quote.of(option.value));
     }
   }
 
@@ -342,9 +344,9 @@ final class SamplerParser {
             "sampler "
                 + name
                 + " has no option \""
-                + option.name
+                + Quote.of(option.name)
                 + "\", in \""
-                + text
+                + Quote.of(text)
                 + "\"; it has "
                 + String.join(", ", known)
                 + Names.didYouMean(option.name, known));
@@ -382,10 +384,11 @@ final class SamplerParser {
   }
 
   private IllegalArgumentException wrong(Option option, String rule) {
-    return refused(option.name + " must be " + rule + ", but was \"" + option.value + "\"");
+    return refused(
+        option.name + " must be " + rule + ", but was \"" + Quote.of(option.value) + "\"");
   }
 
   private IllegalArgumentException refused(String complaint) {
-    return new IllegalArgumentException(complaint + ", in \"" + text + "\"");
+    return new IllegalArgumentException(complaint + ", in \"" + Quote.of(text) + "\"");
   }
 }

@@ -1,5 +1,6 @@
 package io.github.ddpm4j.sampling;
 
+import io.github.ddpm4j.internal.description.Quote;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.TimestepSpacing;
 import java.util.Arrays;
@@ -46,7 +47,7 @@ interface TimestepGrid {
                 + " is "
                 + list[i]
                 + " in "
-                + Arrays.toString(list));
+                + Quote.of(Arrays.toString(list)));
       }
     }
     return schedule -> {

@@ -1,6 +1,7 @@
 package io.github.ddpm4j.schedule;
 
 import io.github.ddpm4j.internal.description.Description;
+import io.github.ddpm4j.internal.description.Quote;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -468,7 +469,7 @@ public final class Schedules {
           throw new IllegalArgumentException(
               "schedule type must be one of linear, linearScaled, scaledLinear, cosine,"
                   + " sigmoidJabri, sigmoidGeoDiff, constant, ofBetas and zeroTerminalSnr, but was "
-                  + type);
+                  + Quote.of(type));
     };
   }
 

@@ -22,6 +22,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Samplers written as text and read again. */
 class SamplerTextTest {
@@ -291,6 +292,34 @@ class SamplerTextTest {
     assertThatThrownBy(() -> Samplers.parse(text))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(message);
+  }
+
+  /** A text may come from anywhere, and be of any length; messages are not. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "LONG",
+        "LONG:5",
+        "ddim:LONG",
+        "ddim:5, LONG",
+        "ddim:5, eta=LONG",
+        "ddim:5, rawEpsilon=LONG",
+        "ddim:LONG, timesteps=3",
+        "ddim, timesteps=LONG",
+        "ddim, timesteps=NUMBERS",
+        "ddpm:5, trailing=LONG",
+        "euler:5, karras=LONG, karras=LONG",
+        "edm:5, churnBetween=LONG",
+        "ddpm:5, resampling=LONG",
+        "ddim:5, leading, trailing, LONG",
+        "ddim:5,,LONG",
+      })
+  void parse_longText_isCutInMessages(String text) {
+    String whole =
+        text.replace("LONG", "x".repeat(100_000)).replace("NUMBERS", "1 1" + " 0".repeat(50_000));
+    assertThatThrownBy(() -> Samplers.parse(whole))
+        .isInstanceOf(IllegalArgumentException.class)
+        .satisfies(e -> assertThat(e.getMessage()).hasSizeLessThan(600));
   }
 
   @ParameterizedTest

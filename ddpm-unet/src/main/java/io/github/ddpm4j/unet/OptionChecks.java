@@ -1,5 +1,6 @@
 package io.github.ddpm4j.unet;
 
+import io.github.ddpm4j.internal.description.Quote;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -55,7 +56,11 @@ final class OptionChecks {
     for (int value : values) {
       if (value < least) {
         throw new IllegalArgumentException(
-            name + " must be at least " + least + ", but were " + Arrays.toString(values));
+            name
+                + " must be at least "
+                + least
+                + ", but were "
+                + Quote.of(Arrays.toString(values)));
       }
       if (value > most) {
         throw new IllegalArgumentException(

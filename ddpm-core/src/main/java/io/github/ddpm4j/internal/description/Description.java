@@ -52,7 +52,7 @@ public final class Description {
     Description whole = of("the " + kind, values);
     String type = whole.text(TYPE);
     whole.values.remove(TYPE);
-    return new Description(kind + " " + type, whole.values);
+    return new Description(kind + " " + Quote.of(type), whole.values);
   }
 
   /**
@@ -89,7 +89,7 @@ public final class Description {
         throw new IllegalArgumentException(
             subject
                 + " has the unknown setting \""
-                + key
+                + Quote.of(key)
                 + "\"; known are "
                 + String.join(", ", sorted)
                 + Names.didYouMean(key, sorted));
@@ -253,7 +253,7 @@ public final class Description {
 
   private IllegalArgumentException refused(String key, String rule, @Nullable Object value) {
     return new IllegalArgumentException(
-        "\"" + key + "\" of " + subject + " must be " + rule + ", but was " + value);
+        "\"" + key + "\" of " + subject + " must be " + rule + ", but was " + Quote.of(value));
   }
 
   private List<?> list(String key, String rule) {

@@ -3,12 +3,8 @@ package io.github.ddpm4j.internal.io;
 import ai.djl.Device;
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
-import com.google.gson.JsonElement;
-import com.google.gson.JsonParseException;
-import com.google.gson.JsonParser;
-import com.google.gson.ToNumberPolicy;
-import com.google.gson.reflect.TypeToken;
 import io.github.ddpm4j.internal.description.Description;
+import io.github.ddpm4j.internal.description.Quote;
 import io.github.ddpm4j.internal.files.WholeFile;
 import io.github.ddpm4j.internal.files.WholeFolder;
 import io.github.ddpm4j.internal.torch.GradMode;
@@ -20,7 +16,7 @@ import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.schedule.Schedules;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
+import java.io.InputStream;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -50,12 +46,13 @@ public final class ModelFolder {
   private static final String FORMAT = "ddpm4j";
   private static final long VERSION = 1;
 
+  /** A schedule of a million timesteps, each its own, is no larger. */
+  private static final long MAX_DESCRIPTION_BYTES = 32 << 20;
+
+  private static final String WAY_OUT = "; choose a folder that DDPM.save wrote";
+
   private static final Gson gson =
-      new GsonBuilder()
-          .setPrettyPrinting()
-          .disableHtmlEscaping()
-          .setObjectToNumberStrategy(ToNumberPolicy.LONG_OR_DOUBLE)
-          .create();
+      new GsonBuilder().setPrettyPrinting().disableHtmlEscaping().create();
 
   /** A list without texts, lists and objects in it, as Gson indents it. */
   private static final Pattern NUMBERS = Pattern.compile("\\[\\n[^\\[\\]{}\"]*]");
@@ -130,12 +127,12 @@ public final class ModelFolder {
               + " and version "
               + VERSION
               + ", but has "
-              + format
+              + Quote.of(format)
               + " and "
-              + version
+              + Quote.of(version)
               + (FORMAT.equals(format)
                   ? "; load it with the version of ddpm4j that saved it, or a newer one"
-                  : "; choose a folder that DDPM.save wrote"));
+                  : WAY_OUT));
     }
     try {
       Description model = Description.of("the model", description);
@@ -160,7 +157,7 @@ public final class ModelFolder {
         }
       }
     } catch (IllegalArgumentException e) {
-      throw new IOException(file + " is not valid: " + e.getMessage(), e);
+      throw new IOException(file + " is not valid: " + Quote.message(e.getMessage()), e);
     }
   }
 
@@ -193,17 +190,23 @@ public final class ModelFolder {
   }
 
   private static Map<String, Object> parse(Path file) throws IOException {
-    try {
-      String json = new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
-      JsonElement element = JsonParser.parseString(json);
-      if (!element.isJsonObject()) {
-        throw new IOException(file + (element.isJsonNull() ? " is empty" : " is no JSON object"));
-      }
-      return gson.fromJson(element, new TypeToken<Map<String, Object>>() {});
-    } catch (JsonParseException e) {
-      String message = String.valueOf((e.getCause() == null ? e : e.getCause()).getMessage());
+    long bytes = Files.size(file);
+    if (bytes > MAX_DESCRIPTION_BYTES) {
       throw new IOException(
-          file + " is no JSON object: " + message.lines().findFirst().orElse(""), e);
+          file
+              + " has "
+              + bytes
+              + " bytes, but a description has at most "
+              + MAX_DESCRIPTION_BYTES
+              + WAY_OUT);
+    }
+    if (bytes == 0) {
+      throw new IOException(file + " is empty" + WAY_OUT);
+    }
+    try (InputStream in = Files.newInputStream(file)) {
+      return StrictJson.map(in);
+    } catch (StrictJson.Malformed e) {
+      throw new IOException(file + " " + e.getMessage() + WAY_OUT, e);
     }
   }
 
@@ -218,7 +221,7 @@ public final class ModelFolder {
     }
     throw new IllegalArgumentException(
         "denoiser type "
-            + type
+            + Quote.of(type)
             + " is unknown; known are "
             + known
             + "; is the module that holds it, such as ddpm-unet, a dependency?");
@@ -264,7 +267,7 @@ public final class ModelFolder {
               target.toString(),
               null,
               "besides an older model it holds "
-                  + names
+                  + Quote.of(names)
                   + ", which would be lost; move that away or choose another name");
         }
       }

@@ -4,16 +4,14 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
-import ai.djl.ndarray.types.Shape;
 import com.google.gson.JsonArray;
-import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
-import com.google.gson.JsonParseException;
-import com.google.gson.JsonParser;
+import io.github.ddpm4j.internal.description.Quote;
 import io.github.ddpm4j.internal.files.Uninterrupted;
 import io.github.ddpm4j.internal.files.WholeFile;
 import java.io.EOFException;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -21,8 +19,6 @@ import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -38,13 +34,9 @@ import java.util.TreeSet;
  */
 public final class Safetensors {
 
-  private static final String METADATA = "__metadata__";
   private static final int LENGTH_BYTES = 8;
   private static final int ALIGNMENT = 8;
   private static final int PIECE_BYTES = 1 << 16;
-
-  /** Headers of published models are some 100 kB; this only guards against files of other kinds. */
-  private static final long MAX_HEADER_BYTES = 100_000_000;
 
   private Safetensors() {}
 
@@ -83,7 +75,7 @@ public final class Safetensors {
     if (!metadata.isEmpty()) {
       JsonObject words = new JsonObject();
       metadata.forEach(words::addProperty);
-      header.add(METADATA, words);
+      header.add(SafetensorsHeader.METADATA, words);
     }
     long offset = 0;
     for (Map.Entry<String, NDArray> entry : tensors.entrySet()) {
@@ -156,24 +148,7 @@ public final class Safetensors {
    *     and what is wrong
    */
   public static Map<String, String> metadata(Path file) throws IOException {
-    return reading(file, channel -> metadata(file, contents(file, channel).header));
-  }
-
-  private static Map<String, String> metadata(Path file, JsonObject header) throws IOException {
-    Map<String, String> words = new LinkedHashMap<>();
-    JsonElement metadata = header.get(METADATA);
-    if (metadata != null) {
-      try {
-        metadata
-            .getAsJsonObject()
-            .entrySet()
-            .forEach(word -> words.put(word.getKey(), word.getValue().getAsString()));
-      } catch (IllegalStateException | UnsupportedOperationException e) {
-        throw new IOException(
-            METADATA + " of " + file + " must map words to words: " + metadata, e);
-      }
-    }
-    return words;
+    return reading(file, channel -> contents(file, channel).header.words());
   }
 
   /**
@@ -192,10 +167,10 @@ public final class Safetensors {
   private static Map<String, NDArray> readInto(
       Path file, FileChannel channel, Map<String, NDArray> weights) throws IOException {
     Contents contents = contents(file, channel);
-    requireFit(file, contents.entries, weights);
+    requireFit(file, contents.header.entries(), weights);
     ByteBuffer memory = contents.memory();
-    for (Entry entry : contents.entries) {
-      NDArray weight = Objects.requireNonNull(weights.get(entry.name), entry.name);
+    for (SafetensorsHeader.Entry entry : contents.header.entries()) {
+      NDArray weight = Objects.requireNonNull(weights.get(entry.name()), entry.name());
       try (NDArray value = view(file, channel, contents, entry, memory, weight.getManager())) {
         // Into the weight's own memory; copyTo would point the weight at memory of Java.
         weight.set(new NDIndex("..."), value);
@@ -220,45 +195,46 @@ public final class Safetensors {
         });
   }
 
-  private static void requireFit(Path file, List<Entry> entries, Map<String, NDArray> weights)
+  private static void requireFit(
+      Path file, List<SafetensorsHeader.Entry> entries, Map<String, NDArray> weights)
       throws IOException {
     TreeSet<String> missing = new TreeSet<>(weights.keySet());
     TreeSet<String> unused = new TreeSet<>();
-    for (Entry entry : entries) {
-      if (!missing.remove(entry.name)) {
-        unused.add(entry.name);
+    for (SafetensorsHeader.Entry entry : entries) {
+      if (!missing.remove(entry.name())) {
+        unused.add(entry.name());
       }
     }
     if (!missing.isEmpty() || !unused.isEmpty()) {
       throw new IOException(
-          file + " does not fit the network: missing " + missing + ", unused " + unused);
+          file
+              + " does not fit the network: missing "
+              + Quote.of(missing)
+              + ", unused "
+              + Quote.of(unused));
     }
-    for (Entry entry : entries) {
-      NDArray weight = Objects.requireNonNull(weights.get(entry.name), entry.name);
-      if (!entry.shape.equals(weight.getShape()) || entry.type != weight.getDataType()) {
+    for (SafetensorsHeader.Entry entry : entries) {
+      NDArray weight = Objects.requireNonNull(weights.get(entry.name()), entry.name());
+      if (!entry.shape().equals(weight.getShape()) || entry.type() != weight.getDataType()) {
         throw new IOException(
-            "tensor "
-                + entry.name
-                + " of "
-                + file
+            SafetensorsHeader.about(file, entry.name())
                 + " must be "
                 + weight.getShape()
                 + " of "
                 + weight.getDataType()
                 + ", but is "
-                + entry.shape
+                + entry.shape()
                 + " of "
-                + entry.type);
+                + entry.type());
       }
     }
   }
 
-  /** The tensors of a file, whose header was found to be right, and where they begin. */
-  private record Contents(JsonObject header, List<Entry> entries, long dataStart) {
+  /** The header of a file, which was found to be right, and where the tensors begin. */
+  private record Contents(SafetensorsHeader header, long dataStart) {
     /** As much as the largest tensor takes. */
     ByteBuffer memory() {
-      return ByteBuffer.allocateDirect(
-          (int) entries.stream().mapToLong(entry -> entry.end - entry.start).max().orElse(0));
+      return ByteBuffer.allocateDirect(header.mostBytes());
     }
   }
 
@@ -266,127 +242,44 @@ public final class Safetensors {
     ByteBuffer length = ByteBuffer.allocate(LENGTH_BYTES).order(ByteOrder.LITTLE_ENDIAN);
     readAll(channel, length, file);
     long headerBytes = length.getLong(0);
-    if (headerBytes < 2
-        || headerBytes > MAX_HEADER_BYTES
-        || headerBytes > channel.size() - LENGTH_BYTES) {
+    if (headerBytes < 2 || headerBytes > channel.size() - LENGTH_BYTES) {
       throw new IOException(
           file
               + " is no safetensors file, or is cut off: its header would be "
               + Long.toUnsignedString(headerBytes)
               + " bytes long");
     }
-    byte[] json = new byte[(int) headerBytes];
-    readAll(channel, ByteBuffer.wrap(json), file);
     long dataStart = LENGTH_BYTES + headerBytes;
-    JsonObject header = parse(file, json);
-    List<Entry> entries = entries(file, header);
-    requireWhole(file, entries, channel.size() - dataStart);
-    return new Contents(header, entries, dataStart);
+    long dataBytes = channel.size() - dataStart;
+    InputStream in = new Part(channel, headerBytes);
+    return new Contents(SafetensorsHeader.read(file, in, headerBytes, dataBytes), dataStart);
   }
 
-  /** What the header says about one tensor; bytes are counted from the end of the header. */
-  private record Entry(String name, DataType type, Shape shape, long start, long end) {}
+  /** The next bytes of a channel. */
+  private static final class Part extends InputStream {
 
-  private static JsonObject parse(Path file, byte[] json) throws IOException {
-    try {
-      return JsonParser.parseString(new String(json, StandardCharsets.UTF_8)).getAsJsonObject();
-    } catch (JsonParseException | IllegalStateException e) {
-      throw new IOException(file + " is no safetensors file: its header is no JSON object", e);
+    private final FileChannel channel;
+    private long left;
+
+    Part(FileChannel channel, long bytes) {
+      this.channel = channel;
+      this.left = bytes;
     }
-  }
 
-  private static List<Entry> entries(Path file, JsonObject header) throws IOException {
-    List<Entry> entries = new ArrayList<>();
-    for (Map.Entry<String, JsonElement> entry : header.entrySet()) {
-      if (!entry.getKey().equals(METADATA)) {
-        entries.add(entry(file, entry.getKey(), entry.getValue()));
+    @Override
+    public int read() throws IOException {
+      byte[] one = new byte[1];
+      return read(one, 0, 1) < 0 ? -1 : Byte.toUnsignedInt(one[0]);
+    }
+
+    @Override
+    public int read(byte[] target, int offset, int length) throws IOException {
+      if (left == 0) {
+        return -1;
       }
-    }
-    return entries;
-  }
-
-  private static Entry entry(Path file, String name, JsonElement element) throws IOException {
-    String typeName;
-    Shape shape;
-    long elements = 1;
-    long start;
-    long end;
-    try {
-      JsonObject description = element.getAsJsonObject();
-      typeName = description.get("dtype").getAsString();
-      JsonArray sizes = description.getAsJsonArray("shape");
-      long[] dimensions = new long[sizes.size()];
-      for (int i = 0; i < dimensions.length; i++) {
-        dimensions[i] = sizes.get(i).getAsLong();
-        if (dimensions[i] < 0) {
-          throw new IllegalArgumentException("dimension " + i + " is " + dimensions[i]);
-        }
-        elements = Math.multiplyExact(elements, dimensions[i]);
-      }
-      shape = new Shape(dimensions);
-      JsonArray offsets = description.getAsJsonArray("data_offsets");
-      start = offsets.get(0).getAsLong();
-      end = offsets.get(1).getAsLong();
-    } catch (RuntimeException e) {
-      throw new IOException(
-          "tensor " + name + " of " + file + " is described wrongly: " + element, e);
-    }
-    DataType type = typeOf(file, name, typeName);
-    if (elements > Integer.MAX_VALUE / type.getNumOfBytes()) {
-      throw new IOException(
-          "tensor " + name + " of " + file + " must take less than 2 GB, but is " + shape);
-    }
-    long bytes = elements * type.getNumOfBytes();
-    if (start < 0 || end != start + bytes) {
-      throw new IOException(
-          "tensor "
-              + name
-              + " of "
-              + file
-              + " should take "
-              + bytes
-              + " bytes for "
-              + shape
-              + " of "
-              + type
-              + ", but lies from "
-              + start
-              + " to "
-              + end);
-    }
-    return new Entry(name, type, shape, start, end);
-  }
-
-  /** The format has neither gaps nor overlaps, so tensors take no more memory than the file. */
-  private static void requireWhole(Path file, List<Entry> entries, long dataBytes)
-      throws IOException {
-    long end = 0;
-    List<Entry> sorted = new ArrayList<>(entries);
-    sorted.sort(Comparator.comparingLong(Entry::start).thenComparingLong(Entry::end));
-    for (Entry entry : sorted) {
-      if (entry.start != end) {
-        throw new IOException(
-            "tensor "
-                + entry.name
-                + " of "
-                + file
-                + " should begin at "
-                + end
-                + ", where the one before it ends, but lies from "
-                + entry.start
-                + " to "
-                + entry.end);
-      }
-      end = entry.end;
-    }
-    if (end != dataBytes) {
-      throw new IOException(
-          file
-              + " should hold "
-              + end
-              + " bytes of tensors, but holds "
-              + dataBytes
-              + (end > dataBytes ? "; it is cut off" : ""));
+      int count = channel.read(ByteBuffer.wrap(target, offset, (int) Math.min(length, left)));
+      left -= Math.max(0, count);
+      return count;
     }
   }
 
@@ -396,9 +289,9 @@ public final class Safetensors {
     Map<String, NDArray> tensors = new LinkedHashMap<>();
     boolean done = false;
     try {
-      for (Entry entry : contents.entries) {
+      for (SafetensorsHeader.Entry entry : contents.header.entries()) {
         try (NDArray value = view(file, channel, contents, entry, memory, manager)) {
-          tensors.put(entry.name, value.duplicate());
+          tensors.put(entry.name(), value.duplicate());
         }
       }
       done = true;
@@ -415,16 +308,15 @@ public final class Safetensors {
       Path file,
       FileChannel channel,
       Contents contents,
-      Entry entry,
+      SafetensorsHeader.Entry entry,
       ByteBuffer memory,
       NDManager manager)
       throws IOException {
-    ByteBuffer data =
-        memory.slice(0, (int) (entry.end - entry.start)).order(ByteOrder.nativeOrder());
-    channel.position(contents.dataStart + entry.start);
+    ByteBuffer data = memory.slice(0, entry.bytes()).order(ByteOrder.nativeOrder());
+    channel.position(contents.dataStart + entry.start());
     readAll(channel, data, file);
     data.rewind();
-    return manager.create(data, entry.shape, entry.type);
+    return manager.create(data, entry.shape(), entry.type());
   }
 
   private static String nameOf(String tensor, DataType type) {
@@ -434,26 +326,6 @@ public final class Safetensors {
       default ->
           throw new IllegalArgumentException(
               "tensor " + tensor + " must be FLOAT32 or FLOAT64 to be written, but is " + type);
-    };
-  }
-
-  private static DataType typeOf(Path file, String tensor, String name) throws IOException {
-    return switch (name) {
-      case "F32" -> DataType.FLOAT32;
-      case "F64" -> DataType.FLOAT64;
-      case "I64" -> DataType.INT64;
-      case "I32" -> DataType.INT32;
-      case "U8" -> DataType.UINT8;
-      case "BOOL" -> DataType.BOOLEAN;
-      default ->
-          throw new IOException(
-              "tensor "
-                  + tensor
-                  + " of "
-                  + file
-                  + " must have a dtype of F32, F64, I64, I32, U8 and BOOL to be read, but has "
-                  + name
-                  + "; convert the file");
     };
   }
 

@@ -22,6 +22,7 @@ import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -39,6 +40,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What {@code ddpm.save(folder)} writes and {@code DDPM.load(folder)} reads. */
 class ModelFolderTest {
@@ -405,10 +407,19 @@ class ModelFolderTest {
       delimiter = '|',
       quoteCharacter = '`',
       value = {
-        "``|FILE is empty",
-        "null|FILE is empty",
-        "[1, 2]|FILE is no JSON object",
-        "{ \"format\": |FILE is no JSON object: End of input at line 1 column 12 path $.format",
+        "``|FILE is empty; choose a folder that DDPM.save wrote",
+        "null|FILE is no JSON object; choose a folder that DDPM.save wrote",
+        "[1, 2]|FILE is no JSON object; choose a folder that DDPM.save wrote",
+        "{ \"format\": |FILE is no JSON object: End of input at line 1 column 12 path $.format;"
+            + " choose a folder that DDPM.save wrote",
+        "{'format': 1}|FILE is no JSON object: malformed JSON at line 1 column 3 path $.; choose a"
+            + " folder that DDPM.save wrote",
+        "{\"format\": \"ddpm4j\", \"format\": \"ddpm4j\"}|FILE has the name \"format\" twice in one"
+            + " object; choose a folder that DDPM.save wrote",
+        "{\"a\": [1e999]}|FILE has a number that is too large: 1e999; choose a folder that DDPM.save"
+            + " wrote",
+        "{\"a\": NaN}|FILE is no JSON object: malformed JSON at line 1 column 7 path $.a; choose a"
+            + " folder that DDPM.save wrote",
         "{}|FILE must have format ddpm4j and version 1, but has null and null; choose a folder"
             + " that DDPM.save wrote",
       })
@@ -424,7 +435,9 @@ class ModelFolderTest {
     Files.write(description(), new byte[] {(byte) 0xff, (byte) 0xfe, 0, 1});
     assertThatThrownBy(() -> DDPM.load(folder()))
         .isInstanceOf(IOException.class)
-        .hasMessage(description() + " is no JSON object");
+        .hasMessage(
+            description()
+                + " is no JSON object: it is not in UTF-8; choose a folder that DDPM.save wrote");
   }
 
   @ParameterizedTest
@@ -473,6 +486,67 @@ class ModelFolderTest {
   void load_wrongDescription_isRefused(String from, String to, String message) throws IOException {
     edit(from, to);
     assertRefused(IOException.class, message);
+  }
+
+  @Test
+  void load_hugeDescription_isRefusedBeforeItIsRead() throws IOException {
+    ddpm.save(folder());
+    try (RandomAccessFile sparse = new RandomAccessFile(description().toFile(), "rw")) {
+      sparse.setLength(40_000_000);
+    }
+    assertRefused(
+        IOException.class,
+        "FILE has 40000000 bytes, but a description has at most 33554432; choose a folder that"
+            + " DDPM.save wrote");
+  }
+
+  /** A stack that overflows is an error of the machine, not of the file. */
+  @Test
+  void load_deepDescription_isRefused() throws IOException {
+    ddpm.save(folder());
+    Files.writeString(description(), "{\"a\": " + "[".repeat(100_000));
+    assertRefused(
+        IOException.class,
+        "FILE is no JSON object: Nesting limit 32 reached at line 1 column 39 path"
+            + " $.a[0][0][0][0][0][0][0][0][0…; choose a folder that DDPM.save wrote");
+  }
+
+  /** Names, words and lists of a description may be of any length; messages are not. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "\"ddpm4j\"",
+        "\"version\": 1|\"version\": LIST",
+        "\"EPSILON\"",
+        "\"EPSILON\"|LIST",
+        "\"EPSILON\"|{\"type\": LONG}",
+        "\"EPSILON\"|{\"type\": \"EDM\", LONG: 1}",
+        "\"FIXED_LARGE\"",
+        "\"FIXED_LARGE\"|LIST",
+        "[-1.0, 1.0]|LIST",
+        "[-1.0, 1.0]|[LONG]",
+        "\"tiny\"",
+        "\"tiny\"|LIST",
+        "\"size\": 6|\"size\": LONG",
+        "\"linear\"",
+        "\"linear\"|\"ofBetas\", \"betas\": LIST",
+        "\"linear\"|\"ofBetas\", \"betas\": [LONG]",
+        "\"linear\"|\"linear\", LONG: 2",
+        "\"timesteps\": 20|\"timesteps\": LONG",
+        "\"timesteps\": 20|\"timesteps\": LIST",
+        "\"schedule\"",
+      })
+  void load_longTexts_areCutInMessages(String edit) throws IOException {
+    ddpm.save(folder());
+    String from = edit.contains("|") ? edit.substring(0, edit.indexOf('|')) : edit;
+    String to = edit.contains("|") ? edit.substring(edit.indexOf('|') + 1) : "LONG";
+    edit(
+        from,
+        to.replace("LONG", "\"" + "x".repeat(100_000) + "\"")
+            .replace("LIST", "[7" + ", 7".repeat(50_000) + "]"));
+    assertThatThrownBy(() -> DDPM.load(folder()))
+        .isInstanceOf(IOException.class)
+        .satisfies(e -> assertThat(e.getMessage()).hasSizeLessThan(1500));
   }
 
   @Test

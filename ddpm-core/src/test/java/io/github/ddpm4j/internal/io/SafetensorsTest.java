@@ -8,10 +8,13 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import com.sun.management.ThreadMXBean;
 import io.github.ddpm4j.NativeResources;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.io.RandomAccessFile;
+import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -20,12 +23,15 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class SafetensorsTest {
@@ -119,7 +125,8 @@ class SafetensorsTest {
 
     assertThatThrownBy(() -> Safetensors.metadata(file()))
         .isInstanceOf(IOException.class)
-        .hasMessage("__metadata__ of " + file() + " must map words to words: {\"format\":null}");
+        .hasMessage(
+            "__metadata__ of " + file() + " must map words to words, but \"format\" to null");
   }
 
   @Test
@@ -291,7 +298,7 @@ class SafetensorsTest {
   }
 
   @ParameterizedTest
-  @ValueSource(longs = {0, 1, 93, 100_000_001, Long.MAX_VALUE, -1})
+  @ValueSource(longs = {0, 1, 93, 16_777_217, 100_000_001, Long.MAX_VALUE, -1})
   void read_absurdHeaderLength_isRefused(long length) throws IOException {
     ByteBuffer bytes = ByteBuffer.allocate(100).order(ByteOrder.LITTLE_ENDIAN);
     Files.write(file(), bytes.putLong(length).array());
@@ -301,29 +308,241 @@ class SafetensorsTest {
             + " bytes long");
   }
 
+  /** None of this is JSON by its standard, though parsers read it by default. */
   @ParameterizedTest
-  @ValueSource(strings = {"[1, 2]", "nonsense", "{\"a\": ", "null", "  "})
-  void read_headerThatIsNoObject_isRefused(String header) throws IOException {
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "[1, 2]|is no JSON object",
+        "nonsense|is no JSON object",
+        "null|is no JSON object",
+        "`  `|is no JSON object",
+        "` {}`|is no JSON object",
+        "{\"a\": |is no JSON object: End of input at line 1 column 6 path $.a",
+        "{'a': 1}|is no JSON object: malformed JSON at line 1 column 3 path $.",
+        "{\"a\"=1}|is no JSON object: malformed JSON at line 1 column 6 path $.a",
+        "{a:1}|is no JSON object: malformed JSON at line 1 column 3 path $.",
+        "{} {}|is no JSON object: malformed JSON at line 1 column 5 path $",
+        "{}/**/|is no JSON object: malformed JSON at line 1 column 4 path $",
+      })
+  void read_headerThatIsNoObject_isRefused(String header, String reason) throws IOException {
     write(header, 0);
-    assertRefused("FILE is no safetensors file: its header is no JSON object");
+    assertRefused("FILE is no safetensors file: its header " + reason);
+  }
+
+  @Test
+  void read_headerThatIsNotUtf8_isRefused() throws IOException {
+    write("{\"?\":1}", 0);
+    byte[] bytes = Files.readAllBytes(file());
+    bytes[8 + 2] = (byte) 0xff;
+    Files.write(file(), bytes);
+    assertRefused("FILE is no safetensors file: its header is no JSON object: it is not in UTF-8");
+  }
+
+  @Test
+  void read_aNameTwice_isRefused() throws IOException {
+    String a = tensor("a", "U8", "[1]", "[0,1]");
+    write("{" + a + "," + tensor("a", "U8", "[1]", "[1,2]") + "}", 2);
+    assertRefused("FILE is no safetensors file: its header has the name \"a\" twice in one object");
+    write("{" + a.replace("{", "{\"dtype\":\"F32\",") + "}", 1);
+    assertRefused(
+        "FILE is no safetensors file: its header has the name \"dtype\" twice in one object");
+    write("{\"__metadata__\":{\"w\":\"1\",\"w\":\"2\"}}", 0);
+    assertRefused("FILE is no safetensors file: its header has the name \"w\" twice in one object");
+    write("{\"__metadata__\":{},\"__metadata__\":{}}", 0);
+    assertRefused(
+        "FILE is no safetensors file: its header has the name \"__metadata__\" twice in one object");
   }
 
   @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "{\"n\":1}|, but \"n\" to 1",
+        "{\"n\":1.5e300}|, but \"n\" to 1.5e300",
+        "{\"n\":true}|, but \"n\" to true",
+        "{\"n\":[]}|, but \"n\" to a list",
+        "{\"n\":{}}|, but \"n\" to an object",
+        "[]|, but was a list",
+        "3|, but was 3",
+        "\"x\"|, but was \"x\"",
+      })
+  void read_metadataThatIsNotWords_isRefused(String metadata, String reason) throws IOException {
+    write("{\"__metadata__\":" + metadata + "}", 0);
+    assertRefused("__metadata__ of FILE must map words to words" + reason);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"3", "null", "[1]", "\"F32\""})
+  void read_tensorThatIsNoObject_isRefused(String description) throws IOException {
+    write("{\"a\":" + description + "}", 4);
+    assertRefused(
+        "tensor a of FILE must be described by an object, but was "
+            + (description.equals("[1]") ? "a list" : description));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "'shape':[1],'data_offsets':[0,4]|it lacks \"dtype\"",
+        "'dtype':'F32','data_offsets':[0,4]|it lacks \"shape\"",
+        "'dtype':'F32','shape':[1]|it lacks \"data_offsets\"",
+        "'dtype':'F32','shape':[1],'data_offsets':[0]"
+            + "|\"data_offsets\" must be a list of two whole numbers, but has fewer",
+        "'dtype':'F32','shape':[1],'data_offsets':[0,4,9]"
+            + "|\"data_offsets\" must be a list of two whole numbers, but has more",
+        "'dtype':'F32','shape':[1],'data_offsets':[0,4.0]"
+            + "|\"data_offsets\" must be a list of two whole numbers, but holds 4.0",
+        "'dtype':'F32','shape':[1],'data_offsets':[0,99999999999999999999]"
+            + "|\"data_offsets\" must be a list of two whole numbers, but holds 99999999999999999999",
+        "'dtype':'F32','shape':[9999999999999999999],'data_offsets':[0,4]"
+            + "|\"shape\" holds 9999999999999999999, which is too large",
+        "'dtype':'F32','shape':'1','data_offsets':[0,4]"
+            + "|\"shape\" must be a list of at most 32 whole numbers, but was \"1\"",
+        "'dtype':'F32','shape':[1.9],'data_offsets':[0,4]"
+            + "|\"shape\" must be a list of at most 32 whole numbers, but holds 1.9",
+        "'dtype':'F32','shape':[1e0],'data_offsets':[0,4]"
+            + "|\"shape\" must be a list of at most 32 whole numbers, but holds 1e0",
+        "'dtype':'F32','shape':['1'],'data_offsets':[0,4]"
+            + "|\"shape\" must be a list of at most 32 whole numbers, but holds \"1\"",
+        "'dtype':'F32','shape':[[1]],'data_offsets':[0,4]"
+            + "|\"shape\" must be a list of at most 32 whole numbers, but holds a list",
+        "'dtype':'F32','shape':[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1],"
+            + "'data_offsets':[0,4]"
+            + "|\"shape\" must be a list of at most 32 whole numbers, but has more",
+        "'dtype':'F32','shape':[-1],'data_offsets':[4,0]|a dimension of (-1) is negative",
+        "'dtype':'F32','shape':[-1,-1],'data_offsets':[0,4]|a dimension of (-1, -1) is negative",
+        "'dtype':'F32','shape':[1],'data_offsets':[0,4],'more':1|\"more\" is no part of the format",
+      })
+  void read_wrongDescription_isRefused(String description, String reason) throws IOException {
+    write("{\"a\":{" + description.replace('\'', '"') + "}}", 4);
+    assertRefused("tensor a of FILE is described wrongly: " + reason);
+  }
+
+  @Test
+  void read_hugeDimensions_areRefusedOfAnEmptyTensorToo() throws IOException {
+    for (String shape : List.of("[4294967296, 4294967296, 0]", "[4294967296, 4294967296]")) {
+      write("{" + tensor("a", "F32", shape, "[0,0]") + "}", 0);
+      assertRefused(
+          "tensor a of FILE must take less than 2 GB, but is "
+              + shape.replace('[', '(').replace(']', ')'));
+    }
+  }
+
+  /* --- how long a header may be --- */
+
+  @Test
+  void read_longHeader_isRefusedBeforeItIsRead() throws IOException {
+    ByteBuffer bytes = ByteBuffer.allocate(9).order(ByteOrder.LITTLE_ENDIAN);
+    Files.write(file(), bytes.putLong(95_000_000).put((byte) '{').array());
+    try (RandomAccessFile sparse = new RandomAccessFile(file().toFile(), "rw")) {
+      sparse.setLength(100_000_000);
+    }
+    assertRefused(
+        "FILE has a header of 95000000 bytes, where those of published models take some 100 kB and"
+            + " at most 16777216 are read; if it is right, set the system property"
+            + " ddpm4j.maxHeaderBytes to 95000000");
+  }
+
+  private void withLimit(Object bytes, Executable test) throws Throwable {
+    System.setProperty("ddpm4j.maxHeaderBytes", bytes.toString());
+    try {
+      test.execute();
+    } finally {
+      System.clearProperty("ddpm4j.maxHeaderBytes");
+    }
+  }
+
+  @Test
+  void read_longHeader_insistedOn_isRead() throws Throwable {
+    String words = "{\"__metadata__\":{\"w\":\"" + "x".repeat(17_000_000) + "\"}}";
+    write(words, 0);
+    withLimit(
+        words.length(),
+        () -> assertThat(Safetensors.metadata(file()).get("w")).hasSize(17_000_000));
+    withLimit(
+        words.length() - 1,
+        () ->
+            assertThatThrownBy(() -> Safetensors.metadata(file()))
+                .isInstanceOf(IOException.class)
+                .hasMessageEndingWith(
+                    "at most 17000024 are read; if it is right, set the system property"
+                        + " ddpm4j.maxHeaderBytes to 17000025"));
+    withLimit(
+        "many",
+        () ->
+            assertRefused(
+                "the system property ddpm4j.maxHeaderBytes must be a whole number, but was many"));
+  }
+
+  @Test
+  void read_manyTensorsOrWords_areRefused() throws Throwable {
+    String three =
+        String.join(
+            ",",
+            tensor("a", "U8", "[0]", "[0,0]"),
+            tensor("b", "U8", "[0]", "[0,0]"),
+            tensor("c", "U8", "[0]", "[0,0]"));
+    String message =
+        "FILE describes more than 2 WHAT; if it is right, set the system property"
+            + " ddpm4j.maxHeaderBytes to 256 times as many or more";
+    write("{" + three + "}", 0);
+    withLimit(767, () -> assertRefused(message.replace("WHAT", "tensors")));
+    withLimit(768, () -> assertThat(Safetensors.read(file(), manager)).hasSize(3));
+    write("{\"__metadata__\":{\"a\":\"\",\"b\":\"\",\"c\":\"\"}}", 0);
+    withLimit(767, () -> assertRefused(message.replace("WHAT", "words")));
+    withLimit(768, () -> assertThat(Safetensors.metadata(file())).hasSize(3));
+  }
+
+  /** Whatever fills the longest header, reading it takes a small multiple of its size. */
+  @Test
+  void read_headerOfTheLargestSize_takesLittleMemory() throws IOException {
+    StringBuilder many = new StringBuilder("{");
+    for (int i = 0; many.length() < 15_000_000; i++) {
+      many.append(tensor(Integer.toString(i), "U8", "[0]", "[0,0]")).append(',');
+    }
+    write(many.substring(0, many.length() - 1) + "}", 0);
+    ThreadMXBean thread = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    long before = thread.getCurrentThreadAllocatedBytes();
+    assertRefused(
+        "FILE describes more than 65536 tensors; if it is right, set the system property"
+            + " ddpm4j.maxHeaderBytes to 256 times as many or more");
+    assertThat(thread.getCurrentThreadAllocatedBytes() - before).isLessThan(150_000_000);
+  }
+
+  /** Names, words, types and numbers of a file may be of any length; messages are not. */
+  @ParameterizedTest
   @ValueSource(
       strings = {
-        "3",
-        "{\"shape\":[1],\"data_offsets\":[0,4]}",
-        "{\"dtype\":\"F32\",\"data_offsets\":[0,4]}",
-        "{\"dtype\":\"F32\",\"shape\":[1]}",
-        "{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0]}",
-        "{\"dtype\":\"F32\",\"shape\":\"1\",\"data_offsets\":[0,4]}",
-        "{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[4,0]}",
-        "{\"dtype\":\"F32\",\"shape\":[-1,-1],\"data_offsets\":[0,4]}",
-        "{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}"
+        "{'LONG':1}",
+        "{'LONG':{'dtype':'LONG','shape':[1],'data_offsets':[0,4]}}",
+        "{'LONG':{'dtype':'F32','shape':[9],'data_offsets':[0,4]}}",
+        "{'LONG':{'dtype':'F32','shape':['LONG'],'data_offsets':[0,4]}}",
+        "{'LONG':{'dtype':'F32','shape':[1DIGITS],'data_offsets':[0,4]}}",
+        "{'LONG':{'dtype':'F32','shape':[1],'data_offsets':[0,4],'LONG':1}}",
+        "{'LONG':{'dtype':'F32','shape':[1],'data_offsets':[1,5]}}",
+        "{'LONG':{},'LONG':{}}",
+        "{'a':{'LONG':1,'LONG':1}}",
+        "{'__metadata__':{'LONG':1DIGITS}}",
+        "{'__metadata__':{'LONG':['LONG']}}",
+        "{'__metadata__':'LONG'}",
+        "{'LONG':{'LONG"
       })
-  void read_wrongDescription_isRefused(String description) throws IOException {
-    write("{\"a\":" + description + "}", 4);
-    assertRefused("tensor a of FILE is described wrongly: " + description);
+  void read_longTexts_areCutInMessages(String header) throws IOException {
+    write(
+        header
+            .replace('\'', '"')
+            .replace("LONG", "x".repeat(100_000))
+            .replace("DIGITS", "0".repeat(100_000)),
+        4);
+    assertThatThrownBy(() -> Safetensors.read(file(), manager))
+        .isInstanceOf(IOException.class)
+        .satisfies(
+            e -> assertThat(e.getMessage().replace(file().toString(), "")).hasSizeLessThan(400));
   }
 
   @Test
