@@ -14,6 +14,8 @@ import java.util.function.Supplier;
  * (N, L, C); weights have PyTorch's layout: convolutions (out, in, height, width), linear layers
  * (out, in).
  *
+ * <p>Constants are rounded to the type of the operand; beyond its range they are infinite.
+ *
  * @param <T> the interpreter's operand type
  */
 public interface Ops<T> {
@@ -177,7 +179,8 @@ public interface Ops<T> {
   T erf(T x);
 
   /**
-   * The element-wise maximum of a value and a constant.
+   * The element-wise maximum of a value and a constant. The gradient of elements below {@code
+   * least} is 0.
    *
    * @param x any shape
    * @param least the constant

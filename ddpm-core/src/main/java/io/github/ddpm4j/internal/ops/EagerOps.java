@@ -37,6 +37,9 @@ public final class EagerOps implements Ops<NDArray> {
 
   private static final int SEED_BITS = 53;
 
+  /** Beyond this, eˣ − 1 keeps its digits when it is worked out like that. */
+  private static final double SMALL = 0.5;
+
   private final boolean training;
   private final long seed;
   private final long pass;
@@ -186,14 +189,16 @@ public final class EagerOps implements Ops<NDArray> {
   /**
    * {@inheritDoc}
    *
-   * <p>As 2 sinh(x/2) exp(x/2), whose factors both keep their digits.
+   * <p>Near 0 as 2 sinh(x/2) exp(x/2), whose factors both keep their digits, and elsewhere as it is
+   * defined.
    */
   @Override
   public NDArray expm1(NDArray x) {
     return scope(
         () -> {
-          NDArray half = scale(x, 0.5);
-          return scale(half.sinh().mul(half.exp()), 2);
+          NDArray half = scale(atMost(atLeast(x, -SMALL), SMALL), 0.5);
+          NDArray near = scale(half.sinh().mul(half.exp()), 2);
+          return whereAbove(x.abs(), SMALL, shift(x.exp(), -1), near);
         });
   }
 
@@ -214,7 +219,7 @@ public final class EagerOps implements Ops<NDArray> {
 
   @Override
   public NDArray atLeast(NDArray x, double least) {
-    return scope(() -> x.maximum(constant(x, least)));
+    return scope(() -> limited(x, x.lt(constant(x, least)), least));
   }
 
   @Override
@@ -234,7 +239,7 @@ public final class EagerOps implements Ops<NDArray> {
 
   @Override
   public NDArray atMost(NDArray x, double greatest) {
-    return scope(() -> x.minimum(constant(x, greatest)));
+    return scope(() -> limited(x, x.gt(constant(x, greatest)), greatest));
   }
 
   @Override
@@ -345,6 +350,16 @@ public final class EagerOps implements Ops<NDArray> {
     // What is temporary to the surrounding part of the network.
     NDScope.register(result);
     return result;
+  }
+
+  /**
+   * The limit where x is beyond it, and x elsewhere. At the limit the slope is 1, as in compiled
+   * programs, where the engine's maximum would have ½.
+   */
+  private static NDArray limited(NDArray x, NDArray beyond, double limit) {
+    return Double.isNaN(limit)
+        ? x.add(constant(x, limit))
+        : NDArrays.where(beyond.logicalNot(), x, constant(x, limit));
   }
 
   private static NDArray split(NDArray tokens, int heads) {

@@ -22,6 +22,9 @@ public final class ScriptOps implements Ops<Value> {
   /** TorchScript's number for whole numbers of 64 bits. */
   private static final int INT64 = 4;
 
+  /** (2 − 2⁻⁷) · 2¹²⁷. */
+  private static final double GREATEST_BFLOAT16 = 0x1.fep127;
+
   /** Up to this many tokens attention's table of weights is small enough to be held as a whole. */
   private static final int FEW_TOKENS = 512;
 
@@ -151,7 +154,8 @@ public final class ScriptOps implements Ops<Value> {
   @Override
   public Value groupNorm(Value x, int groups, Value weight, Value bias, double eps) {
     return script.let(
-        "torch.group_norm(%s, %d, %s, %s, %s)", x, groups, normal(x, weight), normal(x, bias), eps);
+        "torch.group_norm(%s, %d, %s, %s, %s)",
+        x, groups, normal(x, weight), normal(x, bias), number(eps));
   }
 
   private String normal(Value x, Value weight) {
@@ -197,12 +201,12 @@ public final class ScriptOps implements Ops<Value> {
 
   @Override
   public Value scale(Value x, double factor) {
-    return script.let("torch.mul(%s, %s)", x, factor);
+    return script.let("torch.mul(%s, %s)", x, number(factor));
   }
 
   @Override
   public Value shift(Value x, double offset) {
-    return script.let("torch.add(%s, %s)", x, offset);
+    return script.let("torch.add(%s, %s)", x, number(offset));
   }
 
   @Override
@@ -232,12 +236,13 @@ public final class ScriptOps implements Ops<Value> {
 
   @Override
   public Value atLeast(Value x, double least) {
-    return script.let("torch.clamp_min(%s, %s)", x, least);
+    return script.let("torch.clamp_min(%s, %s)", x, number(least));
   }
 
   @Override
   public Value whereAbove(Value x, double threshold, Value above, Value otherwise) {
-    return script.let("torch.where(torch.gt(%s, %s), %s, %s)", x, threshold, above, otherwise);
+    return script.let(
+        "torch.where(torch.gt(%s, %s), %s, %s)", x, number(threshold), above, otherwise);
   }
 
   @Override
@@ -252,7 +257,7 @@ public final class ScriptOps implements Ops<Value> {
 
   @Override
   public Value atMost(Value x, double greatest) {
-    return script.let("torch.clamp_max(%s, %s)", x, greatest);
+    return script.let("torch.clamp_max(%s, %s)", x, number(greatest));
   }
 
   @Override
@@ -360,6 +365,21 @@ public final class ScriptOps implements Ops<Value> {
     Value mask = DropoutMask.write(script, x, rate, "int(" + seeds + "[" + layer + "])");
     // The factor apart: in bfloat16 it would be rounded, and the mean with it.
     return script.let("torch.mul(torch.mul(%s, %s), %s)", x, mask, DropoutMask.factor(rate));
+  }
+
+  /**
+   * A constant as TorchScript writes it. What the type cannot hold is infinite there, as an array
+   * of one number would be: the engine refuses some of these constants and takes others.
+   */
+  private String number(double value) {
+    double greatest = type == Script.Type.FLOAT32 ? Float.MAX_VALUE : GREATEST_BFLOAT16;
+    if (Double.isNaN(value)) {
+      return "nan";
+    }
+    if (Math.abs(value) > greatest) {
+      return value > 0 ? "inf" : "-inf";
+    }
+    return Double.toString(value);
   }
 
   @Override
