@@ -51,14 +51,17 @@ public final class Losses {
    *
    * With δ above all errors it is half of {@link #simple()}.
    *
-   * @param delta δ, the error above which the loss is linear, positive and finite
+   * @param delta δ, the error above which the loss is linear, finite and at least the smallest
+   *     float32 with all its digits, 1.2e-38
    * @return the loss
-   * @throws IllegalArgumentException if {@code delta} is not positive and finite
+   * @throws IllegalArgumentException if {@code delta} is less or not finite
    */
   public static Loss huber(double delta) {
-    if (!(delta > 0) || Double.isInfinite(delta)) {
+    if (!(delta >= Float.MIN_NORMAL) || Double.isInfinite(delta)) {
       throw new IllegalArgumentException(
-          "delta must be positive and finite, but was "
+          "delta must be at least "
+              + Float.MIN_NORMAL
+              + " and finite, but was "
               + delta
               + "; use l1() for a loss that is linear everywhere, simple() for a quadratic one");
     }
@@ -221,12 +224,10 @@ public final class Losses {
   private record HuberLoss(double delta) implements Loss {
     @Override
     public <T> T perImage(Ops<T> ops, T output, T target) {
-      // With q = min(|e|, δ): ½ q² + δ (|e| − q)
+      // q (|e| − ½ q) with q = min(|e|, δ), which has neither a large δ nor a difference of two
       T error = ops.abs(ops.subtract(output, target));
-      T quadratic = ops.atMost(error, delta);
-      T linear = ops.subtract(error, quadratic);
-      return ops.meanPerImage(
-          ops.add(ops.scale(ops.square(quadratic), 0.5), ops.scale(linear, delta)));
+      T capped = ops.atMost(error, delta);
+      return ops.meanPerImage(ops.multiply(capped, ops.subtract(error, ops.scale(capped, 0.5))));
     }
 
     @Override

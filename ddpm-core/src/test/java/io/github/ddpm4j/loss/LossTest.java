@@ -99,9 +99,9 @@ class LossTest {
     assertThat(Losses.l1()).hasToString("l1");
   }
 
-  /** Errors lie on both sides of δ. */
+  /** Errors lie on both sides of δ, or all far below it: a large δ does not swallow them. */
   @ParameterizedTest
-  @ValueSource(doubles = {0.3, 1, 2.5})
+  @ValueSource(doubles = {0.3, 1, 2.5, 1e8, 3e38, 1e300})
   void huber_valuesAndGradients_asTheReference(double delta) {
     check(
         Losses.huber(delta),
@@ -120,13 +120,26 @@ class LossTest {
     }
   }
 
+  /** Errors down to the smallest that has all its digits. */
+  @Test
+  void huber_leastDelta_isLinear() {
+    try (NDManager manager = NDManager.newBaseManager()) {
+      NDArray error = manager.create(new float[] {2, -1}, new Shape(2, 1));
+      float[] losses =
+          Losses.huber(Float.MIN_NORMAL)
+              .perImage(EagerOps.inference(), error, error.mul(0))
+              .toFloatArray();
+      assertThat(losses).containsExactly(2 * Float.MIN_NORMAL, Float.MIN_NORMAL);
+    }
+  }
+
   @ParameterizedTest
-  @ValueSource(doubles = {0, -1, Double.NaN, Double.POSITIVE_INFINITY})
+  @ValueSource(doubles = {0, -1, Double.NaN, Double.POSITIVE_INFINITY, 1e-38})
   void huber_deltaOutside_isRefused(double delta) {
     assertThatThrownBy(() -> Losses.huber(delta))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(
-            "delta must be positive and finite, but was "
+            "delta must be at least 1.17549435E-38 and finite, but was "
                 + delta
                 + "; use l1() for a loss that is linear everywhere, simple() for a quadratic one");
   }

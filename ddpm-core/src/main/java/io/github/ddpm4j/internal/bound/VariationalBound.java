@@ -29,6 +29,9 @@ public final class VariationalBound {
   /** The least chance of a level. */
   private static final double LEAST_CHANCE = 1e-12;
 
+  /** Further than any Gaussian reaches, in deviations. */
+  private static final double BEYOND = 100;
+
   /**
    * How near to an end of the range a value counts as the outer level, in half ranges; less where
    * levels are denser.
@@ -162,8 +165,9 @@ public final class VariationalBound {
    *   L_0 = −log₂ [Φ((x_0 + δ − μ) / σ) − Φ((x_0 − δ − μ) / σ)]           (eq. 13)
    * </pre>
    *
-   * <p>where δ is half the distance of two levels, 1/255 in [−1, 1]. In float32 the difference
-   * loses its digits where the chance is small; float64 does not.
+   * <p>where δ is half the distance of two levels, 1/255 in [−1, 1]. The chance has its digits as
+   * far as the least one, in float32 too; the approximate integral is a plain difference, which
+   * loses them where the chance is small.
    *
    * @param ops the operations
    * @param x0 the clean images, whose values are levels, shape (N, C, H, W)
@@ -180,29 +184,49 @@ public final class VariationalBound {
   <T> T logChance(Ops<T> ops, T x0, T mean, T logVariance) {
     T centred = ops.subtract(x0, mean);
     T perDeviation = ops.exp(ops.scale(logVariance, -0.5));
-    double half = (max - min) / (levels - 1) / 2;
-    T below = integral(ops, ops.multiply(ops.shift(centred, -half), perDeviation));
-    T upTo = integral(ops, ops.multiply(ops.shift(centred, half), perDeviation));
+    return approximate
+        ? approximateLogChance(ops, x0, centred, perDeviation)
+        : ops.atLeast(exactLogChance(ops, x0, centred, perDeviation), Math.log(LEAST_CHANCE));
+  }
+
+  /** The Gaussian is even: the nearer end of each interval is turned to the left. */
+  private <T> T exactLogChance(Ops<T> ops, T x0, T centred, T perDeviation) {
+    T distance = byLevel(ops, x0, ops.scale(centred, -1), ops.abs(centred), centred);
+    T one = ops.shift(ops.scale(x0, 0), 1);
+    T beyond = ops.scale(one, BEYOND);
+    T to = ops.multiply(ops.shift(distance, half()), perDeviation);
+    T width = ops.multiply(one, ops.scale(perDeviation, 2 * half()));
+    return GaussianInterval.logChance(
+        ops,
+        ops.multiply(ops.shift(distance, -half()), perDeviation),
+        byLevel(ops, x0, beyond, to, beyond),
+        byLevel(ops, x0, beyond, width, beyond));
+  }
+
+  /** With the reference code's operations, so that its figures can be had to the last digit. */
+  private <T> T approximateLogChance(Ops<T> ops, T x0, T centred, T perDeviation) {
+    T below = tanhIntegral(ops, ops.multiply(ops.shift(centred, -half()), perDeviation));
+    T upTo = tanhIntegral(ops, ops.multiply(ops.shift(centred, half()), perDeviation));
     T beyond = ops.shift(ops.scale(below, -1), 1);
-    double edge = Math.min(half, EDGE * (max - min) / 2);
-    T chance =
-        ops.whereAbove(
-            x0,
-            max - edge,
-            beyond,
-            ops.whereAbove(x0, min + edge, ops.subtract(upTo, below), upTo));
+    T chance = byLevel(ops, x0, upTo, ops.subtract(upTo, below), beyond);
     return ops.log(ops.atLeast(chance, LEAST_CHANCE));
   }
 
-  /** Φ(z). */
-  private <T> T integral(Ops<T> ops, T z) {
-    T half =
-        approximate
-            ? ops.tanh(
-                ops.scale(
-                    ops.add(z, ops.scale(ops.multiply(ops.square(z), z), 0.044715)),
-                    Math.sqrt(2 / Math.PI)))
-            : ops.erf(ops.scale(z, Math.sqrt(0.5)));
+  /** Half the distance of two levels. */
+  private double half() {
+    return (max - min) / (levels - 1) / 2;
+  }
+
+  /** One thing for the lowest level, another for those between, another for the highest. */
+  private <T> T byLevel(Ops<T> ops, T x0, T lowest, T between, T highest) {
+    double edge = Math.min(half(), EDGE * (max - min) / 2);
+    return ops.whereAbove(x0, max - edge, highest, ops.whereAbove(x0, min + edge, between, lowest));
+  }
+
+  /** Φ(z), nearly. */
+  private static <T> T tanhIntegral(Ops<T> ops, T z) {
+    T cubic = ops.add(z, ops.scale(ops.multiply(ops.square(z), z), 0.044715));
+    T half = ops.tanh(ops.scale(cubic, Math.sqrt(2 / Math.PI)));
     return ops.scale(ops.shift(half, 1), 0.5);
   }
 

@@ -219,7 +219,9 @@ class OpsRangeTest {
       compiled(operation, type, type == DataType.FLOAT32 ? all : constants, wrong);
     }
     if (!wrong.isEmpty()) {
-      fail("%d wrong:\n%s", wrong.size(), wrong.stream().limit(20).collect(Collectors.joining("\n")));
+      fail(
+          "%d wrong:\n%s",
+          wrong.size(), wrong.stream().limit(20).collect(Collectors.joining("\n")));
     }
   }
 
@@ -292,8 +294,7 @@ class OpsRangeTest {
   /** A compiled program knows float32's range. */
   private static double[] constants(boolean beyond) {
     double[] infinite = {Double.POSITIVE_INFINITY, Double.NEGATIVE_INFINITY, Double.NaN};
-    return DoubleStream.concat(
-            Arrays.stream(CONSTANTS), Arrays.stream(beyond ? BEYOND : infinite))
+    return DoubleStream.concat(Arrays.stream(CONSTANTS), Arrays.stream(beyond ? BEYOND : infinite))
         .toArray();
   }
 
@@ -327,7 +328,14 @@ class OpsRangeTest {
       NDList made = program.callRecording("run", upload(type), List.of(new NDList(x)));
       for (int i = 0; i < constants.length; i++) {
         compare(
-            "compiled", operation, type, constants[i], x, made.get(2 * i), made.get(2 * i + 1), wrong);
+            "compiled",
+            operation,
+            type,
+            constants[i],
+            x,
+            made.get(2 * i),
+            made.get(2 * i + 1),
+            wrong);
       }
     }
   }
@@ -352,7 +360,16 @@ class OpsRangeTest {
     for (int i = 0; i < at.length; i++) {
       double value = inType(operation.value.applyAsDouble(at[i], constant), type);
       double ofSlope = inType(operation.slope.applyAsDouble(at[i], constant), type);
-      String what = how + " " + type + " " + operation + "(" + at[i] + (operation.constant ? ", " + c : "") + ")";
+      String what =
+          how
+              + " "
+              + type
+              + " "
+              + operation
+              + "("
+              + at[i]
+              + (operation.constant ? ", " + c : "")
+              + ")";
       if (!close(values[i], value, type, 4, operation.name.equals("silu") ? SILU : 0)) {
         wrong.add(what + " should be " + value + ", but was " + values[i]);
       }
