@@ -88,6 +88,7 @@ public final class Training {
   private double offsetNoise;
   private double inputPerturbation;
   private int batchSize = DEFAULT_BATCH_SIZE;
+  private boolean anyRange;
   private int accumulation = 1;
   private int steps;
   private int epochs;
@@ -193,6 +194,19 @@ public final class Training {
    */
   public Training batchSize(int batchSize) {
     this.batchSize = atLeastOne("batchSize", batchSize);
+    return this;
+  }
+
+  /**
+   * Trains also on data that lie wholly in [0, 1] where the data range is [−1, 1]. By default they
+   * are refused, since nearly always they were to be mapped to it. One bright picture says little,
+   * so the first {@value io.github.ddpm4j.internal.data.PictureRange#IMAGES} images decide, or all
+   * of a smaller dataset. Data outside the data range are always refused.
+   *
+   * @return this run
+   */
+  public Training anyRange() {
+    this.anyRange = true;
     return this;
   }
 
@@ -452,7 +466,8 @@ public final class Training {
    *     whose operators the step is built
    * @throws IllegalArgumentException if the dataset or a batch of it is empty, the dataset is
    *     smaller than a batch, its size is unknown but needed by {@link #epochs}, or its images have
-   *     the wrong shape or type, lie outside the data range or are not finite; or neither the
+   *     the wrong shape or type, lie outside the data range or in a part of it (see {@link
+   *     #anyRange}) or are not finite; or neither the
    *     labels nor {@link #condition} supply the network's conditioning, or conditions are given to
    *     an unconditional network; or the network predicts a variance that is not trained, because
    *     the model's variance is fixed or the loss ignores it
@@ -519,6 +534,7 @@ public final class Training {
         offsetNoise,
         inputPerturbation,
         batchSize,
+        anyRange,
         accumulation,
         ofRun,
         optimizer,

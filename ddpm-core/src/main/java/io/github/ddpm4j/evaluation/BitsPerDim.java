@@ -10,6 +10,7 @@ import ai.djl.training.dataset.Dataset;
 import io.github.ddpm4j.evaluation.BitsPerDimResult.Sums;
 import io.github.ddpm4j.internal.bound.VariationalBound;
 import io.github.ddpm4j.internal.data.Images;
+import io.github.ddpm4j.internal.data.PictureRange;
 import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.internal.random.CounterRandom;
@@ -80,6 +81,7 @@ public final class BitsPerDim {
   private final Denoiser denoiser;
   private int batchSize = DEFAULT_BATCH_SIZE;
   private boolean clip = true;
+  private boolean anyRange;
   private int timesteps;
   private long images = Long.MAX_VALUE;
   private long firstImage;
@@ -184,6 +186,18 @@ public final class BitsPerDim {
    */
   public BitsPerDim clip(boolean clip) {
     this.clip = clip;
+    return this;
+  }
+
+  /**
+   * Evaluates also images that lie wholly in [0, 1] where the data range is [−1, 1]. By default they
+   * are refused if the first batch has {@value PictureRange#IMAGES} images or more, and else logged
+   * as a warning, since nearly always they were to be mapped to it.
+   *
+   * @return this run
+   */
+  public BitsPerDim anyRange() {
+    this.anyRange = true;
     return this;
   }
 
@@ -366,8 +380,12 @@ public final class BitsPerDim {
 
     /** A batch: neither the images nor the labels are kept. */
     void add(NDArray images, NDList labels) {
-      EvaluationData.require(images, sums.images(), denoiser.imageShape(), range);
+      Images.Extent extent =
+          EvaluationData.require(images, sums.images(), denoiser.imageShape(), range);
       int count = Math.toIntExact(images.getShape().get(0));
+      if (sums.images() == 0 && !anyRange) {
+        PictureRange.within(extent, range).ifPresent(usual -> ofAPart(usual, extent, count));
+      }
       long first = firstImage + sums.images();
       try (GradMode inference = GradMode.off();
           NDManager batch =
@@ -400,6 +418,25 @@ public final class BitsPerDim {
       }
       BitsPerDimResult soFar = sums.result();
       listeners.forEach(listener -> listener.accept(soFar));
+    }
+
+    private void ofAPart(PictureRange usual, Images.Extent extent, int count) {
+      String message =
+          "images must fill the data range "
+              + range
+              + ", but the first hold values from "
+              + extent.least()
+              + " to "
+              + extent.greatest()
+              + ", which looks like "
+              + usual
+              + "; map them by "
+              + usual.mapping(range)
+              + ", or call anyRange() on the evaluation if they are meant";
+      if (count >= PictureRange.IMAGES) {
+        throw new IllegalArgumentException(message);
+      }
+      logger.warn(message);
     }
 
     private Condition conditionOf(NDArray images, NDList labels, int count) {

@@ -88,13 +88,14 @@ final class EvaluationData {
    * Refuses what are no images in the data range.
    *
    * @param firstImage the number of the first of them, for messages
+   * @return their extent
    */
-  static void require(
+  static Images.Extent require(
       NDArray images, long firstImage, Optional<Shape> imageShape, DataRange range) {
     String name = "the batch of images from number " + firstImage + " on";
     Images.requireFloats(name, images, range);
     Images.requireBatch(name, images, imageShape);
-    Images.requireInRange(name, images, range);
+    return Images.requireInRange(name, images, range);
   }
 
   /** The images from the first on. */

@@ -2,6 +2,7 @@ package io.github.ddpm4j.evaluation;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.noise.NoiseSource;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -35,7 +36,8 @@ import java.util.stream.Stream;
  *       divided by the median of the held-out images to theirs.
  * </ul>
  *
- * <p>Distances are Euclidean; the cost is n²·d. Immutable and thread-safe.
+ * <p>Images are in [−1, 1], the range of the noise; those of 0 to 255 are refused. Distances are
+ * Euclidean; the cost is n²·d. Immutable and thread-safe.
  */
 public final class Judge {
 
@@ -109,6 +111,8 @@ public final class Judge {
     double[][] known = Features.pixels().of(training);
     FeatureRows.require("held-out images", real, NEIGHBOURS + 1, "a judge");
     FeatureRows.require("training images", known, 1, "a judge");
+    PictureChecks.requireLike("held-out images", heldOut, DataRange.DEFAULT);
+    PictureChecks.requireLike("training images", training, DataRange.DEFAULT);
     int classes = 1 + Arrays.stream(labels).max().orElse(-1);
     return new Judge(shape, real, known, labels.clone(), classes);
   }
@@ -142,6 +146,7 @@ public final class Judge {
     }
     double[][] rows = Features.pixels().of(generated);
     FeatureRows.require("generated images", rows, NEIGHBOURS + 1, "a judge");
+    PictureChecks.requireLike("generated images", generated, DataRange.DEFAULT);
     return judge(rows);
   }
 
@@ -203,6 +208,7 @@ public final class Judge {
               shape.slice(1),
               images.getShape()));
     }
+    PictureChecks.requireLike("images", images, DataRange.DEFAULT);
     return classesOf(Features.pixels().of(images));
   }
 

@@ -15,6 +15,7 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.ParameterStore;
 import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.internal.torch.GradMode;
+import io.github.ddpm4j.model.DataRange;
 import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -50,8 +51,9 @@ public final class TorchScriptFeatures implements Features, AutoCloseable {
    * @param images images in the data range, float32 or float64, shape (N, C, H, W), on any device;
    *     not closed
    * @return N rows: the values of the chosen output per image, whatever its shape
-   * @throws IllegalArgumentException if the images have the wrong number of dimensions, or a number
-   *     of channels that differs from the network's while neither is 1
+   * @throws IllegalArgumentException if the images have the wrong number of dimensions, were made in
+   *     another range than {@link Builder#dataRange}, as 0 to 255, or have a number of channels that
+   *     differs from the network's while neither is 1
    * @throws IllegalStateException if these features are closed
    */
   @Override
@@ -63,6 +65,7 @@ public final class TorchScriptFeatures implements Features, AutoCloseable {
     if (!model.getNDManager().isOpen()) {
       throw new IllegalStateException("these features are closed; load the file again");
     }
+    PictureChecks.requireLike("images", images, new DataRange(settings.min, settings.max));
     int count = Math.toIntExact(images.getShape().get(0));
     double[][] rows = new double[count][];
     try (GradMode off = GradMode.off()) {

@@ -5,7 +5,6 @@ import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 
 /**
  * A sampler whose only settings are the noise levels to visit: {@link Samplers#euler}, {@link
@@ -35,7 +34,7 @@ public final class LevelSampler extends LevelOptions<LevelSampler> {
         return HeunMethod.plan(levels);
       }
     },
-    PLMS("plms", null) {
+    PLMS("plms", TimestepSpacing.LEADING) {
       @Override
       SamplingPlan plan(List<Level> levels) {
         return PlmsMethod.plan(levels);
@@ -43,10 +42,9 @@ public final class LevelSampler extends LevelOptions<LevelSampler> {
     };
 
     private final String text;
-    private final @Nullable TimestepSpacing spacing;
+    private final TimestepSpacing spacing;
 
-    /** A spacing of null is what {@link UsualSpacing} says. */
-    Method(String text, @Nullable TimestepSpacing spacing) {
+    Method(String text, TimestepSpacing spacing) {
       this.text = text;
       this.spacing = spacing;
     }
@@ -60,7 +58,7 @@ public final class LevelSampler extends LevelOptions<LevelSampler> {
   }
 
   static LevelSampler of(Method method, int steps) {
-    return new LevelSampler(LevelGrid.of(steps, method.spacing, null, false), method);
+    return new LevelSampler(LevelGrid.of(steps, method.spacing, false), method);
   }
 
   @Override
@@ -69,7 +67,7 @@ public final class LevelSampler extends LevelOptions<LevelSampler> {
   }
 
   @Override
-  SamplingPlan plan(Diffusion diffusion, List<Level> levels, boolean fromNoise) {
+  SamplingPlan plan(Diffusion diffusion, List<Level> levels) {
     return method.plan(levels);
   }
 

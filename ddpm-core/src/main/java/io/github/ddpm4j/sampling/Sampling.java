@@ -56,6 +56,7 @@ public final class Sampling {
   private final Denoiser denoiser;
   private Sampler sampler = Samplers.ddpm();
   private int batchSize = DEFAULT_BATCH_SIZE;
+  private boolean anyRange;
   private boolean clip = true;
   private double thresholdRatio;
   private double thresholdMax = 1;
@@ -207,6 +208,20 @@ public final class Sampling {
   }
 
   /**
+   * Takes images whatever their values, as long as they are finite. Without it, pictures beyond
+   * twice the width of the data range, about its middle, are refused: those of 0 to 255 where the
+   * model has [−1, 1] give noise. Noisy images and latents are refused if their root mean square is
+   * above twice that of x_t at their level; pictures that lie in [0, 1] where the model has [−1, 1]
+   * are taken with a warning.
+   *
+   * @return this run
+   */
+  public Sampling anyRange() {
+    this.anyRange = true;
+    return this;
+  }
+
+  /**
    * The time limit of a run. After it has elapsed, the next step throws a {@link
    * java.util.concurrent.CancellationException}.
    *
@@ -327,7 +342,7 @@ public final class Sampling {
           "the denoiser names no image shape; call shape(channels, height, width) before"
               + " generate()");
     }
-    SamplingPlan plan = planFromNoise();
+    SamplingPlan plan = sampler.plan(diffusion);
     return start(plan, draws, count, Origin.noise(plan, draws.noise(), image, dataType));
   }
 
@@ -366,7 +381,9 @@ public final class Sampling {
    *     images or condition do not match
    */
   public Reversed step(int row, NDArray x, NDArray... past) {
-    requireImages("x", x);
+    requireShape("x", x);
+    Images.requireFloats("x", x, diffusion.dataRange());
+    Images.requireFinite("x", x);
     SamplingPlan plan = sampler.plan(diffusion);
     Objects.checkIndex(row, plan.steps().size());
     int depth = plan.steps().get(row).past().size();
@@ -417,8 +434,8 @@ public final class Sampling {
    *     not closed
    * @param t the timestep of the images, 0-based
    * @return the images; the caller closes them
-   * @throws IllegalArgumentException if the images have the wrong shape or type or are not finite,
-   *     or {@code t} is outside the schedule
+   * @throws IllegalArgumentException if the images have the wrong shape or type, are not finite or
+   *     too far from 0 for {@code t} (see {@link #anyRange}), or {@code t} is outside the schedule
    * @throws IllegalStateException if the denoiser returns NaN, or infinity that is not clipped
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
@@ -435,7 +452,9 @@ public final class Sampling {
    * @throws IllegalArgumentException as there
    */
   public SamplingRun startDenoising(NDArray xt, int t) {
-    requireImages("x_t", xt);
+    requireShape("x_t", xt);
+    requireTimestep(t);
+    given().requireSpread("x_t", xt, Level.of(diffusion.schedule(), t));
     return start(planFrom(t), xt);
   }
 
@@ -451,13 +470,16 @@ public final class Sampling {
    * @param t the depth, 0-based: the larger, the more the result may differ from both
    * @param fractions the interpolation positions between {@code from} (0) and {@code to} (1)
    * @return one image per fraction; the caller closes them
-   * @throws IllegalArgumentException if the pictures have the wrong shape or type or are not
-   *     finite, {@code t} is outside the schedule, or there are no fractions or one is not finite
+   * @throws IllegalArgumentException if the pictures have the wrong shape, type or range (see {@link
+   *     #anyRange}) or are not finite, {@code t} is outside the schedule, or there are no fractions
+   *     or one is not finite
    * @throws IllegalStateException if the denoiser returns NaN, or infinity that is not clipped
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public Samples interpolate(NDArray from, NDArray to, int t, double... fractions) {
     requireEnds(from, to, fractions);
+    given().requirePictures("from", from);
+    given().requirePictures("to", to);
     SamplingPlan plan = planFrom(t);
     Draws draws = draws().alike();
     NoiseLevels levels = NoiseLevels.of(Level.of(diffusion.schedule(), t), fractions.length);
@@ -494,13 +516,17 @@ public final class Sampling {
    * @param to the other, same shape and device
    * @param fractions α, the interpolation positions between {@code from} (0) and {@code to} (1)
    * @return one image per fraction; the caller closes them
-   * @throws IllegalArgumentException if the latents have the wrong shape or type or are not finite,
-   *     are 0 or exactly opposite, or there are no fractions or one is not finite
+   * @throws IllegalArgumentException if the latents have the wrong shape or type, are not finite, too
+   *     far from 0 (see {@link #anyRange}), 0 or exactly opposite, or there are no fractions or one
+   *     is not finite
    * @throws IllegalStateException if the denoiser returns NaN, or infinity that is not clipped
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public Samples interpolateLatents(NDArray from, NDArray to, double... fractions) {
     requireEnds(from, to, fractions);
+    SamplingPlan plan = sampler.plan(diffusion);
+    given().requireSpread("from", from, plan.steps().get(0).level());
+    given().requireSpread("to", to, plan.steps().get(0).level());
     SphericalPath path = SphericalPath.between(from, to);
     try (NDManager manager = from.getManager().newSubManager()) {
       NDArray one = Images.copy(manager, from, dataType);
@@ -511,7 +537,7 @@ public final class Sampling {
       }
       return finish(
           start(
-              planFromNoise(),
+              plan,
               draws().alike(),
               fractions.length,
               Origin.given(NDArrays.stack(latents), dataType)));
@@ -519,8 +545,8 @@ public final class Sampling {
   }
 
   private void requireEnds(NDArray from, NDArray to, double... fractions) {
-    requirePicture("from", from);
-    requirePicture("to", to);
+    requireOne("from", from);
+    requireOne("to", to);
     PerImage.requireLike("to", to, "from", from);
     if (fractions.length == 0) {
       throw new IllegalArgumentException("interpolation needs at least one fraction");
@@ -542,8 +568,8 @@ public final class Sampling {
    * @param strength the noising depth as a share of the schedule, above 0 and at most 1. Near 0 the
    *     images are nearly unchanged; at 1 little of them is left
    * @return one result per image; the caller closes them
-   * @throws IllegalArgumentException if the images have the wrong shape or type or are not finite,
-   *     or {@code strength} is out of range
+   * @throws IllegalArgumentException if the images have the wrong shape, type or range (see {@link
+   *     #anyRange}) or are not finite, or {@code strength} is out of range
    * @throws IllegalStateException if the denoiser returns NaN, or infinity that is not clipped
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
@@ -560,7 +586,8 @@ public final class Sampling {
    * @throws IllegalArgumentException as there
    */
   public SamplingRun startImageToImage(NDArray images, double strength) {
-    requireImages("images", images);
+    requireShape("images", images);
+    given().requirePictures("images", images);
     if (!(strength > 0 && strength <= 1)) {
       throw new IllegalArgumentException(
           "strength must be above 0 and at most 1, but was "
@@ -587,8 +614,8 @@ public final class Sampling {
    * @param mask 1 for known and 0 for unknown pixels, float32 or float64, shape (N, 1, H, W) or (1,
    *     1, H, W) for all images; not closed. Intermediate values blend the two
    * @return the images, with the known pixels exactly preserved; the caller closes them
-   * @throws IllegalArgumentException if an array has the wrong shape or type or is not finite, or
-   *     the mask is not within [0, 1]
+   * @throws IllegalArgumentException if an array has the wrong shape or type or is not finite, the
+   *     known pixels have the wrong range (see {@link #anyRange}), or the mask is not within [0, 1]
    * @throws IllegalStateException if the denoiser returns NaN, or infinity that is not clipped
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
@@ -605,9 +632,11 @@ public final class Sampling {
    * @throws IllegalArgumentException as there
    */
   public SamplingRun startInpainting(NDArray images, NDArray mask) {
-    requireImages("images", images);
+    requireShape("images", images);
+    Images.requireFloats("images", images, diffusion.dataRange());
     KnownPixels.requireMask(mask, images);
-    SamplingPlan plan = planFromNoise();
+    given().requireKnown("images", images, mask);
+    SamplingPlan plan = sampler.plan(diffusion);
     Draws draws = draws();
     return start(
         plan,
@@ -659,13 +688,14 @@ public final class Sampling {
    *     device; not closed
    * @param steps the number of network calls, from 1 to T
    * @return x_T of each image, a latent and not a picture; the caller closes it
-   * @throws IllegalArgumentException if the images have the wrong shape or type or are not finite,
-   *     or {@code steps} is out of range
+   * @throws IllegalArgumentException if the images have the wrong shape, type or range (see {@link
+   *     #anyRange}) or are not finite, or {@code steps} is out of range
    * @throws IllegalStateException if the denoiser returns NaN
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public Samples encode(NDArray images, int steps) {
-    requireImages("images", images);
+    requireShape("images", images);
+    given().requirePictures("images", images);
     Sampling up = new Sampling(model);
     up.batchSize = batchSize;
     up.dataType = dataType;
@@ -690,7 +720,8 @@ public final class Sampling {
    *
    * @param latents x_T, float32 or float64, shape (N, C, H, W), on any device; not closed
    * @return the images; the caller closes them
-   * @throws IllegalArgumentException if the latents have the wrong shape or type or are not finite
+   * @throws IllegalArgumentException if the latents have the wrong shape or type, are not finite or
+   *     too far from 0 (see {@link #anyRange})
    * @throws IllegalStateException if the denoiser returns NaN, or infinity that is not clipped
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
@@ -706,20 +737,15 @@ public final class Sampling {
    * @throws IllegalArgumentException as there
    */
   public SamplingRun startDecoding(NDArray latents) {
-    requireImages("latents", latents);
-    return start(planFromNoise(), latents);
+    requireShape("latents", latents);
+    SamplingPlan plan = sampler.plan(diffusion);
+    given().requireSpread("latents", latents, plan.steps().get(0).level());
+    return start(plan, latents);
   }
 
   private SamplingRun start(SamplingPlan plan, NDArray from) {
     return start(
         plan, draws(), Math.toIntExact(from.getShape().get(0)), Origin.given(from, dataType));
-  }
-
-  private SamplingPlan planFromNoise() {
-    SamplingPlan plan = sampler.plan(diffusion);
-    UsualSpacing.warning(plan, diffusion.schedule())
-        .ifPresent(warning -> logger.warn("{}: {}", sampler, warning));
-    return plan;
   }
 
   private SamplingPlan planFrom(int t) {
@@ -799,12 +825,15 @@ public final class Sampling {
         : X0Limit.dynamic(diffusion.dataRange(), thresholdRatio, thresholdMax);
   }
 
-  private void requireImages(String name, NDArray images) {
-    Images.requireBatch(name, images, Optional.ofNullable(shape));
-    requireValues(name, images);
+  private GivenImages given() {
+    return new GivenImages(diffusion.dataRange(), anyRange);
   }
 
-  private void requirePicture(String name, NDArray picture) {
+  private void requireShape(String name, NDArray images) {
+    Images.requireBatch(name, images, Optional.ofNullable(shape));
+  }
+
+  private void requireOne(String name, NDArray picture) {
     Shape own = picture.getShape();
     if (own.dimension() != 3 || (shape != null && !own.equals(shape))) {
       throw new IllegalArgumentException(
@@ -814,11 +843,6 @@ public final class Sampling {
               + ", but had "
               + own);
     }
-    requireValues(name, picture);
-  }
-
-  private void requireValues(String name, NDArray images) {
-    Images.requireFloats(name, images, diffusion.dataRange());
-    Images.requireFinite(name, images);
+    Images.requireFloats(name, picture, diffusion.dataRange());
   }
 }

@@ -10,27 +10,17 @@ import java.util.stream.IntStream;
 @FunctionalInterface
 interface TimestepGrid {
 
-  /** The timesteps for a schedule, strictly descending. */
-  int[] timesteps(Schedule schedule);
+  /** The timesteps for a schedule of T steps, strictly descending. */
+  int[] timesteps(int trainingSteps);
 
   /** Every timestep. */
   static TimestepGrid all() {
-    return schedule -> {
-      int trainingSteps = schedule.timesteps();
-      return IntStream.range(0, trainingSteps).map(i -> trainingSteps - 1 - i).toArray();
-    };
+    return trainingSteps ->
+        IntStream.range(0, trainingSteps).map(i -> trainingSteps - 1 - i).toArray();
   }
 
   static TimestepGrid spaced(TimestepSpacing spacing, int steps) {
-    return schedule -> spacing.timesteps(schedule.timesteps(), steps);
-  }
-
-  /** Where no spacing is set. */
-  static TimestepGrid usual(int steps) {
-    return schedule -> {
-      int trainingSteps = schedule.timesteps();
-      return UsualSpacing.of(schedule, trainingSteps, steps).timesteps(trainingSteps, steps);
-    };
+    return trainingSteps -> spacing.timesteps(trainingSteps, steps);
   }
 
   /** A list given outright. */
@@ -50,8 +40,7 @@ interface TimestepGrid {
                 + Quote.of(Arrays.toString(list)));
       }
     }
-    return schedule -> {
-      int trainingSteps = schedule.timesteps();
+    return trainingSteps -> {
       if (list[0] >= trainingSteps) {
         throw new IllegalArgumentException(
             "timesteps must lie in [0, " + trainingSteps + "), but the first is " + list[0]);
@@ -68,7 +57,7 @@ interface TimestepGrid {
   default int[] from(int start, Schedule schedule) {
     int trainingSteps = schedule.timesteps();
     requireStart(start, schedule);
-    int[] grid = timesteps(schedule);
+    int[] grid = timesteps(trainingSteps);
     if (start == trainingSteps) {
       requireNoisiest(grid[0], schedule);
       return grid;

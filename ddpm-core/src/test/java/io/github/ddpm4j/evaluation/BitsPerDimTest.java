@@ -527,7 +527,8 @@ class BitsPerDimTest {
     refused(
         () -> run.of(manager.ones(new Shape(2, 1, 2, 2)).mul(2)),
         "the batch of images from number 0 on must lie in the data range [-1.0, 1.0], but holds"
-            + " values from 2.0 to 2.0; scale the images, or set dataRange(min, max) when building DDPM");
+            + " values from 2.0 to 2.0; scale them to the range, or set dataRange(min, max) when"
+            + " building DDPM");
     refused(
         () -> run.of(manager.full(new Shape(2, 1, 2, 2), Float.NaN)),
         "the batch of images from number 0 on must be finite, but holds NaN or infinity; look for"
@@ -544,6 +545,20 @@ class BitsPerDimTest {
           "the batch of images from number 0 on must have shape (N, C, H, W) with (C, H, W) = (1, 8,"
               + " 8), but had (2, 1, 4, 4)");
     }
+  }
+
+  @Test
+  void of_imagesOf0To1_areRefusedUnlessTheyAreMeant() {
+    BitsPerDim run = small().bitsPerDim();
+    NDArray many = manager.arange(64).toType(DataType.FLOAT32, false).div(63).reshape(16, 1, 2, 2);
+    refused(
+        () -> run.of(many),
+        "images must fill the data range [-1.0, 1.0], but the first hold values from 0.0 to 1.0,"
+            + " which looks like 0..1; map them by images.mul(2).sub(1), or call anyRange() on the"
+            + " evaluation if they are meant");
+    assertThat(run.of(many.get("0:15")).images()).isEqualTo(15); // few may be bright by right
+    assertThat(run.of(many.mul(2).sub(1)).images()).isEqualTo(16);
+    assertThat(run.anyRange().of(many).images()).isEqualTo(16);
   }
 
   @Test

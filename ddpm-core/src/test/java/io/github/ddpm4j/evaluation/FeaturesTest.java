@@ -154,6 +154,20 @@ class FeaturesTest {
   }
 
   @Test
+  void torchScript_imagesOfAnotherRangeThanTold_areRefused() throws Exception {
+    NDArray bytes = manager.full(new Shape(1, 3, 2, 2), 255f);
+    try (TorchScriptFeatures features =
+        Features.torchScript(file()).device(manager.getDevice()).load()) {
+      assertThatThrownBy(() -> features.of(bytes))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage(
+              "images must lie in the range [-1.0, 1.0], but hold values from 255.0 to 255.0, which"
+                  + " looks like 0..255; map them by images.div(127.5).sub(1), or clip them if they"
+                  + " are meant");
+    }
+  }
+
+  @Test
   void torchScript_leavesNothingBehind() throws Exception {
     NDArray images = manager.ones(new Shape(3, 3, 6, 6));
     int before = manager.getManagedArrays().size();

@@ -155,6 +155,7 @@ class ConditioningTest {
         .denoiser(network)
         .build()
         .training()
+        .anyRange()
         .batchSize(8)
         .steps(12)
         .seed(SEED)

@@ -765,7 +765,62 @@ class TrainingTest {
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(
             "training data of batch 1 must lie in the data range [-1.0, 1.0], but holds values from"
-                + " 0.0 to 255.0; scale the images, or set dataRange(min, max) when building DDPM");
+                + " 0.0 to 255.0, which looks like 0..255; map them by images.div(127.5).sub(1), or set"
+                + " dataRange(min, max) when building DDPM");
+  }
+
+  /** Images of 0 to 1, but for one value of the image of an index. */
+  private Dataset unit(int images, int other, float value) {
+    float[] values = new float[images * SIZE * SIZE];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = (float) (i % 10) / 9;
+    }
+    values[other * SIZE * SIZE] = value;
+    return dataset(values, new Shape(images, 1, SIZE, SIZE));
+  }
+
+  @Test
+  void fit_dataOf0To1_isRefusedBeforeTheFirstStep() {
+    Map<String, float[]> before = weights(network);
+    String message =
+        "training data must fill the data range [-1.0, 1.0], but the first images hold values from"
+            + " 0.0 to 1.0, which looks like 0..1; map them by images.mul(2).sub(1), set"
+            + " dataRange(0, 1) when building DDPM, or call anyRange() on the training if they are"
+            + " meant";
+    for (int batchSize : new int[] {1, 2, 20}) {
+      assertThatThrownBy(() -> training().batchSize(batchSize).fit(unit(IMAGES, 0, 0)))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage(message);
+    }
+    assertThatThrownBy(() -> training().batchSize(1).fit(unit(3, 0, 0))).hasMessage(message);
+    assertThat(weights(network)).usingRecursiveComparison().isEqualTo(before);
+    training().steps(1).anyRange().fit(unit(IMAGES, 0, 0)).close();
+    DDPM of0To1 = DDPM.builder().timesteps(100).dataRange(0, 1).denoiser(network).build();
+    of0To1.training().steps(1).batchSize(4).fit(unit(IMAGES, 0, 0)).close();
+  }
+
+  @Test
+  void fit_oneBrightPicture_isTakenAmongOthers() {
+    for (int dark = 0; dark < 3; dark++) {
+      training().batchSize(1).steps(1).fit(unit(3, dark, -0.5f)).close();
+    }
+  }
+
+  @Test
+  void loss_picturesOf0To255_areRefused() {
+    NDArray bytes = manager.arange(2 * SIZE * SIZE).toType(DataType.FLOAT32, false);
+    assertThatThrownBy(
+            () ->
+                ddpm.loss(
+                    Losses.simple(),
+                    bytes.reshape(2, 1, SIZE, SIZE),
+                    Condition.none(),
+                    new TrainableDenoiser.Pass(1, 0)))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "x0 must lie in the data range [-1.0, 1.0] or near it, but hold values from 0.0 to 71.0,"
+                + " which looks like 0..255; map them by images.div(127.5).sub(1), or set"
+                + " dataRange(min, max) when building DDPM");
   }
 
   @Test

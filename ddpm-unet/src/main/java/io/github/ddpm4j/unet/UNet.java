@@ -22,7 +22,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.Set;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -95,8 +94,8 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
     AUTO
   }
 
-  UNet(UNetConfig config, long seed, @Nullable Device device, FirstWeights first, boolean drawn) {
-    super(config, seed, device, first, drawn);
+  UNet(UNetConfig config, long seed, @Nullable Device device, FirstWeights first) {
+    super(config, seed, device, first);
   }
 
   /**
@@ -196,14 +195,13 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
   }
 
   /**
-   * The seed that the weights were first drawn from, whatever has been written into them since. A
-   * builder with the same architecture and seed draws bit-identical weights.
+   * The seed of the initial weights. A builder with the same architecture and seed gives
+   * bit-identical weights.
    *
-   * @return the seed, drawn at random if none was given; empty if the weights were not drawn, as
-   *     those of a loaded network and of {@link UNetBuilder#buildBlank()}
+   * @return the seed, drawn at random if none was given
    */
-  public OptionalLong seed() {
-    return isDrawn() ? OptionalLong.of(seed) : OptionalLong.empty();
+  public long seed() {
+    return seed;
   }
 
   /** The name of this network type in model folders. */
@@ -419,8 +417,8 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
   }
 
   /**
-   * An independent copy of the network with the same weights, on the same device; what is frozen
-   * here is frozen there. The caller closes it.
+   * An independent copy of the network with the same weights, on the same device; the caller closes
+   * it.
    */
   @Override
   public UNet copy() {
@@ -428,9 +426,8 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
         GradMode off = GradMode.off()) {
       requireOpen();
       FirstWeights own = FirstWeights.copied(this::weight);
-      UNet copy = new UNet(config, seed, manager.getDevice(), own, isDrawn());
+      UNet copy = new UNet(config, seed, manager.getDevice(), own);
       copy.runner.runAs(runner.mode());
-      copy.freezeAs(this);
       return copy;
     }
   }

@@ -96,7 +96,6 @@ public final class UNetConfig {
     attentionLevels = attentionLevels(builder);
     OptionChecks.requireGroups(groups, levelChannels);
     OptionChecks.requireHeads(heads, headChannels, levelChannels, attentionLevels);
-    OptionChecks.requireWeights(new Network(this).parameters());
   }
 
   /**
@@ -188,7 +187,7 @@ public final class UNetConfig {
    * The multiply-adds of one prediction, computed from shapes: those of convolutions, linear layers
    * and attention. As usual, element-wise operations and biases are not counted.
    *
-   * @return the number per image, at most {@link Long#MAX_VALUE}
+   * @return the number per image
    */
   public long multiplyAdds() {
     return new NetworkSummary(new Network(this)).multiplyAdds();
@@ -442,7 +441,9 @@ public final class UNetConfig {
     if (builder.levelChannels != null) {
       return builder.levelChannels;
     }
-    return OptionChecks.multiplied(builder.baseChannels, builder.channelMultipliers);
+    return Arrays.stream(builder.channelMultipliers)
+        .map(multiplier -> Math.multiplyExact(builder.baseChannels, multiplier))
+        .toArray();
   }
 
   private Set<Integer> attentionLevels(UNetBuilder builder) {

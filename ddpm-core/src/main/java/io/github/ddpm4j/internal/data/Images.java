@@ -188,8 +188,53 @@ public final class Images {
               + extent.least()
               + " to "
               + extent.greatest()
-              + "; scale the images, or set dataRange(min, max) when building DDPM");
+              + PictureRange.advice(extent, range)
+              + ", or set dataRange(min, max) when building DDPM");
     }
     return extent;
+  }
+
+  /**
+   * Refuses pictures that cannot be a model's, as {@link PictureRange#isBeyond} has it; for arrays
+   * that are given by hand, where estimates may lie a little outside.
+   *
+   * @param name what messages call the pictures
+   * @param images float32 or float64, not empty
+   * @param range the range
+   * @param insist how to have them taken all the same, the end of the message
+   * @return their extent
+   * @throws IllegalArgumentException if a value is NaN, infinite or beyond
+   */
+  public static Extent requireNearRange(
+      String name, NDArray images, DataRange range, String insist) {
+    Extent extent = requireFinite(name, images);
+    requireNearRange(name, extent, range, insist);
+    return extent;
+  }
+
+  /**
+   * As {@link #requireNearRange(String, NDArray, DataRange, String)}, of finite values.
+   *
+   * @param name what messages call the pictures
+   * @param extent their extent
+   * @param range the range
+   * @param insist how to have them taken all the same, the end of the message
+   * @throws IllegalArgumentException if a value is beyond
+   */
+  public static void requireNearRange(
+      String name, Extent extent, DataRange range, String insist) {
+    if (PictureRange.isBeyond(extent, range)) {
+      throw new IllegalArgumentException(
+          name
+              + " must lie in the data range "
+              + range
+              + " or near it, but hold values from "
+              + extent.least()
+              + " to "
+              + extent.greatest()
+              + PictureRange.advice(extent, range)
+              + ", or "
+              + insist);
+    }
   }
 }

@@ -105,6 +105,8 @@ public final class BatchLoss {
       DenoisingModel model, TrainableDenoiser network, Loss loss, NDArray x0) {
     Images.requireFloat32("x0", x0, model.diffusion().dataRange());
     Images.requireBatch("x0", x0, network.imageShape());
+    Images.requireNearRange(
+        "x0", x0, model.diffusion().dataRange(), "set dataRange(min, max) when building DDPM");
     Objective.requireVarianceTrained(model, loss);
     Objective objective = new Objective(model, loss);
     objective.requireOnePerImage(x0.getShape().slice(1), x0.getManager());

@@ -10,16 +10,18 @@ import ai.djl.training.dataset.Sampler;
 import ai.djl.translate.TranslateException;
 import io.github.ddpm4j.internal.data.Datasets;
 import io.github.ddpm4j.internal.data.Images;
+import io.github.ddpm4j.internal.data.PictureRange;
 import io.github.ddpm4j.internal.random.CounterRandom;
 import io.github.ddpm4j.model.DataRange;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Supplier;
 import org.apache.commons.rng.sampling.ArraySampler;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Endless batches of a dataset, checked. A {@link RandomAccessDataset} is visited in an order that
@@ -28,17 +30,24 @@ import org.slf4j.LoggerFactory;
  */
 final class TrainingData {
 
-  private static final Logger logger = LoggerFactory.getLogger(TrainingData.class);
-
   private final Iterator<Batch> batches;
   private final Optional<Shape> imageShape;
   private final DataRange range;
+
+  /** The first images, read for their range alone; null if any range is taken. */
+  private final @Nullable Supplier<Iterator<Batch>> sample;
+
   private long served;
 
-  private TrainingData(Iterator<Batch> batches, Optional<Shape> imageShape, DataRange range) {
+  private TrainingData(
+      Iterator<Batch> batches,
+      Optional<Shape> imageShape,
+      DataRange range,
+      @Nullable Supplier<Iterator<Batch>> sample) {
     this.batches = batches;
     this.imageShape = imageShape;
     this.range = range;
+    this.sample = sample;
   }
 
   static TrainingData of(
@@ -47,9 +56,22 @@ final class TrainingData {
       int batchSize,
       long seed,
       Optional<Shape> imageShape,
-      DataRange range) {
+      DataRange range,
+      boolean anyRange) {
     Iterator<Batch> batches = Datasets.read(() -> batches(dataset, manager, batchSize, seed));
-    return new TrainingData(batches, imageShape, range);
+    Supplier<Iterator<Batch>> sample = () -> Datasets.read(() -> sample(dataset, manager, seed));
+    return new TrainingData(batches, imageShape, range, anyRange ? null : sample);
+  }
+
+  /** The first images of a run in one batch, as far as they can be read without an effect on it. */
+  private static Iterator<Batch> sample(Dataset dataset, NDManager manager, long seed)
+      throws IOException, TranslateException {
+    if (!(dataset instanceof RandomAccessDataset indexed)) {
+      return Collections.emptyIterator();
+    }
+    int size = Math.toIntExact(indexed.size());
+    int images = Math.min(PictureRange.IMAGES, size);
+    return indexed.getData(manager, new SeededSampler(size, images, seed)).iterator();
   }
 
   private static Iterator<Batch> batches(
@@ -98,15 +120,42 @@ final class TrainingData {
     Images.requireFloat32(name, images, range);
     Images.requireBatch(name, images, imageShape);
     Images.Extent extent = Images.requireInRange(name, images, range);
-    if (served == 1 && extent.least() >= 0 && range.min() < 0) {
-      logger.warn(
-          "the first batch lies in [{}, {}] while the data range is {}: images in [0, 1], such as"
-              + " those of DJL's ToTensor, must be mapped by 2x - 1, or dataRange(0, 1) set when"
-              + " building DDPM",
-          extent.least(),
-          extent.greatest(),
-          range);
+    if (served == 1 && sample != null && PictureRange.within(extent, range).isPresent()) {
+      boolean few = images.getShape().get(0) < PictureRange.IMAGES;
+      requireFilled(few ? extentOfSample(sample.get(), extent) : extent);
     }
+  }
+
+  private static Images.Extent extentOfSample(Iterator<Batch> sample, Images.Extent first) {
+    if (!sample.hasNext()) {
+      return first;
+    }
+    try (Batch batch = sample.next()) {
+      return Images.Extent.of(batch.getData().head());
+    }
+  }
+
+  /** Refuses data that were made in a narrower range than that of the model. */
+  private void requireFilled(Images.Extent extent) {
+    PictureRange.within(extent, range)
+        .ifPresent(
+            usual -> {
+              throw new IllegalArgumentException(
+                  "training data must fill the data range "
+                      + range
+                      + ", but the first images hold values from "
+                      + extent.least()
+                      + " to "
+                      + extent.greatest()
+                      + ", which looks like "
+                      + usual
+                      + "; map them by "
+                      + usual.mapping(range)
+                      + ", set dataRange("
+                      + usual.ends()
+                      + ") when building DDPM, or call anyRange() on the training if they are"
+                      + " meant");
+            });
   }
 
   /** An order for DJL to read by. */

@@ -88,7 +88,8 @@ public final class TrainingLoop implements AutoCloseable {
               settings.batchSize(),
               settings.seed(),
               network.imageShape(),
-              model.diffusion().dataRange());
+              model.diffusion().dataRange(),
+              settings.anyRange());
       StepState state = new StepState(network, averaged, rows, manager);
       this.step =
           network instanceof ScriptedDenoiser scripted && scripted.isCompiled()

@@ -27,6 +27,7 @@ import org.jspecify.annotations.Nullable;
  * @param offsetNoise the deviation of the noise that all pixels of a channel share
  * @param inputPerturbation the deviation of the noise that x_t has beyond the target's
  * @param batchSize images per forward pass
+ * @param anyRange whether data that fill but a part of the data range are meant
  * @param accumulation batches per step
  * @param steps how many updates, at least 1
  * @param optimizer the optimizer
@@ -48,6 +49,7 @@ public record TrainingSettings(
     double offsetNoise,
     double inputPerturbation,
     int batchSize,
+    boolean anyRange,
     int accumulation,
     int steps,
     AdamOptimizer optimizer,
@@ -71,6 +73,7 @@ public record TrainingSettings(
    * @param offsetNoise see above
    * @param inputPerturbation see above
    * @param batchSize see above
+   * @param anyRange see above
    * @param accumulation see above
    * @param steps see above
    * @param optimizer see above

@@ -1,0 +1,131 @@
+package io.github.ddpm4j.sampling;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import io.github.ddpm4j.internal.data.Images;
+import io.github.ddpm4j.internal.data.PictureRange;
+import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.schedule.Level;
+import java.util.Locale;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Whether the values that a run is given can be its model's: pictures by the data range, noisy
+ * images by their spread.
+ *
+ * @param range the data range of the model
+ * @param any whether values of any range are taken
+ */
+record GivenImages(DataRange range, boolean any) {
+
+  private static final Logger logger = LoggerFactory.getLogger(Sampling.class);
+
+  /** The spread of noisy images may be so many times that of the level. */
+  private static final double GREATEST_SPREAD = 2;
+
+  /** The spread of n values is taken to be known up to this number divided by √n. */
+  private static final double DEVIATIONS = 5;
+
+  private static final String INSIST = "call anyRange() if they are meant";
+
+  /** Refuses pictures that are not float32 or float64, finite, and in the range or near it. */
+  void requirePictures(String name, NDArray pictures) {
+    requirePictures(name, requireFinite(name, pictures));
+  }
+
+  /**
+   * As {@link #requirePictures}, of the pixels that inpainting looks at; the others may have any
+   * finite value.
+   *
+   * @param mask above 0 where a pixel is looked at, (N, 1, H, W) or (1, 1, H, W)
+   */
+  void requireKnown(String name, NDArray images, NDArray mask) {
+    requireFinite(name, images);
+    try (NDManager scope = images.getManager().newSubManager()) {
+      NDArray looked = mask.toDevice(images.getDevice(), true);
+      looked.attach(scope);
+      NDArray known = looked.gt(0).broadcast(images.getShape());
+      if (known.any().getBoolean()) {
+        NDArray some = images.get(known);
+        some.attach(scope);
+        requirePictures("the known pixels of " + name, Images.Extent.of(some));
+      }
+    }
+  }
+
+  private void requirePictures(String name, Images.Extent extent) {
+    if (any) {
+      return;
+    }
+    Images.requireNearRange(name, extent, range, INSIST);
+    PictureRange.within(extent, range)
+        .ifPresent(
+            usual ->
+                logger.warn(
+                    "{} lie in [{}, {}], which looks like {} while the data range is {}; unless they"
+                        + " are meant to be bright, map them by {}",
+                    name,
+                    extent.least(),
+                    extent.greatest(),
+                    usual,
+                    range,
+                    usual.mapping(range)));
+  }
+
+  /**
+   * Refuses noisy images that are farther from 0 than x_t of any pictures in the range. Per image,
+   *
+   * <pre>
+   *   x_t = signal · x_0 + noise · ε:    E[x_t²] ≤ signal² · max x_0² + noise²
+   * </pre>
+   *
+   * @param images finite, (N, C, H, W) or one of (C, H, W)
+   * @param level how noisy they are said to be
+   */
+  void requireSpread(String name, NDArray images, Level level) {
+    requireFinite(name, images);
+    if (any) {
+      return;
+    }
+    double farthest = Math.max(Math.abs(range.min()), Math.abs(range.max()));
+    double spread = Math.hypot(level.signal() * farthest, level.noise());
+    int count = images.getShape().dimension() == 4 ? Math.toIntExact(images.getShape().get(0)) : 1;
+    double values = (double) images.getShape().size() / count;
+    double most = (GREATEST_SPREAD + DEVIATIONS / Math.sqrt(values)) * spread;
+    double[] spreads = spreads(images, count);
+    for (int i = 0; i < count; i++) {
+      if (spreads[i] > most) {
+        throw new IllegalArgumentException(
+            String.format(
+                Locale.ROOT,
+                "%s must have the spread of x_t = %.4g x_0 + %.4g ε at timestep %.4g, a root mean"
+                    + " square of at most %.4g, but that of image %d is %.4g; pictures must be noised"
+                    + " to that timestep, x_0 + σ ε divided by √(1 + σ²), or call anyRange() if it is"
+                    + " meant",
+                name,
+                level.signal(),
+                level.noise(),
+                level.timestep(),
+                spread,
+                i,
+                spreads[i]));
+      }
+    }
+  }
+
+  private static double[] spreads(NDArray images, int count) {
+    try (NDManager scope = images.getManager().newSubManager();
+        NDArray doubles = images.toType(DataType.FLOAT64, true)) {
+      doubles.attach(scope);
+      NDArray squares = doubles.square().reshape(count, -1).mean(new int[] {1});
+      return squares.sqrt().toDoubleArray();
+    }
+  }
+
+  private Images.Extent requireFinite(String name, NDArray images) {
+    Images.requireFloats(name, images, range);
+    return Images.requireFinite(name, images);
+  }
+}
