@@ -156,14 +156,7 @@ public final class Answer {
    * @throws IllegalArgumentException if the prediction does not determine x_0 and ε at a level
    */
   public NDArray velocity() {
-    return apply(
-        level -> {
-          LinearForm epsilon = kind.epsilon(schedule, level);
-          LinearForm x0 = kind.x0(schedule, level);
-          return new LinearForm(
-              level.signal() * epsilon.first() - level.noise() * x0.first(),
-              level.signal() * epsilon.second() - level.noise() * x0.second());
-        });
+    return apply(level -> kind.velocity(schedule, level));
   }
 
   /**

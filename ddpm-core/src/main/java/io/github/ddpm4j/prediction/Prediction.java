@@ -353,6 +353,23 @@ public abstract class Prediction {
   public abstract LinearForm epsilon(Schedule schedule, Level level);
 
   /**
+   * The predicted velocity v̂ from the network's output, {@code first · x + second · output}, with
+   * {@code v̂ = signal · ε̂ − noise · x̂_0} (Salimans and Ho 2022, section 4).
+   *
+   * @param schedule the schedule
+   * @param level the level of the image
+   * @return v̂ in terms of (x, output)
+   * @throws IllegalArgumentException if the output does not determine x_0 and ε at this level
+   */
+  public final LinearForm velocity(Schedule schedule, Level level) {
+    LinearForm epsilon = epsilon(schedule, level);
+    LinearForm x0 = x0(schedule, level);
+    return new LinearForm(
+        level.signal() * epsilon.first() - level.noise() * x0.first(),
+        level.signal() * epsilon.second() - level.noise() * x0.second());
+  }
+
+  /**
    * The training target of a batch.
    *
    * @param schedule the schedule

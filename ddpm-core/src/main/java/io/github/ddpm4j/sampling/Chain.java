@@ -162,6 +162,7 @@ final class Chain {
   Answer combine(List<NDArray> outputs) {
     return terms.guidance.combine(
         outputs.stream().map(output -> model.answer(x, levels(), output)).toList(),
+        condition,
         model.diffusion());
   }
 

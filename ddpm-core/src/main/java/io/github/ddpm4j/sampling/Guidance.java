@@ -2,6 +2,7 @@ package io.github.ddpm4j.sampling;
 
 import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDArrays;
 import ai.djl.training.GradientCollector;
 import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.internal.torch.GradMode;
@@ -11,7 +12,6 @@ import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.process.LinearForm;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Level;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -36,10 +36,15 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>It works with every {@link io.github.ddpm4j.prediction.Prediction}, since the types are
  * linearly related. The unconditional and conditional predictions share one network call with a
- * correspondingly larger batch. A learned variance is taken from the run's own condition.
+ * correspondingly larger batch; what has no weight is not asked, such as the unconditional one at
+ * scale 1 and the conditional one at scale 0. A learned variance is that of the run's own condition
+ * or, without one, of the first that guidance leads towards; at scale 0 it is the unconditional.
  * Immutable.
  */
 public final class Guidance {
+
+  /** A deviation of less than this share of the root mean square is that of rounding. */
+  private static final double FLAT = 1e-6;
 
   private static final Guidance NONE = new Guidance(List.of(), List.of(), 0);
 
@@ -62,7 +67,7 @@ public final class Guidance {
   }
 
   /** w (out(c) − out(∅)), with the run's own c where it is null. */
-  private record Pull(@Nullable Condition towards, double scale, double least, double greatest) {
+  record Pull(@Nullable Condition towards, double scale, double least, double greatest) {
     boolean isActive(double ratio) {
       return ratio > least && ratio <= greatest;
     }
@@ -109,8 +114,9 @@ public final class Guidance {
 
   /**
    * Guidance towards, or away from, a condition other than the run's (Liu et al. 2022,
-   * "Compositional Visual Generation", eq. 11). Combined with {@link #classifierFree}, it composes
-   * the two conditions.
+   * "Compositional Visual Generation", eq. 11). A condition of the run counts beside it: with the
+   * scale of {@link #classifierFree} if that is combined with it, otherwise as the network learned
+   * it, with w = 1.
    *
    * @param condition c, with one entry per image of the run or one entry for all; its arrays are
    *     borrowed
@@ -154,7 +160,8 @@ public final class Guidance {
    * Limits guidance to an interval of noise levels (Kynkäänniemi et al. 2024). Outside it, the
    * network is evaluated only under the run's condition, without the enlarged batch. Where guidance
    * {@link #towards} another condition is still inside its own interval, {@link #classifierFree}
-   * outside its interval contributes with w = 1.
+   * outside its interval contributes with w = 1, and so does a condition of the run that no {@link
+   * #classifierFree} leads towards.
    *
    * @param least the lower bound of noise / signal, exclusive; 0 is the clean image
    * @param greatest the upper bound, inclusive; may be infinite
@@ -177,17 +184,34 @@ public final class Guidance {
 
   /**
    * Counters the increase in contrast caused by strong classifier-free guidance (Lin et al. 2024,
-   * section 3.4): the guided prediction of an image is rescaled towards the standard deviation of
-   * the conditional one.
+   * section 3.4, eq. 15 and 16): the guided velocity v̂ of an image, which the paper's network
+   * predicts, is rescaled towards the standard deviation of the conditional one, over all pixels
+   * and channels of the image.
+   *
+   * <pre>
+   *   v̂'' = φ · v̂' · std(v̂(c)) / std(v̂') + (1 − φ) · v̂',    v̂ = signal · ε̂ − noise · x̂_0
+   * </pre>
+   *
+   * <p>It acts on v̂ whatever the network predicts, so that the images do not depend on that. c is
+   * the condition of the run or, without one, the one that guidance leads {@link #towards}. A v̂'
+   * without deviation, such as that of a single pixel, is left as it is.
    *
    * @param share φ, from 0 (the default) for no rescaling to 1 for full rescaling; 0.7 in the paper
-   * @return this guidance, rescaled
-   * @throws IllegalArgumentException if {@code share} is outside [0, 1]
+   * @return this guidance, rescaled. A run without a condition refuses it unless it leads towards
+   *     exactly one
+   * @throws IllegalArgumentException if {@code share} is outside [0, 1], or is above 0 and this
+   *     guidance leads towards no condition
    */
   public Guidance rescale(double share) {
     if (!(share >= 0 && share <= 1)) {
       throw new IllegalArgumentException(
           "the share of rescaling must lie in [0, 1], but was " + share);
+    }
+    if (share > 0 && pulls.isEmpty()) {
+      throw new IllegalArgumentException(
+          "rescaling takes the deviation of a condition's prediction, but this guidance leads towards"
+              + " none; call rescale on classifierFree(scale), on towards(condition, scale) or on a"
+              + " sum with one of these");
     }
     return new Guidance(pulls, slopes, share);
   }
@@ -216,6 +240,14 @@ public final class Guidance {
 
   /** Refuses conditions that do not fit a run of {@code count} images. */
   void requireFit(Condition own, int count) {
+    long leads = pulls.stream().filter(pull -> pull.towards != null && pull.scale > 0).count();
+    if (rescale > 0 && own.isNone() && leads != 1 && pulls.stream().allMatch(p -> p.towards != null)) {
+      throw new IllegalArgumentException(
+          "rescaled guidance takes the deviation of one condition's prediction, but the run has no"
+              + " condition and guidance leads towards "
+              + leads
+              + "; call condition(...) with the one that counts, or leave rescale out");
+    }
     for (Pull pull : pulls) {
       if (pull.towards == null && own.isNone()) {
         throw new IllegalArgumentException(
@@ -247,22 +279,9 @@ public final class Guidance {
     }
   }
 
-  /** What pulls at a level; outside its interval the run's own condition has w = 1. */
-  private List<Pull> active(double ratio) {
-    List<Pull> active =
-        new ArrayList<>(pulls.stream().filter(pull -> pull.isActive(ratio)).toList());
-    if (!active.isEmpty()
-        && pulls.stream().anyMatch(pull -> pull.towards == null)
-        && active.stream().allMatch(pull -> pull.towards != null)) {
-      active.add(new Pull(null, 1, 0, Double.POSITIVE_INFINITY));
-    }
-    return active;
-  }
-
-  /** The one pull is that of the network under its own condition: nothing to add. */
-  private static boolean isPlain(List<Pull> active) {
-    return active.isEmpty()
-        || (active.size() == 1 && active.get(0).towards == null && active.get(0).scale == 1);
+  private Mixture mixture(Condition own, Level level) {
+    List<Pull> active = pulls.stream().filter(pull -> pull.isActive(level.sigma())).toList();
+    return Mixture.of(active, !own.isNone(), rescale > 0);
   }
 
   /**
@@ -274,81 +293,71 @@ public final class Guidance {
    * @param level how noisy the images are
    */
   List<Condition> questions(Condition own, long firstImage, int images, Level level) {
-    List<Pull> active = active(level.sigma());
-    if (isPlain(active)) {
-      return List.of(own);
-    }
-    List<Condition> questions = new ArrayList<>();
-    questions.add(own);
-    Condition known = own;
-    for (Pull pull : active) {
-      Condition towards = pull.towards;
-      if (towards != null) {
-        boolean shared = towards.size().orElse(1) == 1;
-        Condition rows =
-            towards.select(
-                IntStream.range(0, images)
-                    .map(i -> shared ? 0 : Math.toIntExact(firstImage + i))
-                    .toArray());
-        questions.add(rows);
-        known = known.isNone() ? rows : known;
-      }
-    }
-    questions.add(1, known.dropped());
-    if (own.isNone()) {
-      questions.set(0, known.dropped());
-    }
-    return questions;
+    return mixture(own, level)
+        .questions(
+            own,
+            towards -> {
+              boolean shared = towards.size().orElse(1) == 1;
+              return towards.select(
+                  IntStream.range(0, images)
+                      .map(i -> shared ? 0 : Math.toIntExact(firstImage + i))
+                      .toArray());
+            });
   }
 
   /**
    * The guided answer.
    *
    * @param answers the answers to {@link #questions}, of the same images, which stand at one level
+   * @param own the condition of the images
    */
-  Answer combine(List<Answer> answers, Diffusion diffusion) {
-    Answer own = answers.get(0);
-    Level level = own.levels().level(0);
-    double sigma = level.sigma();
-    if (answers.size() == 1 && slopes.stream().noneMatch(slope -> slope.isActive(sigma))) {
-      return own;
-    }
-    NDArray guided = own.prediction();
-    if (answers.size() > 1) {
-      NDArray free = answers.get(1).prediction();
-      NDArray sum = free;
-      int next = 2;
-      for (Pull pull : active(sigma)) {
-        NDArray towards =
-            pull.towards == null ? own.prediction() : answers.get(next++).prediction();
-        sum = sum.add(scaled(towards.sub(free), pull.scale));
+  Answer combine(List<Answer> answers, Condition own, Diffusion diffusion) {
+    Answer first = answers.get(0);
+    Level level = first.levels().level(0);
+    Mixture mixture = mixture(own, level);
+    NDArray guided = first.prediction();
+    if (!mixture.isPlain()) {
+      guided = mixture.sum(answers.stream().map(Answer::prediction).toList());
+      if (rescale > 0) {
+        guided = rescaled(first.withPrediction(guided), first, diffusion);
       }
-      guided = rescaled(sum, guided);
     }
     for (Slope slope : slopes) {
-      if (slope.isActive(sigma) && level.signal() > 0) {
-        guided = guided.add(shift(slope, own, diffusion));
+      if (slope.isActive(level.sigma()) && level.signal() > 0) {
+        guided = guided.add(shift(slope, first, diffusion));
       }
     }
-    return own.withPrediction(guided);
+    return first.withPrediction(guided);
   }
 
-  private NDArray rescaled(NDArray guided, NDArray conditional) {
-    if (rescale == 0) {
-      return guided;
-    }
-    NDArray factor = deviation(conditional).div(deviation(guided)).mul(rescale).add(1 - rescale);
-    return guided.mul(factor);
+  /** v̂' = v̂ (φ std(v̂_c) / std(v̂) + 1 − φ), as a change of what the network says instead of v̂. */
+  private NDArray rescaled(Answer guided, Answer conditional, Diffusion diffusion) {
+    Level level = guided.levels().level(0);
+    LinearForm form = diffusion.prediction().velocity(diffusion.schedule(), level);
+    NDArray velocity = guided.velocity();
+    NDArray deviation = deviation(velocity);
+    NDArray change = deviation(conditional.velocity()).div(deviation).sub(1).mul(rescale);
+    // where nothing deviates, there is nothing to rescale
+    NDArray size = rootMeanSquare(velocity);
+    NDArray flat = deviation.lte(size.mul(FLAT));
+    NDArray kept = NDArrays.where(flat, change.zerosLike(), change);
+    return guided.prediction().add(scaled(velocity.mul(kept), 1 / form.second()));
   }
 
   /** The standard deviation over the pixels of each image, (N, 1, …). */
   private static NDArray deviation(NDArray images) {
-    int count = Math.toIntExact(images.getShape().get(0));
-    NDArray rows = images.reshape(count, -1);
-    NDArray off = rows.sub(rows.mean(new int[] {1}, true));
+    return rootMeanSquare(images.sub(mean(images)));
+  }
+
+  private static NDArray rootMeanSquare(NDArray images) {
+    return mean(images.square()).sqrt();
+  }
+
+  private static NDArray mean(NDArray images) {
     long[] shape = images.getShape().getShape().clone();
+    NDArray rows = images.reshape(shape[0], -1);
     Arrays.fill(shape, 1, shape.length, 1);
-    return off.square().mean(new int[] {1}, true).sqrt().reshape(shape);
+    return rows.mean(new int[] {1}).reshape(shape);
   }
 
   /** −s · noise · ∇_x ln p(y | x), as a change of what the network says instead of ε̂. */
@@ -383,7 +392,7 @@ public final class Guidance {
     }
   }
 
-  private static NDArray scaled(NDArray array, double factor) {
+  static NDArray scaled(NDArray array, double factor) {
     double[] each = new double[Math.toIntExact(array.getShape().get(0))];
     Arrays.fill(each, factor);
     return array.mul(PerImage.column(array, each));

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.within;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.model.Answer;
@@ -25,6 +26,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -283,26 +285,12 @@ class GuidanceTest {
     return values;
   }
 
+  /** On v, the output of the paper's network, it is the published function. */
   @Test
   void rescale_bringsTheDeviationBack() {
-    Diffusion diffusion = diffusion(Prediction.EPSILON);
     double[] own = {1, 2, 3, 4, 0.5, 0.25, 0, 0};
     double[] free = {0, 1, 0, 1, 0.25, 0, 0, 1};
     for (double share : new double[] {0, 0.7, 1}) {
-      NDArray x = manager.zeros(new ai.djl.ndarray.types.Shape(2, 1, 2, 2), DataType.FLOAT64);
-      NoiseLevels levels = NoiseLevels.of(diffusion.schedule(), 500, 500);
-      NDArray combined =
-          Guidance.classifierFree(3)
-              .rescale(share)
-              .combine(
-                  Stream.of(own, free)
-                      .map(values -> manager.create(values, x.getShape()))
-                      .map(
-                          said ->
-                              Answer.of(Prediction.EPSILON, diffusion.schedule(), x, levels, said))
-                      .toList(),
-                  diffusion)
-              .prediction();
       double[] expected = new double[8];
       for (int image = 0; image < 2; image++) {
         double[] guided = new double[4];
@@ -315,8 +303,305 @@ class GuidanceTest {
           expected[image * 4 + i] = guided[i] * factor;
         }
       }
+      NDArray combined = combined(Guidance.classifierFree(3).rescale(share), own, free);
       assertClose("rescale " + share, combined.toDoubleArray(), expected, 1e-14);
     }
+  }
+
+  /** The guided v̂ of two images of 2x2 pixels. */
+  private NDArray combined(Guidance guidance, double[] own, double[] free) {
+    return combined(guidance, DataType.FLOAT64, own, free);
+  }
+
+  private NDArray combined(Guidance guidance, DataType type, double[] own, double[] free) {
+    Diffusion diffusion = diffusion(Prediction.VELOCITY);
+    NDArray x = manager.zeros(new Shape(2, 1, 2, 2), type);
+    NoiseLevels levels = NoiseLevels.of(diffusion.schedule(), 500, 500);
+    List<Answer> answers =
+        Stream.of(own, free)
+            .map(values -> manager.create(values).toType(type, false).reshape(x.getShape()))
+            .map(
+                said -> Answer.of(Prediction.VELOCITY, diffusion.schedule(), x, levels, said))
+            .toList();
+    return guidance.combine(answers, Condition.labels(0, 1), diffusion).prediction();
+  }
+
+  /** Nothing deviates, or by rounding alone: there is nothing to bring back. */
+  @Test
+  void rescale_ofFlatPredictions_changesNothing() {
+    double[] own = {0.1, 0.1, 0.1, 0.1, 0, 0, 0, 0};
+    double[] free = {0.7, 0.7, 0.7, 0.7, 0, 0, 0, 0};
+    for (DataType type : List.of(DataType.FLOAT32, DataType.FLOAT64)) {
+      double[] plain = Golden.values(combined(Guidance.classifierFree(3), type, own, free));
+      double[] rescaled =
+          Golden.values(combined(Guidance.classifierFree(3).rescale(0.7), type, own, free));
+      assertThat(rescaled).as("%s", type).isEqualTo(plain);
+    }
+  }
+
+  @Test
+  void rescale_ofOnePixel_changesNothing() {
+    Guidance guidance = Guidance.classifierFree(3);
+    double[] plain = pixels(onePixel().guidance(guidance).generate(3));
+    assertThat(pixels(onePixel().guidance(guidance.rescale(1)).generate(3))).isEqualTo(plain);
+    assertThat(plain).doesNotContain(Double.NaN);
+  }
+
+  private Sampling onePixel() {
+    return Sampling.of(DenoisingModel.of(diffusion(Prediction.EPSILON), classes()))
+        .sampler(Samplers.ddim(20))
+        .shape(1, 1, 1)
+        .clip(false)
+        .seed(1)
+        .condition(Condition.labels(0));
+  }
+
+  /** What is rescaled is v̂, whatever the network says, and towards one condition's, whoever has it. */
+  @ParameterizedTest
+  @MethodSource("predictions")
+  void rescale_dependsOnNeitherThePredictionNorTheHolder(Prediction prediction) {
+    Condition own = Condition.labels(0);
+    Guidance guidance = Guidance.classifierFree(3);
+    double[] plain =
+        pixels(patterns(Prediction.VELOCITY).condition(own).guidance(guidance).generate(3));
+    guidance = guidance.rescale(0.7);
+    double[] expected =
+        pixels(patterns(Prediction.VELOCITY).condition(own).guidance(guidance).generate(3));
+    double[] byRun = pixels(patterns(prediction).condition(own).guidance(guidance).generate(3));
+    double[] byGuidance =
+        pixels(patterns(prediction).guidance(Guidance.towards(own, 3).rescale(0.7)).generate(3));
+    assertClose("rescaled, " + prediction, byRun, expected, 1e-9);
+    assertClose("towards, rescaled, " + prediction, byGuidance, byRun, 1e-12);
+    double change = 0;
+    for (int i = 0; i < plain.length; i++) {
+      change = Math.max(change, Math.abs(plain[i] - expected[i]));
+    }
+    assertThat(change).as("change by rescaling").isGreaterThan(1e-3);
+  }
+
+  /** Of pixels that differ from each other in the mean of a class. */
+  private Sampling patterns(Prediction prediction) {
+    NDArray off = manager.create(new double[] {2, -1, 0.5, 0}, new Shape(1, 1, 2, 2));
+    Denoiser classes = classes();
+    Denoiser patterned =
+        (x, levels, condition) -> {
+          NDArray zero = x.zerosLike();
+          NDArray mean = classes.predict(zero, levels, condition);
+          return classes.predict(x, levels, Condition.none()).add(mean.mul(off));
+        };
+    return Sampling.of(
+            DenoisingModel.of(
+                diffusion(prediction),
+                prediction == Prediction.EPSILON
+                    ? patterned
+                    : StandIns.predicting(prediction, patterned)))
+        .sampler(Samplers.ddim(20))
+        .shape(1, 2, 2)
+        .clip(false)
+        .dataType(DataType.FLOAT64)
+        .seed(1);
+  }
+
+  @Test
+  void rescale_ofNoOneCondition_isRefused() {
+    String nothing =
+        "rescaling takes the deviation of a condition's prediction, but this guidance leads towards"
+            + " none; call rescale on classifierFree(scale), on towards(condition, scale) or on a"
+            + " sum with one of these";
+    assertRefused(() -> Guidance.none().rescale(0.7), nothing);
+    assertRefused(
+        () -> Guidance.classifier((x, levels) -> x.sum(), 1).rescale(0.7), nothing);
+    assertThat(Guidance.none().rescale(0)).isNotNull();
+    Guidance first = Guidance.towards(Condition.labels(0), 2);
+    Guidance two = first.and(Guidance.towards(Condition.labels(1), 1)).rescale(0.5);
+    Guidance away = Guidance.towards(Condition.labels(0), -1).rescale(0.5);
+    assertRefused(
+        () -> sampling(Prediction.EPSILON).guidance(two).start(1),
+        "rescaled guidance takes the deviation of one condition's prediction, but the run has no"
+            + " condition and guidance leads towards 2; call condition(...) with the one that"
+            + " counts, or leave rescale out");
+    assertRefused(
+        () -> sampling(Prediction.EPSILON).guidance(away).start(1),
+        "rescaled guidance takes the deviation of one condition's prediction, but the run has no"
+            + " condition and guidance leads towards 0; call condition(...) with the one that"
+            + " counts, or leave rescale out");
+    for (Guidance guidance : List.of(two, away)) {
+      sampling(Prediction.EPSILON)
+          .condition(Condition.labels(1))
+          .guidance(guidance)
+          .start(1)
+          .close();
+    }
+    sampling(Prediction.EPSILON)
+        .guidance(first.and(Guidance.towards(Condition.labels(1), -1)).rescale(0.5))
+        .start(1)
+        .close();
+  }
+
+  /* --- what is asked --- */
+
+  private void assertAsked(int images, @Nullable Condition own, Guidance guidance) {
+    calls.clear();
+    Sampling sampling = sampling(Prediction.EPSILON).guidance(guidance);
+    pixels((own == null ? sampling : sampling.condition(own)).generate(2));
+    assertThat(calls).as("%s", guidance).hasSize(20).containsOnly(images);
+  }
+
+  /** Nothing of weight 0: two images, each under as many conditions as count. */
+  @Test
+  void questions_areThoseThatCount() {
+    Condition own = Condition.labels(0);
+    Guidance other = Guidance.towards(Condition.labels(1), 0.5);
+    assertAsked(2, own, Guidance.classifierFree(0));
+    assertAsked(2, own, Guidance.classifierFree(1));
+    assertAsked(4, own, Guidance.classifierFree(2));
+    assertAsked(4, own, Guidance.classifierFree(0).rescale(0.5));
+    assertAsked(2, own, Guidance.classifierFree(1).rescale(0.5));
+    assertAsked(6, own, other);
+    assertAsked(4, own, Guidance.classifierFree(0.5).and(other));
+    assertAsked(4, own, Guidance.classifierFree(0).and(other));
+    assertAsked(2, own, Guidance.towards(Condition.labels(1), 0));
+    assertAsked(4, null, other);
+    assertAsked(2, null, Guidance.towards(Condition.labels(1), 1));
+    assertAsked(2, null, Guidance.towards(Condition.labels(1), 0));
+    assertAsked(4, null, other.and(other));
+    assertAsked(8, null, other.and(other).and(other));
+  }
+
+  /** Of one term and the same: a sum of equal conditions is guidance by the sum of their scales. */
+  @Test
+  void towards_twiceTheSame_addsUp() {
+    Guidance half = Guidance.towards(Condition.labels(1), 1);
+    double[] twice = pixels(sampling(Prediction.EPSILON).guidance(half.and(half)).generate(2));
+    double[] once =
+        pixels(
+            sampling(Prediction.EPSILON)
+                .guidance(Guidance.towards(Condition.labels(1), 2))
+                .generate(2));
+    assertClose("the same twice", twice, once, 1e-12);
+  }
+
+  /** Beside another condition, that of the run counts as the network learned it. */
+  @Test
+  void towards_besideTheRunsCondition_addsToIt() {
+    double[] free = pixels(sampling(Prediction.EPSILON).generate(2));
+    Condition own = Condition.labels(0);
+    double[] first = pixels(sampling(Prediction.EPSILON).condition(own).generate(2));
+    double[] second =
+        pixels(sampling(Prediction.EPSILON).condition(Condition.labels(1)).generate(2));
+    double[] found =
+        pixels(
+            sampling(Prediction.EPSILON)
+                .condition(own)
+                .guidance(Guidance.towards(Condition.labels(1), 1.5))
+                .generate(2));
+    double[] expected = new double[free.length];
+    for (int i = 0; i < free.length; i++) {
+      expected[i] = first[i] + 1.5 * (second[i] - free[i]);
+    }
+    assertClose("own condition and another", found, expected, 1e-9);
+  }
+
+  /* --- the ends of an interval --- */
+
+  /** The σ of a row of the sampler's plan. */
+  private static double sigma(int row) {
+    return Samplers.ddim(20)
+        .plan(diffusion(Prediction.EPSILON))
+        .steps()
+        .get(row)
+        .level()
+        .sigma();
+  }
+
+  @Test
+  void interval_includesTheNoisierEndAlone() {
+    pixels(
+        sampling(Prediction.EPSILON)
+            .condition(Condition.labels(1))
+            .guidance(Guidance.classifierFree(2).interval(sigma(10), sigma(5)))
+            .generate(3));
+    List<Integer> expected = new ArrayList<>();
+    for (int row = 0; row < 20; row++) {
+      expected.add(row >= 5 && row < 10 ? 6 : 3);
+    }
+    assertThat(calls).isEqualTo(expected);
+  }
+
+  @Test
+  void interval_ofAClassifier_includesTheNoisierEndAlone() {
+    List<Double> asked = new ArrayList<>();
+    Guidance.LogProbability likelihood =
+        (x, levels) -> {
+          asked.add(levels.level(0).sigma());
+          return x.sum(new int[] {1, 2, 3});
+        };
+    double[] guided =
+        pixels(
+            sampling(Prediction.EPSILON)
+                .guidance(Guidance.classifier(likelihood, 1).interval(sigma(10), sigma(5)))
+                .generate(2));
+    assertThat(asked)
+        .containsExactly(sigma(5), sigma(6), sigma(7), sigma(8), sigma(9));
+    assertThat(guided).isNotEqualTo(pixels(sampling(Prediction.EPSILON).generate(2)));
+  }
+
+  /* --- the variance --- */
+
+  /** A network that predicts the same image for all, but a variance of its own for each class. */
+  private static Sampling varianceByClass() {
+    Denoiser network =
+        new Denoiser() {
+          @Override
+          public NDArray predict(NDArray x, NoiseLevels levels, Condition condition) {
+            double[] v =
+                IntStream.range(0, levels.size())
+                    .mapToDouble(i -> mean(condition, i))
+                    .toArray();
+            NDArray variance = x.zerosLike().add(PerImage.column(x, v));
+            return x.mul(PerImage.column(x, each(x, 0.9))).concat(variance, 1);
+          }
+
+          @Override
+          public boolean predictsVariance() {
+            return true;
+          }
+        };
+    Diffusion diffusion =
+        new Diffusion(
+            Schedules.linear(1000),
+            Prediction.EPSILON,
+            Variance.LEARNED_RANGE,
+            DataRange.DEFAULT);
+    return Sampling.of(DenoisingModel.of(diffusion, network))
+        .sampler(Samplers.ddpm(10))
+        .shape(1, 2, 2)
+        .dataType(DataType.FLOAT64)
+        .seed(1);
+  }
+
+  @Test
+  void variance_underGuidance_isThatOfTheCondition() {
+    Condition own = Condition.labels(0);
+    double[] conditional = pixels(varianceByClass().condition(own).generate(2));
+    double[] free = pixels(varianceByClass().generate(2));
+    assertThat(conditional).isNotEqualTo(free);
+    Guidance towards = Guidance.towards(own, 2);
+    assertClose(
+        "variance of the run's condition",
+        pixels(varianceByClass().condition(own).guidance(Guidance.classifierFree(2)).generate(2)),
+        conditional,
+        1e-12);
+    assertClose(
+        "variance of the condition of guidance",
+        pixels(varianceByClass().guidance(towards).generate(2)),
+        conditional,
+        1e-12);
+    assertClose(
+        "variance at scale 0",
+        pixels(varianceByClass().condition(own).guidance(Guidance.classifierFree(0)).generate(2)),
+        free,
+        1e-12);
   }
 
   private static double deviation(double[] values) {
@@ -380,7 +665,7 @@ class GuidanceTest {
         "guidance towards a condition needs one, but it was Condition.none(); use"
             + " classifierFree(scale) for the condition of the run");
     assertRefused(
-        () -> Guidance.classifierFree(2).rescale(0.5).and(Guidance.none().rescale(0.7)),
+        () -> Guidance.classifierFree(2).rescale(0.5).and(Guidance.classifierFree(2).rescale(0.7)),
         "guidance that is combined can be rescaled by one share, but has 0.5 and 0.7; set rescale"
             + " on the sum");
     assertRefused(

@@ -13,11 +13,16 @@ import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.model.DenoisingModel;
+import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.model.TinyDenoiser;
+import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Level;
+import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.spi.SamplingPlan;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -467,4 +472,33 @@ class SamplingRunTest {
       assertThat(limited[i]).isCloseTo(expected[i], within(1e-15));
     }
   }
+
+  /** In [0, 1] the middle is 1/2, from where sizes are measured and values are drawn in. */
+  @Test
+  void dynamicThresholding_ofARangeThatIsNotCentred_isAboutItsMiddle() {
+    double[] values = {0.5, 1, 1.5, 2.5, 0.55, 0.6, 0.65, 0.7};
+    DataRange range = new DataRange(0, 1);
+    NDArray x0 = manager.create(values, new ai.djl.ndarray.types.Shape(2, 1, 2, 2));
+    double[] limited = X0Limit.dynamic(range, 0.5, 10).apply(x0).toDoubleArray();
+    double[] expected = {0.5, 0.5 + 0.5 / 1.5, 1, 1, 0.55, 0.6, 0.65, 0.7};
+    for (int i = 0; i < expected.length; i++) {
+      assertThat(limited[i]).isCloseTo(expected[i], within(1e-15));
+    }
+    // and a run takes the range of its model
+    Denoiser two = (x, levels, condition) -> x.zerosLike().add(x.getManager().create(PAIR));
+    Diffusion diffusion =
+        new Diffusion(Schedules.linear(50), Prediction.X0, Variance.FIXED_SMALL, range);
+    Sampling sampling =
+        Sampling.of(DenoisingModel.of(diffusion, two))
+            .sampler(Samplers.ddim(1))
+            .shape(1, 1, 2)
+            .seed(1)
+            .dynamicThresholding(1, 10);
+    try (Samples samples = sampling.generate(1);
+        NDArray drawn = samples.toNDArray(manager)) {
+      assertThat(drawn.toFloatArray()).containsExactly(0.4375f, 1); // ±4 about 1/2
+    }
+  }
+
+  private static final float[] PAIR = {0.25f, 2.5f};
 }

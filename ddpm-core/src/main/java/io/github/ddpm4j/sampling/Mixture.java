@@ -1,0 +1,128 @@
+package io.github.ddpm4j.sampling;
+
+import ai.djl.ndarray.NDArray;
+import io.github.ddpm4j.model.Condition;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What guidance asks the network at a level of noise, and how the answers add up:
+ *
+ * <pre>
+ *   out' = w out(c) + Σ_i w_i out(c_i) + (1 − w − Σ_i w_i) out(∅)
+ * </pre>
+ *
+ * <p>with the run's own condition c, those that guidance leads towards, and none. What has a weight
+ * of 0 is not asked, unless its deviation is wanted.
+ *
+ * @param terms the terms of the sum. The first is that of the condition which the images are drawn
+ *     under: the run's own or, without one, the first that guidance leads towards. Its learned
+ *     variance and its deviation are taken
+ */
+record Mixture(List<Term> terms) {
+
+  /** Whose prediction a term is. */
+  private enum Source {
+    OWN,
+    FREE,
+    OTHER
+  }
+
+  /**
+   * One prediction and its weight.
+   *
+   * @param other the condition where the source is {@code OTHER}
+   */
+  private record Term(Source source, @Nullable Condition other, double weight) {}
+
+  /**
+   * The mixture of pulls that are active.
+   *
+   * @param hasOwn whether the run has a condition. Where nothing pulls towards it, it counts as the
+   *     network learned it, with w = 1
+   * @param rescales whether the deviation of the first is wanted
+   */
+  static Mixture of(List<Guidance.Pull> active, boolean hasOwn, boolean rescales) {
+    double own = 0;
+    double free = 1;
+    boolean pullsToOwn = false;
+    List<Term> others = new ArrayList<>();
+    for (Guidance.Pull pull : active) {
+      if (pull.towards() == null) {
+        own += pull.scale();
+        pullsToOwn = true;
+      } else if (pull.scale() != 0) {
+        others.add(new Term(Source.OTHER, pull.towards(), pull.scale()));
+        free -= pull.scale();
+      }
+    }
+    own = hasOwn && !pullsToOwn ? 1 : own;
+    free -= own;
+    List<Term> terms = new ArrayList<>();
+    if (own != 0 || (hasOwn && rescales)) {
+      terms.add(new Term(Source.OWN, null, own));
+    } else if (!hasOwn) {
+      for (int i = 0; i < others.size() && terms.isEmpty(); i++) {
+        if (others.get(i).weight > 0) {
+          terms.add(others.remove(i));
+        }
+      }
+    }
+    if (free != 0) {
+      terms.add(new Term(Source.FREE, null, free));
+    }
+    terms.addAll(others);
+    return new Mixture(List.copyOf(terms));
+  }
+
+  /** Whether one prediction is all, and nothing is to be added up. */
+  boolean isPlain() {
+    return terms.size() == 1;
+  }
+
+  /**
+   * The condition that each term is asked under.
+   *
+   * @param own the run's condition of the images
+   * @param rows selects the images of another condition
+   */
+  List<Condition> questions(Condition own, UnaryOperator<Condition> rows) {
+    List<Condition> asked = new ArrayList<>();
+    Condition known = own;
+    for (Term term : terms) {
+      Condition other = term.other == null ? own : rows.apply(term.other);
+      known = known.isNone() ? other : known;
+      asked.add(other);
+    }
+    for (int i = 0; i < asked.size(); i++) {
+      if (terms.get(i).source == Source.FREE) {
+        asked.set(i, known.dropped());
+      }
+    }
+    return asked;
+  }
+
+  /**
+   * The sum of the predictions to each question, as what each adds to one of them: with great
+   * weights of both signs, the sum of products would lose digits.
+   */
+  NDArray sum(List<NDArray> predictions) {
+    int base = 0;
+    for (int i = 0; i < terms.size(); i++) {
+      if (terms.get(i).source == Source.FREE) {
+        base = i;
+      }
+    }
+    NDArray from = predictions.get(base);
+    NDArray sum = from;
+    for (int i = 0; i < terms.size(); i++) {
+      double weight = terms.get(i).weight;
+      if (i != base && weight != 0) {
+        sum = sum.add(Guidance.scaled(predictions.get(i).sub(from), weight));
+      }
+    }
+    return sum;
+  }
+}
