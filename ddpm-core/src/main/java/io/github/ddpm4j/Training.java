@@ -467,10 +467,10 @@ public final class Training {
    * @throws IllegalArgumentException if the dataset or a batch of it is empty, the dataset is
    *     smaller than a batch, its size is unknown but needed by {@link #epochs}, or its images have
    *     the wrong shape or type, lie outside the data range or in a part of it (see {@link
-   *     #anyRange}) or are not finite; or neither the
-   *     labels nor {@link #condition} supply the network's conditioning, or conditions are given to
-   *     an unconditional network; or the network predicts a variance that is not trained, because
-   *     the model's variance is fixed or the loss ignores it
+   *     #anyRange}) or are not finite; or neither the labels nor {@link #condition} supply the
+   *     network's conditioning, or conditions are given to an unconditional network; or the network
+   *     predicts a variance that is not trained, because the model's variance is fixed or the loss
+   *     ignores it
    * @throws NonFiniteLossException if the loss or its gradient becomes NaN or infinite
    */
   public TrainedModel fit(Dataset dataset) {

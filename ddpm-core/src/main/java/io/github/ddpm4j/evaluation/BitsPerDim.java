@@ -190,9 +190,9 @@ public final class BitsPerDim {
   }
 
   /**
-   * Evaluates also images that lie wholly in [0, 1] where the data range is [−1, 1]. By default they
-   * are refused if the first batch has {@value PictureRange#IMAGES} images or more, and else logged
-   * as a warning, since nearly always they were to be mapped to it.
+   * Evaluates also images that lie wholly in [0, 1] where the data range is [−1, 1]. By default
+   * they are refused if the first batch has {@value PictureRange#IMAGES} images or more, and else
+   * logged as a warning, since nearly always they were to be mapped to it.
    *
    * @return this run
    */

@@ -51,9 +51,9 @@ public final class TorchScriptFeatures implements Features, AutoCloseable {
    * @param images images in the data range, float32 or float64, shape (N, C, H, W), on any device;
    *     not closed
    * @return N rows: the values of the chosen output per image, whatever its shape
-   * @throws IllegalArgumentException if the images have the wrong number of dimensions, were made in
-   *     another range than {@link Builder#dataRange}, as 0 to 255, or have a number of channels that
-   *     differs from the network's while neither is 1
+   * @throws IllegalArgumentException if the images have the wrong number of dimensions, were made
+   *     in another range than {@link Builder#dataRange}, as 0 to 255, or have a number of channels
+   *     that differs from the network's while neither is 1
    * @throws IllegalStateException if these features are closed
    */
   @Override

@@ -328,8 +328,8 @@ public final class TrainingDoctor implements TrainingStepListener {
    * @param samples generated images, float32 or float64, shape (N, C, H, W), at least 2; not closed
    * @param training training images in the same range, shape (M, C, H, W), at least 2; not closed
    * @return clipping, colour and copying
-   * @throws IllegalArgumentException if there are fewer images, they differ in shape, are of another
-   *     range than the model's, as 0 to 255, or a value is not finite
+   * @throws IllegalArgumentException if there are fewer images, they differ in shape, are of
+   *     another range than the model's, as 0 to 255, or a value is not finite
    */
   public Diagnosis examine(NDArray samples, NDArray training) {
     if (samples.getShape().dimension() != 4

@@ -26,7 +26,16 @@ final class Animation {
   private Animation() {}
 
   static void write(List<BufferedImage> frames, int millisPerFrame, Path file) throws IOException {
-    WholeFile.write(file, out -> write(frames, millisPerFrame, out));
+    List<BufferedImage> plain = frames.stream().map(Animation::plain).toList();
+    WholeFile.write(file, out -> write(plain, millisPerFrame, out));
+  }
+
+  /** The JDK's writer brightens what is grey in another way than that of 8 bits. */
+  private static BufferedImage plain(BufferedImage frame) {
+    int type = frame.getType();
+    return type == BufferedImage.TYPE_CUSTOM || type == BufferedImage.TYPE_USHORT_GRAY
+        ? Pixels.of(frame).toPicture(frame.getWidth(), frame.getHeight())
+        : frame;
   }
 
   private static void write(List<BufferedImage> frames, int millisPerFrame, OutputStream out)

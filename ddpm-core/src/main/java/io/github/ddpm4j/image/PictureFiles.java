@@ -10,30 +10,40 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Iterator;
 import java.util.Locale;
 import java.util.stream.Collectors;
 import javax.imageio.ImageIO;
+import javax.imageio.ImageReader;
+import javax.imageio.stream.ImageInputStream;
 import javax.imageio.stream.MemoryCacheImageInputStream;
 import javax.imageio.stream.MemoryCacheImageOutputStream;
-import org.jspecify.annotations.Nullable;
 
 /** Picture files, read and written whole. */
 final class PictureFiles {
 
   private PictureFiles() {}
 
-  static BufferedImage read(Path file) throws IOException {
+  static Picture read(Path file) throws IOException {
     if (Files.isDirectory(file)) {
       throw new IOException(file + " is a folder; name a picture file");
     }
-    try (InputStream in = Files.newInputStream(file)) {
-      return decode(in, file);
+    // In memory: ImageIO would put what it reads into a temporary file.
+    try (InputStream in = Files.newInputStream(file);
+        ImageInputStream stream = new MemoryCacheImageInputStream(in)) {
+      BufferedImage picture = decode(stream, file);
+      return new Picture(Pixels.of(picture), picture.getWidth(), picture.getHeight());
     } catch (NoSuchFileException e) {
       throw missing(file, e);
     } catch (AccessDeniedException e) {
       throw new IOException(file + " may not be read by this user", e);
+    } catch (IllegalArgumentException e) {
+      throw new IOException(file + " cannot be read: " + e.getMessage(), e);
     }
   }
+
+  /** What a file holds. */
+  record Picture(Pixels pixels, int width, int height) {}
 
   private static NoSuchFileException missing(Path file, NoSuchFileException cause) {
     NoSuchFileException missing = new NoSuchFileException(file.toString(), null, "does not exist");
@@ -41,31 +51,63 @@ final class PictureFiles {
     return missing;
   }
 
-  private static BufferedImage decode(InputStream in, Path file) throws IOException {
-    @Nullable BufferedImage picture;
+  private static BufferedImage decode(ImageInputStream in, Path file) throws IOException {
+    Iterator<ImageReader> readers = ImageIO.getImageReaders(in);
+    if (!readers.hasNext()) {
+      throw new IOException(
+          file + " is not a picture that Java can read; the formats are " + formats());
+    }
+    ImageReader reader = readers.next();
     try {
-      // In memory: ImageIO would put what it reads into a temporary file. Closed by ImageIO.
-      picture = ImageIO.read(new MemoryCacheImageInputStream(in));
+      return decode(reader, in);
+    } catch (TiffSamples.MisreadException e) {
+      throw new IOException(file + " cannot be read: " + e.getMessage(), e);
     } catch (IOException | RuntimeException e) {
       // Damaged files end the readers of the JDK in exceptions of many kinds.
       throw new IOException(
           file + " is damaged or of an unusual kind: " + Quote.of(e.getMessage()), e);
+    } finally {
+      reader.dispose();
     }
-    if (picture == null) {
-      throw new IOException(
-          file + " is not a picture that Java can read; the formats are " + formats());
+  }
+
+  private static BufferedImage decode(ImageReader reader, ImageInputStream in) throws IOException {
+    int transparent = GreyPng.transparentLevel(in);
+    reader.setInput(in, true, true);
+    if (reader.getFormatName().startsWith("tif")) {
+      TiffSamples.requireReadable(reader.getImageMetadata(0));
+    }
+    BufferedImage picture = reader.read(0);
+    if (transparent >= 0) {
+      GreyPng.clear(picture, transparent);
     }
     return picture;
   }
 
   static void write(BufferedImage picture, Path file) throws IOException {
+    if (!Pixels.areValues(picture)) {
+      throw unwritable(picture, Pixels.describe(picture));
+    }
     WholeFile.write(
         file,
         out -> {
           try (MemoryCacheImageOutputStream png = new MemoryCacheImageOutputStream(out)) {
-            ImageIO.write(picture, "png", png);
+            if (!ImageIO.write(picture, "png", png)) {
+              throw unwritable(picture, "of a kind that Java does not write");
+            }
           }
         });
+  }
+
+  private static IllegalArgumentException unwritable(BufferedImage picture, String kind) {
+    return new IllegalArgumentException(
+        "a PNG file holds samples of at most 16 bits, of grey or sRGB, but those of the picture of "
+            + picture.getWidth()
+            + " x "
+            + picture.getHeight()
+            + " were "
+            + kind
+            + "; convert it, as Pictures.of(Pictures.toArray(manager, picture)).toImages() does");
   }
 
   private static String formats() {

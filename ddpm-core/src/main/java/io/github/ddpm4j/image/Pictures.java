@@ -369,24 +369,28 @@ public final class Pictures {
   /**
    * Writes a picture to a PNG file, by writing a temporary file next to the target and renaming it.
    *
-   * @param picture the picture
+   * @param picture the picture, of grey or sRGB in at most 16 bits, with transparency or not
    * @param file the file; missing folders are created, an existing file is replaced
    * @throws IOException if writing fails
+   * @throws IllegalArgumentException if a PNG file cannot hold the picture; an existing file is
+   *     left as it is
    */
   public static void write(BufferedImage picture, Path file) throws IOException {
     PictureFiles.write(picture, file);
   }
 
   /**
-   * Writes pictures as the frames of a looping animated GIF.
+   * Writes pictures as the frames of a looping animated GIF. Frames with more than 256 colours are
+   * approximated.
    *
-   * @param frames the pictures, all of the same size; at least one
+   * @param frames the pictures, all of the same size; at least one. Other types than the standard
+   *     ones of 8 bits are converted as by {@link #toArray}
    * @param millisPerFrame the duration of each frame, at least 10 ms, rounded down to hundredths of
    *     a second
    * @param file the file; missing folders are created, an existing file is replaced
    * @throws IOException if writing fails
    * @throws IllegalArgumentException if there are no pictures, their sizes differ, or the duration
-   *     is too short
+   *     is too short, or {@link #toArray} refuses a picture
    */
   public static void animate(List<BufferedImage> frames, int millisPerFrame, Path file)
       throws IOException {
@@ -413,30 +417,37 @@ public final class Pictures {
 
   /**
    * Reads a picture file of any size in a format supported by Java's ImageIO (PNG, JPEG, GIF, BMP,
-   * TIFF, WBMP). Transparent pixels are composited onto white; camera (EXIF) rotation is not
-   * applied. A truncated JPEG file is read as far as possible.
+   * TIFF, WBMP), as {@link #toArray} does. Camera (EXIF) rotation is not applied. A truncated JPEG
+   * file is read as far as possible.
    *
    * @param manager owns the result
    * @param file the picture
    * @return float32, shape (1, H, W) for greyscale pictures and (3, H, W) for others, in [-1, 1]
-   * @throws IOException if the file is missing, is not a picture or is damaged; the message says
-   *     which
+   * @throws IOException if the file is missing, is not a picture, is damaged, or has samples that
+   *     Java would misread, such as signed integers or 12 bits in TIFF; the message says which
    */
   public static NDArray read(NDManager manager, Path file) throws IOException {
-    return toArray(manager, PictureFiles.read(file));
+    PictureFiles.Picture picture = PictureFiles.read(file);
+    return array(manager, picture.pixels(), picture.width(), picture.height());
   }
 
   /**
-   * Converts a picture to a tensor. Transparent pixels are composited onto white.
+   * Converts a picture to a tensor. Samples of up to 16 bits and floats from 0 (black) to 1 are
+   * taken as they are. Colours other than grey and sRGB are converted to sRGB; CMYK without a
+   * profile is taken as (1 − C) (1 − K) and so on. Transparent pixels are composited onto white.
    *
    * @param manager owns the result
-   * @param picture the picture, of any type
+   * @param picture the picture
    * @return float32, shape (1, H, W) for greyscale pictures and (3, H, W) for others, in [-1, 1]
+   * @throws IllegalArgumentException if the samples are signed or have 32 bits, are outside [0, 1]
+   *     after division by their maximum, or have no known colour
    */
   public static NDArray toArray(NDManager manager, BufferedImage picture) {
-    Pixels pixels = Pixels.of(picture);
-    return manager.create(
-        pixels.values(), new Shape(pixels.channels(), picture.getHeight(), picture.getWidth()));
+    return array(manager, Pixels.of(picture), picture.getWidth(), picture.getHeight());
+  }
+
+  private static NDArray array(NDManager manager, Pixels pixels, int width, int height) {
+    return manager.create(pixels.values(), new Shape(pixels.channels(), height, width));
   }
 
   private BufferedImage canvas(int width, int height, boolean greyBackground) {

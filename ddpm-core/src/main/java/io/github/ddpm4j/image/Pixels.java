@@ -1,14 +1,24 @@
 package io.github.ddpm4j.image;
 
+import java.awt.Transparency;
 import java.awt.color.ColorSpace;
+import java.awt.color.ICC_ColorSpace;
 import java.awt.image.BufferedImage;
+import java.awt.image.ColorConvertOp;
 import java.awt.image.ColorModel;
+import java.awt.image.ComponentColorModel;
+import java.awt.image.DataBuffer;
 import java.awt.image.IndexColorModel;
+import java.awt.image.PackedColorModel;
 import java.awt.image.Raster;
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The values of a picture, in [-1, 1], row-major over (C, H, W).
+ *
+ * <p>Read from the samples themselves. {@code getRGB} would take grey for linear light and brighten
+ * it by a gamma, as it does with CMYK, and keep no more than 8 bits.
  *
  * @param channels 1 for grey pictures, else 3
  * @param values the values
@@ -17,45 +27,149 @@ import java.util.Arrays;
 @SuppressWarnings("ArrayRecordComponent")
 record Pixels(int channels, float[] values) {
 
+  /**
+   * The values of a picture; transparent pixels are shown on white.
+   *
+   * @throws IllegalArgumentException if its samples mean nothing certain
+   */
   static Pixels of(BufferedImage picture) {
     ColorModel colors = picture.getColorModel();
-    if (!(colors instanceof IndexColorModel)
-        && colors.getColorSpace().getType() == ColorSpace.TYPE_GRAY) {
-      return new Pixels(1, grey(picture));
+    if (colors instanceof IndexColorModel palette) {
+      float[] rgb = ofPalette(picture);
+      return isGrey(palette)
+          ? new Pixels(1, Arrays.copyOf(rgb, rgb.length / 3))
+          : new Pixels(3, rgb);
     }
-    float[] rgb = rgb(picture);
-    return colors instanceof IndexColorModel palette && isGrey(palette)
-        ? new Pixels(1, Arrays.copyOf(rgb, rgb.length / 3))
-        : new Pixels(3, rgb);
+    String unusual = unusual(picture);
+    if (unusual != null) {
+      throw new IllegalArgumentException(
+          "the samples of a picture must be unsigned integers of at most 16 bits, or floats, of"
+              + " grey, RGB or CMYK, but were "
+              + unusual
+              + "; convert the picture to 8 or 16 bits of RGB");
+    }
+    if (isGrey(colors)) {
+      return new Pixels(1, ofSamples(picture, 1));
+    }
+    return isSrgb(colors) || isPlainCmyk(colors)
+        ? new Pixels(3, ofSamples(picture, 3))
+        : of(toSrgb(picture));
   }
 
-  /**
-   * Reads the samples themselves: {@code getRGB} takes grey for linear light and brightens it by a
-   * gamma, and it would drop the lower half of 16 bits.
-   */
-  private static float[] grey(BufferedImage picture) {
+  /** Whether the samples are the values of sRGB, or of grey, as they stand. */
+  static boolean areValues(BufferedImage picture) {
+    ColorModel colors = picture.getColorModel();
+    return colors instanceof IndexColorModel
+        || (unusual(picture) == null && !isFloat(picture) && (isGrey(colors) || isSrgb(colors)));
+  }
+
+  /** What the samples are, if nothing can be made of them. */
+  static @Nullable String unusual(BufferedImage picture) {
+    ColorModel colors = picture.getColorModel();
+    int type = picture.getRaster().getTransferType();
+    if (type == DataBuffer.TYPE_SHORT) {
+      return "signed integers";
+    }
+    if (type == DataBuffer.TYPE_INT && !(colors instanceof PackedColorModel)) {
+      return "integers of 32 bits";
+    }
+    // ColorSpace.TYPE_2CLR to TYPE_FCLR: a number of components, and not what they are
+    return colors.getColorSpace().getType() >= ColorSpace.TYPE_2CLR
+        ? colors.getNumComponents() + " components of no known colour"
+        : null;
+  }
+
+  /** What the samples are, in words. */
+  static String describe(BufferedImage picture) {
+    String unusual = unusual(picture);
+    if (unusual != null) {
+      return unusual;
+    }
+    return isFloat(picture) ? "floats" : "not of grey or sRGB";
+  }
+
+  private static boolean isFloat(BufferedImage picture) {
+    int type = picture.getRaster().getTransferType();
+    return type == DataBuffer.TYPE_FLOAT || type == DataBuffer.TYPE_DOUBLE;
+  }
+
+  private static boolean isGrey(ColorModel colors) {
+    return colors.getColorSpace().getType() == ColorSpace.TYPE_GRAY;
+  }
+
+  private static boolean isSrgb(ColorModel colors) {
+    return colors.getColorSpace().isCS_sRGB();
+  }
+
+  /** Shares of ink, with no profile that says what the inks look like. */
+  private static boolean isPlainCmyk(ColorModel colors) {
+    ColorSpace space = colors.getColorSpace();
+    return space.getType() == ColorSpace.TYPE_CMYK && !(space instanceof ICC_ColorSpace);
+  }
+
+  private static float[] ofSamples(BufferedImage picture, int channels) {
     ColorModel colors = picture.getColorModel();
     Raster raster = picture.getRaster();
-    boolean alpha = colors.hasAlpha();
-    double most = (1L << colors.getComponentSize(0)) - 1;
-    double opaque = alpha ? (1L << colors.getComponentSize(1)) - 1 : 1;
     int width = picture.getWidth();
     int height = picture.getHeight();
-    float[] values = new float[width * height];
+    int bands = raster.getNumBands();
+    int inks = colors.getNumColorComponents();
+    double[] most = new double[bands];
+    Arrays.setAll(most, b -> isFloat(picture) ? 1 : (1L << colors.getComponentSize(b)) - 1);
+    float[] values = new float[channels * width * height];
+    double[] row = new double[bands * width];
+    double least = 0;
+    double greatest = 1;
     for (int y = 0; y < height; y++) {
-      for (int x = 0; x < width; x++) {
-        double grey = raster.getSample(x, y, 0) / most;
-        if (alpha) {
-          double share = raster.getSample(x, y, 1) / opaque;
-          grey = (colors.isAlphaPremultiplied() ? grey : grey * share) + 1 - share;
-        }
-        values[y * width + x] = (float) (2 * grey - 1);
+      raster.getPixels(0, y, width, 1, row);
+      for (int i = 0; i < row.length; i++) {
+        row[i] /= most[i % bands];
+        least = Math.min(least, row[i]);
+        greatest = Math.max(greatest, row[i]);
       }
+      for (int x = 0; x < width; x++) {
+        int at = x * bands;
+        for (int c = 0; c < channels; c++) {
+          double value = inks == 4 ? (1 - row[at + c]) * (1 - row[at + 3]) : row[at + c];
+          if (colors.hasAlpha()) {
+            double share = row[at + inks];
+            value = (colors.isAlphaPremultiplied() ? value : value * share) + 1 - share;
+          }
+          values[(c * height + y) * width + x] = (float) (2 * value - 1);
+        }
+      }
+    }
+    if (!(least >= 0 && greatest <= 1)) {
+      throw new IllegalArgumentException(
+          "the samples of a picture must be shares of white, from 0 to 1, but lie in ["
+              + least
+              + ", "
+              + greatest
+              + "]; scale them");
     }
     return values;
   }
 
-  private static float[] rgb(BufferedImage picture) {
+  /** In 16 bits, since what was linear in 8 has steps between which they lie. */
+  private static BufferedImage toSrgb(BufferedImage picture) {
+    boolean alpha = picture.getColorModel().hasAlpha();
+    ColorModel colors =
+        new ComponentColorModel(
+            ColorSpace.getInstance(ColorSpace.CS_sRGB),
+            alpha,
+            false,
+            alpha ? Transparency.TRANSLUCENT : Transparency.OPAQUE,
+            DataBuffer.TYPE_USHORT);
+    BufferedImage converted =
+        new BufferedImage(
+            colors,
+            colors.createCompatibleWritableRaster(picture.getWidth(), picture.getHeight()),
+            false,
+            null);
+    return new ColorConvertOp(null).filter(picture, converted);
+  }
+
+  private static float[] ofPalette(BufferedImage picture) {
     int width = picture.getWidth();
     int height = picture.getHeight();
     int plane = width * height;
@@ -83,5 +197,22 @@ record Pixels(int channels, float[] values) {
       }
     }
     return true;
+  }
+
+  /** A picture of 8 bits that shows them. */
+  BufferedImage toPicture(int width, int height) {
+    BufferedImage picture =
+        new BufferedImage(
+            width,
+            height,
+            channels == 1 ? BufferedImage.TYPE_BYTE_GRAY : BufferedImage.TYPE_3BYTE_BGR);
+    int plane = width * height;
+    int[] levels = new int[plane];
+    for (int channel = 0; channel < channels; channel++) {
+      int first = channel * plane;
+      Arrays.setAll(levels, i -> (int) Math.round(255 * (values[first + i] + 1.0) / 2));
+      picture.getRaster().setSamples(0, 0, width, height, channel, levels);
+    }
+    return picture;
   }
 }

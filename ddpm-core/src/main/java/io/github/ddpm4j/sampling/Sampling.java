@@ -470,9 +470,9 @@ public final class Sampling {
    * @param t the depth, 0-based: the larger, the more the result may differ from both
    * @param fractions the interpolation positions between {@code from} (0) and {@code to} (1)
    * @return one image per fraction; the caller closes them
-   * @throws IllegalArgumentException if the pictures have the wrong shape, type or range (see {@link
-   *     #anyRange}) or are not finite, {@code t} is outside the schedule, or there are no fractions
-   *     or one is not finite
+   * @throws IllegalArgumentException if the pictures have the wrong shape, type or range (see
+   *     {@link #anyRange}) or are not finite, {@code t} is outside the schedule, or there are no
+   *     fractions or one is not finite
    * @throws IllegalStateException if the denoiser returns NaN, or infinity that is not clipped
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
@@ -516,9 +516,9 @@ public final class Sampling {
    * @param to the other, same shape and device
    * @param fractions α, the interpolation positions between {@code from} (0) and {@code to} (1)
    * @return one image per fraction; the caller closes them
-   * @throws IllegalArgumentException if the latents have the wrong shape or type, are not finite, too
-   *     far from 0 (see {@link #anyRange}), 0 or exactly opposite, or there are no fractions or one
-   *     is not finite
+   * @throws IllegalArgumentException if the latents have the wrong shape or type, are not finite,
+   *     too far from 0 (see {@link #anyRange}), 0 or exactly opposite, or there are no fractions or
+   *     one is not finite
    * @throws IllegalStateException if the denoiser returns NaN, or infinity that is not clipped
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */

@@ -16,11 +16,7 @@ class PictureChecksTest {
 
   private final NDManager manager = NDManager.newBaseManager();
   private final NDArray bytes =
-      manager
-          .arange(24)
-          .toType(DataType.FLOAT32, false)
-          .mul(11)
-          .reshape(new Shape(6, 1, 2, 2));
+      manager.arange(24).toType(DataType.FLOAT32, false).mul(11).reshape(new Shape(6, 1, 2, 2));
   private final NDArray good = bytes.div(127.5).sub(1);
 
   @AfterEach

@@ -70,10 +70,15 @@ class GivenImagesTest {
     return Stream.of(
         new Object[] {"images", (Use) (run, images) -> run.imageToImage(images, 0.5)},
         new Object[] {"images", (Use) (run, images) -> run.encode(images, 3)},
-        new Object[] {"from", (Use) (run, images) -> run.interpolate(images.get(0), black(images), 5, 0.5)},
-        new Object[] {"to", (Use) (run, images) -> run.interpolate(black(images), images.get(1), 5, 0.5)},
         new Object[] {
-          "the known pixels of images", (Use) (run, images) -> run.inpaint(images, mask(images, 0.5f))
+          "from", (Use) (run, images) -> run.interpolate(images.get(0), black(images), 5, 0.5)
+        },
+        new Object[] {
+          "to", (Use) (run, images) -> run.interpolate(black(images), images.get(1), 5, 0.5)
+        },
+        new Object[] {
+          "the known pixels of images",
+          (Use) (run, images) -> run.inpaint(images, mask(images, 0.5f))
         });
   }
 
@@ -156,8 +161,12 @@ class GivenImagesTest {
         new Object[] {"x_t", 9, (Use) (run, x) -> run.denoise(x, 9)},
         new Object[] {"x_t", 4, (Use) (run, x) -> run.denoise(x, 4)},
         new Object[] {"latents", 9, (Use) (run, x) -> run.decode(x)},
-        new Object[] {"from", 9, (Use) (run, x) -> run.interpolateLatents(x.get(1), x.get(0).div(9), 0.5)},
-        new Object[] {"to", 9, (Use) (run, x) -> run.interpolateLatents(x.get(0).div(9), x.get(1), 0.5)});
+        new Object[] {
+          "from", 9, (Use) (run, x) -> run.interpolateLatents(x.get(1), x.get(0).div(9), 0.5)
+        },
+        new Object[] {
+          "to", 9, (Use) (run, x) -> run.interpolateLatents(x.get(0).div(9), x.get(1), 0.5)
+        });
   }
 
   @ParameterizedTest
@@ -177,7 +186,12 @@ class GivenImagesTest {
                     + " square of at most %.4g, but that of image 0 is %.4g; pictures must be noised"
                     + " to that timestep, x_0 + σ ε divided by √(1 + σ²), or call anyRange() if it is"
                     + " meant",
-                name, level.signal(0), level.noise(0), (double) t, bound, spread));
+                name,
+                level.signal(0),
+                level.noise(0),
+                (double) t,
+                bound,
+                spread));
     use.of(sampling().anyRange(), wide).close();
     use.of(sampling(), noise(1.9)).close();
     use.of(sampling(), noise(0.1)).close();

@@ -221,8 +221,7 @@ public final class Images {
    * @param insist how to have them taken all the same, the end of the message
    * @throws IllegalArgumentException if a value is beyond
    */
-  public static void requireNearRange(
-      String name, Extent extent, DataRange range, String insist) {
+  public static void requireNearRange(String name, Extent extent, DataRange range, String insist) {
     if (PictureRange.isBeyond(extent, range)) {
       throw new IllegalArgumentException(
           name

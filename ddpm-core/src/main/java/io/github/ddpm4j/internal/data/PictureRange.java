@@ -24,11 +24,7 @@ public record PictureRange(double min, double max, double least) {
 
   /** The usual ranges, the narrowest first. */
   private static final List<PictureRange> USUAL =
-      List.of(
-          UNIT,
-          CENTRED,
-          new PictureRange(0, 255, 16),
-          new PictureRange(0, 65_535, 4096));
+      List.of(UNIT, CENTRED, new PictureRange(0, 255, 16), new PictureRange(0, 65_535, 4096));
 
   /** From this width on, a data range is one of whole numbers, of which [−1, 1] is next to none. */
   private static final double WIDE = 100;
@@ -86,8 +82,8 @@ public record PictureRange(double min, double max, double least) {
 
   /**
    * Whether pictures lie wholly in a usual range that is but a part of a data range: in [0, 1]
-   * where the model has [−1, 1], or in either where it has [0, 255]. Pictures of a single value
-   * say nothing of it.
+   * where the model has [−1, 1], or in either where it has [0, 255]. Pictures of a single value say
+   * nothing of it.
    *
    * @param values the extent of the pictures
    * @param range the data range

@@ -90,8 +90,7 @@ class PictureRangeTest {
     "0, 1.5, -4, 4, -"
   })
   void within_isAPartOfTheRange(double a, double b, double min, double max, String expected) {
-    Optional<PictureRange> within =
-        PictureRange.within(new Extent(a, b), new DataRange(min, max));
+    Optional<PictureRange> within = PictureRange.within(new Extent(a, b), new DataRange(min, max));
     assertThat(within.map(Object::toString).orElse("-")).isEqualTo(expected);
   }
 
