@@ -468,7 +468,8 @@ public final class Condition {
   }
 
   /**
-   * The vectors or images of a kind as one array, with zeros for absent ones.
+   * The vectors or images of a kind as one array, with zeros for absent ones. Gradients that are
+   * recorded go through it to the arrays of the condition, so that an encoder before them learns.
    *
    * @param kind the kind, not {@link Kind#LABELS}
    * @param manager owns the returned array and determines its device
@@ -489,7 +490,8 @@ public final class Condition {
         pieces.add(piece(part, i, end, manager));
         i = end;
       }
-      NDArray whole = pieces.size() == 1 ? pieces.head().duplicate() : NDArrays.concat(pieces, 0);
+      // Gradients go through tile, which copies too; duplicate() cuts them off.
+      NDArray whole = pieces.size() == 1 ? pieces.head().tile(1) : NDArrays.concat(pieces, 0);
       whole.attach(manager);
       return whole;
     }

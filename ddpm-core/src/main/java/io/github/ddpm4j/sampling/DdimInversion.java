@@ -53,7 +53,7 @@ final class DdimInversion implements Sampler {
     int top = Math.min(start, schedule.timesteps() - 1);
     Level level = startAtFirstTimestep ? Level.of(schedule, 0) : Level.CLEAN;
     List<SamplingPlan.Step> rows = new ArrayList<>();
-    int[] descending = grid.timesteps(schedule.timesteps());
+    int[] descending = grid.timesteps(schedule);
     for (int i = descending.length - 1; i >= -1; i--) {
       int t = i < 0 ? top : descending[i];
       Level next = Level.of(schedule, t);

@@ -46,14 +46,15 @@ public final class DdimSampler implements Sampler {
 
   static DdimSampler of(int steps) {
     DdpmSampler.requireSteps(steps);
-    return new DdimSampler(TimestepGrid.all(), "", steps, 0, false, false)
-        .spacing(TimestepSpacing.LEADING);
+    return new DdimSampler(TimestepGrid.usual(steps), ":" + steps, steps, 0, false, false);
   }
 
   /**
    * The spacing of the timesteps.
    *
-   * @param spacing the spacing; the default is {@link TimestepSpacing#LEADING}
+   * @param spacing the spacing, which is obeyed even where it begins far below the noise that a run
+   *     starts with. The default is {@link TimestepSpacing#LEADING}; with so few steps that it
+   *     would begin at a level of signal above 0.2, {@link TimestepSpacing#TRAILING}
    * @return a sampler with this spacing
    */
   public DdimSampler spacing(TimestepSpacing spacing) {
@@ -122,9 +123,10 @@ public final class DdimSampler implements Sampler {
 
   /**
    * The DDIM inversion of this sampler: encodes an image as the noise from which the sampler
-   * reconstructs it (Song, Meng, Ermon 2021, section 4.3), over the same timesteps. With {@link
-   * #endAtFirstTimestep} the image is treated as x at the level of timestep 0, so that any
-   * prediction type determines ε̂; otherwise it is treated as noise-free.
+   * reconstructs it (Song, Meng, Ermon 2021, section 4.3), over the same timesteps; where none are
+   * set, over those of {@link TimestepSpacing#TRAILING}, whose way back begins at the noise that it
+   * ends at. With {@link #endAtFirstTimestep} the image is treated as x at the level of timestep 0,
+   * so that any prediction type determines ε̂; otherwise it is treated as noise-free.
    *
    * <pre>
    *   x' = √ᾱ_t · x̂_0 + √(1 − ᾱ_t) · ε̂,    x̂_0 from the network at t, with x at the level below
@@ -141,7 +143,9 @@ public final class DdimSampler implements Sampler {
               + this
               + " has another; use eta(0) and rawEpsilon(false)");
     }
-    return new DdimInversion(grid, gridText, endAtFirstTimestep);
+    boolean set = !gridText.equals(":" + steps);
+    DdimSampler spaced = set ? this : spacing(TimestepSpacing.TRAILING);
+    return new DdimInversion(spaced.grid, spaced.gridText, endAtFirstTimestep);
   }
 
   @Override

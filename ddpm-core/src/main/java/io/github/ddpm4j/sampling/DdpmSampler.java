@@ -42,13 +42,15 @@ public final class DdpmSampler implements Sampler {
 
   static DdpmSampler respaced(int steps) {
     requireSteps(steps);
-    return spaced(TimestepSpacing.LEADING, steps);
+    return new DdpmSampler(TimestepGrid.usual(steps), "ddpm:" + steps, steps);
   }
 
   /**
    * The spacing of the timesteps.
    *
-   * @param spacing the spacing; the default is {@link TimestepSpacing#LEADING}
+   * @param spacing the spacing, which is obeyed even where it begins far below the noise that a run
+   *     starts with. The default is {@link TimestepSpacing#LEADING}; with so few steps that it
+   *     would begin at a level of signal above 0.2, {@link TimestepSpacing#TRAILING}
    * @return a sampler with this spacing
    * @throws IllegalStateException if this sampler visits every timestep
    */

@@ -6,6 +6,7 @@ import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 
 /**
  * Multistep DPM-Solver (Lu et al. 2022a) and DPM-Solver++ (Lu et al. 2022b), orders 1 to 3.
@@ -49,6 +50,11 @@ public final class DpmSolverSampler extends LevelOptions<DpmSolverSampler> {
   /** Below this many steps {@link #lowerOrderFinal} acts. */
   private static final int FEW_STEPS = 15;
 
+  /**
+   * Below this signal of the first level, {@link Form#EPSILON} multiplies errors by its inverse.
+   */
+  private static final double LEAST_SIGNAL = 0.001;
+
   private final Options options;
 
   private enum Form {
@@ -80,7 +86,7 @@ public final class DpmSolverSampler extends LevelOptions<DpmSolverSampler> {
 
   private static DpmSolverSampler of(int steps, Form form) {
     return new DpmSolverSampler(
-        LevelGrid.of(steps, TimestepSpacing.LINSPACE, true),
+        LevelGrid.of(steps, TimestepSpacing.LINSPACE, null, true),
         new Options(form, DEFAULT_ORDER, false, false, true, false));
   }
 
@@ -211,17 +217,14 @@ public final class DpmSolverSampler extends LevelOptions<DpmSolverSampler> {
   }
 
   @Override
-  SamplingPlan plan(Diffusion diffusion, List<Level> levels) {
-    if (options.form == Form.EPSILON && levels.get(0).signal() == 0) {
-      throw new IllegalArgumentException(
-          "dpmSolver needs some signal in its first level, but timestep "
-              + (int) levels.get(0).timestep()
-              + " has none; use dpmSolverPlusPlus");
+  SamplingPlan plan(Diffusion diffusion, List<Level> levels, boolean fromNoise) {
+    if (options.form == Form.EPSILON) {
+      requireSignal(levels.get(0));
     }
     int steps = levels.size() - 1;
     List<SamplingPlan.Step> rows = new ArrayList<>(steps);
     for (int i = 0; i < steps; i++) {
-      rows.add(row(levels, i, orderOf(levels, i)));
+      rows.add(row(levels, i, orderOf(levels, i, fromNoise)));
     }
     Level end = levels.get(steps);
     return new SamplingPlan(
@@ -231,10 +234,31 @@ public final class DpmSolverSampler extends LevelOptions<DpmSolverSampler> {
         end);
   }
 
-  private int orderOf(List<Level> levels, int i) {
+  /** Steps in ε̂ divide by the signal, and clipping x̂_0 does not hold what comes of it. */
+  private static void requireSignal(Level first) {
+    if (first.signal() == 0) {
+      throw new IllegalArgumentException(
+          "dpmSolver needs some signal in its first level, but timestep "
+              + (int) first.timestep()
+              + " has none; use dpmSolverPlusPlus");
+    }
+    if (first.signal() < LEAST_SIGNAL) {
+      throw new IllegalArgumentException(
+          String.format(
+              Locale.ROOT,
+              "dpmSolver divides by the signal of its first level, which must be at least %s, but"
+                  + " timestep %d has %.2g; use dpmSolverPlusPlus, or leave out levels of next to no"
+                  + " signal by lambdaMin(-5.1)",
+              LEAST_SIGNAL,
+              (int) first.timestep(),
+              first.signal()));
+    }
+  }
+
+  private int orderOf(List<Level> levels, int i, boolean fromNoise) {
     int left = levels.size() - 1 - i;
     boolean few = options.lowerOrderFinal && levels.size() - 1 < FEW_STEPS;
-    int order = Math.min(options.order, 1 + LevelGrid.history(levels, i));
+    int order = Math.min(options.order, 1 + LevelGrid.history(levels, i, fromNoise));
     if (left == 1 && (few || options.eulerAtFinal || levels.get(i + 1).noise() == 0)) {
       return 1;
     }

@@ -3,7 +3,6 @@ package io.github.ddpm4j.sampling;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.schedule.Level;
-import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
 import java.util.ArrayList;
 import java.util.List;
@@ -17,7 +16,8 @@ import java.util.List;
  *   σ̂  = (1 + γ) σ,    ŷ = y + √(σ̂² − σ²) S_noise z
  * </pre>
  *
- * <p>followed by a step of Heun's method ({@link Samplers#heun}) from ŷ. The noise is added by the
+ * <p>where the steps are those of a whole run from pure noise, also in a run that starts lower;
+ * followed by a step of Heun's method ({@link Samplers#heun}) from ŷ. The noise is added by the
  * preceding row, or in the initial noise; a given x is not churned before the first step. For a
  * raised level beyond the schedule's last, the network receives the last timestep. Immutable.
  */
@@ -41,7 +41,7 @@ public final class EdmSampler extends LevelOptions<EdmSampler> {
 
   static EdmSampler of(int steps) {
     return new EdmSampler(
-        LevelGrid.of(steps, TimestepSpacing.TRAILING, false).spacing(NoiseSpacing.karras()),
+        LevelGrid.of(steps, null, NoiseSpacing.karras(), false),
         0,
         0,
         Double.POSITIVE_INFINITY,
@@ -101,33 +101,21 @@ public final class EdmSampler extends LevelOptions<EdmSampler> {
     return value;
   }
 
-  /**
-   * Computes the steps from {@code start} down to the image. If x is given at the level of {@code
-   * start}, the first step is not preceded by churn.
-   */
+  /** A given x stands at the level of the start: the first step is not preceded by churn. */
   @Override
-  public SamplingPlan plan(Diffusion diffusion, int start) {
-    boolean lifts = start == diffusion.schedule().timesteps();
-    return plan(diffusion, grid().levels(diffusion, start), lifts);
-  }
-
-  @Override
-  SamplingPlan plan(Diffusion diffusion, List<Level> levels) {
-    return plan(diffusion, levels, true);
-  }
-
-  private SamplingPlan plan(Diffusion diffusion, List<Level> levels, boolean liftsStart) {
+  SamplingPlan plan(Diffusion diffusion, List<Level> levels, boolean fromNoise) {
     if (churn > 0 && diffusion.prediction() == Prediction.PREVIOUS_MEAN) {
       throw new IllegalArgumentException(
           "prediction PREVIOUS_MEAN cannot be used with churn, which asks the network off the"
               + " schedule's timesteps; use churn(0)");
     }
     int steps = levels.size() - 1;
+    int stepsFromNoise = grid().stepsFromNoise(diffusion);
     double initialScale = 1;
     List<SamplingPlan.Step> rows = new ArrayList<>();
     for (int i = 0; i < steps; i++) {
       Level level = levels.get(i);
-      Level from = i == 0 && !liftsStart ? level : lifted(diffusion, level, steps);
+      Level from = i == 0 && !fromNoise ? level : lifted(diffusion, level, stepsFromNoise);
       if (!from.equals(level)) {
         double fresh = freshNoise(level, from);
         double scale = from.signal() / level.signal();

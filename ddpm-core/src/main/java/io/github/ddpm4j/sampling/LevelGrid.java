@@ -14,8 +14,10 @@ import org.jspecify.annotations.Nullable;
  * Which levels of noise a sampler visits, from the noisiest to where it ends.
  *
  * @param steps how many levels are visited from pure noise
- * @param timestepSpacing how timesteps are spread, where {@code noiseSpacing} is null
+ * @param timestepSpacing how timesteps are spread, where {@code noiseSpacing} is null; null for
+ *     what {@link UsualSpacing} says
  * @param noiseSpacing how levels are spread
+ * @param isSet whether the user chose the spacing, which is then obeyed
  * @param skipsFirstTimestep whether {@code LEADING} and {@code LINSPACE} leave timestep 0 out, as
  *     multistep solvers want: from there to the image is hardly a step
  * @param lambdaMin levels below this λ are not visited
@@ -23,24 +25,41 @@ import org.jspecify.annotations.Nullable;
  */
 record LevelGrid(
     int steps,
-    TimestepSpacing timestepSpacing,
+    @Nullable TimestepSpacing timestepSpacing,
     @Nullable NoiseSpacing noiseSpacing,
+    boolean isSet,
     boolean skipsFirstTimestep,
     double lambdaMin,
     boolean endAtFirstTimestep) {
 
-  static LevelGrid of(int steps, TimestepSpacing spacing, boolean skipsFirstTimestep) {
+  /** Two levels nearly coincide if they are nearer than this share of the step that follows. */
+  private static final double NEARLY = 0.5;
+
+  /** A grid whose spacing is not set. */
+  static LevelGrid of(
+      int steps,
+      @Nullable TimestepSpacing timestepSpacing,
+      @Nullable NoiseSpacing noiseSpacing,
+      boolean skipsFirstTimestep) {
     DdpmSampler.requireSteps(steps);
-    return new LevelGrid(steps, spacing, null, skipsFirstTimestep, Double.NEGATIVE_INFINITY, false);
+    return new LevelGrid(
+        steps,
+        timestepSpacing,
+        noiseSpacing,
+        false,
+        skipsFirstTimestep,
+        Double.NEGATIVE_INFINITY,
+        false);
   }
 
   LevelGrid spacing(TimestepSpacing spacing) {
-    return new LevelGrid(steps, spacing, null, skipsFirstTimestep, lambdaMin, endAtFirstTimestep);
+    return new LevelGrid(
+        steps, spacing, null, true, skipsFirstTimestep, lambdaMin, endAtFirstTimestep);
   }
 
   LevelGrid spacing(NoiseSpacing spacing) {
     return new LevelGrid(
-        steps, timestepSpacing, spacing, skipsFirstTimestep, lambdaMin, endAtFirstTimestep);
+        steps, timestepSpacing, spacing, true, skipsFirstTimestep, lambdaMin, endAtFirstTimestep);
   }
 
   LevelGrid lambdaMin(double lambda) {
@@ -49,11 +68,18 @@ record LevelGrid(
           "lambdaMin must be a number or -Infinity, but was " + lambda);
     }
     return new LevelGrid(
-        steps, timestepSpacing, noiseSpacing, skipsFirstTimestep, lambda, endAtFirstTimestep);
+        steps,
+        timestepSpacing,
+        noiseSpacing,
+        isSet,
+        skipsFirstTimestep,
+        lambda,
+        endAtFirstTimestep);
   }
 
   LevelGrid endAtFirstTimestep(boolean end) {
-    return new LevelGrid(steps, timestepSpacing, noiseSpacing, skipsFirstTimestep, lambdaMin, end);
+    return new LevelGrid(
+        steps, timestepSpacing, noiseSpacing, isSet, skipsFirstTimestep, lambdaMin, end);
   }
 
   /**
@@ -66,13 +92,14 @@ record LevelGrid(
     TimestepGrid.requireStart(start, schedule);
     requireServes(diffusion);
     Level end = endAtFirstTimestep ? Level.of(schedule, 0) : Level.CLEAN;
-    List<Level> grid = spread(schedule);
+    boolean fromNoise = start == schedule.timesteps();
+    List<Level> grid = spread(schedule, fromNoise);
     List<Level> levels = new ArrayList<>();
-    if (start < schedule.timesteps()) {
-      levels.add(Level.of(schedule, start));
-    } else {
+    if (fromNoise) {
       requireNoisiest(schedule, grid.get(0));
       levels.add(grid.get(0));
+    } else {
+      levels.add(Level.of(schedule, start));
     }
     for (Level level : grid) {
       if (level.noise() < levels.get(levels.size() - 1).noise() && level.noise() > end.noise()) {
@@ -89,27 +116,52 @@ record LevelGrid(
     return levels;
   }
 
-  private List<Level> spread(Schedule schedule) {
+  /**
+   * The steps of a whole run from pure noise, of which a run from a lower level takes some.
+   *
+   * @param diffusion the schedule to plan for
+   * @return at least 1
+   */
+  int stepsFromNoise(Diffusion diffusion) {
+    Schedule schedule = diffusion.schedule();
+    double end = endAtFirstTimestep ? schedule.noise(0) : 0;
+    List<Level> grid = spread(schedule, true);
+    return (int) Math.max(1, grid.stream().filter(level -> level.noise() > end).count());
+  }
+
+  private List<Level> spread(Schedule schedule, boolean fromNoise) {
     int usable = usableTimesteps(schedule);
     if (noiseSpacing != null) {
       return noiseSpacing.levels(schedule, usable - 1, endAtFirstTimestep ? steps + 1 : steps);
     }
-    boolean skips = skipsFirstTimestep && timestepSpacing != TimestepSpacing.TRAILING;
+    TimestepSpacing spacing = timestepSpacing(schedule, usable, fromNoise);
+    boolean skips = skipsFirstTimestep && spacing != TimestepSpacing.TRAILING;
     if (skips && steps == usable) {
       throw new IllegalArgumentException(
           "steps must be less than the "
               + usable
               + " timesteps with "
-              + timestepSpacing
+              + spacing
               + " spacing, which leaves timestep 0 out, but was "
               + steps
               + "; use fewer steps or TimestepSpacing.TRAILING");
     }
     int[] timesteps =
         skips && steps < usable
-            ? Arrays.copyOf(timestepSpacing.timesteps(usable, steps + 1), steps)
-            : timestepSpacing.timesteps(usable, steps);
+            ? Arrays.copyOf(spacing.timesteps(usable, steps + 1), steps)
+            : spacing.timesteps(usable, steps);
     return Arrays.stream(timesteps).mapToObj(t -> Level.of(schedule, t)).toList();
+  }
+
+  /**
+   * Below pure noise LEADING has no advantage, and ends at timestep 0, from where to the image is
+   * hardly a step: where none is set, it is TRAILING.
+   */
+  private TimestepSpacing timestepSpacing(Schedule schedule, int usable, boolean fromNoise) {
+    if (timestepSpacing != null) {
+      return timestepSpacing;
+    }
+    return fromNoise ? UsualSpacing.of(schedule, usable, steps) : TimestepSpacing.TRAILING;
   }
 
   /** How many timesteps, counted from 0, have at least the least λ. */
@@ -152,18 +204,29 @@ record LevelGrid(
     }
   }
 
-  /** How many of the levels before this one a multistep method may look back at. */
-  static int history(List<Level> levels, int index) {
-    return levels.get(0).signal() == 0 ? Math.max(0, index - 1) : index;
+  /**
+   * How many of the levels before this one a multistep method may look back at: not at the first
+   * where it has no signal, or is a start that nearly coincides with the next level. From the
+   * estimates there it would extrapolate over many times their distance.
+   */
+  static int history(List<Level> levels, int index, boolean fromNoise) {
+    boolean forgets =
+        levels.get(0).signal() == 0 || (!fromNoise && levels.size() > 2 && nearlyCoincide(levels));
+    return forgets ? Math.max(0, index - 1) : index;
+  }
+
+  private static boolean nearlyCoincide(List<Level> levels) {
+    double next = levels.get(1).lambda();
+    return next - levels.get(0).lambda() < NEARLY * (levels.get(2).lambda() - next);
   }
 
   /** The grid as text, after the name of its sampler. */
   SamplerText text(String name) {
     SamplerText text = SamplerText.of(name, steps);
-    if (noiseSpacing == null) {
-      text.option(SamplerText.name(timestepSpacing));
-    } else {
+    if (noiseSpacing != null) {
       noiseSpacing.writeTo(text);
+    } else if (timestepSpacing != null) {
+      text.option(SamplerText.name(timestepSpacing));
     }
     return text.number("lambdaMin", lambdaMin, Double.NEGATIVE_INFINITY)
         .flag("endAtFirstTimestep", endAtFirstTimestep, false);

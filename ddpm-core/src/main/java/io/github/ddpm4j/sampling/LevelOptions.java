@@ -17,8 +17,12 @@ abstract class LevelOptions<S extends LevelOptions<S>> implements Sampler {
 
   abstract S with(LevelGrid changed);
 
-  /** The plan over these levels, of which there are at least two. */
-  abstract SamplingPlan plan(Diffusion diffusion, List<Level> levels);
+  /**
+   * The plan over these levels, of which there are at least two.
+   *
+   * @param fromNoise whether x is pure noise, and not given at the first level
+   */
+  abstract SamplingPlan plan(Diffusion diffusion, List<Level> levels, boolean fromNoise);
 
   final LevelGrid grid() {
     return grid;
@@ -70,11 +74,17 @@ abstract class LevelOptions<S extends LevelOptions<S>> implements Sampler {
    * Works out the steps from {@code start} down to the image.
    *
    * @throws IllegalArgumentException if the steps do not fit the schedule, the prediction asks for
-   *     timesteps of the schedule but the spacing has none, or the schedule has zero terminal SNR
-   *     and the spacing does not begin at its last timestep
+   *     timesteps of the schedule but the spacing has none, the schedule has zero terminal SNR and
+   *     the spacing does not begin at its last timestep, or no spacing is set and a step would
+   *     multiply the network's errors many times
    */
   @Override
   public SamplingPlan plan(Diffusion diffusion, int start) {
-    return plan(diffusion, grid.levels(diffusion, start));
+    boolean fromNoise = start == diffusion.schedule().timesteps();
+    SamplingPlan plan = plan(diffusion, grid.levels(diffusion, start), fromNoise);
+    if (!grid.isSet()) {
+      UsualSpacing.requireServes(this, plan);
+    }
+    return plan;
   }
 }

@@ -5,6 +5,7 @@ import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A sampler whose only settings are the noise levels to visit: {@link Samplers#euler}, {@link
@@ -34,7 +35,7 @@ public final class LevelSampler extends LevelOptions<LevelSampler> {
         return HeunMethod.plan(levels);
       }
     },
-    PLMS("plms", TimestepSpacing.LEADING) {
+    PLMS("plms", null) {
       @Override
       SamplingPlan plan(List<Level> levels) {
         return PlmsMethod.plan(levels);
@@ -42,9 +43,10 @@ public final class LevelSampler extends LevelOptions<LevelSampler> {
     };
 
     private final String text;
-    private final TimestepSpacing spacing;
+    private final @Nullable TimestepSpacing spacing;
 
-    Method(String text, TimestepSpacing spacing) {
+    /** A spacing of null is what {@link UsualSpacing} says. */
+    Method(String text, @Nullable TimestepSpacing spacing) {
       this.text = text;
       this.spacing = spacing;
     }
@@ -58,7 +60,7 @@ public final class LevelSampler extends LevelOptions<LevelSampler> {
   }
 
   static LevelSampler of(Method method, int steps) {
-    return new LevelSampler(LevelGrid.of(steps, method.spacing, false), method);
+    return new LevelSampler(LevelGrid.of(steps, method.spacing, null, false), method);
   }
 
   @Override
@@ -67,7 +69,7 @@ public final class LevelSampler extends LevelOptions<LevelSampler> {
   }
 
   @Override
-  SamplingPlan plan(Diffusion diffusion, List<Level> levels) {
+  SamplingPlan plan(Diffusion diffusion, List<Level> levels, boolean fromNoise) {
     return method.plan(levels);
   }
 

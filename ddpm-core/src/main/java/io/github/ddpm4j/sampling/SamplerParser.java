@@ -112,11 +112,7 @@ final class SamplerParser {
       case "ddpm" -> ddpm();
       case "ddim" -> ddim();
       case "ddim-inversion" ->
-          flag(
-                  ddimOver(TimestepSpacing.TRAILING),
-                  "startAtFirstTimestep",
-                  DdimSampler::endAtFirstTimestep)
-              .inversion();
+          flag(ddimOver(), "startAtFirstTimestep", DdimSampler::endAtFirstTimestep).inversion();
       case "dpm" -> dpmSolver(order(Samplers.dpmSolver(steps())));
       case "dpm++" -> dpmSolver(stochastic(order(Samplers.dpmSolverPlusPlus(steps()))));
       case "dpm++sde" -> dpmSolver(order(Samplers.dpmSolverPlusPlus(steps()).stochastic(true)));
@@ -167,15 +163,15 @@ final class SamplerParser {
   }
 
   private Sampler ddim() {
-    DdimSampler ddim = number(ddimOver(TimestepSpacing.LEADING), "eta", DdimSampler::eta);
+    DdimSampler ddim = number(ddimOver(), "eta", DdimSampler::eta);
     ddim = flag(ddim, "rawEpsilon", DdimSampler::rawEpsilon);
     return flag(ddim, "endAtFirstTimestep", DdimSampler::endAtFirstTimestep);
   }
 
-  private DdimSampler ddimOver(TimestepSpacing usual) {
+  private DdimSampler ddimOver() {
     Option timesteps = one(TIMESTEPS);
     if (timesteps == null) {
-      return timestepSpacing(Samplers.ddim(steps()).spacing(usual), DdimSampler::spacing);
+      return timestepSpacing(Samplers.ddim(steps()), DdimSampler::spacing);
     }
     requireNoSteps();
     return Samplers.ddim(1).timesteps(integers(timesteps));

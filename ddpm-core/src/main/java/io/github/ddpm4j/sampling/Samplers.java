@@ -132,7 +132,9 @@ public final class Samplers {
    * Ancestral sampling over a subset of the timesteps (Nichol and Dhariwal 2021, section 4).
    *
    * @param steps the number of network calls, from 1 to T
-   * @return the sampler, with {@link TimestepSpacing#LEADING} spacing
+   * @return the sampler, with {@link TimestepSpacing#LEADING} spacing; with so few steps that this
+   *     would begin at a level of signal above 0.2, far from the pure noise that a run starts with,
+   *     {@link TimestepSpacing#TRAILING}
    * @throws IllegalArgumentException if {@code steps} is less than 1
    */
   public static DdpmSampler ddpm(int steps) {
@@ -144,7 +146,9 @@ public final class Samplers {
    * DdimSampler#eta(double)} is set.
    *
    * @param steps the number of network calls, from 1 to T
-   * @return the sampler, with {@link TimestepSpacing#LEADING} spacing
+   * @return the sampler, with {@link TimestepSpacing#LEADING} spacing; with so few steps that this
+   *     would begin at a level of signal above 0.2, far from the pure noise that a run starts with,
+   *     {@link TimestepSpacing#TRAILING}
    * @throws IllegalArgumentException if {@code steps} is less than 1
    */
   public static DdimSampler ddim(int steps) {
@@ -166,6 +170,10 @@ public final class Samplers {
   /**
    * DPM-Solver (Lu et al. 2022a), which extrapolates ε̂ instead of the x̂_0 of {@link
    * #dpmSolverPlusPlus}. It is less robust to clipping and strong guidance.
+   *
+   * <p>It divides by the signal of the first level, which no clipping makes good. Plans whose first
+   * level has a signal below 0.001, as cosine schedules have, are refused; skip such levels with
+   * {@code lambdaMin(-5.1)}.
    *
    * @param steps the number of network calls, from 1 to T − 1
    * @return the sampler, with {@link TimestepSpacing#LINSPACE} spacing
@@ -231,8 +239,9 @@ public final class Samplers {
    * Heun's method for the probability-flow ODE (Karras et al. 2022, algorithm 1), of order 2.
    *
    * <p>It averages slopes, which fails between levels whose σ differ by orders of magnitude, like
-   * the noisiest of a cosine schedule. In that case, skip them with {@code lambdaMin(-5.1)} and
-   * space the levels with {@link NoiseSpacing#karras()}.
+   * the noisiest of a cosine schedule. Skip these with {@code lambdaMin(-5.1)}, and space the
+   * levels with {@link NoiseSpacing#karras()}. Unless a spacing is set, plans with a step that
+   * multiplies the network's errors by more than 25 are refused.
    *
    * @param steps the number of steps, from 1 to T; 2 · steps − 1 network calls
    * @return the sampler, with {@link TimestepSpacing#TRAILING} spacing
@@ -258,9 +267,15 @@ public final class Samplers {
    * Pseudo linear multistep (Liu et al. 2022, section 3.3), also known as PNDM without its
    * Runge-Kutta steps. The first step is taken, re-evaluated at its end and taken again.
    *
+   * <p>Clipping has no effect on it. Unless a spacing is set, plans are refused whose first row
+   * would multiply x by more than 1,000, or a later one the network's errors by more than 25, as
+   * with few steps over a cosine schedule; {@link #dpmSolverPlusPlus} serves there.
+   *
    * @param steps the number of steps, from 1 to T; one more network call than steps, unless there
    *     is a single step
-   * @return the sampler, with {@link TimestepSpacing#LEADING} spacing
+   * @return the sampler, with {@link TimestepSpacing#LEADING} spacing; {@link
+   *     TimestepSpacing#TRAILING} with so few steps that this would begin at a level of signal
+   *     above 0.2, and from a start below pure noise
    * @throws IllegalArgumentException if {@code steps} is less than 1
    */
   public static LevelSampler plms(int steps) {
@@ -269,7 +284,9 @@ public final class Samplers {
 
   /**
    * Heun's method with churn (Karras et al. 2022, algorithm 2); the churn is 0 unless {@link
-   * EdmSampler#churn(double)} is set.
+   * EdmSampler#churn(double)} is set. With so few steps that one would multiply the network's
+   * errors by more than 25, here at most 4 with the linear schedule, plans are refused unless a
+   * spacing is set, such as {@link TimestepSpacing#TRAILING}.
    *
    * @param steps the number of steps, at least 1; 2 · steps − 1 network calls
    * @return the sampler, with {@link NoiseSpacing#karras()} spacing

@@ -342,7 +342,7 @@ public final class Sampling {
           "the denoiser names no image shape; call shape(channels, height, width) before"
               + " generate()");
     }
-    SamplingPlan plan = sampler.plan(diffusion);
+    SamplingPlan plan = planFromNoise();
     return start(plan, draws, count, Origin.noise(plan, draws.noise(), image, dataType));
   }
 
@@ -524,7 +524,7 @@ public final class Sampling {
    */
   public Samples interpolateLatents(NDArray from, NDArray to, double... fractions) {
     requireEnds(from, to, fractions);
-    SamplingPlan plan = sampler.plan(diffusion);
+    SamplingPlan plan = planFromNoise();
     given().requireSpread("from", from, plan.steps().get(0).level());
     given().requireSpread("to", to, plan.steps().get(0).level());
     SphericalPath path = SphericalPath.between(from, to);
@@ -636,7 +636,7 @@ public final class Sampling {
     Images.requireFloats("images", images, diffusion.dataRange());
     KnownPixels.requireMask(mask, images);
     given().requireKnown("images", images, mask);
-    SamplingPlan plan = sampler.plan(diffusion);
+    SamplingPlan plan = planFromNoise();
     Draws draws = draws();
     return start(
         plan,
@@ -738,7 +738,7 @@ public final class Sampling {
    */
   public SamplingRun startDecoding(NDArray latents) {
     requireShape("latents", latents);
-    SamplingPlan plan = sampler.plan(diffusion);
+    SamplingPlan plan = planFromNoise();
     given().requireSpread("latents", latents, plan.steps().get(0).level());
     return start(plan, latents);
   }
@@ -746,6 +746,13 @@ public final class Sampling {
   private SamplingRun start(SamplingPlan plan, NDArray from) {
     return start(
         plan, draws(), Math.toIntExact(from.getShape().get(0)), Origin.given(from, dataType));
+  }
+
+  private SamplingPlan planFromNoise() {
+    SamplingPlan plan = sampler.plan(diffusion);
+    UsualSpacing.warning(plan, diffusion.schedule())
+        .ifPresent(warning -> logger.warn("{}: {}", sampler, warning));
+    return plan;
   }
 
   private SamplingPlan planFrom(int t) {

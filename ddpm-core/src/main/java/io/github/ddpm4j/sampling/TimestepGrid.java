@@ -10,17 +10,27 @@ import java.util.stream.IntStream;
 @FunctionalInterface
 interface TimestepGrid {
 
-  /** The timesteps for a schedule of T steps, strictly descending. */
-  int[] timesteps(int trainingSteps);
+  /** The timesteps for a schedule, strictly descending. */
+  int[] timesteps(Schedule schedule);
 
   /** Every timestep. */
   static TimestepGrid all() {
-    return trainingSteps ->
-        IntStream.range(0, trainingSteps).map(i -> trainingSteps - 1 - i).toArray();
+    return schedule -> {
+      int trainingSteps = schedule.timesteps();
+      return IntStream.range(0, trainingSteps).map(i -> trainingSteps - 1 - i).toArray();
+    };
   }
 
   static TimestepGrid spaced(TimestepSpacing spacing, int steps) {
-    return trainingSteps -> spacing.timesteps(trainingSteps, steps);
+    return schedule -> spacing.timesteps(schedule.timesteps(), steps);
+  }
+
+  /** Where no spacing is set. */
+  static TimestepGrid usual(int steps) {
+    return schedule -> {
+      int trainingSteps = schedule.timesteps();
+      return UsualSpacing.of(schedule, trainingSteps, steps).timesteps(trainingSteps, steps);
+    };
   }
 
   /** A list given outright. */
@@ -40,7 +50,8 @@ interface TimestepGrid {
                 + Quote.of(Arrays.toString(list)));
       }
     }
-    return trainingSteps -> {
+    return schedule -> {
+      int trainingSteps = schedule.timesteps();
       if (list[0] >= trainingSteps) {
         throw new IllegalArgumentException(
             "timesteps must lie in [0, " + trainingSteps + "), but the first is " + list[0]);
@@ -57,7 +68,7 @@ interface TimestepGrid {
   default int[] from(int start, Schedule schedule) {
     int trainingSteps = schedule.timesteps();
     requireStart(start, schedule);
-    int[] grid = timesteps(trainingSteps);
+    int[] grid = timesteps(schedule);
     if (start == trainingSteps) {
       requireNoisiest(grid[0], schedule);
       return grid;

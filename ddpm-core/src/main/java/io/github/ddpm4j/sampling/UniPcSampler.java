@@ -43,7 +43,7 @@ public final class UniPcSampler extends LevelOptions<UniPcSampler> {
 
   static UniPcSampler of(int steps) {
     return new UniPcSampler(
-        LevelGrid.of(steps, TimestepSpacing.LINSPACE, true), DEFAULT_ORDER, false, true);
+        LevelGrid.of(steps, TimestepSpacing.LINSPACE, null, true), DEFAULT_ORDER, false, true);
   }
 
   @Override
@@ -85,31 +85,31 @@ public final class UniPcSampler extends LevelOptions<UniPcSampler> {
   }
 
   @Override
-  SamplingPlan plan(Diffusion diffusion, List<Level> levels) {
+  SamplingPlan plan(Diffusion diffusion, List<Level> levels, boolean fromNoise) {
     int steps = levels.size() - 1;
     List<SamplingPlan.Step> rows = new ArrayList<>(steps);
     for (int i = 0; i < steps; i++) {
-      rows.add(row(levels, i));
+      rows.add(row(levels, i, fromNoise));
     }
     Level end = levels.get(steps);
     return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, end);
   }
 
-  private int orderOf(List<Level> levels, int i) {
+  private int orderOf(List<Level> levels, int i, boolean fromNoise) {
     int left = levels.size() - 1 - i;
     if (levels.get(i + 1).noise() == 0) {
       return 1;
     }
-    int possible = Math.min(order, 1 + LevelGrid.history(levels, i));
+    int possible = Math.min(order, 1 + LevelGrid.history(levels, i, fromNoise));
     return lowerOrderFinal ? Math.min(possible, left) : possible;
   }
 
-  private SamplingPlan.Step row(List<Level> levels, int i) {
+  private SamplingPlan.Step row(List<Level> levels, int i, boolean fromNoise) {
     Level s = levels.get(i);
     Level t = levels.get(i + 1);
     double cX = t.noise() / s.noise();
     // 1. the predictor
-    int predicting = orderOf(levels, i);
+    int predicting = orderOf(levels, i, fromNoise);
     double[] estimates = new double[order + 2];
     estimates[0] = t.signal() * (1 - s.ratioTo(t));
     if (predicting > 1) {
@@ -118,7 +118,7 @@ public final class UniPcSampler extends LevelOptions<UniPcSampler> {
     }
     // 2. the correction of x, which stands where the step before ended
     if (i > 0 && levels.get(i - 1).signal() > 0 && cX > 0) {
-      int corrected = orderOf(levels, i - 1);
+      int corrected = orderOf(levels, i - 1, fromNoise);
       Step step = new Step(levels, i - 1, corrected);
       double[] predictor = step.predictor();
       double[] corrector = step.corrector();

@@ -17,6 +17,7 @@ import java.util.stream.IntStream;
  *
  * All visit every timestep when steps = T. A single step is timestep 0 with {@code LEADING} and
  * {@code LINSPACE}, and T − 1 with {@code TRAILING}: prefer {@code TRAILING} for few steps.
+ * Samplers with {@code LEADING} as the default do so by themselves.
  */
 public enum TimestepSpacing {
   /** Multiples of ⌊T / steps⌋ from 0: ends at 0, does not start at T − 1. */

@@ -23,7 +23,7 @@ import org.junit.jupiter.api.Test;
 class PlanInvariantTest {
 
   /** All combinations below but those that are refused: a loop must not lose some unnoticed. */
-  private static final int PLANS = 26_490;
+  private static final int PLANS = 25_770;
 
   /** How many failures are told apart. */
   private static final int TOLD = 20;
@@ -93,6 +93,13 @@ class PlanInvariantTest {
   }
 
   private static boolean serves(Sampler sampler, Schedule schedule, int start) {
+    int last = schedule.timesteps() - 1;
+    boolean beginsLower = start > last && sampler.toString().matches(".*(leading|lambdaMin).*");
+    if (sampler.toString().startsWith("dpm:")
+        && !beginsLower
+        && schedule.signal(Math.min(start, last)) < 0.001) {
+      return false;
+    }
     if (schedule.alphaBar(schedule.timesteps() - 1) > 0) {
       return true;
     }

@@ -85,7 +85,7 @@ class PublishedTestCasesTest {
                   .levels(diffusion.schedule(), start - 1, STEPS));
       Level last = levels.get(STEPS - 1);
       levels.add(Level.ofSigma(diffusion.schedule(), last.sigma() * (1 - 1e-9)));
-      return uniPc().plan(diffusion, levels);
+      return uniPc().plan(diffusion, levels, true);
     };
   }
 

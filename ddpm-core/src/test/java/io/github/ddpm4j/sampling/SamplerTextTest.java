@@ -180,7 +180,10 @@ class SamplerTextTest {
       delimiter = '|',
       value = {
         "ddpm|ddpm",
-        "ddim:50|ddim:50, leading",
+        "ddim:50|ddim:50",
+        "ddim:50, leading|ddim:50, leading",
+        "plms:20|plms:20",
+        "plms:20, leading|plms:20, leading",
         " DDIM : 50 ,ETA = 0.50,Trailing |ddim:50, trailing, eta=0.5",
         "ddim:50, spacing=linspace, eta=0, rawEpsilon=true|ddim:50, linspace, rawEpsilon",
         "ddim, timesteps=9  5 1|ddim, timesteps=9 5 1",
@@ -194,7 +197,7 @@ class SamplerTextTest {
         "euler-a:30, karras=7|euler-a:30, karras",
         "heun:20, uniformlogsnr, wholetimesteps|heun:20, uniformLogSnr, wholeTimesteps",
         "edm:18, churnBetween=1..Infinity|edm:18, karras, churnBetween=1..Infinity",
-        "ddpm:250, resampling=10x10|ddpm:250, leading, resampling=10x10",
+        "ddpm:250, resampling=10x10|ddpm:250, resampling=10x10",
       })
   void parse_shortText_isTheSampler(String text, String expected) {
     assertThat(Samplers.parse(text)).hasToString(expected);
@@ -204,11 +207,11 @@ class SamplerTextTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "ddpm|ddpm:15, leading|15",
-        "ddim, eta=1|ddim:15, leading, eta=1|15",
-        "heun|heun:8, trailing|15",
+        "ddpm|ddpm:15|15",
+        "ddim, eta=1|ddim:15, eta=1|15",
+        "heun, lambdaMin=-3|heun:8, trailing, lambdaMin=-3|15",
         "edm, churn=10|edm:8, karras, churn=10|15",
-        "plms|plms:14, leading|15",
+        "plms|plms:14|15",
         "dpm++2m-sde|dpm++2m-sde:15, linspace|15",
       })
   void parse_forCalls_takesAsManySteps(String text, String expected, int calls) {
@@ -221,7 +224,11 @@ class SamplerTextTest {
   void usual_areReadForEveryNumberOfCalls() {
     for (int calls : new int[] {1, 2, 10, 15, 50}) {
       for (String text : Samplers.usual()) {
-        assertThat(Samplers.parse(text, calls).plan(DIFFUSION).steps())
+        Sampler sampler = Samplers.parse(text, calls);
+        if (calls < 10 && text.matches("(plms|heun|edm).*")) {
+          continue; // some are refused, see FewStepsTest
+        }
+        assertThat(sampler.plan(DIFFUSION).steps())
             .as("%s with %d calls", text, calls)
             .hasSizeBetween(Math.max(1, calls - 1), calls);
       }

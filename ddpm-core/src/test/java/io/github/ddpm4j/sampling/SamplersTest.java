@@ -80,12 +80,14 @@ class SamplersTest {
   @Test
   void plan_visitsTheTimestepsOfItsGrid() {
     assertThat(timesteps(Samplers.ddpm(), 10)).containsExactly(9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    assertThat(timesteps(Samplers.ddpm(3), 10)).containsExactly(6, 3, 0);
+    assertThat(timesteps(Samplers.ddpm(3).spacing(TimestepSpacing.LEADING), 10))
+        .containsExactly(6, 3, 0);
     assertThat(timesteps(Samplers.ddpm(3).spacing(TimestepSpacing.LINSPACE), 10))
         .containsExactly(9, 4, 0);
     assertThat(timesteps(Samplers.ddpm(3).spacing(TimestepSpacing.TRAILING), 10))
         .containsExactly(9, 6, 2);
-    assertThat(timesteps(Samplers.ddim(3), 10)).containsExactly(6, 3, 0);
+    assertThat(timesteps(Samplers.ddim(3).spacing(TimestepSpacing.LEADING), 10))
+        .containsExactly(6, 3, 0);
     assertThat(timesteps(Samplers.ddim(3).spacing(TimestepSpacing.TRAILING), 10))
         .containsExactly(9, 6, 2);
     assertThat(timesteps(Samplers.ddim(10), 10)).containsExactly(9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
@@ -94,14 +96,17 @@ class SamplersTest {
 
   @Test
   void plan_startInTheMiddle_beginsThereAndGoesOnBelow() {
-    assertThat(timesteps(Samplers.ddpm(3), 9)).containsExactly(9, 6, 3, 0);
+    assertThat(timesteps(Samplers.ddpm(3).spacing(TimestepSpacing.LEADING), 9))
+        .containsExactly(9, 6, 3, 0);
     assertThat(timesteps(Samplers.ddim(3).timesteps(8, 5, 1), 9)).containsExactly(9, 8, 5, 1);
     assertThat(timesteps(Samplers.ddpm(), 3)).containsExactly(3, 2, 1, 0);
-    assertThat(timesteps(Samplers.ddpm(3), 5)).containsExactly(5, 3, 0);
-    assertThat(timesteps(Samplers.ddim(3), 6)).containsExactly(6, 3, 0);
+    DdimSampler leading = Samplers.ddim(3).spacing(TimestepSpacing.LEADING);
+    assertThat(timesteps(Samplers.ddpm(3).spacing(TimestepSpacing.LEADING), 5))
+        .containsExactly(5, 3, 0);
+    assertThat(timesteps(leading, 6)).containsExactly(6, 3, 0);
     assertThat(timesteps(Samplers.ddim(3).spacing(TimestepSpacing.TRAILING), 1)).containsExactly(1);
     assertThat(timesteps(Samplers.ddim(3).timesteps(8, 5, 1), 4)).containsExactly(4, 1);
-    assertThat(timesteps(Samplers.ddim(3), 0)).containsExactly(0);
+    assertThat(timesteps(leading, 0)).containsExactly(0);
   }
 
   @Test
@@ -125,14 +130,14 @@ class SamplersTest {
   @Test
   void toString_saysWhatIsSampled() {
     assertThat(Samplers.ddpm()).hasToString("ddpm");
-    assertThat(Samplers.ddpm(50)).hasToString("ddpm:50, leading");
+    assertThat(Samplers.ddpm(50)).hasToString("ddpm:50");
     assertThat(Samplers.ddpm(50).spacing(TimestepSpacing.TRAILING))
         .hasToString("ddpm:50, trailing");
-    assertThat(Samplers.ddim(50)).hasToString("ddim:50, leading");
+    assertThat(Samplers.ddim(50)).hasToString("ddim:50");
     assertThat(Samplers.ddim(2).timesteps(7, 3).eta(0.5))
         .hasToString("ddim, timesteps=7 3, eta=0.5");
     assertThat(Samplers.ddim(5).rawEpsilon(true).endAtFirstTimestep(true))
-        .hasToString("ddim:5, leading, rawEpsilon, endAtFirstTimestep");
+        .hasToString("ddim:5, rawEpsilon, endAtFirstTimestep");
   }
 
   @Test

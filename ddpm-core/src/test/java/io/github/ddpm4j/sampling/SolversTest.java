@@ -120,12 +120,12 @@ class SolversTest {
     assertThat(Samplers.euler(20)).hasToString("euler:20, trailing");
     assertThat(Samplers.eulerAncestral(20)).hasToString("euler-a:20, trailing");
     assertThat(Samplers.heun(20).lambdaMin(-5)).hasToString("heun:20, trailing, lambdaMin=-5");
-    assertThat(Samplers.plms(20)).hasToString("plms:20, leading");
+    assertThat(Samplers.plms(20)).hasToString("plms:20");
     assertThat(Samplers.edm(20).churn(40).churnBetween(0.05, 50).churnNoise(1.003))
         .hasToString("edm:20, karras, churn=40, churnNoise=1.003, churnBetween=0.05..50");
     assertThat(Samplers.ddimInversion(20)).hasToString("ddim-inversion:20, trailing");
     assertThat(Samplers.ddim(20).endAtFirstTimestep(true).inversion())
-        .hasToString("ddim-inversion:20, leading, startAtFirstTimestep");
+        .hasToString("ddim-inversion:20, trailing, startAtFirstTimestep");
   }
 
   /* --- what can go wrong --- */
@@ -239,8 +239,10 @@ class SolversTest {
     assertThat(timesteps(inversion, 9)).containsExactly(2, 6, 9);
     assertThat(timesteps(inversion, 5)).containsExactly(2, 5);
     assertThat(timesteps(inversion, 0)).containsExactly(0);
-    assertThat(timesteps(Samplers.ddim(3).inversion(), 10)).containsExactly(0, 3, 6, 9);
-    assertThat(timesteps(Samplers.ddim(3).endAtFirstTimestep(true).inversion(), 10))
+    assertThat(timesteps(Samplers.ddim(3).inversion(), 10)).containsExactly(2, 6, 9);
+    DdimSampler leading = Samplers.ddim(3).spacing(TimestepSpacing.LEADING);
+    assertThat(timesteps(leading.inversion(), 10)).containsExactly(0, 3, 6, 9);
+    assertThat(timesteps(leading.endAtFirstTimestep(true).inversion(), 10))
         .containsExactly(3, 6, 9);
     SamplingPlan plan = inversion.plan(TEN, 5);
     assertThat(plan.steps().get(0).noise()).isEqualTo(0);
@@ -323,6 +325,64 @@ class SolversTest {
             within(1e-12));
   }
 
+  /** S_churn / N, with N that of the whole run: a part of it has a part of the churn. */
+  @Test
+  void edm_fromAStart_churnsAsMuchAsInTheWholeRun() {
+    Diffusion linear = diffusion(Schedules.linear(1000), Prediction.EPSILON);
+    for (EdmSampler edm :
+        List.of(
+            Samplers.edm(20).churn(4),
+            Samplers.edm(20).churn(4).endAtFirstTimestep(true),
+            Samplers.edm(20).churn(4).spacing(TimestepSpacing.TRAILING))) {
+      List<SamplingPlan.Step> whole = edm.plan(linear).steps();
+      List<SamplingPlan.Step> part = edm.plan(linear, 300).steps();
+      assertThat(part.get(0).level()).isEqualTo(Level.of(linear.schedule(), 300));
+      int common = part.size() - 2;
+      assertThat(common).as("%s", edm).isGreaterThan(5);
+      // the row before the first common one stands elsewhere
+      assertThat(part.subList(2, part.size()))
+          .as("%s", edm)
+          .isEqualTo(whole.subList(whole.size() - common, whole.size()));
+      double lifted = part.get(2).level().sigma();
+      double unlifted = edm.churn(0).plan(linear, 300).steps().get(2).level().sigma();
+      assertThat(lifted / unlifted).as("%s", edm).isCloseTo(1.2, within(1e-12));
+    }
+  }
+
+  /** S_min ≤ σ ≤ S_max, ends included. */
+  @Test
+  void edm_churnBetweenLevels_includesThem() {
+    List<Level> levels = NoiseSpacing.karras().levels(LINEAR, 9, 5);
+    double high = levels.get(1).sigma();
+    double low = levels.get(3).sigma();
+    SamplingPlan plan = Samplers.edm(5).churn(1).churnBetween(low, high).plan(TEN);
+    for (int i = 0; i < 5; i++) {
+      double lift = i >= 1 && i <= 3 ? 1.2 : 1;
+      assertThat(plan.steps().get(2 * i).level().sigma())
+          .as("level %d", i)
+          .isCloseTo(lift * levels.get(i).sigma(), within(1e-12));
+    }
+    assertThat(plan.initialScale()).isEqualTo(1);
+  }
+
+  /** Also in the noise that a run starts with. */
+  @Test
+  void edm_churnNoise_scalesTheFreshNoiseAlone() {
+    List<Level> levels = NoiseSpacing.karras().levels(LINEAR, 9, 5);
+    SamplingPlan plan = Samplers.edm(5).churn(1).churnNoise(1.5).plan(TEN);
+    for (int i = 0; i < 5; i++) {
+      Level level = levels.get(i);
+      double signal = 1 / Math.hypot(1, 1.2 * level.sigma());
+      double fresh = 1.5 * signal * level.sigma() * Math.sqrt(1.2 * 1.2 - 1);
+      if (i == 0) {
+        assertThat(plan.initialScale())
+            .isCloseTo(Math.hypot(signal / level.signal(), fresh), within(1e-12));
+      } else {
+        assertThat(plan.steps().get(2 * i - 1).noiseHigh()).isCloseTo(fresh, within(1e-12));
+      }
+    }
+  }
+
   @Test
   void edm_badChurn_isRefused() {
     assertRefused(
@@ -369,9 +429,8 @@ class SolversTest {
       assertThat(Samplers.heun(steps).plan(linear).warning()).isEmpty();
       assertThat(Samplers.edm(steps).plan(linear).warning()).isEmpty();
       assertThat(Samplers.dpmSolver(steps).plan(linear).warning()).isEmpty();
-      assertThat(Samplers.dpmSolver(steps).plan(cosine).warning()).isPresent();
     }
-    assertThat(Samplers.heun(8).plan(cosine).warning())
+    assertThat(Samplers.heun(8).spacing(TimestepSpacing.TRAILING).plan(cosine).warning())
         .hasValue(
             "the step from timestep 874.0 multiplies the network's errors by up to 3.9e+02, since"
                 + " the next level is far away; leave out levels of next to no signal by"

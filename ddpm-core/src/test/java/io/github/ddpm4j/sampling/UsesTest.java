@@ -88,7 +88,7 @@ class UsesTest {
             Samplers.ddim(10),
             Samplers.ddim(10).endAtFirstTimestep(true),
             Samplers.dpmSolverPlusPlus(10),
-            Samplers.heun(5).endAtFirstTimestep(true),
+            Samplers.heun(5).spacing(TimestepSpacing.TRAILING).endAtFirstTimestep(true),
             Samplers.ddpm(20),
             Samplers.resampling(Samplers.ddpm(20), 5, 3),
             Samplers.resampling(Samplers.ddim(20).eta(0.7), 5, 3))) {
@@ -231,7 +231,7 @@ class UsesTest {
     assertThatThrownBy(() -> sampling(Samplers.ddim(10)).generateSharing(500, 4))
         .isInstanceOf(IllegalStateException.class)
         .hasMessage(
-            "ddim:10, leading adds no noise after timestep 500, so all images would be one;"
+            "ddim:10 adds no noise after timestep 500, so all images would be one;"
                 + " use ddpm() or ddim(steps).eta(1), or a greater timestep");
   }
 

@@ -59,11 +59,27 @@ final class CountingOps implements Ops<CountingOps.Value> {
   private Value used(Value output, long multiplyAdds, Value... weights) {
     Work work = layer(output.layer);
     work.output = output.shape;
-    work.multiplyAdds += multiplyAdds;
+    work.multiplyAdds = sum(work.multiplyAdds, multiplyAdds);
     for (Value weight : weights) {
       work.parameters += weight.shape.size();
     }
     return output;
+  }
+
+  /** At most {@link Long#MAX_VALUE}. */
+  static long sum(long a, long b) {
+    return a + b < 0 ? Long.MAX_VALUE : a + b;
+  }
+
+  private static long product(long... factors) {
+    long product = 1;
+    for (long factor : factors) {
+      if (product > Long.MAX_VALUE / factor) {
+        return Long.MAX_VALUE;
+      }
+      product *= factor;
+    }
+    return product;
   }
 
   private static Value like(Value x, long... shape) {
@@ -79,7 +95,7 @@ final class CountingOps implements Ops<CountingOps.Value> {
     long height = (x.shape.get(2) + 2L * padding - kernel) / stride + 1;
     long width = (x.shape.get(3) + 2L * padding - kernel) / stride + 1;
     Value output = like(weight, x.shape.get(0), out, height, width);
-    return used(output, output.shape.size() * in * kernel * kernel, weight, bias);
+    return used(output, product(output.shape.size(), in, kernel, kernel), weight, bias);
   }
 
   @Override
@@ -88,7 +104,7 @@ final class CountingOps implements Ops<CountingOps.Value> {
     long in = weight.shape.get(1);
     requireSame(in, x.shape.get(last));
     Value output = new Value(x.shape.slice(0, last).add(weight.shape.get(0)), weight.layer);
-    return used(output, output.shape.size() * in, weight, bias);
+    return used(output, product(output.shape.size(), in), weight, bias);
   }
 
   @Override
@@ -106,7 +122,8 @@ final class CountingOps implements Ops<CountingOps.Value> {
   @Override
   public Value attention(Value query, Value key, Value value, int heads) {
     long tokens = key.shape.get(1);
-    layer(query.layer).multiplyAdds += 2 * query.shape.size() * tokens;
+    Work work = layer(query.layer);
+    work.multiplyAdds = sum(work.multiplyAdds, product(2, query.shape.size(), tokens));
     return query;
   }
 

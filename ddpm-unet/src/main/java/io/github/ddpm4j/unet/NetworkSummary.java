@@ -40,7 +40,7 @@ final class NetworkSummary {
     void add(CountingOps.Work layer) {
       output = layer.output().slice(1);
       parameters += layer.parameters();
-      multiplyAdds += layer.multiplyAdds();
+      multiplyAdds = CountingOps.sum(multiplyAdds, layer.multiplyAdds());
     }
   }
 

@@ -2,6 +2,7 @@ package io.github.ddpm4j.unet;
 
 import io.github.ddpm4j.internal.description.Quote;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -14,6 +15,17 @@ final class OptionChecks {
 
   private static final int MOST_LEVELS = 16;
 
+  /** Of an image, rows or columns; and channels of anything. */
+  static final int MOST_PIXELS = 1 << 16;
+
+  /** What float32, in which rows of the table go into the network, counts without a gap. */
+  static final int MOST_CLASSES = 1 << 24;
+
+  /** Values that one array of Java uploads: their bytes are counted by an {@code int}. */
+  private static final int MOST_VALUES = Integer.MAX_VALUE / Float.BYTES;
+
+  static final int MOST_BLOCKS = 1 << 10;
+
   private OptionChecks() {}
 
   /* ---------------- Alone ---------------- */
@@ -25,7 +37,14 @@ final class OptionChecks {
     }
   }
 
-  static void requireLevels(String name, int[] values, int least) {
+  static void requireBetween(String name, int least, int most, int value) {
+    requireAtLeast(name, least, value);
+    if (value > most) {
+      throw new IllegalArgumentException(name + " must be at most " + most + ", but was " + value);
+    }
+  }
+
+  static void requireLevels(String name, int[] values, int least, int most) {
     if (values.length < 1 || values.length > MOST_LEVELS) {
       throw new IllegalArgumentException(
           name
@@ -43,10 +62,49 @@ final class OptionChecks {
                 + ", but were "
                 + Quote.of(Arrays.toString(values)));
       }
+      if (value > most) {
+        throw new IllegalArgumentException(
+            name + " must be at most " + most + ", but were " + Arrays.toString(values));
+      }
     }
   }
 
   /* ---------------- Together ---------------- */
+
+  /** The channels of the levels. */
+  static int[] multiplied(int base, int[] multipliers) {
+    for (int multiplier : multipliers) {
+      if ((long) base * multiplier > MOST_PIXELS) {
+        throw new IllegalArgumentException(
+            "channels of a level must be at most "
+                + MOST_PIXELS
+                + ", but "
+                + base
+                + " base channels times the multiplier "
+                + multiplier
+                + " are "
+                + (long) base * multiplier);
+      }
+    }
+    return Arrays.stream(multipliers).map(multiplier -> base * multiplier).toArray();
+  }
+
+  /** Before any of them is allocated. */
+  static void requireWeights(List<ParameterSpec> weights) {
+    for (ParameterSpec weight : weights) {
+      if (weight.shape().size() > MOST_VALUES) {
+        throw new IllegalArgumentException(
+            String.format(
+                Locale.ROOT,
+                "a weight must have at most %,d values, but %s of the shape %s would have %,d; take"
+                    + " fewer channels, classes or values of a vector",
+                MOST_VALUES,
+                weight.name(),
+                weight.shape(),
+                weight.shape().size()));
+      }
+    }
+  }
 
   static void requireDivisible(String name, int size, int levels) {
     int factor = 1 << (levels - 1);

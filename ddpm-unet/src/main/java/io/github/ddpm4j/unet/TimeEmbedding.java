@@ -3,7 +3,6 @@ package io.github.ddpm4j.unet;
 import io.github.ddpm4j.internal.ops.Script;
 import io.github.ddpm4j.internal.ops.Script.Value;
 import io.github.ddpm4j.spi.Ops;
-import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -29,6 +28,7 @@ final class TimeEmbedding {
 
   private final int channels;
   private final boolean cosineFirst;
+  private final int divisor;
   private final double[] frequencies;
   private final LinearLayer linear1;
   private final LinearLayer linear2;
@@ -37,7 +37,7 @@ final class TimeEmbedding {
     channels = config.baseChannels();
     cosineFirst = config.timeOrder() == UNetConfig.TimeOrder.COS_SIN;
     int half = channels / 2;
-    int divisor =
+    divisor =
         switch (config.timeDivisor()) {
           case HALF_MINUS_ONE -> Math.max(1, half - 1);
           case HALF -> half;
@@ -76,10 +76,15 @@ final class TimeEmbedding {
    * float64 on the way, as {@link #sinusoids} has them.
    */
   Value write(Script script, Value timesteps) {
+    // Not as a list of numbers, which torch.tensor rounds to float32 before it makes them float64.
+    Value powers =
+        script.let(
+            "torch.div(torch.arange(%d, dtype=%d, device=%s.device), %d)",
+            frequencies.length, FLOAT64, timesteps, -divisor);
     Value angles =
         script.let(
-            "torch.outer(torch.to(%1$s, %2$d), torch.tensor(%3$s, dtype=%2$d, device=%1$s.device))",
-            timesteps, FLOAT64, Arrays.toString(frequencies));
+            "torch.outer(torch.to(%s, %d), torch.pow(%s, %s))",
+            timesteps, FLOAT64, MAX_PERIOD, powers);
     Value sines = script.let("torch.sin(%s)", angles);
     Value cosines = script.let("torch.cos(%s)", angles);
     Value values =

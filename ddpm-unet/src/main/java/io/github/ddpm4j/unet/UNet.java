@@ -22,6 +22,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -94,8 +95,8 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
     AUTO
   }
 
-  UNet(UNetConfig config, long seed, @Nullable Device device, FirstWeights first) {
-    super(config, seed, device, first);
+  UNet(UNetConfig config, long seed, @Nullable Device device, FirstWeights first, boolean drawn) {
+    super(config, seed, device, first, drawn);
   }
 
   /**
@@ -195,13 +196,14 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
   }
 
   /**
-   * The seed of the initial weights. A builder with the same architecture and seed gives
-   * bit-identical weights.
+   * The seed that the weights were first drawn from, whatever has been written into them since. A
+   * builder with the same architecture and seed draws bit-identical weights.
    *
-   * @return the seed, drawn at random if none was given
+   * @return the seed, drawn at random if none was given; empty if the weights were not drawn, as
+   *     those of a loaded network and of {@link UNetBuilder#buildBlank()}
    */
-  public long seed() {
-    return seed;
+  public OptionalLong seed() {
+    return isDrawn() ? OptionalLong.of(seed) : OptionalLong.empty();
   }
 
   /** The name of this network type in model folders. */
@@ -417,8 +419,8 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
   }
 
   /**
-   * An independent copy of the network with the same weights, on the same device; the caller closes
-   * it.
+   * An independent copy of the network with the same weights, on the same device; what is frozen
+   * here is frozen there. The caller closes it.
    */
   @Override
   public UNet copy() {
@@ -426,8 +428,9 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
         GradMode off = GradMode.off()) {
       requireOpen();
       FirstWeights own = FirstWeights.copied(this::weight);
-      UNet copy = new UNet(config, seed, manager.getDevice(), own);
+      UNet copy = new UNet(config, seed, manager.getDevice(), own, isDrawn());
       copy.runner.runAs(runner.mode());
+      copy.freezeAs(this);
       return copy;
     }
   }

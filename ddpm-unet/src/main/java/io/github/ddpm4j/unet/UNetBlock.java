@@ -38,14 +38,22 @@ abstract class UNetBlock extends AbstractBlock implements AutoCloseable {
   final BlockInputs inputs;
   final ConditionInputs conditionInputs;
   final Usage usage = new Usage();
+
+  /** Of dropout in passes through DJL's trainer, and of weights that are drawn. */
   final long seed;
+
+  /** Whether the weights were drawn from the seed, and not left blank to be overwritten. */
+  private volatile boolean drawn;
+
   private final AtomicLong passes = new AtomicLong();
   private volatile boolean closed;
 
-  UNetBlock(UNetConfig config, long seed, @Nullable Device device, FirstWeights first) {
+  UNetBlock(
+      UNetConfig config, long seed, @Nullable Device device, FirstWeights first, boolean drawn) {
     super(VERSION);
     this.config = config;
     this.seed = seed;
+    this.drawn = drawn;
     network = new Network(config);
     inputs = new BlockInputs(config);
     conditionInputs = new ConditionInputs(config);
@@ -90,12 +98,25 @@ abstract class UNetBlock extends AbstractBlock implements AutoCloseable {
     }
   }
 
-  private Parameter parameter(String name) {
+  final boolean isDrawn() {
+    return drawn;
+  }
+
+  final Parameter parameter(String name) {
     return Objects.requireNonNull(parameters.get(name), name);
   }
 
   final NDArray weight(String name) {
     return parameter(name).getArray();
+  }
+
+  /** Freezes what another network of this architecture has frozen, by either way of DJL's. */
+  final void freezeAs(UNetBlock other) {
+    for (Parameter parameter : parameters.values()) {
+      Parameter like = other.parameter(parameter.getName());
+      parameter.freeze(!like.requiresGradient());
+      parameter.getArray().setRequiresGradient(like.getArray().hasGradient());
+    }
   }
 
   /* ---------------- Running ---------------- */
@@ -165,6 +186,7 @@ abstract class UNetBlock extends AbstractBlock implements AutoCloseable {
     }
     inputs.requireShapes(shapes);
     try (Usage.Hold hold = usage.alone()) {
+      drawn |= !isInitialized();
       super.initialize(manager, dataType, shapes);
     }
   }

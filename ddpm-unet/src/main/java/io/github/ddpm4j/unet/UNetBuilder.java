@@ -74,12 +74,12 @@ public final class UNetBuilder {
    * @param height the number of rows
    * @param width the number of columns
    * @return this builder
-   * @throws IllegalArgumentException if one is less than 1
+   * @throws IllegalArgumentException if one is less than 1 or more than 65,536
    */
   public UNetBuilder image(int channels, int height, int width) {
-    OptionChecks.requireAtLeast("image channels", 1, channels);
-    OptionChecks.requireAtLeast("image height", 1, height);
-    OptionChecks.requireAtLeast("image width", 1, width);
+    OptionChecks.requireBetween("image channels", 1, OptionChecks.MOST_PIXELS, channels);
+    OptionChecks.requireBetween("image height", 1, OptionChecks.MOST_PIXELS, height);
+    OptionChecks.requireBetween("image width", 1, OptionChecks.MOST_PIXELS, width);
     image = new int[] {channels, height, width};
     return this;
   }
@@ -90,10 +90,10 @@ public final class UNetBuilder {
    *
    * @param channels the number of channels
    * @return this builder
-   * @throws IllegalArgumentException if it is less than 2
+   * @throws IllegalArgumentException if it is less than 2 or more than 65,536
    */
   public UNetBuilder baseChannels(int channels) {
-    OptionChecks.requireAtLeast("base channels", 2, channels);
+    OptionChecks.requireBetween("base channels", 2, OptionChecks.MOST_PIXELS, channels);
     baseChannels = channels;
     levelChannels = null;
     return this;
@@ -105,10 +105,11 @@ public final class UNetBuilder {
    *
    * @param multipliers one per level
    * @return this builder
-   * @throws IllegalArgumentException if there are none or more than 16, or one is less than 1
+   * @throws IllegalArgumentException if there are none or more than 16, or one is less than 1 or
+   *     more than 65,536
    */
   public UNetBuilder channelMultipliers(int... multipliers) {
-    OptionChecks.requireLevels("channel multipliers", multipliers, 1);
+    OptionChecks.requireLevels("channel multipliers", multipliers, 1, OptionChecks.MOST_PIXELS);
     channelMultipliers = multipliers.clone();
     levelChannels = null;
     return this;
@@ -120,10 +121,11 @@ public final class UNetBuilder {
    *
    * @param channels one per level
    * @return this builder
-   * @throws IllegalArgumentException if there are none or more than 16, or one is less than 2
+   * @throws IllegalArgumentException if there are none or more than 16, or one is less than 2 or
+   *     more than 65,536
    */
   public UNetBuilder levelChannels(int... channels) {
-    OptionChecks.requireLevels("level channels", channels, 2);
+    OptionChecks.requireLevels("level channels", channels, 2, OptionChecks.MOST_PIXELS);
     levelChannels = channels.clone();
     return this;
   }
@@ -171,10 +173,10 @@ public final class UNetBuilder {
    *
    * @param count the number of blocks
    * @return this builder
-   * @throws IllegalArgumentException if it is less than 1
+   * @throws IllegalArgumentException if it is less than 1 or more than 1,024
    */
   public UNetBuilder residualBlocks(int count) {
-    OptionChecks.requireAtLeast("residual blocks", 1, count);
+    OptionChecks.requireBetween("residual blocks", 1, OptionChecks.MOST_BLOCKS, count);
     residualBlocks = count;
     return this;
   }
@@ -289,10 +291,10 @@ public final class UNetBuilder {
    *
    * @param count the number of classes, numbered from 0
    * @return this builder
-   * @throws IllegalArgumentException if it is less than 1
+   * @throws IllegalArgumentException if it is less than 1 or more than 2<sup>24</sup>
    */
   public UNetBuilder classes(int count) {
-    OptionChecks.requireAtLeast("classes", 1, count);
+    OptionChecks.requireBetween("classes", 1, OptionChecks.MOST_CLASSES, count);
     classes = count;
     return this;
   }
@@ -304,10 +306,10 @@ public final class UNetBuilder {
    *
    * @param length the length of a vector
    * @return this builder
-   * @throws IllegalArgumentException if it is less than 1
+   * @throws IllegalArgumentException if it is less than 1 or more than 2<sup>24</sup>
    */
   public UNetBuilder vectorCondition(int length) {
-    OptionChecks.requireAtLeast("vector condition", 1, length);
+    OptionChecks.requireBetween("vector condition", 1, OptionChecks.MOST_CLASSES, length);
     vectorCondition = length;
     return this;
   }
@@ -320,10 +322,10 @@ public final class UNetBuilder {
    *
    * @param channels the number of channels of the conditioning image
    * @return this builder
-   * @throws IllegalArgumentException if it is less than 1
+   * @throws IllegalArgumentException if it is less than 1 or more than 65,536
    */
   public UNetBuilder imageCondition(int channels) {
-    OptionChecks.requireAtLeast("image condition", 1, channels);
+    OptionChecks.requireBetween("image condition", 1, OptionChecks.MOST_PIXELS, channels);
     imageCondition = channels;
     return this;
   }
@@ -403,7 +405,8 @@ public final class UNetBuilder {
    * Returns the architecture without building a network.
    *
    * @return the architecture
-   * @throws IllegalArgumentException if options are incompatible, with valid choices in the message
+   * @throws IllegalArgumentException if options are incompatible, with valid choices in the
+   *     message, or a weight would have 2<sup>29</sup> values or more
    */
   public UNetConfig config() {
     return new UNetConfig(this);
@@ -420,7 +423,7 @@ public final class UNetBuilder {
    */
   public UNet build() {
     long start = firstSeed();
-    return asChosen(new UNet(config(), start, device, FirstWeights.drawn(start)));
+    return asChosen(new UNet(config(), start, device, FirstWeights.drawn(start), true));
   }
 
   /**
@@ -431,7 +434,7 @@ public final class UNetBuilder {
    * @throws IllegalArgumentException as {@link #build()}
    */
   public UNet buildBlank() {
-    return asChosen(new UNet(config(), firstSeed(), device, FirstWeights.zeros()));
+    return asChosen(new UNet(config(), firstSeed(), device, FirstWeights.zeros(), false));
   }
 
   private long firstSeed() {

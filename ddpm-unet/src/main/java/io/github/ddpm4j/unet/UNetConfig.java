@@ -96,6 +96,7 @@ public final class UNetConfig {
     attentionLevels = attentionLevels(builder);
     OptionChecks.requireGroups(groups, levelChannels);
     OptionChecks.requireHeads(heads, headChannels, levelChannels, attentionLevels);
+    OptionChecks.requireWeights(new Network(this).parameters());
   }
 
   /**
@@ -187,7 +188,7 @@ public final class UNetConfig {
    * The multiply-adds of one prediction, computed from shapes: those of convolutions, linear layers
    * and attention. As usual, element-wise operations and biases are not counted.
    *
-   * @return the number per image
+   * @return the number per image, at most {@link Long#MAX_VALUE}
    */
   public long multiplyAdds() {
     return new NetworkSummary(new Network(this)).multiplyAdds();
@@ -441,9 +442,7 @@ public final class UNetConfig {
     if (builder.levelChannels != null) {
       return builder.levelChannels;
     }
-    return Arrays.stream(builder.channelMultipliers)
-        .map(multiplier -> Math.multiplyExact(builder.baseChannels, multiplier))
-        .toArray();
+    return OptionChecks.multiplied(builder.baseChannels, builder.channelMultipliers);
   }
 
   private Set<Integer> attentionLevels(UNetBuilder builder) {

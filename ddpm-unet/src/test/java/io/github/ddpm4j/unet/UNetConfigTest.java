@@ -294,6 +294,77 @@ class UNetConfigTest {
     assertThatThrownBy(call::run).isInstanceOf(IllegalArgumentException.class).hasMessage(message);
   }
 
+  /** Of each size of its own, and of what several make together; nothing is allocated. */
+  @Test
+  void sizes_tooLarge_refusedByName() {
+    int max = Integer.MAX_VALUE;
+    UNetBuilder b = UNet.builder();
+    refused("image channels must be at most 65536, but was 2147483647", () -> b.image(max, 8, 8));
+    refused("image height must be at most 65536, but was 65537", () -> b.image(1, 65537, 8));
+    refused("image width must be at most 65536, but was 2147483647", () -> b.image(1, 8, max));
+    refused("base channels must be at most 65536, but was 65537", () -> b.baseChannels(65537));
+    refused(
+        "channel multipliers must be at most 65536, but were [1, 2147483647]",
+        () -> b.channelMultipliers(1, max));
+    refused(
+        "level channels must be at most 65536, but were [2147483647]", () -> b.levelChannels(max));
+    refused("residual blocks must be at most 1024, but was 1025", () -> b.residualBlocks(1025));
+    refused("classes must be at most 16777216, but was 16777217", () -> b.classes(16777217));
+    refused(
+        "vector condition must be at most 16777216, but was 2147483647",
+        () -> b.vectorCondition(max));
+    refused("image condition must be at most 65536, but was 65537", () -> b.imageCondition(65537));
+
+    refused(
+        "channels of a level must be at most 65536, but 256 base channels times the multiplier 257"
+            + " are 65792",
+        () -> small().baseChannels(256).channelMultipliers(1, 257).config());
+    refused(
+        "channels of a level must be at most 65536, but 65536 base channels times the multiplier"
+            + " 65536 are 4294967296",
+        () -> small().baseChannels(65536).channelMultipliers(65536).config());
+    refused(
+        "a weight must have at most 536,870,911 values, but time_embedding.linear_2.weight of the"
+            + " shape (32768, 32768) would have 1,073,741,824; take fewer channels, classes or"
+            + " values of a vector",
+        () -> small().levelChannels(8192).build());
+    refused(
+        "a weight must have at most 536,870,911 values, but class_embedding.weight of the shape"
+            + " (16777217, 32) would have 536,870,944; take fewer channels, classes or values of a"
+            + " vector",
+        () -> small().levelChannels(8).classes(1 << 24).buildBlank());
+    refused(
+        "vector condition must be at most 16777216, but was 2147483647",
+        map -> map.put("vectorCondition", max));
+    refused(
+        "level channels must be at most 65536, but were [128, 1073741824]",
+        map -> map.put("levelChannels", List.of(128, 1 << 30)));
+  }
+
+  private static UNetBuilder small() {
+    return UNet.builder().image(1, 8, 8).groups(1).attentionAtLevels();
+  }
+
+  @Test
+  void sizes_greatest_accepted() {
+    UNetConfig config =
+        UNet.builder()
+            .image(65536, 65536, 65536)
+            .levelChannels(8)
+            .groups(1)
+            .attentionAtLevels(0)
+            .imageCondition(65536)
+            .selfConditioning()
+            .vectorCondition(1 << 23)
+            .classes((1 << 23) - 1)
+            .residualBlocks(2)
+            .learnedVariance()
+            .config();
+    assertThat(config.parameterCount()).isPositive();
+    assertThat(config.multiplyAdds()).as("as good as infinite").isEqualTo(Long.MAX_VALUE);
+    assertThat(config.summary()).contains("9,223,372,036,854,775,807");
+  }
+
   @Test
   void sinusoids_known_asTheirSources() {
     // the published codes: t = 10, 8 channels, Ho et al. and improved-diffusion

@@ -24,6 +24,7 @@ class UNetLoadTest {
           UNet there = UNet.load(folder, Device.cpu())) {
         assertThat(loaded.config()).isEqualTo(saved.config());
         assertThat(there.device()).contains(Device.cpu());
+        assertThat(loaded.seed()).as("unknown, since weights are read").isEmpty();
         saved
             .weights()
             .forEach(

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.djl.Device;
 import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.NDScope;
 import ai.djl.ndarray.index.NDIndex;
@@ -19,6 +20,9 @@ import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DenoiserProvider;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.process.NoiseLevels;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -32,6 +36,8 @@ import java.util.concurrent.Future;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 class UNetTest {
 
@@ -60,7 +66,7 @@ class UNetTest {
     try (UNet a = small().seed(7).build();
         UNet b = small().seed(7).build();
         UNet c = small().seed(8).build()) {
-      assertThat(a.seed()).isEqualTo(7);
+      assertThat(a.seed()).hasValue(7);
       a.weights()
           .forEach(
               (name, weight) ->
@@ -73,7 +79,7 @@ class UNetTest {
   void build_noSeed_drawnAtRandomAndTold() {
     try (UNet a = small().build();
         UNet b = small().build();
-        UNet again = small().seed(a.seed()).build()) {
+        UNet again = small().seed(a.seed().orElseThrow()).build()) {
       assertThat(a.seed()).isNotEqualTo(b.seed());
       assertThat(floats(again, "conv_in.weight")).containsExactly(floats(a, "conv_in.weight"));
     }
@@ -176,6 +182,62 @@ class UNetTest {
         }
       }
       assertThat(predict(unet, 2).toFloatArray()).containsExactly(before);
+    }
+  }
+
+  /** Through the block, by a parameter, and by the array itself. */
+  @Test
+  void copy_frozen_staysFrozen() {
+    try (UNet unet = busy()) {
+      unet.freezeParameters(true, parameter -> parameter.getName().startsWith("down_blocks"));
+      weight(unet, "conv_in.bias").setRequiresGradient(false);
+      try (UNet copy = unet.copy()) {
+        copy.weights()
+            .forEach(
+                (name, weight) ->
+                    assertThat(weight.hasGradient())
+                        .as(name)
+                        .isEqualTo(
+                            !name.startsWith("down_blocks") && !name.equals("conv_in.bias")));
+        copy.getDirectParameters()
+            .forEach(
+                entry ->
+                    assertThat(entry.getValue().requiresGradient())
+                        .as(entry.getKey())
+                        .isEqualTo(!entry.getKey().startsWith("down_blocks")));
+      }
+    }
+  }
+
+  /** DJL writes arrays to a file by name, and names stand for arguments of programs, too. */
+  @ParameterizedTest
+  @EnumSource(UNet.Execution.class)
+  void weights_used_keepTheirNames(UNet.Execution execution) throws IOException {
+    try (UNet unet = busy().runAs(execution, UNet.Precision.FLOAT32)) {
+      predict(unet, 1).close();
+      unet.predictForTraining(
+              images(1), levels(1), Condition.none(), new TrainableDenoiser.Pass(1, 0))
+          .close();
+      unet.weights().forEach((name, weight) -> assertThat(weight.getName()).isEqualTo(name));
+      ByteArrayOutputStream npz = new ByteArrayOutputStream();
+      new NDList(unet.weights().values()).encode(npz, NDList.Encoding.NPZ);
+      NDList read = NDList.decode(manager, new ByteArrayInputStream(npz.toByteArray()));
+      assertThat(read).hasSameSizeAs(unet.weights().values());
+      read.forEach(array -> assertThat(array).isEqualTo(weight(unet, array.getName())));
+    }
+  }
+
+  @Test
+  void seed_notDrawn_none() {
+    try (UNet blank = small().seed(5).buildBlank();
+        UNet copy = blank.copy()) {
+      assertThat(blank.seed()).isEmpty();
+      assertThat(copy.seed()).isEmpty();
+      blank.initialize(manager, DataType.FLOAT32, new Shape(1, 2, 8, 4), new Shape(1));
+      assertThat(blank.seed()).isEmpty();
+      blank.clear();
+      blank.initialize(manager, DataType.FLOAT32, new Shape(1, 2, 8, 4), new Shape(1));
+      assertThat(blank.seed()).hasValue(5);
     }
   }
 

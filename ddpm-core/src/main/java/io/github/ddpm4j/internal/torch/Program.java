@@ -7,6 +7,7 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.NDScope;
 import ai.djl.ndarray.types.Shape;
+import ai.djl.pytorch.engine.PtNDArray;
 import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.engine.PtSymbolBlock;
 import ai.djl.pytorch.jni.IValueUtils;
@@ -18,6 +19,7 @@ import java.io.UncheckedIOException;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
 
 /**
  * TorchScript that was compiled from its text, ready to be called: each call of a method is one
@@ -91,7 +93,7 @@ public final class Program implements AutoCloseable {
    *     list of tensors, and the others as a tensor each, in this order, and returns a tensor or a
    *     list of them
    * @param first the first argument
-   * @param lists the lists, none of them empty; the arrays of each are named anew, all alike
+   * @param lists the lists, none of them empty
    * @param others the other arguments
    * @return what the method returned, attached to the manager of {@code first}
    * @throws IllegalStateException if the program is closed
@@ -107,7 +109,7 @@ public final class Program implements AutoCloseable {
    *
    * @param method the method, as that of {@link #call}
    * @param first the first argument
-   * @param lists the lists, none of them empty; the arrays of each are named anew, all alike
+   * @param lists the lists, none of them empty
    * @param others the other arguments
    * @return what the method returned, attached to the manager of {@code first}
    * @throws IllegalStateException if the program is closed
@@ -123,42 +125,51 @@ public final class Program implements AutoCloseable {
       throw new IllegalStateException("the program is closed; compile it anew");
     }
     NDList inputs = new NDList();
-    try (NDList renamed = new NDList()) {
-      inputs.add(nameless(first, renamed));
-      for (int i = 0; i < lists.size(); i++) {
-        String name = LISTS.get(i);
-        for (NDArray array : lists.get(i)) {
-          if (!name.equals(array.getName())) {
-            array.setName(name);
-          }
-          inputs.add(array);
-        }
+    inputs.add(nameless(first));
+    for (int i = 0; i < lists.size(); i++) {
+      for (NDArray array : lists.get(i)) {
+        inputs.add(new Alias(manager, (PtNDArray) array, LISTS.get(i)));
       }
-      for (NDArray other : others) {
-        inputs.add(nameless(other, renamed));
-      }
-      inputs.add(methods.computeIfAbsent(method, this::name));
-      // The profiling executor costs time in training and pays off nowhere; the switch belongs to
-      // the thread, and other models of the user's may run on it.
-      JniUtils.setGraphExecutorOptimize(false);
-      try {
-        // In DJL's other mode results are inference tensors, which autograd refuses ever after.
-        return IValueUtils.forward(block, inputs, true);
-      } finally {
-        String wanted = System.getProperty(OPTIMIZER_PROPERTY);
-        JniUtils.setGraphExecutorOptimize(wanted == null || Boolean.parseBoolean(wanted));
-      }
+    }
+    for (NDArray other : others) {
+      inputs.add(nameless(other));
+    }
+    inputs.add(methods.computeIfAbsent(method, this::name));
+    // The profiling executor costs time in training and pays off nowhere; the switch belongs to
+    // the thread, and other models of the user's may run on it.
+    JniUtils.setGraphExecutorOptimize(false);
+    try {
+      // In DJL's other mode results are inference tensors, which autograd refuses ever after.
+      return IValueUtils.forward(block, inputs, true);
+    } finally {
+      String wanted = System.getProperty(OPTIMIZER_PROPERTY);
+      JniUtils.setGraphExecutorOptimize(wanted == null || Boolean.parseBoolean(wanted));
     }
   }
 
-  /** DJL gives names of arrays a meaning, and these are the user's: a view has none. */
-  private static NDArray nameless(NDArray array, NDList renamed) {
-    if (array.getName() == null) {
-      return array;
+  /** DJL gives names of arrays a meaning, and these are the user's. */
+  private static NDArray nameless(NDArray array) {
+    // Results go to the manager of the first argument, so an alias has that of its array.
+    return array.getName() == null
+        ? array
+        : new Alias((PtNDManager) array.getManager(), (PtNDArray) array, null);
+  }
+
+  /**
+   * An array under another name for the time of a call, so that its own stays as the user gave it.
+   * It owns nothing and no manager knows of it.
+   */
+  private static final class Alias extends PtNDArray {
+
+    Alias(PtNDManager manager, PtNDArray of, @Nullable String name) {
+      super(manager, of.getHandle());
+      manager.detachInternal(getUid());
+      NDScope.unregister(this);
+      setName(name);
     }
-    NDArray view = array.reshape(array.getShape());
-    renamed.add(view);
-    return view;
+
+    @Override
+    public void close() {}
   }
 
   private NDArray name(String method) {

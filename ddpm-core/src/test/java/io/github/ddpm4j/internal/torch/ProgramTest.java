@@ -6,7 +6,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.NDScope;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.NativeResources;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
@@ -111,12 +113,37 @@ class ProgramTest {
     x.setName("layer.weight");
     NDArray y = array(3, 4);
     y.setName("a[]");
+    NDArray named = array(10, 20);
+    named.setName("module_method:both");
+    NDArray unnamed = array(100, 200);
+    int before = NativeResources.of(manager);
 
-    NDList result = program.call("total", x, List.of(new NDList(array(10, 20))), y);
+    NDList result = program.call("total", x, List.of(new NDList(named, unnamed)), y);
 
-    assertThat(result.head().toFloatArray()).containsExactly(14, 26);
+    assertThat(result.head().toFloatArray()).containsExactly(114, 226);
+    assertThat(result.head().getManager()).isSameAs(manager);
     assertThat(x.getName()).isEqualTo("layer.weight");
     assertThat(y.getName()).isEqualTo("a[]");
+    assertThat(named.getName()).isEqualTo("module_method:both");
+    assertThat(unnamed.getName()).isNull();
+    result.close();
+    assertThat(NativeResources.of(manager)).isEqualTo(before);
+  }
+
+  /** What stands for an array in a call is no resource, and a scope of the user's leaves it be. */
+  @Test
+  void call_insideAScope_argumentsOutliveIt() {
+    NDArray x = array(1, 2);
+    x.setName("x");
+    NDArray y = array(3, 4);
+    int before = NativeResources.inAll();
+    try (NDScope scope = new NDScope()) {
+      NDScope.unregister(x, y);
+      program.call("total", x, List.of(new NDList(y)), y);
+    }
+    assertThat(NativeResources.inAll()).isEqualTo(before);
+    assertThat(x.toFloatArray()).containsExactly(1, 2);
+    assertThat(y.toFloatArray()).containsExactly(3, 4);
   }
 
   @Test
