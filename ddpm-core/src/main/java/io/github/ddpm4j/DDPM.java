@@ -116,15 +116,33 @@ public final class DDPM implements AutoCloseable {
 
   /**
    * Saves the model to a folder: the configuration as {@code ddpm.json} and the weights as {@code
-   * weights.safetensors}. The write is atomic: the folder appears complete or not at all.
+   * weights.safetensors}. The write is atomic: the folder appears complete or not at all. A mounted
+   * folder, as a container's volume, and the working directory keep their place, and the files in
+   * them are replaced, the description last.
    *
    * @param folder the target folder; an existing model there is replaced
    * @throws IllegalStateException if the model has no denoiser, or one that cannot be saved
+   * @throws IllegalArgumentException if {@code folder} has no name
    * @throws java.nio.file.FileAlreadyExistsException if {@code folder} exists and is not a model
    * @throws IOException if writing fails; an existing model is left intact
    */
   public void save(Path folder) throws IOException {
     ModelFolder.write(folder, new ModelFolder.Contents(diffusion, trainable("saved"), provenance));
+  }
+
+  /**
+   * Checks that {@link #save} can write the model to a folder, as far as that can be told without
+   * writing it. Call it before a long training run, whose result would otherwise be lost.
+   *
+   * @param folder the target folder; nothing is created or changed
+   * @throws IllegalStateException if the model has no denoiser, or one that cannot be saved
+   * @throws IllegalArgumentException if {@code folder} has no name
+   * @throws java.nio.file.FileAlreadyExistsException if {@code folder} exists and is not a model
+   * @throws IOException if the folder cannot be created or written by this user
+   */
+  public void requireSavable(Path folder) throws IOException {
+    trainable("saved");
+    ModelFolder.requireWritable(folder);
   }
 
   /**

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -44,10 +45,7 @@ public final class WholeFile {
    */
   public static void write(Path file, Content content) throws IOException {
     Path target = Files.exists(file) ? file.toRealPath() : file.toAbsolutePath();
-    Path folder = target.getParent();
-    if (folder == null || Files.isDirectory(target)) {
-      throw new IOException(file + " is a folder; name a file in it");
-    }
+    Path folder = folderOf(target, file);
     makeFolder(folder, file);
     // Not createTempFile: its files can be read by their owner alone, and stay so when renamed.
     Path beside = folder.resolve("." + target.getFileName() + "." + UUID.randomUUID() + ".part");
@@ -57,7 +55,7 @@ public final class WholeFile {
         content.writeTo(out);
       }
       force(beside);
-      Files.move(beside, target, StandardCopyOption.ATOMIC_MOVE);
+      rename(beside, target, file);
     } catch (IOException | RuntimeException | Error e) {
       try {
         Files.deleteIfExists(beside);
@@ -90,7 +88,48 @@ public final class WholeFile {
         });
   }
 
-  static void makeFolder(Path folder, Path file) throws IOException {
+  private static void rename(Path beside, Path target, Path file) throws IOException {
+    try {
+      Files.move(beside, target, StandardCopyOption.ATOMIC_MOVE);
+    } catch (FileSystemException e) {
+      throw new IOException(
+          file
+              + " cannot be replaced: "
+              + (e.getReason() == null ? e.getClass().getSimpleName() : e.getReason())
+              + "; if it is mounted on its own, as in a container, mount the folder that it lies in",
+          e);
+    }
+  }
+
+  /**
+   * Checks that a file can be written, as far as that can be told without writing it.
+   *
+   * @param file the file; nothing is made or changed
+   * @throws IOException if it is a folder, lies in something that is none, or its folder may not be
+   *     written by this user
+   */
+  public static void requirePlace(Path file) throws IOException {
+    Path target = Files.exists(file) ? file.toRealPath() : file.toAbsolutePath();
+    Path there = nearest(folderOf(target, file), file);
+    if (!Files.isWritable(there)) {
+      throw new IOException(
+          file
+              + " cannot be written: "
+              + there
+              + " may not be written by this user; choose another folder");
+    }
+  }
+
+  private static Path folderOf(Path target, Path file) throws IOException {
+    Path folder = target.getParent();
+    if (folder == null || Files.isDirectory(target)) {
+      throw new IOException(file + " is a folder; name a file in it");
+    }
+    return folder;
+  }
+
+  /** The nearest folder that is there, of those that a file is to lie in. */
+  private static Path nearest(Path folder, Path file) throws IOException {
     Path there = folder;
     while (!Files.exists(there) && there.getParent() != null) {
       there = there.getParent();
@@ -99,8 +138,12 @@ public final class WholeFile {
       throw new IOException(
           file + " must lie in a folder, but " + there + " is none; choose another folder");
     }
+    return there;
+  }
+
+  static void makeFolder(Path folder, Path file) throws IOException {
     // Files.createDirectories of JDK 17 refuses links to folders.
-    if (!there.equals(folder)) {
+    if (!nearest(folder, file).equals(folder)) {
       Files.createDirectories(folder);
     }
   }

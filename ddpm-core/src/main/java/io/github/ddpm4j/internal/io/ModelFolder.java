@@ -70,23 +70,50 @@ public final class ModelFolder {
       Diffusion diffusion, TrainableDenoiser denoiser, Map<String, Object> training) {}
 
   /**
-   * Writes a model, whole or not at all: a reader sees the old model or the new one, never a part.
-   * While an older model is replaced there is none for an instant, between two renames.
+   * Checks that a model can be written, as far as that can be told without writing it.
    *
-   * @param folder where to; an older model folder there is replaced as a whole
-   * @param contents the model
+   * @param folder where to
+   * @throws IllegalArgumentException if {@code folder} has no name
    * @throws FileAlreadyExistsException if {@code folder} is something other than an older model or
    *     an empty folder, or holds more than that
-   * @throws IOException if writing fails; what was there before is still there
+   * @throws IOException if it could not be made or may not be written
    */
-  public static void write(Path folder, Contents contents) throws IOException {
+  public static void requireWritable(Path folder) throws IOException {
+    Path target = replaceable(folder);
+    // Of a folder that is there, any file in it: it may be a volume that keeps its place.
+    WholeFile.requirePlace(Files.exists(target) ? target.resolve(DESCRIPTION) : target);
+  }
+
+  private static Path replaceable(Path folder) throws IOException {
+    if (folder.toString().isEmpty()) {
+      throw new IllegalArgumentException(
+          "a model folder needs a name, but was \"\"; for the working directory, write \".\"");
+    }
     Path target = Files.exists(folder) ? folder.toRealPath() : folder.toAbsolutePath().normalize();
     if (target.getFileName() == null) {
       throw new IllegalArgumentException("a model folder needs a name, but was " + folder);
     }
     requireReplaceable(target);
+    return target;
+  }
+
+  /**
+   * Writes a model, whole or not at all: a reader sees the old model or the new one, never a part.
+   * While an older model is replaced there is none for an instant, between two renames. A mounted
+   * folder and the working directory keep their place, and what they hold is replaced.
+   *
+   * @param folder where to; an older model folder there is replaced as a whole
+   * @param contents the model
+   * @throws IllegalArgumentException if {@code folder} has no name
+   * @throws FileAlreadyExistsException if {@code folder} is something other than an older model or
+   *     an empty folder, or holds more than that
+   * @throws IOException if writing fails; what was there before is still there
+   */
+  public static void write(Path folder, Contents contents) throws IOException {
+    Path target = replaceable(folder);
     WholeFolder.write(
         target,
+        DESCRIPTION,
         fresh -> {
           WholeFile.writeText(fresh.resolve(DESCRIPTION), toJson(describe(contents)));
           Safetensors.write(

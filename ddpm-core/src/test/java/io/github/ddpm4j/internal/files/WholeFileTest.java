@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.DirectoryNotEmptyException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -178,5 +180,65 @@ class WholeFileTest {
 
     assertThat(Files.readAllBytes(file)).isEqualTo("ᾱ\n".getBytes(StandardCharsets.UTF_8));
     assertHolds(file);
+  }
+
+  /** A file that is a mount point, as a container may have it, cannot be renamed over. */
+  @Test
+  void write_mountedFile_saysSo() throws IOException {
+    Path file = Files.writeString(folder.resolve("file.txt"), "old");
+    WatchedFiles files =
+        new WatchedFiles(
+            folder,
+            change -> {
+              if (change.target().equals(file)) {
+                throw new FileSystemException(file.toString(), null, "Device or resource busy");
+              }
+            });
+
+    assertThatThrownBy(() -> WholeFile.write(files.path(file), text("new")))
+        .isInstanceOf(IOException.class)
+        .hasMessage(
+            file
+                + " cannot be replaced: Device or resource busy; if it is mounted on its own, as in"
+                + " a container, mount the folder that it lies in");
+    assertThat(file).hasContent("old");
+    assertHolds(file);
+  }
+
+  @Test
+  void requirePlace_whatCanBeWritten_passesAndMakesNothing() throws IOException {
+    WholeFile.requirePlace(folder.resolve("a/b/file.txt"));
+    WholeFile.requirePlace(folder.resolve("file.txt"));
+    WholeFile.requirePlace(Path.of("file-that-is-not-there.txt"));
+    assertHolds();
+  }
+
+  @Test
+  void requirePlace_whatCannotBeWritten_isRefused() throws IOException {
+    assertThatThrownBy(() -> WholeFile.requirePlace(folder))
+        .isInstanceOf(IOException.class)
+        .hasMessage(folder + " is a folder; name a file in it");
+    Path inside = Files.writeString(folder.resolve("file.txt"), "old").resolve("sub/new.txt");
+    assertThatThrownBy(() -> WholeFile.requirePlace(inside))
+        .isInstanceOf(IOException.class)
+        .hasMessage(
+            inside
+                + " must lie in a folder, but "
+                + folder.resolve("file.txt")
+                + " is none; choose another folder");
+    WatchedFiles files =
+        new WatchedFiles(
+            folder,
+            change -> {
+              throw new AccessDeniedException(change.file().toString());
+            });
+    Path file = folder.resolve("sub/file.txt");
+    assertThatThrownBy(() -> WholeFile.requirePlace(files.path(file)))
+        .isInstanceOf(IOException.class)
+        .hasMessage(
+            file
+                + " cannot be written: "
+                + folder
+                + " may not be written by this user; choose another folder");
   }
 }

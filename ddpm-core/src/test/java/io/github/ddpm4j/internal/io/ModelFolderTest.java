@@ -2,6 +2,7 @@ package io.github.ddpm4j.internal.io;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowable;
 
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
@@ -343,6 +344,39 @@ class ModelFolderTest {
     assertThatThrownBy(() -> ddpm.save(Path.of("/")))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("a model folder needs a name, but was /");
+  }
+
+  /** Most likely a setting that is missing. */
+  @Test
+  void save_emptyName_isRefused() {
+    assertThatThrownBy(() -> ddpm.save(Path.of("")))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "a model folder needs a name, but was \"\"; for the working directory, write \".\"");
+  }
+
+  /** What saving would refuse is refused before, as before days of training. */
+  @Test
+  void requireSavable_refusesWhatSaveRefuses_andMakesNothing() throws IOException {
+    ddpm.requireSavable(folder());
+    ddpm.requireSavable(parent.resolve("a/b/model"));
+    assertThat(namesIn(parent)).isEmpty();
+    ddpm.save(folder());
+    ddpm.requireSavable(folder());
+
+    Path file = Files.writeString(parent.resolve("file"), "data");
+    Files.writeString(folder().resolve("samples.png"), "precious");
+    for (Path taken : List.of(Path.of(""), Path.of("/"), file, folder(), file.resolve("model"))) {
+      Throwable saving = catchThrowable(() -> ddpm.save(taken));
+      assertThat(saving).isNotNull();
+      assertThatThrownBy(() -> ddpm.requireSavable(taken))
+          .hasSameClassAs(saving)
+          .hasMessage(saving.getMessage());
+    }
+    assertThatThrownBy(() -> DDPM.builder().build().requireSavable(folder()))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage(
+            "a model without a denoiser cannot be saved; set denoiser(...) when building DDPM");
   }
 
   @Test
