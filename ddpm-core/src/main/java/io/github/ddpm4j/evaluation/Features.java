@@ -114,6 +114,10 @@ public interface Features {
 
   /** An array of shape (N, …) as rows, in {@code double}. */
   private static double[][] rows(NDArray array) {
+    if (array.getShape().dimension() == 0) {
+      throw new IllegalArgumentException(
+          "images must have shape (N, C, H, W), but were a single number");
+    }
     return rows(array, array.getShape().get(0));
   }
 

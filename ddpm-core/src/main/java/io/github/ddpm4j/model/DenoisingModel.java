@@ -113,7 +113,12 @@ public final class DenoisingModel {
     } else {
       output = denoiser.predict(x, told(levels), condition);
     }
-    requireOutput(x, output);
+    try {
+      requireOutput(x, output);
+    } catch (IllegalStateException e) {
+      output.close();
+      throw e;
+    }
     return output;
   }
 

@@ -25,11 +25,17 @@ final class ConditionInputs {
     int n = Math.toIntExact(images.getShape().get(0));
     requireCondition(condition, n);
     NDList inputs = new NDList();
-    for (Kind kind : config.conditionKinds()) {
-      inputs.add(
-          kind == Kind.LABELS
-              ? Beside.upload(images, rows(condition, n), new Shape(n))
-              : Beside.move(images, array(kind, condition, n, images.getManager())));
+    try {
+      for (Kind kind : config.conditionKinds()) {
+        inputs.add(
+            kind == Kind.LABELS
+                ? Beside.upload(images, rows(condition, n), new Shape(n))
+                : Beside.move(images, array(kind, condition, n, images.getManager())));
+      }
+    } catch (RuntimeException e) {
+      // Of an array of the condition that its owner closed.
+      inputs.close();
+      throw e;
     }
     return inputs;
   }

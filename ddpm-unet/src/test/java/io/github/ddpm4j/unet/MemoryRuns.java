@@ -125,7 +125,7 @@ final class MemoryRuns {
     }
   }
 
-  /** The folders that DJL makes for models. */
+  /** The folders that DJL makes for models; the build runs tests with a temporary folder apart. */
   static Set<String> temporaryFolders() {
     String[] names =
         new File(System.getProperty("java.io.tmpdir"))
