@@ -122,9 +122,13 @@ public final class BitsPerDimResult {
    * @param standardError its standard error; NaN for a single image
    */
   public record Mean(double value, double standardError) {
+
+    /** Such as {@code 3.7501 ± 0.0213}; the mean alone of a single image. */
     @Override
     public String toString() {
-      return String.format(Locale.ROOT, "%.4f ± %.4f", value, standardError);
+      return Double.isNaN(standardError)
+          ? String.format(Locale.ROOT, "%.4f", value)
+          : String.format(Locale.ROOT, "%.4f ± %.4f", value, standardError);
     }
   }
 

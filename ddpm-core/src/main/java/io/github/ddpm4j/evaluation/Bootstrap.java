@@ -16,7 +16,8 @@ import org.apache.commons.rng.UniformRandomProvider;
  *
  * where θ is the statistic, c the confidence, and q are quantiles of the deviations of the
  * resampled statistics from their mean. It reflects the variability between sample sets of this
- * size, but not the bias of the statistic at this size.
+ * size, but not the bias of the statistic at this size. It ends where the statistic's range does,
+ * and there is none of fewer than {@value #LEAST_IMAGES} images.
  *
  * @param resamples the number of resamples; 0 for no interval, otherwise at least {@value #LEAST}
  * @param confidence c, above 0 and below 1
@@ -32,6 +33,12 @@ public record Bootstrap(int resamples, double confidence, long seed) {
 
   /** The minimum number of resamples for an interval: {@value}. */
   public static final int LEAST = 20;
+
+  /**
+   * The minimum number of images to resample for an interval, {@value}: fewer say too little about
+   * other images, and their resamples repeat.
+   */
+  public static final int LEAST_IMAGES = 10;
 
   /**
    * Creates the settings.

@@ -9,8 +9,9 @@ import java.util.Locale;
  *
  * @param figure the name of the metric
  * @param value the value of the metric
- * @param low the lower end of its interval, NaN without a bootstrap
- * @param high the upper end of its interval, NaN without a bootstrap
+ * @param low the lower end of its interval, within what the metric can be; NaN without a bootstrap
+ *     and for fewer than {@value Bootstrap#LEAST_IMAGES} images
+ * @param high the upper end of its interval, or NaN likewise
  * @param bootstrap the bootstrap settings
  * @param generated the number of generated images
  * @param reference the number of reference images, 0 if there are none
@@ -45,11 +46,30 @@ public record Estimate(
         remark);
   }
 
+  /** The same with the interval cut to what the metric can be; a value beyond stays inside. */
+  Estimate within(double least, double greatest) {
+    return with(
+        Math.max(low, Math.min(least, value)), Math.min(high, Math.max(greatest, value)), remark);
+  }
+
+  /** The same without an interval if there are too few images to resample. */
+  Estimate resampling(long images) {
+    if (bootstrap.resamples() == 0 || images >= Bootstrap.LEAST_IMAGES) {
+      return this;
+    }
+    String why = "no interval of fewer than " + Bootstrap.LEAST_IMAGES + " images";
+    return with(Double.NaN, Double.NaN, remark.isEmpty() ? why : remark + "; " + why);
+  }
+
+  private Estimate with(double low, double high, String remark) {
+    return new Estimate(figure, value, low, high, bootstrap, generated, reference, remark);
+  }
+
   /** The metric with its interval and the numbers of generated and reference images. */
   @Override
   public String toString() {
     StringBuilder text = new StringBuilder(figure).append(' ').append(number(value));
-    if (bootstrap.resamples() > 0) {
+    if (!Double.isNaN(low)) {
       text.append(" [")
           .append(number(low))
           .append(", ")

@@ -13,6 +13,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.Locale;
@@ -39,6 +40,9 @@ public final class FeatureStatistics {
   private static final String MEAN = "mean";
   private static final String PRODUCTS = "products";
 
+  /** As many numbers as an array can hold on every virtual machine. */
+  private static final int LONGEST = Integer.MAX_VALUE - 8;
+
   private final String features;
   private final long count;
   private final double[] mean;
@@ -62,7 +66,7 @@ public final class FeatureStatistics {
    * @param rows one row per image, at least one
    * @return the statistics
    * @throws IllegalArgumentException if there are no rows, rows of unequal length, or a value is
-   *     not finite
+   *     not finite, or more than 46,340 features, whose covariance no array holds
    */
   public static FeatureStatistics of(double[][] rows) {
     return collector().add(rows).statistics();
@@ -79,7 +83,19 @@ public final class FeatureStatistics {
 
   /** As {@link #of}, for rows that were checked. */
   static FeatureStatistics ofChecked(double[][] rows) {
+    return ofChecked(rows, LONGEST);
+  }
+
+  /** As that, with no more deviations at once than {@code longest}, half after half. */
+  static FeatureStatistics ofChecked(double[][] rows, int longest) {
     int width = rows[0].length;
+    requireSquare(width);
+    if ((long) rows.length * width > longest) {
+      int half = rows.length / 2;
+      FeatureStatistics all = ofChecked(Arrays.copyOfRange(rows, 0, half), longest);
+      all.include(ofChecked(Arrays.copyOfRange(rows, half, rows.length), longest), half);
+      return new FeatureStatistics("", rows.length, all.mean, all.products);
+    }
     double[] mean = new double[width];
     for (double[] row : rows) {
       for (int k = 0; k < width; k++) {
@@ -90,16 +106,28 @@ public final class FeatureStatistics {
       mean[k] /= rows.length;
     }
     // One column per feature: the product of the transposed matrix with itself is the fast one.
-    double[] deviations = new double[Math.multiplyExact(rows.length, width)];
+    double[] deviations = new double[rows.length * width];
     for (int i = 0; i < rows.length; i++) {
       for (int k = 0; k < width; k++) {
         deviations[k * rows.length + i] = rows[i][k] - mean[k];
       }
     }
     R064Store columns = R064Store.wrap(deviations, rows.length);
-    double[] products = new double[Math.multiplyExact(width, width)];
+    double[] products = new double[width * width];
     R064Store.wrap(products, width).fillByMultiplying(columns.transpose(), columns);
     return new FeatureStatistics("", rows.length, mean, products);
+  }
+
+  /** Refuses what makes a covariance longer than an array can be. */
+  private static void requireSquare(int width) {
+    if ((long) width * width > LONGEST) {
+      throw new IllegalArgumentException(
+          "statistics need at most "
+              + (int) Math.sqrt(LONGEST)
+              + " features per image, since a covariance holds the square of it, but were given "
+              + width
+              + "; use smaller images, or the features of a network");
+    }
   }
 
   /**

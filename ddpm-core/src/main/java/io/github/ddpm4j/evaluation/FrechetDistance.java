@@ -74,13 +74,15 @@ public final class FrechetDistance {
                 distance(
                     Bootstrap.rows(generated, bootstrap.draw(r, 0, generated.length)), reference));
     return Estimate.of(
-        "Fréchet distance",
-        value,
-        replicates,
-        bootstrap,
-        generated.length,
-        reference.count(),
-        remark(generated, reference));
+            "Fréchet distance",
+            value,
+            replicates,
+            bootstrap,
+            generated.length,
+            reference.count(),
+            remark(generated, reference))
+        .within(0, Double.POSITIVE_INFINITY)
+        .resampling(generated.length);
   }
 
   private static String remark(double[][] generated, FeatureStatistics reference) {
@@ -104,7 +106,8 @@ public final class FrechetDistance {
    * @param reference statistics of the same features, treated as fixed
    * @param bootstrap the bootstrap settings, with the seed of the subsets; each resample costs
    *     {@value #POINTS} distances
-   * @return the estimate, which may be negative by chance
+   * @return the estimate, which may be negative by chance; its interval begins at 0, or at the
+   *     estimate if that is less
    * @throws IllegalArgumentException if there are fewer rows, the features differ in number, or a
    *     value is not finite
    * @throws IllegalStateException if the reference has only one image
@@ -125,21 +128,22 @@ public final class FrechetDistance {
     int least = generated.length / 10;
     int width = generated[0].length;
     return Estimate.of(
-        "Fréchet distance extrapolated to n = ∞",
-        value,
-        replicates,
-        bootstrap,
-        generated.length,
-        reference.count(),
-        "a line in 1/n through subsets of "
-            + least
-            + " to "
-            + generated.length
-            + (least > width
-                ? ""
-                : "; too short: the least subset is not above the number of features ("
-                    + width
-                    + ")"));
+            "Fréchet distance extrapolated to n = ∞",
+            value,
+            replicates,
+            bootstrap,
+            generated.length,
+            reference.count(),
+            "a line in 1/n through subsets of "
+                + least
+                + " to "
+                + generated.length
+                + (least > width
+                    ? ""
+                    : "; too short: the least subset is not above the number of features ("
+                        + width
+                        + ")"))
+        .within(0, Double.POSITIVE_INFINITY);
   }
 
   private static double intercept(

@@ -41,7 +41,7 @@ public final class InceptionScore {
     FeatureRows.require(
         "generated images",
         probabilities,
-        Math.multiplyExact(2, splits),
+        (int) Math.min(Integer.MAX_VALUE, 2L * splits),
         "an Inception score of " + splits + (splits == 1 ? " split" : " splits"));
     for (int i = 0; i < probabilities.length; i++) {
       requireProbabilities(i, probabilities[i]);
@@ -54,13 +54,15 @@ public final class InceptionScore {
                     Bootstrap.rows(probabilities, bootstrap.draw(r, 0, probabilities.length)),
                     splits));
     return Estimate.of(
-        "Inception score",
-        value,
-        replicates,
-        bootstrap,
-        probabilities.length,
-        0,
-        splits == 1 ? "" : "mean of " + splits + " splits");
+            "Inception score",
+            value,
+            replicates,
+            bootstrap,
+            probabilities.length,
+            0,
+            splits == 1 ? "" : "mean of " + splits + " splits")
+        .within(1, probabilities[0].length)
+        .resampling(probabilities.length);
   }
 
   private static void requireProbabilities(int image, double[] row) {

@@ -63,13 +63,14 @@ public final class KernelDistance {
       distances[r] = within[r] + withinReference[r] - 2 * across[r];
     }
     return Estimate.of(
-        "kernel distance",
-        distances[0],
-        Arrays.copyOfRange(distances, 1, distances.length),
-        bootstrap,
-        generated.length,
-        reference.length,
-        "unbiased");
+            "kernel distance",
+            distances[0],
+            Arrays.copyOfRange(distances, 1, distances.length),
+            bootstrap,
+            generated.length,
+            reference.length,
+            "unbiased")
+        .resampling(Math.min(generated.length, reference.length));
   }
 
   /** How often each image is in each set: once in the first row, as drawn in the others. */

@@ -79,13 +79,15 @@ public record PrecisionRecall(Estimate precision, Estimate recall) {
     double[] replicates =
         bootstrap.replicates(r -> share(inside, bootstrap.counts(r, purpose, inside.length)));
     return Estimate.of(
-        name,
-        share(inside, once),
-        replicates,
-        bootstrap,
-        generated.length,
-        reference.length,
-        remark);
+            name,
+            share(inside, once),
+            replicates,
+            bootstrap,
+            generated.length,
+            reference.length,
+            remark)
+        .within(0, 1)
+        .resampling(inside.length);
   }
 
   private static double share(boolean[] inside, int[] counts) {

@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.training.TrainingStepListener;
 import java.math.BigDecimal;
@@ -186,7 +187,7 @@ public final class TrainingDoctor implements TrainingStepListener {
       double[] losses = event.imageLosses();
       LossWindows.Window step = new LossWindows.Window();
       for (int i = 0; i < losses.length; i++) {
-        step.add(quarter(levels, i), losses[i]);
+        step.add(quarter(levels.level(i)), losses[i]);
       }
       windows.add(step);
       add(event.gradientNorm());
@@ -203,8 +204,9 @@ public final class TrainingDoctor implements TrainingStepListener {
     greatestNorm = Math.max(greatestNorm, gradientNorm);
   }
 
-  private int quarter(NoiseLevels levels, int image) {
-    double ratio = levels.signal(image) / levels.noise(image);
+  /** The quarter of a level, from 0, the least noise. */
+  int quarter(Level level) {
+    double ratio = level.signal() / level.noise();
     int quarter = 0;
     while (quarter < borders.length && ratio * ratio <= borders[quarter]) {
       quarter++;
@@ -251,8 +253,9 @@ public final class TrainingDoctor implements TrainingStepListener {
         (to - from) / Math.sqrt(before.varianceOfMean(quarter) + last.varianceOfMean(quarter));
     String figures =
         words(
-            "%s over the last %d steps, %s over the %d before (%+.1f %%)",
-            number(to), last.steps(), number(from), before.steps(), 100 * (to / from - 1));
+                "%s over the last %d steps, %s over the %d before",
+                number(to), last.steps(), number(from), before.steps())
+            + (from > 0 ? words(" (%+.1f %%)", 100 * (to / from - 1)) : "");
     if (errors < -SIGNIFICANT) {
       return new Finding(subject, false, figures, "still falling: more steps will help");
     }
@@ -389,14 +392,16 @@ public final class TrainingDoctor implements TrainingStepListener {
     double[] ofReal = channelMeans(channel, channels, real);
     double drift = mean(means) - mean(ofReal);
     double error = Math.sqrt(variance(means) / means.length + variance(ofReal) / ofReal.length);
-    double contrast =
-        Math.sqrt(
-            variance(channelValues(channel, channels, drawn))
-                / variance(channelValues(channel, channels, real)));
+    double spread = variance(channelValues(channel, channels, drawn));
+    double ofData = variance(channelValues(channel, channels, real));
+    // A constant channel is as constant as the data: 1, not 0 / 0.
+    double contrast = spread == ofData ? 1 : Math.sqrt(spread / ofData);
     String figures =
-        words(
-            "mean %s beside %s of the data (%+.1f standard errors), contrast %.2f of the data's",
-            number(mean(means)), number(mean(ofReal)), drift / error, contrast);
+        words("mean %s beside %s of the data", number(mean(means)), number(mean(ofReal)))
+            + (error > 0 ? words(" (%+.1f standard errors)", drift / error) : "")
+            + (ofData > 0
+                ? words(", contrast %.2f of the data's", contrast)
+                : words(", deviation %s where the data has none", number(Math.sqrt(spread))));
     boolean drifts =
         Math.abs(drift) > SIGNIFICANT * error
             && Math.abs(drift) > DRIFT * (range.max() - range.min());
@@ -441,9 +446,11 @@ public final class TrainingDoctor implements TrainingStepListener {
     double others = Neighbours.median(Neighbours.radii(real, 1));
     String figures =
         words(
-            "the nearest training image is %s away, the median of %d; between training images %s, the median of %d (ratio %.2f)",
-            number(own), drawn.length, number(others), real.length, own / others);
-    return own < COPYING * others
+                "the nearest training image is %s away, the median of %d; between training images %s, the median of %d",
+                number(own), drawn.length, number(others), real.length)
+            + (others > 0 ? words(" (ratio %.2f)", own / others) : "");
+    // Nothing is nearer than a copy, not even where training images repeat.
+    return own == 0 || own < COPYING * others
         ? new Finding(
             "copying",
             true,

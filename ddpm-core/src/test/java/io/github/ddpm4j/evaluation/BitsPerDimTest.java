@@ -790,4 +790,18 @@ class BitsPerDimTest {
     @Override
     public void prepare(Progress progress) {}
   }
+
+  /** One image has no deviation, and so no standard error. */
+  @Test
+  void toString_ofOneImage_hasNoError() {
+    Denoiser zero = (x, levels, condition) -> x.mul(0);
+    BitsPerDimResult one;
+    try (DDPM ddpm = DDPM.builder().timesteps(3).denoiser(zero).build()) {
+      one = ddpm.bitsPerDim().seed(1).of(manager.ones(new Shape(1, 1, 2, 2)));
+    }
+
+    assertThat(one.toString()).contains("bits/dim over 1 image (rate ").doesNotContain("NaN", "±");
+    assertThat(new BitsPerDimResult.Mean(3.75, 0.021)).hasToString("3.7500 ± 0.0210");
+    assertThat(new BitsPerDimResult.Mean(3.75, Double.NaN)).hasToString("3.7500");
+  }
 }

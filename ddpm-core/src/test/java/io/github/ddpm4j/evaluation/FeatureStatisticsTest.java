@@ -260,4 +260,28 @@ class FeatureStatisticsTest {
   private static double[] flat(double[][] rows) {
     return Arrays.stream(rows).flatMapToDouble(Arrays::stream).toArray();
   }
+
+  /** 128 x 128 pixels of three channels: their covariance has 2.4 billion numbers. */
+  @Test
+  void of_featuresWithoutCovariance_isRefused() {
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> FeatureStatistics.of(new double[2][49_152]))
+        .withMessage(
+            "statistics need at most 46340 features per image, since a covariance holds the square"
+                + " of it, but were given 49152; use smaller images, or the features of a network");
+  }
+
+  /** More deviations than an array holds are taken half after half. */
+  @Test
+  void of_moreThanAnArrayHolds_isTheSame() {
+    double[][] rows = Gaussian.draw(1, 37, new double[] {1, 2, 3}, new double[] {1, 1, 2});
+    FeatureStatistics whole = FeatureStatistics.ofChecked(rows);
+    FeatureStatistics parts = FeatureStatistics.ofChecked(rows, 10);
+
+    assertThat(parts.count()).isEqualTo(37);
+    Golden.assertClose("mean", parts.mean(), whole.mean(), 1e-13);
+    for (int k = 0; k < 3; k++) {
+      Golden.assertClose("row", parts.covariance()[k], whole.covariance()[k], 1e-12);
+    }
+  }
 }

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import io.github.ddpm4j.Golden;
 import java.util.Arrays;
+import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -116,16 +117,94 @@ class FiguresTest {
     assertThat(estimate.high()).isCloseTo(estimate.value() + high - mean, within(1e-9));
   }
 
-  /** Of two images, half of the sets that are drawn hold one of them twice, and no pair. */
+  /* --- intervals --- */
+
+  /** Resamples of two images are the two, over and over: nothing of a width can be told. */
   @Test
-  void kernelDistance_ofFewImages_hasAnInterval() {
+  void intervals_ofFewImages_areNotGiven() {
     double[][] xs = {{0, 1}, {1, 0}};
-    double[][] ys = {{0, 0}, {2, 1}, {1, 1}};
+    double[][] ys = Gaussian.draw(1, 10, new double[2], new double[] {1, 1});
+    double[][] nine = Arrays.copyOf(ys, 9);
+    Bootstrap bootstrap = Bootstrap.seeded(1);
+    double[][] probabilities = new double[9][];
+    Arrays.fill(probabilities, new double[] {0.5, 0.5});
 
-    Estimate estimate = KernelDistance.estimate(xs, ys, Bootstrap.seeded(1));
+    for (Estimate estimate :
+        List.of(
+            KernelDistance.estimate(xs, ys, bootstrap),
+            KernelDistance.estimate(ys, nine, bootstrap),
+            FrechetDistance.estimate(nine, FeatureStatistics.of(ys), bootstrap),
+            PrecisionRecall.of(nine, ys, bootstrap).precision(),
+            PrecisionRecall.of(ys, nine, bootstrap).recall(),
+            InceptionScore.estimate(probabilities, 1, bootstrap))) {
+      assertThat(estimate.low()).isNaN();
+      assertThat(estimate.high()).isNaN();
+      assertThat(estimate.toString())
+          .endsWith("; no interval of fewer than 10 images")
+          .doesNotContain("NaN", "[");
+    }
+    assertThat(KernelDistance.estimate(xs, ys, Bootstrap.none()).remark()).isEqualTo("unbiased");
+    for (Estimate estimate :
+        List.of(
+            KernelDistance.estimate(ys, ys, bootstrap),
+            FrechetDistance.estimate(ys, FeatureStatistics.of(nine), bootstrap),
+            PrecisionRecall.of(ys, nine, bootstrap).precision(),
+            PrecisionRecall.of(nine, ys, bootstrap).recall())) {
+      assertThat(estimate.low()).isFinite();
+      assertThat(estimate.high()).isFinite();
+    }
+  }
 
-    assertThat(estimate.low()).isFinite().isLessThanOrEqualTo(estimate.value());
-    assertThat(estimate.high()).isFinite().isGreaterThanOrEqualTo(estimate.value());
+  /** Each of them, by its quantiles alone, would go beyond. */
+  @Test
+  void intervals_endWhereTheFigureDoes() {
+    double[][] xs = Gaussian.draw(1, 12, new double[3], ones(3));
+    FeatureStatistics near = FeatureStatistics.of(Gaussian.draw(2, 12, new double[3], ones(3)));
+    Estimate distance = FrechetDistance.estimate(xs, near, new Bootstrap(20, 0.999, 1));
+    double[][] probabilities = new double[12][];
+    for (int i = 0; i < probabilities.length; i++) {
+      probabilities[i] = new double[] {i % 2, 1 - i % 2};
+    }
+    Estimate score = InceptionScore.estimate(probabilities, 1, Bootstrap.seeded(1));
+    double[][] far = Gaussian.draw(3, 12, new double[] {5, 0, 0}, ones(3));
+    far[0] = xs[0];
+    PrecisionRecall shares = PrecisionRecall.of(xs, xs, Bootstrap.seeded(1));
+    PrecisionRecall none = PrecisionRecall.of(far, xs, Bootstrap.seeded(1));
+
+    assertThat(distance.low()).isNotNegative().isLessThan(distance.high());
+    assertThat(score.value()).isCloseTo(2, within(1e-12));
+    assertThat(score.low()).isGreaterThanOrEqualTo(1).isLessThan(2);
+    assertThat(score.high()).isBetween(2.0, 2 + 1e-12);
+    assertThat(shares.precision().high()).isEqualTo(1);
+    assertThat(none.precision().value()).isEqualTo(1 / 12.0);
+    assertThat(none.precision().low()).isZero();
+    assertThat(none.precision().high()).isGreaterThan(none.precision().value());
+  }
+
+  @Test
+  void within_valueBeyond_staysInItsInterval() {
+    Estimate below =
+        Estimate.of("f", -1, new double[] {-3, 5}, new Bootstrap(20, 0.5, 0), 10, 10, "");
+
+    assertThat(below.within(0, 2).low()).isEqualTo(-1);
+    assertThat(below.within(0, 2).high()).isEqualTo(2);
+    assertThat(below.within(-9, 9)).isEqualTo(below);
+  }
+
+  /** An image on a border belongs to the ball: the distance to the k-th nearest is its radius. */
+  @Test
+  void balls_haveTheirBorder() {
+    double[][] centres = {{0}, {1}, {3}};
+    double[] radii = Neighbours.radii(centres, 1);
+
+    assertThat(radii).containsExactly(1, 1, 2);
+    assertThat(Neighbours.inBalls(new double[][] {{-1}, {-1.0001}, {5}, {5.0001}}, centres, radii))
+        .containsExactly(true, false, true, false);
+    assertThat(
+            PrecisionRecall.of(new double[][] {{-1}, {-7}}, centres, 1, Bootstrap.none())
+                .precision()
+                .value())
+        .isEqualTo(0.5);
   }
 
   private static double kernelDistance(double[][] xs, double[] w, double[][] ys, double[] v) {
@@ -324,6 +403,11 @@ class FiguresTest {
     assertThatIllegalArgumentException()
         .isThrownBy(() -> InceptionScore.estimate(rows, 0, Bootstrap.none()))
         .withMessage("splits must be at least 1, but was 0");
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> InceptionScore.estimate(rows, Integer.MAX_VALUE, Bootstrap.none()))
+        .withMessage(
+            "generated images must be at least 2147483647 for an Inception score of 2147483647"
+                + " splits, but were 4; make more");
     assertThatIllegalArgumentException()
         .isThrownBy(() -> PrecisionRecall.of(rows, rows, 0, Bootstrap.none()))
         .withMessage("neighbours must be at least 1, but was 0; 3 is usual");

@@ -15,7 +15,14 @@ import ai.djl.training.dataset.Dataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.Training;
 import io.github.ddpm4j.internal.torch.GradMode;
+import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.model.TinyDenoiser;
+import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.schedule.Level;
+import io.github.ddpm4j.schedule.Schedule;
+import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.training.Ema;
 import io.github.ddpm4j.training.NonFiniteLossException;
 import io.github.ddpm4j.training.TrainingStepListener;
@@ -26,6 +33,8 @@ import java.util.Locale;
 import java.util.Objects;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class TrainingDoctorTest {
 
@@ -353,6 +362,82 @@ class TrainingDoctorTest {
         .matches(
             "the nearest training image is 0\\.1\\d+ away, the median of 60; between training"
                 + " images 1\\.\\d+, the median of 80 \\(ratio 0\\.1\\d\\)");
+  }
+
+  /**
+   * Training images that repeat are 0 apart, and copies of them 0 away: 0 is not below half of 0.
+   */
+  @Test
+  void examine_exactCopies_areFound() {
+    NDArray real = images(6, 40);
+    NDArray twice = real.concat(real);
+
+    for (NDArray training : List.of(real, twice)) {
+      TrainingDoctor.Finding finding =
+          finding(ddpm.trainingDoctor().examine(real.get("0:20"), training), "copying");
+      assertThat(finding.concern()).isTrue();
+      assertThat(finding.advice()).startsWith("the network repeats training images: ");
+      assertThat(finding.figures())
+          .doesNotContain("NaN")
+          .startsWith("the nearest training image is 0.000 away");
+    }
+    assertThat(finding(ddpm.trainingDoctor().examine(images(5, 20), twice), "copying").figures())
+        .endsWith("; between training images 0.000, the median of 80");
+  }
+
+  @Test
+  void examine_constantChannel_hasNumbers() {
+    NDArray black = images(6, 40).mul(0).sub(0.5);
+    TrainingDoctor doctor = ddpm.trainingDoctor();
+
+    assertThat(finding(doctor.examine(black.get("0:20"), black), "colour, channel 0"))
+        .hasToString(
+            "  colour, channel 0: mean -0.5000 beside -0.5000 of the data, deviation 0.000 where"
+                + " the data has none; as the data");
+    assertThat(finding(doctor.examine(black.add(0.25), black), "colour, channel 0").toString())
+        .startsWith(
+            "! colour, channel 0: mean -0.2500 beside -0.5000 of the data, deviation 0.000 where"
+                + " the data has none; drifts: ");
+    assertThat(
+            finding(doctor.examine(black.add(images(5, 40)), black), "colour, channel 0").advice())
+        .isEqualTo("too harsh: weaken the guidance, or draw with more steps");
+    assertThat(
+            finding(doctor.examine(black, images(5, 40).sub(0.5)), "colour, channel 0").figures())
+        .endsWith(", contrast 0.00 of the data's");
+  }
+
+  /** Every timestep, of schedules whose timesteps four divides and of others. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 3, 4, 5, 7, 100, 1000})
+  void quarter_ofEachTimestep_isThatOfTheSchedule(int timesteps) {
+    for (Schedule schedule : List.of(Schedules.linear(timesteps), Schedules.cosine(timesteps))) {
+      TrainingDoctor doctor =
+          new TrainingDoctor(
+              new Diffusion(schedule, Prediction.EPSILON, Variance.FIXED_LARGE, DataRange.DEFAULT));
+      for (int t = 0; t < timesteps; t++) {
+        int expected = 0;
+        for (int q = 1; q < 4; q++) {
+          expected += t >= q * timesteps / 4 ? 1 : 0;
+        }
+        assertThat(doctor.quarter(Level.of(schedule, t))).as("of %d", t).isEqualTo(expected);
+      }
+    }
+  }
+
+  /**
+   * Between two timesteps a quarter ends where the ratios are as far from one as from the other.
+   */
+  @Test
+  void quarter_betweenTimesteps_endsInTheMiddle() {
+    Schedule schedule = ddpm.schedule();
+    TrainingDoctor doctor = ddpm.trainingDoctor();
+    for (int q = 1; q < 4; q++) {
+      int t = q * TIMESTEPS / 4;
+      double middle =
+          Math.sqrt(Level.of(schedule, t - 1).sigma()) * Math.sqrt(Level.of(schedule, t).sigma());
+      assertThat(doctor.quarter(Level.ofSigma(schedule, middle * (1 - 1e-9)))).isEqualTo(q - 1);
+      assertThat(doctor.quarter(Level.ofSigma(schedule, middle * (1 + 1e-9)))).isEqualTo(q);
+    }
   }
 
   @Test
