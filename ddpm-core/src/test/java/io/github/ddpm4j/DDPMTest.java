@@ -15,6 +15,8 @@ import io.github.ddpm4j.model.TinyDenoiser;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.sampling.Samplers;
+import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import java.io.IOException;
@@ -132,6 +134,46 @@ class DDPMTest {
                   + " cannot be used with a schedule of zero terminal SNR: at timestep 99 no signal"
                   + " is left, so x_0 cannot be told from it; use Prediction.VELOCITY or"
                   + " Prediction.X0");
+    }
+  }
+
+  static Stream<Schedule> withoutSignal() {
+    return Stream.of(Schedules.linear(18_000), Schedules.constant(1000, 0.2));
+  }
+
+  /** Their last signals are 1.6e-40 and 3.5e-49, whose reciprocals float32 does not have. */
+  @ParameterizedTest
+  @MethodSource("withoutSignal")
+  void build_signalBelowFloat32_needsAPredictionThatServesIt(Schedule schedule) {
+    int last = schedule.timesteps() - 1;
+    for (Prediction prediction : predictions().toList()) {
+      DDPM.Builder builder = DDPM.builder().schedule(schedule).prediction(prediction);
+      if (prediction == Prediction.EPSILON || prediction == Prediction.PREVIOUS_MEAN) {
+        assertThatThrownBy(builder::build)
+            .isInstanceOf(IllegalArgumentException.class)
+            .hasMessageMatching(
+                "prediction "
+                    + prediction
+                    + " divides by the signal, but at timestep "
+                    + last
+                    + " that is \\S+, so that the factors of x̂_0 reach \\S+, where float32 holds no"
+                    + " images beyond 1.0E30; use smaller betas, fewer timesteps,"
+                    + " Prediction.VELOCITY or Prediction.X0");
+      } else {
+        assertSamplesAreFinite(builder);
+      }
+    }
+  }
+
+  private static void assertSamplesAreFinite(DDPM.Builder builder) {
+    Denoiser zero = (x, levels, condition) -> x.mul(0);
+    for (String sampler : new String[] {"ddpm:7, trailing", "ddim:7, trailing", "dpm++:7"}) {
+      try (NDManager manager = NDManager.newBaseManager();
+          DDPM ddpm = builder.denoiser(zero).build();
+          Samples samples =
+              ddpm.sampling().sampler(Samplers.parse(sampler)).shape(1, 2, 2).seed(1).generate(1)) {
+        assertThat(samples.toNDArray(manager).toFloatArray()).as(sampler).doesNotContain(Float.NaN);
+      }
     }
   }
 

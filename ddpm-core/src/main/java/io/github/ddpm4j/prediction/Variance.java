@@ -30,6 +30,11 @@ public enum Variance {
     }
 
     @Override
+    public double variance(Schedule schedule, int t) {
+      return schedule.posteriorVariance(t);
+    }
+
+    @Override
     public double logVariance(Schedule schedule, int t) {
       return schedule.posteriorLogVarianceClipped(t);
     }

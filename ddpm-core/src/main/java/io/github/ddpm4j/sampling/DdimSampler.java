@@ -157,16 +157,16 @@ public final class DdimSampler implements Sampler {
     List<SamplingPlan.Step> rows = new ArrayList<>(timesteps.length);
     for (int i = 0; i < timesteps.length; i++) {
       int t = timesteps[i];
+      Level level = Level.of(schedule, t);
+      Level next = i + 1 < timesteps.length ? Level.of(schedule, timesteps[i + 1]) : end;
       double alphaBar = schedule.alphaBar(t);
       double alphaBarNext =
           i + 1 < timesteps.length ? schedule.alphaBar(timesteps[i + 1]) : alphaBarEnd;
       // 1. how much of the noise is fresh
-      double sigma =
-          eta * Math.sqrt((1 - alphaBarNext) / (1 - alphaBar) * (1 - alphaBar / alphaBarNext));
+      double sigma = eta * next.noise() / level.noise() * Math.sqrt(1 - alphaBar / alphaBarNext);
       // 2. towards x̂_0, and along ε̂ for the rest of the noise
-      double cX0 = Math.sqrt(alphaBarNext);
-      double cEps = Math.sqrt(Math.max(0, 1 - alphaBarNext - sigma * sigma));
-      Level level = Level.of(schedule, t);
+      double cX0 = next.signal();
+      double cEps = Math.sqrt(Math.max(0, next.noise() * next.noise() - sigma * sigma));
       // 3. ε̂ = (x − √ᾱ_t · x̂_0) / √(1 − ᾱ_t), unless the raw one is wanted
       rows.add(
           rawEpsilon

@@ -99,13 +99,16 @@ public final class DdpmSampler implements Sampler {
       boolean adjacent = (last ? -1 : timesteps[i + 1]) == t - 1;
       // 1 − ᾱ_t / ᾱ_s loses digits where β is small; the table has it exactly.
       double beta = adjacent ? schedule.beta(t) : 1 - alphaBar / alphaBarNext;
-      double fromX0 = beta * Math.sqrt(alphaBarNext) / (1 - alphaBar);
-      double fromX = (1 - alphaBarNext) * Math.sqrt(1 - beta) / (1 - alphaBar);
+      Level level = Level.of(schedule, t);
+      Level next = last ? Level.CLEAN : Level.of(schedule, timesteps[i + 1]);
+      double noise = level.noise() * level.noise();
+      double fromX0 = beta * next.signal() / noise;
+      double fromX = next.noise() * next.noise() * Math.sqrt(1 - beta) / noise;
       double least = diffusion.variance().leastVariance(beta, alphaBar, alphaBarNext);
       double greatest = diffusion.variance().greatestVariance(beta, alphaBar, alphaBarNext);
       rows.add(
           new SamplingPlan.Step(
-              Level.of(schedule, t),
+              level,
               last ? 0 : fromX,
               last ? 1 : fromX0,
               0,

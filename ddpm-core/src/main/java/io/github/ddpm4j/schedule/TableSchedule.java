@@ -9,6 +9,10 @@ final class TableSchedule implements Schedule {
 
   private final double[] betas;
   private final double[] alphaBars;
+
+  /** 1 − ᾱ, with its digits where ᾱ is near 1. */
+  private final double[] noises;
+
   private final Map<String, Object> description;
 
   /** Takes the table over; every β must be in (0, 1). */
@@ -20,9 +24,11 @@ final class TableSchedule implements Schedule {
   TableSchedule(double[] betas, Map<String, Object> description, boolean zeroTerminalSnr) {
     this.betas = betas;
     this.alphaBars = new double[betas.length];
+    this.noises = new double[betas.length];
     this.description = Collections.unmodifiableMap(new LinkedHashMap<>(description));
     int last = betas.length - 1;
     double alphaBar = 1;
+    double noise = 0;
     for (int t = 0; t <= last; t++) {
       boolean end = zeroTerminalSnr && t == last;
       if (!end) {
@@ -34,6 +40,9 @@ final class TableSchedule implements Schedule {
         requireAlphaBar(t, before, alphaBar);
       }
       alphaBars[t] = alphaBar;
+      // Below ½ the difference is exact; above, it would lose the digits of small betas.
+      noise = alphaBar <= 0.5 ? 1 - alphaBar : noise + betas[t] * before;
+      noises[t] = noise;
     }
   }
 
@@ -100,6 +109,11 @@ final class TableSchedule implements Schedule {
     return check(t) == 0 ? 1 : alphaBars[t - 1];
   }
 
+  /** 1 − ᾱ_{t−1}. */
+  private double noisePrevious(int t) {
+    return check(t) == 0 ? 0 : noises[t - 1];
+  }
+
   @Override
   public double signal(int t) {
     return Math.sqrt(alphaBar(t));
@@ -107,17 +121,17 @@ final class TableSchedule implements Schedule {
 
   @Override
   public double noise(int t) {
-    return Math.sqrt(1 - alphaBar(t));
+    return Math.sqrt(noises[check(t)]);
   }
 
   @Override
   public double snr(int t) {
-    return alphaBar(t) / (1 - alphaBar(t));
+    return alphaBar(t) / noises[t];
   }
 
   @Override
   public double posteriorVariance(int t) {
-    return beta(t) * (1 - alphaBarPrevious(t)) / (1 - alphaBar(t));
+    return beta(t) * noisePrevious(t) / noises[t];
   }
 
   @Override
@@ -131,13 +145,12 @@ final class TableSchedule implements Schedule {
 
   @Override
   public double posteriorMeanX0(int t) {
-    // β_0 / (1 − ᾱ_0) is 1, but 1 − (1 − β_0) is β_0 only up to rounding.
-    return check(t) == 0 ? 1 : beta(t) * Math.sqrt(alphaBarPrevious(t)) / (1 - alphaBar(t));
+    return beta(t) * Math.sqrt(alphaBarPrevious(t)) / noises[t];
   }
 
   @Override
   public double posteriorMeanXt(int t) {
-    return (1 - alphaBarPrevious(t)) * Math.sqrt(alpha(t)) / (1 - alphaBar(t));
+    return noisePrevious(t) * Math.sqrt(alpha(t)) / noises[t];
   }
 
   @Override

@@ -162,8 +162,8 @@ public record SamplingPlan(List<Step> steps, Memory memory, double initialScale,
      * @param noiseLow the standard deviation of the added noise at v = −1
      * @param noiseHigh the standard deviation at v = 1
      * @param noiseBeside the standard deviation of additional noise
-     * @throws IllegalArgumentException if a number is not finite, a level is negative, only one of
-     *     the noise bounds is 0, or they are equal and there is additional noise
+     * @throws IllegalArgumentException if a number is not finite in float32, a level is negative,
+     *     only one of the noise bounds is 0, or they are equal and there is additional noise
      */
     public Step {
       past = List.copyOf(past);
@@ -201,7 +201,7 @@ public record SamplingPlan(List<Step> steps, Memory memory, double initialScale,
      * @param cEps the factor of ε̂
      * @param past the factors of the stored estimates
      * @param freshNoise the standard deviation of the added noise
-     * @throws IllegalArgumentException if a number is not finite or a level is negative
+     * @throws IllegalArgumentException if a number is not finite in float32 or a level is negative
      */
     public Step(
         Level level, double cX, double cX0, double cEps, List<Double> past, double freshNoise) {
@@ -245,16 +245,18 @@ public record SamplingPlan(List<Step> steps, Memory memory, double initialScale,
     }
 
     private static void requireFinite(String name, double value) {
-      if (!Double.isFinite(value)) {
+      if (!Float.isFinite((float) value)) {
         throw new IllegalArgumentException(
-            name + " of a sampling step must be finite, but was " + value);
+            name + " of a sampling step must be finite in float32, but was " + value);
       }
     }
 
     private static void requireLevel(String name, double value) {
-      if (!(value >= 0) || Double.isInfinite(value)) {
+      if (!(value >= 0) || Float.isInfinite((float) value)) {
         throw new IllegalArgumentException(
-            name + " of a sampling step must be finite and at least 0, but was " + value);
+            name
+                + " of a sampling step must be at least 0 and finite in float32, but was "
+                + value);
       }
     }
   }

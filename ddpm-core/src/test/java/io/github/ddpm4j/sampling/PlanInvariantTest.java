@@ -184,6 +184,26 @@ class PlanInvariantTest {
     assertThat(checked).as("plans that were checked").isEqualTo(PLANS);
   }
 
+  /** Near clean images 1 − ᾱ is small: the rows must have its digits. */
+  @Test
+  void row_smallBetas_carriesEachLevelToTheNext() {
+    List<String> failures = new ArrayList<>();
+    for (Variance variance : List.of(Variance.FIXED_SMALL, Variance.FIXED_LARGE)) {
+      Diffusion diffusion =
+          new Diffusion(
+              Schedules.constant(50, 3e-16), Prediction.VELOCITY, variance, DataRange.DEFAULT);
+      for (Sampler sampler :
+          List.of(Samplers.ddpm(), Samplers.ddim(50), Samplers.ddim(7), Samplers.euler(7))) {
+        SamplingPlan plan = sampler.plan(diffusion, 49);
+        Planned planned = new Planned(" " + sampler, diffusion, 49, plan);
+        for (int i = 0; i < plan.steps().size(); i++) {
+          checkRow(planned, i, failures);
+        }
+      }
+    }
+    assertThat(failures).isEmpty();
+  }
+
   private static void checkRow(Planned planned, int i, List<String> failures) {
     SamplingPlan plan = planned.plan;
     SamplingPlan.Step row = plan.steps().get(i);

@@ -3,6 +3,7 @@ package io.github.ddpm4j.sampling;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
+import static org.assertj.core.api.Assertions.withinPercentage;
 
 import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.model.DataRange;
@@ -59,8 +60,13 @@ class SamplersTest {
       for (int i = 0; i < betas.length; i++) {
         SamplingPlan.Step row = rows.get(betas.length - 1 - i);
         assertThat(row.timestep()).isEqualTo(ascending[i]);
-        // the last step adds no noise: its beta is that from the clean image
-        betas[i] = i == 0 ? row.noise() * row.noise() : row.noiseHigh() * row.noiseHigh();
+        // the last step adds no noise: its beta is that from the clean image, which the reference
+        // takes from ᾱ, whose digits end before those of the row's noise
+        double first = 1 - diffusion.schedule().alphaBar(ascending[0]);
+        betas[i] = i == 0 ? first : row.noiseHigh() * row.noiseHigh();
+        if (i == 0) {
+          assertThat(row.noise() * row.noise()).isCloseTo(first, withinPercentage(1e-9));
+        }
       }
       Golden.assertRelative(key, betas, respacings.data(key, "new_betas_linear"), 1e-12);
     }
@@ -248,8 +254,9 @@ class SamplersTest {
     String[] names = {"cX", "cX0", "cEps", "noiseLow", "noiseHigh", "noiseBeside"};
     List<String> levels = List.of("noiseLow", "noiseHigh", "noiseBeside");
     for (int i = 0; i < names.length; i++) {
-      String rule = levels.contains(names[i]) ? "finite and at least 0" : "finite";
-      for (double bad : new double[] {Double.NaN, Double.POSITIVE_INFINITY}) {
+      String rule =
+          levels.contains(names[i]) ? "at least 0 and finite in float32" : "finite in float32";
+      for (double bad : new double[] {Double.NaN, Double.POSITIVE_INFINITY, 1e39}) {
         double[] values = new double[3 + names.length];
         values[1] = 1;
         values[3 + i] = bad;
@@ -263,14 +270,15 @@ class SamplersTest {
       if (levels.contains(names[i])) {
         assertRefused(
             () -> row(negative),
-            names[i] + " of a sampling step must be finite and at least 0, but was -1.0");
+            names[i]
+                + " of a sampling step must be at least 0 and finite in float32, but was -1.0");
       } else {
         assertThat(row(negative)).isNotNull();
       }
     }
     assertRefused(
         () -> new SamplingPlan.Step(Level.CLEAN, 0, 0, 0, List.of(Double.NaN), 0),
-        "past of a sampling step must be finite, but was NaN");
+        "past of a sampling step must be finite in float32, but was NaN");
     String bounds =
         "noiseLow and noiseHigh of a sampling step must be ascending and both 0 or neither, but"
             + " were ";

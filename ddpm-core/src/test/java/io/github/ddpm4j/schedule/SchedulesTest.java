@@ -6,6 +6,9 @@ import static org.assertj.core.api.Assertions.withinPercentage;
 
 import com.google.gson.Gson;
 import com.google.gson.reflect.TypeToken;
+import io.github.ddpm4j.prediction.Variance;
+import java.math.BigDecimal;
+import java.math.MathContext;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -14,6 +17,7 @@ import java.util.Map;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.assertj.core.data.Percentage;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -142,6 +146,41 @@ class SchedulesTest {
     assertThat(schedule.posteriorVariance(0)).isZero();
     assertThat(schedule.posteriorMeanX0(0)).isEqualTo(1);
     assertThat(schedule.posteriorMeanXt(0)).isZero();
+  }
+
+  static Stream<Schedule> withSmallBetas() {
+    return Stream.of(
+        Schedules.linear(1000),
+        Schedules.cosine(100),
+        Schedules.constant(50, 3e-16),
+        Schedules.constant(3, 1.2e-16),
+        Schedules.linear(100, 1e-14, 0.2),
+        Schedules.ofBetas(1e-13, 0.6, 1e-9, 0.5));
+  }
+
+  /** 1 − ᾱ and what is made of it have their digits where ᾱ is near 1, against exact decimals. */
+  @ParameterizedTest
+  @MethodSource("withSmallBetas")
+  void tables_smallBetas_keepTheirDigits(Schedule schedule) {
+    BigDecimal bar = BigDecimal.ONE;
+    for (int t = 0; t < schedule.timesteps(); t++) {
+      BigDecimal before = BigDecimal.ONE.subtract(bar);
+      double root = Math.sqrt(bar.doubleValue());
+      BigDecimal beta = new BigDecimal(schedule.beta(t));
+      bar = bar.multiply(BigDecimal.ONE.subtract(beta), MathContext.DECIMAL128);
+      BigDecimal noise = BigDecimal.ONE.subtract(bar);
+      double ofX0 = beta.divide(noise, MathContext.DECIMAL64).doubleValue();
+      double ofXt = before.divide(noise, MathContext.DECIMAL64).doubleValue();
+      Percentage rounding = withinPercentage(2e-11);
+      assertThat(schedule.noise(t)).isCloseTo(Math.sqrt(noise.doubleValue()), rounding);
+      assertThat(schedule.snr(t)).isCloseTo(bar.doubleValue() / noise.doubleValue(), rounding);
+      assertThat(schedule.posteriorVariance(t)).isCloseTo(schedule.beta(t) * ofXt, rounding);
+      assertThat(Variance.FIXED_SMALL.variance(schedule, t))
+          .isEqualTo(schedule.posteriorVariance(t));
+      assertThat(schedule.posteriorMeanX0(t)).isCloseTo(ofX0 * root, rounding);
+      assertThat(schedule.posteriorMeanXt(t))
+          .isCloseTo(ofXt * Math.sqrt(1 - schedule.beta(t)), rounding);
+    }
   }
 
   @ParameterizedTest

@@ -48,6 +48,8 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class TrainingTest {
 
@@ -612,14 +614,16 @@ class TrainingTest {
     }
   }
 
-  @Test
-  void fit_weightsThatAreNoWeights_areRefused() {
+  @ParameterizedTest
+  @ValueSource(doubles = {Double.NaN, -1, 1e39})
+  void fit_weightsThatAreNoWeights_areRefused(double weight) {
     assertThatThrownBy(
-            () -> training().weighting((prediction, schedule, level) -> Double.NaN).fit(stripes))
+            () -> training().weighting((prediction, schedule, level) -> weight).fit(stripes))
         .isInstanceOf(IllegalStateException.class)
         .hasMessageMatching(
-            "the weighting .* must give factors that are finite and at least 0, but gave NaN at"
-                + " timestep .*");
+            "the weighting .* must give factors that are at least 0 and finite in float32, but gave "
+                + weight
+                + " at timestep .*");
   }
 
   @Test

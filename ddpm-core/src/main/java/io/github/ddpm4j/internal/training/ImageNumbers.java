@@ -57,11 +57,11 @@ final class ImageNumbers {
   }
 
   private static double require(String what, double factor, Level level) {
-    if (!(factor >= 0) || Double.isInfinite(factor)) {
+    if (!(factor >= 0) || Float.isInfinite((float) factor)) {
       throw new IllegalStateException(
           "the "
               + what
-              + " must give factors that are finite and at least 0, but gave "
+              + " must give factors that are at least 0 and finite in float32, but gave "
               + factor
               + " at timestep "
               + level.timestep());
