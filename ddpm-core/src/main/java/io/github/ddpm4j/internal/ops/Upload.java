@@ -2,11 +2,13 @@ package io.github.ddpm4j.internal.ops;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
-import java.lang.ref.SoftReference;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
 import java.util.function.DoubleSupplier;
 
 /**
@@ -14,15 +16,19 @@ import java.util.function.DoubleSupplier;
  *
  * <p>{@link NDManager#create(float[], Shape)} makes an array that lies in a fresh direct buffer,
  * whose memory returns only when the garbage collector finds it: a loop that uploads something in
- * each step grows by all of it in the meantime. Here one buffer per thread is used again and again,
- * and the array is a copy that is freed when it is closed.
+ * each step grows by all of it in the meantime. Here values pass through a small buffer, piece by
+ * piece, into an array of the engine's. All threads share the buffers, of which few are kept, since
+ * one for each of many threads would fill the memory that buffers may take.
  */
 public final class Upload {
 
-  private static final int SMALLEST_BUFFER = 1 << 12;
+  /** The size of every buffer. */
+  static final int PIECE_BYTES = 1 << 20;
 
-  private static final ThreadLocal<SoftReference<ByteBuffer>> staging =
-      ThreadLocal.withInitial(() -> new SoftReference<>(null));
+  /** How many buffers are kept; more are made when more threads upload at once, and let go. */
+  static final int MOST_KEPT = 16;
+
+  private static final BlockingQueue<ByteBuffer> kept = new ArrayBlockingQueue<>(MOST_KEPT);
 
   private Upload() {}
 
@@ -35,9 +41,11 @@ public final class Upload {
    * @return a float32 array
    */
   public static NDArray floats(NDManager manager, float[] values, Shape shape) {
-    ByteBuffer buffer = buffer(values.length * Float.BYTES);
-    buffer.asFloatBuffer().put(values);
-    return copy(manager, buffer, shape, DataType.FLOAT32);
+    return upload(
+        manager,
+        shape,
+        DataType.FLOAT32,
+        (piece, first, count) -> piece.asFloatBuffer().put(values, first, count));
   }
 
   /**
@@ -49,12 +57,15 @@ public final class Upload {
    * @return a float32 array
    */
   public static NDArray floats(NDManager manager, Shape shape, DoubleSupplier next) {
-    int size = Math.toIntExact(shape.size());
-    ByteBuffer buffer = buffer(Math.multiplyExact(size, Float.BYTES));
-    for (int i = 0; i < size; i++) {
-      buffer.putFloat(i * Float.BYTES, (float) next.getAsDouble());
-    }
-    return copy(manager, buffer, shape, DataType.FLOAT32);
+    return upload(
+        manager,
+        shape,
+        DataType.FLOAT32,
+        (piece, first, count) -> {
+          for (int i = 0; i < count; i++) {
+            piece.putFloat((float) next.getAsDouble());
+          }
+        });
   }
 
   /**
@@ -68,9 +79,8 @@ public final class Upload {
    * @throws IllegalArgumentException if the type is another
    */
   public static NDArray doubles(NDManager manager, double[] values, Shape shape, DataType type) {
-    ByteBuffer buffer = buffer(values.length, type);
-    put(buffer, 0, values, type);
-    return copy(manager, buffer, shape, type);
+    return upload(
+        manager, shape, type, (piece, first, count) -> put(piece, values, first, count, type));
   }
 
   /** Makes the values of one image. */
@@ -97,54 +107,104 @@ public final class Upload {
    * @throws IllegalArgumentException if the type is another
    */
   public static NDArray rows(NDManager manager, Shape batch, DataType type, Row row) {
-    int images = Math.toIntExact(batch.get(0));
-    int size = Math.toIntExact(batch.size() / images);
-    ByteBuffer buffer = buffer(Math.multiplyExact(images, size), type);
+    int size = Math.toIntExact(batch.size() / batch.get(0));
     double[] one = new double[size];
-    for (int i = 0; i < images; i++) {
-      row.fill(i, one);
-      put(buffer, i * size, one, type);
-    }
-    return copy(manager, buffer, batch, type);
+    return upload(
+        manager,
+        batch,
+        type,
+        (piece, first, count) -> {
+          for (int i = first; i < first + count; ) {
+            int done = i % size;
+            if (done == 0) {
+              row.fill(i / size, one);
+            }
+            int some = Math.min(size - done, first + count - i);
+            put(piece, one, done, some, type);
+            i += some;
+          }
+        });
   }
 
-  private static ByteBuffer buffer(int values, DataType type) {
+  /** Makes values in their order. */
+  @FunctionalInterface
+  private interface Source {
+    /** Puts the next {@code count} values, of which {@code first} is the first, into a buffer. */
+    void put(ByteBuffer piece, int first, int count);
+  }
+
+  private static void put(ByteBuffer piece, double[] values, int first, int count, DataType type) {
+    for (int i = first; i < first + count; i++) {
+      if (type == DataType.FLOAT64) {
+        piece.putDouble(values[i]);
+      } else {
+        piece.putFloat((float) values[i]);
+      }
+    }
+  }
+
+  private static NDArray upload(NDManager manager, Shape shape, DataType type, Source source) {
     if (type != DataType.FLOAT32 && type != DataType.FLOAT64) {
       throw new IllegalArgumentException(
           "values can be uploaded as float32 or float64, but not as " + type);
     }
-    return buffer(Math.multiplyExact(values, type.getNumOfBytes()));
-  }
-
-  /** Writes values from the place {@code first} on. */
-  private static void put(ByteBuffer buffer, int first, double[] values, DataType type) {
-    if (type == DataType.FLOAT64) {
-      buffer.asDoubleBuffer().put(first, values);
-      return;
+    int size = Math.toIntExact(shape.size());
+    int most = PIECE_BYTES / type.getNumOfBytes();
+    if (size > most) {
+      return pieces(manager, shape, type, source);
     }
-    for (int i = 0; i < values.length; i++) {
-      buffer.putFloat((first + i) * Float.BYTES, (float) values[i]);
-    }
-  }
-
-  /**
-   * Takes the thread's buffer, with the limit at this many bytes, until {@link #copy} gives it
-   * back: what makes the values may upload something itself.
-   */
-  private static ByteBuffer buffer(int bytes) {
-    ByteBuffer kept = staging.get().get();
-    staging.remove();
-    if (kept == null || kept.capacity() < bytes) {
-      kept = ByteBuffer.allocateDirect(Math.max(SMALLEST_BUFFER, bytes));
-    }
-    return kept.order(ByteOrder.nativeOrder()).clear().limit(bytes);
-  }
-
-  private static NDArray copy(NDManager manager, ByteBuffer buffer, Shape shape, DataType type) {
-    try (NDArray view = manager.create(buffer.slice(), shape, type)) {
-      return view.duplicate();
+    ByteBuffer buffer = take();
+    try {
+      source.put(buffer, 0, size);
+      try (NDArray view = view(manager, buffer, size, shape, type)) {
+        return view.duplicate();
+      }
     } finally {
-      staging.set(new SoftReference<>(buffer));
+      giveBack(buffer);
     }
+  }
+
+  private static NDArray pieces(NDManager manager, Shape shape, DataType type, Source source) {
+    int size = Math.toIntExact(shape.size());
+    int most = PIECE_BYTES / type.getNumOfBytes();
+    ByteBuffer buffer = take();
+    NDArray whole = manager.create(shape, type);
+    boolean done = false;
+    try (NDArray flat = whole.reshape(size)) {
+      for (int first = 0; first < size; first += most) {
+        int count = Math.min(most, size - first);
+        source.put(buffer.clear(), first, count);
+        try (NDArray view = view(manager, buffer, count, new Shape(count), type)) {
+          flat.set(new NDIndex("{}:{}", first, first + count), view);
+        }
+      }
+      done = true;
+      return whole;
+    } finally {
+      giveBack(buffer);
+      if (!done) {
+        whole.close();
+      }
+    }
+  }
+
+  /** An array that lies in the buffer: copy it before the buffer is used again. */
+  private static NDArray view(
+      NDManager manager, ByteBuffer buffer, int count, Shape shape, DataType type) {
+    ByteBuffer values = buffer.duplicate().position(0).limit(count * type.getNumOfBytes());
+    return manager.create(values.slice().order(ByteOrder.nativeOrder()), shape, type);
+  }
+
+  /** A buffer that nobody else has, even while the values are made: that may upload something. */
+  private static ByteBuffer take() {
+    ByteBuffer buffer = kept.poll();
+    return buffer == null
+        ? ByteBuffer.allocateDirect(PIECE_BYTES).order(ByteOrder.nativeOrder())
+        : buffer.clear();
+  }
+
+  private static void giveBack(ByteBuffer buffer) {
+    // If enough are kept, it is let go: the collector frees it before memory for another runs out.
+    boolean unused = kept.offer(buffer);
   }
 }
