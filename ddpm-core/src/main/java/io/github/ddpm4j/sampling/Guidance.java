@@ -1,10 +1,9 @@
 package io.github.ddpm4j.sampling;
 
-import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
-import ai.djl.training.GradientCollector;
 import io.github.ddpm4j.internal.ops.PerImage;
+import io.github.ddpm4j.internal.torch.Collecting;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.Answer;
 import io.github.ddpm4j.model.Condition;
@@ -141,8 +140,9 @@ public final class Guidance {
    * Guidance by the gradient of any differentiable function, such as a classifier's. The network
    * need not be conditional.
    *
-   * <p>It uses DJL's gradient collector, of which there is one per process: such a run cannot
-   * sample while another thread trains an uncompiled network.
+   * <p>It uses DJL's gradient collector, of which there is one per process: such runs, and threads
+   * that train an uncompiled network, wait for one another here. A collector of your own that is
+   * open meanwhile makes the step fail.
    *
    * @param logProbability ln p(y | x_t), of noisy images
    * @param scale s; 1 samples from p(x) p(y | x), larger values sharpen p(y | x)
@@ -369,21 +369,19 @@ public final class Guidance {
   }
 
   private static NDArray gradient(LogProbability of, NDArray x, NoiseLevels levels) {
-    try (GradMode recording = GradMode.on()) {
-      NDArray leaf = x.duplicate();
+    try (Collecting collecting = Collecting.begin(x.getManager());
+        GradMode recording = GradMode.on();
+        NDArray leaf = x.duplicate()) {
       leaf.setRequiresGradient(true);
-      try (GradientCollector collector =
-          Engine.getEngine(x.getManager().getEngine().getEngineName()).newGradientCollector()) {
-        NDArray value = of.of(leaf, levels);
-        if (value.size() != levels.size()) {
-          throw new IllegalStateException(
-              "the log probability must be one number per image, "
-                  + levels.size()
-                  + ", but had shape "
-                  + value.getShape());
-        }
-        collector.backward(value.sum());
+      NDArray value = of.of(leaf, levels);
+      if (value.size() != levels.size()) {
+        throw new IllegalStateException(
+            "the log probability must be one number per image, "
+                + levels.size()
+                + ", but had shape "
+                + value.getShape());
       }
+      collecting.backward(value.sum());
       try (NDArray gradient = leaf.getGradient()) {
         NDArray copy = gradient.duplicate();
         copy.attach(x.getManager());

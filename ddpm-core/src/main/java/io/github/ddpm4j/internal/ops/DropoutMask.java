@@ -6,6 +6,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.ops.Script.Value;
+import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.internal.torch.Program;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
@@ -83,7 +84,7 @@ final class DropoutMask {
   private static Program eager() {
     Program compiled = eager;
     if (compiled == null) {
-      compiling.lock();
+      GradMode.lock(compiling);
       try {
         compiled = eager;
         if (compiled == null) {

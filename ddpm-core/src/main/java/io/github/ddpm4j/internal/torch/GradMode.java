@@ -2,6 +2,7 @@ package io.github.ddpm4j.internal.torch;
 
 import ai.djl.engine.Engine;
 import ai.djl.pytorch.jni.JniUtils;
+import java.util.concurrent.locks.Lock;
 
 /**
  * Switches the recording of gradients off or on for this thread until it is closed.
@@ -40,6 +41,18 @@ public final class GradMode implements AutoCloseable {
    */
   public static GradMode on() {
     return new GradMode(true);
+  }
+
+  /**
+   * Takes a lock, waiting in the mode of a thread at rest: a virtual thread that waits leaves its
+   * carrier to others, which would find recording off there, and goes on on another carrier.
+   *
+   * @param lock the lock
+   */
+  public static void lock(Lock lock) {
+    try (GradMode rest = on()) {
+      lock.lock();
+    }
   }
 
   /** Restores the mode that was in force when this was made. Does nothing the second time. */

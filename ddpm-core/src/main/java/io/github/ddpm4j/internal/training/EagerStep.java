@@ -1,12 +1,11 @@
 package io.github.ddpm4j.internal.training;
 
-import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.index.NDIndex;
-import ai.djl.training.GradientCollector;
 import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.internal.ops.EagerTape;
+import io.github.ddpm4j.internal.torch.Collecting;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.internal.torch.Program;
 import io.github.ddpm4j.model.DenoisingModel;
@@ -14,13 +13,9 @@ import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.training.Recomputation;
-import java.util.concurrent.locks.ReentrantLock;
 
 /** A step operation by operation, through the engine's gradient collector. */
 final class EagerStep implements Step {
-
-  /** The engine's gradient collector is one per process. */
-  private static final ReentrantLock collecting = new ReentrantLock(true);
 
   private final DenoisingModel model;
   private final TrainableDenoiser network;
@@ -52,11 +47,8 @@ final class EagerStep implements Step {
   @Override
   public NDArray take(Begun step, TrainingBatch batch, ImageNumbers numbers) {
     EagerOps ops = EagerOps.training(batch.pass().seed(), batch.pass().index());
-    collecting.lock();
     try (EagerTape tape = new EagerTape(recomputation::includes);
-        GradientCollector collector =
-            Engine.getEngine(batch.images().getManager().getEngine().getEngineName())
-                .newGradientCollector()) {
+        Collecting collecting = Collecting.begin(batch.images().getManager())) {
       Objective.Result<NDArray> result =
           objective.of(
               ops,
@@ -67,16 +59,14 @@ final class EagerStep implements Step {
               x -> predict(ops, tape, x, batch));
       NDArray share = ops.scale(result.mean(), 1.0 / accumulation);
       if (recomputation.isNone()) {
-        collector.backward(share);
+        collecting.backward(share);
       } else {
-        tape.backward(share, collector::backward);
+        tape.backward(share, collecting::backward);
       }
       try (GradMode off = GradMode.off()) {
         step.total().addi(share);
         return result.each().stopGradient();
       }
-    } finally {
-      collecting.unlock();
     }
   }
 
