@@ -15,6 +15,7 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.ParameterStore;
 import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.internal.torch.GradMode;
+import io.github.ddpm4j.internal.torch.Turns;
 import io.github.ddpm4j.model.DataRange;
 import java.io.BufferedInputStream;
 import java.io.IOException;
@@ -30,7 +31,7 @@ import org.jspecify.annotations.Nullable;
  * the {@link Builder} must be given it; metrics depend on each of these settings, especially the
  * resizing (Parmar, Zhang, Zhu 2022).
  *
- * <p>Owns the network: close it. Thread-safe until then.
+ * <p>Owns the network: close it. Thread-safe; closing waits for the calls that have begun.
  */
 public final class TorchScriptFeatures implements Features, AutoCloseable {
 
@@ -39,6 +40,8 @@ public final class TorchScriptFeatures implements Features, AutoCloseable {
 
   private final Model model;
   private final Builder settings;
+  private final Turns turns =
+      new Turns("TorchScriptFeatures", "these features are closed; load the file again");
 
   private TorchScriptFeatures(Model model, Builder settings) {
     this.model = model;
@@ -62,13 +65,11 @@ public final class TorchScriptFeatures implements Features, AutoCloseable {
       throw new IllegalArgumentException(
           "images must have shape (N, C, H, W), but had " + images.getShape());
     }
-    if (!model.getNDManager().isOpen()) {
-      throw new IllegalStateException("these features are closed; load the file again");
-    }
-    PictureChecks.requireLike("images", images, new DataRange(settings.min, settings.max));
     int count = Math.toIntExact(images.getShape().get(0));
     double[][] rows = new double[count][];
-    try (GradMode off = GradMode.off()) {
+    try (Turns.Turn turn = turns.use();
+        GradMode off = GradMode.off()) {
+      PictureChecks.requireLike("images", images, new DataRange(settings.min, settings.max));
       for (int first = 0; first < count; first += settings.batchSize) {
         int end = Math.min(count, first + settings.batchSize);
         try (NDManager scope = model.getNDManager().newSubManager();
@@ -107,10 +108,10 @@ public final class TorchScriptFeatures implements Features, AutoCloseable {
     return "TorchScriptFeatures[" + settings.file.getFileName() + "]";
   }
 
-  /** Frees the network. Idempotent. */
+  /** Frees the network, once the calls that have begun are done. Idempotent. */
   @Override
   public void close() {
-    model.close();
+    turns.close(model::close);
   }
 
   /** Describes the input that the network in a file expects. */

@@ -4,7 +4,9 @@ import ai.djl.modality.cv.Image;
 import ai.djl.modality.cv.ImageFactory;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.image.Pictures;
+import io.github.ddpm4j.internal.torch.Turns;
 import io.github.ddpm4j.model.DataRange;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -12,7 +14,10 @@ import java.util.List;
 import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
-/** Generated images, with the seed that reproduces them. Holds native memory: close it. */
+/**
+ * Generated images, with the seed that reproduces them. Holds native memory: close it. Threads may
+ * share it, and closing waits for those that read it.
+ */
 public final class Samples implements AutoCloseable {
 
   /** The minimum length in pixels of an image's longer side in a saved grid: {@value}. */
@@ -20,13 +25,19 @@ public final class Samples implements AutoCloseable {
 
   private final NDManager manager;
   private final NDArray images;
+  private final Shape shape;
   private final DataRange range;
   private final @Nullable Long seed;
-  private boolean closed;
+  private final Turns turns =
+      new Turns(
+          "Samples",
+          "these samples are closed and their images are freed; copy them by toNDArray(manager)"
+              + " before closing");
 
   Samples(NDManager manager, NDArray images, DataRange range, @Nullable Long seed) {
     this.manager = manager;
     this.images = images;
+    this.shape = images.getShape();
     this.range = range;
     this.seed = seed;
   }
@@ -38,8 +49,9 @@ public final class Samples implements AutoCloseable {
    * @throws IllegalStateException if the samples are closed
    */
   public int size() {
-    requireOpen();
-    return Math.toIntExact(images.getShape().get(0));
+    try (Turns.Turn turn = turns.use()) {
+      return Math.toIntExact(shape.get(0));
+    }
   }
 
   /**
@@ -61,13 +73,14 @@ public final class Samples implements AutoCloseable {
    * @throws IllegalStateException if the samples are closed
    */
   public NDArray toNDArray(NDManager target) {
-    requireOpen();
-    NDArray copy =
-        images.getDevice().equals(target.getDevice())
-            ? images.duplicate()
-            : images.toDevice(target.getDevice(), true);
-    copy.attach(target);
-    return copy;
+    try (Turns.Turn turn = turns.use()) {
+      NDArray copy =
+          images.getDevice().equals(target.getDevice())
+              ? images.duplicate()
+              : images.toDevice(target.getDevice(), true);
+      copy.attach(target);
+      return copy;
+    }
   }
 
   /**
@@ -79,9 +92,11 @@ public final class Samples implements AutoCloseable {
    * @throws IllegalArgumentException if the images have neither one channel nor three
    */
   public List<Image> images() {
-    return pictures().toImages().stream()
-        .map(picture -> ImageFactory.getInstance().fromImage(picture))
-        .toList();
+    try (Turns.Turn turn = turns.use()) {
+      return pictures().toImages().stream()
+          .map(picture -> ImageFactory.getInstance().fromImage(picture))
+          .toList();
+    }
   }
 
   /**
@@ -99,7 +114,8 @@ public final class Samples implements AutoCloseable {
     if (image < 0 || image >= size) {
       throw new IndexOutOfBoundsException("image must lie in [0, " + size + "), but was " + image);
     }
-    try (NDArray one = images.get("{}:{}", image, image + 1)) {
+    try (Turns.Turn turn = turns.use();
+        NDArray one = images.get("{}:{}", image, image + 1)) {
       Pictures.write(Pictures.of(one).dataRange(range.min(), range.max()).toImages().get(0), file);
     }
   }
@@ -115,7 +131,9 @@ public final class Samples implements AutoCloseable {
    * @throws IllegalArgumentException if the images have neither one channel nor three
    */
   public void saveGrid(Path file) throws IOException {
-    grid().save(file);
+    try (Turns.Turn turn = turns.use()) {
+      grid().save(file);
+    }
   }
 
   /**
@@ -130,36 +148,32 @@ public final class Samples implements AutoCloseable {
    *     one channel nor three
    */
   public void saveGrid(Path file, int columns) throws IOException {
-    grid().columns(columns).save(file);
+    try (Turns.Turn turn = turns.use()) {
+      grid().columns(columns).save(file);
+    }
   }
 
   private Pictures grid() {
-    requireOpen();
-    long side = Math.max(images.getShape().get(2), images.getShape().get(3));
+    long side = Math.max(shape.get(2), shape.get(3));
     return pictures().enlarge((int) Math.max(1, (LEAST_GRID_SIDE + side - 1) / side));
   }
 
   private Pictures pictures() {
-    requireOpen();
     return Pictures.of(images).dataRange(range.min(), range.max());
   }
 
   @Override
   public String toString() {
-    return "Samples[" + (closed ? "closed" : images.getShape()) + ", seed=" + seed + "]";
+    return "Samples[" + (turns.isClosed() ? "closed" : shape) + ", seed=" + seed + "]";
   }
 
-  private void requireOpen() {
-    if (closed) {
-      throw new IllegalStateException(
-          "these samples are closed and their images are freed; copy them by toNDArray(manager)"
-              + " before closing");
-    }
-  }
-
+  /**
+   * Frees the images, once the threads that read them are done. Does nothing the second time.
+   *
+   * @throws IllegalStateException if this thread is reading them
+   */
   @Override
   public void close() {
-    closed = true;
-    manager.close();
+    turns.close(manager::close);
   }
 }

@@ -7,6 +7,7 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.TrainableDenoiser;
+import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,7 +18,7 @@ final class NetworkRunner implements AutoCloseable {
 
   private final Network network;
   private final Device device;
-  private final Object compiling = new Object();
+  private final ReentrantLock compiling = new ReentrantLock();
   private volatile RunMode mode;
   private volatile @Nullable NetworkProgram program;
 
@@ -84,12 +85,15 @@ final class NetworkRunner implements AutoCloseable {
   private NetworkProgram program() {
     NetworkProgram compiled = program;
     if (compiled == null) {
-      synchronized (compiling) {
+      GradMode.lock(compiling);
+      try {
         compiled = program;
         if (compiled == null) {
           compiled = new NetworkProgram(network, mode.type(), mode.channelsLast(device));
           program = compiled;
         }
+      } finally {
+        compiling.unlock();
       }
     }
     return compiled;
@@ -97,11 +101,14 @@ final class NetworkRunner implements AutoCloseable {
 
   /** Closes the program; the next use compiles a fresh one. */
   private void forget() {
-    synchronized (compiling) {
+    GradMode.lock(compiling);
+    try {
       if (program != null) {
         program.close();
         program = null;
       }
+    } finally {
+      compiling.unlock();
     }
   }
 

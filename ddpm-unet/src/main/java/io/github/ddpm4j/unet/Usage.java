@@ -1,5 +1,6 @@
 package io.github.ddpm4j.unet;
 
+import io.github.ddpm4j.internal.torch.GradMode;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import org.jspecify.annotations.Nullable;
 
@@ -32,7 +33,7 @@ final class Usage {
    * @throws IllegalStateException if another thread trains the network
    */
   Hold shared() {
-    lock.readLock().lock();
+    GradMode.lock(lock.readLock());
     Claim held = claim;
     if (held != null && held.owner != Thread.currentThread()) {
       lock.readLock().unlock();
@@ -54,7 +55,7 @@ final class Usage {
               + ", and cannot be trained, changed or closed before it is done; do so after the"
               + " prediction returns");
     }
-    lock.writeLock().lock();
+    GradMode.lock(lock.writeLock());
     Claim held = claim;
     if (held != null) {
       lock.writeLock().unlock();
