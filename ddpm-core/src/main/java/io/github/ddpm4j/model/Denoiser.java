@@ -2,6 +2,7 @@ package io.github.ddpm4j.model;
 
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.process.NoiseLevels;
 import java.util.Optional;
@@ -70,6 +71,19 @@ public interface Denoiser extends AutoCloseable {
   default Optional<Device> device() {
     return Optional.empty();
   }
+
+  /**
+   * Refuses what {@link #predict} would refuse, before a run begins: conditions that the network
+   * was not built for, images of another shape or type, a closed network. By default it refuses
+   * nothing.
+   *
+   * @param images the shape of a batch, (N, C, H, W)
+   * @param type the data type of the images
+   * @param condition the condition of N images, or of one that stands for all
+   * @throws IllegalArgumentException if the images or the condition do not fit the network
+   * @throws IllegalStateException if the network is closed, or another thread trains it
+   */
+  default void requireUsable(Shape images, DataType type, Condition condition) {}
 
   /** Releases native memory. Does nothing by default. */
   @Override

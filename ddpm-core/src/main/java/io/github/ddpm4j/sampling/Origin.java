@@ -15,11 +15,12 @@ import java.util.List;
  * The origin of a run.
  *
  * @param use what is made of {@code given}, in a word
+ * @param image the shape of one image
  * @param start x before the first row
  * @param hook what follows each row
  * @param given the arrays that the two look at; borrowed
  */
-record Origin(String use, Start start, Chain.Hook hook, List<NDArray> given) {
+record Origin(String use, Shape image, Start start, Chain.Hook hook, List<NDArray> given) {
 
   /** Leaves x as the row made it. */
   static final Chain.Hook KEEP = (chain, x, x0) -> x;
@@ -32,13 +33,14 @@ record Origin(String use, Start start, Chain.Hook hook, List<NDArray> given) {
 
   /** Noise, at the scale that the sampler starts from. */
   static Origin noise(SamplingPlan plan, NoiseSource noise, Shape image, DataType type) {
-    return new Origin("noise", initial(plan, noise, image, type), KEEP, List.of());
+    return new Origin("noise", image, initial(plan, noise, image, type), KEEP, List.of());
   }
 
   /** Images at the level where the plan starts. */
   static Origin given(NDArray images, DataType type) {
     return new Origin(
         "as given",
+        images.getShape().slice(1),
         (batch, first, count) -> Images.copy(batch, images, first, count, type),
         KEEP,
         List.of(images));
@@ -48,6 +50,7 @@ record Origin(String use, Start start, Chain.Hook hook, List<NDArray> given) {
   static Origin noised(NDArray images, Level level, NoiseSource noise, DataType type) {
     return new Origin(
         "image to image",
+        images.getShape().slice(1),
         (batch, first, count) -> {
           NDArray part = Images.copy(batch, images, first, count, type);
           NDArray z = noise.array(batch, first, 0, part.getShape(), type);
@@ -62,6 +65,7 @@ record Origin(String use, Start start, Chain.Hook hook, List<NDArray> given) {
       NDArray images, NDArray mask, SamplingPlan plan, NoiseSource noise, DataType type) {
     return new Origin(
         "inpainting",
+        images.getShape().slice(1),
         initial(plan, noise, images.getShape().slice(1), type),
         new KnownPixels(images, mask),
         List.of(images, mask));

@@ -782,13 +782,15 @@ public final class Sampling {
 
   private SamplingRun start(SamplingPlan plan, Draws draws, int count, Origin origin) {
     plan.warning().ifPresent(warning -> logger.warn("{}: {}", sampler, warning));
+    Condition own = conditionOf(count);
+    requireUsable(plan, new Shape(count).addAll(origin.image()), own);
     SamplingRun.Job job =
         new SamplingRun.Job(
             model,
             plan,
             limit(),
             guidance,
-            conditionOf(count),
+            own,
             draws.noise(),
             draws.seed(),
             count,
@@ -806,6 +808,15 @@ public final class Sampling {
     try (run) {
       return run.finish();
     }
+  }
+
+  /** What the network would refuse in the first step, or in a later one. */
+  private void requireUsable(SamplingPlan plan, Shape images, Condition own) {
+    denoiser.requireUsable(images, dataType, own);
+    for (Condition towards : guidance.conditions()) {
+      denoiser.requireUsable(images, dataType, towards);
+    }
+    plan.steps().forEach(row -> model.told(NoiseLevels.of(row.level(), 1)));
   }
 
   /** The condition of each image; one for all is repeated. */

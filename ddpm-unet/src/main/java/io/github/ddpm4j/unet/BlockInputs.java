@@ -84,10 +84,14 @@ final class BlockInputs {
   }
 
   void requireImages(NDArray images) {
-    requireImages(images.getShape());
-    if (images.getDataType() != DataType.FLOAT32) {
+    requireImages(images.getShape(), images.getDataType());
+  }
+
+  void requireImages(Shape images, DataType type) {
+    requireImages(images);
+    if (type != DataType.FLOAT32) {
       throw new IllegalArgumentException(
-          "images must be float32, but are " + images.getDataType() + "; convert them by toType");
+          "images must be float32, but are " + type + "; convert them by toType");
     }
   }
 

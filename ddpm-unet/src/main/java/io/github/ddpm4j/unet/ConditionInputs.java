@@ -54,7 +54,7 @@ final class ConditionInputs {
         : owner.zeros(new Shape(n).addAll(config.conditionShape(kind)));
   }
 
-  private void requireCondition(Condition condition, int images) {
+  void requireCondition(Condition condition, int images) {
     if (condition.isNone()) {
       return;
     }

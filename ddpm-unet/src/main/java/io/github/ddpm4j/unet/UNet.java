@@ -352,6 +352,17 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
     }
   }
 
+  @Override
+  public void requireUsable(Shape images, DataType type, Condition condition) {
+    try (Usage.Hold hold = usage.shared()) {
+      requireOpen();
+      inputs.requireImages(images, type);
+      if (!condition.isNone()) {
+        conditionInputs.requireCondition(condition, condition.size().orElseThrow());
+      }
+    }
+  }
+
   private void check(NDArray x, NoiseLevels levels) {
     requireOpen();
     inputs.requireImages(x);
