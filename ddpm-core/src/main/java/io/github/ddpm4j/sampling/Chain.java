@@ -12,7 +12,13 @@ import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.spi.SamplingPlan;
 import java.util.Arrays;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Objects;
+import java.util.Set;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -95,15 +101,9 @@ final class Chain {
     return x;
   }
 
-  /** What the last row did. */
-  SamplingRun.Event event() {
-    NDArray x0 = preview;
-    if (x0 == null) {
-      throw new IllegalStateException("no row was executed yet");
-    }
-    int last = row - 1;
-    return new SamplingRun.Event(
-        firstImage, last, rows(), terms.plan.steps().get(last).timestep(), x, x0);
+  /** What a move does. */
+  SamplingRun.Event event(Move move) {
+    return new SamplingRun.Event(firstImage, row, rows(), step().timestep(), move.x, move.preview);
   }
 
   /** x̂_0 of the last row, or null before the first. */
@@ -190,12 +190,12 @@ final class Chain {
   }
 
   /**
-   * Executes the row on the network's answer.
+   * What the row makes of the network's answer; the chain stands where it was. The arrays belong to
+   * the manager of x.
    *
    * @param answer what the network said of x, after guidance
-   * @return what later rows remember of it
    */
-  NDArray advance(Answer answer) {
+  Move move(Answer answer) {
     SamplingPlan.Step step = step();
     // 1. estimate x̂_0 and ε̂
     NDArray x0 = terms.limit.apply(answer.x0());
@@ -229,15 +229,61 @@ final class Chain {
     }
     next = terms.hook.apply(this, next, x0);
     // 4. remember
-    NDArray remembered = memory == SamplingPlan.Memory.EPSILON && epsilon != null ? epsilon : x0;
+    return new Move(
+        next, x0, memory == SamplingPlan.Memory.EPSILON && epsilon != null ? epsilon : x0);
+  }
+
+  /**
+   * One row further, not yet taken.
+   *
+   * @param x the images after the row
+   * @param preview x̂_0 of it
+   * @param remembered what later rows look back at: x̂_0 or ε̂
+   */
+  record Move(NDArray x, NDArray preview, NDArray remembered) {}
+
+  /** The arrays of a move that the chain would keep. */
+  private List<NDArray> kept(Move move) {
+    return past.length == 0
+        ? List.of(move.x, move.preview)
+        : List.of(move.x, move.preview, move.remembered);
+  }
+
+  /** Makes a move outlive the manager, and whatever NDScope, that the row is in. */
+  void keep(Move move) {
+    kept(move).forEach(array -> attach(array, manager));
+  }
+
+  /** Takes a row further, and frees what no later row looks at. */
+  void take(Move move) {
+    Set<NDArray> old = held();
     if (past.length > 0) {
       System.arraycopy(past, 0, past, 1, past.length - 1);
-      past[0] = remembered;
+      past[0] = move.remembered;
     }
-    x = next;
-    preview = x0;
+    x = move.x;
+    preview = move.preview;
     row++;
-    return remembered;
+    close(old, held());
+  }
+
+  /** Stays where it is. */
+  void refuse(Move move) {
+    close(kept(move), held());
+  }
+
+  /** By identity: arrays of equal values are others. */
+  private Set<NDArray> held() {
+    Set<NDArray> held = Collections.newSetFromMap(new IdentityHashMap<>());
+    held.add(x);
+    Stream.concat(Arrays.stream(past), Stream.ofNullable(preview))
+        .filter(Objects::nonNull)
+        .forEach(held::add);
+    return held;
+  }
+
+  private static void close(Collection<NDArray> arrays, Set<NDArray> kept) {
+    arrays.stream().filter(array -> !kept.contains(array)).forEach(NDArray::close);
   }
 
   /** Fresh noise of the shape of x, in its manager. */

@@ -32,35 +32,55 @@ final class PlanExecutor {
   }
 
   /**
-   * Takes every chain one row further. If the network fails, no chain has moved.
+   * What every chain would be one row further, by one network call. No chain has moved; each move
+   * is to be taken or refused.
    *
    * @param chains at least one, none of them at its end, with images of one shape, type and device
+   * @return the move of each, whose arrays belong to the chain's manager
+   * @throws ChainFailure if it is one chain that fails, not the network
    */
-  void advance(List<Chain> chains) {
+  List<Chain.Move> moves(List<Chain> chains) {
     NDManager owner = chains.get(0).manager();
+    List<Chain.Move> moves = new ArrayList<>();
+    boolean done = false;
     try (GradMode inference = GradMode.off();
         NDManager step = owner.newSubManager()) {
       try {
         chains.forEach(chain -> chain.attach(step));
         List<Answer> answers = ask(chains);
         for (int i = 0; i < chains.size(); i++) {
-          chains.get(i).advance(answers.get(i));
+          Chain.Move move = ChainFailure.of(i, k -> chains.get(k).move(answers.get(k)));
+          chains.get(i).keep(move);
+          moves.add(move);
         }
+        done = true;
       } finally {
         chains.forEach(chain -> chain.attach(chain.manager()));
+        if (!done) {
+          refuse(chains, moves);
+        }
       }
+    }
+    return moves;
+  }
+
+  /** Leaves the chains where they are; of the last ones there may be no moves. */
+  static void refuse(List<Chain> chains, List<Chain.Move> moves) {
+    for (int i = 0; i < moves.size(); i++) {
+      chains.get(i).refuse(moves.get(i));
     }
   }
 
   /** Takes a chain one row further, and gives what came of it to {@code owner}. */
   Sampling.Reversed reverse(Chain chain, NDManager owner) {
     try (GradMode inference = GradMode.off()) {
-      NDArray remembered = chain.advance(ask(List.of(chain)).get(0));
-      SamplingRun.Event event = chain.event();
-      for (NDArray array : List.of(event.x(), event.predictedX0(), remembered)) {
+      Chain.Move move = chain.move(ask(List.of(chain)).get(0));
+      for (NDArray array : List.of(move.x(), move.preview(), move.remembered())) {
         array.attach(owner);
       }
-      return new Sampling.Reversed(event.x(), event.predictedX0(), remembered);
+      return new Sampling.Reversed(move.x(), move.preview(), move.remembered());
+    } catch (ChainFailure e) {
+      throw e.unwrapped();
     }
   }
 
@@ -71,8 +91,9 @@ final class PlanExecutor {
     List<Condition> conditions = new ArrayList<>();
     List<Integer> questions = new ArrayList<>();
     boolean selfConditions = model.denoiser().conditionKinds().contains(Condition.Kind.PREVIOUS_X0);
-    for (Chain chain : chains) {
-      List<Condition> own = chain.questions(selfConditions);
+    for (int i = 0; i < chains.size(); i++) {
+      Chain chain = chains.get(i);
+      List<Condition> own = ChainFailure.of(i, k -> chains.get(k).questions(selfConditions));
       questions.add(own.size());
       for (Condition condition : own) {
         images.add(chain.x());
@@ -86,7 +107,8 @@ final class PlanExecutor {
     List<Answer> answers = new ArrayList<>();
     int first = 0;
     for (int i = 0; i < chains.size(); i++) {
-      answers.add(chains.get(i).combine(parts.subList(first, first + questions.get(i))));
+      List<NDArray> own = parts.subList(first, first + questions.get(i));
+      answers.add(ChainFailure.of(i, k -> chains.get(k).combine(own)));
       first += questions.get(i);
     }
     return answers;

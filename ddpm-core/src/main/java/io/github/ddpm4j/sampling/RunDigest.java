@@ -90,11 +90,20 @@ enum RunDigest {
       }
     }
 
+    /** Every label and every value, and what is absent; a condition's own text shortens it. */
     void add(Condition condition) {
-      add(condition.toString());
+      int images = condition.size().orElse(0);
+      add("condition of " + images);
       for (Kind kind : Kind.values()) {
-        if (kind != Kind.LABELS && condition.has(kind)) {
-          add(condition.array(kind, scope));
+        if (condition.has(kind)) {
+          add(kind.name());
+          for (int i = 0; i < images; i++) {
+            int label = condition.label(i).orElse(Condition.ABSENT);
+            add(kind == Kind.LABELS ? "" + label : "" + condition.isPresent(kind, i));
+          }
+          if (kind != Kind.LABELS) {
+            add(condition.array(kind, scope));
+          }
         }
       }
     }

@@ -34,7 +34,7 @@ record RunFile(
     @Nullable NDArray preview) {
 
   private static final String STATE = "state";
-  private static final int VERSION = 4;
+  private static final int VERSION = 5;
 
   /** What the numbers of the state say; where there is no name, they may differ. */
   private static final List<String> NAMES =
@@ -88,13 +88,11 @@ record RunFile(
     Map<String, NDArray> tensors = Safetensors.read(file, manager);
     NDArray state = tensors.get(STATE);
     if (state == null || state.size() == 0 || state.getDataType() != DataType.FLOAT64) {
-      tensors.values().forEach(NDArray::close);
       throw new IOException(
           file + " is not a saved sampling run; SamplingRun.save writes such files");
     }
     double[] numbers = state.toDoubleArray();
     if (numbers[0] != VERSION || numbers.length != NAMES.size()) {
-      tensors.values().forEach(NDArray::close);
       throw new IOException(
           file
               + " is a sampling run of format "
@@ -107,24 +105,41 @@ record RunFile(
     for (int i = 0; i < numbers.length; i++) {
       String name = NAMES.get(i);
       if (!name.isEmpty() && numbers[i] != expected[i]) {
-        tensors.values().forEach(NDArray::close);
-        throw new IllegalArgumentException(
+          throw new IllegalArgumentException(
             file
                 + " was saved by a run with another "
                 + name
                 + "; set this run up as that one was");
       }
     }
-    List<NDArray> finished = numbered(tensors, "finished.");
-    List<NDArray> past = numbered(tensors, "past.");
-    state.close();
-    return new RunFile(
-        (int) numbers[5],
-        (int) numbers[6],
-        finished,
-        tensors.get("x"),
-        past,
-        tensors.get("preview"));
+    RunFile saved =
+        new RunFile(
+            (int) numbers[5],
+            (int) numbers[6],
+            numbered(tensors, "finished."),
+            tensors.get("x"),
+            numbered(tensors, "past."),
+            tensors.get("preview"));
+    if (!saved.fits(job)) {
+      throw new IOException(
+          file + " is damaged: its images are not those that its numbers say; save the run again");
+    }
+    return saved;
+  }
+
+  /** Whether there are as many images, rows and estimates as the numbers say. */
+  private boolean fits(SamplingRun.Job job) {
+    long kept = finished.stream().mapToLong(array -> array.getShape().get(0)).sum();
+    int inBatch = Math.min(job.batchSize(), job.count() - firstImage);
+    return kept == firstImage
+        && (firstImage % job.batchSize() == 0 || firstImage == job.count())
+        && row >= 0
+        && row <= job.plan().steps().size()
+        && (x == null
+            ? row == 0
+            : x.getShape().get(0) == inBatch
+                && past.size() == Math.min(row, job.plan().depth())
+                && past.stream().allMatch(one -> one.getShape().equals(x.getShape())));
   }
 
   private static List<NDArray> numbered(Map<String, NDArray> tensors, String name) {

@@ -5,8 +5,8 @@ import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.NDScope;
-import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.data.Images;
+import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.noise.NoiseSource;
@@ -14,11 +14,13 @@ import io.github.ddpm4j.spi.SamplingPlan;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Locale;
 import java.util.NoSuchElementException;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -40,9 +42,30 @@ import org.jspecify.annotations.Nullable;
  * holds its current batch and the finished images. The images do not depend on how the run is
  * executed.
  *
- * <p>Only one thread at a time may take steps; {@link #cancel()} can be called from any thread.
+ * <p>One thread at a time uses a run, and another that comes in between is refused; {@link
+ * #cancel()}, {@link #close()} and what tells of the run can be called from any thread.
  */
 public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoCloseable {
+
+  /** How a run stands. */
+  public enum State {
+    /** There are steps left. */
+    RUNNING,
+    /** All steps are done; {@link #finish()} gives the images, or has given them. */
+    FINISHED,
+    /** Cancelled, past its time limit or closed before its end. No step follows. */
+    CANCELLED,
+    /**
+     * Something of its own failed: images that are not finite, a listener, noise, guidance. It
+     * stands before the step that failed, and goes on only by {@link #restore}.
+     */
+    FAILED;
+
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
 
   /** What the images of a run are made of. */
   record Job(
@@ -67,8 +90,15 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
   private @Nullable NDManager batch;
   private @Nullable Chain chain;
   private int firstImage;
-  private boolean closed;
+
+  /** Held by the thread that uses the run. */
+  private final ReentrantLock turn = new ReentrantLock();
+
+  private volatile @Nullable Thread user;
+  private final AtomicInteger done = new AtomicInteger();
+  private volatile boolean closed;
   private volatile boolean cancelled;
+  private volatile @Nullable Throwable failure;
 
   SamplingRun(
       PlanExecutor executor,
@@ -98,32 +128,52 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
    * @return from 0 to {@link #steps()}
    */
   public int step() {
-    int rows = job.plan.steps().size();
-    return (firstImage + job.batchSize - 1) / job.batchSize * rows
-        + (chain == null ? 0 : chain.row());
+    return done.get();
   }
 
   /**
-   * Whether there are steps left.
+   * How the run stands.
    *
-   * @return false once all images are finished
+   * @return running until all steps are done, it is cancelled or closed, or fails
+   */
+  public State state() {
+    if (failure != null) {
+      return State.FAILED;
+    }
+    if (step() == steps()) {
+      return State.FINISHED;
+    }
+    return cancelled || isLate() ? State.CANCELLED : State.RUNNING;
+  }
+
+  private boolean isLate() {
+    return timeLimit != null
+        && Duration.ofNanos(System.nanoTime() - begun).compareTo(timeLimit) > 0;
+  }
+
+  /**
+   * Whether the run goes on: {@link #next()} would take a step.
+   *
+   * @return true if the {@link #state()} is {@link State#RUNNING}
    */
   @Override
   public boolean hasNext() {
-    return firstImage + (chain == null || chain.hasNext() ? 0 : chain.images()) < job.count;
+    return state() == State.RUNNING;
   }
 
   /**
-   * Takes one step. If the network fails or the step is refused, the state of the run is unchanged:
-   * the step can be retried, or the run saved or closed. If the last step of a batch leaves
-   * non-finite images, the run can only be closed or restored.
+   * Takes one step. If it throws, the run stands before the step. After a failure of the network
+   * the step can be tried again. A failure of the run itself ends it: a listener, noise or function
+   * of guidance that throws, or images that are not finite after the last step of a batch. It can
+   * then be saved, restored or closed.
    *
    * @return the result of the step; its arrays are owned by the run and valid until the next step
    *     or the end of the run
    * @throws NoSuchElementException if there are no steps left
    * @throws CancellationException if the run was cancelled, its time limit has elapsed, or the
-   *     thread is interrupted, whose flag stays set
-   * @throws IllegalStateException if the run is closed, or the denoiser returns NaN
+   *     thread is interrupted, whose flag stays set; an interrupted run goes on elsewhere
+   * @throws IllegalStateException if the run is closed, has failed or is in use by another thread,
+   *     or the denoiser returns NaN
    */
   @Override
   public Event next() {
@@ -134,50 +184,118 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
    * Takes one step of each of several runs in a single network call. The runs may be at different
    * steps of different plans, and each gets the same images as on its own, up to float rounding.
    *
+   * <p>All runs take the step or none does. Where one of them is the reason, the exception says
+   * which, by its index and description, and its {@link #state()} tells, too: the others go on
+   * without it. A listener that heard of a step which another run then refused hears of it again.
+   *
    * @param runs runs of the same network, each with steps left; at least one
    * @return the result of each run's step, as from {@link #next()}
    * @throws IllegalArgumentException if there are no runs, a run occurs twice, or the networks,
    *     image shapes or types differ
    * @throws NoSuchElementException if a run has no steps left
-   * @throws CancellationException as {@link #next()}; no run has advanced
-   * @throws IllegalStateException if a run is closed, or the denoiser returns NaN for one of them;
-   *     the others have advanced and can continue
+   * @throws CancellationException if a run was cancelled or its time limit has elapsed, or the
+   *     thread is interrupted
+   * @throws IllegalStateException if a run is closed, has failed or fails now, or is in use by
+   *     another thread
    */
   public static List<Event> advance(List<SamplingRun> runs) {
-    if (runs.isEmpty() || runs.stream().distinct().count() < runs.size()) {
+    List<SamplingRun> all = List.copyOf(runs);
+    if (all.isEmpty() || all.stream().distinct().count() < all.size()) {
       throw new IllegalArgumentException(
           "runs that advance together must be at least one, each named once, but were " + runs);
     }
-    PlanExecutor executor = runs.get(0).executor;
-    for (SamplingRun run : runs) {
-      if (!run.executor.servesWith(executor)) {
-        throw new IllegalArgumentException(
-            "runs that advance together must sample from one network, but their networks differ;"
-                + " advance them one by one");
+    int held = 0;
+    try {
+      for (; held < all.size(); held++) {
+        all.get(held).begin(place(all, held));
       }
-      run.requireGoing();
-    }
-    List<Chain> chains = runs.stream().map(SamplingRun::current).toList();
-    requireAlike(chains);
-    executor.advance(chains);
-    List<Event> events = new ArrayList<>();
-    RuntimeException failure = null;
-    for (SamplingRun run : runs) {
-      try {
-        events.add(run.stepped());
-      } catch (RuntimeException e) {
-        // every run has moved, so each is looked after
-        if (failure == null) {
-          failure = e;
-        } else {
-          failure.addSuppressed(e);
+      for (int i = 0; i < all.size(); i++) {
+        if (!all.get(i).executor.servesWith(all.get(0).executor)) {
+          throw new IllegalArgumentException(
+              "runs that advance together must sample from one network, but their networks differ;"
+                  + " advance them one by one");
         }
+        all.get(i).requireGoing(place(all, i));
+      }
+      return step(all);
+    } finally {
+      while (held > 0) {
+        all.get(--held).end();
       }
     }
-    if (failure != null) {
-      throw failure;
+  }
+
+  /** Which of several runs a message is about; nothing is to be said of a lone one. */
+  private static String place(List<SamplingRun> runs, int index) {
+    return runs.size() == 1
+        ? ""
+        : "of the "
+            + runs.size()
+            + " runs that advance together, that at index "
+            + index
+            + ", "
+            + runs.get(index)
+            + ", stops all, and the others can go on without it: ";
+  }
+
+  /** Takes one step of runs that are held and can go on. */
+  private static List<Event> step(List<SamplingRun> runs) {
+    try {
+      return allOrNone(runs);
+    } catch (ChainFailure e) {
+      Throwable cause = e.getCause();
+      runs.get(e.index).failure = cause;
+      if (runs.size() == 1 || cause instanceof Error) {
+        throw e.unwrapped();
+      }
+      throw new IllegalStateException(place(runs, e.index) + cause.getMessage(), cause);
     }
-    return events;
+  }
+
+  private static List<Event> allOrNone(List<SamplingRun> runs) {
+    int count = runs.size();
+    List<Chain> chains = ChainFailure.each(count, i -> runs.get(i).current());
+    requireAlike(chains);
+    List<Chain.Move> moves = runs.get(0).executor.moves(chains);
+    boolean taken = false;
+    try {
+      ChainFailure.each(count, i -> finite(chains.get(i), moves.get(i)));
+      List<Event> events =
+          ChainFailure.each(count, i -> runs.get(i).told(chains.get(i).event(moves.get(i))));
+      for (int i = 0; i < count; i++) {
+        chains.get(i).take(moves.get(i));
+        runs.get(i).done.incrementAndGet();
+      }
+      taken = true;
+      return events;
+    } finally {
+      if (!taken) {
+        PlanExecutor.refuse(chains, moves);
+      }
+    }
+  }
+
+  private Event told(Event event) {
+    listeners.forEach(listener -> listener.accept(event));
+    return event;
+  }
+
+  /** The images of a last row go to the user, who could not see what became of them. */
+  private static Chain.Move finite(Chain chain, Chain.Move move) {
+    if (chain.row() + 1 == chain.rows()) {
+      requireFinite(chain.firstImage(), move.x());
+    }
+    return move;
+  }
+
+  private static void requireFinite(long firstImage, NDArray images) {
+    if (!Images.Extent.of(images).isFinite()) {
+      throw new IllegalStateException(
+          "the images from "
+              + firstImage
+              + " are not finite after the last step: the denoiser returned NaN or infinity;"
+              + " check its weights");
+    }
   }
 
   private static void requireAlike(List<Chain> chains) {
@@ -200,97 +318,97 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
     }
   }
 
-  private void requireGoing() {
-    requireOpen();
-    if (!hasNext()) {
+  /** Makes this thread the run's user. */
+  private void begin(String place) {
+    if (turn.isHeldByCurrentThread() || !turn.tryLock()) {
+      Thread other = user;
+      throw new IllegalStateException(
+          place
+              + "this run is in use on thread "
+              + (other == null ? "?" : other.getName())
+              + "; one thread at a time uses a run, and others may only cancel() or close() it");
+    }
+    user = Thread.currentThread();
+  }
+
+  private void end() {
+    user = null;
+    turn.unlock();
+  }
+
+  private void requireGoing(String place) {
+    requireOpen(place);
+    Throwable failed = failure;
+    if (failed != null) {
+      throw new IllegalStateException(
+          place
+              + "this run failed before step "
+              + standing()
+              + ": "
+              + failed.getMessage()
+              + "; restore a saved run, or start another",
+          failed);
+    }
+    if (step() == steps()) {
       throw new NoSuchElementException(
-          "all " + steps() + " steps of this run are done; finish() gives its images");
+          place + "all " + steps() + " steps of this run are done; finish() gives its images");
     }
     String reason = null;
     if (Thread.currentThread().isInterrupted()) {
       reason = "interrupted";
     } else if (cancelled) {
       reason = "cancelled";
-    } else if (timeLimit != null
-        && Duration.ofNanos(System.nanoTime() - begun).compareTo(timeLimit) > 0) {
+    } else if (isLate()) {
       reason = "stopped by its time limit of " + timeLimit;
     }
     if (reason != null) {
-      int rows = job.plan.steps().size();
       throw new CancellationException(
-          "sampling was "
-              + reason
-              + " before step "
-              + (step() % rows)
-              + " of "
-              + rows
-              + " of the images from "
-              + step() / rows * job.batchSize
-              + "; no image was kept");
+          place + "sampling was " + reason + " before step " + standing() + "; no image was kept");
     }
+  }
+
+  private String standing() {
+    int rows = job.plan.steps().size();
+    return step() % rows + " of " + rows + " of the images from " + step() / rows * job.batchSize;
   }
 
   /** The batch of the next step; started if necessary. */
   private Chain current() {
     Chain now = chain;
     if (now != null && !now.hasNext()) {
-      leaveBatch();
+      leaveBatch(now);
       now = null;
     }
     if (now == null) {
-      NDManager manager = results.newSubManager();
-      batch = manager;
       int images = Math.min(job.batchSize, job.count - firstImage);
-      now = chain(job.origin.start().of(manager, firstImage, images));
+      NDManager manager = results.newSubManager();
+      boolean started = false;
+      try {
+        now = chain(job.origin.start().of(manager, firstImage, images), firstImage);
+        started = true;
+      } finally {
+        if (!started) {
+          manager.close();
+        }
+      }
+      batch = manager;
       chain = now;
     }
     return now;
   }
 
-  private Chain chain(NDArray start) {
+  private Chain chain(NDArray start, int first) {
     return new Chain(
         job.model,
         new Chain.Terms(job.plan, job.limit, job.guidance, job.noise, job.origin.hook()),
         job.condition.select(
-            IntStream.range(firstImage, firstImage + Math.toIntExact(start.getShape().get(0)))
-                .toArray()),
+            IntStream.range(first, first + Math.toIntExact(start.getShape().get(0))).toArray()),
         start,
-        firstImage);
-  }
-
-  /** Completes the step of the current batch. */
-  private Event stepped() {
-    Chain now = inBatch();
-    if (!now.hasNext()) {
-      requireFinite(now);
-    }
-    Event event = now.event();
-    listeners.forEach(listener -> listener.accept(event));
-    return event;
-  }
-
-  private static void requireFinite(Chain ended) {
-    if (!Images.Extent.of(ended.x()).isFinite()) {
-      throw new IllegalStateException(
-          "the images from "
-              + ended.firstImage()
-              + " are not finite after the last step: the denoiser returned NaN or infinity;"
-              + " check its weights");
-    }
-  }
-
-  private Chain inBatch() {
-    Chain now = chain;
-    if (now == null) {
-      throw new IllegalStateException("the run has no batch");
-    }
-    return now;
+        first);
   }
 
   /** Keeps the images of a finished batch and frees everything else. */
-  private void leaveBatch() {
-    Chain now = inBatch();
-    requireFinite(now);
+  private void leaveBatch(Chain now) {
     NDArray images = now.x();
     images.attach(results);
     finished.add(images);
@@ -311,15 +429,26 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
    *
    * @return the images; the caller closes them
    * @throws CancellationException as {@link #next()}
-   * @throws IllegalStateException if the run is closed, or the denoiser returns NaN
+   * @throws IllegalStateException as {@link #next()}
    */
   public Samples finish() {
-    requireOpen();
-    while (hasNext()) {
-      next();
+    begin("");
+    try {
+      requireOpen("");
+      while (step() < steps()) {
+        requireGoing("");
+        step(List.of(this));
+      }
+      return images();
+    } finally {
+      end();
     }
-    if (chain != null) {
-      leaveBatch();
+  }
+
+  private Samples images() {
+    Chain last = chain;
+    if (last != null) {
+      leaveBatch(last);
     }
     NDArray all = finished.size() == 1 ? finished.get(0) : NDArrays.concat(finished);
     if (finished.size() > 1) {
@@ -332,8 +461,9 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
   }
 
   /**
-   * Makes the next step throw a {@link CancellationException}. Can be called from any thread;
-   * cannot be undone.
+   * Ends the run between two steps: {@link #hasNext()} is false from now on, and {@link #next()}
+   * and {@link #finish()} throw a {@link CancellationException}. Can be called from any thread;
+   * cannot be undone. Does nothing once all steps are done.
    */
   public void cancel() {
     cancelled = true;
@@ -346,17 +476,27 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
    *
    * @param file the target file, in safetensors format; missing folders are created, an existing
    *     file is replaced
-   * @throws IllegalStateException if the run is closed, or was given a {@link NoiseSource} instead
-   *     of a seed, which cannot be saved
+   * @throws IllegalStateException if the run is closed or in use by another thread, or was given a
+   *     {@link NoiseSource} instead of a seed, which cannot be saved
    * @throws IOException if writing fails; an existing file is left intact
    */
   public void save(Path file) throws IOException {
-    requireOpen();
-    if (job.seed == null) {
-      throw new IllegalStateException(
-          "a run over a noise source cannot be saved, since its noise cannot; use seed(...)");
+    boolean inside = turn.isHeldByCurrentThread(); // a listener may save: the run before the step
+    if (!inside) {
+      begin("");
     }
-    RunFile.write(file, results, job, firstImage, chain, finished);
+    try {
+      requireOpen("");
+      if (job.seed == null) {
+        throw new IllegalStateException(
+            "a run over a noise source cannot be saved, since its noise cannot; use seed(...)");
+      }
+      RunFile.write(file, results, job, firstImage, chain, finished);
+    } finally {
+      if (!inside) {
+        end();
+      }
+    }
   }
 
   /**
@@ -366,58 +506,103 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
    * Guidance#classifier}, which are not.
    *
    * @param file a file written by {@link #save}
-   * @return this run
+   * @return this run, which goes on from there even if it had failed
    * @throws IllegalArgumentException if the saved run was set up differently, with the difference
    *     in the message; this run is unchanged
-   * @throws IllegalStateException if the run is closed
-   * @throws IOException if reading fails or the file is not a saved run
+   * @throws IllegalStateException if the run is closed or in use by another thread
+   * @throws IOException if reading fails or the file is not a saved run; this run is unchanged
    */
   public SamplingRun restore(Path file) throws IOException {
-    requireOpen();
-    RunFile saved = RunFile.read(file, results, job);
+    begin("");
+    try {
+      requireOpen("");
+      goOn(file);
+      return this;
+    } finally {
+      end();
+    }
+  }
+
+  private void goOn(Path file) throws IOException {
+    NDManager reading = results.newSubManager();
+    RunFile saved;
+    Chain restored = null;
+    boolean whole = false;
+    try {
+      saved = RunFile.read(file, reading, job);
+      NDArray x = saved.x();
+      if (x != null) {
+        restored = chain(x, saved.firstImage());
+        restored.restore(saved.row(), saved.past(), saved.preview());
+        restored.attach(reading);
+      }
+      whole = true;
+    } finally {
+      if (!whole) {
+        reading.close();
+      }
+    }
     closeBatch();
     finished.close();
     finished.clear();
     finished.addAll(saved.finished());
+    finished.attach(results);
+    batch = reading;
+    chain = restored;
     firstImage = saved.firstImage();
-    chain = null;
-    if (saved.x() != null) {
-      NDManager manager = results.newSubManager();
-      batch = manager;
-      saved.x().attach(manager);
-      Chain restored = chain(saved.x());
-      restored.restore(saved.row(), saved.past(), saved.preview());
-      restored.attach(manager);
-      chain = restored;
-    }
-    return this;
+    int rows = job.plan.steps().size();
+    done.set((firstImage + job.batchSize - 1) / job.batchSize * rows + saved.row());
+    failure = null;
   }
 
-  private void requireOpen() {
+  private void requireOpen(String place) {
     if (closed) {
       throw new IllegalStateException(
-          "this run is over: it was closed, or finish() has given its images; start another");
+          place
+              + "this run is over: it was closed, or finish() has given its images; start another");
     }
   }
 
   @Override
   public String toString() {
-    Shape shape = chain == null ? null : chain.x().getShape();
     return "SamplingRun[step "
         + step()
         + " of "
         + steps()
-        + (shape == null ? "" : ", " + shape)
-        + (closed ? ", over" : "")
+        + ", "
+        + job.count
+        + (job.count == 1 ? " image, " : " images, ")
+        + (job.seed == null ? "" : "seed " + job.seed + ", ")
+        + state()
         + "]";
   }
 
-  /** Frees the memory held by the run. Does nothing after {@link #finish()}. */
+  /**
+   * Frees the memory held by the run. A step that another thread has begun ends first, and is the
+   * last: {@link #finish()} there throws a {@link CancellationException}. Does nothing after {@link
+   * #finish()}. The arrays of an {@link Event} end with the run, so to stop a thread that reads
+   * them, {@link #cancel()} and let that thread close.
+   *
+   * @throws IllegalStateException if this thread is taking a step of the run
+   */
   @Override
   public void close() {
-    if (!closed) {
-      closed = true;
-      results.close();
+    if (turn.isHeldByCurrentThread()) {
+      throw new IllegalStateException(
+          "this run is taking a step on this thread, "
+              + Thread.currentThread().getName()
+              + ", and cannot be closed before that is done; cancel() it, or close it after the step"
+              + " returns");
+    }
+    cancelled = true;
+    GradMode.lock(turn);
+    try {
+      if (!closed) {
+        closed = true;
+        results.close();
+      }
+    } finally {
+      turn.unlock();
     }
   }
 

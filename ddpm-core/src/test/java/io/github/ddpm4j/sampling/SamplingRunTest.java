@@ -309,8 +309,18 @@ class SamplingRunTest {
               + " infinity; check its weights";
       assertThatThrownBy(() -> SamplingRun.advance(List.of(run, other)))
           .isInstanceOf(IllegalStateException.class)
-          .hasMessage(message);
-      assertThatThrownBy(run::finish).isInstanceOf(IllegalStateException.class).hasMessage(message);
+          .hasMessage(
+              "of the 2 runs that advance together, that at index 0, SamplingRun[step 4 of 5, 2"
+                  + " images, seed 1, failed], stops all, and the others can go on without it: "
+                  + message);
+      assertThat(other.step()).isEqualTo(4);
+      assertThat(run.state()).isEqualTo(SamplingRun.State.FAILED);
+      assertThatThrownBy(run::finish)
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage(
+              "this run failed before step 4 of 5 of the images from 0: "
+                  + message
+                  + "; restore a saved run, or start another");
       assertThat(pixels(other.finish())).hasSize(8).doesNotContain(Double.NaN);
     }
   }
