@@ -3,6 +3,7 @@ package io.github.ddpm4j.loss;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Schedule;
 import java.util.Arrays;
+import java.util.Map;
 import org.apache.commons.rng.UniformRandomProvider;
 
 /** {@link TimestepSampler#lossSecondMoment()}. */
@@ -38,6 +39,9 @@ record LossSecondMoment(int history, double uniformProbability) implements Times
 
   /** The last losses of each timestep. */
   private final class History implements Draws {
+    private static final String SQUARES = "squares";
+    private static final String TOLD = "told";
+
     private final Schedule schedule;
     private final int timesteps;
 
@@ -97,6 +101,41 @@ record LossSecondMoment(int history, double uniformProbability) implements Times
         told[t]++;
         if (told[t] == history) {
           lacking--;
+        }
+      }
+      if (lacking == 0) {
+        update();
+      }
+    }
+
+    @Override
+    public Map<String, double[]> state() {
+      return Map.of(
+          SQUARES, Arrays.stream(squares).flatMapToDouble(Arrays::stream).toArray(),
+          TOLD, Arrays.stream(told).asDoubleStream().toArray());
+    }
+
+    @Override
+    public void restore(Map<String, double[]> state) {
+      double[] rows = state.get(SQUARES);
+      double[] counts = state.get(TOLD);
+      if (rows == null
+          || counts == null
+          || rows.length != timesteps * history
+          || counts.length != timesteps) {
+        throw new IllegalArgumentException(
+            "the state must hold "
+                + history
+                + " losses for each of "
+                + timesteps
+                + " timesteps, but is that of another sampler");
+      }
+      lacking = 0;
+      for (int t = 0; t < timesteps; t++) {
+        System.arraycopy(rows, t * history, squares[t], 0, history);
+        told[t] = (long) counts[t];
+        if (told[t] < history) {
+          lacking++;
         }
       }
       if (lacking == 0) {

@@ -2,6 +2,7 @@ package io.github.ddpm4j.loss;
 
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Schedule;
+import java.util.Map;
 import org.apache.commons.rng.UniformRandomProvider;
 
 /**
@@ -62,6 +63,29 @@ public interface TimestepSampler {
      * @param losses the loss of each image, with its {@link Weighting} but without {@link #weight}
      */
     default void learn(NoiseLevels levels, double[] losses) {}
+
+    /**
+     * What the sampler has learned, for a checkpoint: all that later draws depend on, beside their
+     * arguments.
+     *
+     * @return numbers by name, copied; empty by default, for samplers that learn nothing
+     */
+    default Map<String, double[]> state() {
+      return Map.of();
+    }
+
+    /**
+     * Continues from a state.
+     *
+     * @param state what {@link #state} of the same sampler and schedule returned
+     * @throws IllegalArgumentException if it is not such a state
+     */
+    default void restore(Map<String, double[]> state) {
+      if (!state.isEmpty()) {
+        throw new IllegalArgumentException(
+            "the timestep sampler has no state, but was to be restored from " + state.keySet());
+      }
+    }
   }
 
   /**

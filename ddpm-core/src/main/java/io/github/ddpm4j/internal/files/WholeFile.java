@@ -1,6 +1,7 @@
 package io.github.ddpm4j.internal.files;
 
 import java.io.BufferedOutputStream;
+import java.io.File;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.channels.FileChannel;
@@ -10,7 +11,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.security.DigestOutputStream;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.UUID;
+import java.util.function.Function;
 
 /**
  * Writes files whole or not at all: beside the target first, then renamed once the disk has them. A
@@ -18,6 +23,8 @@ import java.util.UUID;
  * that fails leaves the old one as it was and nothing beside it.
  */
 public final class WholeFile {
+
+  private static final boolean WINDOWS = File.separatorChar == '\\';
 
   private WholeFile() {}
 
@@ -47,15 +54,39 @@ public final class WholeFile {
     Path target = Files.exists(file) ? file.toRealPath() : file.toAbsolutePath();
     Path folder = folderOf(target, file);
     makeFolder(folder, file);
+    Path name = target.getFileName();
+    write(folder, name.toString(), digest -> name.toString(), content);
+  }
+
+  /**
+   * Writes a file whose name depends on what it holds.
+   *
+   * @param folder the folder; made if it is missing
+   * @param stem what a killed write leaves begins with, after a dot
+   * @param name the name of the SHA-256 of the bytes
+   * @param content what it is to hold
+   * @return the file; one of the same name is replaced
+   * @throws IOException as in {@link #write(Path, Content)}
+   */
+  public static Path write(
+      Path folder, String stem, Function<MessageDigest, String> name, Content content)
+      throws IOException {
+    makeFolder(folder, folder);
     // Not createTempFile: its files can be read by their owner alone, and stay so when renamed.
-    Path beside = folder.resolve("." + target.getFileName() + "." + UUID.randomUUID() + ".part");
+    Path beside = folder.resolve("." + stem + "." + UUID.randomUUID() + ".part");
     try {
+      MessageDigest digest = sha256();
       try (OutputStream out =
-          new BufferedOutputStream(Files.newOutputStream(beside, StandardOpenOption.CREATE_NEW))) {
+          new BufferedOutputStream(
+              new DigestOutputStream(
+                  Files.newOutputStream(beside, StandardOpenOption.CREATE_NEW), digest))) {
         content.writeTo(out);
       }
-      force(beside);
-      rename(beside, target, file);
+      force(beside, StandardOpenOption.WRITE);
+      Path target = folder.resolve(name.apply(digest));
+      rename(beside, target, target);
+      forceFolder(folder);
+      return target;
     } catch (IOException | RuntimeException | Error e) {
       try {
         Files.deleteIfExists(beside);
@@ -63,6 +94,19 @@ public final class WholeFile {
         e.addSuppressed(left);
       }
       throw e;
+    }
+  }
+
+  /**
+   * A fresh SHA-256.
+   *
+   * @return the digest of no bytes
+   */
+  public static MessageDigest sha256() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every Java platform has SHA-256", e);
     }
   }
 
@@ -78,14 +122,22 @@ public final class WholeFile {
   }
 
   /** Else the new name could reach the disk before what it stands for. */
-  private static void force(Path file) throws IOException {
+  private static void force(Path file, StandardOpenOption option) throws IOException {
     Uninterrupted.run(
         () -> {
-          try (FileChannel written = FileChannel.open(file, StandardOpenOption.WRITE)) {
+          try (FileChannel written = FileChannel.open(file, option)) {
             written.force(true);
             return file;
           }
         });
+  }
+
+  /** Brings the names in a folder to the disk, where the system can: Windows cannot open folders. */
+  static void forceFolder(Path folder) throws IOException {
+    if (WINDOWS) {
+      return;
+    }
+    force(folder, StandardOpenOption.READ);
   }
 
   private static void rename(Path beside, Path target, Path file) throws IOException {
@@ -141,7 +193,14 @@ public final class WholeFile {
     return there;
   }
 
-  static void makeFolder(Path folder, Path file) throws IOException {
+  /**
+   * Makes a folder where it is missing.
+   *
+   * @param folder the folder
+   * @param file what it is made for, to be named in messages
+   * @throws IOException if it lies in something that is none, or cannot be made
+   */
+  public static void makeFolder(Path folder, Path file) throws IOException {
     // Files.createDirectories of JDK 17 refuses links to folders.
     if (!nearest(folder, file).equals(folder)) {
       Files.createDirectories(folder);

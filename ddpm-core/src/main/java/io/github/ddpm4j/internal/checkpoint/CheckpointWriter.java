@@ -1,0 +1,225 @@
+package io.github.ddpm4j.internal.checkpoint;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDManager;
+import io.github.ddpm4j.internal.checkpoint.CheckpointFolder.Entry;
+import io.github.ddpm4j.training.Checkpoints;
+import io.github.ddpm4j.training.Checkpoints.OnFailure;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.List;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Writes the checkpoints of a run when they are due: a copy on the thread of the run, the file on
+ * another. Used by the thread of the run.
+ */
+public final class CheckpointWriter implements AutoCloseable {
+
+  private static final Logger logger = LoggerFactory.getLogger(CheckpointWriter.class);
+
+  private final Checkpoints settings;
+  private final CheckpointFolder folder;
+  private final CheckpointFolder.Claim claim;
+
+  /** The step of the newest checkpoint that was begun, and when. */
+  private long lastStep;
+
+  private long lastNanos = System.nanoTime();
+  private @Nullable Thread writing;
+  private volatile @Nullable IOException failure;
+
+  private CheckpointWriter(
+      Checkpoints settings, CheckpointFolder folder, CheckpointFolder.Claim claim, long step) {
+    this.settings = settings;
+    this.folder = folder;
+    this.claim = claim;
+    this.lastStep = step;
+  }
+
+  /**
+   * Claims the folder of the checkpoints for a run.
+   *
+   * @param settings where to and how often
+   * @return the writer
+   * @throws IllegalStateException if another run writes there
+   * @throws UncheckedIOException if it cannot be written to
+   */
+  public static CheckpointWriter claim(Checkpoints settings) {
+    CheckpointFolder folder = new CheckpointFolder(settings.folder());
+    try {
+      return new CheckpointWriter(settings, folder, folder.claim(), 0);
+    } catch (IOException e) {
+      throw new UncheckedIOException(
+          "checkpoints cannot be written to " + settings.folder() + ": " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * The folder.
+   *
+   * @return its checkpoints
+   */
+  public CheckpointFolder folder() {
+    return folder;
+  }
+
+  /**
+   * Takes note of the step that the run begins at.
+   *
+   * @param step the number of steps done before
+   */
+  public void beginAt(long step) {
+    lastStep = step;
+  }
+
+  /**
+   * Whether a checkpoint is to be written now. While one is being written none is due.
+   *
+   * @param step the number of steps that are done
+   * @return whether to call {@link #write}
+   * @throws UncheckedIOException if an earlier one could not be written and the run is to end then
+   */
+  public boolean isDue(long step) {
+    requireGoingOn();
+    if (step == lastStep || isWriting()) {
+      return false;
+    }
+    boolean bySteps =
+        settings.everySteps() > 0
+            && step / settings.everySteps() > lastStep / settings.everySteps();
+    boolean byTime =
+        !settings.every().isZero()
+            && System.nanoTime() - lastNanos >= settings.every().toNanos();
+    return bySteps || byTime;
+  }
+
+  private boolean isWriting() {
+    Thread thread = writing;
+    return thread != null && thread.isAlive();
+  }
+
+  private void requireGoingOn() {
+    IOException failed = failure;
+    if (failed != null && settings.onFailure() == OnFailure.STOP) {
+      throw new UncheckedIOException(
+          "the checkpoint of step " + lastStep + " was not written: " + failed.getMessage(), failed);
+    }
+  }
+
+  /**
+   * Copies the state of the run and begins to write it.
+   *
+   * @param step the number of steps that are done
+   * @param copy copies the state into arrays of the manager
+   */
+  public void write(long step, Function<NDManager, CheckpointFile.Contents> copy) {
+    join();
+    begin(step);
+    NDManager own = NDManager.newBaseManager(Device.cpu());
+    boolean begun = false;
+    try {
+      CheckpointFile.Contents contents = copy.apply(own);
+      Thread thread = new Thread(() -> writeAndClose(step, contents, own), "ddpm4j-checkpoint");
+      thread.start();
+      writing = thread;
+      begun = true;
+    } finally {
+      if (!begun) {
+        own.close();
+      }
+    }
+  }
+
+  private void begin(long step) {
+    lastStep = step;
+    lastNanos = System.nanoTime();
+    failure = null;
+  }
+
+  private void writeAndClose(long step, CheckpointFile.Contents contents, NDManager own) {
+    try (own) {
+      Entry written =
+          folder.write(
+              step,
+              out -> CheckpointFile.write(out, contents),
+              settings.keepLast(),
+              old -> settings.keepEvery() > 0 && old % settings.keepEvery() == 0);
+      logger.debug("wrote {}", written.file());
+    } catch (IOException | RuntimeException e) {
+      failure = e instanceof IOException io ? io : new IOException(e);
+      logger.warn(
+          "the checkpoint of step {} could not be written to {}; the newest one is that of step {}",
+          step,
+          settings.folder(),
+          newest(),
+          e);
+    }
+  }
+
+  private Object newest() {
+    try {
+      List<Entry> entries = folder.entries();
+      return entries.isEmpty() ? "none" : entries.get(0).step();
+    } catch (IOException e) {
+      return "none that can be seen";
+    }
+  }
+
+  /**
+   * Writes the last checkpoint of a run on this thread, unless that step has one already.
+   *
+   * @param step the number of steps that are done
+   * @param copy copies the state into arrays of the manager
+   * @throws UncheckedIOException if one could not be written and the run is to end then
+   */
+  public void finish(long step, Function<NDManager, CheckpointFile.Contents> copy) {
+    join();
+    if (step != lastStep || failure != null) {
+      begin(step);
+      NDManager own = NDManager.newBaseManager(Device.cpu());
+      boolean copied = false;
+      try {
+        CheckpointFile.Contents contents = copy.apply(own);
+        copied = true;
+        writeAndClose(step, contents, own);
+      } finally {
+        if (!copied) {
+          own.close();
+        }
+      }
+    }
+    requireGoingOn();
+  }
+
+  /** Waits for the file that is being written, even if this thread is interrupted. */
+  private void join() {
+    Thread thread = writing;
+    boolean interrupted = false;
+    while (thread != null && thread.isAlive()) {
+      try {
+        thread.join();
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    writing = null;
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Waits for the file that is being written, and gives the folder back. */
+  @Override
+  public void close() {
+    join();
+    try {
+      claim.close();
+    } catch (IOException e) {
+      logger.warn("the folder {} could not be given back", settings.folder(), e);
+    }
+  }
+}
