@@ -136,7 +136,10 @@ public final class TrainingDoctor implements TrainingStepListener {
   private double greatestNorm;
   private double initialShare = 1;
   private double lag;
+  /** The decay of a step, where the average moves at some steps only. */
   private double decay;
+
+  private long averagedStep;
 
   /**
    * Creates a doctor for one run of a model. Users call {@code ddpm.trainingDoctor()}.
@@ -158,9 +161,13 @@ public final class TrainingDoctor implements TrainingStepListener {
 
   @Override
   public void onStep(TrainingStepListener.Event event) {
-    decay = event.emaDecay();
-    initialShare *= decay;
-    lag = decay * (lag + 1);
+    double ofStep = event.emaDecay();
+    initialShare *= ofStep;
+    lag = ofStep * (lag + 1);
+    if (ofStep < 1) {
+      decay = Math.pow(ofStep, 1.0 / (event.step() - averagedStep));
+      averagedStep = event.step();
+    }
     pending.add(event);
     if (pending.size() >= STEPS_AT_ONCE) {
       read();

@@ -77,7 +77,7 @@ public interface TrainingStepListener {
     /**
      * The EMA decay of the step, including warm-up.
      *
-     * @return d of {@link Ema}, in [0, 1)
+     * @return d of {@link Ema}, in [0, 1]; 1 where the average stays as it is
      */
     double emaDecay();
 

@@ -144,7 +144,7 @@ class TrainingDoctorTest {
   @Test
   void report_averageWithoutWarmUp_isStillWhatTrainingBeganWith() {
     TrainingDoctor doctor = ddpm.trainingDoctor();
-    training().ema(new Ema(0.99, false)).listener(doctor).fit(data()).close();
+    training().ema(Ema.constant(0.99)).listener(doctor).fit(data()).close();
 
     // 0.99^64 = 52.6 %; ln(0.01 / 0.526) / ln 0.99 = 394.2 steps more.
     assertThat(finding(doctor.report(), "averaged weights"))
@@ -157,7 +157,7 @@ class TrainingDoctorTest {
   @Test
   void report_slowAverage_namesADecay() {
     TrainingDoctor doctor = ddpm.trainingDoctor();
-    training().steps(200).ema(new Ema(0.977, false)).listener(doctor).fit(data()).close();
+    training().steps(200).ema(Ema.constant(0.977)).listener(doctor).fit(data()).close();
 
     assertThat(finding(doctor.report(), "averaged weights").toString())
         .startsWith("! averaged weights: 1.0 % of them are the initial weights, and they lag 42 ")

@@ -173,7 +173,7 @@ public final class TrainingLoop implements AutoCloseable {
       begun(tracked);
     }
     double rate = tracked * settings.warmth(done);
-    double decay = settings.ema().decayAfter(done + 1L);
+    double decay = settings.ema().decayAfter(done + 1L, settings.imagesPerStep());
     StepLayout.Numbers numbers =
         new StepLayout.Numbers(
             rate,

@@ -116,6 +116,11 @@ public record TrainingSettings(
     return Math.min(1, (done + 1.0) / Math.max(1, warmup));
   }
 
+  /** The images of a step, as far as the run makes the batches. */
+  double imagesPerStep() {
+    return (double) batchSize * accumulation;
+  }
+
   /**
    * The settings in the words of a model file, as its provenance. Numbers are {@code Long} and
    * {@code Double}, as they come back from it.
@@ -153,8 +158,7 @@ public record TrainingSettings(
     if (conditionDropout > 0) {
       settings.put("conditionDropout", conditionDropout);
     }
-    settings.put("emaDecay", ema.decay());
-    settings.put("emaWarmup", ema.warmup());
+    settings.put("ema", ema.toString());
     settings.put("seed", seed);
     settings.put("meanLossOfLast100Steps", losses.mean(100));
     return settings;

@@ -139,7 +139,7 @@ class ModelFolderTest {
         .containsEntry("batchSize", 4L)
         .containsEntry("accumulation", 1L)
         .containsEntry("loss", "simple")
-        .containsEntry("emaDecay", 0.5)
+        .containsEntry("ema", "warm-up to 0.5")
         .containsEntry("seed", Long.MIN_VALUE)
         .containsKey("meanLossOfLast100Steps");
     try (DDPM loaded = DDPM.load(folder());
