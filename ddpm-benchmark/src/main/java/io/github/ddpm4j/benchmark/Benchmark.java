@@ -182,6 +182,9 @@ public final class Benchmark implements Callable<Integer> {
     Effort effort = new Effort(Cli.atLeast("--batch", 1, batch), least, quick);
     Device here = Cli.device(device);
     Cli.atLeast("--threads", 1, threads);
+    if (json != null) {
+      WholeFile.requirePlace(json);
+    }
     if (child) {
       out.println(
           Measurements.of(measured.get(0), chosen.get(0), ways.get(0), here, effort).toJson());
@@ -189,6 +192,7 @@ public final class Benchmark implements Callable<Integer> {
       Runs runs = new Runs(main, device, threads, jvmOptions, measured, effort);
       Report report = runs.all(chosen, ways, spec.commandLine().getErr());
       out.print(Table.of(report));
+      out.flush(); // whatever becomes of the file
       if (json != null) {
         WholeFile.writeText(json, report.toJson());
       }

@@ -94,6 +94,21 @@ class BenchmarkTest {
     assertThat(out.toString()).isEmpty();
   }
 
+  /** After an hour of measurements it would be late to say so. */
+  @Test
+  void benchmark_jsonWhereNoFileCanBe_isRefusedBeforeMeasuring() throws IOException {
+    Path file = Files.writeString(folder.resolve("file"), "data");
+    assertThat(run("--json", file.resolve("result.json").toString())).isEqualTo(Cli.USER_ERROR);
+    assertThat(err.toString().strip())
+        .isEqualTo(
+            "Benchmark: "
+                + file.resolve("result.json")
+                + " must lie in a folder, but "
+                + file
+                + " is none; choose another folder");
+    assertThat(out.toString()).isEmpty();
+  }
+
   @Test
   void benchmark_classPath_oneLine() {
     assertThat(run("--class-path")).isZero();

@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.files.WholeFile;
 import java.awt.Color;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
@@ -377,6 +378,18 @@ public final class Pictures {
    */
   public static void write(BufferedImage picture, Path file) throws IOException {
     PictureFiles.write(picture, file);
+  }
+
+  /**
+   * Checks that a picture can be written to a file, as far as that can be told without writing it.
+   * Call it before pictures are drawn that take long.
+   *
+   * @param file the file; nothing is created or changed
+   * @throws IOException if it is a folder, lies in something that is none, or its folder may not be
+   *     written by this user
+   */
+  public static void requireSavable(Path file) throws IOException {
+    WholeFile.requirePlace(file);
   }
 
   /**

@@ -35,7 +35,11 @@ public final class CompareObjectives {
    */
   public static void main(String[] args) {
     System.getProperties().putIfAbsent("ai.djl.pytorch.num_threads", "1"); // the work is small
-    for (String objective : args.length > 0 ? List.of(args) : ALL) {
+    List<String> chosen = args.length > 0 ? List.of(args) : ALL;
+    if (!ALL.containsAll(chosen)) {
+      throw new IllegalArgumentException("objectives must be of " + ALL + ", but were " + chosen);
+    }
+    for (String objective : chosen) {
       System.out.println(run(objective, 600, 50, 500));
     }
   }

@@ -17,7 +17,6 @@ import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.unet.UNet;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.Locale;
 import java.util.stream.IntStream;
 
@@ -50,11 +49,11 @@ public final class ConditionalDigits {
     var network = UNet.builder().image(1, 8, 8).baseChannels(32).channelMultipliers(1, 2);
     network.residualBlocks(1).attentionAtLevels(1).groups(8).dropout(0).classes(10).seed(1);
     Tracker rate = s -> (float) (2e-3 * Math.max(0.02, Math.min(1, (steps - s) / (0.3 * steps))));
-    int[] asked = new int[10 * PER_CLASS];
-    Arrays.setAll(asked, i -> i / PER_CLASS);
+    int[] asked = IntStream.range(0, 10 * PER_CLASS).map(i -> i / PER_CLASS).toArray();
     try (NDManager manager = NDManager.newBaseManager();
         UNet unet = network.build()) {
       DDPM ddpm = DDPM.builder().schedule(Schedules.cosine(1000)).denoiser(unet).build();
+      ddpm.requireSavable(folder.resolve("model"));
       var training = ddpm.training().batchSize(64).steps(steps).learningRate(rate).warmup(50);
       training.ema(0.99).seed(1).listener(TrainingProgress.bar());
       // The labels of the data are the classes; some are left out, which guidance needs.

@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.data.Digits;
+import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.report.PictureTable;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
@@ -36,6 +37,7 @@ public final class EncodeDecode {
   }
 
   static void run(Path model, Path picture, int... calls) throws IOException {
+    Pictures.requireSavable(picture);
     try (DDPM ddpm = DDPM.load(model);
         NDManager manager = NDManager.newBaseManager()) {
       NDArray real =

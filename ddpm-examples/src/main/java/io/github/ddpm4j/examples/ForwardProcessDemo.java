@@ -48,6 +48,7 @@ public final class ForwardProcessDemo {
   }
 
   static void run(NDArray picture, Path strip) throws IOException {
+    Pictures.requireSavable(strip);
     // The means of squares, before it is noised: noise that is averaged would be less of it.
     long factor = (picture.getShape().get(2) * (COLUMNS + 1) + MAX_WIDTH - 1) / MAX_WIDTH;
     Shape square = new Shape(factor, factor);

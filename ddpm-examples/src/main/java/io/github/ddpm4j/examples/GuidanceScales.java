@@ -5,6 +5,7 @@ import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.data.Digits;
 import io.github.ddpm4j.evaluation.Judge;
+import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.report.Plots;
 import io.github.ddpm4j.sampling.Guidance;
@@ -39,6 +40,7 @@ public final class GuidanceScales {
   }
 
   static void run(Path model, Path plot, int calls) throws IOException {
+    Pictures.requireSavable(plot);
     int[] asked = IntStream.range(0, 10 * PER_CLASS).map(i -> i / PER_CLASS).toArray();
     double[] hits = new double[SCALES.length];
     double[] variety = hits.clone();
@@ -58,8 +60,7 @@ public final class GuidanceScales {
           hits[k] = (double) right / asked.length;
           for (int label = 0; label < 10; label++) {
             NDArray real = digits.heldOut().withLabel(label).toArray(manager);
-            NDArray own = drawn.get("{}:{}", label * PER_CLASS, (label + 1) * PER_CLASS);
-            variety[k] += distance(own) / distance(real) / 10;
+            variety[k] += distance(drawn.split(10).get(label)) / distance(real) / 10;
           }
         }
         System.out.printf(Locale.ROOT, "%5s %13.3f %8.3f%n", SCALES[k], hits[k], variety[k]);

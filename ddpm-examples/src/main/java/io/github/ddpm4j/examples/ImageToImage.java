@@ -6,6 +6,7 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.data.Digits;
 import io.github.ddpm4j.data.PictureFolder;
+import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.report.PictureTable;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
@@ -51,6 +52,7 @@ public final class ImageToImage {
   }
 
   static void run(DDPM ddpm, NDArray pictures, Path file, int calls) throws IOException {
+    Pictures.requireSavable(file);
     // A sketch in two tones: something that no model of the pictures would draw.
     NDArray dark = pictures.lt(0).toType(pictures.getDataType(), false);
     NDArray given = pictures.concat(dark.mul(-2).add(1), 0);

@@ -6,6 +6,7 @@ import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.data.Digits;
+import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.report.PictureTable;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
@@ -42,6 +43,7 @@ public final class Inpaint {
   }
 
   static void run(Path model, Path picture, int calls, int jump, int times) throws IOException {
+    Pictures.requireSavable(picture);
     try (DDPM ddpm = DDPM.load(model);
         NDManager manager = NDManager.newBaseManager()) {
       NDArray real = Digits.load().heldOut().ofLabels(DIGITS).toArray(manager);

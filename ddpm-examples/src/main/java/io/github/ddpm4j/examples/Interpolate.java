@@ -4,10 +4,12 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.data.Digits;
+import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.report.PictureTable;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.sampling.Sampling;
 import io.github.ddpm4j.schedule.TimestepSpacing;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -41,11 +43,13 @@ public final class Interpolate {
   }
 
   static void run(Path model, Path folder, int calls) throws IOException {
+    Pictures.requireSavable(folder.resolve("latents.png"));
     double[] fractions = {0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1};
     // TRAILING starts at the last timestep, where encoding ends.
     Sampler sampler = Samplers.ddim(calls).spacing(TimestepSpacing.TRAILING);
     try (DDPM ddpm = DDPM.load(model);
         NDManager manager = NDManager.newBaseManager()) {
+      Sampling sampling = ddpm.sampling().sampler(sampler).seed(1);
       NDArray ends = Digits.load().heldOut().ofLabels(ENDS).toArray(manager);
 
       PictureTable latents = new PictureTable(ddpm.dataRange(), COLUMNS);
@@ -53,9 +57,7 @@ public final class Interpolate {
         NDArray noise = encoded.toNDArray(manager);
         for (int i = 0; i < ENDS.length; i += 2) {
           try (Samples between =
-              ddpm.sampling()
-                  .sampler(sampler)
-                  .interpolateLatents(noise.get(i), noise.get(i + 1), fractions)) {
+              sampling.interpolateLatents(noise.get(i), noise.get(i + 1), fractions)) {
             latents.row("", ends.get(i), between.toNDArray(manager), ends.get(i + 1));
           }
         }
@@ -66,10 +68,7 @@ public final class Interpolate {
       for (double depth : DEPTHS) {
         int steps = (int) Math.round(depth * ddpm.schedule().timesteps());
         try (Samples between =
-            ddpm.sampling()
-                .sampler(sampler)
-                .seed(1)
-                .interpolate(ends.get(0), ends.get(1), steps - 1, fractions)) {
+            sampling.interpolate(ends.get(0), ends.get(1), steps - 1, fractions)) {
           depths.row(steps + " steps", ends.get(0), between.toNDArray(manager), ends.get(1));
         }
       }

@@ -6,6 +6,7 @@ import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.data.Digits;
 import io.github.ddpm4j.evaluation.BitsPerDimResult;
+import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.report.PictureTable;
 import io.github.ddpm4j.report.Plots;
@@ -41,6 +42,7 @@ public final class ProgressiveDecoding {
   }
 
   static void run(Path model, Path folder, int images, int calls) throws IOException {
+    Pictures.requireSavable(folder.resolve("decoding.png"));
     try (DDPM ddpm = DDPM.load(model);
         NDManager manager = NDManager.newBaseManager()) {
       NDArray heldOut = Digits.load().heldOut().toArray(manager);

@@ -54,10 +54,12 @@ public final class Quickstart {
       System.out.printf(
           Locale.ROOT, "Training a U-Net of %,d parameters.%n", unet.config().parameterCount());
       DDPM ddpm = DDPM.builder().schedule(Schedules.cosine(1000)).denoiser(unet).build();
+      ddpm.requireSavable(folder.resolve("model"));
       NDArray known = digits.training().toArray(manager);
       var training = ddpm.training().batchSize(64).steps(steps).learningRate(rate).warmup(50);
       training.ema(0.99).seed(1).listener(TrainingProgress.bar());
       try (TrainedModel result = training.fit(digits.training().toDataset(manager, 64))) {
+        result.ddpm().save(folder.resolve("model"));
         var sampling = result.ddpm().sampling().sampler(Samplers.ddim(calls).eta(0.5)).seed(1);
         try (Samples samples = sampling.generate(Digits.HELD_OUT)) {
           NDArray drawn = samples.toNDArray(manager);
@@ -65,14 +67,10 @@ public final class Quickstart {
           Judge judge = Judge.of(real, known, digits.training().labels());
           Judge.Verdict verdict = judge.judge(drawn);
           System.out.print(verdict.table(judge.realAgainstReal()));
-          result.ddpm().save(folder.resolve("model"));
-          new ModelReport(result.ddpm(), drawn, real)
-              .title("ddpm4j quickstart", "A model of hand-written digits, 8x8 pixels.")
-              .losses(result.losses().toArray())
-              .verdict(verdict, judge.realAgainstReal())
-              .seed(1)
-              .save(folder)
-              .forEach(System.out::println);
+          ModelReport report = new ModelReport(result.ddpm(), drawn, real).seed(1);
+          report.title("ddpm4j quickstart", "A model of hand-written digits, 8x8 pixels.");
+          report.losses(result.losses().toArray()).verdict(verdict, judge.realAgainstReal());
+          report.save(folder).forEach(System.out::println);
           verdict.failures().forEach(failure -> System.out.println("Falls short: " + failure));
           return verdict.passes();
         }

@@ -3,6 +3,7 @@ package io.github.ddpm4j.examples;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.report.PictureTable;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
@@ -39,6 +40,7 @@ public final class SharedLatent {
   }
 
   static void run(Path model, Path picture, int calls) throws IOException {
+    Pictures.requireSavable(picture);
     try (DDPM ddpm = DDPM.load(model);
         NDManager manager = NDManager.newBaseManager()) {
       PictureTable table = new PictureTable(ddpm.dataRange());

@@ -6,6 +6,7 @@ import ai.djl.training.tracker.Tracker;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.data.Digits;
+import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.report.PictureTable;
 import io.github.ddpm4j.report.TrainingProgress;
@@ -15,7 +16,6 @@ import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.unet.UNet;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.Locale;
 
 /** Makes 4x4 pixels into 8x8: the network sees the small picture too (Saharia et al. 2021). */
 public final class SuperResolution {
@@ -30,11 +30,11 @@ public final class SuperResolution {
    */
   public static void main(String[] args) throws IOException {
     System.getProperties().putIfAbsent("ai.djl.pytorch.num_threads", "1"); // the work is small
-    String target = System.getProperty("ddpm4j.target", "target");
-    run(Path.of(target, "super-resolution.png"), 600, 8, 50);
+    run(Path.of(System.getProperty("ddpm4j.target", "target"), "super-resolution.png"), 600, 8, 50);
   }
 
   static void run(Path picture, int steps, int draws, int calls) throws IOException {
+    Pictures.requireSavable(picture);
     Digits digits = Digits.load();
     var network = UNet.builder().image(1, 8, 8).baseChannels(32).channelMultipliers(1, 2);
     network.residualBlocks(1).attentionAtLevels(1).groups(8).dropout(0).imageCondition(1).seed(1);
@@ -74,7 +74,7 @@ public final class SuperResolution {
   }
 
   private static void report(String what, NDArray images, NDArray real) {
-    double error = Math.sqrt(images.sub(real).square().mean().getFloat());
-    System.out.printf(Locale.ROOT, "%s: PSNR %.2f dB%n", what, 20 * Math.log10(2 / error));
+    double decibels = 10 * Math.log10(4 / images.sub(real).square().mean().getFloat());
+    System.out.println(what + ": PSNR " + Math.round(100 * decibels) / 100.0 + " dB");
   }
 }

@@ -44,15 +44,17 @@ public final class TrainFashionMnist {
     var fresh = UNet.builder().image(1, 28, 28).baseChannels(CHANNELS);
     fresh.channelMultipliers(1, 2, 2).attentionAtLevels(1).precision(PRECISION).seed(1);
     LabeledImages pictures = IdxFiles.training(data);
-    try (UNet unet = args.length > 1 ? UNet.load(Path.of(args[1])) : fresh.build()) {
-      String target = System.getProperty("ddpm4j.target", "target");
-      run(pictures, unet, Path.of(target, "fashion-mnist"), STEPS, BATCH);
+    Path folder = Path.of(System.getProperty("ddpm4j.target", "target"), "fashion-mnist");
+    try (UNet unet = args.length > 1 ? null : fresh.build();
+        DDPM model =
+            unet == null ? DDPM.load(Path.of(args[1])) : DDPM.builder().denoiser(unet).build()) {
+      run(pictures, model, folder, STEPS, BATCH);
     }
   }
 
-  static void run(LabeledImages pictures, UNet unet, Path folder, int steps, int batch)
+  static void run(LabeledImages pictures, DDPM ddpm, Path folder, int steps, int batch)
       throws IOException {
-    DDPM ddpm = DDPM.builder().timesteps(1000).denoiser(unet).build();
+    ddpm.requireSavable(folder.resolve("model"));
     var training = ddpm.training().batchSize(batch).steps(steps).warmup(Math.min(1000, steps / 10));
     training.ema(0.999).seed(1).listener(TrainingProgress.bar());
     training.listener(

@@ -291,6 +291,33 @@ class ModelExamplesTest {
                 + " with all of its files");
   }
 
+  /** What draws into a folder, or a picture in it. */
+  interface Drawing {
+    void run(Path folder) throws Exception;
+  }
+
+  private static List<Drawing> drawings() {
+    Path model = models.resolve("nowhere");
+    return List.of(
+        folder -> Interpolate.run(model, folder, 4),
+        folder -> Inpaint.run(model, folder.resolve("a.png"), 6, 2, 2),
+        folder -> SharedLatent.run(model, folder.resolve("a.png"), 4),
+        folder -> EncodeDecode.run(model, folder.resolve("a.png"), 4),
+        folder -> ProgressiveDecoding.run(model, folder, 2, 4),
+        folder -> GuidanceScales.run(model, folder.resolve("a.png"), 4));
+  }
+
+  /** Though there is no model: where the pictures go is looked at first. */
+  @ParameterizedTest
+  @MethodSource("drawings")
+  void pictures_whereNoneCanBe_areRefusedBeforeDrawing(Drawing drawing) throws IOException {
+    Path file = models.resolve("digits").resolve("ddpm.json");
+    assertThatThrownBy(() -> drawing.run(file))
+        .isInstanceOf(IOException.class)
+        .hasMessageEndingWith(
+            " must lie in a folder, but " + file + " is none; choose another folder");
+  }
+
   @Test
   void forwardProcessDemo_withoutAPicture_noisesADigit() throws Exception {
     String out = Printed.by(() -> ForwardProcessDemo.main(new String[0]));

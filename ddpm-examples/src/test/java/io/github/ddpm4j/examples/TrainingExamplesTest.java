@@ -6,12 +6,17 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.data.IdxFiles;
 import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.schedule.Schedule;
+import io.github.ddpm4j.schedule.Schedules;
+import io.github.ddpm4j.unet.UNet.Precision;
 import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNetBuilder;
 import java.awt.image.BufferedImage;
 import java.io.DataOutputStream;
 import java.io.FileNotFoundException;
 import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -20,6 +25,7 @@ import java.util.Random;
 import java.util.stream.Stream;
 import java.util.zip.GZIPOutputStream;
 import javax.imageio.ImageIO;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -68,9 +74,16 @@ class TrainingExamplesTest {
   void trainFashionMnist_short_writesGridAndModel() throws Exception {
     writeData();
     UNetBuilder network = UNet.builder().image(1, 28, 28).baseChannels(4).groups(2);
+    Schedule schedule = Schedules.cosine(100);
     try (UNet unet = network.channelMultipliers(1).residualBlocks(1).build()) {
+      DDPM ddpm =
+          DDPM.builder()
+              .schedule(schedule)
+              .prediction(Prediction.VELOCITY)
+              .denoiser(unet)
+              .build();
       String out =
-          Printed.by(() -> TrainFashionMnist.run(IdxFiles.training(folder), unet, folder, 3, 4));
+          Printed.by(() -> TrainFashionMnist.run(IdxFiles.training(folder), ddpm, folder, 3, 4));
       assertThat(out).contains(folder.toString());
     }
     assertThat(ImageIO.read(folder.resolve("samples-000003.png").toFile()).getWidth())
@@ -78,6 +91,9 @@ class TrainingExamplesTest {
     assertThat(folder.resolve("loss.png")).isRegularFile();
     try (DDPM model = DDPM.load(folder.resolve("model"))) {
       assertThat(model.provenance()).containsEntry("batchSize", 4L);
+      // A model that it goes on from keeps what it is.
+      assertThat(model.schedule().describe()).isEqualTo(schedule.describe());
+      assertThat(model.prediction()).isEqualTo(Prediction.VELOCITY);
     }
   }
 
@@ -115,6 +131,51 @@ class TrainingExamplesTest {
         .isInstanceOf(FileNotFoundException.class)
         .hasMessageStartingWith(
             "the data folder " + nowhere + " does not exist; Debian's package ");
+  }
+
+  /** With no steps to train, whatever comes after the check of the output fails otherwise. */
+  @Test
+  void model_foreignFileInItsFolder_isRefusedBeforeTraining() throws IOException {
+    Files.createDirectory(folder.resolve("model"));
+    Path precious = Files.writeString(folder.resolve("model/notes.txt"), "precious");
+    writeData();
+    UNetBuilder small = UNet.builder().image(1, 28, 28).baseChannels(4).groups(2).channelMultipliers(1);
+    DDPM ddpm = DDPM.builder().denoiser(small.build()).build();
+    for (ThrowingCallable run :
+        List.<ThrowingCallable>of(
+            () -> Quickstart.run(folder, 0, 50, Precision.FLOAT32),
+            () -> ConditionalDigits.run(folder, 0, 50),
+            () -> TrainFashionMnist.run(IdxFiles.training(folder), ddpm, folder, 0, 4))) {
+      assertThatThrownBy(run)
+          .isInstanceOf(FileAlreadyExistsException.class)
+          .hasMessage(
+              folder.toRealPath().resolve("model")
+                  + ": it exists and is no model folder, so it is not replaced; choose another"
+                  + " name");
+    }
+    ddpm.denoiser(UNet.class).close();
+    assertThat(precious).hasContent("precious");
+  }
+
+  @Test
+  void picture_whereNoneCanBe_isRefusedBeforeTraining() throws IOException {
+    Path file = Files.writeString(folder.resolve("file"), "data");
+    assertThatThrownBy(() -> SuperResolution.run(file.resolve("a.png"), 0, 8, 50))
+        .isInstanceOf(IOException.class)
+        .hasMessage(
+            file.resolve("a.png")
+                + " must lie in a folder, but "
+                + file
+                + " is none; choose another folder");
+  }
+
+  /** A name that is none was trained as another. */
+  @Test
+  void compareObjectives_unknownName_isRefusedBeforeTraining() {
+    assertThatThrownBy(() -> CompareObjectives.main(new String[] {"simple", "edm"}))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "objectives must be of [simple, min-SNR-5, hybrid, EDM], but were [simple, edm]");
   }
 
   @Test
