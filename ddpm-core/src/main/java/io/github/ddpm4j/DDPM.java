@@ -24,8 +24,6 @@ import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.Collections;
-import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
@@ -43,7 +41,8 @@ import org.jspecify.annotations.Nullable;
  * }
  * }</pre>
  *
- * <p>Immutable, and as thread-safe for inference as its network. Closing the model closes the
+ * <p>Immutable, apart from what training does to its network, and as thread-safe for inference as
+ * its network. Closing the model closes the
  * network only if the model came from {@link #load} or {@link TrainedModel#detach}.
  */
 public final class DDPM implements AutoCloseable {
@@ -54,7 +53,7 @@ public final class DDPM implements AutoCloseable {
   private final Diffusion diffusion;
   private final @Nullable DenoisingModel model;
   private final boolean ownsDenoiser;
-  private final Map<String, Object> provenance;
+  private final Life life;
 
   DDPM(
       Diffusion diffusion,
@@ -64,7 +63,7 @@ public final class DDPM implements AutoCloseable {
     this.diffusion = diffusion;
     this.model = denoiser == null ? null : DenoisingModel.of(diffusion, denoiser);
     this.ownsDenoiser = ownsDenoiser;
-    this.provenance = Collections.unmodifiableMap(new LinkedHashMap<>(provenance));
+    this.life = new Life(provenance);
   }
 
   /**
@@ -127,7 +126,7 @@ public final class DDPM implements AutoCloseable {
    * @throws IOException if writing fails; an existing model is left intact
    */
   public void save(Path folder) throws IOException {
-    ModelFolder.write(folder, new ModelFolder.Contents(diffusion, trainable("saved"), provenance));
+    ModelFolder.write(folder, new ModelFolder.Contents(diffusion, trainable("saved"), provenance()));
   }
 
   /**
@@ -233,17 +232,19 @@ public final class DDPM implements AutoCloseable {
 
   /** This model as the owner of its network, which it frees when it is closed. */
   DDPM owning() {
-    return new DDPM(diffusion, required("owning()").denoiser(), true, provenance);
+    return new DDPM(diffusion, required("owning()").denoiser(), true, provenance());
   }
 
   /**
    * The provenance of the weights: seed, steps and settings of the training run, if this library
-   * trained them.
+   * trained them. Where the run went on from weights of known provenance, the entry {@value
+   * io.github.ddpm4j.internal.description.History#BEFORE} lists the runs before it, the first first. A
+   * run that trains this model's network in place adds to it.
    *
    * @return an unmodifiable map in a stable order; empty if the provenance is unknown
    */
   public Map<String, Object> provenance() {
-    return provenance;
+    return life.provenance();
   }
 
   /**
@@ -274,7 +275,7 @@ public final class DDPM implements AutoCloseable {
    * @throws IllegalStateException if the model has no denoiser
    */
   public Sampling sampling() {
-    return Sampling.of(required("sampling"));
+    return Sampling.of(required("sampling"), provenance());
   }
 
   /**
@@ -316,7 +317,7 @@ public final class DDPM implements AutoCloseable {
    */
   public Training training() {
     TrainableDenoiser denoiser = trainable("trained");
-    return new Training(required("training"), denoiser);
+    return new Training(required("training"), denoiser, life);
   }
 
   /**

@@ -9,6 +9,7 @@ import ai.djl.training.tracker.Tracker;
 import io.github.ddpm4j.internal.data.Datasets;
 import io.github.ddpm4j.internal.ops.Float32;
 import io.github.ddpm4j.internal.random.Seeds;
+import io.github.ddpm4j.internal.description.History;
 import io.github.ddpm4j.internal.training.TrainingLoop;
 import io.github.ddpm4j.internal.training.TrainingOutcome;
 import io.github.ddpm4j.internal.training.TrainingSettings;
@@ -81,6 +82,7 @@ public final class Training {
 
   private final DenoisingModel model;
   private final TrainableDenoiser denoiser;
+  private final Life life;
   private final List<TrainingStepListener> listeners = new ArrayList<>();
   private Loss loss = Losses.simple();
   private Weighting weighting = Weighting.uniform();
@@ -107,10 +109,12 @@ public final class Training {
    * Sets up a run with the defaults.
    *
    * @param denoiser the model's network, to be trained; not closed by the run
+   * @param life how its weights were made, to which the run adds
    */
-  Training(DenoisingModel model, TrainableDenoiser denoiser) {
+  Training(DenoisingModel model, TrainableDenoiser denoiser, Life life) {
     this.model = model;
     this.denoiser = denoiser;
+    this.life = life;
   }
 
   /**
@@ -486,6 +490,7 @@ public final class Training {
       boolean done = false;
       try {
         TrainedModel trained = new TrainedModel(model.diffusion(), outcome);
+        life.goesOn(trained.raw().provenance());
         done = true;
         return trained;
       } finally {
@@ -547,7 +552,8 @@ public final class Training {
         Seeds.orDrawn(seed, logger, "training"),
         recomputation,
         listeners,
-        logRows);
+        logRows,
+        History.runs(life.provenance()));
   }
 
   /** Steps are programs of TorchScript. */

@@ -5,6 +5,7 @@ import ai.djl.ndarray.NDArrays;
 import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.internal.torch.Collecting;
 import io.github.ddpm4j.internal.torch.GradMode;
+import io.github.ddpm4j.internal.description.History;
 import io.github.ddpm4j.model.Answer;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Diffusion;
@@ -13,6 +14,7 @@ import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Level;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -45,7 +47,7 @@ public final class Guidance {
   /** A deviation of less than this share of the root mean square is that of rounding. */
   private static final double FLAT = 1e-6;
 
-  private static final Guidance NONE = new Guidance(List.of(), List.of(), 0);
+  private static final Guidance NONE = new Guidance(List.of(), List.of(), 0, false);
 
   /**
    * The function whose gradient guides sampling: ln p(y | x_t), or any other differentiable score
@@ -82,10 +84,13 @@ public final class Guidance {
   private final List<Slope> slopes;
   private final double rescale;
 
-  private Guidance(List<Pull> pulls, List<Slope> slopes, double rescale) {
+  private final boolean evenUnlearned;
+
+  private Guidance(List<Pull> pulls, List<Slope> slopes, double rescale, boolean evenUnlearned) {
     this.pulls = List.copyOf(pulls);
     this.slopes = List.copyOf(slopes);
     this.rescale = rescale;
+    this.evenUnlearned = evenUnlearned;
   }
 
   /**
@@ -99,16 +104,39 @@ public final class Guidance {
 
   /**
    * Classifier-free guidance towards the run's condition. The network must have been trained with
-   * condition dropout ({@code conditionDropout}).
+   * condition dropout ({@code conditionDropout}): one whose provenance says otherwise is refused,
+   * unless the scale is 1 or {@link #evenUnlearned} is called.
    *
    * @param scale w: 0 is unconditional, 1 is conditional without guidance, larger values guide more
-   *     strongly. This is 1 + w of Ho and Salimans, the convention of most code
+   *     strongly. It is 1 more than the w of {@link #extrapolating}
    * @return the guidance
    * @throws IllegalArgumentException if {@code scale} is not finite
+   * @see #extrapolating
    */
   public static Guidance classifierFree(double scale) {
     return new Guidance(
-        List.of(new Pull(null, requireScale(scale), 0, Double.POSITIVE_INFINITY)), List.of(), 0);
+        List.of(new Pull(null, requireScale(scale), 0, Double.POSITIVE_INFINITY)),
+        List.of(),
+        0,
+        false);
+  }
+
+  /**
+   * Classifier-free guidance by the w of Ho and Salimans 2022 and of TeaPearce's
+   * Conditional_Diffusion_MNIST: the same as {@code classifierFree(1 + w)}.
+   *
+   * <pre>
+   *   out' = (1 + w) · out(c) − w · out(∅)
+   * </pre>
+   *
+   * @param w 0 is conditional without guidance, larger values guide more strongly, −1 is
+   *     unconditional. The MNIST script draws with 0, 0.5 and 2
+   * @return the guidance
+   * @throws IllegalArgumentException if {@code w} is not finite
+   * @see #classifierFree
+   */
+  public static Guidance extrapolating(double w) {
+    return classifierFree(1 + w);
   }
 
   /**
@@ -133,7 +161,8 @@ public final class Guidance {
     return new Guidance(
         List.of(new Pull(condition, requireScale(scale), 0, Double.POSITIVE_INFINITY)),
         List.of(),
-        0);
+        0,
+        false);
   }
 
   /**
@@ -153,7 +182,8 @@ public final class Guidance {
     return new Guidance(
         List.of(),
         List.of(new Slope(logProbability, requireScale(scale), 0, Double.POSITIVE_INFINITY)),
-        0);
+        0,
+        false);
   }
 
   /**
@@ -179,7 +209,8 @@ public final class Guidance {
     return new Guidance(
         pulls.stream().map(p -> new Pull(p.towards, p.scale, least, greatest)).toList(),
         slopes.stream().map(s -> new Slope(s.logProbability, s.scale, least, greatest)).toList(),
-        rescale);
+        rescale,
+        evenUnlearned);
   }
 
   /**
@@ -213,7 +244,7 @@ public final class Guidance {
               + " none; call rescale on classifierFree(scale), on towards(condition, scale) or on a"
               + " sum with one of these");
     }
-    return new Guidance(pulls, slopes, share);
+    return new Guidance(pulls, slopes, share, evenUnlearned);
   }
 
   /**
@@ -235,7 +266,44 @@ public final class Guidance {
     return new Guidance(
         Stream.concat(pulls.stream(), other.pulls.stream()).toList(),
         Stream.concat(slopes.stream(), other.slopes.stream()).toList(),
-        Math.max(rescale, other.rescale));
+        Math.max(rescale, other.rescale),
+        evenUnlearned || other.evenUnlearned);
+  }
+
+  /**
+   * Takes a network whose provenance says that it never saw an image without its condition. By
+   * default it is refused where the unconditional prediction counts, which for such a network says
+   * nothing. For networks that learned it in another way: from data of which some have no condition,
+   * or before this library trained them on.
+   *
+   * @return this guidance, for any network
+   */
+  public Guidance evenUnlearned() {
+    return new Guidance(pulls, slopes, rescale, true);
+  }
+
+  /**
+   * Refuses a network that is known not to have learned what it is asked.
+   *
+   * @param own the condition of the run
+   * @param provenance how the weights were made; empty if it is unknown
+   */
+  void requireLearned(Condition own, Map<String, Object> provenance) {
+    if (!evenUnlearned && asksFree(own) && History.neverDroppedConditions(provenance)) {
+      throw new IllegalArgumentException(
+          "guidance asks the network without a condition, which it did not learn: the provenance of"
+              + " the model has no conditionDropout; train with conditionDropout(0.1), use"
+              + " classifierFree(1), or call evenUnlearned() on the guidance if it learned that in"
+              + " another way");
+    }
+  }
+
+  /** Whether the network is asked without a condition at any level of noise. */
+  private boolean asksFree(Condition own) {
+    return pulls.stream()
+        // what is active changes only where an interval ends
+        .flatMap(pull -> Stream.of(Math.nextUp(pull.least), Math.min(pull.greatest, Double.MAX_VALUE)))
+        .anyMatch(ratio -> mixture(own, ratio).asksFree());
   }
 
   /** Refuses conditions that do not fit a run of {@code count} images. */
@@ -280,7 +348,11 @@ public final class Guidance {
   }
 
   private Mixture mixture(Condition own, Level level) {
-    List<Pull> active = pulls.stream().filter(pull -> pull.isActive(level.sigma())).toList();
+    return mixture(own, level.sigma());
+  }
+
+  private Mixture mixture(Condition own, double ratio) {
+    List<Pull> active = pulls.stream().filter(pull -> pull.isActive(ratio)).toList();
     return Mixture.of(active, !own.isNone(), rescale > 0);
   }
 

@@ -82,6 +82,11 @@ record Mixture(List<Term> terms) {
     return terms.size() == 1;
   }
 
+  /** Whether the network is asked without a condition. */
+  boolean asksFree() {
+    return terms.stream().anyMatch(term -> term.source == Source.FREE);
+  }
+
   /**
    * The condition that each term is asked under.
    *

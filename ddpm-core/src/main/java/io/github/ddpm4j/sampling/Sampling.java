@@ -21,6 +21,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Consumer;
@@ -52,6 +53,7 @@ public final class Sampling {
   /** For runs that take x as the plan makes it. */
   private final DenoisingModel model;
 
+  private final Map<String, Object> provenance;
   private final Diffusion diffusion;
   private final Denoiser denoiser;
   private Sampler sampler = Samplers.ddpm();
@@ -73,21 +75,34 @@ public final class Sampling {
   private Condition condition = Condition.none();
   private Guidance guidance = Guidance.none();
 
-  private Sampling(DenoisingModel model) {
+  private Sampling(DenoisingModel model, Map<String, Object> provenance) {
     this.model = model;
+    this.provenance = provenance;
     this.diffusion = model.diffusion();
     this.denoiser = model.denoiser();
     this.shape = denoiser.imageShape().orElse(null);
   }
 
   /**
-   * Sets up a run with the defaults, as {@code ddpm.sampling()} does.
+   * Sets up a run with the defaults, of a model of unknown provenance.
    *
    * @param model the model to sample from; the run does not close its network
    * @return a run
    */
   public static Sampling of(DenoisingModel model) {
-    return new Sampling(model);
+    return of(model, Map.of());
+  }
+
+  /**
+   * Sets up a run with the defaults, as {@code ddpm.sampling()} does.
+   *
+   * @param model the model to sample from; the run does not close its network
+   * @param provenance how its weights were made, that of {@code ddpm.provenance()}; empty if it is
+   *     unknown. Guidance that needs what they did not learn is refused
+   * @return a run
+   */
+  public static Sampling of(DenoisingModel model, Map<String, Object> provenance) {
+    return new Sampling(model, Map.copyOf(provenance));
   }
 
   /**
@@ -696,7 +711,7 @@ public final class Sampling {
   public Samples encode(NDArray images, int steps) {
     requireShape("images", images);
     given().requirePictures("images", images);
-    Sampling up = new Sampling(model);
+    Sampling up = new Sampling(model, provenance);
     up.batchSize = batchSize;
     up.dataType = dataType;
     up.condition = condition;
@@ -831,6 +846,7 @@ public final class Sampling {
     }
     Guidance.requireNoEstimate("the condition", condition);
     guidance.requireFit(condition, count);
+    guidance.requireLearned(condition, provenance);
     return size == count ? condition : condition.select(new int[count]);
   }
 

@@ -3,6 +3,7 @@ package io.github.ddpm4j.internal.training;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.training.tracker.Tracker;
+import io.github.ddpm4j.internal.description.History;
 import io.github.ddpm4j.loss.Loss;
 import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.loss.Weighting;
@@ -41,6 +42,7 @@ import org.jspecify.annotations.Nullable;
  * @param recomputation what is computed again for the gradient
  * @param listeners who watches
  * @param logRows how far steps may be ahead of what was read of them; 0 leaves it to the device
+ * @param before the runs that made the weights so far, as far as they are known, the first first
  */
 public record TrainingSettings(
     Loss loss,
@@ -62,10 +64,11 @@ public record TrainingSettings(
     long seed,
     Recomputation recomputation,
     List<TrainingStepListener> listeners,
-    int logRows) {
+    int logRows,
+    List<Map<String, Object>> before) {
 
   /**
-   * Copies the list of listeners.
+   * Copies the lists.
    *
    * @param loss see above
    * @param weighting see above
@@ -87,9 +90,11 @@ public record TrainingSettings(
    * @param recomputation see above
    * @param listeners see above
    * @param logRows see above
+   * @param before see above
    */
   public TrainingSettings {
     listeners = List.copyOf(listeners);
+    before = List.copyOf(before);
   }
 
   /**
@@ -161,6 +166,7 @@ public record TrainingSettings(
     settings.put("ema", ema.toString());
     settings.put("seed", seed);
     settings.put("meanLossOfLast100Steps", losses.mean(100));
+    History.add(settings, before);
     return settings;
   }
 }

@@ -10,6 +10,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
+import io.github.ddpm4j.internal.description.History;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.NativeResources;
 import io.github.ddpm4j.TrainedModel;
@@ -142,14 +143,23 @@ class ModelFolderTest {
         .containsEntry("ema", "warm-up to 0.5")
         .containsEntry("seed", Long.MIN_VALUE)
         .containsKey("meanLossOfLast100Steps");
-    try (DDPM loaded = DDPM.load(folder());
-        TrainedModel further = loaded.training().batchSize(4).steps(2).seed(1).fit(data)) {
+    try (DDPM loaded = DDPM.load(folder())) {
       assertThat(loaded.provenance().keySet()).containsExactlyElementsOf(provenance.keySet());
       assertThat(loaded.provenance())
           .containsEntry("weights", "last")
           .containsEntry("seed", Long.MIN_VALUE)
           .containsEntry("meanLossOfLast100Steps", provenance.get("meanLossOfLast100Steps"));
-      assertThat(further.losses().steps()).isEqualTo(2);
+      try (TrainedModel further = loaded.training().batchSize(4).steps(2).seed(1).fit(data)) {
+        assertThat(further.losses().steps()).isEqualTo(2);
+        further.ddpm().save(folder());
+        provenance = further.ddpm().provenance();
+      }
+    }
+    try (DDPM loaded = DDPM.load(folder())) {
+      assertThat(loaded.provenance()).isEqualTo(provenance).containsEntry("steps", 2L);
+      assertThat(History.runs(loaded.provenance()))
+          .extracting(run -> run.get("steps"))
+          .containsExactly(3L, 2L);
     }
   }
 
