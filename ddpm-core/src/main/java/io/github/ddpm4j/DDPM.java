@@ -7,6 +7,7 @@ import io.github.ddpm4j.evaluation.BitsPerDim;
 import io.github.ddpm4j.evaluation.SamplerPlanner;
 import io.github.ddpm4j.evaluation.TrainingDoctor;
 import io.github.ddpm4j.internal.io.ModelFolder;
+import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.internal.training.BatchLoss;
 import io.github.ddpm4j.loss.Loss;
 import io.github.ddpm4j.model.Condition;
@@ -85,7 +86,7 @@ public final class DDPM implements AutoCloseable {
    * @throws IOException if reading fails or a file is invalid
    */
   public static DDPM load(Path folder) throws IOException {
-    return load(folder, Engine.getInstance().defaultDevice());
+    return load(folder, Machine.device(null));
   }
 
   /**

@@ -16,6 +16,7 @@ import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.internal.random.CounterRandom;
 import io.github.ddpm4j.internal.random.Seeds;
 import io.github.ddpm4j.internal.torch.GradMode;
+import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.model.Answer;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DataRange;
@@ -307,7 +308,7 @@ public final class BitsPerDim {
   public BitsPerDimResult of(Dataset dataset) {
     Run run = new Run();
     // Read on the CPU, where the indices of datasets must be; batches move to the network.
-    try (NDManager reading = NDManager.newBaseManager(Device.cpu())) {
+    try (NDManager reading = Machine.newManager(Device.cpu())) {
       EvaluationData.visit(dataset, reading, batchSize, images, run::add);
     }
     return run.sums.result();
@@ -389,7 +390,7 @@ public final class BitsPerDim {
       long first = firstImage + sums.images();
       try (GradMode inference = GradMode.off();
           NDManager batch =
-              NDManager.newBaseManager(denoiser.device().orElse(images.getDevice()))) {
+              Machine.newManager(denoiser.device().orElse(images.getDevice()))) {
         NDArray x0 = Images.copy(batch, images, DataType.FLOAT64);
         warnOfOtherLevels(x0);
         Condition of = conditionOf(images, labels, count);

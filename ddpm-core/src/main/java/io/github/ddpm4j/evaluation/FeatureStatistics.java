@@ -7,6 +7,7 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.description.Quote;
 import io.github.ddpm4j.internal.io.Safetensors;
 import io.github.ddpm4j.internal.ops.Upload;
+import io.github.ddpm4j.internal.torch.Machine;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -322,7 +323,7 @@ public final class FeatureStatistics {
    * @throws IOException if writing fails; an existing file is left intact
    */
   public void save(Path file) throws IOException {
-    try (NDManager manager = NDManager.newBaseManager()) {
+    try (NDManager manager = Machine.newManager(null)) {
       Map<String, NDArray> tensors = new LinkedHashMap<>();
       tensors.put(MEAN, Upload.doubles(manager, mean, new Shape(mean.length), DataType.FLOAT64));
       tensors.put(
@@ -347,7 +348,7 @@ public final class FeatureStatistics {
    */
   public static FeatureStatistics load(Path file) throws IOException {
     Map<String, String> words = Safetensors.metadata(file);
-    try (NDManager manager = NDManager.newBaseManager()) {
+    try (NDManager manager = Machine.newManager(null)) {
       Map<String, NDArray> tensors = Safetensors.read(file, manager);
       NDArray mean = tensors.get(MEAN);
       NDArray products = tensors.get(PRODUCTS);

@@ -3,6 +3,7 @@ package io.github.ddpm4j.evaluation;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
+import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
@@ -309,7 +310,7 @@ public final class SamplerPlanner {
     float[] reference;
     Row first;
     try (Samples samples = draw(longChain);
-        NDManager manager = NDManager.newBaseManager()) {
+        NDManager manager = Machine.newManager(null)) {
       NDArray drawn = samples.toNDArray(manager);
       reference = floats(drawn);
       first = new Row(longChain, longCalls, 0, distance(drawn), "");
@@ -383,7 +384,7 @@ public final class SamplerPlanner {
     List<Double> errors = new ArrayList<>();
     for (int k = 0; k < seeds; k++) {
       try (Samples samples = draw(sampler, seed + k, judge.size());
-          NDManager manager = NDManager.newBaseManager()) {
+          NDManager manager = Machine.newManager(null)) {
         NDArray drawn = samples.toNDArray(manager);
         verdicts.add(judge.judge(drawn));
         if (first) {
@@ -413,7 +414,7 @@ public final class SamplerPlanner {
           candidate, "adds fresh noise and can be compared by features of real images alone");
     }
     try (Samples samples = draw(candidate);
-        NDManager manager = NDManager.newBaseManager()) {
+        NDManager manager = Machine.newManager(null)) {
       NDArray drawn = samples.toNDArray(manager);
       double error = stochastic ? Double.NaN : rootMeanSquare(floats(drawn), reference);
       return new Row(candidate, own, error, distance(drawn), "");

@@ -3,7 +3,6 @@ package io.github.ddpm4j.evaluation;
 import ai.djl.Device;
 import ai.djl.MalformedModelException;
 import ai.djl.Model;
-import ai.djl.engine.Engine;
 import ai.djl.modality.cv.Image;
 import ai.djl.modality.cv.util.NDImageUtils;
 import ai.djl.ndarray.NDArray;
@@ -15,6 +14,7 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.ParameterStore;
 import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.internal.torch.GradMode;
+import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.internal.torch.Turns;
 import io.github.ddpm4j.model.DataRange;
 import java.io.BufferedInputStream;
@@ -252,7 +252,7 @@ public final class TorchScriptFeatures implements Features, AutoCloseable {
      * @throws IOException if reading fails, or the file is not TorchScript
      */
     public TorchScriptFeatures load() throws IOException {
-      Device where = device == null ? Engine.getInstance().defaultDevice() : device;
+      Device where = Machine.device(device);
       Model model = Model.newInstance("features", where, "PyTorch");
       try (InputStream in = new BufferedInputStream(Files.newInputStream(file))) {
         model.load(in);

@@ -9,6 +9,7 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.data.Images;
 import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.internal.random.Seeds;
+import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.model.DenoisingModel;
@@ -816,7 +817,7 @@ public final class Sampling {
         job,
         List.copyOf(listeners),
         timeLimit,
-        NDManager.newBaseManager(denoiser.device().orElse(null)));
+        Machine.newManager(denoiser.device().orElse(null)));
   }
 
   private static Samples finish(SamplingRun run) {

@@ -6,6 +6,7 @@ import io.github.ddpm4j.internal.ops.Script;
 import io.github.ddpm4j.internal.torch.Hardware;
 import io.github.ddpm4j.unet.UNet.Execution;
 import io.github.ddpm4j.unet.UNet.Precision;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -20,6 +21,9 @@ record RunMode(Execution execution, Script.Type type) {
   private static final Logger logger = LoggerFactory.getLogger(UNet.class);
 
   private static final String PYTORCH = "PyTorch";
+
+  /** Whether the user was told that bfloat16 is slow here. */
+  static final AtomicBoolean warned = new AtomicBoolean();
 
   /** What a network starts with if nothing is asked for. */
   static RunMode standard(NDManager manager) {
@@ -49,10 +53,25 @@ record RunMode(Execution execution, Script.Type type) {
     Script.Type type =
         switch (precision) {
           case FLOAT32 -> Script.Type.FLOAT32;
-          case BFLOAT16 -> Script.Type.BFLOAT16;
+          case BFLOAT16 -> bfloat16(manager.getDevice());
           case AUTO -> fastest(compiled, manager.getDevice());
         };
     return new RunMode(execution, type);
+  }
+
+  private static Script.Type bfloat16(Device device) {
+    warnIfSlow(Hardware.hasBfloat16(device), device);
+    return Script.Type.BFLOAT16;
+  }
+
+  /** Once: whoever asks for it does so for each network. */
+  static void warnIfSlow(boolean fast, Device device) {
+    if (!fast && warned.compareAndSet(false, true)) {
+      logger.warn(
+          "precision BFLOAT16 is slower than FLOAT32 on {}, which is not known to have instructions"
+              + " for it; precision AUTO takes what is faster",
+          device);
+    }
   }
 
   private static Script.Type fastest(boolean compiled, Device device) {

@@ -1,7 +1,6 @@
 package io.github.ddpm4j.unet;
 
 import ai.djl.Device;
-import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.types.DataType;
@@ -9,6 +8,7 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.io.ModelFolder;
 import io.github.ddpm4j.internal.ops.Script;
 import io.github.ddpm4j.internal.torch.GradMode;
+import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
@@ -84,7 +84,8 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
 
     /**
      * 16 bits with the range of float32 (bfloat16) inside the network. Predictions are accurate to
-     * two or three digits, which has no noticeable effect on training and sampling.
+     * two or three digits, which has no noticeable effect on training and sampling. Slower than
+     * {@link #FLOAT32} on a processor without instructions for it, which is logged as a warning.
      */
     BFLOAT16,
 
@@ -157,7 +158,7 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
    * @throws IOException if reading fails, a file is invalid, or the network is of another type
    */
   public static UNet load(Path folder) throws IOException {
-    return load(folder, Engine.getInstance().defaultDevice());
+    return load(folder, Machine.device(null));
   }
 
   /**

@@ -13,6 +13,7 @@ import ai.djl.nn.Parameter;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
 import io.github.ddpm4j.internal.torch.GradMode;
+import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import java.io.DataInputStream;
 import java.io.IOException;
@@ -57,7 +58,7 @@ abstract class UNetBlock extends AbstractBlock implements AutoCloseable {
     network = new Network(config);
     inputs = new BlockInputs(config);
     conditionInputs = new ConditionInputs(config);
-    manager = NDManager.newBaseManager(device);
+    manager = Machine.newManager(device);
     manager.setName("UNet");
     try {
       addParameters(first);

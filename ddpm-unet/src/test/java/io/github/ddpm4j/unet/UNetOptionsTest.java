@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.djl.Device;
+import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
@@ -15,6 +16,7 @@ import io.github.ddpm4j.unet.UNet.Precision;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -204,6 +206,48 @@ class UNetOptionsTest {
                 + " on cpu(), which has "
                 + (fast ? "" : "no ")
                 + "instructions for bfloat16");
+  }
+
+  @Test
+  void bfloat16_withoutInstructionsForIt_warnsOnce() {
+    RunMode.warned.set(false);
+    String log =
+        logged(
+            () -> {
+              RunMode.warnIfSlow(true, Device.cpu());
+              RunMode.warnIfSlow(false, Device.cpu());
+              RunMode.warnIfSlow(false, Device.cpu());
+            });
+    assertThat(log.strip())
+        .isEqualTo(
+            "[main] WARN io.github.ddpm4j.unet.UNet - precision BFLOAT16 is slower than FLOAT32 on"
+                + " cpu(), which is not known to have instructions for it; precision AUTO takes what"
+                + " is faster");
+  }
+
+  @Test
+  void bfloat16_askedFor_warnsAsTheHardwareIs() {
+    RunMode.warned.set(false);
+    small().device(Device.cpu()).precision(Precision.BFLOAT16).build().close();
+    assertThat(RunMode.warned.get()).isNotEqualTo(Hardware.hasBfloat16(Device.cpu()));
+  }
+
+  @Test
+  void gpu_thatIsNotHere_isRefused() {
+    Device device = Device.gpu(99);
+    String message =
+        "device must be one that is here, but was gpu(99), and the engine sees "
+            + Engine.getInstance().getGpuCount()
+            + " GPUs; use Device.cpu(), or a libtorch built for the GPU (leave pytorch-native-cpu off"
+            + " the class path)";
+    int before = NativeMemory.resources();
+    assertThatThrownBy(() -> small().device(device).build())
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(message);
+    assertThatThrownBy(() -> UNet.load(Path.of("no-model"), device))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(message);
+    assertThat(NativeMemory.resources()).isEqualTo(before);
   }
 
   @Test

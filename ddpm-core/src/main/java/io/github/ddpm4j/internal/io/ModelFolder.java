@@ -8,6 +8,7 @@ import io.github.ddpm4j.internal.description.Quote;
 import io.github.ddpm4j.internal.files.WholeFile;
 import io.github.ddpm4j.internal.files.WholeFolder;
 import io.github.ddpm4j.internal.torch.GradMode;
+import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.DenoiserProvider;
 import io.github.ddpm4j.model.Diffusion;
@@ -127,11 +128,13 @@ public final class ModelFolder {
    * @param folder the folder
    * @param device where to put the weights
    * @return the model; the caller closes its denoiser
+   * @throws IllegalArgumentException if the device is a GPU that the engine does not see
    * @throws NoSuchFileException if there is no model at {@code folder}
    * @throws IOException if reading fails or the files are not what they should be, naming the file
    *     and what is wrong
    */
   public static Contents read(Path folder, Device device) throws IOException {
+    Machine.device(device);
     Path file = folder.resolve(DESCRIPTION);
     for (String name : List.of(DESCRIPTION, WEIGHTS)) {
       if (!Files.isRegularFile(folder.resolve(name))) {

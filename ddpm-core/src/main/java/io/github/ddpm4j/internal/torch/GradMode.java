@@ -1,6 +1,5 @@
 package io.github.ddpm4j.internal.torch;
 
-import ai.djl.engine.Engine;
 import ai.djl.pytorch.jni.JniUtils;
 import java.util.concurrent.locks.Lock;
 
@@ -21,7 +20,7 @@ public final class GradMode implements AutoCloseable {
   private boolean closed;
 
   private GradMode(boolean enable) {
-    active = Engine.getInstance().getEngineName().equals("PyTorch");
+    active = Machine.engine().getEngineName().equals("PyTorch");
     before = active && Torch.set(enable);
   }
 

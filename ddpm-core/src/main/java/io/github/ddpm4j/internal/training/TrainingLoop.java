@@ -7,6 +7,7 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.Batch;
 import ai.djl.training.dataset.Dataset;
 import ai.djl.training.dataset.RandomAccessDataset;
+import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.ScriptedDenoiser;
@@ -75,8 +76,8 @@ public final class TrainingLoop implements AutoCloseable {
         new Noising(draws, settings.offsetNoise(), settings.inputPerturbation(), settings.seed());
     this.conditioning = new Conditioning(model, settings);
     this.listeners = new Listeners(settings.listeners());
-    this.manager = NDManager.newBaseManager(network.device().orElse(null));
-    this.reading = NDManager.newBaseManager(Device.cpu());
+    this.manager = Machine.newManager(network.device().orElse(null));
+    this.reading = Machine.newManager(Device.cpu());
     int rows = draws.learns() ? 1 : logRows();
     boolean fine = false;
     try {
