@@ -309,7 +309,10 @@ public final class Guidance {
   /** Refuses conditions that do not fit a run of {@code count} images. */
   void requireFit(Condition own, int count) {
     long leads = pulls.stream().filter(pull -> pull.towards != null && pull.scale > 0).count();
-    if (rescale > 0 && own.isNone() && leads != 1 && pulls.stream().allMatch(p -> p.towards != null)) {
+    if (rescale > 0
+        && own.isNone()
+        && leads != 1
+        && pulls.stream().allMatch(p -> p.towards != null)) {
       throw new IllegalArgumentException(
           "rescaled guidance takes the deviation of one condition's prediction, but the run has no"
               + " condition and guidance leads towards "
@@ -402,7 +405,9 @@ public final class Guidance {
     return first.withPrediction(guided);
   }
 
-  /** v̂' = v̂ (φ std(v̂_c) / std(v̂) + 1 − φ), as a change of what the network says instead of v̂. */
+  /**
+   * v̂' = v̂ (φ std(v̂_c) / std(v̂) + 1 − φ), as a change of what the network says instead of v̂.
+   */
   private NDArray rescaled(Answer guided, Answer conditional, Diffusion diffusion) {
     Level level = guided.levels().level(0);
     LinearForm form = diffusion.prediction().velocity(diffusion.schedule(), level);

@@ -714,7 +714,6 @@ public final class Sampling {
     given().requirePictures("images", images);
     Sampling up = new Sampling(model, provenance);
     up.batchSize = batchSize;
-    up.dataType = dataType;
     up.condition = condition;
     up.listeners.addAll(listeners);
     up.timeLimit = timeLimit;

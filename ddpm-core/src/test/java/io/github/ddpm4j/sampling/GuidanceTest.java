@@ -320,8 +320,7 @@ class GuidanceTest {
     List<Answer> answers =
         Stream.of(own, free)
             .map(values -> manager.create(values).toType(type, false).reshape(x.getShape()))
-            .map(
-                said -> Answer.of(Prediction.VELOCITY, diffusion.schedule(), x, levels, said))
+            .map(said -> Answer.of(Prediction.VELOCITY, diffusion.schedule(), x, levels, said))
             .toList();
     return guidance.combine(answers, Condition.labels(0, 1), diffusion).prediction();
   }
@@ -356,7 +355,9 @@ class GuidanceTest {
         .condition(Condition.labels(0));
   }
 
-  /** What is rescaled is v̂, whatever the network says, and towards one condition's, whoever has it. */
+  /**
+   * What is rescaled is v̂, whatever the network says, and towards one condition's, whoever has it.
+   */
   @ParameterizedTest
   @MethodSource("predictions")
   void rescale_dependsOnNeitherThePredictionNorTheHolder(Prediction prediction) {
@@ -409,8 +410,7 @@ class GuidanceTest {
             + " none; call rescale on classifierFree(scale), on towards(condition, scale) or on a"
             + " sum with one of these";
     assertRefused(() -> Guidance.none().rescale(0.7), nothing);
-    assertRefused(
-        () -> Guidance.classifier((x, levels) -> x.sum(), 1).rescale(0.7), nothing);
+    assertRefused(() -> Guidance.classifier((x, levels) -> x.sum(), 1).rescale(0.7), nothing);
     assertThat(Guidance.none().rescale(0)).isNotNull();
     Guidance first = Guidance.towards(Condition.labels(0), 2);
     Guidance two = first.and(Guidance.towards(Condition.labels(1), 1)).rescale(0.5);
@@ -506,12 +506,7 @@ class GuidanceTest {
 
   /** The σ of a row of the sampler's plan. */
   private static double sigma(int row) {
-    return Samplers.ddim(20)
-        .plan(diffusion(Prediction.EPSILON))
-        .steps()
-        .get(row)
-        .level()
-        .sigma();
+    return Samplers.ddim(20).plan(diffusion(Prediction.EPSILON)).steps().get(row).level().sigma();
   }
 
   @Test
@@ -541,8 +536,7 @@ class GuidanceTest {
             sampling(Prediction.EPSILON)
                 .guidance(Guidance.classifier(likelihood, 1).interval(sigma(10), sigma(5)))
                 .generate(2));
-    assertThat(asked)
-        .containsExactly(sigma(5), sigma(6), sigma(7), sigma(8), sigma(9));
+    assertThat(asked).containsExactly(sigma(5), sigma(6), sigma(7), sigma(8), sigma(9));
     assertThat(guided).isNotEqualTo(pixels(sampling(Prediction.EPSILON).generate(2)));
   }
 
@@ -555,9 +549,7 @@ class GuidanceTest {
           @Override
           public NDArray predict(NDArray x, NoiseLevels levels, Condition condition) {
             double[] v =
-                IntStream.range(0, levels.size())
-                    .mapToDouble(i -> mean(condition, i))
-                    .toArray();
+                IntStream.range(0, levels.size()).mapToDouble(i -> mean(condition, i)).toArray();
             NDArray variance = x.zerosLike().add(PerImage.column(x, v));
             return x.mul(PerImage.column(x, each(x, 0.9))).concat(variance, 1);
           }
@@ -569,10 +561,7 @@ class GuidanceTest {
         };
     Diffusion diffusion =
         new Diffusion(
-            Schedules.linear(1000),
-            Prediction.EPSILON,
-            Variance.LEARNED_RANGE,
-            DataRange.DEFAULT);
+            Schedules.linear(1000), Prediction.EPSILON, Variance.LEARNED_RANGE, DataRange.DEFAULT);
     return Sampling.of(DenoisingModel.of(diffusion, network))
         .sampler(Samplers.ddpm(10))
         .shape(1, 2, 2)
