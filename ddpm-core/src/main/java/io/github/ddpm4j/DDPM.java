@@ -6,6 +6,7 @@ import ai.djl.ndarray.NDArray;
 import io.github.ddpm4j.evaluation.BitsPerDim;
 import io.github.ddpm4j.evaluation.SamplerPlanner;
 import io.github.ddpm4j.evaluation.TrainingDoctor;
+import io.github.ddpm4j.internal.io.FiniteWeights;
 import io.github.ddpm4j.internal.io.ModelFolder;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.internal.training.BatchLoss;
@@ -121,12 +122,28 @@ public final class DDPM implements AutoCloseable {
    * them are replaced, the description last.
    *
    * @param folder the target folder; an existing model there is replaced
-   * @throws IllegalStateException if the model has no denoiser, or one that cannot be saved
+   * @throws IllegalStateException if the model has no denoiser, or one that cannot be saved, or a
+   *     weight is NaN or infinite
    * @throws IllegalArgumentException if {@code folder} has no name
    * @throws java.nio.file.FileAlreadyExistsException if {@code folder} exists and is not a model
    * @throws IOException if writing fails; an existing model is left intact
    */
   public void save(Path folder) throws IOException {
+    FiniteWeights.require(
+        trainable("saved").weights(), "call saveUnchecked(folder) to keep them for a look");
+    saveUnchecked(folder);
+  }
+
+  /**
+   * Saves the model as {@link #save} does, even if weights hold NaN or infinity: to look for where a
+   * training run broke.
+   *
+   * @param folder the target folder; an existing model there is replaced
+   * @throws IllegalStateException if the model has no denoiser, or one that cannot be saved
+   * @throws java.nio.file.FileAlreadyExistsException if {@code folder} exists and is not a model
+   * @throws IOException if writing fails; an existing model is left intact
+   */
+  public void saveUnchecked(Path folder) throws IOException {
     ModelFolder.write(folder, new ModelFolder.Contents(diffusion, trainable("saved"), provenance()));
   }
 

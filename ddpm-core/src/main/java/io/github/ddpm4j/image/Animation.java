@@ -27,6 +27,7 @@ final class Animation {
 
   static void write(List<BufferedImage> frames, int millisPerFrame, Path file) throws IOException {
     List<BufferedImage> plain = frames.stream().map(Animation::plain).toList();
+    PictureFiles.requireSuffix("GIF", file);
     WholeFile.write(file, out -> write(plain, millisPerFrame, out));
   }
 

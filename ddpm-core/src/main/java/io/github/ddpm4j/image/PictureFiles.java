@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.Locale;
+import java.util.Set;
 import java.util.stream.Collectors;
 import javax.imageio.ImageIO;
 import javax.imageio.ImageReader;
@@ -21,6 +22,12 @@ import javax.imageio.stream.MemoryCacheImageOutputStream;
 
 /** Picture files, read and written whole. */
 final class PictureFiles {
+
+  static final String PNG = "PNG";
+
+  /** Suffixes of picture formats that Java does not know. */
+  private static final Set<String> OTHER_SUFFIXES =
+      Set.of("avif", "heic", "jp2", "pdf", "ppm", "svg", "tga", "webp");
 
   private PictureFiles() {}
 
@@ -84,7 +91,41 @@ final class PictureFiles {
     return picture;
   }
 
+  /**
+   * Refuses a file whose name ends as that of another format. A name without a suffix, or with one
+   * of no picture format, says nothing.
+   *
+   * @param format what is written: PNG or GIF
+   */
+  static void requireSuffix(String format, Path file) {
+    String name = String.valueOf(file.getFileName());
+    String suffix = name.substring(name.lastIndexOf('.') + 1).toLowerCase(Locale.ROOT);
+    String own = format.toLowerCase(Locale.ROOT);
+    if (name.indexOf('.') < 0 || suffix.equals(own) || !isPictureSuffix(suffix)) {
+      return;
+    }
+    throw new IllegalArgumentException(
+        file
+            + " would be a "
+            + format
+            + " file under the name of another format; call it "
+            + name.substring(0, name.lastIndexOf('.') + 1)
+            + own
+            + (format.equals(PNG)
+                ? ", or write the picture of toGrid() by ImageIO.write(picture, \""
+                    + suffix
+                    + "\", file)"
+                : ""));
+  }
+
+  private static boolean isPictureSuffix(String suffix) {
+    return OTHER_SUFFIXES.contains(suffix)
+        || Arrays.asList(ImageIO.getReaderFileSuffixes()).contains(suffix)
+        || Arrays.asList(ImageIO.getWriterFileSuffixes()).contains(suffix);
+  }
+
   static void write(BufferedImage picture, Path file) throws IOException {
+    requireSuffix(PNG, file);
     if (!Pixels.areValues(picture)) {
       throw unwritable(picture, Pixels.describe(picture));
     }

@@ -5,6 +5,9 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.files.WholeFile;
+import io.github.ddpm4j.internal.data.Images;
+import io.github.ddpm4j.internal.data.PictureRange;
+import io.github.ddpm4j.model.DataRange;
 import java.awt.Color;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
@@ -23,7 +26,8 @@ import java.util.stream.IntStream;
  * }</pre>
  *
  * <p>A grid is filled row by row from left to right, with the same gap between and around the
- * images. Values outside the data range are clamped for display; the tensors are not modified.
+ * images. Values outside the data range are clamped for display, except that those of 0 to 255 in a
+ * range of [−1, 1] are refused; the tensors are not modified.
  * Tensor values are treated as sRGB: no gamma is applied in either direction. To convert a {@link
  * BufferedImage} from this class to a DJL {@code Image}, use {@code
  * ImageFactory.getInstance().fromImage(picture)}.
@@ -131,6 +135,29 @@ public final class Pictures {
     }
     return new Pictures(
         values, count, channels, height, width, Layout.standard(count), Labels.NONE);
+  }
+
+  /** Refuses values of 0 to 255 in a range of [−1, 1]: all of them would be white. */
+  private void requireRange() {
+    double least = Double.POSITIVE_INFINITY;
+    double greatest = Double.NEGATIVE_INFINITY;
+    for (float value : values) {
+      least = Math.min(least, value);
+      greatest = Math.max(greatest, value);
+    }
+    Images.Extent extent = new Images.Extent(least, greatest);
+    DataRange range = new DataRange(layout.minimum, layout.maximum);
+    if (PictureRange.beyond(extent, range).filter(PictureRange::isWhole).isPresent()) {
+      throw new IllegalArgumentException(
+          "images must lie in "
+              + range
+              + " or near it, but hold values from "
+              + least
+              + " to "
+              + greatest
+              + PictureRange.advice(extent, range)
+              + ", or tell their range by dataRange(min, max)");
+    }
   }
 
   private static float[] floats(double[] values) {
@@ -289,8 +316,10 @@ public final class Pictures {
    *
    * @return one picture per image, {@link BufferedImage#TYPE_BYTE_GRAY} or {@link
    *     BufferedImage#TYPE_3BYTE_BGR}; the caller may modify them
+   * @throws IllegalArgumentException if the values are of 0 to 255 and {@link #dataRange} is not
    */
   public List<BufferedImage> toImages() {
+    requireRange();
     return IntStream.range(0, count)
         .mapToObj(
             i -> {
@@ -306,9 +335,11 @@ public final class Pictures {
    *
    * @return the grid, {@link BufferedImage#TYPE_BYTE_GRAY} or {@link BufferedImage#TYPE_3BYTE_BGR};
    *     the caller may modify it
-   * @throws IllegalArgumentException if there are more labels than columns, or than rows
+   * @throws IllegalArgumentException if there are more labels than columns, or than rows, or the
+   *     values are of 0 to 255 and {@link #dataRange} is not
    */
   public BufferedImage toGrid() {
+    requireRange();
     int columns = Math.min(layout.columns, count);
     int rows = (count + columns - 1) / columns;
     requireAtMost(columns, "column", labels.columns());
@@ -361,9 +392,11 @@ public final class Pictures {
    *
    * @param file the file; missing folders are created, an existing file is replaced
    * @throws IOException if writing fails
-   * @throws IllegalArgumentException as {@link #toGrid}
+   * @throws IllegalArgumentException as {@link #toGrid}, or if the name ends as that of another
+   *     format
    */
   public void save(Path file) throws IOException {
+    PictureFiles.requireSuffix(PictureFiles.PNG, file);
     write(toGrid(), file);
   }
 

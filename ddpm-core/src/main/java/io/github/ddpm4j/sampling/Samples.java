@@ -107,7 +107,8 @@ public final class Samples implements AutoCloseable {
    * @throws IndexOutOfBoundsException if there is no such image
    * @throws IllegalStateException if the samples are closed
    * @throws IOException if writing fails; an existing file is left intact
-   * @throws IllegalArgumentException if the images have neither one channel nor three
+   * @throws IllegalArgumentException if the images have neither one channel nor three, or the
+   *     name ends as that of another format
    */
   public void save(int image, Path file) throws IOException {
     int size = size();
@@ -128,7 +129,8 @@ public final class Samples implements AutoCloseable {
    * @param file the target file; replaced if it exists
    * @throws IllegalStateException if the samples are closed
    * @throws IOException if writing fails; an existing file is left intact
-   * @throws IllegalArgumentException if the images have neither one channel nor three
+   * @throws IllegalArgumentException if the images have neither one channel nor three, or the
+   *     name ends as that of another format
    */
   public void saveGrid(Path file) throws IOException {
     try (Turns.Turn turn = turns.use()) {
@@ -145,7 +147,7 @@ public final class Samples implements AutoCloseable {
    * @throws IllegalStateException if the samples are closed
    * @throws IOException if writing fails; an existing file is left intact
    * @throws IllegalArgumentException if {@code columns} is less than 1, or the images have neither
-   *     one channel nor three
+   *     one channel nor three, or the name ends as that of another format, such as {@code .jpg}
    */
   public void saveGrid(Path file, int columns) throws IOException {
     try (Turns.Turn turn = turns.use()) {

@@ -24,6 +24,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
@@ -32,6 +33,8 @@ import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class PicturesTest {
 
@@ -517,5 +520,72 @@ class PicturesTest {
         .isThrownBy(() -> Pictures.animate(List.of(small, large), 100, file))
         .withMessage("frames must have one size, but one is 2 x 2 and another 3 x 2");
     assertThat(file).doesNotExist();
+  }
+
+  /* --- names and ranges --- */
+
+  @ParameterizedTest
+  @ValueSource(strings = {"a.jpg", "a.JPEG", "b.c.gif", "a.bmp", "a.tif", "a.webp", "a.svg"})
+  void save_nameOfAnotherFormat_isRefusedAndKeepsTheFile(String name, @TempDir Path folder)
+      throws IOException {
+    Path file = folder.resolve(name);
+    Files.writeString(file, "good");
+    Pictures pictures = Pictures.of(manager.zeros(new Shape(1, 2, 2)));
+    String stem = name.substring(0, name.lastIndexOf('.'));
+    String suffix = name.substring(name.lastIndexOf('.') + 1).toLowerCase(Locale.ROOT);
+    String message =
+        file
+            + " would be a PNG file under the name of another format; call it "
+            + stem
+            + ".png, or write the picture of toGrid() by ImageIO.write(picture, \""
+            + suffix
+            + "\", file)";
+    assertThatThrownBy(() -> pictures.save(file)).hasMessage(message);
+    assertThatThrownBy(() -> Pictures.write(pictures.toGrid(), file))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(message);
+    assertThat(file).hasContent("good");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"a.png", "a.PNG", "a", "epoch-0.5", "a.part"})
+  void save_otherNames_arePng(String name, @TempDir Path folder) throws IOException {
+    Path file = folder.resolve(name);
+    Pictures.of(manager.zeros(new Shape(1, 2, 2))).save(file);
+    assertThat(Files.readAllBytes(file)).startsWith(0x89, 'P', 'N', 'G');
+  }
+
+  @Test
+  void animate_nameOfAnotherFormat_isRefused(@TempDir Path folder) throws IOException {
+    List<BufferedImage> frames = Pictures.of(manager.zeros(new Shape(1, 2, 2))).toImages();
+    Path file = folder.resolve("a.png");
+    assertThatThrownBy(() -> Pictures.animate(frames, 100, file))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(file + " would be a GIF file under the name of another format; call it a.gif");
+    assertThat(file).doesNotExist();
+    Pictures.animate(frames, 100, folder.resolve("a.gif"));
+  }
+
+  @Test
+  void of_0To255_isRefusedUnlessTheRangeIsTold() {
+    NDArray bytes = manager.create(new float[] {0, 16, 200, 255}, new Shape(1, 2, 2));
+    String message =
+        "images must lie in [-1.0, 1.0] or near it, but hold values from 0.0 to 255.0, which looks"
+            + " like 0..255; map them by images.div(127.5).sub(1), or tell their range by"
+            + " dataRange(min, max)";
+    Pictures pictures = Pictures.of(bytes);
+    assertThatThrownBy(pictures::toGrid)
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(message);
+    assertThatThrownBy(pictures::toImages).hasMessage(message);
+    assertThat(pictures.dataRange(0, 255).toGrid().getRaster().getSample(3, 2, 0)).isEqualTo(16);
+  }
+
+  @Test
+  void of_finiteOvershoot_isClamped() {
+    NDArray wild = manager.create(new float[] {-300, 0.5f, 9, 400}, new Shape(1, 2, 2));
+    assertThat(Pictures.of(wild).toImages().get(0).getRaster().getSample(1, 1, 0)).isEqualTo(255);
+    NDArray bright = manager.create(new float[] {0, 1, 1.5f, 15}, new Shape(1, 2, 2));
+    assertThat(Pictures.of(bright).toImages().get(0).getRaster().getSample(1, 1, 0)).isEqualTo(255);
   }
 }

@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.util.List;
 import javax.imageio.ImageIO;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -63,6 +64,26 @@ class SamplesTest {
       assertThat(grid.getWidth()).isBetween(2 * shown, 2 * shown + 10);
       assertThat(grid.getHeight()).isBetween(2 * shown, 2 * shown + 10);
     }
+  }
+
+  @Test
+  void save_nameOfAnotherFormat_isRefused(@TempDir Path folder) {
+    Path file = folder.resolve("a.jpg");
+    try (Samples samples = draw(8)) {
+      for (ThrowingCallable saving :
+          List.<ThrowingCallable>of(
+              () -> samples.saveGrid(file),
+              () -> samples.saveGrid(file, 2),
+              () -> samples.save(0, file))) {
+        assertThatThrownBy(saving)
+            .isInstanceOf(IllegalArgumentException.class)
+            .hasMessage(
+                file
+                    + " would be a PNG file under the name of another format; call it a.png, or"
+                    + " write the picture of toGrid() by ImageIO.write(picture, \"jpg\", file)");
+      }
+    }
+    assertThat(file).doesNotExist();
   }
 
   @Test

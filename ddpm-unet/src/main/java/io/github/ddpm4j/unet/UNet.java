@@ -5,6 +5,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.io.FiniteWeights;
 import io.github.ddpm4j.internal.io.ModelFolder;
 import io.github.ddpm4j.internal.ops.Script;
 import io.github.ddpm4j.internal.torch.GradMode;
@@ -470,7 +471,8 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
    * @param file the file; missing folders are created, an existing file is replaced, or left intact
    *     if writing fails
    * @throws IOException if {@code file} is a folder, its parent is not a folder, or writing fails
-   * @throws IllegalStateException if the network is closed, or being trained on another thread
+   * @throws IllegalStateException if the network is closed, or being trained on another thread, or a
+   *     weight is NaN or infinite
    */
   public void exportTorchScript(Path file) throws IOException {
     try (Usage.Hold hold = usage.shared();
@@ -478,6 +480,7 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
       requireOpen();
       RunMode mode = runner.mode();
       boolean channelsLast = mode.channelsLast(manager.getDevice());
+      FiniteWeights.require(weights(), "keep them by DDPM.saveUnchecked(folder) for a look");
       TorchScriptExport.write(network, mode.type(), channelsLast, weights(), file);
     }
   }

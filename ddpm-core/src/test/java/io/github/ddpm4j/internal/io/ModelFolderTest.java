@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.catchThrowable;
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
@@ -14,6 +15,7 @@ import io.github.ddpm4j.internal.description.History;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.NativeResources;
 import io.github.ddpm4j.TrainedModel;
+import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.TinyDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
@@ -161,6 +163,32 @@ class ModelFolderTest {
           .extracting(run -> run.get("steps"))
           .containsExactly(3L, 2L);
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(floats = {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY})
+  void save_brokenWeights_leavesTheGoodOnes(float broken) throws IOException {
+    ddpm.save(folder());
+    Map.Entry<String, NDArray> last = null;
+    for (Map.Entry<String, NDArray> weight : network.weights().entrySet()) {
+      last = weight;
+    }
+    NDArray good = last.getValue().duplicate();
+    try (GradMode off = GradMode.off()) {
+      last.getValue().set(new NDIndex("-1"), broken);
+    }
+    assertThatThrownBy(() -> ddpm.save(folder()))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage(
+            "weights must be finite to be saved, but "
+                + last.getKey()
+                + " holds NaN or infinity, with which every prediction is NaN; go back to weights"
+                + " from before, or call saveUnchecked(folder) to keep them for a look");
+    try (DDPM loaded = DDPM.load(folder())) {
+      assertThat(loaded.denoiser(TinyDenoiser.class).weights().get(last.getKey())).isEqualTo(good);
+    }
+    ddpm.saveUnchecked(folder());
+    assertIsSaved(network);
   }
 
   static Stream<Schedule> schedules() {
