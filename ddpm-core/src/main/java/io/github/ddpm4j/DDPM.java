@@ -9,6 +9,7 @@ import io.github.ddpm4j.evaluation.TrainingDoctor;
 import io.github.ddpm4j.internal.io.FiniteWeights;
 import io.github.ddpm4j.internal.io.ModelFolder;
 import io.github.ddpm4j.internal.torch.Machine;
+import io.github.ddpm4j.internal.torch.Shutdown;
 import io.github.ddpm4j.internal.training.BatchLoss;
 import io.github.ddpm4j.loss.Loss;
 import io.github.ddpm4j.model.Condition;
@@ -27,6 +28,7 @@ import io.github.ddpm4j.schedule.Schedules;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.concurrent.CancellationException;
 import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -113,6 +115,23 @@ public final class DDPM implements AutoCloseable {
         contents.denoiser().close();
       }
     }
+  }
+
+  /**
+   * Lets the virtual machine shut down cleanly, on SIGTERM, Ctrl-C or {@code System.exit}, while
+   * threads train, sample or evaluate. Without this, libtorch crashes if the process ends in the
+   * middle of a step.
+   *
+   * <p>Installs a shutdown hook, once for the process. When the machine shuts down, each such thread
+   * ends the step that it is in, and the next one throws a {@link CancellationException}. The
+   * shutdown goes on when all of these threads have ended or wait for something, so that they can
+   * save what they have: {@link TrainedModel#soFar}, {@link
+   * io.github.ddpm4j.sampling.SamplingRun#save}. It waits {@value Shutdown#SECONDS} seconds at most.
+   *
+   * @throws IllegalStateException if the virtual machine is shutting down already
+   */
+  public static void endStepsOnShutdown() {
+    Shutdown.install();
   }
 
   /**

@@ -1,10 +1,12 @@
 package io.github.ddpm4j;
 
+import io.github.ddpm4j.internal.training.Remains;
 import io.github.ddpm4j.internal.training.TrainingOutcome;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.training.LossHistory;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * The result of {@code ddpm.training()…fit(dataset)}: the model with the averaged weights and the
@@ -23,15 +25,41 @@ public final class TrainedModel implements AutoCloseable {
 
   TrainedModel(Diffusion diffusion, TrainingOutcome outcome) {
     this.outcome = outcome;
-    this.averaged = new DDPM(diffusion, outcome.averaged(), false, notes(outcome, "averaged"));
-    this.raw = new DDPM(diffusion, outcome.raw(), false, notes(outcome, "last"));
+    this.averaged = new DDPM(diffusion, outcome.averaged(), false, notes(outcome.settings(), "averaged"));
+    this.raw = new DDPM(diffusion, outcome.raw(), false, notes(outcome.settings(), "last"));
   }
 
-  private static Map<String, Object> notes(TrainingOutcome outcome, String weights) {
+  /** What a model file says of a run and of which of its weights it holds. */
+  static Map<String, Object> notes(Map<String, Object> settings, String weights) {
     Map<String, Object> notes = new LinkedHashMap<>();
     notes.put("weights", weights);
-    notes.putAll(outcome.settings());
+    notes.putAll(settings);
     return notes;
+  }
+
+  /**
+   * What a run had done when it failed, was interrupted or cancelled: its averaged weights and
+   * losses. They are kept in Java's memory as long as the exception is.
+   *
+   * <pre>{@code
+   * try (TrainedModel trained = training.fit(data)) {
+   *   …
+   * } catch (CancellationException e) {
+   *   try (TrainedModel soFar = TrainedModel.soFar(e).orElseThrow(() -> e)) {
+   *     soFar.ddpm().save(folder);
+   *   }
+   * }
+   * }</pre>
+   *
+   * @param failure what {@link Training#fit} or {@link Training.Run#result} threw, or an exception
+   *     that it is the cause of
+   * @return the model, of its own at each call; the caller closes it. Empty if the exception did not
+   *     end a run, or no step had been done
+   * @throws IllegalStateException if the trained network was closed meanwhile
+   */
+  public static Optional<TrainedModel> soFar(Throwable failure) {
+    return Remains.of(failure)
+        .map(remains -> new TrainedModel(remains.diffusion(), remains.outcome()));
   }
 
   /**

@@ -10,6 +10,8 @@ import io.github.ddpm4j.internal.data.Datasets;
 import io.github.ddpm4j.internal.ops.Float32;
 import io.github.ddpm4j.internal.random.Seeds;
 import io.github.ddpm4j.internal.description.History;
+import io.github.ddpm4j.internal.training.Remains;
+import io.github.ddpm4j.internal.training.RunControl;
 import io.github.ddpm4j.internal.training.TrainingLoop;
 import io.github.ddpm4j.internal.training.TrainingOutcome;
 import io.github.ddpm4j.internal.training.TrainingSettings;
@@ -30,6 +32,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.Future;
 import java.util.function.BiFunction;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -51,10 +54,11 @@ import org.slf4j.LoggerFactory;
  * Bits", section 3) sees its own denoised estimate in half of the steps: an extra forward pass,
  * without dropout or gradients, gives x̂_0, clipped to the data range.
  *
- * <p>Interrupting the thread ends {@link #fit} between two steps with a {@link
- * CancellationException}: the network keeps the weights of the last completed step and the
- * interrupt flag stays set. To stop early and also keep the averaged weights, call {@link
- * TrainingStepListener.Event#stop()}.
+ * <p>A run ends early, after the step that it is in, if {@link TrainingStepListener.Event#stop()} or
+ * {@link Run#stop()} is called: its result is what was done so far. Interrupting the thread, or
+ * {@link Run#cancel}, ends it with a {@link CancellationException}; the interrupt flag stays set.
+ * However a run fails, the network keeps the weights of the last completed step, and {@link
+ * TrainedModel#soFar} has the averaged ones.
  *
  * <p>A compiled network, as {@code UNet} is by default, runs a whole step in one engine call, from
  * noising the images to updating the averages; with {@link #accumulation}, in one call per batch
@@ -463,7 +467,8 @@ public final class Training {
    *     range; labels are the classes if the network has classes, shape () or (1) per record,
    *     unless {@link #condition} is set
    * @return the trained model; the caller closes it
-   * @throws CancellationException if the thread is interrupted. It is a subclass of {@code
+   * @throws CancellationException if the thread is interrupted, or the virtual machine shuts down
+   *     and {@link DDPM#endStepsOnShutdown} was called. It is a subclass of {@code
    *     IllegalStateException}: catch it first
    * @throws IllegalStateException if neither {@link #steps} nor {@link #epochs} was set, the
    *     network is being trained by another run, or its weights are not in DJL's PyTorch engine, on
@@ -478,15 +483,99 @@ public final class Training {
    * @throws NonFiniteLossException if the loss or its gradient becomes NaN or infinite
    */
   public TrainedModel fit(Dataset dataset) {
+    return train(checked(dataset), dataset, new RunControl(() -> {}));
+  }
+
+  /**
+   * Trains the network on a dataset on a thread of its own. Returns once settings, network and
+   * dataset are checked and the first step begins; the settings are those of this moment.
+   *
+   * <pre>{@code
+   * try (Training.Run run = ddpm.training().steps(800_000).start(data)) {
+   *   while (!run.isDone() && !stopPressed()) {
+   *     show(run.step(), run.steps());
+   *   }
+   *   run.stop();
+   *   try (TrainedModel trained = run.result()) { … }
+   * }
+   * }</pre>
+   *
+   * @param dataset as for {@link #fit}; its images are read on the run's thread
+   * @return the run; the caller closes it
+   * @throws IllegalStateException as {@link #fit}, as far as it is known before the first step
+   * @throws IllegalArgumentException as {@link #fit}, as far as it is known before the first step
+   */
+  public Run start(Dataset dataset) {
+    TrainingSettings settings = checked(dataset);
+    return BackgroundRun.start(settings.steps(), control -> train(settings, dataset, control));
+  }
+
+  /**
+   * A training run on a thread of its own, started by {@link #start}. As a future it gives the
+   * trained model. All methods can be called from any thread.
+   */
+  public sealed interface Run extends Future<TrainedModel>, AutoCloseable permits BackgroundRun {
+
+    /**
+     * The number of completed steps.
+     *
+     * @return from 0 to {@link #steps()}
+     */
+    int step();
+
+    /**
+     * The number of steps that are planned.
+     *
+     * @return at least 1
+     */
+    int steps();
+
+    /** Ends the run after its step, at least after the first; the result is what was done so far. */
+    void stop();
+
+    /**
+     * Ends the run after its step, without a result: {@link #result()} and {@link #get()} wait for
+     * that end, and then throw a {@link CancellationException}, of which {@link TrainedModel#soFar}
+     * has the averaged weights.
+     *
+     * @param mayInterruptIfRunning without effect: a step is never interrupted
+     * @return false if the run had ended before
+     */
+    @Override
+    boolean cancel(boolean mayInterruptIfRunning);
+
+    /**
+     * Waits for the end of the run.
+     *
+     * @return the trained model, the same at each call; the caller closes it
+     * @throws InterruptedException if the waiting thread is interrupted; the run goes on
+     * @throws RuntimeException what {@link #fit} would have thrown
+     */
+    TrainedModel result() throws InterruptedException;
+
+    /**
+     * Ends the run after its step, if it has not ended, and waits for it. Frees the trained model
+     * unless somebody has asked for it.
+     *
+     * @throws IllegalStateException if called on the run's own thread, by a listener
+     */
+    @Override
+    void close();
+  }
+
+  private TrainingSettings checked(Dataset dataset) {
     if (steps == 0 && epochs == 0) {
       throw new IllegalStateException(
           "the number of training steps is not set; call steps(n) or epochs(n) before fit()");
     }
     requirePyTorch();
-    TrainingSettings settings = settings(stepsOver(dataset));
+    return settings(stepsOver(dataset));
+  }
+
+  private TrainedModel train(TrainingSettings settings, Dataset dataset, RunControl control) {
     Runnable release = denoiser.beginTraining();
     try {
-      TrainingOutcome outcome = TrainingLoop.run(model, denoiser, settings, dataset);
+      TrainingOutcome outcome = TrainingLoop.run(model, denoiser, settings, dataset, control);
       boolean done = false;
       try {
         TrainedModel trained = new TrainedModel(model.diffusion(), outcome);
@@ -498,6 +587,11 @@ public final class Training {
           outcome.averaged().close();
         }
       }
+    } catch (Throwable e) {
+      // The steps that were done have trained the weights all the same.
+      Remains.of(e)
+          .ifPresent(remains -> life.goesOn(TrainedModel.notes(remains.settings(), "last")));
+      throw e;
     } finally {
       release.run();
     }

@@ -11,6 +11,7 @@ import ai.djl.training.dataset.Sampler;
 import ai.djl.translate.TranslateException;
 import io.github.ddpm4j.internal.data.Datasets;
 import io.github.ddpm4j.internal.data.Images;
+import io.github.ddpm4j.internal.data.RecordNames;
 import io.github.ddpm4j.model.DataRange;
 import java.io.IOException;
 import java.util.Iterator;
@@ -38,7 +39,7 @@ final class EvaluationData {
         Datasets.read(
             () -> {
               dataset.prepare();
-              return visit(batches(dataset, manager, batchSize, most), most, visitor);
+              return visitEach(dataset, manager, batchSize, most, visitor);
             });
     if (seen == 0) {
       throw new IllegalArgumentException(
@@ -56,11 +57,14 @@ final class EvaluationData {
         : dataset.getData(manager).iterator();
   }
 
-  private static long visit(Iterator<Batch> batches, long most, Visitor visitor) {
+  private static long visitEach(
+      Dataset dataset, NDManager manager, int batchSize, long most, Visitor visitor)
+      throws IOException, TranslateException {
+    Iterator<Batch> batches = batches(dataset, manager, batchSize, most);
     long seen = 0;
     for (long number = 1; seen < most && batches.hasNext(); number++) {
-      try (Batch batch = batches.next()) {
-        NDArray images = Datasets.images(batch, number);
+      try (Batch batch = next(dataset, batches, manager, seen, batchSize)) {
+        NDArray images = Datasets.images(batch, RecordNames.ofBatch(number));
         long count = images.getShape().get(0);
         if (count > most - seen) {
           count = most - seen;
@@ -72,6 +76,17 @@ final class EvaluationData {
       }
     }
     return seen;
+  }
+
+  private static Batch next(
+      Dataset dataset, Iterator<Batch> batches, NDManager manager, long first, int batchSize) {
+    return dataset instanceof RandomAccessDataset indexed
+        ? Datasets.next(
+            indexed,
+            batches,
+            () -> LongStream.range(first, Math.min(indexed.size(), first + batchSize)).boxed().toList(),
+            manager)
+        : batches.next();
   }
 
   private static NDList firsts(NDList arrays, long count) {

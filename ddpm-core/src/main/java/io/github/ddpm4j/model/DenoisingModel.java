@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.ops.PerImage;
+import io.github.ddpm4j.internal.torch.Shutdown;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Level;
@@ -84,6 +85,8 @@ public final class DenoisingModel {
    * @return the network's answer; its arrays are attached to the manager of {@code x}
    * @throws IllegalArgumentException if the network does not accept a level or the conditioning
    * @throws IllegalStateException if the network returns the wrong shape or type
+   * @throws java.util.concurrent.CancellationException if the virtual machine is shutting down and
+   *     {@code DDPM.endStepsOnShutdown} was called
    */
   public Answer ask(NDArray x, NoiseLevels levels, Condition condition) {
     return answer(x, levels, output(x, levels, condition));
@@ -99,8 +102,10 @@ public final class DenoisingModel {
    *     variance; attached to the manager of {@code x}
    * @throws IllegalArgumentException as {@link #ask}
    * @throws IllegalStateException as {@link #ask}
+   * @throws java.util.concurrent.CancellationException as {@link #ask}
    */
   public NDArray output(NDArray x, NoiseLevels levels, Condition condition) {
+    Shutdown.requireGoing();
     Prediction prediction = diffusion.prediction();
     NDArray output;
     if (prediction.scalesInput()) {

@@ -1,5 +1,6 @@
 package io.github.ddpm4j.training;
 
+import io.github.ddpm4j.internal.ops.Float32;
 import java.util.Locale;
 
 /**
@@ -58,7 +59,7 @@ public final class Ema {
    *
    * @param decay the decay after warm-up, in [0, 1); 0 for no averaging
    * @return d = min(decay, (1 + s) / (10 + s))
-   * @throws IllegalArgumentException if {@code decay} is outside [0, 1)
+   * @throws IllegalArgumentException if {@code decay} is outside [0, 1), or 1 in float32
    */
   public static Ema of(double decay) {
     requireDecay(decay);
@@ -70,7 +71,7 @@ public final class Ema {
    *
    * @param decay the decay, in [0, 1); 0 for no averaging
    * @return d = decay
-   * @throws IllegalArgumentException if {@code decay} is outside [0, 1)
+   * @throws IllegalArgumentException if {@code decay} is outside [0, 1), or 1 in float32
    */
   public static Ema constant(double decay) {
     requireDecay(decay);
@@ -163,6 +164,7 @@ public final class Ema {
     if (!(decay >= 0 && decay < 1)) {
       throw new IllegalArgumentException("EMA decay must lie in [0, 1), but was " + decay);
     }
+    Float32.requireBelowOne("EMA decay", decay);
   }
 
   private static void requirePositive(String name, double value) {

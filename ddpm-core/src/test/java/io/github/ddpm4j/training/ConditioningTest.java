@@ -6,16 +6,19 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import ai.djl.pytorch.jni.JniUtils;
 import ai.djl.training.dataset.ArrayDataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.Training;
 import io.github.ddpm4j.internal.random.CounterRandom;
+import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Condition.Kind;
 import io.github.ddpm4j.model.TinyDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
+import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Schedule;
@@ -66,6 +69,11 @@ class ConditioningTest {
     private final List<Seen> seen = new ArrayList<>();
     private final List<Condition> first = new ArrayList<>();
 
+    /** What the network was asked about for its estimates, and whether gradients were recorded. */
+    private final List<double[]> asked = new ArrayList<>();
+
+    private final List<Boolean> recorded = new ArrayList<>();
+
     Noting(Set<Kind> kinds) {
       this.kinds = kinds;
     }
@@ -84,6 +92,8 @@ class ConditioningTest {
     @Override
     public NDArray predict(NDArray x, NoiseLevels levels, Condition condition) {
       first.add(condition);
+      asked.add(Golden.values(x));
+      recorded.add(JniUtils.isGradMode());
       return network.predict(x, levels, condition);
     }
 
@@ -289,6 +299,76 @@ class ConditioningTest {
     }
   }
 
+  /** EDM's network sees x_t scaled, when it makes its estimate as when it is trained. */
+  @Test
+  void selfConditioning_underEdm_estimateOfWhatTheNetworkSees() {
+    double sigmaData = 0.5;
+    try (Noting network = new Noting(EnumSet.of(Kind.PREVIOUS_X0))) {
+      DDPM.builder()
+          .timesteps(100)
+          .prediction(Prediction.edm(sigmaData))
+          .denoiser(network)
+          .build()
+          .training()
+          .batchSize(8)
+          .steps(12)
+          .learningRate(1e-30)
+          .seed(SEED)
+          .anyRange()
+          .fit(data(false))
+          .close();
+      Schedule schedule = DDPM.builder().timesteps(100).build().schedule();
+      int estimates = 0;
+      for (int step = 0; step < 12; step++) {
+        Seen seen = network.seen.get(step);
+        if (seen.estimate == null) {
+          continue;
+        }
+        double[] asked = network.asked.get(estimates++);
+        Golden.assertClose("input", asked, seen.xt, 1e-6);
+        double[] output;
+        try (NDArray x = manager.create(floats(seen.xt), new Shape(8, 1, SIZE, SIZE)).duplicate();
+            NDArray predicted =
+                network.network.predict(
+                    x, NoiseLevels.of(schedule, new int[8]), Condition.none())) {
+          output = Golden.values(predicted);
+        }
+        int[] t = timesteps(step);
+        double[] expected = new double[output.length];
+        for (int k = 0; k < output.length; k++) {
+          double noise = schedule.noise(t[k / PIXELS]);
+          double signal = schedule.signal(t[k / PIXELS]);
+          // Karras et al. 2022, table 1, for x_t = signal · x_0 + noise · ε
+          double d = Math.hypot(noise, signal * sigmaData);
+          double skip = signal * sigmaData * sigmaData / (d * d);
+          double x0 = skip * d * seen.xt[k] + noise * sigmaData / d * output[k];
+          expected[k] = Math.max(-1, Math.min(1, x0));
+        }
+        Golden.assertClose("estimate", seen.estimate, expected, 1e-5);
+      }
+      assertThat(network.asked).hasSize(estimates);
+      assertThat(estimates).isBetween(2, 10);
+    }
+  }
+
+  /** Nothing that a run asks beside its step is recorded, even where the thread records. */
+  @Test
+  void estimatesAndConditions_recordNoGradients() {
+    try (Noting network = new Noting(EnumSet.of(Kind.VECTORS, Kind.PREVIOUS_X0));
+        GradMode on = GradMode.on()) {
+      training(network)
+          .condition(
+              (images, labels) -> {
+                network.recorded.add(JniUtils.isGradMode());
+                return Condition.vectors(images.reshape(8, PIXELS));
+              })
+          .fit(data(false))
+          .close();
+      assertThat(network.recorded).hasSizeGreaterThan(12).containsOnly(false);
+      assertThat(JniUtils.isGradMode()).isTrue();
+    }
+  }
+
   private static int[] timesteps(long pass) {
     var random = CounterRandom.of(SEED, CounterRandom.Stream.TIMESTEPS).at(pass, 0);
     return IntStream.range(0, 8).map(i -> random.nextInt(100)).toArray();
@@ -383,8 +463,8 @@ class ConditioningTest {
               + " conditions of them",
           () -> training(classes).fit(labelled(images, manager.ones(new Shape(16, 3)))));
       refused(
-          "labels must be whole numbers, the classes, but that of image 0 was 0.5; call"
-              + " condition((images, labels) -> ...) to make conditions of them",
+          "labels must be whole numbers, the classes, but that of image 7 of the dataset was 0.5;"
+              + " call condition((images, labels) -> ...) to make conditions of them",
           () -> training(classes).fit(labelled(images, manager.full(new Shape(16), 0.5f))));
       training(classes).steps(1).fit(labelled(images, manager.ones(new Shape(16, 1)))).close();
       assertThat(classes.seen.get(0).labels).containsOnly(1);

@@ -282,7 +282,7 @@ class TrainingLogTest {
           .isInstanceOf(CancellationException.class)
           .hasMessage(
               "training was interrupted after step 12 of 20; the network holds the weights of that"
-                  + " step, the averaged weights are dropped");
+                  + " step, and TrainedModel.soFar(exception) the averaged ones");
       assertThat(Thread.interrupted()).isTrue();
       assertThat(watcher.end).isEqualTo(12);
       assertThat(weights(network)).containsExactly(watcher.after(12));

@@ -461,7 +461,7 @@ class TrainingTest {
         .isInstanceOf(CancellationException.class)
         .hasMessage(
             "training was interrupted after step 3 of 20; the network holds the weights of that"
-                + " step, the averaged weights are dropped");
+                + " step, and TrainedModel.soFar(exception) the averaged ones");
     assertThat(Thread.interrupted()).isTrue();
     Map<String, float[]> last = history.get(3L);
     assertThat(last).isNotNull();
@@ -670,7 +670,8 @@ class TrainingTest {
             () -> training().fit(batches(new Shape(3, 1, SIZE, SIZE), new Shape(0, 1, SIZE, SIZE))))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(
-            "training data of batch 2 must hold at least one image, but had shape (0, 1, 6, 6)");
+            "training data (batch 2 of the dataset) must hold at least one image, but had shape"
+                + " (0, 1, 6, 6)");
   }
 
   @Test
@@ -678,8 +679,8 @@ class TrainingTest {
     assertThatThrownBy(() -> training().fit(batches(new Shape(3, 1, SIZE, SIZE), null)))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(
-            "the images must be the first array of the data of a batch, but batch 2 has no data;"
-                + " put the images into the data, not into the labels");
+            "the images must be the first array of the data of a batch, but batch 2 of the dataset"
+                + " has no data; put the images into the data, not into the labels");
   }
 
   /** Batches of zeros of these shapes; null for a batch without arrays. */
@@ -727,8 +728,8 @@ class TrainingTest {
     assertThatThrownBy(() -> training().fit(wide))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(
-            "training data of batch 1 must have shape (N, C, H, W) with (C, H, W) = (1, 6, 6), but"
-                + " had (10, 1, 6, 12)");
+            "training data (images 4, 0, 11, 14, 9, 8, 17, 6, 13, 7 of the dataset) must have shape"
+                + " (N, C, H, W) with (C, H, W) = (1, 6, 6), but had (10, 1, 6, 12)");
   }
 
   @Test
@@ -743,8 +744,8 @@ class TrainingTest {
     assertThatThrownBy(() -> training().fit(bytes))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(
-            "training data of batch 1 must be float32, but was uint8; convert it and scale it to"
-                + " [-1.0, 1.0]");
+            "training data (images 4, 0, 11, 14, 9, 8, 17, 6, 13, 7 of the dataset) must be float32,"
+                + " but was uint8; convert it and scale it to [-1.0, 1.0]");
   }
 
   @Test
@@ -755,8 +756,8 @@ class TrainingTest {
     assertThatThrownBy(() -> training().batchSize(20).fit(broken))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(
-            "training data of batch 1 must be finite, but holds NaN or infinity; look for broken"
-                + " images");
+            "training data (image 0 of the dataset) must be finite, but holds NaN or infinity; look"
+                + " for broken images");
   }
 
   @Test
@@ -768,7 +769,8 @@ class TrainingTest {
     assertThatThrownBy(() -> training().batchSize(20).fit(bytes))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(
-            "training data of batch 1 must lie in the data range [-1.0, 1.0], but holds values from"
+            "training data (images 4, 0, 11, 14, 9, 8, 17, 6, 13, 7, 16, 1, 10, 19, 3, 2, … of the"
+                + " dataset) must lie in the data range [-1.0, 1.0], but holds values from"
                 + " 0.0 to 255.0, which looks like 0..255; map them by images.div(127.5).sub(1), or set"
                 + " dataRange(min, max) when building DDPM");
   }

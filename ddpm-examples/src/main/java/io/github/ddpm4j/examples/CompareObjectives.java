@@ -23,7 +23,6 @@ import java.util.List;
  * batches and steps: how good the digits are that it draws, and how many bits held-out ones take.
  */
 public final class CompareObjectives {
-
   private static final List<String> ALL = List.of("simple", "min-SNR-5", "hybrid", "EDM");
 
   private CompareObjectives() {}
@@ -35,6 +34,7 @@ public final class CompareObjectives {
    */
   public static void main(String[] args) {
     System.getProperties().putIfAbsent("ai.djl.pytorch.num_threads", "1"); // the work is small
+    DDPM.endStepsOnShutdown();
     List<String> chosen = args.length > 0 ? List.of(args) : ALL;
     if (!ALL.containsAll(chosen)) {
       throw new IllegalArgumentException("objectives must be of " + ALL + ", but were " + chosen);

@@ -17,7 +17,6 @@ import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.unet.UNet;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.Locale;
 import java.util.stream.IntStream;
 
 /**
@@ -40,6 +39,7 @@ public final class ConditionalDigits {
    */
   public static void main(String[] args) throws IOException {
     System.getProperties().putIfAbsent("ai.djl.pytorch.num_threads", "1"); // the work is small
+    DDPM.endStepsOnShutdown();
     String target = System.getProperty("ddpm4j.target", "target");
     run(args.length > 0 ? Path.of(args[0]) : Path.of(target, "conditional-digits"), STEPS, 50);
   }
@@ -69,8 +69,7 @@ public final class ConditionalDigits {
           NDArray known = digits.training().toArray(manager);
           int[] found = Judge.of(known, known, digits.training().labels()).classesOf(drawn);
           long hits = IntStream.range(0, found.length).filter(i -> found[i] == asked[i]).count();
-          System.out.printf(
-              Locale.ROOT, "%d of %d digits are what was asked for.%n", hits, found.length);
+          System.out.println(hits + " of " + found.length + " digits are what was asked for.");
           System.out.println(picture);
         }
       }

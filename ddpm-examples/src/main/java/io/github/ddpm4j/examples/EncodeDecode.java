@@ -31,6 +31,7 @@ public final class EncodeDecode {
    */
   public static void main(String[] args) throws IOException {
     System.getProperties().putIfAbsent("ai.djl.pytorch.num_threads", "1"); // the work is small
+    DDPM.endStepsOnShutdown();
     String target = System.getProperty("ddpm4j.target", "target");
     Path model = args.length > 0 ? Path.of(args[0]) : Path.of(target, "quickstart", "model");
     run(model, Path.of(target, "encode-decode", "decoded.png"), CALLS);

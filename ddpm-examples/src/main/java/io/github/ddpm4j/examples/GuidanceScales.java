@@ -20,7 +20,6 @@ import java.util.stream.IntStream;
 
 /** What guidance gives and costs: how many digits are as asked for, and how varied they are. */
 public final class GuidanceScales {
-
   private static final double[] SCALES = {0, 0.5, 1, 1.5, 2, 3, 4, 6, 8};
   private static final int PER_CLASS = 20;
 
@@ -34,6 +33,7 @@ public final class GuidanceScales {
    */
   public static void main(String[] args) throws IOException {
     System.getProperties().putIfAbsent("ai.djl.pytorch.num_threads", "1"); // the work is small
+    DDPM.endStepsOnShutdown();
     String target = System.getProperty("ddpm4j.target", "target");
     String model = args.length > 0 ? args[0] : target + "/conditional-digits/model";
     run(Path.of(model), Path.of(target, "guidance-scales.png"), 25);

@@ -20,7 +20,6 @@ import java.util.Locale;
  * Lugmayr et al. 2022), and says how well the halves fit.
  */
 public final class Inpaint {
-
   private static final int CALLS = 100;
   private static final int JUMP = 10;
   private static final int TIMES = 10;
@@ -37,6 +36,7 @@ public final class Inpaint {
    */
   public static void main(String[] args) throws IOException {
     System.getProperties().putIfAbsent("ai.djl.pytorch.num_threads", "1"); // the work is small
+    DDPM.endStepsOnShutdown();
     String target = System.getProperty("ddpm4j.target", "target");
     Path model = args.length > 0 ? Path.of(args[0]) : Path.of(target, "quickstart", "model");
     run(model, Path.of(target, "inpaint", "inpainted.png"), CALLS, JUMP, TIMES);

@@ -37,6 +37,7 @@ public final class Interpolate {
    */
   public static void main(String[] args) throws IOException {
     System.getProperties().putIfAbsent("ai.djl.pytorch.num_threads", "1"); // the work is small
+    DDPM.endStepsOnShutdown();
     String target = System.getProperty("ddpm4j.target", "target");
     Path model = args.length > 0 ? Path.of(args[0]) : Path.of(target, "quickstart", "model");
     run(model, Path.of(target, "interpolate"), CALLS);
@@ -51,7 +52,6 @@ public final class Interpolate {
         NDManager manager = NDManager.newBaseManager()) {
       Sampling sampling = ddpm.sampling().sampler(sampler).seed(1);
       NDArray ends = Digits.load().heldOut().ofLabels(ENDS).toArray(manager);
-
       PictureTable latents = new PictureTable(ddpm.dataRange(), COLUMNS);
       try (Samples encoded = ddpm.sampling().encode(ends, calls)) {
         NDArray noise = encoded.toNDArray(manager);

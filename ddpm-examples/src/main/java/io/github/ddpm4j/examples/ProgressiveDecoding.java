@@ -21,7 +21,6 @@ import java.util.Locale;
  * seen, and what a receiver makes of them when only a part of the bits has come.
  */
 public final class ProgressiveDecoding {
-
   private static final int CALLS = 1000;
   private static final int IMAGES = 100;
   private static final int STAGES = 10;
@@ -36,6 +35,7 @@ public final class ProgressiveDecoding {
    */
   public static void main(String[] args) throws IOException {
     System.getProperties().putIfAbsent("ai.djl.pytorch.num_threads", "1"); // the work is small
+    DDPM.endStepsOnShutdown();
     String target = System.getProperty("ddpm4j.target", "target");
     Path model = args.length > 0 ? Path.of(args[0]) : Path.of(target, "quickstart", "model");
     run(model, Path.of(target, "progressive-decoding"), IMAGES, CALLS);

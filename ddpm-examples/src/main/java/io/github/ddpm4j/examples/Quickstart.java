@@ -16,7 +16,6 @@ import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNet.Precision;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.Locale;
 
 /**
  * Trains a small U-Net on the bundled digits, draws new ones, judges them against digits that it
@@ -25,7 +24,6 @@ import java.util.Locale;
 public final class Quickstart {
 
   private static final int STEPS = 600;
-  private static final int CALLS = 50;
 
   private Quickstart() {}
 
@@ -37,9 +35,10 @@ public final class Quickstart {
    */
   public static void main(String[] args) throws IOException {
     System.getProperties().putIfAbsent("ai.djl.pytorch.num_threads", "1"); // the work is small
+    DDPM.endStepsOnShutdown();
     String target = System.getProperty("ddpm4j.target", "target");
     Path folder = args.length > 0 ? Path.of(args[0]) : Path.of(target, "quickstart");
-    if (!run(folder, STEPS, CALLS, Precision.FLOAT32)) {
+    if (!run(folder, STEPS, 50, Precision.FLOAT32)) {
       System.exit(3);
     }
   }
@@ -51,8 +50,7 @@ public final class Quickstart {
     Tracker rate = s -> (float) (2e-3 * Math.max(0.02, Math.min(1, (steps - s) / (0.3 * steps))));
     try (NDManager manager = NDManager.newBaseManager();
         UNet unet = network.precision(precision).build()) {
-      System.out.printf(
-          Locale.ROOT, "Training a U-Net of %,d parameters.%n", unet.config().parameterCount());
+      System.out.println("Training a U-Net of " + unet.config().parameterCount() + " parameters.");
       DDPM ddpm = DDPM.builder().schedule(Schedules.cosine(1000)).denoiser(unet).build();
       ddpm.requireSavable(folder.resolve("model"));
       NDArray known = digits.training().toArray(manager);

@@ -32,6 +32,7 @@ public final class Serving {
    * @throws Exception if a thread fails
    */
   public static void main(String[] args) throws Exception {
+    DDPM.endStepsOnShutdown();
     UNetBuilder network = UNet.builder().image(1, 28, 28).baseChannels(32);
     try (UNet unet = network.channelMultipliers(1, 2).build()) {
       run(unet, 4000, THREADS);

@@ -34,6 +34,7 @@ public final class SharedLatent {
    */
   public static void main(String[] args) throws IOException {
     System.getProperties().putIfAbsent("ai.djl.pytorch.num_threads", "1"); // the work is small
+    DDPM.endStepsOnShutdown();
     String target = System.getProperty("ddpm4j.target", "target");
     Path model = args.length > 0 ? Path.of(args[0]) : Path.of(target, "quickstart", "model");
     run(model, Path.of(target, "shared-latent", "shared.png"), CALLS);

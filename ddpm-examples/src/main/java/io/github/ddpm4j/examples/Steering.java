@@ -30,6 +30,7 @@ public final class Steering {
    */
   public static void main(String[] args) throws IOException {
     System.getProperties().putIfAbsent("ai.djl.pytorch.num_threads", "1"); // the work is small
+    DDPM.endStepsOnShutdown();
     String target = System.getProperty("ddpm4j.target", "target");
     Path model = args.length > 0 ? Path.of(args[0]) : Path.of(target, "quickstart", "model");
     run(model, Path.of(target, "steering"), CALLS);
@@ -53,7 +54,6 @@ public final class Steering {
       }
       Pictures.animate(previews, 100, folder.resolve("previews.gif"));
       System.out.println(folder.resolve("previews.gif"));
-
       try (SamplingRun run = start(ddpm, calls, 1)) {
         run.cancel(); // any thread may
         run.next();

@@ -19,7 +19,6 @@ import java.nio.file.Path;
 
 /** Makes 4x4 pixels into 8x8: the network sees the small picture too (Saharia et al. 2021). */
 public final class SuperResolution {
-
   private SuperResolution() {}
 
   /**
@@ -30,6 +29,7 @@ public final class SuperResolution {
    */
   public static void main(String[] args) throws IOException {
     System.getProperties().putIfAbsent("ai.djl.pytorch.num_threads", "1"); // the work is small
+    DDPM.endStepsOnShutdown();
     run(Path.of(System.getProperty("ddpm4j.target", "target"), "super-resolution.png"), 600, 8, 50);
   }
 

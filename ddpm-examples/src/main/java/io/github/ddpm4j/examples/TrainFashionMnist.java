@@ -40,6 +40,7 @@ public final class TrainFashionMnist {
    * @throws IOException if the data can't be read or the model not be written
    */
   public static void main(String[] args) throws IOException {
+    DDPM.endStepsOnShutdown();
     Path data = Path.of(args.length > 0 ? args[0] : "/usr/share/datasets/fashion-mnist");
     var fresh = UNet.builder().image(1, 28, 28).baseChannels(CHANNELS);
     fresh.channelMultipliers(1, 2, 2).attentionAtLevels(1).precision(PRECISION).seed(1);

@@ -28,7 +28,7 @@ class QuickstartTest {
 
     assertThat(passes[0]).isFalse();
     assertThat(out)
-        .contains("Training a U-Net of 701,345 parameters.")
+        .contains("Training a U-Net of 701345 parameters.")
         .contains("real against real")
         .contains("Falls short: precision (k=3) must be at least 0.600, but was ");
     assertSize("samples.png", 8, 8, 10);

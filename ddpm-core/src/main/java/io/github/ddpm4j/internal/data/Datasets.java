@@ -1,10 +1,15 @@
 package io.github.ddpm4j.internal.data;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
 import ai.djl.training.dataset.Batch;
+import ai.djl.training.dataset.RandomAccessDataset;
 import ai.djl.translate.TranslateException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.util.Iterator;
+import java.util.List;
+import java.util.function.Supplier;
 
 /** How datasets are read, in training and in evaluation alike. */
 public final class Datasets {
@@ -49,18 +54,57 @@ public final class Datasets {
   }
 
   /**
+   * Takes the next batch of a dataset that is read by indices. If a record cannot be read, the
+   * message names it: one after the other is tried alone.
+   *
+   * @param dataset the dataset
+   * @param batches its batches
+   * @param names the names of the records of the next batch, known once it is taken
+   * @param manager owns what is read to find the record
+   * @return the batch; the caller closes it
+   * @throws UncheckedIOException if a file could not be read
+   * @throws IllegalStateException if a record could not be read for another reason
+   */
+  public static Batch next(
+      RandomAccessDataset dataset,
+      Iterator<Batch> batches,
+      Supplier<List<Long>> names,
+      NDManager manager) {
+    try {
+      return batches.next();
+    } catch (RuntimeException e) {
+      List<Long> indices = names.get();
+      for (long index : indices) {
+        try (NDManager own = manager.newSubManager()) {
+          dataset.get(own, index);
+        } catch (IOException | RuntimeException own) {
+          throw unread(RecordNames.of(List.of(index)), own);
+        }
+      }
+      throw unread(RecordNames.of(indices), e);
+    }
+  }
+
+  private static RuntimeException unread(RecordNames names, Exception failure) {
+    String message = names.all() + " could not be read: " + failure.getMessage();
+    return failure instanceof IOException io
+        ? new UncheckedIOException(message, io)
+        : new IllegalStateException(message, failure);
+  }
+
+  /**
    * The images of a batch.
    *
    * @param batch the batch
-   * @param number its number, from 1
+   * @param names its names
    * @return the first array of its data
    * @throws IllegalArgumentException if it has no data
    */
-  public static NDArray images(Batch batch, long number) {
+  public static NDArray images(Batch batch, RecordNames names) {
     if (batch.getData().isEmpty()) {
       throw new IllegalArgumentException(
-          "the images must be the first array of the data of a batch, but batch "
-              + number
+          "the images must be the first array of the data of a batch, but "
+              + names.all()
               + " has no data; put the images into the data, not into the labels");
     }
     return batch.getData().head();

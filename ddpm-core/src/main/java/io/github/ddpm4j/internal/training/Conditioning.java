@@ -3,13 +3,16 @@ package io.github.ddpm4j.internal.training;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
+import io.github.ddpm4j.internal.data.RecordNames;
 import io.github.ddpm4j.internal.random.CounterRandom;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Condition.Kind;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.DenoisingModel;
+import io.github.ddpm4j.model.ScriptedDenoiser;
 import java.util.EnumSet;
 import java.util.Set;
 import java.util.function.BiFunction;
@@ -70,15 +73,42 @@ final class Conditioning {
    * The batch under its condition, the network's own estimate included.
    *
    * @param labels what the dataset has beside the images
+   * @param names how messages name the images
    * @param step the number of steps done before
    * @param first the number of images that the step has had before
    */
-  TrainingBatch conditioned(TrainingBatch batch, NDList labels, long step, long first) {
-    Condition of = of(batch.images(), labels, step, first);
-    return batch.withCondition(estimates(step) ? withEstimate(of, batch) : of);
+  TrainingBatch conditioned(
+      TrainingBatch batch, NDList labels, RecordNames names, long step, long first) {
+    TrainingBatch own = batch.withCondition(of(batch.images(), labels, names, step, first));
+    if (!estimates(step)) {
+      return own;
+    }
+    try {
+      return own.withCondition(withEstimate(own.condition(), own));
+    } catch (IllegalArgumentException e) {
+      throw named(e, own, names);
+    }
   }
 
-  private Condition of(NDArray images, NDList labels, long step, long first) {
+  /** A refusal with the image whose condition the network does not take, if that is the reason. */
+  IllegalArgumentException named(
+      IllegalArgumentException refusal, TrainingBatch batch, RecordNames names) {
+    if (model.denoiser() instanceof ScriptedDenoiser network && !batch.condition().isNone()) {
+      for (int i = 0; i < batch.levels().size(); i++) {
+        try (NDArray image = batch.images().get(new NDIndex("{}:{}", i, i + 1));
+            NDList inputs = network.conditionInputs(batch.condition().select(i), image)) {
+          continue;
+        } catch (IllegalArgumentException own) {
+          return new IllegalArgumentException(
+              names.image(i) + ", image " + i + " of its batch: " + refusal.getMessage(), refusal);
+        }
+      }
+    }
+    return refusal;
+  }
+
+  private Condition of(
+      NDArray images, NDList labels, RecordNames names, long step, long first) {
     int count = Math.toIntExact(images.getShape().get(0));
     if (wanted.isEmpty()) {
       if (!labels.isEmpty() && !told) {
@@ -91,7 +121,7 @@ final class Conditioning {
     }
     Condition condition;
     if (source == null) {
-      condition = Condition.labels(classes(labels, count));
+      condition = Condition.labels(classes(labels, names, count));
     } else {
       try (GradMode off = GradMode.off()) {
         condition = source.apply(images, labels);
@@ -127,7 +157,7 @@ final class Conditioning {
     return kinds.stream().map(Kind::toString).collect(Collectors.joining(" and "));
   }
 
-  private static int[] classes(NDList labels, int count) {
+  private static int[] classes(NDList labels, RecordNames names, int count) {
     if (labels.isEmpty()) {
       throw new IllegalArgumentException(
           "the network has classes, but the data has no labels; use a dataset with labels, or call"
@@ -151,8 +181,8 @@ final class Conditioning {
       classes[i] = (int) values[i];
       if (classes[i] != values[i]) {
         throw new IllegalArgumentException(
-            "labels must be whole numbers, the classes, but that of image "
-                + i
+            "labels must be whole numbers, the classes, but that of "
+                + names.image(i)
                 + " was "
                 + values[i]
                 + "; call condition((images, labels) -> ...) to make conditions of them");

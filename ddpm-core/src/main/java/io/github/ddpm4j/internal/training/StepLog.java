@@ -210,8 +210,9 @@ final class StepLog {
     }
   }
 
+  /** The losses that were read; of all steps that are done, unless the device failed. */
   LossHistory history() {
-    return new LossHistory(Arrays.copyOf(losses, done));
+    return new LossHistory(Arrays.copyOf(losses, read));
   }
 
   /** From now on the device's log is gone. */

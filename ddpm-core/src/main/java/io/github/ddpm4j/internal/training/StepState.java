@@ -99,7 +99,8 @@ final class StepState {
     return doubles;
   }
 
-  private static float[] read(NDArray array) {
+  /** The values of a float32 array as they are; waits for the device. */
+  static float[] read(NDArray array) {
     // From a GPU, DJL copies to the CPU into a manager of its own under that of the array.
     try (NDManager temporary = array.getManager().newSubManager();
         NDArray view = array.reshape(array.getShape())) {

@@ -11,6 +11,7 @@ import ai.djl.translate.TranslateException;
 import io.github.ddpm4j.internal.data.Datasets;
 import io.github.ddpm4j.internal.data.Images;
 import io.github.ddpm4j.internal.data.PictureRange;
+import io.github.ddpm4j.internal.data.RecordNames;
 import io.github.ddpm4j.internal.random.CounterRandom;
 import io.github.ddpm4j.model.DataRange;
 import java.io.IOException;
@@ -30,6 +31,8 @@ import org.jspecify.annotations.Nullable;
  */
 final class TrainingData {
 
+  private final Dataset dataset;
+  private final NDManager manager;
   private final Iterator<Batch> batches;
   private final Optional<Shape> imageShape;
   private final DataRange range;
@@ -39,12 +42,21 @@ final class TrainingData {
 
   private long served;
 
+  /** The indices that the last batch was read by; null if the dataset makes its own batches. */
+  private final @Nullable SeededSampler sampler;
+
   private TrainingData(
+      Dataset dataset,
+      NDManager manager,
       Iterator<Batch> batches,
+      @Nullable SeededSampler sampler,
       Optional<Shape> imageShape,
       DataRange range,
       @Nullable Supplier<Iterator<Batch>> sample) {
+    this.dataset = dataset;
+    this.manager = manager;
     this.batches = batches;
+    this.sampler = sampler;
     this.imageShape = imageShape;
     this.range = range;
     this.sample = sample;
@@ -58,28 +70,29 @@ final class TrainingData {
       Optional<Shape> imageShape,
       DataRange range,
       boolean anyRange) {
-    Iterator<Batch> batches = Datasets.read(() -> batches(dataset, manager, batchSize, seed));
-    Supplier<Iterator<Batch>> sample = () -> Datasets.read(() -> sample(dataset, manager, seed));
-    return new TrainingData(batches, imageShape, range, anyRange ? null : sample);
+    if (dataset instanceof RandomAccessDataset indexed) {
+      SeededSampler sampler = Datasets.read(() -> sampler(indexed, batchSize, seed));
+      Iterator<Batch> batches = Datasets.read(() -> indexed.getData(manager, sampler).iterator());
+      Supplier<Iterator<Batch>> sample = () -> Datasets.read(() -> sample(indexed, manager, seed));
+      return new TrainingData(
+          dataset, manager, batches, sampler, imageShape, range, anyRange ? null : sample);
+    }
+    Iterator<Batch> batches = Datasets.read(() -> new Repeating(dataset, manager));
+    Supplier<Iterator<Batch>> none = Collections::emptyIterator;
+    return new TrainingData(
+        dataset, manager, batches, null, imageShape, range, anyRange ? null : none);
   }
 
   /** The first images of a run in one batch, as far as they can be read without an effect on it. */
-  private static Iterator<Batch> sample(Dataset dataset, NDManager manager, long seed)
+  private static Iterator<Batch> sample(RandomAccessDataset indexed, NDManager manager, long seed)
       throws IOException, TranslateException {
-    if (!(dataset instanceof RandomAccessDataset indexed)) {
-      return Collections.emptyIterator();
-    }
     int size = Math.toIntExact(indexed.size());
     int images = Math.min(PictureRange.IMAGES, size);
     return indexed.getData(manager, new SeededSampler(size, images, seed)).iterator();
   }
 
-  private static Iterator<Batch> batches(
-      Dataset dataset, NDManager manager, int batchSize, long seed)
+  private static SeededSampler sampler(RandomAccessDataset indexed, int batchSize, long seed)
       throws IOException, TranslateException {
-    if (!(dataset instanceof RandomAccessDataset indexed)) {
-      return new Repeating(dataset, manager);
-    }
     indexed.prepare();
     int size = Math.toIntExact(indexed.size());
     if (size == 0) {
@@ -95,12 +108,16 @@ final class TrainingData {
               + size
               + ") or less");
     }
-    return indexed.getData(manager, new SeededSampler(size, batchSize, seed)).iterator();
+    return new SeededSampler(size, batchSize, seed);
   }
 
   /** The next batch; the caller closes it. Its first array holds the images, as checked. */
   Batch next() {
-    Batch batch = batches.next();
+    SeededSampler own = sampler;
+    Batch batch =
+        own != null && dataset instanceof RandomAccessDataset indexed
+            ? Datasets.next(indexed, batches, own::last, manager)
+            : batches.next();
     served++;
     boolean fine = false;
     try {
@@ -114,12 +131,20 @@ final class TrainingData {
     }
   }
 
+  /** How messages name the images of the last batch. */
+  RecordNames names() {
+    return sampler != null
+        ? RecordNames.of(sampler.last())
+        : RecordNames.ofBatch(batches instanceof Repeating own ? own.number : served);
+  }
+
   private void check(Batch batch) {
-    NDArray images = Datasets.images(batch, served);
-    String name = "training data of batch " + served;
+    RecordNames names = names();
+    NDArray images = Datasets.images(batch, names);
+    String name = "training data (" + names.all() + ")";
     Images.requireFloat32(name, images, range);
     Images.requireBatch(name, images, imageShape);
-    Images.Extent extent = Images.requireInRange(name, images, range);
+    Images.Extent extent = requireInRange(images, names);
     if (served == 1 && sample != null && PictureRange.within(extent, range).isPresent()) {
       boolean few = images.getShape().get(0) < PictureRange.IMAGES;
       requireFilled(few ? extentOfSample(sample.get(), extent) : extent);
@@ -158,11 +183,42 @@ final class TrainingData {
             });
   }
 
-  /** An order for DJL to read by. */
-  private record SeededSampler(int size, int batchSize, long seed) implements Sampler {
+  /** The whole batch at once; image by image only to tell which ones are to blame. */
+  private Images.Extent requireInRange(NDArray images, RecordNames names) {
+    try {
+      return Images.requireInRange("training data", images, range);
+    } catch (IllegalArgumentException e) {
+      List<Integer> refused = new ArrayList<>();
+      for (int i = 0; i < images.getShape().get(0); i++) {
+        try (NDArray image = images.get(i)) {
+          Images.requireInRange("an image", image, range);
+        } catch (IllegalArgumentException own) {
+          refused.add(i);
+        }
+      }
+      return Images.requireInRange(
+          "training data (" + names.some(refused) + ")", images, range);
+    }
+  }
+
+  /** An order for DJL to read by, which remembers how far it was read. */
+  private static final class SeededSampler implements Sampler {
+    private final int batchSize;
+    private final EndlessOrder order;
+
+    SeededSampler(int size, int batchSize, long seed) {
+      this.batchSize = batchSize;
+      this.order = new EndlessOrder(size, batchSize, seed);
+    }
+
+    /** The indices of the last batch. */
+    List<Long> last() {
+      return order.last;
+    }
+
     @Override
     public Iterator<List<Long>> sample(RandomAccessDataset dataset) {
-      return new EndlessOrder(size, batchSize, seed);
+      return order;
     }
 
     @Override
@@ -180,6 +236,7 @@ final class TrainingData {
     private final CounterRandom random;
     private long epoch;
     private int position;
+    private List<Long> last = List.of();
 
     EndlessOrder(int size, int batchSize, long seed) {
       this.order = new int[size];
@@ -206,6 +263,7 @@ final class TrainingData {
         }
         batch.add((long) order[position++]);
       }
+      last = List.copyOf(batch);
       return batch;
     }
   }
@@ -215,6 +273,9 @@ final class TrainingData {
     private final Dataset dataset;
     private final NDManager manager;
     private Iterator<Batch> current;
+
+    /** The number of the last batch since the dataset was last begun, from 1. */
+    private long number;
 
     Repeating(Dataset dataset, NDManager manager) throws IOException, TranslateException {
       this.dataset = dataset;
@@ -236,12 +297,14 @@ final class TrainingData {
     public Batch next() {
       if (!current.hasNext()) {
         current = Datasets.read(() -> dataset.getData(manager).iterator());
+        number = 0;
         if (!current.hasNext()) {
           throw new IllegalStateException(
               "the dataset gave batches once and none when it was read again; training reads it as"
                   + " often as the steps need");
         }
       }
+      number++;
       return current.next();
     }
   }

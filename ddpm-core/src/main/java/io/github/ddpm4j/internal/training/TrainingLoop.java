@@ -8,6 +8,7 @@ import ai.djl.training.dataset.Batch;
 import ai.djl.training.dataset.Dataset;
 import ai.djl.training.dataset.RandomAccessDataset;
 import io.github.ddpm4j.internal.torch.Machine;
+import io.github.ddpm4j.internal.torch.Shutdown;
 import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.ScriptedDenoiser;
@@ -42,7 +43,10 @@ public final class TrainingLoop implements AutoCloseable {
 
   private final DenoisingModel model;
   private final TrainingSettings settings;
+  private final TrainableDenoiser network;
   private final TrainableDenoiser averaged;
+  private final RunControl control;
+  private final boolean ownBatches;
   private final TimestepSampler.Draws draws;
   private final Noising noising;
   private final Conditioning conditioning;
@@ -60,17 +64,19 @@ public final class TrainingLoop implements AutoCloseable {
   /** Whether the loss is known to give one number per image. */
   private boolean tried;
 
-  private boolean stop;
-
   private TrainingLoop(
       DenoisingModel model,
       TrainableDenoiser network,
       TrainableDenoiser averaged,
       TrainingSettings settings,
-      Dataset dataset) {
+      Dataset dataset,
+      RunControl control) {
     this.model = model;
     this.settings = settings;
+    this.network = network;
     this.averaged = averaged;
+    this.control = control;
+    this.ownBatches = dataset instanceof RandomAccessDataset;
     this.draws = settings.timestepSampler().begin(model.diffusion().schedule());
     this.noising =
         new Noising(draws, settings.offsetNoise(), settings.inputPerturbation(), settings.seed());
@@ -113,28 +119,33 @@ public final class TrainingLoop implements AutoCloseable {
    * @param network the network, which the run claims
    * @param settings what the run is set to
    * @param dataset the images
+   * @param control what other threads see and ask
    * @return what the run leaves; the caller owns the averaged network in it
    * @throws IllegalArgumentException if network, loss, settings and data do not fit together
    * @throws io.github.ddpm4j.training.NonFiniteLossException if a loss or gradient is not finite
-   * @throws CancellationException if the thread is interrupted
+   * @throws CancellationException if the thread is interrupted, the run cancelled, or the virtual
+   *     machine shut down
    */
   public static TrainingOutcome run(
-      DenoisingModel model, TrainableDenoiser network, TrainingSettings settings, Dataset dataset) {
+      DenoisingModel model,
+      TrainableDenoiser network,
+      TrainingSettings settings,
+      Dataset dataset,
+      RunControl control) {
     Objective.requireVarianceTrained(model, settings.loss());
     TrainableDenoiser averaged = network.copy();
     boolean done = false;
-    Runnable release = averaged.beginTraining();
-    try (TrainingLoop loop = new TrainingLoop(model, network, averaged, settings, dataset)) {
-      LossHistory losses = loop.run();
-      done = true;
-      return new TrainingOutcome(
-          network,
-          averaged,
-          losses,
-          settings.seed(),
-          settings.describe(losses, dataset instanceof RandomAccessDataset, loop.firstRate));
+    try {
+      Runnable release = averaged.beginTraining();
+      try (TrainingLoop loop =
+          new TrainingLoop(model, network, averaged, settings, dataset, control)) {
+        TrainingOutcome outcome = loop.run();
+        done = true;
+        return outcome;
+      } finally {
+        release.run();
+      }
     } finally {
-      release.run();
       if (!done) {
         averaged.close();
       }
@@ -149,12 +160,34 @@ public final class TrainingLoop implements AutoCloseable {
     tried = true;
   }
 
-  private LossHistory run() {
+  private TrainingOutcome run() {
     try {
-      while (log.done() < settings.steps() && !stop) {
+      control.begin();
+      steps();
+      TrainingOutcome outcome = outcome();
+      listeners.tellEnd(log.done(), null);
+      return outcome;
+    } catch (Throwable e) {
+      if (log.done() > 0) {
+        Listeners.attempt(() -> Remains.keep(e, model.diffusion(), outcome()), e);
+      }
+      throw e;
+    }
+  }
+
+  private void steps() {
+    try {
+      while (log.done() < settings.steps() && !(log.done() > 0 && control.isStopped())) {
         log.rethrowFailure();
-        requireNotInterrupted();
-        step();
+        requireGoing();
+        LoopEvent event;
+        try {
+          event = step();
+        } finally {
+          Shutdown.leave();
+        }
+        control.done(log.done());
+        listeners.tellStep(event);
       }
       log.readAll();
     } catch (Throwable e) {
@@ -163,11 +196,15 @@ public final class TrainingLoop implements AutoCloseable {
       listeners.tellEnd(log.done(), e);
       throw e;
     }
-    listeners.tellEnd(log.done(), null);
-    return log.history();
   }
 
-  private void step() {
+  private TrainingOutcome outcome() {
+    LossHistory losses = log.history();
+    return new TrainingOutcome(
+        network, averaged, losses, settings.seed(), settings.describe(losses, ownBatches, firstRate));
+  }
+
+  private LoopEvent step() {
     int done = log.done();
     double tracked = settings.trackedRate(done);
     if (done == 0) {
@@ -196,7 +233,7 @@ public final class TrainingLoop implements AutoCloseable {
           TrainingBatch batch = drawn(own, records, pass, done, images);
           images += batch.levels().size();
           // 3. ∇_θ ‖ε − ε_θ(x_t, t)‖²
-          NDArray losses = step.take(begun, batch, numbersOf(batch));
+          NDArray losses = take(begun, batch);
           log.keep(batch.levels(), losses);
         }
       }
@@ -204,17 +241,16 @@ public final class TrainingLoop implements AutoCloseable {
       step.end(begun);
     }
     log.end();
-    listeners.tellStep(
-        new LoopEvent(
-            log.done(),
-            settings.steps(),
-            log,
-            passes,
-            log.isRead(log.done()),
-            rate,
-            decay,
-            averaged,
-            () -> stop = true));
+    return new LoopEvent(
+        log.done(),
+        settings.steps(),
+        log,
+        passes,
+        log.isRead(log.done()),
+        rate,
+        decay,
+        averaged,
+        control::stop);
   }
 
   private void begun(double rate) {
@@ -244,23 +280,41 @@ public final class TrainingLoop implements AutoCloseable {
       tryLoss(images.getShape().slice(1));
     }
     TrainingBatch batch = noising.draw(images, pass);
-    return conditioning.conditioned(batch, records.getLabels(), done, before);
+    return conditioning.conditioned(batch, records.getLabels(), data.names(), done, before);
+  }
+
+  private NDArray take(Step.Begun begun, TrainingBatch batch) {
+    try {
+      return step.take(begun, batch, numbersOf(batch));
+    } catch (IllegalArgumentException e) {
+      throw conditioning.named(e, batch, data.names());
+    }
   }
 
   private ImageNumbers numbersOf(TrainingBatch batch) {
     return new ImageNumbers(model.diffusion(), settings.weighting(), draws, batch.levels());
   }
 
-  private void requireNotInterrupted() {
-    if (Thread.currentThread().isInterrupted()) {
+  /** Begins a step, unless somebody has ended the run. */
+  private void requireGoing() {
+    String reason =
+        Thread.currentThread().isInterrupted()
+            ? "interrupted"
+            : control.isCancelled()
+                ? "cancelled"
+                : Shutdown.enter() ? null : "ended by the shutdown of the virtual machine";
+    if (reason != null) {
       // A step that failed before is the news, and left other weights.
       log.readAll();
       throw new CancellationException(
-          "training was interrupted after step "
+          "training was "
+              + reason
+              + " after step "
               + log.done()
               + " of "
               + settings.steps()
-              + "; the network holds the weights of that step, the averaged weights are dropped");
+              + "; the network holds the weights of that step"
+              + (log.done() > 0 ? ", and TrainedModel.soFar(exception) the averaged ones" : ""));
     }
   }
 
