@@ -7,6 +7,7 @@ import io.github.ddpm4j.training.LossHistory;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
  * The result of {@code ddpm.training()…fit(dataset)}: the model with the averaged weights and the
@@ -21,7 +22,7 @@ public final class TrainedModel implements AutoCloseable {
   private final TrainingOutcome outcome;
   private final DDPM averaged;
   private final DDPM raw;
-  private boolean detached;
+  private final AtomicBoolean detached = new AtomicBoolean();
 
   TrainedModel(Diffusion diffusion, TrainingOutcome outcome) {
     this.outcome = outcome;
@@ -88,12 +89,11 @@ public final class TrainedModel implements AutoCloseable {
    * @throws IllegalStateException if it was already detached, or this object is closed
    */
   public DDPM detach() {
-    if (detached) {
+    if (detached.getAndSet(true)) {
       throw new IllegalStateException(
           "the averaged model was handed over before, or freed by close(); detach() it once, before"
               + " close()");
     }
-    detached = true;
     return averaged.owning();
   }
 
@@ -118,9 +118,14 @@ public final class TrainedModel implements AutoCloseable {
   /** Frees the averaged weights, unless they were detached. Idempotent. */
   @Override
   public void close() {
-    if (!detached) {
-      detached = true;
-      outcome.averaged().close();
+    if (!detached.getAndSet(true)) {
+      boolean freed = false;
+      try {
+        outcome.averaged().close();
+        freed = true;
+      } finally {
+        detached.set(freed); // a network that is in use refuses, and may be closed later
+      }
     }
   }
 }

@@ -35,6 +35,17 @@ public interface TrainableDenoiser extends Denoiser {
   TrainableDenoiser copy();
 
   /**
+   * Keeps the network as it is while its {@link #weights()} are read, as when it is saved: a
+   * network that supports sharing between threads lets those wait that would change or close it.
+   *
+   * @return a handle that ends this, to be run on the same thread
+   * @throws IllegalStateException if the network is closed, or another thread trains it
+   */
+  default Runnable beginReading() {
+    return () -> {};
+  }
+
+  /**
    * Claims the network for a training run on this thread. Until the claim ends, a network that
    * supports sharing between threads rejects all other threads, since their predictions would use
    * weights that are changing. Predictions already in progress are waited for.

@@ -23,6 +23,8 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Objects;
+import java.lang.reflect.Proxy;
+import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -164,6 +166,44 @@ class FeaturesTest {
               "images must lie in the range [-1.0, 1.0], but hold values from 255.0 to 255.0, which"
                   + " looks like 0..255; map them by images.div(127.5).sub(1), or clip them if they"
                   + " are meant");
+    }
+  }
+
+  /** Memory that is freed under a reader would end the process. */
+  @Test
+  void torchScript_closedWhileAnotherThreadUsesIt_waits() throws Exception {
+    CountDownLatch using = new CountDownLatch(1);
+    CountDownLatch go = new CountDownLatch(1);
+    NDArray images = manager.ones(new Shape(1, 3, 6, 6));
+    NDArray slow =
+        (NDArray)
+            Proxy.newProxyInstance(
+                getClass().getClassLoader(),
+                new Class<?>[] {NDArray.class},
+                (proxy, method, arguments) -> {
+                  if (method.getName().equals("getShape")) {
+                    return images.getShape();
+                  }
+                  using.countDown();
+                  go.await();
+                  throw new IllegalStateException("used");
+                });
+    try (TorchScriptFeatures features = Features.torchScript(file()).load()) {
+      Thread user =
+          new Thread(() -> assertThatThrownBy(() -> features.of(slow)).hasMessage("used"));
+      user.start();
+      using.await();
+      Thread closing = new Thread(features::close);
+      closing.start();
+      while (closing.getState() != Thread.State.WAITING) {
+        Thread.onSpinWait();
+      }
+      go.countDown();
+      closing.join();
+      user.join();
+      assertThatThrownBy(() -> features.of(images))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("these features are closed; load the file again");
     }
   }
 

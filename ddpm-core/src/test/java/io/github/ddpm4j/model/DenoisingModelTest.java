@@ -8,6 +8,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.NativeResources;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
@@ -82,6 +83,22 @@ class DenoisingModelTest {
     assertThat(answer.x()).isSameAs(xt);
     assertThat(answer.levels()).isSameAs(LEVELS);
     assertThat(answer.x0().getManager()).isSameAs(manager);
+  }
+
+  /** What was scaled for a network that fails goes with the call. */
+  @Test
+  void ask_scaledNetworkFails_leavesNothingOpen() {
+    NDArray xt = normal(1);
+    DenoisingModel model =
+        DenoisingModel.of(
+            diffusion(Prediction.edm(0.5), Variance.FIXED_LARGE),
+            (x, levels, condition) -> {
+              x.mul(2);
+              throw new IllegalStateException("out of memory");
+            });
+    int resources = NativeResources.inAll();
+    assertThatThrownBy(() -> model.ask(xt, LEVELS, Condition.none())).hasMessage("out of memory");
+    assertThat(NativeResources.inAll()).isEqualTo(resources);
   }
 
   /** From x̂_0 to ε̂ and back, without a network. */

@@ -10,8 +10,10 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.lang.reflect.Proxy;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
 import javax.imageio.ImageIO;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
@@ -48,6 +50,47 @@ class SamplesTest {
       assertThat(copy.getShape()).isEqualTo(new Shape(4, 1, 8, 8));
       assertThat(copy.toFloatArray()).hasSize(256);
       assertThat(copy.getManager()).isSameAs(manager);
+    }
+  }
+
+  /** Memory that is freed under a reader would end the process. */
+  @Test
+  void close_whileAnotherThreadReads_waits() throws Exception {
+    CountDownLatch reading = new CountDownLatch(1);
+    CountDownLatch go = new CountDownLatch(1);
+    try (NDManager manager = NDManager.newBaseManager();
+        Samples samples = draw(8)) {
+      NDManager slow =
+          (NDManager)
+              Proxy.newProxyInstance(
+                  getClass().getClassLoader(),
+                  new Class<?>[] {NDManager.class},
+                  (proxy, method, arguments) -> {
+                    reading.countDown();
+                    go.await();
+                    throw new IllegalStateException("read");
+                  });
+      Thread reader =
+          new Thread(
+              () ->
+                  assertThatThrownBy(() -> samples.toNDArray(slow)).hasMessage("read"));
+      reader.start();
+      reading.await();
+      Thread closing = new Thread(samples::close);
+      closing.start();
+      while (closing.getState() != Thread.State.WAITING) {
+        Thread.onSpinWait();
+      }
+      assertThat(samples).hasToString("Samples[(4, 1, 8, 8), seed=3]");
+      go.countDown();
+      closing.join();
+      reader.join();
+      assertThat(samples).hasToString("Samples[closed, seed=3]");
+      assertThatThrownBy(() -> samples.toNDArray(manager))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage(
+              "these samples are closed and their images are freed; copy them by"
+                  + " toNDArray(manager) before closing");
     }
   }
 

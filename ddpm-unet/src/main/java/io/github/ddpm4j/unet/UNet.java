@@ -378,6 +378,18 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
 
   /* ---------------- As a part of a training run's program ---------------- */
 
+  @Override
+  public Runnable beginReading() {
+    Usage.Hold hold = usage.shared();
+    try {
+      requireOpen();
+      return hold::close;
+    } catch (IllegalStateException e) {
+      hold.close();
+      throw e;
+    }
+  }
+
   /** {@inheritDoc} Waits for predictions in progress. */
   @Override
   public Runnable beginTraining() {

@@ -16,6 +16,7 @@ import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import java.io.DataInputStream;
+import java.io.DataOutputStream;
 import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -189,6 +190,21 @@ abstract class UNetBlock extends AbstractBlock implements AutoCloseable {
     try (Usage.Hold hold = usage.alone()) {
       drawn |= !isInitialized();
       super.initialize(manager, dataType, shapes);
+    }
+  }
+
+  /**
+   * Writes the weights down, which nobody changes or frees meanwhile.
+   *
+   * @param os where to; not closed
+   * @throws IOException if writing fails
+   * @throws IllegalStateException if the network is closed, or another thread trains it
+   */
+  @Override
+  public void saveParameters(DataOutputStream os) throws IOException {
+    try (Usage.Hold hold = usage.shared()) {
+      requireOpen();
+      super.saveParameters(os);
     }
   }
 

@@ -11,8 +11,10 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.Parameter;
 import ai.djl.training.ParameterStore;
+import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.unet.UNet.Execution;
 import io.github.ddpm4j.unet.UNet.Precision;
@@ -20,6 +22,9 @@ import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
+import java.lang.reflect.Proxy;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -36,6 +41,7 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -276,6 +282,59 @@ class UNetUsageTest {
                             + ", and cannot be trained, changed or closed before it is done; do so"
                             + " after the prediction returns"));
     assertThat(predict()).hasSize(16);
+  }
+
+  /** Else a file could hold weights of two moments, or the process end. */
+  @Test
+  void changes_whileTheWeightsAreRead_waitUntilThatIsDone() throws Exception {
+    for (String name : List.of("beginTraining", "loadParameters", "close")) {
+      Callable<Object> change = changes().get(name);
+      AtomicReference<Thread> thread = new AtomicReference<>();
+      Runnable read = network.beginReading();
+      Future<?> task =
+          threads.submit(
+              () -> {
+                thread.set(Thread.currentThread());
+                return change.call();
+              });
+      awaitWaiting(thread, task);
+      read.run();
+      task.get();
+    }
+    assertThatThrownBy(network::beginReading)
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("the U-Net is closed and its weights are freed; build or load another one");
+    assertThatThrownBy(() -> network.saveParameters(new DataOutputStream(new ByteArrayOutputStream())))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("the U-Net is closed and its weights are freed; build or load another one");
+  }
+
+  /** The folder is written while the weights are held. */
+  @Test
+  void save_whileTheFolderIsWritten_closingWaits(@TempDir Path folder) throws Exception {
+    DDPM ddpm = DDPM.builder().denoiser(network).build();
+    Path saved = folder.resolve("model");
+    List<String> order = new ArrayList<>();
+    TrainableDenoiser watched =
+        (TrainableDenoiser)
+            Proxy.newProxyInstance(
+                getClass().getClassLoader(),
+                new Class<?>[] {TrainableDenoiser.class},
+                (proxy, method, arguments) -> {
+                  order.add(method.getName());
+                  Object result = method.invoke(network, arguments);
+                  return method.getName().equals("beginReading")
+                      ? (Runnable)
+                          () -> {
+                            order.add(Files.exists(saved) ? "end, saved" : "end");
+                            ((Runnable) result).run();
+                          }
+                      : result;
+                });
+    ddpm.withDenoiser(watched).save(saved);
+    assertThat(order.indexOf("beginReading")).isGreaterThanOrEqualTo(0);
+    assertThat(order.indexOf("weights")).isGreaterThan(order.indexOf("beginReading"));
+    assertThat(order).endsWith("end, saved");
   }
 
   @Test

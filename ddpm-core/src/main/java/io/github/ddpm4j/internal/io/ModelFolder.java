@@ -112,14 +112,19 @@ public final class ModelFolder {
    */
   public static void write(Path folder, Contents contents) throws IOException {
     Path target = replaceable(folder);
-    WholeFolder.write(
-        target,
-        DESCRIPTION,
-        fresh -> {
-          WholeFile.writeText(fresh.resolve(DESCRIPTION), toJson(describe(contents)));
-          Safetensors.write(
-              fresh.resolve(WEIGHTS), contents.denoiser().weights(), Map.of("format", FORMAT));
-        });
+    Runnable read = contents.denoiser().beginReading();
+    try {
+      WholeFolder.write(
+          target,
+          DESCRIPTION,
+          fresh -> {
+            WholeFile.writeText(fresh.resolve(DESCRIPTION), toJson(describe(contents)));
+            Safetensors.write(
+                fresh.resolve(WEIGHTS), contents.denoiser().weights(), Map.of("format", FORMAT));
+          });
+    } finally {
+      read.run();
+    }
   }
 
   /**

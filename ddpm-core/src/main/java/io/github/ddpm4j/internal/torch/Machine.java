@@ -28,7 +28,7 @@ public final class Machine {
   public static Engine engine() {
     Engine engine;
     try {
-      engine = Engine.getInstance();
+      engine = found();
     } catch (EngineException | LinkageError e) {
       throw unusable(e);
     }
@@ -38,6 +38,33 @@ public final class Machine {
               + " pytorch-jni and the pytorch-native-… of this system, as README does");
     }
     return engine;
+  }
+
+  /**
+   * DJL looks for engines once, with the class loader of the thread that happens to be first. In
+   * the pool of an application server that may be one which knows none, and there would be none
+   * until the process ends.
+   */
+  private static Engine found() {
+    Thread thread = Thread.currentThread();
+    ClassLoader before = thread.getContextClassLoader();
+    if (knowsDjl(before)) {
+      return Engine.getInstance();
+    }
+    thread.setContextClassLoader(Machine.class.getClassLoader());
+    try {
+      return Engine.getInstance();
+    } finally {
+      thread.setContextClassLoader(before);
+    }
+  }
+
+  private static boolean knowsDjl(@Nullable ClassLoader loader) {
+    try {
+      return Class.forName(Engine.class.getName(), false, loader) == Engine.class;
+    } catch (ClassNotFoundException e) {
+      return false;
+    }
   }
 
   private static IllegalStateException unusable(Throwable cause) {
