@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.djl.Device;
+import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
 import java.io.IOException;
 import java.nio.file.NoSuchFileException;
@@ -32,6 +33,25 @@ class UNetLoadTest {
                   assertThat(loaded.weights().get(name)).as(name).isEqualTo(weight);
                   assertThat(there.weights().get(name)).as(name).isEqualTo(weight);
                 });
+      }
+    }
+  }
+
+  /** In a pool of an application server the thread's class loader may know no network. */
+  @Test
+  void load_threadOfAnotherClassLoader_itsNetwork() throws IOException {
+    try (UNet saved = UNet.builder().image(1, 4, 4).levelChannels(4).groups(2).seed(1).build()) {
+      DDPM.builder().denoiser(saved).build().save(folder);
+    }
+    Thread thread = Thread.currentThread();
+    ClassLoader before = thread.getContextClassLoader();
+    for (ClassLoader other : new ClassLoader[] {null, ClassLoader.getPlatformClassLoader()}) {
+      thread.setContextClassLoader(other);
+      try (DDPM ddpm = DDPM.load(folder)) {
+        assertThat(ddpm.denoiser(UNet.class).config().imageShape()).isEqualTo(new Shape(1, 4, 4));
+        assertThat(thread.getContextClassLoader()).isSameAs(other);
+      } finally {
+        thread.setContextClassLoader(before);
       }
     }
   }

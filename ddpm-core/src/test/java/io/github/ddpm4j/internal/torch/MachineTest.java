@@ -14,6 +14,7 @@ import java.lang.ProcessBuilder.Redirect;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
@@ -61,6 +62,10 @@ class MachineTest {
     }
 
     public static void main(String[] args) {
+      if (args.length > 0) {
+        Thread.currentThread().setContextClassLoader(ClassLoader.getPlatformClassLoader());
+        Thread.currentThread().interrupt();
+      }
       double[][] rows = {{1, 2}, {3, 4}};
       List<Use> uses =
           List.of(
@@ -91,27 +96,35 @@ class MachineTest {
             + " path, or let DJL download them once with a network",
       })
   void engine_thatIsMissing_isSaidInOneSentence(String missing, String message) throws Exception {
-    assertThat(uses(missing))
+    assertThat(uses(missing, "-DDJL_CACHE_DIR=" + folder))
         .isEqualTo(Collections.nCopies(4, "java.lang.IllegalStateException: " + message));
   }
 
-  private List<String> uses(String missing) throws IOException, InterruptedException {
+  /** DJL would find none by that thread's class loader, and none ever after. */
+  @Test
+  void engine_firstOnAnInterruptedThreadOfAnotherLoader_isFound() throws Exception {
+    String none =
+        "java.nio.file.NoSuchFileException: model: no model folder: it has no ddpm.json; choose a"
+            + " folder that DDPM.save wrote, with all of its files";
+    assertThat(uses("nothing", "-Dai.djl.pytorch.num_threads=1", "another loader"))
+        .containsExactly(none, none, "done", "done");
+  }
+
+  private List<String> uses(String missing, String option, String... arguments)
+      throws IOException, InterruptedException {
     String path =
         Arrays.stream(System.getProperty("java.class.path").split(File.pathSeparator, -1))
             .filter(entry -> !Path.of(entry).getFileName().toString().startsWith(missing))
             .collect(Collectors.joining(File.pathSeparator));
     Path errors = folder.resolve("errors.txt");
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(List.of("-XX:TieredStopAtLevel=1", "-Dai.djl.offline=true", option));
+    command.addAll(List.of("-Dstdout.encoding=UTF-8", "-Dfile.encoding=UTF-8"));
+    command.addAll(List.of("-cp", path, Uses.class.getName()));
+    command.addAll(List.of(arguments));
     Process child =
-        new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-XX:TieredStopAtLevel=1",
-                "-Dai.djl.offline=true",
-                "-DDJL_CACHE_DIR=" + folder,
-                "-Dstdout.encoding=UTF-8",
-                "-Dfile.encoding=UTF-8",
-                "-cp",
-                path,
-                Uses.class.getName())
+        new ProcessBuilder(command)
             .directory(folder.toFile())
             .redirectError(Redirect.to(errors.toFile()))
             .start();
