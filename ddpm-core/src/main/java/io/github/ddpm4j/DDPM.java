@@ -7,6 +7,8 @@ import io.github.ddpm4j.evaluation.BitsPerDim;
 import io.github.ddpm4j.evaluation.SamplerPlanner;
 import io.github.ddpm4j.evaluation.TrainingDoctor;
 import io.github.ddpm4j.internal.io.FiniteWeights;
+import io.github.ddpm4j.internal.checkpoint.CheckpointFolder;
+import io.github.ddpm4j.internal.checkpoint.CheckpointModel;
 import io.github.ddpm4j.internal.io.ModelFolder;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.internal.torch.Shutdown;
@@ -83,7 +85,7 @@ public final class DDPM implements AutoCloseable {
   /**
    * Loads a model written by {@link #save} onto the engine's default device.
    *
-   * @param folder the model folder
+   * @param folder the model folder, or the file of a checkpoint; see {@link #load(Path, Device)}
    * @return the model; the caller closes it
    * @throws java.nio.file.NoSuchFileException if there is no model at {@code folder}
    * @throws IOException if reading fails or a file is invalid
@@ -93,16 +95,21 @@ public final class DDPM implements AutoCloseable {
   }
 
   /**
-   * Loads a model written by {@link #save} onto a device.
+   * Loads a model written by {@link #save} onto a device, or the averaged weights of a checkpoint
+   * that a training run wrote, which may still be going on.
    *
-   * @param folder the model folder
+   * @param folder the model folder, or the file of a checkpoint
    * @param device where to put the weights
    * @return the model; the caller closes it
    * @throws java.nio.file.NoSuchFileException if there is no model at {@code folder}
    * @throws IOException if reading fails or a file is invalid
    */
   public static DDPM load(Path folder, Device device) throws IOException {
-    ModelFolder.Contents contents = ModelFolder.read(folder, device);
+    Optional<CheckpointFolder.Entry> checkpoint = CheckpointFolder.Entry.of(folder);
+    ModelFolder.Contents contents =
+        checkpoint.isPresent()
+            ? CheckpointModel.read(checkpoint.get(), device)
+            : ModelFolder.read(folder, device);
     boolean done = false;
     try {
       DDPM loaded = new DDPM(contents.diffusion(), contents.denoiser(), true, contents.training());

@@ -11,6 +11,7 @@ import io.github.ddpm4j.internal.ops.Float32;
 import io.github.ddpm4j.internal.random.Seeds;
 import io.github.ddpm4j.internal.description.History;
 import io.github.ddpm4j.internal.training.Remains;
+import io.github.ddpm4j.internal.training.Persistence;
 import io.github.ddpm4j.internal.training.RunControl;
 import io.github.ddpm4j.internal.training.TrainingLoop;
 import io.github.ddpm4j.internal.training.TrainingOutcome;
@@ -23,10 +24,12 @@ import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.training.AdamOptimizer;
+import io.github.ddpm4j.training.Checkpoints;
 import io.github.ddpm4j.training.Ema;
 import io.github.ddpm4j.training.NonFiniteLossException;
 import io.github.ddpm4j.training.Recomputation;
 import io.github.ddpm4j.training.TrainingStepListener;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -108,6 +111,7 @@ public final class Training {
   private @Nullable Long seed;
   private Recomputation recomputation = Recomputation.none();
   private int logRows;
+  private Persistence persistence = Persistence.NONE;
 
   /**
    * Sets up a run with the defaults.
@@ -454,6 +458,57 @@ public final class Training {
     return this;
   }
 
+  /**
+   * Writes checkpoints with the defaults: every {@value Checkpoints#DEFAULT_MINUTES} minutes and at
+   * the end, of which {@value Checkpoints#DEFAULT_KEPT} are kept.
+   *
+   * @param folder the folder of the checkpoints of this run
+   * @return this run
+   */
+  public Training checkpoints(Path folder) {
+    return checkpoints(Checkpoints.in(folder));
+  }
+
+  /**
+   * Writes checkpoints as the run goes on, and one when it ends, is stopped, interrupted or
+   * cancelled. {@link #fit} refuses a folder that has checkpoints of an earlier run, unless {@link
+   * #resume} is called.
+   *
+   * @param checkpoints where and how often
+   * @return this run
+   */
+  public Training checkpoints(Checkpoints checkpoints) {
+    persistence = persistence.with(Objects.requireNonNull(checkpoints, "checkpoints"));
+    return this;
+  }
+
+  /**
+   * Goes on from the newest whole checkpoint of {@link #checkpoints(Path)}, or begins if there is
+   * none: a run that may be killed at any moment is set up once and started again and again. The
+   * run must be set up as it was, listeners with a state included; its seed may be left out.
+   *
+   * @param allowed what may be set otherwise than in the run that wrote the checkpoint
+   * @return this run
+   */
+  public Training resume(Checkpoints.Change... allowed) {
+    persistence = persistence.resuming(null, List.of(allowed));
+    return this;
+  }
+
+  /**
+   * Goes on from a checkpoint.
+   *
+   * @param checkpoint the file
+   * @param allowed what may be set otherwise than in the run that wrote it
+   * @return this run
+   */
+  public Training resumeFrom(Path checkpoint, Checkpoints.Change... allowed) {
+    persistence =
+        persistence.resuming(
+            Objects.requireNonNull(checkpoint, "checkpoint"), List.of(allowed));
+    return this;
+  }
+
   /** Lets steps run as far ahead of reading their losses as on a GPU; 0 leaves it to the device. */
   Training logRows(int rows) {
     this.logRows = rows;
@@ -480,6 +535,8 @@ public final class Training {
    *     network's conditioning, or conditions are given to an unconditional network; or the network
    *     predicts a variance that is not trained, because the model's variance is fixed or the loss
    *     ignores it
+   * @throws java.io.UncheckedIOException if checkpoints cannot be written or read, or the data
+   *     cannot be read
    * @throws NonFiniteLossException if the loss or its gradient becomes NaN or infinite
    */
   public TrainedModel fit(Dataset dataset) {
@@ -568,6 +625,11 @@ public final class Training {
       throw new IllegalStateException(
           "the number of training steps is not set; call steps(n) or epochs(n) before fit()");
     }
+    if (persistence.resume() && persistence.checkpoints() == null) {
+      throw new IllegalStateException(
+          "resume() needs to know where the checkpoints are; call checkpoints(folder), or"
+              + " resumeFrom(file)");
+    }
     requirePyTorch();
     return settings(stepsOver(dataset));
   }
@@ -625,6 +687,13 @@ public final class Training {
   }
 
   /** A snapshot of the settings: later changes apply to the next run. */
+  private long seed() {
+    return seed == null && persistence.isResuming()
+        ? TrainingLoop.seedBefore(persistence)
+            .orElseGet(() -> Seeds.orDrawn(null, logger, "training"))
+        : Seeds.orDrawn(seed, logger, "training");
+  }
+
   private TrainingSettings settings(int ofRun) {
     return new TrainingSettings(
         loss,
@@ -643,10 +712,11 @@ public final class Training {
         ema,
         condition,
         conditionDropout,
-        Seeds.orDrawn(seed, logger, "training"),
+        seed(),
         recomputation,
         listeners,
         logRows,
+        persistence,
         History.runs(life.provenance()));
   }
 

@@ -47,6 +47,27 @@ public record Checkpoints(
   /** How many checkpoints are kept by default: {@value}. */
   public static final int DEFAULT_KEPT = 2;
 
+  /** What may be set otherwise when a run is resumed, if it is allowed by name. */
+  public enum Change {
+    /** The number of steps. */
+    STEPS,
+
+    /** The learning rate, its warm-up, or the rates that a schedule gave for steps that are done. */
+    LEARNING_RATE,
+
+    /** The norm that gradients are clipped to. */
+    GRADIENT_CLIP,
+
+    /** How the weights are averaged from now on. */
+    EMA,
+
+    /** How the network is run: compiled or not, precision, recomputation. Bits may differ. */
+    EXECUTION,
+
+    /** The data: other records, or another number of them. */
+    DATA
+  }
+
   /** What a run does if a checkpoint cannot be written, because the disk is full for example. */
   public enum OnFailure {
     /** Logs a warning, trains on and tries again when the next checkpoint is due. */

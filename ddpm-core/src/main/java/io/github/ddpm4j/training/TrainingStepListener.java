@@ -23,6 +23,24 @@ public interface TrainingStepListener {
   default void onEnd(long steps) {}
 
   /**
+   * What the listener knows, for a checkpoint of the run, so that {@link #restore} of a listener of
+   * a later run can go on from it. Asked between two steps.
+   *
+   * @return any text; empty by default, for listeners that need not go on
+   */
+  default String state() {
+    return "";
+  }
+
+  /**
+   * Goes on from the state of the listener in its place of the run that is resumed. Called before
+   * the first step, and not if no listener of that run had a state.
+   *
+   * @param state what {@link #state} returned
+   */
+  default void restore(String state) {}
+
+  /**
    * One step of a training run, passed to {@link TrainingStepListener}s. Created by the run; usable
    * on its thread.
    */

@@ -263,7 +263,7 @@ class EveryUseTest {
         option("velocity").with(Prediction.VELOCITY, small),
         option("edm prediction").with(Prediction.edm(0.5), small).sees(Kind.PREVIOUS_X0),
         option("resampling").with(Samplers.resampling(Samplers.ddim(3).eta(1), 2, 2)),
-        option("churn").with(Samplers.edm(6).churn(2).churnNoise(1.1).churnBetween(0.1, 50)),
+        option("churn").with(Samplers.edm(3).churn(2).churnNoise(1.1).churnBetween(0.1, 50)),
         option("dpm++ 3").with(Samplers.dpmSolverPlusPlus(4).order(3)),
         option("dpm++ stochastic").with(Samplers.dpmSolverPlusPlus(4).stochastic(true)),
         option("unipc").with(Samplers.uniPc(4)),

@@ -51,6 +51,36 @@ public final class CheckpointFile {
   }
 
   /**
+   * A description as it will be read again.
+   *
+   * @param description the description
+   * @return the same with whole numbers as {@code Long} and others as {@code Double}
+   */
+  public static Map<String, Object> asRead(Map<String, Object> description) {
+    return gson.fromJson(gson.toJson(description), new TypeToken<>() {});
+  }
+
+  /**
+   * Reads the words of a checkpoint.
+   *
+   * @param file the file
+   * @return its description
+   * @throws IOException if reading fails, or it is none, naming the file and what is wrong
+   */
+  public static Map<String, Object> description(Path file) throws IOException {
+    String json = Safetensors.metadata(file).get(KEY);
+    if (json == null) {
+      throw new IOException(
+          file + " is no checkpoint: its metadata have no " + KEY + "; choose a file of a run");
+    }
+    try {
+      return gson.fromJson(json, new TypeToken<>() {});
+    } catch (JsonParseException e) {
+      throw new IOException(file + " is no checkpoint: its " + KEY + " is no JSON", e);
+    }
+  }
+
+  /**
    * Reads a checkpoint.
    *
    * @param file the file
@@ -59,16 +89,6 @@ public final class CheckpointFile {
    * @throws IOException if reading fails, or it is none, naming the file and what is wrong
    */
   public static Contents read(Path file, NDManager manager) throws IOException {
-    String json = Safetensors.metadata(file).get(KEY);
-    if (json == null) {
-      throw new IOException(
-          file + " is no checkpoint: its metadata have no " + KEY + "; choose a file of a run");
-    }
-    try {
-      Map<String, Object> description = gson.fromJson(json, new TypeToken<>() {});
-      return new Contents(description, Safetensors.read(file, manager));
-    } catch (JsonParseException e) {
-      throw new IOException(file + " is no checkpoint: its " + KEY + " is no JSON", e);
-    }
+    return new Contents(description(file), Safetensors.read(file, manager));
   }
 }

@@ -3,6 +3,7 @@ package io.github.ddpm4j.internal.checkpoint;
 import ai.djl.Device;
 import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.internal.checkpoint.CheckpointFolder.Entry;
+import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.training.Checkpoints;
 import io.github.ddpm4j.training.Checkpoints.OnFailure;
 import java.io.IOException;
@@ -119,7 +120,7 @@ public final class CheckpointWriter implements AutoCloseable {
   public void write(long step, Function<NDManager, CheckpointFile.Contents> copy) {
     join();
     begin(step);
-    NDManager own = NDManager.newBaseManager(Device.cpu());
+    NDManager own = Machine.newManager(Device.cpu());
     boolean begun = false;
     try {
       CheckpointFile.Contents contents = copy.apply(own);
@@ -152,11 +153,11 @@ public final class CheckpointWriter implements AutoCloseable {
     } catch (IOException | RuntimeException e) {
       failure = e instanceof IOException io ? io : new IOException(e);
       logger.warn(
-          "the checkpoint of step {} could not be written to {}; the newest one is that of step {}",
+          "the checkpoint of step {} could not be written, and the newest one is that of step {}: {}",
           step,
-          settings.folder(),
           newest(),
-          e);
+          e.getMessage());
+      logger.debug("the checkpoint could not be written", e);
     }
   }
 
@@ -180,7 +181,7 @@ public final class CheckpointWriter implements AutoCloseable {
     join();
     if (step != lastStep || failure != null) {
       begin(step);
-      NDManager own = NDManager.newBaseManager(Device.cpu());
+      NDManager own = Machine.newManager(Device.cpu());
       boolean copied = false;
       try {
         CheckpointFile.Contents contents = copy.apply(own);

@@ -1,6 +1,7 @@
 package io.github.ddpm4j.internal.io;
 
 import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
 import io.github.ddpm4j.internal.description.Description;
@@ -170,33 +171,70 @@ public final class ModelFolder {
                   : WAY_OUT));
     }
     try {
-      Description model = Description.of("the model", description);
-      Diffusion diffusion =
-          new Diffusion(
-              Schedules.of(model.object("schedule")),
-              Prediction.of(model.value("prediction")),
-              model.choice("variance", Variance.class),
-              range(model));
-      TrainableDenoiser denoiser = create(model.object("denoiser"), device);
-      boolean done = false;
-      try {
-        try (GradMode copying = GradMode.off()) {
-          Safetensors.readInto(folder.resolve(WEIGHTS), denoiser.weights());
-        }
-        Map<String, Object> training = model.has("training") ? model.object("training") : Map.of();
-        done = true;
-        return new Contents(diffusion, denoiser, training);
-      } finally {
-        if (!done) {
-          denoiser.close();
-        }
-      }
+      return of(
+          description,
+          device,
+          weights -> Safetensors.readInto(folder.resolve(WEIGHTS), weights));
     } catch (IllegalArgumentException e) {
       throw new IOException(file + " is not valid: " + Quote.message(e.getMessage()), e);
     }
   }
 
-  private static Map<String, Object> describe(Contents contents) {
+  /** What fills the weights of a network that was built from its description. */
+  @FunctionalInterface
+  public interface Weights {
+
+    /**
+     * Sets every weight.
+     *
+     * @param weights the weights by name
+     * @throws IOException if reading fails
+     */
+    void readInto(Map<String, NDArray> weights) throws IOException;
+  }
+
+  /**
+   * Builds a model from its description.
+   *
+   * @param description what {@link #describe} returned
+   * @param device where to put the weights
+   * @param weights sets the weights
+   * @return the model; the caller closes its denoiser
+   * @throws IOException if reading the weights fails
+   * @throws IllegalArgumentException if the description is not that of a model
+   */
+  public static Contents of(Map<String, Object> description, Device device, Weights weights)
+      throws IOException {
+    Description model = Description.of("the model", description);
+    Diffusion diffusion =
+        new Diffusion(
+            Schedules.of(model.object("schedule")),
+            Prediction.of(model.value("prediction")),
+            model.choice("variance", Variance.class),
+            range(model));
+    TrainableDenoiser denoiser = create(model.object("denoiser"), device);
+    boolean done = false;
+    try {
+      try (GradMode copying = GradMode.off()) {
+        weights.readInto(denoiser.weights());
+      }
+      Map<String, Object> training = model.has("training") ? model.object("training") : Map.of();
+      done = true;
+      return new Contents(diffusion, denoiser, training);
+    } finally {
+      if (!done) {
+        denoiser.close();
+      }
+    }
+  }
+
+  /**
+   * Describes a model.
+   *
+   * @param contents the model; its weights are left out
+   * @return texts, numbers, lists and maps, as {@value #DESCRIPTION} holds them
+   */
+  public static Map<String, Object> describe(Contents contents) {
     Diffusion diffusion = contents.diffusion();
     Map<String, Object> network = new LinkedHashMap<>();
     network.put("type", contents.denoiser().type());

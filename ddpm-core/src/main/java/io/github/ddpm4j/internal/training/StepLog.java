@@ -50,6 +50,7 @@ final class StepLog {
 
   private double[] losses = new double[FIRST_ROOM];
   private double[] norms = new double[FIRST_ROOM];
+  private double[] rates = new double[FIRST_ROOM];
 
   /** Steps that are done, and those of them whose loss and norm were read. */
   private int done;
@@ -88,8 +89,12 @@ final class StepLog {
     return done % rows;
   }
 
-  /** Begins a step; what {@link #keep} gets belongs to it. */
-  List<Pass> begin() {
+  /** Begins a step of a learning rate; what {@link #keep} gets belongs to it. */
+  List<Pass> begin(double rate) {
+    if (done >= rates.length) {
+      rates = Arrays.copyOf(rates, room());
+    }
+    rates[done] = rate;
     List<Pass> own = new ArrayList<>();
     passes.add(own);
     return own;
@@ -168,7 +173,7 @@ final class StepLog {
   }
 
   private int room() {
-    return (int) Math.min(Integer.MAX_VALUE - Long.SIZE, Math.max(done, 2L * losses.length));
+    return (int) Math.min(Integer.MAX_VALUE - Long.SIZE, Math.max(done + 1L, 2L * done));
   }
 
   private void learn(Pass pass) {
@@ -213,6 +218,31 @@ final class StepLog {
   /** The losses that were read; of all steps that are done, unless the device failed. */
   LossHistory history() {
     return new LossHistory(Arrays.copyOf(losses, read));
+  }
+
+  /**
+   * What happened so far, step by step.
+   *
+   * @param losses the losses
+   * @param norms the norms of the gradient
+   * @param rates the learning rates, warm-up included
+   */
+  record Past(double[] losses, double[] norms, double[] rates) {}
+
+  /** Fetches what is not read yet. */
+  Past past() {
+    readAll();
+    return new Past(
+        Arrays.copyOf(losses, done), Arrays.copyOf(norms, done), Arrays.copyOf(rates, done));
+  }
+
+  /** Goes on after what happened in another run. */
+  void goOn(Past past) {
+    losses = past.losses.clone();
+    norms = past.norms.clone();
+    rates = past.rates.clone();
+    done = losses.length;
+    read = done;
   }
 
   /** From now on the device's log is gone. */

@@ -7,8 +7,12 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.torch.Program;
 import io.github.ddpm4j.internal.training.StepLayout.Argument;
 import io.github.ddpm4j.model.TrainableDenoiser;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.Function;
 
 /**
  * What a training step reads and writes in place, as {@link StepScript} takes it: the weights, two
@@ -16,6 +20,14 @@ import java.util.Map;
  */
 final class StepState {
 
+  private static final Map<String, Function<StepState, NDList>> LISTS =
+      Map.of(
+          "weights", state -> state.weights,
+          "averages", state -> state.averages,
+          "firstMoments", state -> state.firstMoments,
+          "secondMoments", state -> state.secondMoments);
+
+  private final List<String> names = new ArrayList<>();
   private final NDList weights = new NDList();
   private final NDList firstMoments;
   private final NDList secondMoments;
@@ -46,6 +58,7 @@ final class StepState {
                         + " does not; call freezeParameters(false) or"
                         + " setRequiresGradient(true)");
               }
+              names.add(name);
               weights.add(weight);
               averages.add(average);
             });
@@ -64,6 +77,18 @@ final class StepState {
 
   NDList weights() {
     return weights;
+  }
+
+  /** Everything that a step leaves to the next, by the names that a checkpoint has for it. */
+  Map<String, NDArray> arrays() {
+    Map<String, NDArray> arrays = new TreeMap<>();
+    LISTS.forEach(
+        (list, of) -> {
+          for (int i = 0; i < names.size(); i++) {
+            arrays.put(list + "/" + names.get(i), of.apply(this).get(i));
+          }
+        });
+    return arrays;
   }
 
   /** Adds what a whole step reads and writes to the arguments of its call. */

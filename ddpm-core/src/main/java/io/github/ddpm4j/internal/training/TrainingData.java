@@ -42,6 +42,9 @@ final class TrainingData {
 
   private long served;
 
+  /** The number of batches that were read before the run began. */
+  private final long before;
+
   /** The indices that the last batch was read by; null if the dataset makes its own batches. */
   private final @Nullable SeededSampler sampler;
 
@@ -52,7 +55,9 @@ final class TrainingData {
       @Nullable SeededSampler sampler,
       Optional<Shape> imageShape,
       DataRange range,
-      @Nullable Supplier<Iterator<Batch>> sample) {
+      @Nullable Supplier<Iterator<Batch>> sample,
+      long before) {
+    this.before = before;
     this.dataset = dataset;
     this.manager = manager;
     this.batches = batches;
@@ -69,18 +74,23 @@ final class TrainingData {
       long seed,
       Optional<Shape> imageShape,
       DataRange range,
-      boolean anyRange) {
+      boolean anyRange,
+      long before) {
     if (dataset instanceof RandomAccessDataset indexed) {
       SeededSampler sampler = Datasets.read(() -> sampler(indexed, batchSize, seed));
+      sampler.order.skip(before);
       Iterator<Batch> batches = Datasets.read(() -> indexed.getData(manager, sampler).iterator());
       Supplier<Iterator<Batch>> sample = () -> Datasets.read(() -> sample(indexed, manager, seed));
       return new TrainingData(
-          dataset, manager, batches, sampler, imageShape, range, anyRange ? null : sample);
+          dataset, manager, batches, sampler, imageShape, range, anyRange ? null : sample, before);
     }
     Iterator<Batch> batches = Datasets.read(() -> new Repeating(dataset, manager));
+    for (long i = 0; i < before; i++) {
+      batches.next().close();
+    }
     Supplier<Iterator<Batch>> none = Collections::emptyIterator;
     return new TrainingData(
-        dataset, manager, batches, null, imageShape, range, anyRange ? null : none);
+        dataset, manager, batches, null, imageShape, range, anyRange ? null : none, before);
   }
 
   /** The first images of a run in one batch, as far as they can be read without an effect on it. */
@@ -129,6 +139,11 @@ final class TrainingData {
         batch.close();
       }
     }
+  }
+
+  /** The number of batches that were read, those before the run began among them. */
+  long served() {
+    return before + served;
   }
 
   /** How messages name the images of the last batch. */
@@ -245,6 +260,24 @@ final class TrainingData {
       this.position = size;
     }
 
+    /** Begins after some batches. */
+    void skip(long batches) {
+      long images = Math.multiplyExact(batches, (long) batchSize);
+      epoch = images / order.length;
+      if (images % order.length > 0) {
+        shuffle();
+        position = (int) (images % order.length);
+      }
+    }
+
+    private void shuffle() {
+      for (int i = 0; i < order.length; i++) {
+        order[i] = i;
+      }
+      ArraySampler.shuffle(random.at(epoch++, 0), order);
+      position = 0;
+    }
+
     @Override
     public boolean hasNext() {
       return true;
@@ -255,11 +288,7 @@ final class TrainingData {
       List<Long> batch = new ArrayList<>(batchSize);
       while (batch.size() < batchSize) {
         if (position == order.length) {
-          for (int i = 0; i < order.length; i++) {
-            order[i] = i;
-          }
-          ArraySampler.shuffle(random.at(epoch++, 0), order);
-          position = 0;
+          shuffle();
         }
         batch.add((long) order[position++]);
       }

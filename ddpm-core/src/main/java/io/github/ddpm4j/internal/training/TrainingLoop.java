@@ -8,14 +8,20 @@ import ai.djl.training.dataset.Batch;
 import ai.djl.training.dataset.Dataset;
 import ai.djl.training.dataset.RandomAccessDataset;
 import io.github.ddpm4j.internal.torch.Machine;
+import io.github.ddpm4j.internal.checkpoint.CheckpointFile;
 import io.github.ddpm4j.internal.torch.Shutdown;
 import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.training.LossHistory;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.CancellationException;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -59,6 +65,12 @@ public final class TrainingLoop implements AutoCloseable {
   private final TrainingData data;
   private final Step step;
   private final StepLog log;
+  private final RunCheckpoints checkpoints;
+  private final RunState runState;
+
+  /** Null without checkpoints. */
+  private final @Nullable RunIdentity identity;
+
   private double firstRate;
 
   /** Whether the loss is known to give one number per image. */
@@ -70,6 +82,7 @@ public final class TrainingLoop implements AutoCloseable {
       TrainableDenoiser averaged,
       TrainingSettings settings,
       Dataset dataset,
+      RunCheckpoints checkpoints,
       RunControl control) {
     this.model = model;
     this.settings = settings;
@@ -86,6 +99,7 @@ public final class TrainingLoop implements AutoCloseable {
     this.reading = Machine.newManager(Device.cpu());
     int rows = draws.learns() ? 1 : logRows();
     boolean fine = false;
+    this.checkpoints = checkpoints;
     try {
       network.imageShape().ifPresent(this::tryLoss);
       this.data =
@@ -96,13 +110,20 @@ public final class TrainingLoop implements AutoCloseable {
               settings.seed(),
               network.imageShape(),
               model.diffusion().dataRange(),
-              settings.anyRange());
+              settings.anyRange(),
+              checkpoints.batchesBefore());
       StepState state = new StepState(network, averaged, rows, manager);
       this.step =
           network instanceof ScriptedDenoiser scripted && scripted.isCompiled()
               ? new CompiledStep(model, scripted, settings, state, manager)
               : new EagerStep(model, network, settings, state);
       this.log = new StepLog(state, rows, manager, draws, !settings.listeners().isEmpty());
+      this.runState = new RunState(state, log, draws, settings.listeners());
+      this.identity =
+          checkpoints.isUsed()
+              ? new RunIdentity(model, network, settings, DataFingerprint.of(dataset, reading))
+              : null;
+      goOn();
       fine = true;
     } finally {
       if (!fine) {
@@ -135,10 +156,10 @@ public final class TrainingLoop implements AutoCloseable {
     Objective.requireVarianceTrained(model, settings.loss());
     TrainableDenoiser averaged = network.copy();
     boolean done = false;
-    try {
+    try (RunCheckpoints checkpoints = RunCheckpoints.of(settings.persistence())) {
       Runnable release = averaged.beginTraining();
       try (TrainingLoop loop =
-          new TrainingLoop(model, network, averaged, settings, dataset, control)) {
+          new TrainingLoop(model, network, averaged, settings, dataset, checkpoints, control)) {
         TrainingOutcome outcome = loop.run();
         done = true;
         return outcome;
@@ -158,6 +179,49 @@ public final class TrainingLoop implements AutoCloseable {
   private void tryLoss(Shape image) {
     new Objective(model, settings.loss()).requireOnePerImage(image, manager);
     tried = true;
+  }
+
+  /** The seed of the run that is to be resumed. */
+  public static Optional<Long> seedBefore(Persistence persistence) {
+    return RunCheckpoints.seed(persistence);
+  }
+
+  /** Goes on from a checkpoint, if there is one. */
+  private void goOn() {
+    if (identity == null || !checkpoints.restore(identity, runState)) {
+      return;
+    }
+    double[] rates = log.past().rates();
+    for (int done = 0; done < rates.length; done++) {
+      // A tracker may count how often it is asked.
+      double tracked = settings.trackedRate(done);
+      double rate = tracked * settings.warmth(done);
+      if (done == 0) {
+        firstRate = tracked;
+      }
+      if (rate != rates[done] && checkpoints.requiresSameRates()) {
+        throw new IllegalArgumentException(
+            "the checkpoint is that of another run: the learning rate of step "
+                + (done + 1)
+                + " was "
+                + rates[done]
+                + " and is "
+                + rate
+                + "; set it as it was, or allow the change by resume(Change.LEARNING_RATE)");
+      }
+    }
+    control.done(log.done());
+  }
+
+  private CheckpointFile.Contents copy(NDManager own) {
+    Map<String, Object> training = new LinkedHashMap<>();
+    training.put("weights", "averaged");
+    training.putAll(settings.describe(log.history(), ownBatches, firstRate));
+    return runState.copy(
+        own,
+        RunCheckpoints.with(
+            Objects.requireNonNull(identity, "identity").description(), training),
+        data.served());
   }
 
   private TrainingOutcome run() {
@@ -188,11 +252,16 @@ public final class TrainingLoop implements AutoCloseable {
         }
         control.done(log.done());
         listeners.tellStep(event);
+        checkpoints.afterStep(log.done(), this::copy);
       }
       log.readAll();
+      checkpoints.atEnd(log.done(), this::copy);
     } catch (Throwable e) {
       // So that listeners may ask for the losses of steps that were done.
       Listeners.attempt(log::readAll, e);
+      if (e instanceof CancellationException) {
+        Listeners.attempt(() -> checkpoints.atEnd(log.done(), this::copy), e);
+      }
       listeners.tellEnd(log.done(), e);
       throw e;
     }
@@ -219,7 +288,7 @@ public final class TrainingLoop implements AutoCloseable {
             1 - decay,
             done + 1L,
             log.row());
-    List<StepLog.Pass> passes = log.begin();
+    List<StepLog.Pass> passes = log.begin(rate);
     try (NDManager scope = manager.newSubManager();
         NDManager host = reading.newSubManager()) {
       Step.Begun begun = new Step.Begun(numbers, host, scope.zeros(new Shape()));

@@ -42,6 +42,7 @@ import org.jspecify.annotations.Nullable;
  * @param recomputation what is computed again for the gradient
  * @param listeners who watches
  * @param logRows how far steps may be ahead of what was read of them; 0 leaves it to the device
+ * @param persistence what of the run outlives the process
  * @param before the runs that made the weights so far, as far as they are known, the first first
  */
 public record TrainingSettings(
@@ -65,6 +66,7 @@ public record TrainingSettings(
     Recomputation recomputation,
     List<TrainingStepListener> listeners,
     int logRows,
+    Persistence persistence,
     List<Map<String, Object>> before) {
 
   /**
@@ -90,6 +92,7 @@ public record TrainingSettings(
    * @param recomputation see above
    * @param listeners see above
    * @param logRows see above
+   * @param persistence see above
    * @param before see above
    */
   public TrainingSettings {

@@ -1,0 +1,86 @@
+package io.github.ddpm4j.internal.training;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.training.dataset.Batch;
+import ai.djl.training.dataset.Dataset;
+import ai.djl.training.dataset.RandomAccessDataset;
+import ai.djl.training.dataset.Sampler;
+import ai.djl.translate.TranslateException;
+import io.github.ddpm4j.internal.data.Datasets;
+import io.github.ddpm4j.internal.files.WholeFile;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.Iterator;
+import java.util.List;
+
+/**
+ * What tells one data set from another: its size and the digest of a sample of its records, images
+ * and labels, spread evenly. Records that are augmented at random have no digest.
+ */
+final class DataFingerprint {
+
+  private static final int RECORDS = 16;
+  private static final int DIGITS = 16;
+
+  private DataFingerprint() {}
+
+  /**
+   * The fingerprint of a data set.
+   *
+   * @throws java.io.UncheckedIOException if it cannot be read
+   */
+  static String of(Dataset dataset, NDManager manager) {
+    if (!(dataset instanceof RandomAccessDataset indexed)) {
+      return "batches of its own";
+    }
+    return Datasets.read(
+        () -> {
+          indexed.prepare();
+          String digest = digest(indexed, manager);
+          return indexed.size()
+              + " records, "
+              + (digest.equals(digest(indexed, manager)) ? "sample " + digest : "random");
+        });
+  }
+
+  private static String digest(RandomAccessDataset dataset, NDManager manager)
+      throws IOException, TranslateException {
+    MessageDigest sha256 = WholeFile.sha256();
+    try (NDManager own = manager.newSubManager()) {
+      for (Batch batch : dataset.getData(own, new Spread(dataset.size()))) {
+        try (batch) {
+          batch.getData().forEach(array -> add(sha256, array));
+          batch.getLabels().forEach(array -> add(sha256, array));
+        }
+      }
+    }
+    return HexFormat.of().formatHex(sha256.digest()).substring(0, DIGITS);
+  }
+
+  private static void add(MessageDigest sha256, NDArray array) {
+    sha256.update(array.getShape().toString().getBytes(StandardCharsets.UTF_8));
+    sha256.update(array.toByteBuffer());
+  }
+
+  /** One record at a time: their sizes may differ. */
+  private record Spread(long size) implements Sampler {
+    @Override
+    public Iterator<List<Long>> sample(RandomAccessDataset dataset) {
+      List<List<Long>> all = new ArrayList<>();
+      long count = Math.min(RECORDS, size);
+      for (long i = 0; i < count; i++) {
+        all.add(List.of(i * size / count));
+      }
+      return all.iterator();
+    }
+
+    @Override
+    public int getBatchSize() {
+      return 1;
+    }
+  }
+}

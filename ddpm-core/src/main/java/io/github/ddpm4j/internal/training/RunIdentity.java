@@ -1,0 +1,181 @@
+package io.github.ddpm4j.internal.training;
+
+import io.github.ddpm4j.internal.checkpoint.CheckpointFile;
+import io.github.ddpm4j.internal.checkpoint.CheckpointModel;
+import io.github.ddpm4j.internal.description.Description;
+import io.github.ddpm4j.internal.description.Quote;
+import io.github.ddpm4j.internal.io.ModelFolder;
+import io.github.ddpm4j.model.DenoisingModel;
+import io.github.ddpm4j.model.ScriptedDenoiser;
+import io.github.ddpm4j.model.TrainableDenoiser;
+import io.github.ddpm4j.training.Checkpoints.Change;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What makes a run the run that it is, in the words of a checkpoint: its model, settings and data.
+ * A run is resumed by one of the same identity, or with changes that were allowed.
+ */
+final class RunIdentity {
+
+  private static final String FORMAT = "format";
+  private static final String VERSION = "version";
+  private static final String SEED = "seed";
+  private static final String SETTINGS = "settings";
+  private static final String OWN_FORMAT = "ddpm4j-checkpoint";
+  private static final long OWN_VERSION = 1;
+
+  /** What differs from process to process in the text of an object without toString. */
+  private static final Pattern ADDRESS =
+      Pattern.compile("\\$\\$Lambda.*|@[0-9a-f]{1,8}$");
+
+  private static final Map<String, Change> CHANGES =
+      Map.of(
+          "steps", Change.STEPS,
+          "warmup", Change.LEARNING_RATE,
+          "gradientClip", Change.GRADIENT_CLIP,
+          "ema", Change.EMA,
+          "execution", Change.EXECUTION,
+          "recomputation", Change.EXECUTION,
+          "data", Change.DATA);
+
+  private final Map<String, Object> description;
+
+  /**
+   * @param data what the data is, in a short text
+   */
+  RunIdentity(
+      DenoisingModel model,
+      TrainableDenoiser network,
+      TrainingSettings settings,
+      String data) {
+    Map<String, Object> own = new LinkedHashMap<>();
+    own.put(FORMAT, OWN_FORMAT);
+    own.put(VERSION, OWN_VERSION);
+    own.put(SETTINGS, texts(network, settings, data));
+    own.put(
+        CheckpointModel.MODEL,
+        ModelFolder.describe(new ModelFolder.Contents(model.diffusion(), network, Map.of())));
+    description = CheckpointFile.asRead(own);
+  }
+
+  /** The seed of the run that wrote a checkpoint. */
+  static long seed(Map<String, Object> checkpoint) {
+    return Long.parseLong(
+        Description.of("the settings", Description.of("the checkpoint", checkpoint).object(SETTINGS))
+            .text(SEED));
+  }
+
+  Map<String, Object> description() {
+    return description;
+  }
+
+  private static Map<String, Object> texts(
+      TrainableDenoiser network, TrainingSettings settings, String data) {
+    Map<String, Object> texts = new LinkedHashMap<>();
+    texts.put(SEED, String.valueOf(settings.seed()));
+    texts.put("steps", String.valueOf(settings.steps()));
+    texts.put("batchSize", String.valueOf(settings.batchSize()));
+    texts.put("accumulation", String.valueOf(settings.accumulation()));
+    texts.put("loss", text(settings.loss()));
+    texts.put("weighting", text(settings.weighting()));
+    texts.put("timestepSampler", text(settings.timestepSampler()));
+    texts.put("offsetNoise", String.valueOf(settings.offsetNoise()));
+    texts.put("inputPerturbation", String.valueOf(settings.inputPerturbation()));
+    texts.put("optimizer", text(settings.optimizer()));
+    texts.put("warmup", String.valueOf(settings.warmup()));
+    texts.put("gradientClip", String.valueOf(settings.gradientClip()));
+    texts.put("ema", text(settings.ema()));
+    texts.put("condition", settings.condition() == null ? "labels" : "function");
+    texts.put("conditionDropout", String.valueOf(settings.conditionDropout()));
+    texts.put("recomputation", text(settings.recomputation()));
+    texts.put(
+        "execution",
+        network instanceof ScriptedDenoiser scripted
+            ? (scripted.isCompiled() ? "compiled " : "eager ") + scripted.computesIn()
+            : "eager");
+    texts.put("data", data);
+    return texts;
+  }
+
+  private static String text(Object value) {
+    return ADDRESS.matcher(value.toString()).replaceAll("");
+  }
+
+  /**
+   * Checks that a checkpoint is one of this run.
+   *
+   * @param checkpoint what it holds in words
+   * @param allowed the changes that are allowed
+   * @throws IllegalArgumentException if it is not; the message names every difference
+   */
+  void requireSame(Map<String, Object> checkpoint, Set<Change> allowed) {
+    if (!OWN_FORMAT.equals(checkpoint.get(FORMAT))
+        || !Long.valueOf(OWN_VERSION).equals(checkpoint.get(VERSION))) {
+      throw new IllegalArgumentException(
+          "a checkpoint must have format "
+              + OWN_FORMAT
+              + " and version "
+              + OWN_VERSION
+              + ", but has "
+              + Quote.of(checkpoint.get(FORMAT))
+              + " and "
+              + Quote.of(checkpoint.get(VERSION))
+              + "; resume it with the version of ddpm4j that wrote it");
+    }
+    List<String> differences = new ArrayList<>();
+    Set<Change> wanted = new TreeSet<>();
+    boolean hopeless = false;
+    Map<String, Object> was = Description.of("the checkpoint", checkpoint).object(SETTINGS);
+    Map<String, Object> is = Description.of("the run", description).object(SETTINGS);
+    for (Map.Entry<String, Object> own : is.entrySet()) {
+      Object before = was.get(own.getKey());
+      @Nullable Change change = CHANGES.get(own.getKey());
+      if (!own.getValue().equals(before) && (change == null || !allowed.contains(change))) {
+        differences.add(difference(own.getKey(), before, own.getValue()));
+        if (change == null) {
+          hopeless = true;
+        } else {
+          wanted.add(change);
+        }
+      }
+    }
+    Map<String, Object> modelWas = model(checkpoint);
+    for (Map.Entry<String, Object> own : model(description).entrySet()) {
+      Object before = modelWas.get(own.getKey());
+      if (!String.valueOf(own.getValue()).equals(String.valueOf(before))) {
+        differences.add(difference(own.getKey() + " of the model", before, own.getValue()));
+        hopeless = true;
+      }
+    }
+    if (!differences.isEmpty()) {
+      throw new IllegalArgumentException(
+          "the checkpoint is that of another run: "
+              + String.join("; ", differences)
+              + (hopeless
+                  ? "; set the run as it was, or train without resume()"
+                  : "; set it as it was, or allow the change by resume("
+                      + String.join(
+                          ", ", wanted.stream().map(change -> "Change." + change).toList())
+                      + ")"));
+    }
+  }
+
+  private static Map<String, Object> model(Map<String, Object> description) {
+    Map<String, Object> model =
+        new LinkedHashMap<>(
+            Description.of("the checkpoint", description).object(CheckpointModel.MODEL));
+    model.remove("training");
+    return model;
+  }
+
+  private static String difference(String name, @Nullable Object before, Object now) {
+    return name + " was " + Quote.of(before) + " and is " + Quote.of(now);
+  }
+}

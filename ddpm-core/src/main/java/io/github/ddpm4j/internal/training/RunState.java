@@ -1,0 +1,171 @@
+package io.github.ddpm4j.internal.training;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.checkpoint.CheckpointFile;
+import io.github.ddpm4j.internal.ops.Upload;
+import io.github.ddpm4j.internal.torch.GradMode;
+import io.github.ddpm4j.loss.TimestepSampler;
+import io.github.ddpm4j.training.TrainingStepListener;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Everything that a run depends on between two steps, apart from its settings and its data, to and
+ * from a checkpoint.
+ */
+final class RunState {
+
+  private static final String LOSSES = "history/losses";
+  private static final String NORMS = "history/norms";
+  private static final String RATES = "history/rates";
+  private static final String SAMPLER = "timestepSampler/";
+  static final String BATCHES = "batches";
+  private static final String LISTENERS = "listeners";
+
+  private final StepState state;
+  private final StepLog log;
+  private final TimestepSampler.Draws draws;
+  private final List<TrainingStepListener> listeners;
+
+  RunState(
+      StepState state,
+      StepLog log,
+      TimestepSampler.Draws draws,
+      List<TrainingStepListener> listeners) {
+    this.state = state;
+    this.log = log;
+    this.draws = draws;
+    this.listeners = listeners;
+    if (draws.learns() && draws.state().isEmpty()) {
+      throw new IllegalArgumentException(
+          "the timestep sampler learns from the losses, but has no state to put into a checkpoint;"
+              + " implement state() and restore(…) in its Draws, or train without checkpoints");
+    }
+  }
+
+  /**
+   * Copies the state.
+   *
+   * @param own owns the copies, on the CPU
+   * @param identity what the run is, which the checkpoint is to hold too
+   * @param batches the number of batches that were read
+   */
+  CheckpointFile.Contents copy(NDManager own, Map<String, Object> identity, long batches) {
+    StepLog.Past past = log.past();
+    Map<String, NDArray> tensors = new TreeMap<>();
+    try (GradMode off = GradMode.off()) {
+      state
+          .arrays()
+          .forEach(
+              (name, array) -> {
+                NDArray copy = array.toDevice(Device.cpu(), true);
+                copy.attach(own);
+                tensors.put(name, copy);
+              });
+    }
+    tensors.put(LOSSES, doubles(own, past.losses()));
+    tensors.put(NORMS, doubles(own, past.norms()));
+    tensors.put(RATES, doubles(own, past.rates()));
+    draws.state().forEach((name, values) -> tensors.put(SAMPLER + name, doubles(own, values)));
+    Map<String, Object> description = new LinkedHashMap<>(identity);
+    description.put(BATCHES, batches);
+    List<String> states = new ArrayList<>();
+    listeners.forEach(listener -> states.add(listener.state()));
+    description.put(LISTENERS, states);
+    return new CheckpointFile.Contents(description, tensors);
+  }
+
+  private static NDArray doubles(NDManager manager, double[] values) {
+    return Upload.doubles(manager, values, new Shape(values.length), DataType.FLOAT64);
+  }
+
+  /**
+   * Goes on from a checkpoint of a run of the same settings.
+   *
+   * @param contents what it holds
+   * @throws IllegalArgumentException if it is that of another run
+   */
+  void restore(CheckpointFile.Contents contents) {
+    Map<String, NDArray> tensors = new TreeMap<>(contents.tensors());
+    Map<String, NDArray> arrays = state.arrays();
+    requireSame(arrays, tensors);
+    StepLog.Past past =
+        new StepLog.Past(take(tensors, LOSSES), take(tensors, NORMS), take(tensors, RATES));
+    Map<String, double[]> sampler = new TreeMap<>();
+    for (String name : List.copyOf(tensors.keySet())) {
+      if (name.startsWith(SAMPLER)) {
+        sampler.put(name.substring(SAMPLER.length()), take(tensors, name));
+      }
+    }
+    draws.restore(sampler);
+    restoreListeners(contents.description().get(LISTENERS));
+    try (GradMode off = GradMode.off()) {
+      arrays.forEach(
+          (name, array) -> {
+            try (NDManager own = array.getManager().newSubManager()) {
+              NDArray value =
+                  Objects.requireNonNull(contents.tensors().get(name), name)
+                      .toDevice(array.getDevice(), true);
+              value.attach(own);
+              array.set(new NDIndex("..."), value);
+            }
+          });
+    }
+    log.goOn(past);
+  }
+
+  private static void requireSame(Map<String, NDArray> arrays, Map<String, NDArray> tensors) {
+    TreeSet<String> wrong = new TreeSet<>();
+    arrays.forEach(
+        (name, array) -> {
+          NDArray tensor = tensors.get(name);
+          if (tensor == null || !tensor.getShape().equals(array.getShape())) {
+            wrong.add(name);
+          }
+        });
+    if (!wrong.isEmpty()) {
+      throw new IllegalArgumentException(
+          "the checkpoint is that of another network: it lacks, or has in another shape, "
+              + wrong.size()
+              + " of "
+              + arrays.size()
+              + " arrays, such as "
+              + wrong.first());
+    }
+  }
+
+  private void restoreListeners(@Nullable Object saved) {
+    List<?> states = saved instanceof List<?> list ? list : List.of();
+    boolean any = states.stream().anyMatch(state -> !String.valueOf(state).isEmpty());
+    if (any && states.size() != listeners.size()) {
+      throw new IllegalArgumentException(
+          "the run that is resumed had "
+              + states.size()
+              + " listeners, some with a state of their own, but this one has "
+              + listeners.size()
+              + "; add the same listeners in the same order");
+    }
+    for (int i = 0; any && i < listeners.size(); i++) {
+      listeners.get(i).restore(String.valueOf(states.get(i)));
+    }
+  }
+
+  private static double[] take(Map<String, NDArray> tensors, String name) {
+    NDArray tensor = tensors.remove(name);
+    if (tensor == null || tensor.getDataType() != DataType.FLOAT64) {
+      throw new IllegalArgumentException("the checkpoint lacks " + name);
+    }
+    return tensor.toDoubleArray();
+  }
+}
