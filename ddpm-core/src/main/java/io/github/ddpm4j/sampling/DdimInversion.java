@@ -42,8 +42,8 @@ final class DdimInversion implements Sampler {
    * @param start the timestep to go up to, from 0 to T − 1; T stands for the last as well
    * @return the plan, one row per network call
    * @throws IllegalArgumentException if the steps do not fit the schedule, the image already stands
-   *     at {@code start}, the network predicts x_0 and the image is taken for free of noise, or the
-   *     network predicts the previous mean
+   *     at {@code start}, the network predicts x_0 or as EDM does and the image is taken for free of
+   *     noise, or the network predicts the previous mean
    */
   @Override
   public SamplingPlan plan(Diffusion diffusion, int start) {
@@ -84,15 +84,22 @@ final class DdimInversion implements Sampler {
         0);
   }
 
+  /** Whether ε̂ can be told from noisy images alone. */
+  static boolean needsNoise(Prediction prediction) {
+    return prediction == Prediction.X0 || prediction.scalesInput();
+  }
+
   private void requireServes(Prediction prediction) {
     if (prediction == Prediction.PREVIOUS_MEAN) {
       throw new IllegalArgumentException(
           "prediction PREVIOUS_MEAN cannot be inverted, because the network is asked at another"
               + " timestep than that of x; use a model of another prediction");
     }
-    if (prediction == Prediction.X0 && !startAtFirstTimestep) {
+    if (needsNoise(prediction) && !startAtFirstTimestep) {
       throw new IllegalArgumentException(
-          "prediction X0 says nothing of the noise where x has none; invert a sampler with"
+          "prediction "
+              + prediction
+              + " says nothing of the noise where x has none; invert a sampler with"
               + " endAtFirstTimestep(true)");
     }
   }

@@ -35,6 +35,9 @@ record LevelGrid(
   /** Two levels nearly coincide if they are nearer than this share of the step that follows. */
   private static final double NEARLY = 0.5;
 
+  /** ln(signal / noise) at the end of the paper's linear schedule. */
+  private static final double LEAST_LAMBDA = -5.1;
+
   /** A grid whose spacing is not set. */
   static LevelGrid of(
       int steps,
@@ -93,7 +96,8 @@ record LevelGrid(
     requireServes(diffusion);
     Level end = endAtFirstTimestep ? Level.of(schedule, 0) : Level.CLEAN;
     boolean fromNoise = start == schedule.timesteps();
-    List<Level> grid = spread(schedule, fromNoise);
+    boolean hasSignal = !fromNoise && schedule.signal(start) > 0;
+    List<Level> grid = spread(schedule, fromNoise, hasSignal);
     List<Level> levels = new ArrayList<>();
     if (fromNoise) {
       requireNoisiest(schedule, grid.get(0));
@@ -125,14 +129,26 @@ record LevelGrid(
   int stepsFromNoise(Diffusion diffusion) {
     Schedule schedule = diffusion.schedule();
     double end = endAtFirstTimestep ? schedule.noise(0) : 0;
-    List<Level> grid = spread(schedule, true);
+    List<Level> grid = spread(schedule, true, true);
     return (int) Math.max(1, grid.stream().filter(level -> level.noise() > end).count());
   }
 
-  private List<Level> spread(Schedule schedule, boolean fromNoise) {
+  /**
+   * The levels of the grid.
+   *
+   * @param hasSignal whether the run starts where some signal is left. Levels of a schedule that
+   *     ends without any are then spaced from where the paper's linear schedule ends
+   */
+  private List<Level> spread(Schedule schedule, boolean fromNoise, boolean hasSignal) {
     int usable = usableTimesteps(schedule);
     if (noiseSpacing != null) {
-      return noiseSpacing.levels(schedule, usable - 1, endAtFirstTimestep ? steps + 1 : steps);
+      int last = usable - 1;
+      if (hasSignal && schedule.signal(last) == 0) {
+        while (last > 0 && Level.of(schedule, last).lambda() < LEAST_LAMBDA) {
+          last--;
+        }
+      }
+      return noiseSpacing.levels(schedule, last, endAtFirstTimestep ? steps + 1 : steps);
     }
     TimestepSpacing spacing = timestepSpacing(schedule, usable, fromNoise);
     boolean skips = skipsFirstTimestep && spacing != TimestepSpacing.TRAILING;

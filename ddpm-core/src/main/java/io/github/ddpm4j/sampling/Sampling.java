@@ -17,6 +17,7 @@ import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Level;
+import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -700,12 +701,17 @@ public final class Sampling {
    * closer the reconstruction. Uses the run's condition; its sampler, guidance and seed are
    * ignored.
    *
+   * <p>Networks that predict x_0 or as EDM does know the noise of noisy images alone. With these,
+   * the images are taken as x at timestep 0, which differs from them by that little noise; decode
+   * with {@code endAtFirstTimestep(true)} then.
+   *
    * @param images clean images in the data range, float32 or float64, shape (N, C, H, W), on any
    *     device; not closed
    * @param steps the number of network calls, from 1 to T
    * @return x_T of each image, a latent and not a picture; the caller closes it
    * @throws IllegalArgumentException if the images have the wrong shape, type or range (see {@link
-   *     #anyRange}) or are not finite, or {@code steps} is out of range
+   *     #anyRange}) or are not finite, {@code steps} is out of range, or the network predicts the
+   *     previous mean
    * @throws IllegalStateException if the denoiser returns NaN
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
@@ -722,7 +728,11 @@ public final class Sampling {
     up.thresholdMax = thresholdMax;
     return finish(
         up.start(
-            Samplers.ddimInversion(steps).plan(diffusion),
+            Samplers.ddim(steps)
+                .spacing(TimestepSpacing.TRAILING)
+                .endAtFirstTimestep(DdimInversion.needsNoise(diffusion.prediction()))
+                .inversion()
+                .plan(diffusion),
             new Draws(NoiseSource.seeded(0), null),
             Math.toIntExact(images.getShape().get(0)),
             Origin.given(images, dataType)));

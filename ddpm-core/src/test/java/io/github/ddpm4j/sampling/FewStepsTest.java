@@ -222,7 +222,11 @@ class FewStepsTest {
     try {
       whole = greatestRatio(sampler.plan(diffusion));
     } catch (IllegalArgumentException e) {
-      whole = 1;
+      // such levels are spaced from there, so that the same list from noise is the measure
+      whole =
+          e.getMessage().contains("has no first level") && !(sampler instanceof EdmSampler)
+              ? greatestRatio(((LevelOptions<?>) sampler).lambdaMin(-5.1).plan(diffusion))
+              : 1;
     }
     boolean slopes = sampler instanceof EdmSampler || sampler.toString().matches("(heun|plms).*");
     for (int start = 3; start < T; start += 71) {
@@ -231,9 +235,7 @@ class FewStepsTest {
         plan = sampler.plan(diffusion, start);
       } catch (IllegalArgumentException e) {
         boolean divides = slopes || sampler.toString().startsWith("dpm:");
-        assertThat(divides || e.getMessage().contains("has no first level"))
-            .as("%s: %s", sampler, e.getMessage())
-            .isTrue();
+        assertThat(divides).as("%s: %s", sampler, e.getMessage()).isTrue();
         continue;
       }
       assertThat(greatestRatioFromData(plan))
