@@ -145,6 +145,42 @@ class UNetBlockTest {
     }
   }
 
+  /** All or nothing: the weights before the one that does not fit are not written either. */
+  @Test
+  void load_laterWeightDoesNotFit_nothingChanged() throws IOException {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    try (UNet deeper = UNet.builder().image(1, 8, 8).levelChannels(8, 16).groups(4).build();
+        UNet unet = small(1)) {
+      deeper.saveParameters(new DataOutputStream(bytes));
+      float[] before = unet.weights().get("conv_in.weight").toFloatArray();
+      assertThat(deeper.weights().get("conv_in.weight").toFloatArray()).isNotEqualTo(before);
+      byte[] cut = Arrays.copyOf(bytes.toByteArray(), bytes.size() / 2);
+      assertThatThrownBy(
+              () ->
+                  unet.loadParameters(
+                      manager, new DataInputStream(new ByteArrayInputStream(cut))))
+          .isInstanceOfAny(IOException.class, MalformedModelException.class);
+      assertThat(unet.weights().get("conv_in.weight").toFloatArray()).containsExactly(before);
+    }
+  }
+
+  /** Each pass through DJL's trainer has a dropout of its own, the same for the same seed. */
+  @Test
+  void forward_training_anotherDropoutEachTime() {
+    try (UNet unet = small(3);
+        UNet same = small(3)) {
+      float[] first = pass(unet);
+      assertThat(pass(same)).containsExactly(first);
+      assertThat(pass(unet)).isNotEqualTo(first);
+    }
+  }
+
+  private float[] pass(UNet unet) {
+    return unet.forward(new ParameterStore(manager, false), new NDList(x, t), true)
+        .head()
+        .toFloatArray();
+  }
+
   @Test
   void clear_thenInitialize_firstWeightsAgain() {
     try (UNet unet = trained();
