@@ -282,6 +282,10 @@ class FewStepsTest {
     assertThat(pastOf(third.plan(linear, 505))).containsExactly(0, 0, 1, 2, 1, 0);
     assertThat(pastOf(third.plan(linear, 500))).containsExactly(0, 1, 2, 1, 0);
     assertThat(pastOf(third.plan(linear))).containsExactly(0, 1, 2, 2, 2, 2, 2, 2, 1, 0);
+    // a grid from pure noise is as it is published, however short its first step
+    DpmSolverSampler even = Samplers.dpmSolverPlusPlus(3).spacing(NoiseSpacing.karras(1));
+    assertThat(pastOf(even.plan(linear))).containsExactly(0, 1, 0);
+    assertThat(pastOf(even.plan(linear, 999))).containsExactly(0, 0, 0);
   }
 
   private static List<Integer> pastOf(SamplingPlan plan) {
