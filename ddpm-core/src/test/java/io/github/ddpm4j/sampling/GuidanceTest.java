@@ -308,14 +308,14 @@ class GuidanceTest {
     }
   }
 
-  /** The guided v̂ of two images of 2x2 pixels. */
+  /** The guided v̂ of two images in a row of pixels. */
   private NDArray combined(Guidance guidance, double[] own, double[] free) {
     return combined(guidance, DataType.FLOAT64, own, free);
   }
 
   private NDArray combined(Guidance guidance, DataType type, double[] own, double[] free) {
     Diffusion diffusion = diffusion(Prediction.VELOCITY);
-    NDArray x = manager.zeros(new Shape(2, 1, 2, 2), type);
+    NDArray x = manager.zeros(new Shape(2, 1, 1, own.length / 2), type);
     NoiseLevels levels = NoiseLevels.of(diffusion.schedule(), 500, 500);
     List<Answer> answers =
         Stream.of(own, free)
@@ -328,8 +328,12 @@ class GuidanceTest {
   /** Nothing deviates, or by rounding alone: there is nothing to bring back. */
   @Test
   void rescale_ofFlatPredictions_changesNothing() {
-    double[] own = {0.1, 0.1, 0.1, 0.1, 0, 0, 0, 0};
-    double[] free = {0.7, 0.7, 0.7, 0.7, 0, 0, 0, 0};
+    double[] own = new double[14];
+    double[] free = new double[14];
+    for (int i = 0; i < 7; i++) {
+      own[i] = 0.1 + i % 2 * 1e-8; // rounding
+      free[i] = 0.7 + i % 3 * 6e-8;
+    }
     for (DataType type : List.of(DataType.FLOAT32, DataType.FLOAT64)) {
       double[] plain = Golden.values(combined(Guidance.classifierFree(3), type, own, free));
       double[] rescaled =
