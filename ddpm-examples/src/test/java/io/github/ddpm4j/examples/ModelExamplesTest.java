@@ -183,7 +183,18 @@ class ModelExamplesTest {
     }
     assertThat(comparison.rows().stream().map(row -> row.sampler().toString()))
         .containsExactlyElementsOf(expected.stream().map(Sampler::toString).toList());
-    assertThat(comparison.rows()).allMatch(row -> row.verdicts().size() == 2);
+    // with so few calls of a cosine schedule two are refused, and said so under the table
+    assertThat(comparison.rows())
+        .filteredOn(row -> !row.refusal().isEmpty())
+        .extracting(row -> row.sampler().toString())
+        .containsExactly(
+            "edm:2, karras, lambdaMin=-5.1, churn=10",
+            "plms:2",
+            "edm:3, karras, lambdaMin=-5.1, churn=10",
+            "plms:4");
+    assertThat(comparison.rows())
+        .filteredOn(row -> row.refusal().isEmpty())
+        .allMatch(row -> row.verdicts().size() == 2);
   }
 
   @Test
