@@ -13,6 +13,7 @@ import ai.djl.training.dataset.Batch;
 import ai.djl.training.dataset.Dataset;
 import ai.djl.training.dataset.RandomAccessDataset;
 import ai.djl.training.dataset.Record;
+import ai.djl.translate.Batchifier;
 import ai.djl.util.Progress;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.NativeResources;
@@ -23,6 +24,7 @@ import io.github.ddpm4j.model.TinyDenoiser;
 import io.github.ddpm4j.sampling.Samplers;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.channels.ClosedByInterruptException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -59,16 +61,18 @@ class TrainingDataTest {
   private static final class Files extends RandomAccessDataset {
     private final int damaged;
     private final Exception failure;
+    private final Runnable beforeFailing;
     private final List<Long> read = new ArrayList<>();
 
-    private Files(Builder builder) {
+    private Files(Builder builder, Runnable beforeFailing) {
       super(builder);
+      this.beforeFailing = beforeFailing;
       this.damaged = builder.damaged;
       this.failure = builder.failure;
     }
 
     static Files of(int damaged, Exception failure) {
-      return new Files(new Builder(damaged, failure).setSampling(1, false));
+      return new Files(new Builder(damaged, failure).setSampling(1, false), () -> {});
     }
 
     @Override
@@ -76,6 +80,7 @@ class TrainingDataTest {
       read.add(index);
       NDArray image = owner.full(new Shape(1, SIZE, SIZE), 2 * index / (float) IMAGES - 1);
       if (index == damaged) {
+        beforeFailing.run();
         if (failure instanceof IOException io) {
           throw io;
         }
@@ -167,6 +172,28 @@ class TrainingDataTest {
         .hasCause(odd);
   }
 
+  /** Files cannot be read on an interrupted thread: that is the reason, and no file is to blame. */
+  @Test
+  void interruptWhileReading_endsTheRunAsAnInterrupt() {
+    int late = read().get(10).intValue();
+    ClosedByInterruptException closed = new ClosedByInterruptException();
+    Files files =
+        new Files(
+            new Files.Builder(late, closed).setSampling(1, false),
+            () -> Thread.currentThread().interrupt());
+    Throwable failure = catchThrowable(() -> training().fit(files));
+    assertThat(failure)
+        .isInstanceOf(CancellationException.class)
+        .hasMessage(
+            "training was interrupted after step 3 of 8; the network holds the weights of that step,"
+                + " and TrainedModel.soFar(exception) the averaged ones");
+    assertThat(failure.getSuppressed()[0]).hasRootCause(closed);
+    assertThat(files.read).hasSize(11);
+    try (TrainedModel soFar = TrainedModel.soFar(failure).orElseThrow()) {
+      assertThat(soFar.losses().steps()).isEqualTo(3);
+    }
+  }
+
   @Test
   void evaluation_damagedFile_isNamed() {
     IOException damaged = new IOException("photos/9.png is damaged");
@@ -235,6 +262,30 @@ class TrainingDataTest {
     void run() throws Exception;
   }
 
+  /** A batch of broken values, in a manager that the run knows nothing of. */
+  private static Dataset ownBatches() {
+    return new Dataset() {
+      @Override
+      public Iterable<Batch> getData(NDManager owner) {
+        NDManager own = NDManager.newBaseManager();
+        NDArray broken = own.full(new Shape(3, 1, SIZE, SIZE), Float.NaN);
+        return List.of(
+            new Batch(
+                own,
+                new NDList(broken),
+                new NDList(),
+                3,
+                Batchifier.STACK,
+                Batchifier.STACK,
+                0,
+                1));
+      }
+
+      @Override
+      public void prepare(@Nullable Progress progress) {}
+    };
+  }
+
   private static Condition noCondition(NDArray images, NDList labels) {
     return Condition.none();
   }
@@ -245,7 +296,9 @@ class TrainingDataTest {
     Dataset good = brokenAt();
     Dataset broken = brokenAt(7);
     training().steps(1).fit(good).close();
+    Dataset own = ownBatches();
     Map<String, Failing> cases = new LinkedHashMap<>();
+    cases.put("batch of the dataset's own", () -> training().fit(own));
     cases.put("batch", () -> training().fit(broken));
     cases.put("first batch", () -> training().batchSize(IMAGES).fit(broken));
     cases.put("accumulated", () -> training().accumulation(4).fit(broken));

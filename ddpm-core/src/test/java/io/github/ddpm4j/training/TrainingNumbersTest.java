@@ -18,6 +18,9 @@ import io.github.ddpm4j.loss.Weighting;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.TinyDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
@@ -177,5 +180,31 @@ class TrainingNumbersTest {
             .fit(data())) {
       assertThat(result.losses().loss(2)).isFinite();
     }
+  }
+
+  /** 1 − η λ is 1 in float32: common settings, which decay nothing, here as in PyTorch. */
+  @Test
+  void weightDecay_thatChangesNothing_isSaid() {
+    assertThat(said(1e-4, 1e-4))
+        .contains(
+            "a weight decay of 1.0E-4 with a learning rate of 9.999999747378752E-5 changes no weight:"
+                + " 1 - 9.999999747378752E-9 is 1 in float32; set it to 0, or to more than"
+                + " 2.980232")
+        .containsOnlyOnce("weight decay");
+    assertThat(said(1e-2, 1e-4)).doesNotContain("weight decay");
+    assertThat(said(0, 1e-4)).doesNotContain("weight decay");
+  }
+
+  private String said(double decay, double rate) {
+    PrintStream before = System.err;
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    try (PrintStream capture = new PrintStream(out, true, StandardCharsets.UTF_8)) {
+      System.setErr(capture);
+      Training training = training(2).optimizer(AdamOptimizer.adamW(decay)).learningRate(rate);
+      training.fit(data()).close();
+    } finally {
+      System.setErr(before);
+    }
+    return out.toString(StandardCharsets.UTF_8);
   }
 }

@@ -334,7 +334,7 @@ class UNetInTrainingTest {
         .isInstanceOf(CancellationException.class)
         .hasMessage(
             "training was interrupted after step 1 of 3; the network holds the weights of that"
-                + " step, the averaged weights are dropped");
+                + " step, and TrainedModel.soFar(exception) the averaged ones");
     requireFree();
   }
 
@@ -429,5 +429,35 @@ class UNetInTrainingTest {
     weights(network)
         .forEach((name, values) -> assertThat(values).as(name).isEqualTo(weights.get(1).get(name)));
     requireFree();
+  }
+
+  /** The label of one image, named by its index in the dataset, whatever the order of the epoch. */
+  @ParameterizedTest
+  @EnumSource(Execution.class)
+  void fit_labelOutOfRange_namesTheImage(Execution execution) {
+    try (UNet classes =
+        UNet.builder()
+            .image(1, 4, 4)
+            .levelChannels(4)
+            .groups(2)
+            .residualBlocks(1)
+            .classes(3)
+            .execution(execution)
+            .seed(3)
+            .build()) {
+      Dataset labelled =
+          new ArrayDataset.Builder()
+              .setData(manager.zeros(new Shape(8, 1, 4, 4)))
+              .optLabels(manager.create(new int[] {0, 1, 2, 0, 1, 7, 0, 1}))
+              .setSampling(1, false)
+              .build();
+      Training training = ddpm.withDenoiser(classes).training().batchSize(4).steps(2).seed(1);
+      assertThatThrownBy(() -> training.fit(labelled))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageMatching(
+              "image 5 of the dataset, image ([0-3]) of its batch: labels must be between 0 and 2,"
+                  + " because the U-Net has 3 classes, but that of image \\1 was 7; use"
+                  + " Condition.ABSENT for an image without a class");
+    }
   }
 }

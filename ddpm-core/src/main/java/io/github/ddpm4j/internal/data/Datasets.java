@@ -55,7 +55,7 @@ public final class Datasets {
 
   /**
    * Takes the next batch of a dataset that is read by indices. If a record cannot be read, the
-   * message names it: one after the other is tried alone.
+   * message names it: one after the other is tried alone, unless the thread is interrupted.
    *
    * @param dataset the dataset
    * @param batches its batches
@@ -73,6 +73,9 @@ public final class Datasets {
     try {
       return batches.next();
     } catch (RuntimeException e) {
+      if (Thread.currentThread().isInterrupted()) {
+        throw e;
+      }
       List<Long> indices = names.get();
       for (long index : indices) {
         try (NDManager own = manager.newSubManager()) {

@@ -296,7 +296,7 @@ public final class TrainingLoop implements AutoCloseable {
       for (int i = 0; i < settings.accumulation(); i++) {
         long pass = (long) done * settings.accumulation() + i;
         // 1. x_0 ~ q(x_0)
-        try (Batch records = data.next();
+        try (Batch records = read();
             NDManager own = scope.newSubManager()) {
           // 2. t ~ q(t), ε ~ N(0, I)
           TrainingBatch batch = drawn(own, records, pass, done, images);
@@ -375,15 +375,33 @@ public final class TrainingLoop implements AutoCloseable {
     if (reason != null) {
       // A step that failed before is the news, and left other weights.
       log.readAll();
-      throw new CancellationException(
-          "training was "
-              + reason
-              + " after step "
-              + log.done()
-              + " of "
-              + settings.steps()
-              + "; the network holds the weights of that step"
-              + (log.done() > 0 ? ", and TrainedModel.soFar(exception) the averaged ones" : ""));
+      throw ended(reason);
+    }
+  }
+
+  private CancellationException ended(String reason) {
+    return new CancellationException(
+        "training was "
+            + reason
+            + " after step "
+            + log.done()
+            + " of "
+            + settings.steps()
+            + "; the network holds the weights of that step"
+            + (log.done() > 0 ? ", and TrainedModel.soFar(exception) the averaged ones" : ""));
+  }
+
+  /** Many files cannot be read on a thread that is interrupted, which is then the reason. */
+  private Batch read() {
+    try {
+      return data.next();
+    } catch (RuntimeException e) {
+      if (Thread.currentThread().isInterrupted()) {
+        CancellationException interrupted = ended("interrupted");
+        interrupted.addSuppressed(e);
+        throw interrupted;
+      }
+      throw e;
     }
   }
 
