@@ -620,7 +620,8 @@ public final class Training {
     void close();
   }
 
-  private TrainingSettings checked(Dataset dataset) {
+  /** The settings of a run over a dataset, as far as they can be checked before it. */
+  TrainingSettings checked(Dataset dataset) {
     if (steps == 0 && epochs == 0) {
       throw new IllegalStateException(
           "the number of training steps is not set; call steps(n) or epochs(n) before fit()");
@@ -634,7 +635,8 @@ public final class Training {
     return settings(stepsOver(dataset));
   }
 
-  private TrainedModel train(TrainingSettings settings, Dataset dataset, RunControl control) {
+  /** Trains on this thread, heard and watched through a control. */
+  TrainedModel train(TrainingSettings settings, Dataset dataset, RunControl control) {
     Runnable release = denoiser.beginTraining();
     try {
       TrainingOutcome outcome = TrainingLoop.run(model, denoiser, settings, dataset, control);
