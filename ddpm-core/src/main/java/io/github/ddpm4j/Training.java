@@ -7,6 +7,7 @@ import ai.djl.training.dataset.Dataset;
 import ai.djl.training.dataset.RandomAccessDataset;
 import ai.djl.training.tracker.Tracker;
 import io.github.ddpm4j.internal.data.Datasets;
+import io.github.ddpm4j.internal.data.OwnSampling;
 import io.github.ddpm4j.internal.ops.Float32;
 import io.github.ddpm4j.internal.random.Seeds;
 import io.github.ddpm4j.internal.description.History;
@@ -34,6 +35,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.Future;
 import java.util.function.BiFunction;
@@ -74,7 +76,7 @@ import org.slf4j.LoggerFactory;
  */
 public final class Training {
 
-  /** The default batch size: {@value}. */
+  /** The batch size where neither the run nor the dataset tells one: {@value}. */
   public static final int DEFAULT_BATCH_SIZE = 128;
 
   /** The paper's learning rate for CIFAR-10: {@value}. */
@@ -96,7 +98,9 @@ public final class Training {
   private TimestepSampler timestepSampler = TimestepSampler.uniform();
   private double offsetNoise;
   private double inputPerturbation;
-  private int batchSize = DEFAULT_BATCH_SIZE;
+  /** 0 leaves it to the dataset. */
+  private int batchSize;
+
   private boolean anyRange;
   private int accumulation = 1;
   private int steps;
@@ -196,11 +200,13 @@ public final class Training {
   }
 
   /**
-   * The number of images per forward pass. Ignored for datasets that are not a {@link
-   * ai.djl.training.dataset.RandomAccessDataset}: those supply their own batches.
+   * The number of images per forward pass. By default it is that of the dataset, {@code
+   * setSampling(batchSize, true)}. A run visits every image once per epoch in an order that is a
+   * function of the seed: a dataset that was built to be read in order is refused unless this method
+   * is called, one with a {@code Sampler} of the user's always. Ignored for datasets that are not a
+   * {@link ai.djl.training.dataset.RandomAccessDataset}: those supply their own batches.
    *
-   * @param batchSize at least 1, at most the size of the dataset; the default is {@value
-   *     #DEFAULT_BATCH_SIZE}
+   * @param batchSize at least 1, at most the size of the dataset; replaces that of the dataset
    * @return this run
    * @throws IllegalArgumentException if {@code batchSize} is less than 1
    */
@@ -528,7 +534,8 @@ public final class Training {
    * @throws IllegalStateException if neither {@link #steps} nor {@link #epochs} was set, the
    *     network is being trained by another run, or its weights are not in DJL's PyTorch engine, on
    *     whose operators the step is built
-   * @throws IllegalArgumentException if the dataset or a batch of it is empty, the dataset is
+   * @throws IllegalArgumentException if the dataset was built for another order (see {@link
+   *     #batchSize}), it or a batch of it is empty, the dataset is
    *     smaller than a batch, its size is unknown but needed by {@link #epochs}, or its images have
    *     the wrong shape or type, lie outside the data range or in a part of it (see {@link
    *     #anyRange}) or are not finite; or neither the labels nor {@link #condition} supply the
@@ -632,7 +639,8 @@ public final class Training {
               + " resumeFrom(file)");
     }
     requirePyTorch();
-    return settings(stepsOver(dataset));
+    int ofRun = batchSizeOver(dataset);
+    return settings(ofRun, stepsOver(dataset, ofRun));
   }
 
   /** Trains on this thread, heard and watched through a control. */
@@ -661,7 +669,16 @@ public final class Training {
     }
   }
 
-  private int stepsOver(Dataset dataset) {
+  private int batchSizeOver(Dataset dataset) {
+    Optional<OwnSampling> own =
+        dataset instanceof RandomAccessDataset indexed
+            ? OwnSampling.of(indexed)
+            : Optional.empty();
+    int unknown = batchSize == 0 ? DEFAULT_BATCH_SIZE : batchSize;
+    return own.map(sampling -> sampling.batchSizeOfRun(batchSize)).orElse(unknown);
+  }
+
+  private int stepsOver(Dataset dataset, int batchSize) {
     if (epochs == 0) {
       return steps;
     }
@@ -696,7 +713,7 @@ public final class Training {
         : Seeds.orDrawn(seed, logger, "training");
   }
 
-  private TrainingSettings settings(int ofRun) {
+  private TrainingSettings settings(int batchSize, int steps) {
     return new TrainingSettings(
         loss,
         weighting,
@@ -706,7 +723,7 @@ public final class Training {
         batchSize,
         anyRange,
         accumulation,
-        ofRun,
+        steps,
         optimizer,
         learningRate,
         warmup,
