@@ -105,6 +105,8 @@ public final class DDPM implements AutoCloseable {
    * @throws IOException if reading fails or a file is invalid
    */
   public static DDPM load(Path folder, Device device) throws IOException {
+    Objects.requireNonNull(device, "device");
+    ModelFolder.Contents contents = ModelFolder.read(folder, device);
     Optional<CheckpointFolder.Entry> checkpoint = CheckpointFolder.Entry.of(folder);
     ModelFolder.Contents contents =
         checkpoint.isPresent()
@@ -309,6 +311,7 @@ public final class DDPM implements AutoCloseable {
    *     none
    */
   public DDPM withDenoiser(Denoiser other) {
+    Objects.requireNonNull(other, "other");
     return new DDPM(diffusion, other, false, Map.of());
   }
 
@@ -385,6 +388,9 @@ public final class DDPM implements AutoCloseable {
    * @throws IllegalArgumentException if the images, condition or loss do not match the model
    */
   public NDArray loss(Loss loss, NDArray x0, Condition condition, TrainableDenoiser.Pass pass) {
+    Objects.requireNonNull(loss, "loss");
+    Objects.requireNonNull(x0, "x0");
+    Objects.requireNonNull(condition, "condition");
     return BatchLoss.drawn(required("loss"), trainable("trained"), loss, x0, condition, pass);
   }
 
@@ -410,6 +416,10 @@ public final class DDPM implements AutoCloseable {
       NDArray noise,
       Condition condition,
       TrainableDenoiser.Pass pass) {
+    Objects.requireNonNull(loss, "loss");
+    Objects.requireNonNull(x0, "x0");
+    Objects.requireNonNull(noise, "noise");
+    Objects.requireNonNull(condition, "condition");
     return BatchLoss.of(
         required("loss"), trainable("trained"), loss, x0, levels, noise, condition, pass);
   }

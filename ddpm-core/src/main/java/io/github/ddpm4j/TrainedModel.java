@@ -6,6 +6,7 @@ import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.training.LossHistory;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
 
@@ -59,6 +60,7 @@ public final class TrainedModel implements AutoCloseable {
    * @throws IllegalStateException if the trained network was closed meanwhile
    */
   public static Optional<TrainedModel> soFar(Throwable failure) {
+    Objects.requireNonNull(failure, "failure");
     return Remains.of(failure)
         .map(remains -> new TrainedModel(remains.diffusion(), remains.outcome()));
   }

@@ -629,6 +629,7 @@ public final class Training {
 
   /** The settings of a run over a dataset, as far as they can be checked before it. */
   TrainingSettings checked(Dataset dataset) {
+    Objects.requireNonNull(dataset, "dataset");
     if (steps == 0 && epochs == 0) {
       throw new IllegalStateException(
           "the number of training steps is not set; call steps(n) or epochs(n) before fit()");

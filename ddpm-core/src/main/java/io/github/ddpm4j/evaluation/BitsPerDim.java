@@ -237,6 +237,7 @@ public final class BitsPerDim {
    * @throws IllegalArgumentException if it is another type
    */
   public BitsPerDim dataType(DataType dataType) {
+    Objects.requireNonNull(dataType, "dataType");
     if (dataType != DataType.FLOAT32 && dataType != DataType.FLOAT64) {
       throw new IllegalArgumentException(
           "dataType of an evaluation must be FLOAT32 or FLOAT64, but was " + dataType);

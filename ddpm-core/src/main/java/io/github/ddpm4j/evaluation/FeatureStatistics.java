@@ -19,6 +19,7 @@ import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.ojalgo.matrix.store.R064Store;
 
@@ -175,6 +176,7 @@ public final class FeatureStatistics {
    * @return the same statistics with that name
    */
   public FeatureStatistics named(String features) {
+    Objects.requireNonNull(features, "features");
     return new FeatureStatistics(features, count, mean, products);
   }
 
@@ -323,6 +325,7 @@ public final class FeatureStatistics {
    * @throws IOException if writing fails; an existing file is left intact
    */
   public void save(Path file) throws IOException {
+    Objects.requireNonNull(file, "file");
     try (NDManager manager = Machine.newManager(null)) {
       Map<String, NDArray> tensors = new LinkedHashMap<>();
       tensors.put(MEAN, Upload.doubles(manager, mean, new Shape(mean.length), DataType.FLOAT64));
@@ -347,6 +350,7 @@ public final class FeatureStatistics {
    * @throws IOException if reading fails, or the file holds something else or was modified
    */
   public static FeatureStatistics load(Path file) throws IOException {
+    Objects.requireNonNull(file, "file");
     Map<String, String> words = Safetensors.metadata(file);
     try (NDManager manager = Machine.newManager(null)) {
       Map<String, NDArray> tensors = Safetensors.read(file, manager);

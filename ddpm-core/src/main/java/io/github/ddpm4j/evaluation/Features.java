@@ -109,6 +109,7 @@ public interface Features {
    * @return a builder, to describe the input that the network expects
    */
   static TorchScriptFeatures.Builder torchScript(Path file) {
+    Objects.requireNonNull(file, "file");
     return new TorchScriptFeatures.Builder(file);
   }
 

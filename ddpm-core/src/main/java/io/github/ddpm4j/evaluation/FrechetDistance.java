@@ -1,6 +1,7 @@
 package io.github.ddpm4j.evaluation;
 
 import java.util.Arrays;
+import java.util.Objects;
 import java.util.stream.IntStream;
 import org.apache.commons.rng.UniformRandomProvider;
 import org.apache.commons.rng.sampling.PermutationSampler;
@@ -40,6 +41,7 @@ public final class FrechetDistance {
    * @throws IllegalStateException if a set has only one image
    */
   public static double between(FeatureStatistics generated, FeatureStatistics reference) {
+    Objects.requireNonNull(reference, "reference");
     generated.requireSameFeatures("generated and reference", reference);
     double[] mean = generated.meanUncopied();
     double[] other = reference.meanUncopied();
@@ -66,6 +68,8 @@ public final class FrechetDistance {
    */
   public static Estimate estimate(
       double[][] generated, FeatureStatistics reference, Bootstrap bootstrap) {
+    Objects.requireNonNull(generated, "generated");
+    Objects.requireNonNull(reference, "reference");
     FeatureRows.require("generated images", generated, 2, "a Fréchet distance");
     double value = distance(generated, reference);
     double[] replicates =
@@ -114,6 +118,9 @@ public final class FrechetDistance {
    */
   public static Estimate extrapolate(
       double[][] generated, FeatureStatistics reference, Bootstrap bootstrap) {
+    Objects.requireNonNull(generated, "generated");
+    Objects.requireNonNull(reference, "reference");
+    Objects.requireNonNull(bootstrap, "bootstrap");
     FeatureRows.require(
         "generated images", generated, LEAST_TO_EXTRAPOLATE, "an extrapolated Fréchet distance");
     double value = intercept(generated, reference, bootstrap, -1);

@@ -2,6 +2,7 @@ package io.github.ddpm4j.evaluation;
 
 import java.util.Arrays;
 import java.util.Locale;
+import java.util.Objects;
 
 /**
  * The Inception score (Salimans et al. 2016, section 4): measures how confidently a classifier
@@ -35,6 +36,8 @@ public final class InceptionScore {
    *     row is not a probability distribution
    */
   public static Estimate estimate(double[][] probabilities, int splits, Bootstrap bootstrap) {
+    Objects.requireNonNull(probabilities, "probabilities");
+    Objects.requireNonNull(bootstrap, "bootstrap");
     if (splits < 1) {
       throw new IllegalArgumentException("splits must be at least 1, but was " + splits);
     }

@@ -1,6 +1,7 @@
 package io.github.ddpm4j.evaluation;
 
 import java.util.Arrays;
+import java.util.Objects;
 import org.ojalgo.matrix.store.R064Store;
 
 /**
@@ -34,6 +35,8 @@ public final class KernelDistance {
    *     value is not finite
    */
   public static double between(double[][] generated, double[][] reference) {
+    Objects.requireNonNull(generated, "generated");
+    Objects.requireNonNull(reference, "reference");
     return estimate(generated, reference, Bootstrap.none()).value();
   }
 
@@ -50,6 +53,8 @@ public final class KernelDistance {
    *     value is not finite
    */
   public static Estimate estimate(double[][] generated, double[][] reference, Bootstrap bootstrap) {
+    Objects.requireNonNull(generated, "generated");
+    Objects.requireNonNull(reference, "reference");
     FeatureRows.require("generated images", generated, 2, "a kernel distance");
     FeatureRows.require("reference images", reference, 2, "a kernel distance");
     FeatureRows.requireSameWidth(generated, reference);

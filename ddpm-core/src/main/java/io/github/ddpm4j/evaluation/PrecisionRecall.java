@@ -1,6 +1,7 @@
 package io.github.ddpm4j.evaluation;
 
 import java.util.Arrays;
+import java.util.Objects;
 
 /**
  * Precision and recall of generated images (Kynkäänniemi et al. 2019, eqs. 1 and 2). The manifold
@@ -31,6 +32,8 @@ public record PrecisionRecall(Estimate precision, Estimate recall) {
    */
   public static PrecisionRecall of(
       double[][] generated, double[][] reference, Bootstrap bootstrap) {
+    Objects.requireNonNull(generated, "generated");
+    Objects.requireNonNull(reference, "reference");
     return of(generated, reference, DEFAULT_NEIGHBOURS, bootstrap);
   }
 
@@ -48,6 +51,8 @@ public record PrecisionRecall(Estimate precision, Estimate recall) {
    */
   public static PrecisionRecall of(
       double[][] generated, double[][] reference, int neighbours, Bootstrap bootstrap) {
+    Objects.requireNonNull(generated, "generated");
+    Objects.requireNonNull(reference, "reference");
     if (neighbours < 1) {
       throw new IllegalArgumentException(
           "neighbours must be at least 1, but was " + neighbours + "; 3 is usual");

@@ -186,6 +186,7 @@ public final class SamplerPlanner {
    * @param sampling creates a run of the model with the defaults
    */
   public SamplerPlanner(Diffusion diffusion, Supplier<Sampling> sampling) {
+    Objects.requireNonNull(sampling, "sampling");
     this.diffusion = diffusion;
     this.sampling = sampling;
     this.longChain = Samplers.ddim(diffusion.schedule().timesteps());
@@ -271,6 +272,7 @@ public final class SamplerPlanner {
    * @throws IllegalArgumentException if there are fewer rows, or a value is not finite
    */
   public SamplerPlanner compareWith(Features features, double[][] real) {
+    Objects.requireNonNull(real, "real");
     FeatureRows.require("reference images", real, 2, "a kernel distance");
     this.features = Objects.requireNonNull(features, "features");
     this.real = real.clone();
@@ -346,6 +348,8 @@ public final class SamplerPlanner {
    */
   public SamplerComparison compare(
       Judge judge, List<Sampler> samplers, int seeds, Consumer<SamplerComparison.Row> progress) {
+    Objects.requireNonNull(samplers, "samplers");
+    Objects.requireNonNull(progress, "progress");
     if (seeds < 1) {
       throw new IllegalArgumentException("seeds must be at least 1, but was " + seeds);
     }

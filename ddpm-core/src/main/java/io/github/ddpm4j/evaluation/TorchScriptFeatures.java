@@ -24,6 +24,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Locale;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -61,6 +62,7 @@ public final class TorchScriptFeatures implements Features, AutoCloseable {
    */
   @Override
   public double[][] of(NDArray images) {
+    Objects.requireNonNull(images, "images");
     if (images.getShape().dimension() != 4) {
       throw new IllegalArgumentException(
           "images must have shape (N, C, H, W), but had " + images.getShape());
@@ -193,6 +195,7 @@ public final class TorchScriptFeatures implements Features, AutoCloseable {
      * @throws IllegalArgumentException if a size is less than 1
      */
     public Builder resize(int height, int width, Image.Interpolation interpolation) {
+      Objects.requireNonNull(interpolation, "interpolation");
       if (height < 1 || width < 1) {
         throw new IllegalArgumentException(
             "resize needs sizes of at least 1, but they were " + height + " and " + width);
@@ -240,6 +243,7 @@ public final class TorchScriptFeatures implements Features, AutoCloseable {
      * @return this builder
      */
     public Builder device(Device device) {
+      Objects.requireNonNull(device, "device");
       this.device = device;
       return this;
     }

@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.stream.IntStream;
 
 /**
@@ -267,6 +268,7 @@ public final class Pictures {
    * @return pictures on that background
    */
   public Pictures background(Color background) {
+    Objects.requireNonNull(background, "background");
     return with(
         new Layout(
             layout.minimum,
@@ -285,6 +287,7 @@ public final class Pictures {
    * @return pictures with those labels
    */
   public Pictures columnLabels(String... words) {
+    Objects.requireNonNull(words, "words");
     return with(new Labels(List.of(words), labels.rows()));
   }
 
@@ -295,6 +298,7 @@ public final class Pictures {
    * @return pictures with those labels
    */
   public Pictures rowLabels(String... words) {
+    Objects.requireNonNull(words, "words");
     return with(new Labels(labels.columns(), List.of(words)));
   }
 
@@ -396,6 +400,7 @@ public final class Pictures {
    *     format
    */
   public void save(Path file) throws IOException {
+    Objects.requireNonNull(file, "file");
     PictureFiles.requireSuffix(PictureFiles.PNG, file);
     write(toGrid(), file);
   }
@@ -410,6 +415,7 @@ public final class Pictures {
    *     left as it is
    */
   public static void write(BufferedImage picture, Path file) throws IOException {
+    Objects.requireNonNull(file, "file");
     PictureFiles.write(picture, file);
   }
 
@@ -422,6 +428,7 @@ public final class Pictures {
    *     written by this user
    */
   public static void requireSavable(Path file) throws IOException {
+    Objects.requireNonNull(file, "file");
     WholeFile.requirePlace(file);
   }
 
@@ -440,6 +447,7 @@ public final class Pictures {
    */
   public static void animate(List<BufferedImage> frames, int millisPerFrame, Path file)
       throws IOException {
+    Objects.requireNonNull(file, "file");
     requireAtLeast(1, "the number of frames", frames.size());
     requireAtLeast(10, "millisPerFrame", millisPerFrame);
     for (BufferedImage frame : frames) {
@@ -473,6 +481,8 @@ public final class Pictures {
    *     Java would misread, such as signed integers or 12 bits in TIFF; the message says which
    */
   public static NDArray read(NDManager manager, Path file) throws IOException {
+    Objects.requireNonNull(manager, "manager");
+    Objects.requireNonNull(file, "file");
     PictureFiles.Picture picture = PictureFiles.read(file);
     return array(manager, picture.pixels(), picture.width(), picture.height());
   }

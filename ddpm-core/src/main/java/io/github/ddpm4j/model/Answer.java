@@ -8,6 +8,7 @@ import io.github.ddpm4j.process.LinearForm;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Function;
 
@@ -56,6 +57,11 @@ public final class Answer {
    */
   public static Answer of(
       Prediction kind, Schedule schedule, NDArray x, NoiseLevels levels, NDArray prediction) {
+    Objects.requireNonNull(kind, "kind");
+    Objects.requireNonNull(schedule, "schedule");
+    Objects.requireNonNull(x, "x");
+    Objects.requireNonNull(levels, "levels");
+    Objects.requireNonNull(prediction, "prediction");
     return new Answer(kind, schedule, x, levels, new NetworkOutput<>(prediction, Optional.empty()));
   }
 
@@ -118,6 +124,7 @@ public final class Answer {
    * @return an answer with the same images and variance
    */
   public Answer withPrediction(NDArray prediction) {
+    Objects.requireNonNull(prediction, "prediction");
     return new Answer(
         kind, schedule, x, levels, new NetworkOutput<>(prediction, output.variance()));
   }

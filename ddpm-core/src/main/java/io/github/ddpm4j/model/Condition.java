@@ -13,6 +13,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalInt;
 import java.util.function.IntPredicate;
 import java.util.function.UnaryOperator;
@@ -191,6 +192,7 @@ public final class Condition {
    * @throws IllegalArgumentException if the array has a different shape or type
    */
   public static Condition vectors(NDArray vectors) {
+    Objects.requireNonNull(vectors, "vectors");
     return rows(Kind.VECTORS, vectors, "(N, D)", 2);
   }
 
@@ -202,6 +204,7 @@ public final class Condition {
    * @throws IllegalArgumentException if the array has a different shape or type
    */
   public static Condition images(NDArray images) {
+    Objects.requireNonNull(images, "images");
     return rows(Kind.IMAGES, images, "(N, K, H, W)", 4);
   }
 
@@ -213,6 +216,7 @@ public final class Condition {
    * @throws IllegalArgumentException if the array has a different shape or type
    */
   public static Condition previousX0(NDArray x0) {
+    Objects.requireNonNull(x0, "x0");
     return rows(Kind.PREVIOUS_X0, x0, "(N, C, H, W)", 4);
   }
 
@@ -258,6 +262,7 @@ public final class Condition {
    * @throws IllegalArgumentException if the number of images differs, or a kind occurs in both
    */
   public Condition and(Condition other) {
+    Objects.requireNonNull(other, "other");
     if (isNone() || other.isNone()) {
       return isNone() ? other : this;
     }
@@ -289,6 +294,7 @@ public final class Condition {
    * @throws IllegalArgumentException if there are no indices, or one is out of range
    */
   public Condition select(int... rows) {
+    Objects.requireNonNull(rows, "rows");
     if (isNone()) {
       return this;
     }
@@ -320,6 +326,7 @@ public final class Condition {
    * @see #dropped()
    */
   public Condition dropped(IntPredicate which) {
+    Objects.requireNonNull(which, "which");
     if (isNone()) {
       return this;
     }
@@ -424,6 +431,7 @@ public final class Condition {
    * @return true if so
    */
   public boolean has(Kind kind) {
+    Objects.requireNonNull(kind, "kind");
     return parts.containsKey(kind);
   }
 
@@ -436,6 +444,7 @@ public final class Condition {
    * @throws IllegalArgumentException if the index is out of range
    */
   public boolean isPresent(Kind kind, int image) {
+    Objects.requireNonNull(kind, "kind");
     requireImage(image);
     Part part = parts.get(kind);
     return part != null && part.entries.get(image) != null;
@@ -464,6 +473,7 @@ public final class Condition {
    * @throws IllegalArgumentException if this condition lacks the kind
    */
   public Shape shape(Kind kind) {
+    Objects.requireNonNull(kind, "kind");
     return part(kind).shape;
   }
 
@@ -477,6 +487,8 @@ public final class Condition {
    * @throws IllegalArgumentException if this condition lacks the kind, or it is {@link Kind#LABELS}
    */
   public NDArray array(Kind kind, NDManager manager) {
+    Objects.requireNonNull(kind, "kind");
+    Objects.requireNonNull(manager, "manager");
     if (kind == Kind.LABELS) {
       throw new IllegalArgumentException("labels have no array; ask for each by label(image)");
     }

@@ -89,6 +89,9 @@ public final class DenoisingModel {
    *     {@code DDPM.endStepsOnShutdown} was called
    */
   public Answer ask(NDArray x, NoiseLevels levels, Condition condition) {
+    Objects.requireNonNull(x, "x");
+    Objects.requireNonNull(levels, "levels");
+    Objects.requireNonNull(condition, "condition");
     return answer(x, levels, output(x, levels, condition));
   }
 
@@ -105,6 +108,9 @@ public final class DenoisingModel {
    * @throws java.util.concurrent.CancellationException as {@link #ask}
    */
   public NDArray output(NDArray x, NoiseLevels levels, Condition condition) {
+    Objects.requireNonNull(x, "x");
+    Objects.requireNonNull(levels, "levels");
+    Objects.requireNonNull(condition, "condition");
     Shutdown.requireGoing();
     Prediction prediction = diffusion.prediction();
     NDArray output;
@@ -136,6 +142,9 @@ public final class DenoisingModel {
    * @return the network's answer
    */
   public Answer answer(NDArray x, NoiseLevels levels, NDArray output) {
+    Objects.requireNonNull(x, "x");
+    Objects.requireNonNull(levels, "levels");
+    Objects.requireNonNull(output, "output");
     return Answer.of(diffusion, denoiser.predictsVariance(), x, levels, output);
   }
 
@@ -147,6 +156,7 @@ public final class DenoisingModel {
    * @throws IllegalArgumentException if the network does not accept a level
    */
   public NoiseLevels told(NoiseLevels levels) {
+    Objects.requireNonNull(levels, "levels");
     Prediction prediction = diffusion.prediction();
     if (!prediction.scalesInput()) {
       return levels;

@@ -5,6 +5,7 @@ import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.process.LinearForm;
 import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
+import java.util.Objects;
 
 /**
  * The description of a diffusion model apart from its network: everything that training, sampling
@@ -33,6 +34,8 @@ public record Diffusion(
    *     divides by so small a signal that float32 cannot hold it
    */
   public Diffusion {
+    Objects.requireNonNull(variance, "variance");
+    Objects.requireNonNull(dataRange, "dataRange");
     int last = schedule.timesteps() - 1;
     if (schedule.alphaBar(last) == 0 && prediction.needsSignal()) {
       throw new IllegalArgumentException(

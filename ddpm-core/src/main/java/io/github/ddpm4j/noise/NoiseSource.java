@@ -6,6 +6,7 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.internal.random.CounterRandom;
+import java.util.Objects;
 
 /**
  * Standard normal noise as a pure function: the same (image, draw) always gives the same numbers,
@@ -38,6 +39,7 @@ public interface NoiseSource {
    * @throws IllegalArgumentException if the type is neither
    */
   default NDArray array(NDManager manager, long firstImage, long draw, Shape batch, DataType type) {
+    Objects.requireNonNull(type, "type");
     return Upload.rows(
         manager, batch, type, (image, target) -> normal(firstImage + image, draw, target));
   }

@@ -8,6 +8,7 @@ import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalDouble;
 
 /**
@@ -229,6 +230,7 @@ public abstract class Prediction {
    *     the wrong type or out of range
    */
   public static Prediction of(Object description) {
+    Objects.requireNonNull(description, "description");
     if (description instanceof Map<?, ?> settings) {
       return Preconditioned.of(settings);
     }
@@ -285,6 +287,7 @@ public abstract class Prediction {
    * @return 1, except for {@link #edm}
    */
   public double inputScale(Level level) {
+    Objects.requireNonNull(level, "level");
     return 1;
   }
 
@@ -362,6 +365,7 @@ public abstract class Prediction {
    * @throws IllegalArgumentException if the output does not determine x_0 and ε at this level
    */
   public final LinearForm velocity(Schedule schedule, Level level) {
+    Objects.requireNonNull(schedule, "schedule");
     LinearForm epsilon = epsilon(schedule, level);
     LinearForm x0 = x0(schedule, level);
     return new LinearForm(
@@ -381,6 +385,9 @@ public abstract class Prediction {
    *     the target is undefined at a level
    */
   public NDArray target(Schedule schedule, NoiseLevels levels, NDArray x0, NDArray noise) {
+    Objects.requireNonNull(schedule, "schedule");
+    Objects.requireNonNull(x0, "x0");
+    Objects.requireNonNull(noise, "noise");
     return levels.combine(level -> target(schedule, level), "x0", x0, "noise", noise);
   }
 
@@ -396,6 +403,9 @@ public abstract class Prediction {
    *     the output does not determine x_0 at a level
    */
   public NDArray x0(Schedule schedule, NoiseLevels levels, NDArray x, NDArray output) {
+    Objects.requireNonNull(schedule, "schedule");
+    Objects.requireNonNull(x, "x");
+    Objects.requireNonNull(output, "output");
     return levels.combine(level -> x0(schedule, level), "x", x, "output", output);
   }
 
@@ -411,6 +421,9 @@ public abstract class Prediction {
    *     the output does not determine ε at a level
    */
   public NDArray epsilon(Schedule schedule, NoiseLevels levels, NDArray x, NDArray output) {
+    Objects.requireNonNull(schedule, "schedule");
+    Objects.requireNonNull(x, "x");
+    Objects.requireNonNull(output, "output");
     return levels.combine(level -> epsilon(schedule, level), "x", x, "output", output);
   }
 

@@ -2,6 +2,7 @@ package io.github.ddpm4j.process;
 
 import ai.djl.ndarray.NDArray;
 import io.github.ddpm4j.schedule.Schedule;
+import java.util.Objects;
 
 /**
  * The forward (noising) process q and its posterior, with an individual timestep per image.
@@ -28,6 +29,7 @@ public interface ForwardProcess {
    * @return the process
    */
   static ForwardProcess of(Schedule schedule) {
+    Objects.requireNonNull(schedule, "schedule");
     return new GaussianForwardProcess(schedule);
   }
 

@@ -1,6 +1,7 @@
 package io.github.ddpm4j.process;
 
 import io.github.ddpm4j.spi.Ops;
+import java.util.Objects;
 
 /**
  * The linear combination {@code first · a + second · b} of two image-sized quantities. The noisy
@@ -25,6 +26,9 @@ public record LinearForm(double first, double second) {
    * @return first · a + second · b, shape of {@code a}
    */
   public static <T> T apply(Ops<T> ops, T first, T a, T second, T b) {
+    Objects.requireNonNull(first, "first");
+    Objects.requireNonNull(second, "second");
+    Objects.requireNonNull(b, "b");
     return ops.scope(() -> ops.add(ops.multiply(a, first), ops.multiply(b, second)));
   }
 }

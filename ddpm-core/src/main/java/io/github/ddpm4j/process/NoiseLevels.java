@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
 
@@ -52,6 +53,7 @@ public final class NoiseLevels {
    * @throws IllegalArgumentException if {@code images} is less than 1
    */
   public static NoiseLevels of(Level level, int images) {
+    Objects.requireNonNull(level, "level");
     return of(Collections.nCopies(Math.max(0, images), level));
   }
 
@@ -97,6 +99,7 @@ public final class NoiseLevels {
    * @throws IllegalArgumentException if {@code t} is empty
    */
   public static NoiseLevels of(Schedule schedule, int... t) {
+    Objects.requireNonNull(t, "t");
     return of(Arrays.stream(t).mapToObj(one -> Level.of(schedule, one)).toList());
   }
 
@@ -109,6 +112,7 @@ public final class NoiseLevels {
    * @throws IllegalArgumentException if there are no values, or one is negative or NaN
    */
   public static NoiseLevels ofSigmas(Schedule schedule, double... sigmas) {
+    Objects.requireNonNull(sigmas, "sigmas");
     return of(Arrays.stream(sigmas).mapToObj(sigma -> Level.ofSigma(schedule, sigma)).toList());
   }
 
@@ -179,6 +183,7 @@ public final class NoiseLevels {
    * @return one number per image
    */
   public double[] each(ToDoubleFunction<Level> value) {
+    Objects.requireNonNull(value, "value");
     return levels.stream().mapToDouble(value).toArray();
   }
 
@@ -195,6 +200,8 @@ public final class NoiseLevels {
    * @throws IllegalArgumentException if the arrays do not match each other or these levels
    */
   public NDArray noised(NDArray x0, NDArray epsilon) {
+    Objects.requireNonNull(x0, "x0");
+    Objects.requireNonNull(epsilon, "epsilon");
     require("x0", x0, "noise", epsilon);
     return inScope(
         x0,
@@ -224,6 +231,10 @@ public final class NoiseLevels {
    * @return the noisy images, shape of {@code x0}
    */
   public static <T> T noised(Ops<T> ops, T signal, T noise, T x0, T epsilon) {
+    Objects.requireNonNull(signal, "signal");
+    Objects.requireNonNull(noise, "noise");
+    Objects.requireNonNull(x0, "x0");
+    Objects.requireNonNull(epsilon, "epsilon");
     return LinearForm.apply(ops, signal, x0, noise, epsilon);
   }
 
@@ -245,6 +256,11 @@ public final class NoiseLevels {
       NDArray first,
       String secondName,
       NDArray second) {
+    Objects.requireNonNull(form, "form");
+    Objects.requireNonNull(firstName, "firstName");
+    Objects.requireNonNull(first, "first");
+    Objects.requireNonNull(secondName, "secondName");
+    Objects.requireNonNull(second, "second");
     require(firstName, first, secondName, second);
     List<LinearForm> forms = levels.stream().map(form).toList();
     return inScope(

@@ -15,6 +15,7 @@ import io.github.ddpm4j.schedule.Level;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -179,6 +180,7 @@ public final class Guidance {
    * @throws IllegalArgumentException if {@code scale} is not finite
    */
   public static Guidance classifier(LogProbability logProbability, double scale) {
+    Objects.requireNonNull(logProbability, "logProbability");
     return new Guidance(
         List.of(),
         List.of(new Slope(logProbability, requireScale(scale), 0, Double.POSITIVE_INFINITY)),

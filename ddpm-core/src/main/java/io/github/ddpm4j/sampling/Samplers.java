@@ -2,6 +2,7 @@ package io.github.ddpm4j.sampling;
 
 import io.github.ddpm4j.schedule.TimestepSpacing;
 import java.util.List;
+import java.util.Objects;
 
 /**
  * Factories for samplers.
@@ -196,6 +197,7 @@ public final class Samplers {
    * @throws IllegalArgumentException if a number is less than 1
    */
   public static Sampler resampling(Sampler base, int jumpLength, int jumps) {
+    Objects.requireNonNull(base, "base");
     return new ResamplingSampler(base, jumpLength, jumps);
   }
 

@@ -11,6 +11,7 @@ import io.github.ddpm4j.model.DataRange;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
@@ -111,6 +112,7 @@ public final class Samples implements AutoCloseable {
    *     name ends as that of another format
    */
   public void save(int image, Path file) throws IOException {
+    Objects.requireNonNull(file, "file");
     int size = size();
     if (image < 0 || image >= size) {
       throw new IndexOutOfBoundsException("image must lie in [0, " + size + "), but was " + image);
@@ -133,6 +135,7 @@ public final class Samples implements AutoCloseable {
    *     name ends as that of another format
    */
   public void saveGrid(Path file) throws IOException {
+    Objects.requireNonNull(file, "file");
     try (Turns.Turn turn = turns.use()) {
       grid().save(file);
     }
@@ -150,6 +153,7 @@ public final class Samples implements AutoCloseable {
    *     one channel nor three, or the name ends as that of another format, such as {@code .jpg}
    */
   public void saveGrid(Path file, int columns) throws IOException {
+    Objects.requireNonNull(file, "file");
     try (Turns.Turn turn = turns.use()) {
       grid().columns(columns).save(file);
     }

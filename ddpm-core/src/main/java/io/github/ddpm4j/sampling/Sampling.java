@@ -104,6 +104,7 @@ public final class Sampling {
    * @return a run
    */
   public static Sampling of(DenoisingModel model, Map<String, Object> provenance) {
+    Objects.requireNonNull(provenance, "provenance");
     return new Sampling(model, Map.copyOf(provenance));
   }
 
@@ -301,6 +302,7 @@ public final class Sampling {
    * @throws IllegalArgumentException if it is another type
    */
   public Sampling dataType(DataType dataType) {
+    Objects.requireNonNull(dataType, "dataType");
     if (dataType != DataType.FLOAT32 && dataType != DataType.FLOAT64) {
       throw new IllegalArgumentException(
           "dataType of sampling must be FLOAT32 or FLOAT64, but was " + dataType);
@@ -398,6 +400,7 @@ public final class Sampling {
    *     images or condition do not match
    */
   public Reversed step(int row, NDArray x, NDArray... past) {
+    Objects.requireNonNull(x, "x");
     requireShape("x", x);
     Images.requireFloats("x", x, diffusion.dataRange());
     Images.requireFinite("x", x);
@@ -457,6 +460,7 @@ public final class Sampling {
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public Samples denoise(NDArray xt, int t) {
+    Objects.requireNonNull(xt, "xt");
     return finish(startDenoising(xt, t));
   }
 
@@ -469,6 +473,7 @@ public final class Sampling {
    * @throws IllegalArgumentException as there
    */
   public SamplingRun startDenoising(NDArray xt, int t) {
+    Objects.requireNonNull(xt, "xt");
     requireShape("x_t", xt);
     requireTimestep(t);
     given().requireSpread("x_t", xt, Level.of(diffusion.schedule(), t));
@@ -494,6 +499,9 @@ public final class Sampling {
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public Samples interpolate(NDArray from, NDArray to, int t, double... fractions) {
+    Objects.requireNonNull(from, "from");
+    Objects.requireNonNull(to, "to");
+    Objects.requireNonNull(fractions, "fractions");
     requireEnds(from, to, fractions);
     given().requirePictures("from", from);
     given().requirePictures("to", to);
@@ -540,6 +548,9 @@ public final class Sampling {
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public Samples interpolateLatents(NDArray from, NDArray to, double... fractions) {
+    Objects.requireNonNull(from, "from");
+    Objects.requireNonNull(to, "to");
+    Objects.requireNonNull(fractions, "fractions");
     requireEnds(from, to, fractions);
     SamplingPlan plan = planFromNoise();
     given().requireSpread("from", from, plan.steps().get(0).level());
@@ -751,6 +762,7 @@ public final class Sampling {
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public Samples decode(NDArray latents) {
+    Objects.requireNonNull(latents, "latents");
     return finish(startDecoding(latents));
   }
 
@@ -762,6 +774,7 @@ public final class Sampling {
    * @throws IllegalArgumentException as there
    */
   public SamplingRun startDecoding(NDArray latents) {
+    Objects.requireNonNull(latents, "latents");
     requireShape("latents", latents);
     SamplingPlan plan = planFromNoise();
     given().requireSpread("latents", latents, plan.steps().get(0).level());

@@ -18,6 +18,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
 import java.util.NoSuchElementException;
+import java.util.Objects;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.ReentrantLock;
@@ -199,6 +200,7 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
    *     another thread
    */
   public static List<Event> advance(List<SamplingRun> runs) {
+    Objects.requireNonNull(runs, "runs");
     List<SamplingRun> all = List.copyOf(runs);
     if (all.isEmpty() || all.stream().distinct().count() < all.size()) {
       throw new IllegalArgumentException(
@@ -481,6 +483,7 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
    * @throws IOException if writing fails; an existing file is left intact
    */
   public void save(Path file) throws IOException {
+    Objects.requireNonNull(file, "file");
     boolean inside = turn.isHeldByCurrentThread(); // a listener may save: the run before the step
     if (!inside) {
       begin("");
@@ -513,6 +516,7 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
    * @throws IOException if reading fails or the file is not a saved run; this run is unchanged
    */
   public SamplingRun restore(Path file) throws IOException {
+    Objects.requireNonNull(file, "file");
     begin("");
     try {
       requireOpen("");

@@ -5,6 +5,7 @@ import io.github.ddpm4j.internal.description.Quote;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Objects;
 
 /**
  * Factories for noise schedules. Tables are computed in {@code double} with {@link StrictMath}, in
@@ -420,6 +421,7 @@ public final class Schedules {
    *     missing, unknown, of the wrong type or rejected by the factory
    */
   public static Schedule of(Map<String, Object> description) {
+    Objects.requireNonNull(description, "description");
     String type = Description.typeOf("schedule", description);
     Description from = Description.typed("schedule", description);
     return switch (type) {

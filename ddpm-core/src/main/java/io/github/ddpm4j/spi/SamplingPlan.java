@@ -4,6 +4,7 @@ import io.github.ddpm4j.schedule.Level;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.stream.DoubleStream;
 
@@ -40,6 +41,9 @@ public record SamplingPlan(List<Step> steps, Memory memory, double initialScale,
    *     there are rows before it, or the scale is negative or not finite
    */
   public SamplingPlan {
+    Objects.requireNonNull(steps, "steps");
+    Objects.requireNonNull(memory, "memory");
+    Objects.requireNonNull(end, "end");
     steps = List.copyOf(steps);
     if (steps.isEmpty()) {
       throw new IllegalArgumentException("a sampling plan needs at least one step, but has none");
@@ -166,6 +170,8 @@ public record SamplingPlan(List<Step> steps, Memory memory, double initialScale,
      *     only one of the noise bounds is 0, or they are equal and there is additional noise
      */
     public Step {
+      Objects.requireNonNull(level, "level");
+      Objects.requireNonNull(past, "past");
       past = List.copyOf(past);
       requireFinite("cX", cX);
       requireFinite("cX0", cX0);

@@ -1,6 +1,7 @@
 package io.github.ddpm4j.training;
 
 import io.github.ddpm4j.internal.ops.Float32;
+import java.util.Objects;
 
 /**
  * Adam (Kingma and Ba 2015) and AdamW (Loshchilov and Hutter 2019).
@@ -49,6 +50,7 @@ public record AdamOptimizer(
    *     are trained, rounds a decay to 1, or another argument that is not 0 to 0 or infinity
    */
   public AdamOptimizer {
+    Objects.requireNonNull(epsilonPlacement, "epsilonPlacement");
     requireDecay("beta1", beta1);
     requireDecay("beta2", beta2);
     if (!(epsilon > 0) || Double.isInfinite(epsilon)) {

@@ -137,6 +137,7 @@ public record Checkpoints(
    * @throws IllegalArgumentException if {@code time} is not positive
    */
   public Checkpoints every(Duration time) {
+    Objects.requireNonNull(time, "time");
     if (time.isNegative() || time.isZero()) {
       throw new IllegalArgumentException("every must be positive, but was " + time);
     }
@@ -173,6 +174,7 @@ public record Checkpoints(
    * @return new settings
    */
   public Checkpoints onFailure(OnFailure policy) {
+    Objects.requireNonNull(policy, "policy");
     return new Checkpoints(folder, everySteps, every, keepLast, keepEvery, policy);
   }
 
