@@ -10,6 +10,7 @@ import io.github.ddpm4j.internal.io.FiniteWeights;
 import io.github.ddpm4j.internal.checkpoint.CheckpointFolder;
 import io.github.ddpm4j.internal.checkpoint.CheckpointModel;
 import io.github.ddpm4j.internal.io.ModelFolder;
+import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.internal.torch.Shutdown;
 import io.github.ddpm4j.internal.training.BatchLoss;
@@ -101,12 +102,13 @@ public final class DDPM implements AutoCloseable {
    * @param folder the model folder, or the file of a checkpoint
    * @param device where to put the weights
    * @return the model; the caller closes it
+   * @throws IllegalArgumentException if the device is a GPU that the engine does not see
    * @throws java.nio.file.NoSuchFileException if there is no model at {@code folder}
    * @throws IOException if reading fails or a file is invalid
    */
   public static DDPM load(Path folder, Device device) throws IOException {
-    Objects.requireNonNull(device, "device");
-    ModelFolder.Contents contents = ModelFolder.read(folder, device);
+    Objects.requireNonNull(folder, "folder");
+    Machine.device(Objects.requireNonNull(device, "device"));
     Optional<CheckpointFolder.Entry> checkpoint = CheckpointFolder.Entry.of(folder);
     ModelFolder.Contents contents =
         checkpoint.isPresent()
@@ -388,8 +390,8 @@ public final class DDPM implements AutoCloseable {
    * @throws IllegalArgumentException if the images, condition or loss do not match the model
    */
   public NDArray loss(Loss loss, NDArray x0, Condition condition, TrainableDenoiser.Pass pass) {
+    Given.open(x0, "x0");
     Objects.requireNonNull(loss, "loss");
-    Objects.requireNonNull(x0, "x0");
     Objects.requireNonNull(condition, "condition");
     return BatchLoss.drawn(required("loss"), trainable("trained"), loss, x0, condition, pass);
   }
@@ -416,9 +418,9 @@ public final class DDPM implements AutoCloseable {
       NDArray noise,
       Condition condition,
       TrainableDenoiser.Pass pass) {
+    Given.open(x0, "x0");
+    Given.open(noise, "noise");
     Objects.requireNonNull(loss, "loss");
-    Objects.requireNonNull(x0, "x0");
-    Objects.requireNonNull(noise, "noise");
     Objects.requireNonNull(condition, "condition");
     return BatchLoss.of(
         required("loss"), trainable("trained"), loss, x0, levels, noise, condition, pass);

@@ -497,6 +497,7 @@ public final class Training {
    * @return this run
    */
   public Training resume(Checkpoints.Change... allowed) {
+    Objects.requireNonNull(allowed, "allowed");
     persistence = persistence.resuming(null, List.of(allowed));
     return this;
   }
@@ -509,6 +510,7 @@ public final class Training {
    * @return this run
    */
   public Training resumeFrom(Path checkpoint, Checkpoints.Change... allowed) {
+    Objects.requireNonNull(allowed, "allowed");
     persistence =
         persistence.resuming(
             Objects.requireNonNull(checkpoint, "checkpoint"), List.of(allowed));

@@ -1,6 +1,7 @@
 package io.github.ddpm4j;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
@@ -58,6 +59,7 @@ import io.github.ddpm4j.spi.Ops;
 import io.github.ddpm4j.training.AdamOptimizer;
 import io.github.ddpm4j.training.Checkpoints;
 import io.github.ddpm4j.training.Ema;
+import io.github.ddpm4j.training.TrainingStepListener;
 import java.awt.Color;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
@@ -79,6 +81,7 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -96,6 +99,7 @@ class NullArgumentsTest {
           ScriptedDenoiser.class,
           TimestepSampler.Draws.class,
           TimestepSampler.UniformTimesteps.class,
+          TrainingStepListener.class,
           Weighting.UniformWeighting.class,
           Weighting.SnrWeighting.class);
 
@@ -247,7 +251,7 @@ class NullArgumentsTest {
             if (!parameters[i].getType().isPrimitive()
                 && !parameters[i].getAnnotatedType().isAnnotationPresent(Nullable.class)) {
               checked++;
-              String said = passingNull(type, entry, i);
+              String said = passing(type, entry, i, null);
               if (!names(said, parameters[i].getName()) && !names(said, entry.getName())) {
                 unnamed.add(entry + ", " + parameters[i].getName() + ": " + said);
               }
@@ -260,6 +264,97 @@ class NullArgumentsTest {
     assertThat(checked).isGreaterThan(250);
   }
 
+  @Test
+  void closedArray_atEveryPublicEntry_isNamed() throws Exception {
+    List<String> unnamed = new ArrayList<>();
+    int checked = 0;
+    try (NDManager manager = NDManager.newBaseManager();
+        TinyDenoiser network = new TinyDenoiser(4, 0, 1);
+        Samples samples = fill(manager, network);
+        TorchScriptFeatures features = (TorchScriptFeatures) value(TorchScriptFeatures.class);
+        SamplingRun run = (SamplingRun) value(SamplingRun.class)) {
+      NDArray closed = manager.zeros(new Shape(4, 1, 4, 4));
+      assertThat(closed.getShape().size()).isEqualTo(64); // which it then knows though closed
+      closed.close();
+      for (Class<?> type : types()) {
+        for (Executable entry : entries(type)) {
+          Parameter[] parameters = entry.getParameters();
+          for (int i = 0; i < parameters.length; i++) {
+            if (parameters[i].getType() == NDArray.class) {
+              checked++;
+              String said = passing(type, entry, i, closed);
+              String name = parameters[i].getName();
+              if (!said.equals(
+                  "java.lang.IllegalStateException: "
+                      + name
+                      + " is closed; give an array that stays open until the call returns")) {
+                unnamed.add(entry + ", " + name + ": " + said);
+              }
+            }
+          }
+        }
+      }
+    }
+    assertThat(unnamed).isEmpty();
+    assertThat(checked).isGreaterThan(30);
+  }
+
+  /** The arrays of a condition are borrowed until it is used. */
+  @Test
+  void closedArray_ofACondition_isNamed() {
+    try (NDManager manager = NDManager.newBaseManager()) {
+      NDArray images = manager.zeros(new Shape(4, 1, 4, 4));
+      Condition condition = Condition.images(images);
+      images.close();
+      assertThatThrownBy(() -> condition.array(Condition.Kind.IMAGES, manager))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage(
+              "an array of the condition is closed; give an array that stays open until the call"
+                  + " returns");
+    }
+  }
+
+  /** What users write and the library asks. */
+  @Test
+  void null_returnedToTheLibrary_isNamed() {
+    String message = " must return a value, but returned null";
+    Denoiser none = (x, levels, condition) -> null;
+    try (NDManager manager = NDManager.newBaseManager();
+        TinyDenoiser network = new TinyDenoiser(4, 0, 1)) {
+      NDArray images = manager.zeros(new Shape(4, 1, 4, 4));
+      ArrayDataset dataset =
+          new ArrayDataset.Builder().setData(images).setSampling(4, false).build();
+      DDPM ddpm = DDPM.builder().timesteps(10).denoiser(network).build();
+      Training training = ddpm.training().steps(1).batchSize(4).seed(1);
+      String denoiser = "the denoiser of " + none.getClass() + message;
+      for (Prediction prediction : List.of(Prediction.EPSILON, Prediction.edm(0.5))) {
+        DDPM model = DDPM.builder().prediction(prediction).denoiser(none).build();
+        assertNamed(denoiser, () -> model.sampling().seed(1).imageToImage(images, 0.5));
+        assertNamed(denoiser, () -> model.bitsPerDim().seed(1).of(images));
+      }
+      assertNamed(
+          "the sampler" + message,
+          () -> ddpm.sampling().sampler((diffusion, start) -> null).generate(1));
+      assertNamed(
+          "the log probability" + message,
+          () ->
+              ddpm.sampling()
+                  .seed(1)
+                  .guidance(Guidance.classifier((x, levels) -> null, 1))
+                  .generate(1));
+      assertNamed(
+          "the timestep sampler" + message,
+          () -> training.timestepSampler(schedule -> null).fit(dataset));
+      assertNamed(
+          "the function of condition(...)" + message,
+          () -> ddpm.bitsPerDim().seed(1).condition((batch, labels) -> null).of(dataset));
+    }
+  }
+
+  private static void assertNamed(String message, ThrowingCallable call) {
+    assertThatThrownBy(call).isInstanceOf(IllegalStateException.class).hasMessage(message);
+  }
+
   /** By a check of its own, or by Java's message of what could not be done with it. */
   private static boolean names(String said, String name) {
     return said.equals("java.lang.NullPointerException: " + name)
@@ -267,11 +362,12 @@ class NullArgumentsTest {
             && said.endsWith(" because \"" + name + "\" is null");
   }
 
-  /** What comes of null for one argument, where the others are as they should be. */
-  private String passingNull(Class<?> type, Executable entry, int index) throws Exception {
+  /** What comes of one argument, where the others are as they should be. */
+  private String passing(
+      Class<?> type, Executable entry, int index, @Nullable Object argument) throws Exception {
     Object[] arguments = new Object[entry.getParameterCount()];
     for (int i = 0; i < arguments.length; i++) {
-      arguments[i] = i == index ? null : value(entry.getParameterTypes()[i]);
+      arguments[i] = i == index ? argument : value(entry.getParameterTypes()[i]);
     }
     try {
       if (entry instanceof Constructor<?> constructor) {

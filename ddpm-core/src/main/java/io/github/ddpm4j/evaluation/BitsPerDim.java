@@ -12,6 +12,7 @@ import io.github.ddpm4j.internal.bound.VariationalBound;
 import io.github.ddpm4j.internal.data.Images;
 import io.github.ddpm4j.internal.data.PictureRange;
 import io.github.ddpm4j.internal.ops.EagerOps;
+import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.internal.random.CounterRandom;
 import io.github.ddpm4j.internal.random.Seeds;
@@ -327,6 +328,7 @@ public final class BitsPerDim {
    * @throws CancellationException if the thread is interrupted
    */
   public BitsPerDimResult of(NDArray images) {
+    Given.open(images, "images");
     Shape shape = images.getShape();
     if (shape.dimension() == 0 || shape.get(0) == 0) {
       throw new IllegalArgumentException(
@@ -444,7 +446,7 @@ public final class BitsPerDim {
     private Condition conditionOf(NDArray images, NDList labels, int count) {
       Condition of;
       if (condition != null) {
-        of = condition.apply(images, labels);
+        of = Given.returned(condition.apply(images, labels), "the function of condition(...)");
       } else if (denoiser.conditionKinds().contains(Condition.Kind.LABELS) && !labels.isEmpty()) {
         of = Condition.labels(labels.head());
       } else {

@@ -2,6 +2,7 @@ package io.github.ddpm4j.evaluation;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.noise.NoiseSource;
 import java.util.ArrayList;
@@ -83,6 +84,8 @@ public final class Judge {
    *     not finite, there are more or fewer labels than training images, or a label is negative
    */
   public static Judge of(NDArray heldOut, NDArray training, int... labels) {
+    Given.open(heldOut, "heldOut");
+    Given.open(training, "training");
     Shape shape = heldOut.getShape();
     if (shape.dimension() != 4
         || training.getShape().dimension() != 4
@@ -136,6 +139,7 @@ public final class Judge {
    *     finite
    */
   public Verdict judge(NDArray generated) {
+    Given.open(generated, "generated");
     if (!generated.getShape().equals(shape)) {
       throw new IllegalArgumentException(
           String.format(
@@ -196,6 +200,7 @@ public final class Judge {
    * @throws IllegalStateException if the training images have no labels
    */
   public int[] classesOf(NDArray images) {
+    Given.open(images, "images");
     if (labels.length == 0) {
       throw new IllegalStateException(
           "classes need labels of the training images, but there are none; give them to of(...)");

@@ -3,6 +3,7 @@ package io.github.ddpm4j.evaluation;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
+import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.sampling.Sampler;
@@ -438,7 +439,7 @@ public final class SamplerPlanner {
   }
 
   private double distance(NDArray drawn) {
-    return features == null ? Double.NaN : KernelDistance.between(features.of(drawn), real);
+    return features == null ? Double.NaN : KernelDistance.between(Given.returned(features.of(drawn), "the features"), real);
   }
 
   private static float[] floats(NDArray drawn) {

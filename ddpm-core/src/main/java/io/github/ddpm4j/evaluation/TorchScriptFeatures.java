@@ -12,6 +12,7 @@ import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.ParameterStore;
+import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.internal.torch.Machine;
@@ -62,7 +63,7 @@ public final class TorchScriptFeatures implements Features, AutoCloseable {
    */
   @Override
   public double[][] of(NDArray images) {
-    Objects.requireNonNull(images, "images");
+    Given.open(images, "images");
     if (images.getShape().dimension() != 4) {
       throw new IllegalArgumentException(
           "images must have shape (N, C, H, W), but had " + images.getShape());

@@ -1,6 +1,7 @@
 package io.github.ddpm4j.evaluation;
 
 import ai.djl.ndarray.NDArray;
+import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.process.NoiseLevels;
@@ -342,6 +343,8 @@ public final class TrainingDoctor implements TrainingStepListener {
    *     another range than the model's, as 0 to 255, or a value is not finite
    */
   public Diagnosis examine(NDArray samples, NDArray training) {
+    Given.open(samples, "samples");
+    Given.open(training, "training");
     if (samples.getShape().dimension() != 4
         || training.getShape().dimension() != 4
         || !samples.getShape().slice(1).equals(training.getShape().slice(1))) {

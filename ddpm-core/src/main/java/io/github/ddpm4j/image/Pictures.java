@@ -7,6 +7,7 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.files.WholeFile;
 import io.github.ddpm4j.internal.data.Images;
 import io.github.ddpm4j.internal.data.PictureRange;
+import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.model.DataRange;
 import java.awt.Color;
 import java.awt.image.BufferedImage;
@@ -84,6 +85,7 @@ public final class Pictures {
    * @throws IllegalArgumentException if the shape or data type is wrong, or a value is NaN
    */
   public static Pictures of(NDArray images) {
+    Given.open(images, "images");
     DataType type = images.getDataType();
     if (type != DataType.FLOAT32 && type != DataType.FLOAT64) {
       throw new IllegalArgumentException(

@@ -3,6 +3,7 @@ package io.github.ddpm4j.loss;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.ops.EagerOps;
+import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.prediction.Prediction;
@@ -64,6 +65,8 @@ public interface Loss {
    *     per image
    */
   default NDArray evaluate(NDArray output, NDArray target) {
+    Given.open(output, "output");
+    Given.open(target, "target");
     if (!output.getShape().equals(target.getShape())) {
       throw new IllegalArgumentException(
           "output shape "

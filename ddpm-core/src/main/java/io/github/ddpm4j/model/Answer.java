@@ -2,6 +2,7 @@ package io.github.ddpm4j.model;
 
 import ai.djl.ndarray.NDArray;
 import io.github.ddpm4j.internal.ops.EagerOps;
+import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.ops.NetworkOutput;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.process.LinearForm;
@@ -57,11 +58,11 @@ public final class Answer {
    */
   public static Answer of(
       Prediction kind, Schedule schedule, NDArray x, NoiseLevels levels, NDArray prediction) {
+    Given.open(x, "x");
+    Given.open(prediction, "prediction");
     Objects.requireNonNull(kind, "kind");
     Objects.requireNonNull(schedule, "schedule");
-    Objects.requireNonNull(x, "x");
     Objects.requireNonNull(levels, "levels");
-    Objects.requireNonNull(prediction, "prediction");
     return new Answer(kind, schedule, x, levels, new NetworkOutput<>(prediction, Optional.empty()));
   }
 
@@ -124,7 +125,7 @@ public final class Answer {
    * @return an answer with the same images and variance
    */
   public Answer withPrediction(NDArray prediction) {
-    Objects.requireNonNull(prediction, "prediction");
+    Given.open(prediction, "prediction");
     return new Answer(
         kind, schedule, x, levels, new NetworkOutput<>(prediction, output.variance()));
   }

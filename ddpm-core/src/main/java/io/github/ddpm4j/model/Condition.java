@@ -7,6 +7,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.ops.Given;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.EnumMap;
@@ -158,6 +159,7 @@ public final class Condition {
    *     integer or is less than {@value #ABSENT}
    */
   public static Condition labels(NDArray classes) {
+    Given.open(classes, "classes");
     Shape shape = classes.getShape();
     if (shape.dimension() < 1
         || shape.dimension() > 2
@@ -192,7 +194,7 @@ public final class Condition {
    * @throws IllegalArgumentException if the array has a different shape or type
    */
   public static Condition vectors(NDArray vectors) {
-    Objects.requireNonNull(vectors, "vectors");
+    Given.open(vectors, "vectors");
     return rows(Kind.VECTORS, vectors, "(N, D)", 2);
   }
 
@@ -204,7 +206,7 @@ public final class Condition {
    * @throws IllegalArgumentException if the array has a different shape or type
    */
   public static Condition images(NDArray images) {
-    Objects.requireNonNull(images, "images");
+    Given.open(images, "images");
     return rows(Kind.IMAGES, images, "(N, K, H, W)", 4);
   }
 
@@ -216,7 +218,7 @@ public final class Condition {
    * @throws IllegalArgumentException if the array has a different shape or type
    */
   public static Condition previousX0(NDArray x0) {
-    Objects.requireNonNull(x0, "x0");
+    Given.open(x0, "x0");
     return rows(Kind.PREVIOUS_X0, x0, "(N, C, H, W)", 4);
   }
 
@@ -520,7 +522,7 @@ public final class Condition {
   private static NDArray piece(Part part, int from, int to, NDManager manager) {
     if (part.entries.get(from) instanceof Row row) {
       NDArray rows =
-          row.source.get(new NDIndex("{}:{}", (long) row.index, (long) row.index + to - from));
+          Given.open(row.source, "an array of the condition").get(new NDIndex("{}:{}", (long) row.index, (long) row.index + to - from));
       if (rows.getDevice().equals(manager.getDevice())) {
         return rows;
       }

@@ -3,6 +3,7 @@ package io.github.ddpm4j.model;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.internal.torch.Shutdown;
 import io.github.ddpm4j.prediction.Prediction;
@@ -89,7 +90,7 @@ public final class DenoisingModel {
    *     {@code DDPM.endStepsOnShutdown} was called
    */
   public Answer ask(NDArray x, NoiseLevels levels, Condition condition) {
-    Objects.requireNonNull(x, "x");
+    Given.open(x, "x");
     Objects.requireNonNull(levels, "levels");
     Objects.requireNonNull(condition, "condition");
     return answer(x, levels, output(x, levels, condition));
@@ -108,7 +109,7 @@ public final class DenoisingModel {
    * @throws java.util.concurrent.CancellationException as {@link #ask}
    */
   public NDArray output(NDArray x, NoiseLevels levels, Condition condition) {
-    Objects.requireNonNull(x, "x");
+    Given.open(x, "x");
     Objects.requireNonNull(levels, "levels");
     Objects.requireNonNull(condition, "condition");
     Shutdown.requireGoing();
@@ -118,11 +119,11 @@ public final class DenoisingModel {
       NDManager owner = x.getManager();
       try (NDManager scope = owner.newSubManager(x.getDevice())) {
         NDArray scaled = PerImage.column(scope, x, levels.each(prediction::inputScale)).mul(x);
-        output = denoiser.predict(scaled, told(levels), condition);
+        output = asked(scaled, levels, condition);
         output.attach(owner);
       }
     } else {
-      output = denoiser.predict(x, told(levels), condition);
+      output = asked(x, levels, condition);
     }
     try {
       requireOutput(x, output);
@@ -131,6 +132,12 @@ public final class DenoisingModel {
       throw e;
     }
     return output;
+  }
+
+  private NDArray asked(NDArray x, NoiseLevels levels, Condition condition) {
+    return Given.returned(
+        denoiser.predict(x, told(levels), condition),
+        "the denoiser of " + denoiser.getClass());
   }
 
   /**
@@ -142,9 +149,9 @@ public final class DenoisingModel {
    * @return the network's answer
    */
   public Answer answer(NDArray x, NoiseLevels levels, NDArray output) {
-    Objects.requireNonNull(x, "x");
+    Given.open(x, "x");
+    Given.open(output, "output");
     Objects.requireNonNull(levels, "levels");
-    Objects.requireNonNull(output, "output");
     return Answer.of(diffusion, denoiser.predictsVariance(), x, levels, output);
   }
 

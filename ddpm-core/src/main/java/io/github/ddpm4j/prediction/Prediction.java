@@ -2,6 +2,7 @@ package io.github.ddpm4j.prediction;
 
 import ai.djl.ndarray.NDArray;
 import io.github.ddpm4j.internal.description.Quote;
+import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.process.LinearForm;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Level;
@@ -385,9 +386,9 @@ public abstract class Prediction {
    *     the target is undefined at a level
    */
   public NDArray target(Schedule schedule, NoiseLevels levels, NDArray x0, NDArray noise) {
+    Given.open(x0, "x0");
+    Given.open(noise, "noise");
     Objects.requireNonNull(schedule, "schedule");
-    Objects.requireNonNull(x0, "x0");
-    Objects.requireNonNull(noise, "noise");
     return levels.combine(level -> target(schedule, level), "x0", x0, "noise", noise);
   }
 
@@ -403,9 +404,9 @@ public abstract class Prediction {
    *     the output does not determine x_0 at a level
    */
   public NDArray x0(Schedule schedule, NoiseLevels levels, NDArray x, NDArray output) {
+    Given.open(x, "x");
+    Given.open(output, "output");
     Objects.requireNonNull(schedule, "schedule");
-    Objects.requireNonNull(x, "x");
-    Objects.requireNonNull(output, "output");
     return levels.combine(level -> x0(schedule, level), "x", x, "output", output);
   }
 
@@ -421,9 +422,9 @@ public abstract class Prediction {
    *     the output does not determine ε at a level
    */
   public NDArray epsilon(Schedule schedule, NoiseLevels levels, NDArray x, NDArray output) {
+    Given.open(x, "x");
+    Given.open(output, "output");
     Objects.requireNonNull(schedule, "schedule");
-    Objects.requireNonNull(x, "x");
-    Objects.requireNonNull(output, "output");
     return levels.combine(level -> epsilon(schedule, level), "x", x, "output", output);
   }
 

@@ -3,6 +3,7 @@ package io.github.ddpm4j.process;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.internal.ops.EagerOps;
+import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
@@ -200,8 +201,8 @@ public final class NoiseLevels {
    * @throws IllegalArgumentException if the arrays do not match each other or these levels
    */
   public NDArray noised(NDArray x0, NDArray epsilon) {
-    Objects.requireNonNull(x0, "x0");
-    Objects.requireNonNull(epsilon, "epsilon");
+    Given.open(x0, "x0");
+    Given.open(epsilon, "epsilon");
     require("x0", x0, "noise", epsilon);
     return inScope(
         x0,
@@ -256,11 +257,11 @@ public final class NoiseLevels {
       NDArray first,
       String secondName,
       NDArray second) {
+    Given.open(first, "first");
+    Given.open(second, "second");
     Objects.requireNonNull(form, "form");
     Objects.requireNonNull(firstName, "firstName");
-    Objects.requireNonNull(first, "first");
     Objects.requireNonNull(secondName, "secondName");
-    Objects.requireNonNull(second, "second");
     require(firstName, first, secondName, second);
     List<LinearForm> forms = levels.stream().map(form).toList();
     return inScope(

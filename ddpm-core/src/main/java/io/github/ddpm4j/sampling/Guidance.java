@@ -2,6 +2,7 @@ package io.github.ddpm4j.sampling;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
+import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.internal.torch.Collecting;
 import io.github.ddpm4j.internal.torch.GradMode;
@@ -452,7 +453,7 @@ public final class Guidance {
         GradMode recording = GradMode.on();
         NDArray leaf = x.duplicate()) {
       leaf.setRequiresGradient(true);
-      NDArray value = of.of(leaf, levels);
+      NDArray value = Given.returned(of.of(leaf, levels), "the log probability");
       if (value.size() != levels.size()) {
         throw new IllegalStateException(
             "the log probability must be one number per image, "

@@ -7,6 +7,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.data.Images;
+import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.internal.random.Seeds;
 import io.github.ddpm4j.internal.torch.Machine;
@@ -400,11 +401,11 @@ public final class Sampling {
    *     images or condition do not match
    */
   public Reversed step(int row, NDArray x, NDArray... past) {
-    Objects.requireNonNull(x, "x");
+    Given.open(x, "x");
     requireShape("x", x);
     Images.requireFloats("x", x, diffusion.dataRange());
     Images.requireFinite("x", x);
-    SamplingPlan plan = sampler.plan(diffusion);
+    SamplingPlan plan = Given.returned(sampler.plan(diffusion), "the sampler");
     Objects.checkIndex(row, plan.steps().size());
     int depth = plan.steps().get(row).past().size();
     if (past.length < depth) {
@@ -460,7 +461,7 @@ public final class Sampling {
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public Samples denoise(NDArray xt, int t) {
-    Objects.requireNonNull(xt, "xt");
+    Given.open(xt, "xt");
     return finish(startDenoising(xt, t));
   }
 
@@ -473,7 +474,7 @@ public final class Sampling {
    * @throws IllegalArgumentException as there
    */
   public SamplingRun startDenoising(NDArray xt, int t) {
-    Objects.requireNonNull(xt, "xt");
+    Given.open(xt, "xt");
     requireShape("x_t", xt);
     requireTimestep(t);
     given().requireSpread("x_t", xt, Level.of(diffusion.schedule(), t));
@@ -499,8 +500,8 @@ public final class Sampling {
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public Samples interpolate(NDArray from, NDArray to, int t, double... fractions) {
-    Objects.requireNonNull(from, "from");
-    Objects.requireNonNull(to, "to");
+    Given.open(from, "from");
+    Given.open(to, "to");
     Objects.requireNonNull(fractions, "fractions");
     requireEnds(from, to, fractions);
     given().requirePictures("from", from);
@@ -548,8 +549,8 @@ public final class Sampling {
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public Samples interpolateLatents(NDArray from, NDArray to, double... fractions) {
-    Objects.requireNonNull(from, "from");
-    Objects.requireNonNull(to, "to");
+    Given.open(from, "from");
+    Given.open(to, "to");
     Objects.requireNonNull(fractions, "fractions");
     requireEnds(from, to, fractions);
     SamplingPlan plan = planFromNoise();
@@ -602,6 +603,7 @@ public final class Sampling {
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public Samples imageToImage(NDArray images, double strength) {
+    Given.open(images, "images");
     return finish(startImageToImage(images, strength));
   }
 
@@ -614,6 +616,7 @@ public final class Sampling {
    * @throws IllegalArgumentException as there
    */
   public SamplingRun startImageToImage(NDArray images, double strength) {
+    Given.open(images, "images");
     requireShape("images", images);
     given().requirePictures("images", images);
     if (!(strength > 0 && strength <= 1)) {
@@ -648,6 +651,8 @@ public final class Sampling {
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public Samples inpaint(NDArray images, NDArray mask) {
+    Given.open(images, "images");
+    Given.open(mask, "mask");
     return finish(startInpainting(images, mask));
   }
 
@@ -660,6 +665,8 @@ public final class Sampling {
    * @throws IllegalArgumentException as there
    */
   public SamplingRun startInpainting(NDArray images, NDArray mask) {
+    Given.open(images, "images");
+    Given.open(mask, "mask");
     requireShape("images", images);
     Images.requireFloats("images", images, diffusion.dataRange());
     KnownPixels.requireMask(mask, images);
@@ -690,7 +697,8 @@ public final class Sampling {
    */
   public Samples generateSharing(int t, int count) {
     requireTimestep(t);
-    List<SamplingPlan.Step> rows = sampler.plan(diffusion).steps();
+    List<SamplingPlan.Step> rows =
+        Given.returned(sampler.plan(diffusion), "the sampler").steps();
     int shared = 0;
     while (shared < rows.size() && rows.get(shared).timestep() > t) {
       shared++;
@@ -727,6 +735,7 @@ public final class Sampling {
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public Samples encode(NDArray images, int steps) {
+    Given.open(images, "images");
     requireShape("images", images);
     given().requirePictures("images", images);
     Sampling up = new Sampling(model, provenance);
@@ -762,7 +771,7 @@ public final class Sampling {
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public Samples decode(NDArray latents) {
-    Objects.requireNonNull(latents, "latents");
+    Given.open(latents, "latents");
     return finish(startDecoding(latents));
   }
 
@@ -774,7 +783,7 @@ public final class Sampling {
    * @throws IllegalArgumentException as there
    */
   public SamplingRun startDecoding(NDArray latents) {
-    Objects.requireNonNull(latents, "latents");
+    Given.open(latents, "latents");
     requireShape("latents", latents);
     SamplingPlan plan = planFromNoise();
     given().requireSpread("latents", latents, plan.steps().get(0).level());
@@ -787,7 +796,7 @@ public final class Sampling {
   }
 
   private SamplingPlan planFromNoise() {
-    SamplingPlan plan = sampler.plan(diffusion);
+    SamplingPlan plan = Given.returned(sampler.plan(diffusion), "the sampler");
     UsualSpacing.warning(plan, diffusion.schedule())
         .ifPresent(warning -> logger.warn("{}: {}", sampler, warning));
     return plan;

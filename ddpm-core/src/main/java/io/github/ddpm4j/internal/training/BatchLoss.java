@@ -3,6 +3,7 @@ package io.github.ddpm4j.internal.training;
 import ai.djl.ndarray.NDArray;
 import io.github.ddpm4j.internal.data.Images;
 import io.github.ddpm4j.internal.ops.EagerOps;
+import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.loss.Loss;
 import io.github.ddpm4j.loss.TimestepSampler;
@@ -96,7 +97,10 @@ public final class BatchLoss {
                     x0,
                     noise,
                     noise,
-                    x -> network.predictForTraining(x, model.told(levels), condition, pass))
+                    x ->
+                        Given.returned(
+                            network.predictForTraining(x, model.told(levels), condition, pass),
+                            "the denoiser of " + network.getClass()))
                 .mean());
   }
 

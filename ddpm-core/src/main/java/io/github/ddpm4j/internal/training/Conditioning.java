@@ -6,6 +6,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.internal.data.RecordNames;
+import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.random.CounterRandom;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.Condition;
@@ -124,7 +125,7 @@ final class Conditioning {
       condition = Condition.labels(classes(labels, names, count));
     } else {
       try (GradMode off = GradMode.off()) {
-        condition = source.apply(images, labels);
+        condition = Given.returned(source.apply(images, labels), "the function of condition(...)");
       }
     }
     require(condition, count);

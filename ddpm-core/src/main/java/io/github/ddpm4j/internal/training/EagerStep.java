@@ -5,6 +5,7 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.index.NDIndex;
 import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.internal.ops.EagerTape;
+import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.torch.Collecting;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.internal.torch.Program;
@@ -74,7 +75,9 @@ final class EagerStep implements Step {
     NoiseLevels levels = model.told(batch.levels());
     return network instanceof ScriptedDenoiser scripted && !recomputation.isNone()
         ? scripted.run(ops.on(tape), x, levels, batch.condition())
-        : network.predictForTraining(x, levels, batch.condition(), batch.pass());
+        : Given.returned(
+            network.predictForTraining(x, levels, batch.condition(), batch.pass()),
+            "the denoiser of " + network.getClass());
   }
 
   @Override

@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.ops.EagerOps;
+import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.ops.NetworkOutput;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.internal.training.StepLayout.Column;
@@ -79,7 +80,8 @@ final class Objective {
               zeros,
               new ArrayColumns(zeros, numbers),
               diffusion);
-      Shape shape = loss.perImage(EagerOps.inference(), seen).getShape();
+      Shape shape =
+          Given.returned(loss.perImage(EagerOps.inference(), seen), "loss " + loss).getShape();
       if (!shape.equals(new Shape(2))) {
         throw new IllegalArgumentException(
             "loss "
@@ -131,7 +133,9 @@ final class Objective {
     // 4. ‖ε − ε_θ(x_t, t)‖², weighted
     T each =
         ops.multiply(
-            loss.perImage(ops, new Seen<>(output, target, x0, xt, seen, columns, diffusion)),
+            Given.returned(
+                loss.perImage(ops, new Seen<>(output, target, x0, xt, seen, columns, diffusion)),
+                "loss " + loss),
             columns.each(Column.WEIGHT));
     return new Result<>(each, ops.mean(ops.multiply(each, columns.each(Column.IMPORTANCE))));
   }

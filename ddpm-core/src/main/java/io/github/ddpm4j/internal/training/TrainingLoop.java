@@ -7,6 +7,7 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.Batch;
 import ai.djl.training.dataset.Dataset;
 import ai.djl.training.dataset.RandomAccessDataset;
+import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.internal.checkpoint.CheckpointFile;
 import io.github.ddpm4j.internal.torch.Shutdown;
@@ -90,7 +91,9 @@ public final class TrainingLoop implements AutoCloseable {
     this.averaged = averaged;
     this.control = control;
     this.ownBatches = dataset instanceof RandomAccessDataset;
-    this.draws = settings.timestepSampler().begin(model.diffusion().schedule());
+    this.draws =
+        Given.returned(
+            settings.timestepSampler().begin(model.diffusion().schedule()), "the timestep sampler");
     this.noising =
         new Noising(draws, settings.offsetNoise(), settings.inputPerturbation(), settings.seed());
     this.conditioning = new Conditioning(model, settings);
