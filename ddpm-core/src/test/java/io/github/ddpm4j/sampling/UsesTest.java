@@ -132,6 +132,73 @@ class UsesTest {
     assertThat(expected).isBetween(0.15, 0.25);
   }
 
+  /**
+   * Known pixels are those of the image, noised to the level that the row led to: mean signal · 0.7
+   * and variance noise², with noise that is new in each row and no other pixel's. What is unknown
+   * is drawn beside them: of independent pixels, with no correlation.
+   */
+  @Test
+  void inpaint_knownPixels_standAtEachLevel() {
+    int count = 2000;
+    NDArray images = manager.full(new Shape(count, 2, 1, 2), 0.7f);
+    NDArray mask = manager.create(new float[] {1, 0}, new Shape(1, 1, 1, 2));
+    for (Sampler sampler :
+        List.of(
+            Samplers.ddpm(8),
+            Samplers.dpmSolverPlusPlus(8),
+            Samplers.resampling(Samplers.ddim(6).eta(1), 2, 2))) {
+      SamplingPlan plan = sampler.plan(DIFFUSION);
+      List<double[]> before = new ArrayList<>();
+      pixels(
+          sampling(sampler)
+              .shape(2, 1, 2)
+              .batchSize(count)
+              .listener(
+                  event -> {
+                    double[] x = Golden.values(event.x());
+                    boolean last = event.step() == event.steps() - 1;
+                    double signal = last ? 1 : plan.levelAfter(event.step()).signal();
+                    double noise = last ? 0 : plan.levelAfter(event.step()).noise();
+                    double[] known = new double[2 * count];
+                    double[] drawn = new double[2 * count];
+                    Arrays.setAll(known, i -> x[2 * i] - (float) (signal * 0.7f));
+                    Arrays.setAll(drawn, i -> x[2 * i + 1]);
+                    assertThat(mean(known)).isCloseTo(0, within(4 * noise / Math.sqrt(2 * count)));
+                    assertThat(covariance(known, known))
+                        .isCloseTo(noise * noise, within(4 * noise * noise / Math.sqrt(count)));
+                    before.add(drawn);
+                    for (double[] other : before) {
+                      requireUncorrelated(known, other);
+                    }
+                    double[] channel = new double[count];
+                    double[] second = new double[count];
+                    Arrays.setAll(channel, i -> known[2 * i]);
+                    Arrays.setAll(second, i -> known[2 * i + 1]);
+                    requireUncorrelated(channel, second);
+                    before.clear();
+                    before.add(known);
+                  })
+              .inpaint(images, mask));
+    }
+  }
+
+  private static double mean(double... values) {
+    return Arrays.stream(values).average().orElseThrow();
+  }
+
+  private static double covariance(double[] one, double[] other) {
+    double[] products = new double[one.length];
+    double first = mean(one);
+    double second = mean(other);
+    Arrays.setAll(products, i -> (one[i] - first) * (other[i] - second));
+    return mean(products);
+  }
+
+  private static void requireUncorrelated(double[] one, double[] other) {
+    double spread = Math.sqrt(covariance(one, one) * covariance(other, other));
+    assertThat(covariance(one, other)).isCloseTo(0, within(4 * spread / Math.sqrt(one.length)));
+  }
+
   @Test
   void resampling_rows_keepTheLevels() {
     SamplingPlan base = Samplers.ddim(20).eta(1).plan(DIFFUSION);
