@@ -16,6 +16,7 @@ import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
+import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
@@ -302,6 +303,17 @@ class PredictionTest {
         "prediction PREVIOUS_MEAN needs the levels of the schedule at timestep 0, signal 0.5 and"
             + " noise 0.8660254037844386, but they were 0.25 and 0.9; use EPSILON, X0 or VELOCITY"
             + " with a sampler that leaves the schedule");
+    for (Level level :
+        List.of(new Level(0, 0.25, quarter.noise(0)), new Level(0, quarter.signal(0), 0.9))) {
+      assertThatThrownBy(() -> Prediction.PREVIOUS_MEAN.x0(quarter, level))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageEndingWith(
+              "but they were "
+                  + level.signal()
+                  + " and "
+                  + level.noise()
+                  + "; use EPSILON, X0 or VELOCITY with a sampler that leaves the schedule");
+    }
     String levels = "signal and noise must be finite, at least 0 and not both 0, but were ";
     assertRefused(() -> Prediction.X0.x0(LINEAR, new Level(0, 0, 0)), levels + "0.0 and 0.0");
     assertRefused(

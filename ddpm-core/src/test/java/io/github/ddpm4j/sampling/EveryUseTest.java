@@ -263,7 +263,7 @@ class EveryUseTest {
         option("velocity").with(Prediction.VELOCITY, small),
         option("edm prediction").with(Prediction.edm(0.5), small).sees(Kind.PREVIOUS_X0),
         option("resampling").with(Samplers.resampling(Samplers.ddim(3).eta(1), 2, 2)),
-        option("churn").with(Samplers.edm(3).churn(2).churnNoise(1.1).churnBetween(0.1, 50)),
+        option("churn").with(Samplers.edm(6).churn(2).churnNoise(1.1).churnBetween(0.1, 50)),
         option("dpm++ 3").with(Samplers.dpmSolverPlusPlus(4).order(3)),
         option("dpm++ stochastic").with(Samplers.dpmSolverPlusPlus(4).stochastic(true)),
         option("unipc").with(Samplers.uniPc(4)),
@@ -547,13 +547,6 @@ class EveryUseTest {
     },
     ENCODE {
       @Override
-      boolean serves(Option option) {
-        // others say nothing of the noise of a clean image
-        Prediction prediction = option.diffusion.prediction();
-        return prediction == Prediction.EPSILON || prediction == Prediction.VELOCITY;
-      }
-
-      @Override
       Samples of(EveryUseTest test, Option option, Sampling sampling) {
         return sampling.encode(test.pictures(option), 3);
       }
@@ -565,7 +558,15 @@ class EveryUseTest {
 
       @Override
       Course course(Option option, int image) {
-        SamplingPlan plan = Samplers.ddimInversion(3).plan(option.diffusion);
+        // these say nothing of the noise of a clean image, which is then taken as x at timestep 0
+        Prediction prediction = option.diffusion.prediction();
+        boolean needsNoise = prediction == Prediction.X0 || prediction.sigmaData().isPresent();
+        SamplingPlan plan =
+            Samplers.ddim(3)
+                .spacing(TimestepSpacing.TRAILING)
+                .endAtFirstTimestep(needsNoise)
+                .inversion()
+                .plan(option.diffusion);
         return new Course(plan, picture(option, image), NOISE, null);
       }
     };

@@ -1,6 +1,7 @@
 package io.github.ddpm4j.sampling;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import ai.djl.ndarray.NDArray;
@@ -14,6 +15,7 @@ import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedules;
+import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -77,6 +79,23 @@ class ResamplingSamplerTest {
                 .map(row -> asked.indexOf(row.timestep()))
                 .toList())
         .isEqualTo(published(steps, jumpLength, jumps));
+  }
+
+  @Test
+  void plan_jumpToPureNoise_isRefused() {
+    Diffusion terminal =
+        new Diffusion(
+            Schedules.zeroTerminalSnr(Schedules.linear(TIMESTEPS)),
+            Prediction.VELOCITY,
+            Variance.FIXED_SMALL,
+            DataRange.DEFAULT);
+    Sampler base = Samplers.ddim(4).spacing(TimestepSpacing.TRAILING);
+    assertThatThrownBy(() -> Samplers.resampling(base, 3, 2).plan(terminal))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "resampling cannot jump back to where no signal is left; start later than the first"
+                + " timestep, or use a schedule that keeps some signal");
+    assertThat(Samplers.resampling(base, 3, 2).plan(terminal, TIMESTEPS - 2).steps()).isNotEmpty();
   }
 
   /** A row, then the way up, with two draws of noise: of their sum the one draw has the size. */

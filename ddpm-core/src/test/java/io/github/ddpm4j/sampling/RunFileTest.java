@@ -75,7 +75,10 @@ class RunFileTest {
       assertThatThrownBy(() -> run.restore(file))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessage(
-              file + " was saved by a run with another " + what + "; set this run up as that one was");
+              file
+                  + " was saved by a run with another "
+                  + what
+                  + "; set this run up as that one was");
       assertThat(NativeResources.inAll()).as("arrays and managers").isEqualTo(resources);
     }
   }
@@ -93,8 +96,7 @@ class RunFileTest {
 
   @Test
   void restore_conditionsOfGuidanceThatDiffer_refused() throws IOException {
-    assertRefused(
-        sampling -> sampling.guidance(Guidance.towards(labels(11, 9), 2)), "guidance");
+    assertRefused(sampling -> sampling.guidance(Guidance.towards(labels(11, 9), 2)), "guidance");
     NDArray vectors = array(new Shape(IMAGES, 3), false);
     NDArray others = array(new Shape(IMAGES, 3), true);
     assertRefused(
@@ -151,8 +153,17 @@ class RunFileTest {
       }
       run.save(file);
     }
-    for (String missing : new String[] {"x", "finished.0"}) {
+    // firstImage is the number at 5: in the middle of a batch, and of another batch
+    for (String missing : new String[] {"x", "finished.0", "", "one more batch"}) {
       Map<String, NDArray> tensors = new LinkedHashMap<>(Safetensors.read(file, manager));
+      NDArray state = tensors.get("state");
+      if (missing.isEmpty()) {
+        state.set(new NDIndex("5"), state.getDouble(5) - 1);
+        NDArray kept = tensors.get("finished.0");
+        tensors.put("finished.0", kept.get("1:"));
+      } else if (missing.contains(" ")) {
+        state.set(new NDIndex("5"), state.getDouble(5) + 4);
+      }
       tensors.remove(missing);
       Path damaged = folder.resolve("damaged.safetensors");
       Safetensors.write(damaged, tensors, Map.of());
@@ -172,6 +183,28 @@ class RunFileTest {
     }
     try (SamplingRun run = sampling().batchSize(4).start(IMAGES).restore(file)) {
       assertThat(run.step()).isEqualTo(7);
+    }
+  }
+
+  @Test
+  void restore_withoutWhatThePlanLooksBackAt_refused() throws IOException {
+    Path file = folder.resolve("run.safetensors");
+    Sampler lookingBack = Samplers.dpmSolverPlusPlus(5);
+    try (SamplingRun run = sampling().sampler(lookingBack).start(IMAGES)) {
+      run.next();
+      run.next();
+      run.save(file);
+    }
+    Map<String, NDArray> tensors = new LinkedHashMap<>(Safetensors.read(file, manager));
+    assertThat(tensors.remove("past.0")).isNotNull();
+    Safetensors.write(file, tensors, Map.of());
+    try (SamplingRun run = sampling().sampler(lookingBack).start(IMAGES)) {
+      assertThatThrownBy(() -> run.restore(file))
+          .isInstanceOf(IOException.class)
+          .hasMessage(
+              file
+                  + " is damaged: its images are not those that its numbers say; save the run"
+                  + " again");
     }
   }
 }

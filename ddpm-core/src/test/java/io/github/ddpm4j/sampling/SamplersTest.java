@@ -311,5 +311,19 @@ class SamplersTest {
     assertRefused(
         () -> new SamplingPlan(List.of(plain), SamplingPlan.Memory.X0, Double.NaN, Level.CLEAN),
         "the initial scale of a sampling plan must be finite and at least 0, but was NaN");
+    assertThat(
+            new SamplingPlan(List.of(plain), SamplingPlan.Memory.X0, 0, Level.CLEAN).initialScale())
+        .isZero();
+  }
+
+  /** The last row goes to timestep 0, and no further: σ² = η² (1 − ᾱ_0)/(1 − ᾱ_t) (1 − ᾱ_t/ᾱ_0). */
+  @Test
+  void ddim_toTheFirstTimestep_hasTheFreshNoiseOfThatJump() {
+    List<SamplingPlan.Step> rows =
+        Samplers.ddim(4).eta(0.5).endAtFirstTimestep(true).timesteps(9, 6, 3).plan(TEN).steps();
+    double first = TEN.schedule().alphaBar(0);
+    double last = TEN.schedule().alphaBar(3);
+    assertThat(rows.get(2).noiseHigh())
+        .isCloseTo(0.5 * Math.sqrt((1 - first) / (1 - last) * (1 - last / first)), within(1e-12));
   }
 }

@@ -413,6 +413,7 @@ class SamplingRunTest {
     Map<UnaryOperator<Sampling>, String> changes = new LinkedHashMap<>();
     changes.put(s -> s.clip(false), settings);
     changes.put(s -> s.dynamicThresholding(0.99, 2), settings);
+    changes.put(s -> s.noise((image, draw, z) -> {}).seed(2), "seed");
     changes.put(s -> s.dataType(DataType.FLOAT64), settings);
     changes.put(s -> s.shape(1, 2, 4), settings);
     changes.put(s -> s.condition(labels), "condition");
@@ -451,6 +452,42 @@ class SamplingRunTest {
                   + " was saved by a run with another start: other images, mask or latents, or"
                   + " another use of them; set this run up as that one was");
     }
+  }
+
+  /** Limits that differ in one number, and networks that mean something else by their output. */
+  @Test
+  void restore_ofAnotherLimitOrPrediction_isRefused(@TempDir Path folder) throws IOException {
+    Path file = folder.resolve("run.safetensors");
+    try (SamplingRun run = limited(Prediction.EPSILON, 0.9, 1.5).start(1)) {
+      run.next();
+      run.save(file);
+    }
+    for (Sampling other :
+        List.of(
+            limited(Prediction.VELOCITY, 0.9, 1.5),
+            limited(Prediction.EPSILON, 0.8, 1.5),
+            limited(Prediction.EPSILON, 0.9, 1.4))) {
+      try (SamplingRun run = other.start(1)) {
+        assertThatThrownBy(() -> run.restore(file))
+            .isInstanceOf(IllegalArgumentException.class)
+            .hasMessage(
+                file
+                    + " was saved by a run with another prediction, variance, data range, clipping,"
+                    + " data type or image shape; set this run up as that one was");
+      }
+    }
+  }
+
+  private Sampling limited(Prediction prediction, double ratio, double greatest) {
+    return Sampling.of(
+            DenoisingModel.of(
+                new io.github.ddpm4j.model.Diffusion(
+                    ddpm.schedule(), prediction, ddpm.variance(), ddpm.dataRange()),
+                StandIns.modelG()))
+        .sampler(Samplers.ddim(5))
+        .shape(1, 2, 2)
+        .seed(1)
+        .dynamicThresholding(ratio, greatest);
   }
 
   private Sampling conditioned(NDArray vectors) {

@@ -87,6 +87,48 @@ class SamplingTest {
     }
   }
 
+  /* --- settings that replace one another --- */
+
+  @Test
+  void clipAndThresholding_theLastCounts() {
+    double[] plain = pixels(wide().generate(2));
+    double[] thresholded = pixels(wide().dynamicThresholding(0.5, 3).generate(2));
+    assertThat(thresholded).isNotEqualTo(plain);
+    assertThat(pixels(wide().dynamicThresholding(0.5, 3).clip(true).generate(2))).isEqualTo(plain);
+    assertThat(pixels(wide().clip(false).dynamicThresholding(0.5, 3).generate(2)))
+        .isEqualTo(thresholded);
+    assertThat(pixels(wide().clip(false).generate(2))).isNotIn(plain, thresholded);
+  }
+
+  private Sampling wide() {
+    return ddpm.sampling().sampler(Samplers.ddim(5)).seed(3);
+  }
+
+  @Test
+  void seedAndNoise_theLastCounts() {
+    double[] three = pixels(wide().generate(2));
+    assertThat(pixels(wide().noise((image, draw, z) -> {}).seed(3).generate(2))).isEqualTo(three);
+    double[] quiet = pixels(wide().noise((image, draw, z) -> {}).generate(2));
+    assertThat(quiet).isNotEqualTo(three);
+    NDArray x = manager.ones(new Shape(1, 1, SIZE, SIZE));
+    Sampling stepped = wide().sampler(Samplers.ddpm(5));
+    double[] first = Golden.values(stepped.step(0, x).x());
+    double[] quietStep = Golden.values(stepped.noise((image, draw, z) -> {}).step(0, x).x());
+    assertThat(quietStep).isNotEqualTo(first);
+    assertThat(Golden.values(stepped.seed(3).step(0, x).x())).isEqualTo(first);
+  }
+
+  /** The steps of a loop are those of one run, whose seed is drawn once. */
+  @Test
+  void step_noSeed_drawsOneForAllSteps() {
+    NDArray x = manager.ones(new Shape(1, 1, SIZE, SIZE));
+    Sampling stepped = ddpm.sampling().sampler(Samplers.ddpm(5));
+    double[] first = Golden.values(stepped.step(0, x).x());
+    assertThat(Golden.values(stepped.step(0, x).x())).isEqualTo(first);
+    assertThat(Golden.values(ddpm.sampling().sampler(Samplers.ddpm(5)).step(0, x).x()))
+        .isNotEqualTo(first);
+  }
+
   /* --- seeds --- */
 
   static Stream<Sampler> samplers() {

@@ -383,6 +383,68 @@ class SolversTest {
     }
   }
 
+  /** As in the code of diffusers: the order falls at the end of fewer than 15 steps. */
+  @Test
+  void multistep_orderAtTheEnd_dependsOnTheNumberOfSteps() {
+    Diffusion diffusion = diffusion(Schedules.linear(1000), Prediction.EPSILON);
+    DpmSolverSampler solver =
+        Samplers.dpmSolverPlusPlus(14)
+            .order(3)
+            .endAtFirstTimestep(true)
+            .spacing(TimestepSpacing.LINSPACE);
+    assertThat(depthsAtTheEnd(solver.plan(diffusion))).containsExactly(1, 0);
+    DpmSolverSampler more =
+        Samplers.dpmSolverPlusPlus(15)
+            .order(3)
+            .endAtFirstTimestep(true)
+            .spacing(TimestepSpacing.LINSPACE);
+    assertThat(depthsAtTheEnd(more.plan(diffusion))).containsExactly(2, 2);
+    assertThat(depthsAtTheEnd(more.eulerAtFinal(true).plan(diffusion))).containsExactly(2, 0);
+    assertThat(depthsAtTheEnd(solver.lowerOrderFinal(false).plan(diffusion))).containsExactly(2, 2);
+  }
+
+  private static List<Integer> depthsAtTheEnd(SamplingPlan plan) {
+    List<SamplingPlan.Step> rows = plan.steps();
+    return rows.subList(rows.size() - 2, rows.size()).stream()
+        .map(row -> row.past().size())
+        .toList();
+  }
+
+  @Test
+  void dpmSolver_leastSignal_isAThousandth() {
+    for (double signal : new double[] {0.0011, 0.0009}) {
+      double beta = 1 - Math.pow(signal, 2 / 100.0);
+      Diffusion diffusion = diffusion(Schedules.constant(100, beta), Prediction.EPSILON);
+      DpmSolverSampler solver = Samplers.dpmSolver(20).spacing(TimestepSpacing.LINSPACE);
+      if (signal > 0.001) {
+        assertThat(solver.plan(diffusion).steps()).hasSize(20);
+      } else {
+        assertRefused(
+            () -> solver.plan(diffusion),
+            "dpmSolver divides by the signal of its first level, which must be at least 0.001, but"
+                + " timestep 99 has 0.00090; use dpmSolverPlusPlus, or leave out levels of next to"
+                + " no signal by lambdaMin(-5.1)");
+      }
+    }
+  }
+
+  /** The worst row is named, wherever it stands. */
+  @Test
+  void warning_namesTheGreatestFactor() {
+    SamplingPlan.Step great = new SamplingPlan.Step(new Level(7, 0.6, 0.8), 11, 0, 0, List.of(), 0);
+    SamplingPlan.Step greater =
+        new SamplingPlan.Step(new Level(5, 0.6, 0.8), 0, 0, -20, List.of(), 0);
+    for (List<SamplingPlan.Step> rows : List.of(List.of(great, greater), List.of(greater, great))) {
+      assertThat(new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, Level.CLEAN).warning())
+          .hasValueSatisfying(
+              text ->
+                  assertThat(text)
+                      .startsWith(
+                          "the step from timestep 5.000 multiplies the network's errors by up to"
+                              + " 20, since"));
+    }
+  }
+
   @Test
   void edm_badChurn_isRefused() {
     assertRefused(
