@@ -174,18 +174,27 @@ class UploadTest {
   @Test
   void upload_manyThreads_keepFewBuffers() throws Exception {
     int threads = 40;
-    float[] values = new float[2 * FLOATS];
     ExecutorService pool = Executors.newFixedThreadPool(threads);
     try {
       long before = directBytes();
       CountDownLatch all = new CountDownLatch(threads);
       Callable<Long> upload =
           () -> {
+            boolean[] waited = {false};
             try (NDManager own = manager.newSubManager()) {
-              Upload.floats(own, values, new Shape(values.length)).close();
+              Upload.rows(
+                      own,
+                      new Shape(2, FLOATS),
+                      DataType.FLOAT32,
+                      (image, target) -> {
+                        if (!waited[0]) { // so that each has a buffer at the same time
+                          waited[0] = true;
+                          all.countDown();
+                          await(all);
+                        }
+                      })
+                  .close();
             }
-            all.countDown();
-            all.await(); // so that each thread does it once
             return directBytes();
           };
       for (Future<Long> done : pool.invokeAll(Collections.nCopies(threads, upload))) {
@@ -199,6 +208,14 @@ class UploadTest {
       assertThat(directBytes() - before).isLessThanOrEqualTo(most);
     } finally {
       pool.shutdownNow();
+    }
+  }
+
+  private static void await(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
     }
   }
 }
