@@ -33,6 +33,7 @@ final class ByHand {
   record State(List<Double> x, List<Double> x0) {}
 
   /** w (out(c) − out(∅)) where the level lies in the interval; the run's own c where it is null. */
+  @SuppressWarnings("ArrayRecordComponent")
   record Pull(double @Nullable [][] towards, double scale, double least, double greatest) {
     boolean isActive(double sigma) {
       return sigma > least && sigma <= greatest;
@@ -40,6 +41,7 @@ final class ByHand {
   }
 
   /** What known pixels become after each row. */
+  @SuppressWarnings("ArrayRecordComponent")
   record Known(double[][] images, double[][] mask) {}
 
   private ByHand() {}

@@ -36,6 +36,7 @@ import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -201,6 +202,11 @@ class EveryUseTest {
   /** Borrowed by conditions as long as tests run. */
   private static final NDManager SHARED = NDManager.newBaseManager();
 
+  @AfterAll
+  static void closeShared() {
+    SHARED.close();
+  }
+
   private static NDArray shared(Shape shape) {
     float[] values = new float[(int) shape.size()];
     for (int i = 0; i < values.length; i++) {
@@ -341,6 +347,7 @@ class EveryUseTest {
   /* --- uses --- */
 
   /** What an image of a use begins with, and how it goes on. */
+  @SuppressWarnings("ArrayRecordComponent")
   private record Course(
       SamplingPlan plan, double[] start, NoiseSource noise, ByHand.@Nullable Known known) {}
 
@@ -588,7 +595,7 @@ class EveryUseTest {
       double[][] images = new double[IMAGES][];
       double[][] masks = new double[IMAGES][];
       Arrays.setAll(images, k -> picture(option, k));
-      Arrays.setAll(masks, mask::apply);
+      Arrays.setAll(masks, mask);
       ByHand.Known known = new ByHand.Known(images, masks);
       return new Course(course.plan, course.start, NOISE, known);
     }
