@@ -342,7 +342,10 @@ public final class ModelReport {
 
   /** A copy on the CPU that lives as long as the manager. */
   private static NDArray kept(NDManager manager, NDArray array) {
-    NDArray copy = array.toDevice(Device.cpu(), true);
+    NDArray copy =
+        array.getDevice().equals(Device.cpu())
+            ? array.duplicate()
+            : array.toDevice(Device.cpu(), true);
     copy.attach(manager);
     return copy;
   }

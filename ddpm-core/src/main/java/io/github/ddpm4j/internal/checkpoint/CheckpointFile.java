@@ -33,8 +33,8 @@ public final class CheckpointFile {
   /**
    * What a checkpoint holds.
    *
-   * @param description texts, numbers, lists and maps; whole numbers are {@code Long}, others {@code
-   *     Double}
+   * @param description texts, numbers, lists and maps; whole numbers are {@code Long}, others
+   *     {@code Double}
    * @param tensors float32 or float64 arrays on the CPU by name
    */
   public record Contents(Map<String, Object> description, Map<String, NDArray> tensors) {}

@@ -221,8 +221,7 @@ public final class CheckpointFolder {
     Path file = folder.resolve(LOCK);
     FileChannel channel =
         Uninterrupted.run(
-            () ->
-                FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE));
+            () -> FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE));
     boolean done = false;
     try {
       lock(channel);

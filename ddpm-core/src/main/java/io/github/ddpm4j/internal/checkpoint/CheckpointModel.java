@@ -8,7 +8,6 @@ import io.github.ddpm4j.internal.description.Description;
 import io.github.ddpm4j.internal.io.ModelFolder;
 import io.github.ddpm4j.internal.torch.Machine;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.util.Map;
 
 /** The model with the averaged weights of a checkpoint, to be used while the run goes on. */
@@ -51,11 +50,8 @@ public final class CheckpointModel {
             throw new IllegalArgumentException(
                 "the average of " + name + " is missing, or has another shape than the weight");
           }
-          try (NDManager own = weight.getManager().newSubManager()) {
-            NDArray value = average.toDevice(weight.getDevice(), true);
-            value.attach(own);
-            weight.set(new NDIndex("..."), value);
-          }
+          // Attached to the manager of the checkpoint, which is closed soon.
+          weight.set(new NDIndex("..."), average.toDevice(weight.getDevice(), false));
         });
   }
 }

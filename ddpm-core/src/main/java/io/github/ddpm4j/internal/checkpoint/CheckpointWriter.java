@@ -93,8 +93,7 @@ public final class CheckpointWriter implements AutoCloseable {
         settings.everySteps() > 0
             && step / settings.everySteps() > lastStep / settings.everySteps();
     boolean byTime =
-        !settings.every().isZero()
-            && System.nanoTime() - lastNanos >= settings.every().toNanos();
+        !settings.every().isZero() && System.nanoTime() - lastNanos >= settings.every().toNanos();
     return bySteps || byTime;
   }
 
@@ -107,7 +106,8 @@ public final class CheckpointWriter implements AutoCloseable {
     IOException failed = failure;
     if (failed != null && settings.onFailure() == OnFailure.STOP) {
       throw new UncheckedIOException(
-          "the checkpoint of step " + lastStep + " was not written: " + failed.getMessage(), failed);
+          "the checkpoint of step " + lastStep + " was not written: " + failed.getMessage(),
+          failed);
     }
   }
 
@@ -179,21 +179,26 @@ public final class CheckpointWriter implements AutoCloseable {
    */
   public void finish(long step, Function<NDManager, CheckpointFile.Contents> copy) {
     join();
-    if (step != lastStep || failure != null) {
-      begin(step);
-      NDManager own = Machine.newManager(Device.cpu());
-      boolean copied = false;
-      try {
-        CheckpointFile.Contents contents = copy.apply(own);
-        copied = true;
-        writeAndClose(step, contents, own);
-      } finally {
-        if (!copied) {
-          own.close();
-        }
-      }
+    // Nothing comes after it that would try again.
+    for (int i = 0; i < 2 && (step != lastStep || failure != null); i++) {
+      writeHere(step, copy);
     }
     requireGoingOn();
+  }
+
+  private void writeHere(long step, Function<NDManager, CheckpointFile.Contents> copy) {
+    begin(step);
+    NDManager own = Machine.newManager(Device.cpu());
+    boolean copied = false;
+    try {
+      CheckpointFile.Contents contents = copy.apply(own);
+      copied = true;
+      writeAndClose(step, contents, own);
+    } finally {
+      if (!copied) {
+        own.close();
+      }
+    }
   }
 
   /** Waits for the file that is being written, even if this thread is interrupted. */

@@ -69,7 +69,11 @@ final class RunState {
           .arrays()
           .forEach(
               (name, array) -> {
-                NDArray copy = array.toDevice(Device.cpu(), true);
+                // On its own device, DJL's toDevice(…, true) makes no copy.
+                NDArray copy =
+                    array.getDevice().equals(Device.cpu())
+                        ? array.duplicate()
+                        : array.toDevice(Device.cpu(), true);
                 copy.attach(own);
                 tensors.put(name, copy);
               });
@@ -113,13 +117,9 @@ final class RunState {
     try (GradMode off = GradMode.off()) {
       arrays.forEach(
           (name, array) -> {
-            try (NDManager own = array.getManager().newSubManager()) {
-              NDArray value =
-                  Objects.requireNonNull(contents.tensors().get(name), name)
-                      .toDevice(array.getDevice(), true);
-              value.attach(own);
-              array.set(new NDIndex("..."), value);
-            }
+            NDArray value = Objects.requireNonNull(contents.tensors().get(name), name);
+            // Attached to the manager of the checkpoint, which is closed soon.
+            array.set(new NDIndex("..."), value.toDevice(array.getDevice(), false));
           });
     }
     log.goOn(past);

@@ -15,8 +15,8 @@ import java.util.Set;
 
 /**
  * What may be on the disk when the power is lost after some changes. Bytes that were not forced may
- * be there, missing, cut in half, zero or wrong; names that were not forced may be there or not, the
- * newest first.
+ * be there, missing, cut in half, zero or wrong; names that were not forced may be there or not,
+ * the newest first.
  */
 public final class PowerLoss {
 
@@ -122,8 +122,7 @@ public final class PowerLoss {
   }
 
   /** A folder that was forced has the changes of its names; older ones of others came before. */
-  private static void confirm(
-      Path folder, List<Map<Path, Inode>> undone, List<Path> changedIn) {
+  private static void confirm(Path folder, List<Map<Path, Inode>> undone, List<Path> changedIn) {
     for (int i = changedIn.size() - 1; i >= 0; i--) {
       if (changedIn.get(i).equals(folder)) {
         undone.subList(0, i + 1).clear();
@@ -149,8 +148,7 @@ public final class PowerLoss {
   /** What tells two states apart. */
   public String key() {
     StringBuilder key = new StringBuilder();
-    files.forEach(
-        (path, bytes) -> key.append(path).append(Arrays.hashCode(bytes)).append(';'));
+    files.forEach((path, bytes) -> key.append(path).append(Arrays.hashCode(bytes)).append(';'));
     return key.toString();
   }
 }

@@ -34,6 +34,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Consumer;
 
 /**
  * The file system of the machine, seen through paths that record each change, and that can let one
@@ -92,8 +93,19 @@ public final class RecordingFileSystem extends FileSystem {
   }
 
   private boolean hit;
+  private volatile Consumer<Change> hook = change -> {};
 
-  private synchronized void before(Change change) throws IOException {
+  /** Called before each change of files, on the thread that makes it. */
+  public void beforeEach(Consumer<Change> task) {
+    hook = task;
+  }
+
+  private void before(Change change) throws IOException {
+    hook.accept(change);
+    failIfDue(change);
+  }
+
+  private synchronized void failIfDue(Change change) throws IOException {
     if (changes.size() >= failAt && (forGood || !hit)) {
       hit = true;
       throw new IOException("No space left on device: " + change.getClass().getSimpleName());
@@ -380,8 +392,8 @@ public final class RecordingFileSystem extends FileSystem {
     }
 
     @Override
-    public Map<String, Object> readAttributes(
-        Path path, String attributes, LinkOption... options) throws IOException {
+    public Map<String, Object> readAttributes(Path path, String attributes, LinkOption... options)
+        throws IOException {
       return Files.readAttributes(real(path), attributes, options);
     }
 

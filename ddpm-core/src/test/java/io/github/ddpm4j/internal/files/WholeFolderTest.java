@@ -3,8 +3,8 @@ package io.github.ddpm4j.internal.files;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import java.io.IOException;
 import io.github.ddpm4j.internal.files.WatchedFiles.Operation;
+import java.io.IOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
@@ -160,8 +160,7 @@ class WholeFolderTest {
     WholeFolder.write(files.path(folder()), KEY, model("new"));
 
     assertIsModel("new");
-    assertThatThrownBy(
-            () -> WholeFolder.write(files.path(parent.resolve("b")), KEY, model("new")))
+    assertThatThrownBy(() -> WholeFolder.write(files.path(parent.resolve("b")), KEY, model("new")))
         .isInstanceOf(AccessDeniedException.class);
   }
 
