@@ -70,13 +70,13 @@ final class Children {
   }
 
   /**
-   * Runs the class and waits for it.
+   * Starts the class in a process of its own, whose errors are shown.
    *
    * @param arguments what it is called with
-   * @return the last line that it printed, which is to be {@link Measurements}
-   * @throws IOException if it cannot be started, ends with another code than 0, or prints nothing
+   * @return the process
+   * @throws IOException if it cannot be started
    */
-  Measurements run(List<String> arguments) throws IOException {
+  Process start(List<String> arguments) throws IOException {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(jvmOptions);
@@ -85,7 +85,18 @@ final class Children {
     ProcessBuilder builder =
         new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT);
     removedVariables().forEach(builder.environment()::remove);
-    Process child = builder.start();
+    return builder.start();
+  }
+
+  /**
+   * Runs the class and waits for it.
+   *
+   * @param arguments what it is called with
+   * @return the last line that it printed, which is to be {@link Measurements}
+   * @throws IOException if it cannot be started, ends with another code than 0, or prints nothing
+   */
+  Measurements run(List<String> arguments) throws IOException {
+    Process child = start(arguments);
     Thread last = new Thread(child::destroyForcibly);
     Runtime.getRuntime().addShutdownHook(last);
     try {
