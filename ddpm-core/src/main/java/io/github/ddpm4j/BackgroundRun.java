@@ -129,12 +129,12 @@ final class BackgroundRun implements Training.Run {
   }
 
   private synchronized boolean free(@Nullable TrainedModel result, @Nullable Throwable failure) {
-    boolean left = result != null && !taken;
-    if (left) {
-      taken = true;
-      result.close();
+    if (result == null || taken) {
+      return false;
     }
-    return left;
+    taken = true;
+    result.close();
+    return true;
   }
 
   @Override

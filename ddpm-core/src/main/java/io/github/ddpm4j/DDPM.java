@@ -1,14 +1,13 @@
 package io.github.ddpm4j;
 
 import ai.djl.Device;
-import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
 import io.github.ddpm4j.evaluation.BitsPerDim;
 import io.github.ddpm4j.evaluation.SamplerPlanner;
 import io.github.ddpm4j.evaluation.TrainingDoctor;
-import io.github.ddpm4j.internal.io.FiniteWeights;
 import io.github.ddpm4j.internal.checkpoint.CheckpointFolder;
 import io.github.ddpm4j.internal.checkpoint.CheckpointModel;
+import io.github.ddpm4j.internal.io.FiniteWeights;
 import io.github.ddpm4j.internal.io.ModelFolder;
 import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.torch.Machine;
@@ -31,9 +30,9 @@ import io.github.ddpm4j.schedule.Schedules;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Map;
-import java.util.concurrent.CancellationException;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.concurrent.CancellationException;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -49,8 +48,8 @@ import org.jspecify.annotations.Nullable;
  * }</pre>
  *
  * <p>Immutable, apart from what training does to its network, and as thread-safe for inference as
- * its network. Closing the model closes the
- * network only if the model came from {@link #load} or {@link TrainedModel#detach}.
+ * its network. Closing the model closes the network only if the model came from {@link #load} or
+ * {@link TrainedModel#detach}.
  */
 public final class DDPM implements AutoCloseable {
 
@@ -133,11 +132,12 @@ public final class DDPM implements AutoCloseable {
    * threads train, sample or evaluate. Without this, libtorch crashes if the process ends in the
    * middle of a step.
    *
-   * <p>Installs a shutdown hook, once for the process. When the machine shuts down, each such thread
-   * ends the step that it is in, and the next one throws a {@link CancellationException}. The
-   * shutdown goes on when all of these threads have ended or wait for something, so that they can
-   * save what they have: {@link TrainedModel#soFar}, {@link
-   * io.github.ddpm4j.sampling.SamplingRun#save}. It waits {@value Shutdown#SECONDS} seconds at most.
+   * <p>Installs a shutdown hook, once for the process. When the machine shuts down, each such
+   * thread ends the step that it is in, and the next one throws a {@link CancellationException}.
+   * The shutdown goes on when all of these threads have ended or wait for something, so that they
+   * can save what they have: {@link TrainedModel#soFar}, {@link
+   * io.github.ddpm4j.sampling.SamplingRun#save}. It waits {@value Shutdown#SECONDS} seconds at
+   * most.
    *
    * @throws IllegalStateException if the virtual machine is shutting down already
    */
@@ -165,8 +165,8 @@ public final class DDPM implements AutoCloseable {
   }
 
   /**
-   * Saves the model as {@link #save} does, even if weights hold NaN or infinity: to look for where a
-   * training run broke.
+   * Saves the model as {@link #save} does, even if weights hold NaN or infinity: to look for where
+   * a training run broke.
    *
    * @param folder the target folder; an existing model there is replaced
    * @throws IllegalStateException if the model has no denoiser, or one that cannot be saved
@@ -174,7 +174,8 @@ public final class DDPM implements AutoCloseable {
    * @throws IOException if writing fails; an existing model is left intact
    */
   public void saveUnchecked(Path folder) throws IOException {
-    ModelFolder.write(folder, new ModelFolder.Contents(diffusion, trainable("saved"), provenance()));
+    ModelFolder.write(
+        folder, new ModelFolder.Contents(diffusion, trainable("saved"), provenance()));
   }
 
   /**
@@ -286,8 +287,8 @@ public final class DDPM implements AutoCloseable {
   /**
    * The provenance of the weights: seed, steps and settings of the training run, if this library
    * trained them. Where the run went on from weights of known provenance, the entry {@value
-   * io.github.ddpm4j.internal.description.History#BEFORE} lists the runs before it, the first first. A
-   * run that trains this model's network in place adds to it.
+   * io.github.ddpm4j.internal.description.History#BEFORE} lists the runs before it, the first
+   * first. A run that trains this model's network in place adds to it.
    *
    * @return an unmodifiable map in a stable order; empty if the provenance is unknown
    */

@@ -27,7 +27,8 @@ public final class TrainedModel implements AutoCloseable {
 
   TrainedModel(Diffusion diffusion, TrainingOutcome outcome) {
     this.outcome = outcome;
-    this.averaged = new DDPM(diffusion, outcome.averaged(), false, notes(outcome.settings(), "averaged"));
+    this.averaged =
+        new DDPM(diffusion, outcome.averaged(), false, notes(outcome.settings(), "averaged"));
     this.raw = new DDPM(diffusion, outcome.raw(), false, notes(outcome.settings(), "last"));
   }
 
@@ -55,8 +56,8 @@ public final class TrainedModel implements AutoCloseable {
    *
    * @param failure what {@link Training#fit} or {@link Training.Run#result} threw, or an exception
    *     that it is the cause of
-   * @return the model, of its own at each call; the caller closes it. Empty if the exception did not
-   *     end a run, or no step had been done
+   * @return the model, of its own at each call; the caller closes it. Empty if the exception did
+   *     not end a run, or no step had been done
    * @throws IllegalStateException if the trained network was closed meanwhile
    */
   public static Optional<TrainedModel> soFar(Throwable failure) {

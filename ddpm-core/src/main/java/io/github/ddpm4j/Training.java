@@ -8,11 +8,11 @@ import ai.djl.training.dataset.RandomAccessDataset;
 import ai.djl.training.tracker.Tracker;
 import io.github.ddpm4j.internal.data.Datasets;
 import io.github.ddpm4j.internal.data.OwnSampling;
+import io.github.ddpm4j.internal.description.History;
 import io.github.ddpm4j.internal.ops.Float32;
 import io.github.ddpm4j.internal.random.Seeds;
-import io.github.ddpm4j.internal.description.History;
-import io.github.ddpm4j.internal.training.Remains;
 import io.github.ddpm4j.internal.training.Persistence;
+import io.github.ddpm4j.internal.training.Remains;
 import io.github.ddpm4j.internal.training.RunControl;
 import io.github.ddpm4j.internal.training.TrainingLoop;
 import io.github.ddpm4j.internal.training.TrainingOutcome;
@@ -59,8 +59,8 @@ import org.slf4j.LoggerFactory;
  * Bits", section 3) sees its own denoised estimate in half of the steps: an extra forward pass,
  * without dropout or gradients, gives x̂_0, clipped to the data range.
  *
- * <p>A run ends early, after the step that it is in, if {@link TrainingStepListener.Event#stop()} or
- * {@link Run#stop()} is called: its result is what was done so far. Interrupting the thread, or
+ * <p>A run ends early, after the step that it is in, if {@link TrainingStepListener.Event#stop()}
+ * or {@link Run#stop()} is called: its result is what was done so far. Interrupting the thread, or
  * {@link Run#cancel}, ends it with a {@link CancellationException}; the interrupt flag stays set.
  * However a run fails, the network keeps the weights of the last completed step, and {@link
  * TrainedModel#soFar} has the averaged ones.
@@ -98,6 +98,7 @@ public final class Training {
   private TimestepSampler timestepSampler = TimestepSampler.uniform();
   private double offsetNoise;
   private double inputPerturbation;
+
   /** 0 leaves it to the dataset. */
   private int batchSize;
 
@@ -202,9 +203,9 @@ public final class Training {
   /**
    * The number of images per forward pass. By default it is that of the dataset, {@code
    * setSampling(batchSize, true)}. A run visits every image once per epoch in an order that is a
-   * function of the seed: a dataset that was built to be read in order is refused unless this method
-   * is called, one with a {@code Sampler} of the user's always. Ignored for datasets that are not a
-   * {@link ai.djl.training.dataset.RandomAccessDataset}: those supply their own batches.
+   * function of the seed: a dataset that was built to be read in order is refused unless this
+   * method is called, one with a {@code Sampler} of the user's always. Ignored for datasets that
+   * are not a {@link ai.djl.training.dataset.RandomAccessDataset}: those supply their own batches.
    *
    * @param batchSize at least 1, at most the size of the dataset; replaces that of the dataset
    * @return this run
@@ -512,8 +513,7 @@ public final class Training {
   public Training resumeFrom(Path checkpoint, Checkpoints.Change... allowed) {
     Objects.requireNonNull(allowed, "allowed");
     persistence =
-        persistence.resuming(
-            Objects.requireNonNull(checkpoint, "checkpoint"), List.of(allowed));
+        persistence.resuming(Objects.requireNonNull(checkpoint, "checkpoint"), List.of(allowed));
     return this;
   }
 
@@ -537,13 +537,12 @@ public final class Training {
    *     network is being trained by another run, or its weights are not in DJL's PyTorch engine, on
    *     whose operators the step is built
    * @throws IllegalArgumentException if the dataset was built for another order (see {@link
-   *     #batchSize}), it or a batch of it is empty, the dataset is
-   *     smaller than a batch, its size is unknown but needed by {@link #epochs}, or its images have
-   *     the wrong shape or type, lie outside the data range or in a part of it (see {@link
-   *     #anyRange}) or are not finite; or neither the labels nor {@link #condition} supply the
-   *     network's conditioning, or conditions are given to an unconditional network; or the network
-   *     predicts a variance that is not trained, because the model's variance is fixed or the loss
-   *     ignores it
+   *     #batchSize}), it or a batch of it is empty, the dataset is smaller than a batch, its size
+   *     is unknown but needed by {@link #epochs}, or its images have the wrong shape or type, lie
+   *     outside the data range or in a part of it (see {@link #anyRange}) or are not finite; or
+   *     neither the labels nor {@link #condition} supply the network's conditioning, or conditions
+   *     are given to an unconditional network; or the network predicts a variance that is not
+   *     trained, because the model's variance is fixed or the loss ignores it
    * @throws java.io.UncheckedIOException if checkpoints cannot be written or read, or the data
    *     cannot be read
    * @throws NonFiniteLossException if the loss or its gradient becomes NaN or infinite
@@ -596,7 +595,9 @@ public final class Training {
      */
     int steps();
 
-    /** Ends the run after its step, at least after the first; the result is what was done so far. */
+    /**
+     * Ends the run after its step, at least after the first; the result is what was done so far.
+     */
     void stop();
 
     /**
@@ -674,9 +675,7 @@ public final class Training {
 
   private int batchSizeOver(Dataset dataset) {
     Optional<OwnSampling> own =
-        dataset instanceof RandomAccessDataset indexed
-            ? OwnSampling.of(indexed)
-            : Optional.empty();
+        dataset instanceof RandomAccessDataset indexed ? OwnSampling.of(indexed) : Optional.empty();
     int unknown = batchSize == 0 ? DEFAULT_BATCH_SIZE : batchSize;
     return own.map(sampling -> sampling.batchSizeOfRun(batchSize)).orElse(unknown);
   }

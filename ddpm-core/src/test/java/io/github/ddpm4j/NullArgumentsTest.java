@@ -40,7 +40,6 @@ import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.process.ForwardProcess;
-import io.github.ddpm4j.process.LinearForm;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.sampling.DdpmSampler;
 import io.github.ddpm4j.sampling.DpmSolverSampler;
@@ -62,7 +61,6 @@ import io.github.ddpm4j.training.Ema;
 import io.github.ddpm4j.training.TrainingStepListener;
 import java.awt.Color;
 import java.awt.image.BufferedImage;
-import java.io.IOException;
 import java.io.InputStream;
 import java.lang.reflect.Array;
 import java.lang.reflect.Constructor;
@@ -161,16 +159,16 @@ class NullArgumentsTest {
     sample(FeatureStatistics.Collector.class, FeatureStatistics.collector());
     sample(Judge.class, Judge.of(images.add(1e-3), images, new int[4]));
     sample(TorchScriptFeatures.Builder.class, Features.torchScript(folder.resolve("f")));
-    sample(Judge.Verdict.class, Judge.of(images.add(1e-3), images.repeat(0, 3), new int[12]).judge(images));
+    sample(
+        Judge.Verdict.class,
+        Judge.of(images.add(1e-3), images.repeat(0, 3), new int[12]).judge(images));
     Path torchScript =
         Path.of(NullArgumentsTest.class.getResource("/golden/evaluation/features.pt").toURI());
     sample(TorchScriptFeatures.class, Features.torchScript(torchScript).load());
     sample(Pictures.class, Pictures.of(images));
     sample(BufferedImage.class, new BufferedImage(2, 2, BufferedImage.TYPE_BYTE_GRAY));
     sample(Color.class, Color.BLACK);
-    sample(
-        Dataset.class,
-        new ArrayDataset.Builder().setData(images).setSampling(4, false).build());
+    sample(Dataset.class, new ArrayDataset.Builder().setData(images).setSampling(4, false).build());
     sample(Ops.class, EagerOps.training(1, 0));
     sample(List.class, List.of());
     sample(Collection.class, List.of());
@@ -183,7 +181,10 @@ class NullArgumentsTest {
     sample(String[].class, new String[] {"a"});
     sample(Class.class, Denoiser.class);
     sample(Checkpoints.class, Checkpoints.in(folder));
-    sample(Answer.class, ddpm.model().ask(images, NoiseLevels.of(Schedules.linear(10), 1, 2, 3, 4), Condition.none()));
+    sample(
+        Answer.class,
+        ddpm.model()
+            .ask(images, NoiseLevels.of(Schedules.linear(10), 1, 2, 3, 4), Condition.none()));
     sample(TrainableDenoiser.Pass.class, new TrainableDenoiser.Pass(1, 1));
     sample(Bootstrap.class, Bootstrap.seeded(1));
     sample(DdpmSampler.class, Samplers.ddpm(2));
@@ -358,13 +359,13 @@ class NullArgumentsTest {
   /** By a check of its own, or by Java's message of what could not be done with it. */
   private static boolean names(String said, String name) {
     return said.equals("java.lang.NullPointerException: " + name)
-        || said.startsWith("java.lang.NullPointerException: Cannot ")
-            && said.endsWith(" because \"" + name + "\" is null");
+        || (said.startsWith("java.lang.NullPointerException: Cannot ")
+            && said.endsWith(" because \"" + name + "\" is null"));
   }
 
   /** What comes of one argument, where the others are as they should be. */
-  private String passing(
-      Class<?> type, Executable entry, int index, @Nullable Object argument) throws Exception {
+  private String passing(Class<?> type, Executable entry, int index, @Nullable Object argument)
+      throws Exception {
     Object[] arguments = new Object[entry.getParameterCount()];
     for (int i = 0; i < arguments.length; i++) {
       arguments[i] = i == index ? argument : value(entry.getParameterTypes()[i]);
@@ -392,7 +393,9 @@ class NullArgumentsTest {
       entries.addAll(Arrays.asList(type.getConstructors()));
     }
     for (Method method : type.getDeclaredMethods()) {
-      if (Modifier.isPublic(method.getModifiers()) && !method.isBridge() && !method.isSynthetic()
+      if (Modifier.isPublic(method.getModifiers())
+          && !method.isBridge()
+          && !method.isSynthetic()
           && !Modifier.isAbstract(method.getModifiers())
           && !method.getName().equals("equals")
           && !(type.isEnum() && method.getName().equals("valueOf"))) {
@@ -405,11 +408,11 @@ class NullArgumentsTest {
   /** What users are given and do not make. */
   private static boolean isResult(Class<?> type) {
     return Throwable.class.isAssignableFrom(type)
-        || type.isRecord()
-        && List.of("evaluation", "sampling", "training")
-            .contains(type.getPackageName().substring(ROOT.length()))
-        && type != AdamOptimizer.class
-        && type != Ema.class;
+        || (type.isRecord()
+            && List.of("evaluation", "sampling", "training")
+                .contains(type.getPackageName().substring(ROOT.length()))
+            && type != AdamOptimizer.class
+            && type != Checkpoints.class);
   }
 
   private static List<Class<?>> types() throws Exception {

@@ -78,7 +78,8 @@ class ProvenanceTest {
           .containsEntry("weights", "averaged")
           .containsEntry("offsetNoise", 0.1);
       assertThat(steps(third.ddpm())).containsExactly(7L, 2L, 3L);
-      assertThat(History.runs(third.ddpm().provenance()).get(1)).containsEntry("weights", "averaged");
+      assertThat(History.runs(third.ddpm().provenance()).get(1))
+          .containsEntry("weights", "averaged");
       assertThatThrownBy(() -> runs.get(0).put("steps", 8L))
           .isInstanceOf(UnsupportedOperationException.class);
     }
@@ -102,9 +103,7 @@ class ProvenanceTest {
   private Sampling conditional(Map<String, Object> provenance) {
     DenoisingModel model =
         DenoisingModel.of(ddpm.model().diffusion(), (x, levels, condition) -> x.zerosLike());
-    return Sampling.of(model, provenance)
-        .shape(1, SIZE, SIZE)
-        .condition(Condition.labels(3));
+    return Sampling.of(model, provenance).shape(1, SIZE, SIZE).condition(Condition.labels(3));
   }
 
   private static final Map<String, Object> WITHOUT = Map.of("steps", 7L);
@@ -121,8 +120,7 @@ class ProvenanceTest {
             Guidance.classifierFree(3).interval(0.1, 0.2),
             Guidance.towards(other, 0.5),
             Guidance.classifierFree(1).and(Guidance.towards(other, -1)),
-            Guidance.classifierFree(0.5)
-                .and(Guidance.towards(other, 0.5).interval(1, 2)),
+            Guidance.classifierFree(0.5).and(Guidance.towards(other, 0.5).interval(1, 2)),
             Guidance.classifierFree(3).interval(5, Double.POSITIVE_INFINITY))) {
       assertThatThrownBy(() -> draw(conditional(WITHOUT), guidance))
           .isInstanceOf(IllegalArgumentException.class)
@@ -152,7 +150,9 @@ class ProvenanceTest {
   @Test
   void guidance_ofALifeWithConditionDropout_passes() {
     draw(conditional(Map.of("steps", 2L, "before", List.of(WITH))), Guidance.classifierFree(3));
-    draw(conditional(Map.of("steps", 2L, "before", List.of(Map.of("file", "x")))), Guidance.classifierFree(3));
+    draw(
+        conditional(Map.of("steps", 2L, "before", List.of(Map.of("file", "x")))),
+        Guidance.classifierFree(3));
     assertThatThrownBy(
             () ->
                 draw(

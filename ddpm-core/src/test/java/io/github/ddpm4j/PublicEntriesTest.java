@@ -108,8 +108,7 @@ class PublicEntriesTest {
         (d, m) ->
             pixels(
                 sampling(d)
-                    .guidance(
-                        Guidance.classifier((x, levels) -> towardsMiddle(x), 0.1))
+                    .guidance(Guidance.classifier((x, levels) -> towardsMiddle(x), 0.1))
                     .generate(3),
                 m));
     entries.put(
@@ -139,7 +138,8 @@ class PublicEntriesTest {
     entries.put(
         "samplerPlanner",
         (d, m) ->
-            d.samplerPlanner()
+            d
+                .samplerPlanner()
                 .setUp(sampling -> sampling.shape(1, SIDE, SIDE))
                 .candidates(List.of(Samplers.ddim(3)))
                 .images(2)
@@ -152,7 +152,8 @@ class PublicEntriesTest {
     entries.put(
         "judge",
         (d, m) -> {
-          NDArray real = NoiseSource.seeded(3).array(m, 0, 0, new Shape(8, 1, 4, 4), DataType.FLOAT32);
+          NDArray real =
+              NoiseSource.seeded(3).array(m, 0, 0, new Shape(8, 1, 4, 4), DataType.FLOAT32);
           Judge judge = Judge.of(real.get("0:4"), real.get("4:"), 0, 1, 0, 1);
           return new double[] {judge.judge(real.get("2:6")).hashCode()};
         });
@@ -224,7 +225,9 @@ class PublicEntriesTest {
                   continue;
                 }
                 try (NDManager manager = NDManager.newBaseManager()) {
-                  assertThat(entries.get(name).of(ddpm, manager)).as(name).isEqualTo(alone.get(name));
+                  assertThat(entries.get(name).of(ddpm, manager))
+                      .as(name)
+                      .isEqualTo(alone.get(name));
                 }
               }
               return names.size();

@@ -197,7 +197,7 @@ final class KillAndResume implements Callable<Integer> {
   /** Kills a run again and again, each time after it has got a little further. */
   private int kill(Children children, Kind kind, Path folder)
       throws IOException, InterruptedException {
-    Random random = new Random(kind.ordinal());
+    Random random = new Random(1);
     int count = 0;
     while (count < kills && last(folder).compareTo(name(steps)) < 0) {
       Process process = children.start(arguments(kind, folder));

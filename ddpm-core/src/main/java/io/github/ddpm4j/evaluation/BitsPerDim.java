@@ -392,8 +392,7 @@ public final class BitsPerDim {
       }
       long first = firstImage + sums.images();
       try (GradMode inference = GradMode.off();
-          NDManager batch =
-              Machine.newManager(denoiser.device().orElse(images.getDevice()))) {
+          NDManager batch = Machine.newManager(denoiser.device().orElse(images.getDevice()))) {
         NDArray x0 = Images.copy(batch, images, DataType.FLOAT64);
         warnOfOtherLevels(x0);
         Condition of = conditionOf(images, labels, count);

@@ -84,7 +84,10 @@ final class EvaluationData {
         ? Datasets.next(
             indexed,
             batches,
-            () -> LongStream.range(first, Math.min(indexed.size(), first + batchSize)).boxed().toList(),
+            () ->
+                LongStream.range(first, Math.min(indexed.size(), first + batchSize))
+                    .boxed()
+                    .toList(),
             manager)
         : batches.next();
   }

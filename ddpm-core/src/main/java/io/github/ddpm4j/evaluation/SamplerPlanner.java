@@ -439,7 +439,9 @@ public final class SamplerPlanner {
   }
 
   private double distance(NDArray drawn) {
-    return features == null ? Double.NaN : KernelDistance.between(Given.returned(features.of(drawn), "the features"), real);
+    return features == null
+        ? Double.NaN
+        : KernelDistance.between(Given.returned(features.of(drawn), "the features"), real);
   }
 
   private static float[] floats(NDArray drawn) {

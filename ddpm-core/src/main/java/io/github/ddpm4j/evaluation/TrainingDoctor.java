@@ -137,6 +137,7 @@ public final class TrainingDoctor implements TrainingStepListener {
   private double greatestNorm;
   private double initialShare = 1;
   private double lag;
+
   /** The decay of a step, where the average moves at some steps only. */
   private double decay;
 

@@ -4,9 +4,9 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
-import io.github.ddpm4j.internal.files.WholeFile;
 import io.github.ddpm4j.internal.data.Images;
 import io.github.ddpm4j.internal.data.PictureRange;
+import io.github.ddpm4j.internal.files.WholeFile;
 import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.model.DataRange;
 import java.awt.Color;
@@ -29,10 +29,9 @@ import java.util.stream.IntStream;
  *
  * <p>A grid is filled row by row from left to right, with the same gap between and around the
  * images. Values outside the data range are clamped for display, except that those of 0 to 255 in a
- * range of [−1, 1] are refused; the tensors are not modified.
- * Tensor values are treated as sRGB: no gamma is applied in either direction. To convert a {@link
- * BufferedImage} from this class to a DJL {@code Image}, use {@code
- * ImageFactory.getInstance().fromImage(picture)}.
+ * range of [−1, 1] are refused; the tensors are not modified. Tensor values are treated as sRGB: no
+ * gamma is applied in either direction. To convert a {@link BufferedImage} from this class to a DJL
+ * {@code Image}, use {@code ImageFactory.getInstance().fromImage(picture)}.
  *
  * <p>Instances hold a copy of the values in Java memory: they are immutable and thread-safe, and
  * own no native memory.

@@ -522,7 +522,8 @@ public final class Condition {
   private static NDArray piece(Part part, int from, int to, NDManager manager) {
     if (part.entries.get(from) instanceof Row row) {
       NDArray rows =
-          Given.open(row.source, "an array of the condition").get(new NDIndex("{}:{}", (long) row.index, (long) row.index + to - from));
+          Given.open(row.source, "an array of the condition")
+              .get(new NDIndex("{}:{}", (long) row.index, (long) row.index + to - from));
       if (rows.getDevice().equals(manager.getDevice())) {
         return rows;
       }

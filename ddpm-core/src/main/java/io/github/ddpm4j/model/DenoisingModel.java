@@ -136,8 +136,7 @@ public final class DenoisingModel {
 
   private NDArray asked(NDArray x, NoiseLevels levels, Condition condition) {
     return Given.returned(
-        denoiser.predict(x, told(levels), condition),
-        "the denoiser of " + denoiser.getClass());
+        denoiser.predict(x, told(levels), condition), "the denoiser of " + denoiser.getClass());
   }
 
   /**

@@ -158,7 +158,7 @@ final class Chain {
     return questions.stream().map(question -> question.and(estimate)).toList();
   }
 
-  /** What the network said to each of {@link #questions}, as one answer to {@link #advance} on. */
+  /** What the network said to each of {@link #questions}, as one answer to go on with. */
   Answer combine(List<NDArray> outputs) {
     return terms.guidance.combine(
         outputs.stream().map(output -> model.answer(x, levels(), output)).toList(),

@@ -12,9 +12,17 @@ final class ChainFailure extends RuntimeException {
   /** Its place among the chains. */
   final int index;
 
-  private ChainFailure(int index, Throwable cause) {
-    super(cause);
+  private final Throwable failure;
+
+  private ChainFailure(int index, Throwable failure) {
+    super(failure);
     this.index = index;
+    this.failure = failure;
+  }
+
+  /** What it failed by. */
+  Throwable failure() {
+    return failure;
   }
 
   /** Does the work for a chain. */
@@ -37,9 +45,9 @@ final class ChainFailure extends RuntimeException {
 
   /** The failure itself, for a chain that is alone. */
   RuntimeException unwrapped() {
-    if (getCause() instanceof Error error) {
+    if (failure instanceof Error error) {
       throw error;
     }
-    return (RuntimeException) getCause();
+    return (RuntimeException) failure;
   }
 }

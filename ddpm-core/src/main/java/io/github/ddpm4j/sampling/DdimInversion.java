@@ -42,8 +42,8 @@ final class DdimInversion implements Sampler {
    * @param start the timestep to go up to, from 0 to T − 1; T stands for the last as well
    * @return the plan, one row per network call
    * @throws IllegalArgumentException if the steps do not fit the schedule, the image already stands
-   *     at {@code start}, the network predicts x_0 or as EDM does and the image is taken for free of
-   *     noise, or the network predicts the previous mean
+   *     at {@code start}, the network predicts x_0 or as EDM does and the image is taken for free
+   *     of noise, or the network predicts the previous mean
    */
   @Override
   public SamplingPlan plan(Diffusion diffusion, int start) {

@@ -2,11 +2,11 @@ package io.github.ddpm4j.sampling;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
+import io.github.ddpm4j.internal.description.History;
 import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.internal.torch.Collecting;
 import io.github.ddpm4j.internal.torch.GradMode;
-import io.github.ddpm4j.internal.description.History;
 import io.github.ddpm4j.model.Answer;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Diffusion;
@@ -276,8 +276,8 @@ public final class Guidance {
   /**
    * Takes a network whose provenance says that it never saw an image without its condition. By
    * default it is refused where the unconditional prediction counts, which for such a network says
-   * nothing. For networks that learned it in another way: from data of which some have no condition,
-   * or before this library trained them on.
+   * nothing. For networks that learned it in another way: from data of which some have no
+   * condition, or before this library trained them on.
    *
    * @return this guidance, for any network
    */
@@ -305,7 +305,8 @@ public final class Guidance {
   private boolean asksFree(Condition own) {
     return pulls.stream()
         // what is active changes only where an interval ends
-        .flatMap(pull -> Stream.of(Math.nextUp(pull.least), Math.min(pull.greatest, Double.MAX_VALUE)))
+        .flatMap(
+            pull -> Stream.of(Math.nextUp(pull.least), Math.min(pull.greatest, Double.MAX_VALUE)))
         .anyMatch(ratio -> mixture(own, ratio).asksFree());
   }
 

@@ -105,7 +105,7 @@ record RunFile(
     for (int i = 0; i < numbers.length; i++) {
       String name = NAMES.get(i);
       if (!name.isEmpty() && numbers[i] != expected[i]) {
-          throw new IllegalArgumentException(
+        throw new IllegalArgumentException(
             file
                 + " was saved by a run with another "
                 + name

@@ -108,8 +108,8 @@ public final class Samples implements AutoCloseable {
    * @throws IndexOutOfBoundsException if there is no such image
    * @throws IllegalStateException if the samples are closed
    * @throws IOException if writing fails; an existing file is left intact
-   * @throws IllegalArgumentException if the images have neither one channel nor three, or the
-   *     name ends as that of another format
+   * @throws IllegalArgumentException if the images have neither one channel nor three, or the name
+   *     ends as that of another format
    */
   public void save(int image, Path file) throws IOException {
     Objects.requireNonNull(file, "file");
@@ -131,8 +131,8 @@ public final class Samples implements AutoCloseable {
    * @param file the target file; replaced if it exists
    * @throws IllegalStateException if the samples are closed
    * @throws IOException if writing fails; an existing file is left intact
-   * @throws IllegalArgumentException if the images have neither one channel nor three, or the
-   *     name ends as that of another format
+   * @throws IllegalArgumentException if the images have neither one channel nor three, or the name
+   *     ends as that of another format
    */
   public void saveGrid(Path file) throws IOException {
     Objects.requireNonNull(file, "file");

@@ -697,8 +697,7 @@ public final class Sampling {
    */
   public Samples generateSharing(int t, int count) {
     requireTimestep(t);
-    List<SamplingPlan.Step> rows =
-        Given.returned(sampler.plan(diffusion), "the sampler").steps();
+    List<SamplingPlan.Step> rows = Given.returned(sampler.plan(diffusion), "the sampler").steps();
     int shared = 0;
     while (shared < rows.size() && rows.get(shared).timestep() > t) {
       shared++;

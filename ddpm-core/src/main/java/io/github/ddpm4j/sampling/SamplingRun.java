@@ -245,7 +245,7 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
     try {
       return allOrNone(runs);
     } catch (ChainFailure e) {
-      Throwable cause = e.getCause();
+      Throwable cause = e.failure();
       runs.get(e.index).failure = cause;
       if (runs.size() == 1 || cause instanceof Error) {
         throw e.unwrapped();

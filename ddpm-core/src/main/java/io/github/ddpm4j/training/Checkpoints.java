@@ -16,12 +16,12 @@ import java.util.Objects;
  *     .fit(dataset);
  * }</pre>
  *
- * <p>A checkpoint is one file, {@code step-0000001000.<digest>.safetensors}, with the weights, their
- * averages, both moments of the optimizer, the history of losses, norms and rates, the position in
- * the data, the state of the timestep sampler and of listeners that have one, and the settings. A
- * checkpoint is written by a thread of its own from a copy in memory: the step waits for the copy
- * alone. It appears under its name once the disk has it, so that the newest file is whole whatever
- * happens; the name holds the first 16 digits of the SHA-256 of its bytes.
+ * <p>A checkpoint is one file, {@code step-0000001000.<digest>.safetensors}, with the weights,
+ * their averages, both moments of the optimizer, the history of losses, norms and rates, the
+ * position in the data, the state of the timestep sampler and of listeners that have one, and the
+ * settings. A checkpoint is written by a thread of its own from a copy in memory: the step waits
+ * for the copy alone. It appears under its name once the disk has it, so that the newest file is
+ * whole whatever happens; the name holds the first 16 digits of the SHA-256 of its bytes.
  *
  * <p>On the CPU, a run that is resumed ends in the same bits as one that was never interrupted.
  *
@@ -52,7 +52,9 @@ public record Checkpoints(
     /** The number of steps. */
     STEPS,
 
-    /** The learning rate, its warm-up, or the rates that a schedule gave for steps that are done. */
+    /**
+     * The learning rate, its warm-up, or the rates that a schedule gave for steps that are done.
+     */
     LEARNING_RATE,
 
     /** The norm that gradients are clipped to. */
@@ -147,7 +149,8 @@ public record Checkpoints(
   /**
    * How many of the newest checkpoints are kept.
    *
-   * @param count at least 1; {@value #DEFAULT_KEPT} by default, so that there is one to fall back to
+   * @param count at least 1; {@value #DEFAULT_KEPT} by default, so that there is one to fall back
+   *     to
    * @return new settings
    * @throws IllegalArgumentException if {@code count} is less than 1
    */

@@ -104,8 +104,8 @@ public final class Ema {
    * size (Karras et al. 2022, appendix F.2; 500,000 images for CIFAR-10).
    *
    * @param images h, the images after which a weight counts half, positive
-   * @return d = 2^(−n / min(h, {@value #RAMP_UP} · N)) for n images a step and N images before
-   *     it, so that the first step copies the weights
+   * @return d = 2^(−n / min(h, {@value #RAMP_UP} · N)) for n images a step and N images before it,
+   *     so that the first step copies the weights
    * @throws IllegalArgumentException if {@code images} is not positive and finite
    */
   public static Ema halfLife(double images) {

@@ -135,8 +135,8 @@ public interface TrainingStepListener {
     boolean isLossKnown();
 
     /**
-     * Requests that the run end after this step and return its result so far. Can be called from any
-     * thread.
+     * Requests that the run end after this step and return its result so far. Can be called from
+     * any thread.
      */
     void stop();
   }

@@ -50,8 +50,7 @@ class EveryPredictionTest {
   }
 
   static Stream<Prediction> invertible() {
-    return Stream.of(
-        Prediction.EPSILON, Prediction.VELOCITY, Prediction.X0, Prediction.edm(0.5));
+    return Stream.of(Prediction.EPSILON, Prediction.VELOCITY, Prediction.X0, Prediction.edm(0.5));
   }
 
   @ParameterizedTest
@@ -71,7 +70,9 @@ class EveryPredictionTest {
         double[] back = Golden.values(decoded.toNDArray(manager));
         double[] expected = Golden.values(images);
         for (int i = 0; i < expected.length; i++) {
-          assertThat(back[i]).as("pixel %d of %s", i, prediction).isCloseTo(expected[i], within(0.015));
+          assertThat(back[i])
+              .as("pixel %d of %s", i, prediction)
+              .isCloseTo(expected[i], within(0.015));
         }
       }
     }

@@ -47,7 +47,7 @@ class GivenImagesTest {
     return manager
         .arange(IMAGES.size())
         .toType(DataType.FLOAT32, false)
-        .div(IMAGES.size() - 1)
+        .div((float) (IMAGES.size() - 1))
         .mul(greatest - least)
         .add(least)
         .reshape(IMAGES);

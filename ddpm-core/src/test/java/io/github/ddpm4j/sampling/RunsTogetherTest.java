@@ -35,8 +35,7 @@ class RunsTogetherTest {
   private static final Shape IMAGE = new Shape(1, 2, 2);
 
   private final NDManager manager = NDManager.newBaseManager();
-  private final DDPM ddpm =
-      DDPM.builder().timesteps(50).denoiser(StandIns.modelG()).build();
+  private final DDPM ddpm = DDPM.builder().timesteps(50).denoiser(StandIns.modelG()).build();
 
   @AfterEach
   void close() {
@@ -69,6 +68,7 @@ class RunsTogetherTest {
     }
   }
 
+  @SuppressWarnings("StatementSwitchToExpressionSwitch") // each case has statements of its own
   private SamplingRun failing(Failure how) {
     Sampling sampling = sampling(2);
     switch (how) {
@@ -142,7 +142,9 @@ class RunsTogetherTest {
       assertThatThrownBy(() -> SamplingRun.advance(all))
           .isInstanceOf(IllegalStateException.class)
           .hasMessageContaining(
-              "that at index 1, " + bad + ", stops all, and the others can go on without it: this"
+              "that at index 1, "
+                  + bad
+                  + ", stops all, and the others can go on without it: this"
                   + " run failed before step 2 of 5 of the images from 0: ");
       while (one.hasNext() && other.hasNext()) {
         SamplingRun.advance(List.of(one, other));
@@ -168,10 +170,10 @@ class RunsTogetherTest {
                 })
             .build();
     double[] whole = pixels(sampling(1).generate(2));
-    try (SamplingRun one = flaky.sampling().sampler(Samplers.ddim(5).eta(1)).seed(1)
-            .shape(1, 2, 2).start(2);
-        SamplingRun other = flaky.sampling().sampler(Samplers.ddim(5)).seed(2).shape(1, 2, 2)
-            .start(2)) {
+    try (SamplingRun one =
+            flaky.sampling().sampler(Samplers.ddim(5).eta(1)).seed(1).shape(1, 2, 2).start(2);
+        SamplingRun other =
+            flaky.sampling().sampler(Samplers.ddim(5)).seed(2).shape(1, 2, 2).start(2)) {
       one.next();
       down[0] = true;
       assertThatThrownBy(() -> SamplingRun.advance(List.of(one, other)))

@@ -16,7 +16,6 @@ import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import javax.imageio.ImageIO;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
-import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -71,9 +70,7 @@ class SamplesTest {
                     throw new IllegalStateException("read");
                   });
       Thread reader =
-          new Thread(
-              () ->
-                  assertThatThrownBy(() -> samples.toNDArray(slow)).hasMessage("read"));
+          new Thread(() -> assertThatThrownBy(() -> samples.toNDArray(slow)).hasMessage("read"));
       reader.start();
       reading.await();
       Thread closing = new Thread(samples::close);

@@ -28,8 +28,8 @@ class CheckpointTrainingTest {
   @TempDir private Path temporary;
 
   /**
-   * The disk gets the bytes of step 3 while the weights are those of step 5 already: what is written
-   * is the state of step 3.
+   * The disk gets the bytes of step 3 while the weights are those of step 5 already: what is
+   * written is the state of step 3.
    */
   @Test
   void checkpoint_writtenLate_isThatOfItsStep() throws Exception {
@@ -107,8 +107,7 @@ class CheckpointTrainingTest {
         assertThat(files.map(file -> file.getFileName().toString()))
             .noneMatch(name -> name.endsWith(".part"));
       }
-      assertThat(new CheckpointFolder(folder).newestWhole().orElseThrow().step())
-          .isEqualTo(STEPS);
+      assertThat(new CheckpointFolder(folder).newestWhole().orElseThrow().step()).isEqualTo(STEPS);
     }
   }
 

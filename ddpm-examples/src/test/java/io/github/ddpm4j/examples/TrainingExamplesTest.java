@@ -9,8 +9,8 @@ import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
-import io.github.ddpm4j.unet.UNet.Precision;
 import io.github.ddpm4j.unet.UNet;
+import io.github.ddpm4j.unet.UNet.Precision;
 import io.github.ddpm4j.unet.UNetBuilder;
 import java.awt.image.BufferedImage;
 import java.io.DataOutputStream;
@@ -77,11 +77,7 @@ class TrainingExamplesTest {
     Schedule schedule = Schedules.cosine(100);
     try (UNet unet = network.channelMultipliers(1).residualBlocks(1).build()) {
       DDPM ddpm =
-          DDPM.builder()
-              .schedule(schedule)
-              .prediction(Prediction.VELOCITY)
-              .denoiser(unet)
-              .build();
+          DDPM.builder().schedule(schedule).prediction(Prediction.VELOCITY).denoiser(unet).build();
       String out =
           Printed.by(() -> TrainFashionMnist.run(IdxFiles.training(folder), ddpm, folder, 3, 4));
       assertThat(out).contains(folder.toString());
@@ -139,7 +135,8 @@ class TrainingExamplesTest {
     Files.createDirectory(folder.resolve("model"));
     Path precious = Files.writeString(folder.resolve("model/notes.txt"), "precious");
     writeData();
-    UNetBuilder small = UNet.builder().image(1, 28, 28).baseChannels(4).groups(2).channelMultipliers(1);
+    UNetBuilder small =
+        UNet.builder().image(1, 28, 28).baseChannels(4).groups(2).channelMultipliers(1);
     DDPM ddpm = DDPM.builder().denoiser(small.build()).build();
     for (ThrowingCallable run :
         List.<ThrowingCallable>of(

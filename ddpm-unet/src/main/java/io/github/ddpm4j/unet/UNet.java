@@ -483,8 +483,8 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
    * @param file the file; missing folders are created, an existing file is replaced, or left intact
    *     if writing fails
    * @throws IOException if {@code file} is a folder, its parent is not a folder, or writing fails
-   * @throws IllegalStateException if the network is closed, or being trained on another thread, or a
-   *     weight is NaN or infinite
+   * @throws IllegalStateException if the network is closed, or being trained on another thread, or
+   *     a weight is NaN or infinite
    */
   public void exportTorchScript(Path file) throws IOException {
     try (Usage.Hold hold = usage.shared();

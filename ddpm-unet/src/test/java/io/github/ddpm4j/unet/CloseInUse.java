@@ -99,6 +99,7 @@ final class CloseInUse {
     return UNet.builder().image(1, 8, 8).levelChannels(8).groups(2).seed(1).build();
   }
 
+  @SuppressWarnings("StatementSwitchToExpressionSwitch") // each case has statements of its own
   private static Subject subject(String name, UNet network, Path folder) throws Exception {
     DDPM ddpm = DDPM.builder().timesteps(1000).denoiser(network).build();
     NDManager manager = NDManager.newBaseManager();
@@ -139,8 +140,7 @@ final class CloseInUse {
       case "network":
         UNet used = network();
         NDArray x = manager.ones(new Shape(2, 1, 8, 8));
-        return new Subject(
-            used, () -> used.predict(x, Levels.at(3, 3), Condition.none()).close());
+        return new Subject(used, () -> used.predict(x, Levels.at(3, 3), Condition.none()).close());
       default:
         throw new IllegalArgumentException(name);
     }

@@ -151,10 +151,8 @@ class ResumeTest {
     private static final long serialVersionUID = 1;
   }
 
-  private static Runnable breaking() {
-    return () -> {
-      throw new Broken();
-    };
+  private static void breakOff() {
+    throw new Broken();
   }
 
   /** The name of a checkpoint holds the digest of weights, averages, moments and history. */
@@ -165,7 +163,7 @@ class ResumeTest {
     double[] losses = train(mode, whole, training -> {});
 
     Path broken = temporary.resolve("broken");
-    assertThatThrownBy(() -> train(mode, broken, t -> t.listener(at(5, breaking()))))
+    assertThatThrownBy(() -> train(mode, broken, t -> t.listener(at(5, ResumeTest::breakOff))))
         .isInstanceOf(Broken.class);
     assertThat(names(broken)).singleElement().asString().startsWith("step-0000000003.");
     // Stopped: the step that it stopped after has a checkpoint too.
@@ -185,9 +183,7 @@ class ResumeTest {
     double[] resumed = train(mode, broken, training -> {});
 
     assertThat(resumed).containsExactly(losses);
-    assertThat(names(broken).get(1))
-        .isEqualTo(names(whole).get(1))
-        .startsWith("step-0000000011.");
+    assertThat(names(broken).get(1)).isEqualTo(names(whole).get(1)).startsWith("step-0000000011.");
   }
 
   @Test
@@ -197,8 +193,7 @@ class ResumeTest {
     List<String> before = names(folder);
     List<Long> steps = new ArrayList<>();
 
-    double[] again =
-        train(Mode.PLAIN, folder, t -> t.listener(event -> steps.add(event.step())));
+    double[] again = train(Mode.PLAIN, folder, t -> t.listener(event -> steps.add(event.step())));
 
     assertThat(again).containsExactly(losses);
     assertThat(steps).isEmpty();
@@ -231,7 +226,8 @@ class ResumeTest {
     Files.write(newest, bytes);
 
     assertThat(train(Mode.PLAIN, folder, training -> {})).containsExactly(losses);
-    assertThat(names(folder)).containsExactly(names.get(0), names.get(1), names.get(1) + ".damaged");
+    assertThat(names(folder))
+        .containsExactly(names.get(0), names.get(1), names.get(1) + ".damaged");
   }
 
   @Test
@@ -267,11 +263,7 @@ class ResumeTest {
         .hasMessageContaining("denoiser of the model was ");
 
     double[] losses =
-        train(
-            Mode.PLAIN,
-            folder,
-            4,
-            t -> t.steps(6).learningRate(0.1).resume(Change.values()));
+        train(Mode.PLAIN, folder, 4, t -> t.steps(6).learningRate(0.1).resume(Change.values()));
     assertThat(losses).hasSize(6);
   }
 
@@ -341,7 +333,7 @@ class ResumeTest {
                 train(
                     Mode.PLAIN,
                     broken,
-                    t -> t.learningRate(halving()).listener(at(8, breaking()))))
+                    t -> t.learningRate(halving()).listener(at(8, ResumeTest::breakOff))))
         .isInstanceOf(Broken.class);
     train(Mode.PLAIN, broken, t -> t.learningRate(halving()));
     assertThat(names(broken)).isEqualTo(names(whole));
@@ -379,7 +371,7 @@ class ResumeTest {
                 train(
                     Mode.PLAIN,
                     folder,
-                    t -> t.listener(new Counter()).listener(at(8, breaking()))))
+                    t -> t.listener(new Counter()).listener(at(8, ResumeTest::breakOff))))
         .isInstanceOf(Broken.class);
     Counter counter = new Counter();
     train(Mode.PLAIN, folder, t -> t.listener(counter).listener(event -> {}));
@@ -429,8 +421,7 @@ class ResumeTest {
       Path folder = temporary.resolve(policy.toString());
       Consumer<Training> vanishing =
           t ->
-              t.checkpoints(
-                      Checkpoints.in(folder).everySteps(EVERY).keepLast(2).onFailure(policy))
+              t.checkpoints(Checkpoints.in(folder).everySteps(EVERY).keepLast(2).onFailure(policy))
                   .listener(at(4, () -> replaceByFile(folder)));
       if (policy == Checkpoints.OnFailure.CONTINUE) {
         assertThat(train(Mode.PLAIN, folder, vanishing)).hasSize(STEPS);

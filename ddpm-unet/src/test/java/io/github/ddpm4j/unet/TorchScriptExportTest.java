@@ -411,7 +411,8 @@ class TorchScriptExportTest {
   @Test
   void exportTorchScript_brokenWeights_refused(@TempDir Path folder) {
     Path file = folder.resolve("unet.pt");
-    try (UNet unet = UNet.builder().image(1, 4, 4).baseChannels(4).channelMultipliers(1).groups(2).build()) {
+    try (UNet unet =
+        UNet.builder().image(1, 4, 4).baseChannels(4).channelMultipliers(1).groups(2).build()) {
       Map.Entry<String, NDArray> first = unet.weights().entrySet().iterator().next();
       try (GradMode off = GradMode.off()) {
         first.getValue().set(new NDIndex("0"), Float.NaN);

@@ -157,8 +157,7 @@ class UNetBlockTest {
       byte[] cut = Arrays.copyOf(bytes.toByteArray(), bytes.size() / 2);
       assertThatThrownBy(
               () ->
-                  unet.loadParameters(
-                      manager, new DataInputStream(new ByteArrayInputStream(cut))))
+                  unet.loadParameters(manager, new DataInputStream(new ByteArrayInputStream(cut))))
           .isInstanceOfAny(IOException.class, MalformedModelException.class);
       assertThat(unet.weights().get("conv_in.weight").toFloatArray()).containsExactly(before);
     }

@@ -127,7 +127,8 @@ class UNetStartTest {
 
   @Test
   void start_levelThatThePredictionHasNot_refused() {
-    DDPM edm = DDPM.builder().timesteps(50).prediction(Prediction.edm(0.5)).denoiser(network).build();
+    DDPM edm =
+        DDPM.builder().timesteps(50).prediction(Prediction.edm(0.5)).denoiser(network).build();
     assertThatThrownBy(
             () ->
                 edm.sampling()

@@ -304,7 +304,8 @@ class UNetUsageTest {
     assertThatThrownBy(network::beginReading)
         .isInstanceOf(IllegalStateException.class)
         .hasMessage("the U-Net is closed and its weights are freed; build or load another one");
-    assertThatThrownBy(() -> network.saveParameters(new DataOutputStream(new ByteArrayOutputStream())))
+    assertThatThrownBy(
+            () -> network.saveParameters(new DataOutputStream(new ByteArrayOutputStream())))
         .isInstanceOf(IllegalStateException.class)
         .hasMessage("the U-Net is closed and its weights are freed; build or load another one");
   }

@@ -94,7 +94,8 @@ public record PictureRange(double min, double max, double least) {
     boolean wide = range.max() - range.min() >= WIDE;
     return of(values, range)
         .filter(usual -> values.least() < values.greatest())
-        .filter(usual -> (usual == UNIT && (centred || wide)) || (usual == CENTRED && wide));
+        .filter(
+            usual -> (usual.equals(UNIT) && (centred || wide)) || (usual.equals(CENTRED) && wide));
   }
 
   /**

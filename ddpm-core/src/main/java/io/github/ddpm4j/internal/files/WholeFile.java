@@ -132,7 +132,9 @@ public final class WholeFile {
         });
   }
 
-  /** Brings the names in a folder to the disk, where the system can: Windows cannot open folders. */
+  /**
+   * Brings the names in a folder to the disk, where the system can: Windows cannot open folders.
+   */
   static void forceFolder(Path folder) throws IOException {
     if (WINDOWS) {
       return;

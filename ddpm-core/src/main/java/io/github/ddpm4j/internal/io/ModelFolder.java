@@ -172,9 +172,7 @@ public final class ModelFolder {
     }
     try {
       return of(
-          description,
-          device,
-          weights -> Safetensors.readInto(folder.resolve(WEIGHTS), weights));
+          description, device, weights -> Safetensors.readInto(folder.resolve(WEIGHTS), weights));
     } catch (IllegalArgumentException e) {
       throw new IOException(file + " is not valid: " + Quote.message(e.getMessage()), e);
     }

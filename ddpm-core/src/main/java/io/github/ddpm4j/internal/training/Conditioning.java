@@ -96,9 +96,8 @@ final class Conditioning {
       IllegalArgumentException refusal, TrainingBatch batch, RecordNames names) {
     if (model.denoiser() instanceof ScriptedDenoiser network && !batch.condition().isNone()) {
       for (int i = 0; i < batch.levels().size(); i++) {
-        try (NDArray image = batch.images().get(new NDIndex("{}:{}", i, i + 1));
-            NDList inputs = network.conditionInputs(batch.condition().select(i), image)) {
-          continue;
+        try (NDArray image = batch.images().get(new NDIndex("{}:{}", i, i + 1))) {
+          network.conditionInputs(batch.condition().select(i), image).close();
         } catch (IllegalArgumentException own) {
           return new IllegalArgumentException(
               names.image(i) + ", image " + i + " of its batch: " + refusal.getMessage(), refusal);
@@ -108,8 +107,7 @@ final class Conditioning {
     return refusal;
   }
 
-  private Condition of(
-      NDArray images, NDList labels, RecordNames names, long step, long first) {
+  private Condition of(NDArray images, NDList labels, RecordNames names, long step, long first) {
     int count = Math.toIntExact(images.getShape().get(0));
     if (wanted.isEmpty()) {
       if (!labels.isEmpty() && !told) {

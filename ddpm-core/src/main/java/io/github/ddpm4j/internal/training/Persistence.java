@@ -15,10 +15,7 @@ import org.jspecify.annotations.Nullable;
  * @param allowed what may be set otherwise than in the run that is resumed
  */
 public record Persistence(
-    @Nullable Checkpoints checkpoints,
-    boolean resume,
-    @Nullable Path from,
-    List<Change> allowed) {
+    @Nullable Checkpoints checkpoints, boolean resume, @Nullable Path from, List<Change> allowed) {
 
   /** No checkpoints. */
   public static final Persistence NONE = new Persistence(null, false, null, List.of());

@@ -58,10 +58,7 @@ public record Remains(
   }
 
   /** Hangs what a run has done on the exception that ended it. */
-  static void keep(
-      Throwable failure,
-      Diffusion diffusion,
-      TrainingOutcome outcome) {
+  static void keep(Throwable failure, Diffusion diffusion, TrainingOutcome outcome) {
     try {
       Map<String, float[]> averages = new LinkedHashMap<>();
       outcome

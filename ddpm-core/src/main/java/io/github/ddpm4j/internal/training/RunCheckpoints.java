@@ -148,7 +148,10 @@ final class RunCheckpoints implements AutoCloseable {
     try (NDManager manager = Machine.newManager(Device.cpu())) {
       state.restore(resumption.read(manager));
     }
-    logger.info("training goes on after step {} of {}", resumption.entry().step(), resumption.entry().file());
+    logger.info(
+        "training goes on after step {} of {}",
+        resumption.entry().step(),
+        resumption.entry().file());
     return true;
   }
 
@@ -175,9 +178,7 @@ final class RunCheckpoints implements AutoCloseable {
   static Map<String, Object> with(Map<String, Object> description, Map<String, Object> training) {
     Map<String, Object> whole = new LinkedHashMap<>(description);
     Map<String, Object> model =
-        new LinkedHashMap<>(
-            Description.of("the run", description)
-                .object(CheckpointModel.MODEL));
+        new LinkedHashMap<>(Description.of("the run", description).object(CheckpointModel.MODEL));
     model.put("training", training);
     whole.put(CheckpointModel.MODEL, model);
     return whole;

@@ -32,8 +32,7 @@ final class RunIdentity {
   private static final long OWN_VERSION = 1;
 
   /** What differs from process to process in the text of an object without toString. */
-  private static final Pattern ADDRESS =
-      Pattern.compile("\\$\\$Lambda.*|@[0-9a-f]{1,8}$");
+  private static final Pattern ADDRESS = Pattern.compile("\\$\\$Lambda.*|@[0-9a-f]{1,8}$");
 
   private static final Map<String, Change> CHANGES =
       Map.of(
@@ -51,10 +50,7 @@ final class RunIdentity {
    * @param data what the data is, in a short text
    */
   RunIdentity(
-      DenoisingModel model,
-      TrainableDenoiser network,
-      TrainingSettings settings,
-      String data) {
+      DenoisingModel model, TrainableDenoiser network, TrainingSettings settings, String data) {
     Map<String, Object> own = new LinkedHashMap<>();
     own.put(FORMAT, OWN_FORMAT);
     own.put(VERSION, OWN_VERSION);
@@ -68,7 +64,8 @@ final class RunIdentity {
   /** The seed of the run that wrote a checkpoint. */
   static long seed(Map<String, Object> checkpoint) {
     return Long.parseLong(
-        Description.of("the settings", Description.of("the checkpoint", checkpoint).object(SETTINGS))
+        Description.of(
+                "the settings", Description.of("the checkpoint", checkpoint).object(SETTINGS))
             .text(SEED));
   }
 

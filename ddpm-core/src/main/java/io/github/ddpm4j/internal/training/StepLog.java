@@ -227,6 +227,7 @@ final class StepLog {
    * @param norms the norms of the gradient
    * @param rates the learning rates, warm-up included
    */
+  @SuppressWarnings("ArrayRecordComponent") // handed over once, between two runs
   record Past(double[] losses, double[] norms, double[] rates) {}
 
   /** Fetches what is not read yet. */

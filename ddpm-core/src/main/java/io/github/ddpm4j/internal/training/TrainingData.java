@@ -211,8 +211,7 @@ final class TrainingData {
           refused.add(i);
         }
       }
-      return Images.requireInRange(
-          "training data (" + names.some(refused) + ")", images, range);
+      return Images.requireInRange("training data (" + names.some(refused) + ")", images, range);
     }
   }
 

@@ -7,9 +7,9 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.Batch;
 import ai.djl.training.dataset.Dataset;
 import ai.djl.training.dataset.RandomAccessDataset;
+import io.github.ddpm4j.internal.checkpoint.CheckpointFile;
 import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.torch.Machine;
-import io.github.ddpm4j.internal.checkpoint.CheckpointFile;
 import io.github.ddpm4j.internal.torch.Shutdown;
 import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.model.DenoisingModel;
@@ -222,8 +222,7 @@ public final class TrainingLoop implements AutoCloseable {
     training.putAll(settings.describe(log.history(), ownBatches, firstRate));
     return runState.copy(
         own,
-        RunCheckpoints.with(
-            Objects.requireNonNull(identity, "identity").description(), training),
+        RunCheckpoints.with(Objects.requireNonNull(identity, "identity").description(), training),
         data.served());
   }
 
@@ -273,7 +272,11 @@ public final class TrainingLoop implements AutoCloseable {
   private TrainingOutcome outcome() {
     LossHistory losses = log.history();
     return new TrainingOutcome(
-        network, averaged, losses, settings.seed(), settings.describe(losses, ownBatches, firstRate));
+        network,
+        averaged,
+        losses,
+        settings.seed(),
+        settings.describe(losses, ownBatches, firstRate));
   }
 
   private LoopEvent step() {

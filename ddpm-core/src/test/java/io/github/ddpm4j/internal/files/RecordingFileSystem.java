@@ -48,6 +48,7 @@ public final class RecordingFileSystem extends FileSystem {
     record Created(Path file) implements Change {}
 
     /** Bytes at the end of a file. */
+    @SuppressWarnings("ArrayRecordComponent") // read by the test alone
     record Written(Path file, byte[] bytes) implements Change {}
 
     /** The bytes of a file, or the names of a folder, are on the disk. */
@@ -322,19 +323,18 @@ public final class RecordingFileSystem extends FileSystem {
     @Override
     public DirectoryStream<Path> newDirectoryStream(
         Path folder, DirectoryStream.Filter<? super Path> filter) throws IOException {
-      DirectoryStream<Path> stream = Files.newDirectoryStream(real(folder));
+      List<Path> all = new ArrayList<>();
+      try (DirectoryStream<Path> stream = Files.newDirectoryStream(real(folder))) {
+        stream.forEach(entry -> all.add(path(entry)));
+      }
       return new DirectoryStream<>() {
         @Override
         public Iterator<Path> iterator() {
-          List<Path> all = new ArrayList<>();
-          stream.forEach(entry -> all.add(path(entry)));
           return all.iterator();
         }
 
         @Override
-        public void close() throws IOException {
-          stream.close();
-        }
+        public void close() {}
       };
     }
 

@@ -67,6 +67,7 @@ public final class WatchedFiles {
    * @param target where a file is moved to; otherwise the same as {@code file}
    * @param bytes what is written, where something is
    */
+  @SuppressWarnings("ArrayRecordComponent")
   public record Change(Operation operation, Path file, Path target, byte[] bytes) {
 
     @Override

@@ -154,8 +154,7 @@ class UploadTest {
 
   @Test
   void doubles_otherType_isRefused() {
-    assertThatThrownBy(
-            () -> Upload.doubles(manager, new double[1], new Shape(1), DataType.INT32))
+    assertThatThrownBy(() -> Upload.doubles(manager, new double[1], new Shape(1), DataType.INT32))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("values can be uploaded as float32 or float64, but not as int32");
   }
