@@ -45,7 +45,7 @@ class GivenImagesTest {
   /** Values from least to greatest, evenly. */
   private NDArray ramp(double least, double greatest) {
     return manager
-        .arange(IMAGES.size())
+        .arange((float) IMAGES.size())
         .toType(DataType.FLOAT32, false)
         .div((float) (IMAGES.size() - 1))
         .mul(greatest - least)
