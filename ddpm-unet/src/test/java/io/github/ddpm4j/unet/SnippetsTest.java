@@ -20,6 +20,7 @@ import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.SamplingRun;
+import io.github.ddpm4j.training.Checkpoints;
 import io.github.ddpm4j.unet.UNet.Execution;
 import io.github.ddpm4j.unet.UNet.Precision;
 import java.io.IOException;
@@ -90,6 +91,15 @@ class SnippetsTest {
         trained.ddpm().save(Path.of("cifar10")); // the averaged weights; trained.raw() has the last
       }
     }
+  }
+
+  static void resume(DDPM ddpm, Dataset dataset) {
+    ddpm.training()
+        .steps(800_000)
+        .checkpoints(Checkpoints.in(Path.of("checkpoints")).everySteps(1_000).keepLast(3))
+        .resume() // from the newest checkpoint, or from the beginning if there is none
+        .fit(dataset)
+        .close();
   }
 
   static void sample() throws IOException {
