@@ -15,6 +15,7 @@ import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Sampling;
 import io.github.ddpm4j.sampling.SamplingRun;
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
@@ -70,14 +71,14 @@ class UNetStartTest {
     assertAllRefuse(
         sampling -> sampling.condition(Condition.labels(1, 7)),
         IllegalArgumentException.class,
-        message.formatted(1));
+        String.format(Locale.ROOT, message, 1));
     assertAllRefuse(
         sampling ->
             sampling
                 .condition(Condition.labels(1))
                 .guidance(Guidance.towards(Condition.labels(7), 2)),
         IllegalArgumentException.class,
-        message.formatted(0));
+        String.format(Locale.ROOT, message, 0));
   }
 
   @Test
