@@ -177,7 +177,7 @@ class SnippetsTest {
   void readme_holdsTheseSnippets() throws IOException {
     String source = squeezed(Files.readString(SOURCE));
     List<String> found = snippets(Path.of("../README.md"));
-    assertThat(found).hasSize(13);
+    assertThat(found).hasSize(14);
     assertThat(found).allSatisfy(snippet -> assertThat(source).contains(squeezed(snippet)));
   }
 
