@@ -405,8 +405,8 @@ public final class TrainingDoctor implements TrainingStepListener {
     double error = Math.sqrt(variance(means) / means.length + variance(ofReal) / ofReal.length);
     double spread = variance(channelValues(channel, channels, drawn));
     double ofData = variance(channelValues(channel, channels, real));
-    // A constant channel is as constant as the data: 1, not 0 / 0.
-    double contrast = spread == ofData ? 1 : Math.sqrt(spread / ofData);
+    // Not a number where neither varies, which is not flat.
+    double contrast = Math.sqrt(spread / ofData);
     String figures =
         words("mean %s beside %s of the data", number(mean(means)), number(mean(ofReal)))
             + (error > 0 ? words(" (%+.1f standard errors)", drift / error) : "")
