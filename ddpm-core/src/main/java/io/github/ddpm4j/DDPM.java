@@ -33,6 +33,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.CancellationException;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -159,9 +160,10 @@ public final class DDPM implements AutoCloseable {
    * @throws IOException if writing fails; an existing model is left intact
    */
   public void save(Path folder) throws IOException {
-    FiniteWeights.require(
-        trainable("saved").weights(), "call saveUnchecked(folder) to keep them for a look");
-    saveUnchecked(folder);
+    save(
+        folder,
+        weights ->
+            FiniteWeights.require(weights, "call saveUnchecked(folder) to keep them for a look"));
   }
 
   /**
@@ -174,8 +176,12 @@ public final class DDPM implements AutoCloseable {
    * @throws IOException if writing fails; an existing model is left intact
    */
   public void saveUnchecked(Path folder) throws IOException {
+    save(folder, weights -> {});
+  }
+
+  private void save(Path folder, Consumer<Map<String, NDArray>> check) throws IOException {
     ModelFolder.write(
-        folder, new ModelFolder.Contents(diffusion, trainable("saved"), provenance()));
+        folder, new ModelFolder.Contents(diffusion, trainable("saved"), provenance()), check);
   }
 
   /**

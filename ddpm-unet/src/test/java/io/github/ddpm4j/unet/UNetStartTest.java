@@ -136,7 +136,9 @@ class UNetStartTest {
                     .sampler((diffusion, t) -> Samplers.ddimInversion(4).plan(diffusion))
                     .start(1))
         .isInstanceOf(IllegalArgumentException.class)
-        .hasMessageContaining("needs both above 0");
+        .hasMessage(
+            "prediction EDM(0.5) says nothing of the noise where x has none; invert a sampler with"
+                + " endAtFirstTimestep(true)");
   }
 
   /** What is right goes on to start. */

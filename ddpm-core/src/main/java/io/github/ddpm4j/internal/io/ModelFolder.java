@@ -29,6 +29,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.ServiceLoader;
 import java.util.TreeSet;
+import java.util.function.Consumer;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
@@ -106,15 +107,18 @@ public final class ModelFolder {
    *
    * @param folder where to; an older model folder there is replaced as a whole
    * @param contents the model
+   * @param check may refuse the weights, which nobody changes meanwhile
    * @throws IllegalArgumentException if {@code folder} has no name
    * @throws FileAlreadyExistsException if {@code folder} is something other than an older model or
    *     an empty folder, or holds more than that
    * @throws IOException if writing fails; what was there before is still there
    */
-  public static void write(Path folder, Contents contents) throws IOException {
+  public static void write(Path folder, Contents contents, Consumer<Map<String, NDArray>> check)
+      throws IOException {
     Path target = replaceable(folder);
     Runnable read = contents.denoiser().beginReading();
     try {
+      check.accept(contents.denoiser().weights());
       WholeFolder.write(
           target,
           DESCRIPTION,
