@@ -174,6 +174,12 @@ class RecomputationTest {
               yield ops.recomputable(
                   0, List.of(ops.silu(first)), values -> ops.square(values.get(0)));
             }
+            case "past" -> {
+              T first =
+                  ops.recomputable(0, List.of(in), values -> ops.multiply(values.get(0), own));
+              T second = ops.recomputable(0, List.of(first), values -> ops.square(values.get(0)));
+              yield ops.add(first, second);
+            }
             default -> throw new IllegalStateException(form);
           });
     }
@@ -230,6 +236,14 @@ class RecomputationTest {
                   + " the network, so that its gradient reaches them; put what lies between into a"
                   + " part");
     }
+  }
+
+  /** A result that is used past the parts would lose its gradient there. */
+  @Test
+  void aResultThatIsUsedPastThePartsIsRefused() {
+    assertThatThrownBy(() -> trainScale("past", true))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageStartingWith("a part that may be recomputed must take results of other such");
   }
 
   private static void trainScale(String form, boolean compiled) {

@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 import java.util.ArrayList;
@@ -19,6 +20,8 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.LongPredicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -46,6 +49,9 @@ public final class CheckpointFolder {
 
   private static final String LOCK = ".lock";
   private static final String DAMAGED = ".damaged";
+
+  /** The folders that runs of this process write to. */
+  private static final Set<Path> claimed = ConcurrentHashMap.newKeySet();
 
   private final Path folder;
 
@@ -95,9 +101,18 @@ public final class CheckpointFolder {
       }
       String found = digits(sha256);
       if (!found.equals(digest)) {
-        throw new IOException(
+        throw new DamagedException(
             file + " is damaged: the SHA-256 of its bytes begins with " + found + ", not as named");
       }
+    }
+  }
+
+  /** The bytes are not those that were written. */
+  private static final class DamagedException extends IOException {
+    private static final long serialVersionUID = 1;
+
+    DamagedException(String message) {
+      super(message);
     }
   }
 
@@ -145,7 +160,7 @@ public final class CheckpointFolder {
       try {
         entry.requireWhole();
         return Optional.of(entry);
-      } catch (IOException e) {
+      } catch (DamagedException e) {
         logger.warn("the checkpoint of step {} is passed over: {}", entry.step, e.getMessage());
         setAside(entry);
       }
@@ -155,7 +170,10 @@ public final class CheckpointFolder {
 
   private static void setAside(Entry entry) {
     try {
-      Files.move(entry.file, entry.file.resolveSibling(entry.file.getFileName() + DAMAGED));
+      Files.move(
+          entry.file,
+          entry.file.resolveSibling(entry.file.getFileName() + DAMAGED),
+          StandardCopyOption.REPLACE_EXISTING);
     } catch (IOException e) {
       logger.warn("{} could not be renamed", entry.file, e);
     }
@@ -169,8 +187,7 @@ public final class CheckpointFolder {
    * @param keepLast how many of the newest are kept, this one among them
    * @param forGood whether a step's checkpoint is kept however old it is
    * @return the checkpoint
-   * @throws IOException if writing or deleting fails; what was there before is still there if
-   *     writing fails
+   * @throws IOException if writing fails; what was there before is still there
    */
   public Entry write(long step, WholeFile.Content content, int keepLast, LongPredicate forGood)
       throws IOException {
@@ -182,12 +199,21 @@ public final class CheckpointFolder {
     for (Entry entry : entries()) {
       boolean replaced = entry.step == step && !entry.file.equals(file);
       if (replaced || (kept >= keepLast && !forGood.test(entry.step))) {
-        Files.deleteIfExists(entry.file);
+        delete(entry.file);
       } else {
         kept++;
       }
     }
     return Entry.of(file).orElseThrow();
+  }
+
+  /** The new one is there; an old one more does no harm. */
+  private static void delete(Path file) {
+    try {
+      Files.deleteIfExists(file);
+    } catch (IOException e) {
+      logger.warn("the old checkpoint {} could not be deleted: {}", file, e.getMessage());
+    }
   }
 
   /**
@@ -218,19 +244,32 @@ public final class CheckpointFolder {
    */
   public Claim claim() throws IOException {
     WholeFile.makeFolder(folder, folder);
-    Path file = folder.resolve(LOCK);
-    FileChannel channel =
-        Uninterrupted.run(
-            () -> FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE));
+    Path own = folder.toRealPath();
+    // Closing a second channel of the file would give up the lock of the first.
+    if (!claimed.add(own)) {
+      throw taken();
+    }
     boolean done = false;
+    FileChannel channel = null;
     try {
+      Path file = folder.resolve(LOCK);
+      channel =
+          Uninterrupted.run(
+              () -> FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE));
       lock(channel);
       clean();
       done = true;
-      return channel::close;
+      FileChannel locked = channel;
+      return () -> {
+        claimed.remove(own);
+        locked.close();
+      };
     } finally {
       if (!done) {
-        channel.close();
+        claimed.remove(own);
+        if (channel != null) {
+          channel.close();
+        }
       }
     }
   }
@@ -245,10 +284,14 @@ public final class CheckpointFolder {
       return; // a file system without locks
     }
     if (lock == null) {
-      throw new IllegalStateException(
-          "the checkpoints of "
-              + folder
-              + " belong to another run that is going on; choose another folder, or end that run");
+      throw taken();
     }
+  }
+
+  private IllegalStateException taken() {
+    return new IllegalStateException(
+        "the checkpoints of "
+            + folder
+            + " belong to another run that is going on; choose another folder, or end that run");
   }
 }

@@ -4,10 +4,12 @@ import ai.djl.Device;
 import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.internal.checkpoint.CheckpointFolder.Entry;
 import io.github.ddpm4j.internal.torch.Machine;
+import io.github.ddpm4j.internal.torch.Shutdown;
 import io.github.ddpm4j.training.Checkpoints;
 import io.github.ddpm4j.training.Checkpoints.OnFailure;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.time.Duration;
 import java.util.List;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -29,16 +31,18 @@ public final class CheckpointWriter implements AutoCloseable {
   /** The step of the newest checkpoint that was begun, and when. */
   private long lastStep;
 
+  /** Whether the checkpoint of that step is in another folder. */
+  private boolean elsewhere;
+
   private long lastNanos = System.nanoTime();
   private @Nullable Thread writing;
   private volatile @Nullable IOException failure;
 
   private CheckpointWriter(
-      Checkpoints settings, CheckpointFolder folder, CheckpointFolder.Claim claim, long step) {
+      Checkpoints settings, CheckpointFolder folder, CheckpointFolder.Claim claim) {
     this.settings = settings;
     this.folder = folder;
     this.claim = claim;
-    this.lastStep = step;
   }
 
   /**
@@ -52,7 +56,7 @@ public final class CheckpointWriter implements AutoCloseable {
   public static CheckpointWriter claim(Checkpoints settings) {
     CheckpointFolder folder = new CheckpointFolder(settings.folder());
     try {
-      return new CheckpointWriter(settings, folder, folder.claim(), 0);
+      return new CheckpointWriter(settings, folder, folder.claim());
     } catch (IOException e) {
       throw new UncheckedIOException(
           "checkpoints cannot be written to " + settings.folder() + ": " + e.getMessage(), e);
@@ -69,12 +73,18 @@ public final class CheckpointWriter implements AutoCloseable {
   }
 
   /**
-   * Takes note of the step that the run begins at.
+   * Takes note of the checkpoint that the run goes on from.
    *
-   * @param step the number of steps done before
+   * @param entry the checkpoint
    */
-  public void beginAt(long step) {
-    lastStep = step;
+  public void beginAt(Entry entry) {
+    lastStep = entry.step();
+    elsewhere =
+        !settings
+            .folder()
+            .toAbsolutePath()
+            .normalize()
+            .equals(entry.file().toAbsolutePath().normalize().getParent());
   }
 
   /**
@@ -85,16 +95,28 @@ public final class CheckpointWriter implements AutoCloseable {
    * @throws UncheckedIOException if an earlier one could not be written and the run is to end then
    */
   public boolean isDue(long step) {
+    boolean forGood = isForGood(step);
+    if (isWriting()) {
+      if (!forGood) {
+        return false;
+      }
+      join();
+    }
     requireGoingOn();
-    if (step == lastStep || isWriting()) {
+    if (step == lastStep) {
       return false;
     }
     boolean bySteps =
         settings.everySteps() > 0
             && step / settings.everySteps() > lastStep / settings.everySteps();
     boolean byTime =
-        !settings.every().isZero() && System.nanoTime() - lastNanos >= settings.every().toNanos();
-    return bySteps || byTime;
+        !settings.every().isZero()
+            && Duration.ofNanos(System.nanoTime() - lastNanos).compareTo(settings.every()) >= 0;
+    return forGood || bySteps || byTime;
+  }
+
+  private boolean isForGood(long step) {
+    return settings.keepEvery() > 0 && step % settings.keepEvery() == 0;
   }
 
   private boolean isWriting() {
@@ -124,7 +146,7 @@ public final class CheckpointWriter implements AutoCloseable {
     boolean begun = false;
     try {
       CheckpointFile.Contents contents = copy.apply(own);
-      Thread thread = new Thread(() -> writeAndClose(step, contents, own), "ddpm4j-checkpoint");
+      Thread thread = new Thread(() -> writeBeside(step, contents, own), "ddpm4j-checkpoint");
       thread.start();
       writing = thread;
       begun = true;
@@ -137,8 +159,21 @@ public final class CheckpointWriter implements AutoCloseable {
 
   private void begin(long step) {
     lastStep = step;
+    elsewhere = false;
     lastNanos = System.nanoTime();
     failure = null;
+  }
+
+  /** The end of the process waits for it. */
+  private void writeBeside(long step, CheckpointFile.Contents contents, NDManager own) {
+    boolean entered = Shutdown.enter();
+    try {
+      writeAndClose(step, contents, own);
+    } finally {
+      if (entered) {
+        Shutdown.leave();
+      }
+    }
   }
 
   private void writeAndClose(long step, CheckpointFile.Contents contents, NDManager own) {
@@ -148,9 +183,9 @@ public final class CheckpointWriter implements AutoCloseable {
               step,
               out -> CheckpointFile.write(out, contents),
               settings.keepLast(),
-              old -> settings.keepEvery() > 0 && old % settings.keepEvery() == 0);
+              this::isForGood);
       logger.debug("wrote {}", written.file());
-    } catch (IOException | RuntimeException e) {
+    } catch (IOException | RuntimeException | Error e) {
       failure = e instanceof IOException io ? io : new IOException(e);
       logger.warn(
           "the checkpoint of step {} could not be written, and the newest one is that of step {}: {}",
@@ -180,7 +215,7 @@ public final class CheckpointWriter implements AutoCloseable {
   public void finish(long step, Function<NDManager, CheckpointFile.Contents> copy) {
     join();
     // Nothing comes after it that would try again.
-    for (int i = 0; i < 2 && (step != lastStep || failure != null); i++) {
+    for (int i = 0; i < 2 && (step != lastStep || elsewhere || failure != null); i++) {
       writeHere(step, copy);
     }
     requireGoingOn();

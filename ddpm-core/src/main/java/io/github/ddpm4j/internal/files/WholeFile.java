@@ -184,7 +184,7 @@ public final class WholeFile {
 
   /** The nearest folder that is there, of those that a file is to lie in. */
   private static Path nearest(Path folder, Path file) throws IOException {
-    Path there = folder;
+    Path there = folder.toAbsolutePath();
     while (!Files.exists(there) && there.getParent() != null) {
       there = there.getParent();
     }
@@ -204,7 +204,7 @@ public final class WholeFile {
    */
   public static void makeFolder(Path folder, Path file) throws IOException {
     // Files.createDirectories of JDK 17 refuses links to folders.
-    if (!nearest(folder, file).equals(folder)) {
+    if (!nearest(folder, file).equals(folder.toAbsolutePath())) {
       Files.createDirectories(folder);
     }
   }

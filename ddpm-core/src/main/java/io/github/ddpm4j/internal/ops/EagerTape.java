@@ -4,10 +4,8 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDScope;
 import io.github.ddpm4j.internal.torch.GradMode;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.IntPredicate;
@@ -36,7 +34,7 @@ public final class EagerTape implements AutoCloseable {
   private final IdentityHashMap<NDArray, NDArray> leaves = new IdentityHashMap<>();
 
   /** Values that no gradient flows to. */
-  private final Set<NDArray> given = Collections.newSetFromMap(new IdentityHashMap<>());
+  private final IdentityHashMap<NDArray, NDArray> given = new IdentityHashMap<>();
 
   private boolean inside;
 
@@ -51,7 +49,10 @@ public final class EagerTape implements AutoCloseable {
 
   /** Takes note of a value from outside the network. */
   NDArray give(NDArray value) {
-    given.add(value);
+    // The run may close it before the gradient is due.
+    NDArray kept = value.duplicate();
+    NDScope.unregister(kept);
+    given.put(value, kept);
     return value;
   }
 
@@ -62,11 +63,11 @@ public final class EagerTape implements AutoCloseable {
     }
     List<NDArray> own = new ArrayList<>();
     for (NDArray input : inputs) {
-      NDArray leaf = leaves.get(input);
-      if (leaf == null && !given.contains(input)) {
+      NDArray leaf = leaves.getOrDefault(input, given.get(input));
+      if (leaf == null) {
         throw new IllegalArgumentException(ScriptTape.BETWEEN);
       }
-      own.add(leaf == null ? input : leaf);
+      own.add(leaf);
     }
     boolean recomputed = recomputes.test(level);
     NDArray made;
@@ -128,6 +129,8 @@ public final class EagerTape implements AutoCloseable {
       }
       part.leaf.close();
     }
+    given.values().forEach(NDArray::close);
+    given.clear();
     parts.clear();
     leaves.clear();
   }

@@ -55,6 +55,10 @@ public final class ScriptTape {
   /** Values that no gradient flows to. */
   private final Set<Value> given = new HashSet<>();
 
+  /** What was written between the parts, and where the last part ends. */
+  private final StringBuilder outside = new StringBuilder();
+
+  private int end;
   private boolean inside;
 
   /**
@@ -94,12 +98,14 @@ public final class ScriptTape {
       script.run("torch.set_grad_enabled(False)");
     }
     int before = script.length();
+    outside.append(script.since(end), 0, before - end);
     Value made = write(body, inputs);
     Set<Integer> used = weightsIn(script.since(before));
     if (recomputed) {
       script.run("torch.set_grad_enabled(True)");
     }
     Value result = script.let("torch.requires_grad_(torch.detach(%s))", made);
+    end = script.length();
     results.add(result);
     parts.add(new Part(recomputed, List.copyOf(inputs), body, used, made, result));
     return result;
@@ -132,6 +138,7 @@ public final class ScriptTape {
    */
   public Value gradients(Value of) {
     requireAllWeights();
+    requirePredictionOfTheLast();
     Map<Value, Value> sums = new LinkedHashMap<>();
     Part last = parts.get(parts.size() - 1);
     add(sums, List.of(last.result), take(of, List.of(last.result.name()), ""));
@@ -160,6 +167,16 @@ public final class ScriptTape {
       }
     }
     return script.let("[%s]", join(ofWeights.values()));
+  }
+
+  /** Else the gradient would miss what reaches a result past the parts. */
+  private void requirePredictionOfTheLast() {
+    outside.append(script.since(end));
+    for (Part part : parts.subList(0, parts.size() - 1)) {
+      if (Pattern.compile("\\b" + part.result + "\\b").matcher(outside).find()) {
+        throw new IllegalArgumentException(BETWEEN);
+      }
+    }
   }
 
   private void requireAllWeights() {

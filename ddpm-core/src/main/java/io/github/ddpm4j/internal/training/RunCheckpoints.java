@@ -17,6 +17,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -51,8 +52,12 @@ final class RunCheckpoints implements AutoCloseable {
     try {
       Resumption resumption = resumption(persistence);
       if (writer != null) {
-        requireNoNewer(writer.folder(), resumption == null ? -1 : resumption.entry().step());
-        writer.beginAt(resumption == null ? 0 : resumption.entry().step());
+        if (!persistence.resume()) {
+          requireNoNewer(writer.folder(), resumption == null ? -1 : resumption.entry().step());
+        }
+        if (resumption != null) {
+          writer.beginAt(resumption.entry());
+        }
       }
       done = true;
       return new RunCheckpoints(writer, resumption);
@@ -135,24 +140,25 @@ final class RunCheckpoints implements AutoCloseable {
   }
 
   /**
-   * Goes on from the checkpoint, if there is one.
+   * Goes on from the checkpoint, if there is one. Nothing is changed if it is refused.
    *
-   * @return whether there is
+   * @param rates checks the learning rates of the steps that are done
    * @throws IllegalArgumentException if it is that of another run
    */
-  boolean restore(RunIdentity identity, RunState state) {
+  void restore(RunIdentity identity, Consumer<double[]> rates, RunState state) {
     if (resumption == null) {
-      return false;
+      return;
     }
     identity.requireSame(resumption.description(), resumption.allowed());
     try (NDManager manager = Machine.newManager(Device.cpu())) {
-      state.restore(resumption.read(manager));
+      CheckpointFile.Contents contents = resumption.read(manager);
+      rates.accept(RunState.rates(contents));
+      state.restore(contents);
     }
     logger.info(
         "training goes on after step {} of {}",
         resumption.entry().step(),
         resumption.entry().file());
-    return true;
   }
 
   /** Whether the rates of steps that are done must be what the tracker gives for them. */

@@ -47,6 +47,14 @@ final class RunState {
     this.log = log;
     this.draws = draws;
     this.listeners = listeners;
+  }
+
+  /**
+   * Checks that all of it can be put into a checkpoint.
+   *
+   * @throws IllegalArgumentException if it cannot
+   */
+  void requireSavable() {
     if (draws.learns() && draws.state().isEmpty()) {
       throw new IllegalArgumentException(
           "the timestep sampler learns from the losses, but has no state to put into a checkpoint;"
@@ -85,7 +93,10 @@ final class RunState {
     Map<String, Object> description = new LinkedHashMap<>(identity);
     description.put(BATCHES, batches);
     List<String> states = new ArrayList<>();
-    listeners.forEach(listener -> states.add(listener.state()));
+    for (TrainingStepListener listener : listeners) {
+      String state = listener.state();
+      states.add(state == null ? "" : state);
+    }
     description.put(LISTENERS, states);
     return new CheckpointFile.Contents(description, tensors);
   }
@@ -123,6 +134,11 @@ final class RunState {
           });
     }
     log.goOn(past);
+  }
+
+  /** The learning rates of the steps that a checkpoint comes after. */
+  static double[] rates(CheckpointFile.Contents contents) {
+    return take(new TreeMap<>(contents.tensors()), RATES);
   }
 
   private static void requireSame(Map<String, NDArray> arrays, Map<String, NDArray> tensors) {

@@ -42,9 +42,6 @@ final class TrainingData {
 
   private long served;
 
-  /** The number of batches that were read before the run began. */
-  private final long before;
-
   /** The indices that the last batch was read by; null if the dataset makes its own batches. */
   private final @Nullable SeededSampler sampler;
 
@@ -55,9 +52,7 @@ final class TrainingData {
       @Nullable SeededSampler sampler,
       Optional<Shape> imageShape,
       DataRange range,
-      @Nullable Supplier<Iterator<Batch>> sample,
-      long before) {
-    this.before = before;
+      @Nullable Supplier<Iterator<Batch>> sample) {
     this.dataset = dataset;
     this.manager = manager;
     this.batches = batches;
@@ -82,7 +77,7 @@ final class TrainingData {
       Iterator<Batch> batches = Datasets.read(() -> indexed.getData(manager, sampler).iterator());
       Supplier<Iterator<Batch>> sample = () -> Datasets.read(() -> sample(indexed, manager, seed));
       return new TrainingData(
-          dataset, manager, batches, sampler, imageShape, range, anyRange ? null : sample, before);
+          dataset, manager, batches, sampler, imageShape, range, anyRange ? null : sample);
     }
     Iterator<Batch> batches = Datasets.read(() -> new Repeating(dataset, manager));
     for (long i = 0; i < before; i++) {
@@ -90,7 +85,7 @@ final class TrainingData {
     }
     Supplier<Iterator<Batch>> none = Collections::emptyIterator;
     return new TrainingData(
-        dataset, manager, batches, null, imageShape, range, anyRange ? null : none, before);
+        dataset, manager, batches, null, imageShape, range, anyRange ? null : none);
   }
 
   /** The first images of a run in one batch, as far as they can be read without an effect on it. */
@@ -139,11 +134,6 @@ final class TrainingData {
         batch.close();
       }
     }
-  }
-
-  /** The number of batches that were read, those before the run began among them. */
-  long served() {
-    return before + served;
   }
 
   /** How messages name the images of the last batch. */

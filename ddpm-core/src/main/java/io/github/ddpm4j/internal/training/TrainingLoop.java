@@ -103,6 +103,7 @@ public final class TrainingLoop implements AutoCloseable {
     int rows = draws.learns() ? 1 : logRows();
     boolean fine = false;
     this.checkpoints = checkpoints;
+    Step made = null;
     try {
       network.imageShape().ifPresent(this::tryLoss);
       this.data =
@@ -116,20 +117,28 @@ public final class TrainingLoop implements AutoCloseable {
               settings.anyRange(),
               checkpoints.batchesBefore());
       StepState state = new StepState(network, averaged, rows, manager);
-      this.step =
+      made =
           network instanceof ScriptedDenoiser scripted && scripted.isCompiled()
               ? new CompiledStep(model, scripted, settings, state, manager)
               : new EagerStep(model, network, settings, state);
+      this.step = made;
       this.log = new StepLog(state, rows, manager, draws, !settings.listeners().isEmpty());
       this.runState = new RunState(state, log, draws, settings.listeners());
       this.identity =
           checkpoints.isUsed()
               ? new RunIdentity(model, network, settings, DataFingerprint.of(dataset, reading))
               : null;
-      goOn();
+      if (identity != null) {
+        runState.requireSavable();
+        checkpoints.restore(identity, this::requireSameRates, runState);
+        control.done(log.done());
+      }
       fine = true;
     } finally {
       if (!fine) {
+        if (made != null) {
+          made.close();
+        }
         reading.close();
         manager.close();
       }
@@ -189,14 +198,9 @@ public final class TrainingLoop implements AutoCloseable {
     return RunCheckpoints.seed(persistence);
   }
 
-  /** Goes on from a checkpoint, if there is one. */
-  private void goOn() {
-    if (identity == null || !checkpoints.restore(identity, runState)) {
-      return;
-    }
-    double[] rates = log.past().rates();
+  /** Asks the tracker, which may count, for the rates of the steps that are done. */
+  private void requireSameRates(double[] rates) {
     for (int done = 0; done < rates.length; done++) {
-      // A tracker may count how often it is asked.
       double tracked = settings.trackedRate(done);
       double rate = tracked * settings.warmth(done);
       if (done == 0) {
@@ -213,17 +217,18 @@ public final class TrainingLoop implements AutoCloseable {
                 + "; set it as it was, or allow the change by resume(Change.LEARNING_RATE)");
       }
     }
-    control.done(log.done());
   }
 
   private CheckpointFile.Contents copy(NDManager own) {
+    log.readAll();
     Map<String, Object> training = new LinkedHashMap<>();
     training.put("weights", "averaged");
     training.putAll(settings.describe(log.history(), ownBatches, firstRate));
     return runState.copy(
         own,
         RunCheckpoints.with(Objects.requireNonNull(identity, "identity").description(), training),
-        data.served());
+        // Not what was read: a step may have been broken off between two of its batches.
+        (long) log.done() * settings.accumulation());
   }
 
   private TrainingOutcome run() {

@@ -113,6 +113,33 @@ class CheckpointFolderTest {
     assertThat(steps(folder)).containsExactly(3L);
   }
 
+  /** A name alone lies in the working directory. */
+  @Test
+  void claim_aRelativeFolder_isMade() throws Exception {
+    Path relative = Path.of("target-of-" + temporary.getFileName());
+    try {
+      new CheckpointFolder(relative).claim().close();
+      assertThat(write(new CheckpointFolder(relative), 1, 1).file()).exists();
+    } finally {
+      for (String name : names(relative)) {
+        Files.delete(relative.resolve(name));
+      }
+      Files.delete(relative);
+    }
+  }
+
+  /** What cannot be read is not taken for damaged. */
+  @Test
+  void newestWhole_unreadable_isAFailure() throws Exception {
+    CheckpointFolder folder = new CheckpointFolder(temporary);
+    Entry newest = write(folder, 1, 1);
+    Files.delete(newest.file());
+    Files.createDirectory(newest.file());
+
+    assertThatThrownBy(folder::newestWhole).isInstanceOf(IOException.class);
+    assertThat(newest.file()).exists();
+  }
+
   @Test
   void claim_aFile_isRefused() throws Exception {
     Path file = Files.writeString(temporary.resolve("file"), "x");
