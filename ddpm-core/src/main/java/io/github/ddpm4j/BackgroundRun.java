@@ -24,6 +24,11 @@ final class BackgroundRun implements Training.Run {
   /** Whether the result belongs to somebody who asked for it, or is closed. */
   private boolean taken;
 
+  private boolean closed;
+
+  /** How many threads wait for the result. */
+  private int asking;
+
   private BackgroundRun(int steps, Function<RunControl, TrainedModel> training) {
     this.steps = steps;
     this.thread = new Thread(() -> run(training), "ddpm4j-training-" + number.incrementAndGet());
@@ -103,13 +108,38 @@ final class BackgroundRun implements Training.Run {
 
   @Override
   public TrainedModel get() throws InterruptedException, ExecutionException {
-    return take(outcome.get());
+    asks(1);
+    try {
+      return take(outcome.get());
+    } finally {
+      asks(-1);
+    }
   }
 
   @Override
   public TrainedModel get(long timeout, TimeUnit unit)
       throws InterruptedException, ExecutionException, TimeoutException {
-    return take(outcome.get(timeout, unit));
+    asks(1);
+    try {
+      return take(outcome.get(timeout, unit));
+    } finally {
+      asks(-1);
+    }
+  }
+
+  /**
+   * Who asks before the end gets a model that is open; the last to give up leaves it to close().
+   */
+  private synchronized void asks(int more) {
+    asking += more;
+    if (asking == 0
+        && closed
+        && !taken
+        && outcome.isDone()
+        && !outcome.isCompletedExceptionally()) {
+      taken = true;
+      outcome.join().close();
+    }
   }
 
   private synchronized TrainedModel take(TrainedModel result) {
@@ -129,7 +159,8 @@ final class BackgroundRun implements Training.Run {
   }
 
   private synchronized boolean free(@Nullable TrainedModel result, @Nullable Throwable failure) {
-    if (result == null || taken) {
+    closed = true;
+    if (result == null || taken || asking > 0) {
       return false;
     }
     taken = true;

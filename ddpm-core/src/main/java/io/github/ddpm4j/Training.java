@@ -707,7 +707,6 @@ public final class Training {
     return (int) count;
   }
 
-  /** A snapshot of the settings: later changes apply to the next run. */
   private long seed() {
     return seed == null && persistence.isResuming()
         ? TrainingLoop.seedBefore(persistence)
@@ -715,6 +714,7 @@ public final class Training {
         : Seeds.orDrawn(seed, logger, "training");
   }
 
+  /** A snapshot of the settings: later changes apply to the next run. */
   private TrainingSettings settings(int batchSize, int steps) {
     return new TrainingSettings(
         loss,

@@ -23,6 +23,9 @@ import org.jspecify.annotations.Nullable;
  */
 record Mixture(List<Term> terms) {
 
+  /** Below it, what weights leave for the unconditional prediction is their rounding. */
+  private static final double ROUNDING = 1e-12;
+
   /** Whose prediction a term is. */
   private enum Source {
     OWN,
@@ -60,6 +63,13 @@ record Mixture(List<Term> terms) {
     }
     own = hasOwn && !pullsToOwn ? 1 : own;
     free -= own;
+    double weights = Math.abs(own);
+    for (Term other : others) {
+      weights += Math.abs(other.weight);
+    }
+    if (Math.abs(free) < ROUNDING * (1 + weights)) {
+      free = 0;
+    }
     List<Term> terms = new ArrayList<>();
     if (own != 0 || (hasOwn && rescales)) {
       terms.add(new Term(Source.OWN, null, own));

@@ -4,6 +4,7 @@ import ai.djl.training.dataset.BatchSampler;
 import ai.djl.training.dataset.RandomAccessDataset;
 import ai.djl.training.dataset.RandomSampler;
 import ai.djl.training.dataset.Sampler;
+import ai.djl.training.dataset.SequenceSampler;
 import java.lang.reflect.Field;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -44,7 +45,10 @@ public record OwnSampling(int batchSize, Order order, String name) {
       if (inner == null) {
         return Optional.empty();
       }
-      order = inner instanceof RandomSampler ? Order.RANDOM : Order.STORED;
+      order =
+          inner instanceof RandomSampler
+              ? Order.RANDOM
+              : inner instanceof SequenceSampler ? Order.STORED : Order.OTHER;
     }
     return Optional.of(
         new OwnSampling(sampler.getBatchSize(), order, sampler.getClass().getName()));

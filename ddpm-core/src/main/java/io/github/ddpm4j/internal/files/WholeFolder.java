@@ -30,6 +30,11 @@ public final class WholeFolder {
 
   private static final Logger logger = LoggerFactory.getLogger(WholeFolder.class);
 
+  /** How the names of folders begin that a write makes inside another. */
+  private static final String LEFTOVER = ".ddpm4j-";
+
+  private static final String OLD = ".old";
+
   private WholeFolder() {}
 
   /** What a folder is to hold. */
@@ -124,9 +129,10 @@ public final class WholeFolder {
   }
 
   private static void writeInside(Path target, String key, Content content) throws IOException {
-    String inside = "." + UUID.randomUUID();
+    recover(target, key);
+    String inside = LEFTOVER + UUID.randomUUID();
     Path fresh = Files.createDirectory(target.resolve(inside + ".new"));
-    Path aside = target.resolve(inside + ".old");
+    Path aside = target.resolve(inside + OLD);
     Deque<Path> moved = new ArrayDeque<>(); // from, to, the last first
     try {
       content.writeTo(fresh);
@@ -152,11 +158,49 @@ public final class WholeFolder {
     deleteOld(target, aside);
   }
 
+  /**
+   * Whether an entry of a folder that keeps its place is no part of what it holds: what a killed
+   * write left, and what the file system keeps in the root of a volume.
+   *
+   * @param name the name of the entry
+   * @return whether to leave it alone
+   */
+  public static boolean isForeign(String name) {
+    return name.startsWith(LEFTOVER) || name.equals("lost+found");
+  }
+
+  /** Ends what a killed write began: the old files come back if the new ones are not all there. */
+  private static void recover(Path target, String key) throws IOException {
+    List<Path> left;
+    try (Stream<Path> entries = Files.list(target)) {
+      left =
+          entries.filter(path -> String.valueOf(path.getFileName()).startsWith(LEFTOVER)).toList();
+    }
+    for (Path folder : left) {
+      if (folder.toString().endsWith(OLD) && !Files.exists(target.resolve(key))) {
+        List<Path> files = entries(folder, key);
+        Collections.reverse(files);
+        for (Path file : files) {
+          Files.move(
+              file,
+              target.resolve(String.valueOf(file.getFileName())),
+              StandardCopyOption.REPLACE_EXISTING);
+        }
+      }
+    }
+    for (Path folder : left) {
+      delete(folder);
+    }
+  }
+
   /** What a folder holds, the key first. */
   private static List<Path> entries(Path folder, String key) throws IOException {
     try (Stream<Path> entries = Files.list(folder)) {
       return new ArrayList<>(
-          entries.sorted(Comparator.comparing(path -> !path.endsWith(key))).toList());
+          entries
+              .filter(path -> !isForeign(String.valueOf(path.getFileName())))
+              .sorted(Comparator.comparing(path -> !path.endsWith(key)))
+              .toList());
     }
   }
 

@@ -334,6 +334,7 @@ public final class ModelFolder {
         entries.forEach(entry -> names.add(String.valueOf(entry.getFileName())));
         boolean model = names.contains(DESCRIPTION);
         names.removeAll(List.of(DESCRIPTION, WEIGHTS));
+        names.removeIf(WholeFolder::isForeign);
         if (names.isEmpty()) {
           return;
         }

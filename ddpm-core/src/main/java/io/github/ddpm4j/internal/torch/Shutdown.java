@@ -1,6 +1,7 @@
 package io.github.ddpm4j.internal.torch;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Set;
@@ -112,8 +113,14 @@ public final class Shutdown {
     }
   }
 
-  /** A thread in native code counts as running. */
+  /**
+   * Whether a thread runs in the engine or in this library. One that waits in native code, as for a
+   * connection, counts as running too, but works for somebody else.
+   */
   private static boolean works(Thread thread) {
-    return thread.getState() == Thread.State.RUNNABLE;
+    return thread.getState() == Thread.State.RUNNABLE
+        && Arrays.stream(thread.getStackTrace())
+            .map(StackTraceElement::getClassName)
+            .anyMatch(name -> name.startsWith("ai.djl.") || name.startsWith("io.github.ddpm4j."));
   }
 }

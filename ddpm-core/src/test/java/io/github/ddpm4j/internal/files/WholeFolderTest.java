@@ -10,6 +10,7 @@ import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -226,6 +227,46 @@ class WholeFolderTest {
     }
     assertIsModel("new");
     assertThat(count[0]).isGreaterThan(10);
+  }
+
+  /** The process ends at some change: the next save puts right what it left. */
+  @Test
+  void write_mountedFolderAndKilled_nextSaveEndsIt() throws IOException {
+    boolean killed = true;
+    for (int k = 0; killed; k++) {
+      Files.createDirectory(folder());
+      WatchedFiles quiet = new WatchedFiles(parent, this::mounted);
+      WholeFolder.write(quiet.path(folder()), KEY, model("old"));
+      Files.createDirectory(folder().resolve("lost+found"));
+      int[] left = {k};
+      WatchedFiles files =
+          new WatchedFiles(
+              parent,
+              change -> {
+                mounted(change);
+                if (left[0]-- <= 0) {
+                  throw new IOException("killed");
+                }
+              });
+      killed = false;
+      try {
+        WholeFolder.write(files.path(folder()), KEY, model("new"));
+      } catch (IOException e) {
+        killed = true;
+      }
+
+      WholeFolder.write(quiet.path(folder()), KEY, model("last"));
+
+      assertHolds(folder(), "a", KEY, "lost+found", "z");
+      for (String name : List.of("a", KEY, "z")) {
+        assertThat(folder().resolve(name)).hasContent("last");
+      }
+      try (Stream<Path> all = Files.walk(folder())) {
+        for (Path path : all.sorted(Comparator.reverseOrder()).toList()) {
+          Files.delete(path);
+        }
+      }
+    }
   }
 
   /** Then the older files are not cleared away. */
