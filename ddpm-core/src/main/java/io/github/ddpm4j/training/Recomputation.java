@@ -38,7 +38,7 @@ public final class Recomputation {
   }
 
   /**
-   * Every part is recomputed: the least memory, for about a third more time.
+   * Every part is recomputed: the least memory, for about a quarter more time.
    *
    * @return the setting
    */
