@@ -10,7 +10,8 @@ import ai.djl.training.dataset.ArrayDataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.internal.checkpoint.CheckpointFile;
 import io.github.ddpm4j.internal.checkpoint.CheckpointFolder;
-import io.github.ddpm4j.internal.files.RecordingFileSystem;
+import io.github.ddpm4j.internal.files.FailingChange;
+import io.github.ddpm4j.internal.files.WatchedFiles;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -34,17 +35,10 @@ class CheckpointTrainingTest {
   @Test
   void checkpoint_writtenLate_isThatOfItsStep() throws Exception {
     CountDownLatch trainedOn = new CountDownLatch(1);
-    RecordingFileSystem system = new RecordingFileSystem();
-    system.beforeEach(
-        change -> {
-          if (change instanceof RecordingFileSystem.Change.Written) {
-            await(trainedOn);
-          }
-        });
     Path folder = temporary.resolve("run");
     float[][] scale = new float[1][];
     train(
-        Checkpoints.in(system.path(folder)).everySteps(3).keepLast(9),
+        Checkpoints.in(writtenAfter(trainedOn, folder)).everySteps(3).keepLast(9),
         (event, network) -> {
           if (event.step() == 3) {
             scale[0] = floats(network.weights().get("scale"));
@@ -67,16 +61,9 @@ class CheckpointTrainingTest {
   @Test
   void checkpoint_whileOneIsWritten_isPutOff() throws Exception {
     CountDownLatch ended = new CountDownLatch(1);
-    RecordingFileSystem system = new RecordingFileSystem();
-    system.beforeEach(
-        change -> {
-          if (change instanceof RecordingFileSystem.Change.Written) {
-            await(ended);
-          }
-        });
     Path folder = temporary.resolve("run");
     train(
-        Checkpoints.in(system.path(folder)).everySteps(1).keepLast(9),
+        Checkpoints.in(writtenAfter(ended, folder)).everySteps(1).keepLast(9),
         (event, network) -> {
           if (event.step() == STEPS) {
             ended.countDown();
@@ -93,16 +80,16 @@ class CheckpointTrainingTest {
     boolean failed = true;
     for (int k = 0; failed; k++) {
       Path folder = temporary.resolve("run" + k);
-      RecordingFileSystem system = new RecordingFileSystem();
+      FailingChange fault = new FailingChange();
       int change = k;
       train(
-          Checkpoints.in(system.path(folder)).everySteps(4),
+          Checkpoints.in(new WatchedFiles(folder, fault).path(folder)).everySteps(4),
           (event, network) -> {
             if (event.step() == 4) {
-              system.failAt(change, false);
+              fault.failAt(change, false);
             }
           });
-      failed = system.stopFailing();
+      failed = fault.stopFailing();
       try (var files = Files.list(folder)) {
         assertThat(files.map(file -> file.getFileName().toString()))
             .noneMatch(name -> name.endsWith(".part"));
@@ -141,6 +128,17 @@ class CheckpointTrainingTest {
     try (NDArray copy = array.duplicate()) {
       return copy.toFloatArray();
     }
+  }
+
+  /** The folder on a disk that takes no bytes before somebody counts down. */
+  private static Path writtenAfter(CountDownLatch latch, Path folder) {
+    WatchedFiles.Fault waiting =
+        change -> {
+          if (change.operation() == WatchedFiles.Operation.WRITE) {
+            await(latch);
+          }
+        };
+    return new WatchedFiles(folder, waiting).path(folder);
   }
 
   private static void await(CountDownLatch latch) {

@@ -4,9 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.ddpm4j.internal.checkpoint.CheckpointFolder.Entry;
+import io.github.ddpm4j.internal.files.FailingChange;
 import io.github.ddpm4j.internal.files.PowerLoss;
-import io.github.ddpm4j.internal.files.RecordingFileSystem;
-import io.github.ddpm4j.internal.files.RecordingFileSystem.Change;
+import io.github.ddpm4j.internal.files.WatchedFiles;
+import io.github.ddpm4j.internal.files.WatchedFiles.Change;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -148,13 +149,12 @@ class CheckpointFolderTest {
         .hasMessageContaining(file.toString());
   }
 
-  private static Map<Path, byte[]> contents(RecordingFileSystem system, Path folder)
-      throws IOException {
+  private static Map<Path, byte[]> contents(Path folder) throws IOException {
     Map<Path, byte[]> files = new LinkedHashMap<>();
     if (Files.exists(folder)) {
       try (Stream<Path> all = Files.list(folder)) {
         for (Path file : all.sorted().toList()) {
-          files.put(system.path(file), Files.readAllBytes(file));
+          files.put(file, Files.readAllBytes(file));
         }
       }
     }
@@ -174,11 +174,10 @@ class CheckpointFolderTest {
       for (int step = 1; step <= existing; step++) {
         write(direct, step, 2);
       }
-      RecordingFileSystem system = new RecordingFileSystem();
-      Map<Path, byte[]> before = contents(system, real);
-      Path root = system.path(real);
-      write(new CheckpointFolder(root), existing + 1L, 2);
-      List<Change> changes = system.changes();
+      WatchedFiles files = new WatchedFiles(real, change -> {});
+      Map<Path, byte[]> before = contents(real);
+      write(new CheckpointFolder(files.path(real)), existing + 1L, 2);
+      List<Change> changes = files.journal();
       assertThat(changes).hasSizeGreaterThan(PIECES + 3);
 
       Set<String> seen = new HashSet<>();
@@ -186,7 +185,7 @@ class CheckpointFolderTest {
         for (PowerLoss state : PowerLoss.after(before, changes, count)) {
           if (seen.add(state.key())) {
             Path rebuilt = temporary.resolve("state" + existing + "-" + states++);
-            state.write(root, rebuilt);
+            state.write(real, rebuilt);
             requireOldOrNew(rebuilt, existing, count == changes.size());
           }
         }
@@ -219,16 +218,16 @@ class CheckpointFolderTest {
         Path real = temporary.resolve((persistent ? "persistent" : "transient") + k);
         write(new CheckpointFolder(real), 1, 2);
         write(new CheckpointFolder(real), 2, 2);
-        RecordingFileSystem system = new RecordingFileSystem();
-        CheckpointFolder folder = new CheckpointFolder(system.path(real));
-        system.failAt(k, persistent);
+        FailingChange fault = new FailingChange();
+        CheckpointFolder folder = new CheckpointFolder(new WatchedFiles(real, fault).path(real));
+        fault.failAt(k, persistent);
         IOException thrown = null;
         try {
           write(folder, 3, 2);
         } catch (IOException e) {
           thrown = e;
         }
-        failed = system.stopFailing();
+        failed = fault.stopFailing();
         if (thrown != null) {
           assertThat(thrown).hasMessageContaining("No space left on device");
         }

@@ -1,6 +1,7 @@
 package io.github.ddpm4j.internal.files;
 
-import io.github.ddpm4j.internal.files.RecordingFileSystem.Change;
+import io.github.ddpm4j.internal.files.WatchedFiles.Change;
+import io.github.ddpm4j.internal.files.WatchedFiles.Operation;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -83,29 +84,32 @@ public final class PowerLoss {
     List<Map<Path, Inode>> undone = new ArrayList<>();
     List<Path> changedIn = new ArrayList<>();
     for (Change change : changes.subList(0, count)) {
-      if (change instanceof Change.Written written) {
-        names.get(written.file()).written.writeBytes(written.bytes());
-      } else if (change instanceof Change.Forced forced) {
-        Inode inode = names.get(forced.path());
-        if (inode != null) {
-          inode.forced = inode.written.size();
-        } else {
-          confirm(forced.path(), undone, changedIn);
+      Path file = change.file();
+      switch (change.operation()) {
+        case WRITE -> names.get(file).written.writeBytes(change.bytes());
+        case SYNC -> {
+          Inode inode = names.get(file);
+          if (inode != null) {
+            inode.forced = inode.written.size();
+          } else {
+            confirm(file, undone, changedIn);
+          }
         }
-      } else if (change instanceof Change.MadeFolder made) {
-        folders.add(made.folder()); // its loss takes everything in it along: no state of its own
-      } else {
-        undone.add(new LinkedHashMap<>(names));
-        if (change instanceof Change.Created created) {
-          names.put(created.file(), new Inode());
-          changedIn.add(created.file().getParent());
-        } else if (change instanceof Change.Moved moved) {
-          names.put(moved.to(), names.remove(moved.from()));
-          changedIn.add(moved.to().getParent());
-        } else if (change instanceof Change.Deleted deleted) {
-          names.remove(deleted.path());
-          changedIn.add(deleted.path().getParent());
+        // The loss of a folder takes everything in it along: no state of its own.
+        case MAKE_FOLDER -> folders.add(file);
+        case OPEN, MOVE, DELETE -> {
+          undone.add(new LinkedHashMap<>(names));
+          changedIn.add(change.target().getParent());
+          if (change.operation() == Operation.OPEN) {
+            names.putIfAbsent(file, new Inode());
+          } else {
+            Inode inode = names.remove(file);
+            if (change.operation() == Operation.MOVE) {
+              names.put(change.target(), inode);
+            }
+          }
         }
+        case MAY_WRITE -> throw new IllegalArgumentException(change + " changes nothing");
       }
     }
     List<PowerLoss> states = new ArrayList<>();
