@@ -37,7 +37,7 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "kill-and-resume",
     description = "Kills training runs, resumes them and compares what they end in.")
-final class KillAndResume implements Callable<Integer> {
+public final class KillAndResume implements Callable<Integer> {
 
   /** The exit code if a run that was killed ends in other bits. */
   static final int DIFFERENT = 3;
@@ -133,6 +133,8 @@ final class KillAndResume implements Callable<Integer> {
   /** Trains in this process, and writes checkpoints here. */
   @Option(names = "--child", hidden = true)
   private @Nullable Path child;
+
+  KillAndResume() {}
 
   /**
    * Runs the comparison.

@@ -31,6 +31,12 @@ class KillAndResumeTest {
     assertThat(code).isZero();
   }
 
+  /** Maven's exec:java calls the main of public classes alone. */
+  @Test
+  void main_canBeCalledByMaven() {
+    assertThat(KillAndResume.class).isPublic();
+  }
+
   @ParameterizedTest
   @EnumSource(KillAndResume.Kind.class)
   void child_trains(KillAndResume.Kind kind) throws Exception {
