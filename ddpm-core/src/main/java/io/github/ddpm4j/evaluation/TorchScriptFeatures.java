@@ -11,11 +11,11 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
-import ai.djl.training.ParameterStore;
 import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.internal.torch.Machine;
+import io.github.ddpm4j.internal.torch.ModuleCall;
 import io.github.ddpm4j.internal.torch.Turns;
 import io.github.ddpm4j.model.DataRange;
 import java.io.BufferedInputStream;
@@ -91,8 +91,10 @@ public final class TorchScriptFeatures implements Features, AutoCloseable {
     NDArray input =
         settings.prepare(
             scope, images.toDevice(scope.getDevice(), false).toType(DataType.FLOAT32, false));
-    NDList outputs =
-        model.getBlock().forward(new ParameterStore(scope, false), new NDList(input), false);
+    NDList outputs;
+    try (ModuleCall call = new ModuleCall(model.getBlock(), "forward")) {
+      outputs = call.with(input).run(scope);
+    }
     outputs.attach(scope);
     if (settings.output >= outputs.size()) {
       throw new IllegalArgumentException(
@@ -271,6 +273,7 @@ public final class TorchScriptFeatures implements Features, AutoCloseable {
                 + " holds no TorchScript that the engine can load; torch.jit.save writes such files",
             e);
       }
+      ModuleCall.inference(model.getBlock());
       return new TorchScriptFeatures(model, copy());
     }
 

@@ -5,12 +5,8 @@ import ai.djl.engine.EngineException;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.NDScope;
-import ai.djl.ndarray.types.Shape;
-import ai.djl.pytorch.engine.PtNDArray;
 import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.engine.PtSymbolBlock;
-import ai.djl.pytorch.jni.IValueUtils;
 import ai.djl.pytorch.jni.JniUtils;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
@@ -18,8 +14,6 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
-import org.jspecify.annotations.Nullable;
 
 /**
  * TorchScript that was compiled from its text, ready to be called: each call of a method is one
@@ -27,26 +21,16 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>The text is a list of methods, each with the signature {@code (self, …)} and indented by two
  * spaces. Many threads may call one program at once; closing it needs it for itself.
- *
- * <p>DJL holds on to the arguments of a call that throws, as one does that runs out of memory,
- * until the process ends.
  */
 public final class Program implements AutoCloseable {
-
-  /** DJL takes arrays of one such name as one argument of the type {@code List[Tensor]}. */
-  private static final List<String> LISTS = List.of("a[]", "b[]", "c[]", "d[]", "e[]");
-
-  /** DJL takes an array whose name starts so as the name of the method. */
-  private static final String METHOD = "module_method:";
 
   /** What DJL sets the graph optimizer to before each call of a model, if the user wants it. */
   private static final String OPTIMIZER_PROPERTY = "ai.djl.pytorch.graph_optimizer";
 
-  /** Owns the compiled code and the names of methods. */
+  /** Owns the compiled code. */
   private final PtNDManager manager;
 
   private final PtSymbolBlock block;
-  private final Map<String, NDArray> methods = new ConcurrentHashMap<>();
 
   private volatile boolean closed;
 
@@ -124,59 +108,20 @@ public final class Program implements AutoCloseable {
     if (closed) {
       throw new IllegalStateException("the program is closed; compile it anew");
     }
-    NDList inputs = new NDList();
-    inputs.add(nameless(first));
-    for (int i = 0; i < lists.size(); i++) {
-      for (NDArray array : lists.get(i)) {
-        inputs.add(new Alias(manager, (PtNDArray) array, LISTS.get(i)));
-      }
-    }
-    for (NDArray other : others) {
-      inputs.add(nameless(other));
-    }
-    inputs.add(methods.computeIfAbsent(method, this::name));
     // The profiling executor costs time in training and pays off nowhere; the switch belongs to
     // the thread, and other models of the user's may run on it.
     JniUtils.setGraphExecutorOptimize(false);
-    try {
-      // In DJL's other mode results are inference tensors, which autograd refuses ever after.
-      return IValueUtils.forward(block, inputs, true);
+    try (ModuleCall call = new ModuleCall(block, method)) {
+      call.with(first);
+      lists.forEach(call::with);
+      for (NDArray other : others) {
+        call.with(other);
+      }
+      return call.run(first.getManager());
     } finally {
       String wanted = System.getProperty(OPTIMIZER_PROPERTY);
       JniUtils.setGraphExecutorOptimize(wanted == null || Boolean.parseBoolean(wanted));
     }
-  }
-
-  /** DJL gives names of arrays a meaning, and these are the user's. */
-  private static NDArray nameless(NDArray array) {
-    // Results go to the manager of the first argument, so an alias has that of its array.
-    return array.getName() == null
-        ? array
-        : new Alias((PtNDManager) array.getManager(), (PtNDArray) array, null);
-  }
-
-  /**
-   * An array under another name for the time of a call, so that its own stays as the user gave it.
-   * It owns nothing and no manager knows of it.
-   */
-  private static final class Alias extends PtNDArray {
-
-    Alias(PtNDManager manager, PtNDArray of, @Nullable String name) {
-      super(manager, of.getHandle());
-      manager.detachInternal(getUid());
-      NDScope.unregister(this);
-      setName(name);
-    }
-
-    @Override
-    public void close() {}
-  }
-
-  private NDArray name(String method) {
-    NDArray name = manager.create(new Shape(0));
-    NDScope.unregister(name);
-    name.setName(METHOD + method);
-    return name;
   }
 
   /** Frees the compiled code. Does nothing the second time. */

@@ -2,13 +2,16 @@ package io.github.ddpm4j.internal.torch;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import ai.djl.engine.EngineException;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.NDScope;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.NativeResources;
+import io.github.ddpm4j.ProcessMemory;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
@@ -128,6 +131,31 @@ class ProgramTest {
     assertThat(unnamed.getName()).isNull();
     result.close();
     assertThat(NativeResources.of(manager)).isEqualTo(before);
+  }
+
+  /** An argument that a failed call held on to would stay in memory until the process ends. */
+  @Test
+  void call_thatFails_letsGoOfItsArguments() {
+    assumeTrue(ProcessMemory.isKnown(), "this system does not tell the resident memory");
+    int values = 16 << 20;
+    long bytes = 4L * values;
+    NDArray three = array(1, 2, 3);
+    failingCall(values, three);
+    long before = ProcessMemory.residentBytes();
+
+    for (int i = 0; i < 4; i++) {
+      failingCall(values, three);
+    }
+
+    assertThat(ProcessMemory.residentBytes() - before).isLessThan(bytes);
+  }
+
+  private void failingCall(int values, NDArray three) {
+    try (NDArray x = manager.ones(new Shape(values));
+        NDArray y = manager.ones(new Shape(values))) {
+      assertThatThrownBy(() -> program.call("total", x, List.of(new NDList(y)), three))
+          .isInstanceOf(EngineException.class);
+    }
   }
 
   /** What stands for an array in a call is no resource, and a scope of the user's leaves it be. */
