@@ -148,7 +148,7 @@ public final class Benchmark implements Callable<Integer> {
         .dropout(0);
   }
 
-  /** The network of the example TrainFashionMnist. */
+  /** For pictures of the size of Fashion-MNIST, with the default number of channels and blocks. */
   private static UNetBuilder fashionMnist() {
     return UNet.builder()
         .image(1, 28, 28)
