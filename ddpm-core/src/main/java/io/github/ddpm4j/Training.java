@@ -26,8 +26,9 @@ import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.training.AdamOptimizer;
 import io.github.ddpm4j.training.Checkpoints;
+import io.github.ddpm4j.training.DivergenceException;
 import io.github.ddpm4j.training.Ema;
-import io.github.ddpm4j.training.NonFiniteLossException;
+import io.github.ddpm4j.training.Guard;
 import io.github.ddpm4j.training.Recomputation;
 import io.github.ddpm4j.training.TrainingStepListener;
 import java.nio.file.Path;
@@ -110,6 +111,7 @@ public final class Training {
   private Tracker learningRate = Tracker.fixed((float) DEFAULT_LEARNING_RATE);
   private int warmup;
   private double gradientClip = DEFAULT_GRADIENT_CLIP;
+  private Guard guard = Guard.stop();
   private Ema ema = Ema.of(Ema.DEFAULT_DECAY);
   private @Nullable BiFunction<NDArray, NDList, Condition> condition;
   private double conditionDropout;
@@ -341,6 +343,17 @@ public final class Training {
   }
 
   /**
+   * What the run does about a step whose loss or gradient is not finite, or explodes.
+   *
+   * @param guard the default is {@link Guard#stop()}: the run ends at the first that is not finite
+   * @return this run
+   */
+  public Training guard(Guard guard) {
+    this.guard = Objects.requireNonNull(guard, "guard");
+    return this;
+  }
+
+  /**
    * The decay of the exponential moving average of the weights, with warm-up.
    *
    * @param decay in [0, 1); the default is {@value Ema#DEFAULT_DECAY}
@@ -545,7 +558,8 @@ public final class Training {
    *     trained, because the model's variance is fixed or the loss ignores it
    * @throws java.io.UncheckedIOException if checkpoints cannot be written or read, or the data
    *     cannot be read
-   * @throws NonFiniteLossException if the loss or its gradient becomes NaN or infinite
+   * @throws DivergenceException if the loss or its gradient becomes NaN or infinite, or explodes,
+   *     as often in a row as {@link #guard} allows
    */
   public TrainedModel fit(Dataset dataset) {
     return train(checked(dataset), dataset, new RunControl(() -> {}));
@@ -730,6 +744,7 @@ public final class Training {
         learningRate,
         warmup,
         gradientClip,
+        guard,
         ema,
         condition,
         conditionDropout,

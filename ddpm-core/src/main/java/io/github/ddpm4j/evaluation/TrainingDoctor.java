@@ -192,6 +192,9 @@ public final class TrainingDoctor implements TrainingStepListener {
       // The last first: asking for it fetches all of them at once.
       pending.get(pending.size() - 1).loss();
       TrainingStepListener.Event event = pending.remove(0);
+      if (event.isSkipped()) {
+        continue;
+      }
       NoiseLevels levels = event.levels();
       double[] losses = event.imageLosses();
       LossWindows.Window step = new LossWindows.Window();

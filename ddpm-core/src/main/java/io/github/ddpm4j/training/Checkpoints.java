@@ -17,11 +17,11 @@ import java.util.Objects;
  * }</pre>
  *
  * <p>A checkpoint is one file, {@code step-0000001000.<digest>.safetensors}, with the weights,
- * their averages, both moments of the optimizer, the history of losses, norms and rates, the
- * position in the data, the state of the timestep sampler and of listeners that have one, and the
- * settings. A checkpoint is written by a thread of its own from a copy in memory: the step waits
- * for the copy alone. It appears under its name once the disk has it, so that the newest file is
- * whole whatever happens; the name holds the first 16 digits of the SHA-256 of its bytes.
+ * their averages, both moments of the optimizer, the history of losses, norms, rates and skipped
+ * steps, the position in the data, the state of the timestep sampler and of listeners that have
+ * one, and the settings. A checkpoint is written by a thread of its own from a copy in memory: the
+ * step waits for the copy alone. It appears under its name once the disk has it, so that the newest
+ * file is whole whatever happens; the name holds the first 16 digits of the SHA-256 of its bytes.
  *
  * <p>On the CPU, a run that is resumed ends in the same bits as one that was never interrupted.
  *
@@ -59,6 +59,9 @@ public record Checkpoints(
 
     /** The norm that gradients are clipped to. */
     GRADIENT_CLIP,
+
+    /** What is done about bad steps from now on. */
+    GUARD,
 
     /** How the weights are averaged from now on. */
     EMA,

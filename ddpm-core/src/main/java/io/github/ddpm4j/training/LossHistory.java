@@ -1,25 +1,44 @@
 package io.github.ddpm4j.training;
 
 import java.util.Arrays;
+import java.util.stream.IntStream;
 
-/** The loss of every step of a training run. Immutable. */
+/** The loss of every step of a training run, and which steps were skipped. Immutable. */
 public final class LossHistory {
 
   private static final int SHOWN = 100;
 
   private final double[] losses;
 
+  /** From 1, ascending. */
+  private final int[] skipped;
+
   /**
-   * Creates a history.
+   * Creates a history without skipped steps.
    *
    * @param losses the loss of step s at index s − 1; copied
    */
   public LossHistory(double... losses) {
-    this.losses = losses.clone();
+    this(losses, new int[0]);
   }
 
   /**
-   * The number of completed steps.
+   * Creates a history.
+   *
+   * @param losses the loss of step s at index s − 1; copied
+   * @param skipped the steps that a {@link Guard} skipped; copied
+   * @throws IndexOutOfBoundsException if there was no such step
+   */
+  public LossHistory(double[] losses, int[] skipped) {
+    this.losses = losses.clone();
+    this.skipped = Arrays.stream(skipped).sorted().distinct().toArray();
+    for (int step : this.skipped) {
+      requireStep(step);
+    }
+  }
+
+  /**
+   * The number of completed steps, skipped ones included.
    *
    * @return the number of losses
    */
@@ -31,19 +50,44 @@ public final class LossHistory {
    * The loss of one step, before its update.
    *
    * @param step the step, from 1
-   * @return the loss
+   * @return the loss; of a skipped step, it may be NaN or infinite
    * @throws IndexOutOfBoundsException if there was no such step
    */
   public double loss(int step) {
-    if (step < 1 || step > losses.length) {
-      throw new IndexOutOfBoundsException(
-          "step must lie in [1, " + losses.length + "], but was " + step);
-    }
+    requireStep(step);
     return losses[step - 1];
   }
 
   /**
-   * The mean loss of the last steps.
+   * Whether a step updated nothing, because its loss or gradient was bad.
+   *
+   * @param step the step, from 1
+   * @return true if the {@link Guard} skipped it
+   * @throws IndexOutOfBoundsException if there was no such step
+   */
+  public boolean isSkipped(int step) {
+    requireStep(step);
+    return Arrays.binarySearch(skipped, step) >= 0;
+  }
+
+  /**
+   * The steps that were skipped.
+   *
+   * @return a copy, ascending, from 1
+   */
+  public int[] skipped() {
+    return skipped.clone();
+  }
+
+  private void requireStep(int step) {
+    if (step < 1 || step > losses.length) {
+      throw new IndexOutOfBoundsException(
+          "step must lie in [1, " + losses.length + "], but was " + step);
+    }
+  }
+
+  /**
+   * The mean loss of the last steps, without those of them that were skipped.
    *
    * @param window the number of steps; all steps if there are fewer
    * @return the mean, NaN if there are no steps
@@ -53,14 +97,22 @@ public final class LossHistory {
     if (window < 1) {
       throw new IllegalArgumentException("window must be at least 1, but was " + window);
     }
-    return Arrays.stream(losses, Math.max(0, losses.length - window), losses.length)
+    return IntStream.rangeClosed(Math.max(0, losses.length - window) + 1, losses.length)
+        .filter(step -> !isSkipped(step))
+        .mapToDouble(this::loss)
         .average()
         .orElse(Double.NaN);
   }
 
   @Override
   public String toString() {
-    return losses.length + " steps, mean loss of the last " + SHOWN + ": " + mean(SHOWN);
+    return losses.length
+        + " steps, "
+        + (skipped.length > 0 ? skipped.length + " of them skipped, " : "")
+        + "mean loss of the last "
+        + SHOWN
+        + ": "
+        + mean(SHOWN);
   }
 
   /**

@@ -64,11 +64,11 @@ public interface TrainingStepListener {
      * The loss of the step, before its update. On a GPU, reading it waits for the step to finish.
      * It can also be read after the run, even if the run failed.
      *
-     * @return a finite number
+     * @return a finite number, unless the step {@linkplain #isSkipped() was skipped}
      * @throws IllegalStateException if a device failure ended the run and the loss could not be
      *     read
-     * @throws NonFiniteLossException if this or an earlier step's loss or gradient was not finite;
-     *     let it propagate to {@code fit}
+     * @throws DivergenceException if this or an earlier step ended the run; let it propagate to
+     *     {@code fit}
      */
     double loss();
 
@@ -84,11 +84,11 @@ public interface TrainingStepListener {
      * without its importance weight. On a GPU, reading it waits for the step to finish. It can also
      * be read after the run, even if the run failed.
      *
-     * @return finite numbers
+     * @return finite numbers, unless the step {@linkplain #isSkipped() was skipped}
      * @throws IllegalStateException if a device failure ended the run and the losses could not be
      *     read
-     * @throws NonFiniteLossException if this or an earlier step's loss or gradient was not finite;
-     *     let it propagate to {@code fit}
+     * @throws DivergenceException if this or an earlier step ended the run; let it propagate to
+     *     {@code fit}
      */
     double[] imageLosses();
 
@@ -110,13 +110,25 @@ public interface TrainingStepListener {
      * The global norm of the gradient before clipping. On a GPU, reading it waits for the step to
      * finish. It can also be read after the run, even if the run failed.
      *
-     * @return the 2-norm over all weights
+     * @return the 2-norm over all weights; finite, unless the step {@linkplain #isSkipped() was
+     *     skipped}
      * @throws IllegalStateException if a device failure ended the run and the norm could not be
      *     read
-     * @throws NonFiniteLossException if this or an earlier step's loss or gradient was not finite;
-     *     let it propagate to {@code fit}
+     * @throws DivergenceException if this or an earlier step ended the run; let it propagate to
+     *     {@code fit}
      */
     double gradientNorm();
+
+    /**
+     * Whether the step updated nothing, because its loss or gradient was not finite or exploded:
+     * see {@link Guard}. On a GPU, reading it waits for the step to finish.
+     *
+     * @return false unless the run has a guard that skips
+     * @throws IllegalStateException if a device failure ended the run and this could not be read
+     * @throws DivergenceException if this or an earlier step ended the run; let it propagate to
+     *     {@code fit}
+     */
+    boolean isSkipped();
 
     /**
      * The network with the current averaged weights, for sampling during the call: {@code

@@ -23,8 +23,8 @@ import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
+import io.github.ddpm4j.training.DivergenceException;
 import io.github.ddpm4j.training.Ema;
-import io.github.ddpm4j.training.NonFiniteLossException;
 import io.github.ddpm4j.training.TrainingStepListener;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -237,7 +237,7 @@ class TrainingDoctorTest {
                     .listener(jumpAfter(20, Float.POSITIVE_INFINITY))
                     .fit(data()));
 
-    assertThat(failed).isInstanceOf(NonFiniteLossException.class);
+    assertThat(failed).isInstanceOf(DivergenceException.class);
     assertThat(failed.getSuppressed()).isEmpty();
     assertThat(finding(doctor.report(), "gradient norm").figures()).endsWith("of 20 steps");
   }

@@ -46,4 +46,22 @@ class LossHistoryTest {
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("window must be at least 1, but was 0");
   }
+
+  @Test
+  void skipped_areKnownAndLeftOutOfTheMean() {
+    LossHistory some = new LossHistory(new double[] {4, Double.NaN, 2, 1e30}, new int[] {4, 2});
+    assertThat(some.skipped()).containsExactly(2, 4);
+    assertThat(some.isSkipped(2)).isTrue();
+    assertThat(some.isSkipped(3)).isFalse();
+    assertThat(some.mean(4)).isEqualTo(3);
+    assertThat(some.mean(2)).isEqualTo(2);
+    assertThat(some.mean(1)).isNaN();
+    assertThat(some).hasToString("4 steps, 2 of them skipped, mean loss of the last 100: 3.0");
+    assertThatThrownBy(() -> some.isSkipped(5))
+        .isInstanceOf(IndexOutOfBoundsException.class)
+        .hasMessage("step must lie in [1, 4], but was 5");
+    assertThatThrownBy(() -> new LossHistory(new double[1], new int[] {0}))
+        .isInstanceOf(IndexOutOfBoundsException.class)
+        .hasMessage("step must lie in [1, 1], but was 0");
+  }
 }

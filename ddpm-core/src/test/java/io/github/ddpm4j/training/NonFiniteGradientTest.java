@@ -59,9 +59,9 @@ class NonFiniteGradientTest {
               .setData(manager.zeros(new Shape(4).addAll(IMAGE)).sub(0.5))
               .setSampling(2, false)
               .build();
-      NonFiniteLossException failure =
+      DivergenceException failure =
           catchThrowableOfType(
-              NonFiniteLossException.class,
+              DivergenceException.class,
               () ->
                   DDPM.builder()
                       .denoiser(network)

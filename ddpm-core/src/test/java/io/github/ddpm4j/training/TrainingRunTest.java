@@ -177,7 +177,7 @@ class TrainingRunTest {
               bias.set(new float[] {Float.POSITIVE_INFINITY});
             });
     Throwable failure = catchThrowable(() -> training.fit(data));
-    assertThat(failure).isInstanceOf(NonFiniteLossException.class);
+    assertThat(failure).isInstanceOf(DivergenceException.class);
     // The averages follow weights, which were broken by hand here, until the log is read.
     try (TrainedModel soFar = TrainedModel.soFar(failure).orElseThrow()) {
       assertThat(soFar.losses().steps()).isEqualTo(5);

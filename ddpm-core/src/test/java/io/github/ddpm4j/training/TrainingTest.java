@@ -471,9 +471,11 @@ class TrainingTest {
   @Test
   void fit_nonFiniteLoss_namesStepTimestepsAndLastLoss() {
     List<Double> losses = new ArrayList<>();
+    List<Double> rates = new ArrayList<>();
     TrainingStepListener breaker =
         event -> {
           losses.add(event.loss());
+          rates.add(event.learningRate());
           if (event.step() == 2) {
             NDArray bias = network.weights().get("second.bias");
             if (bias != null) {
@@ -481,22 +483,25 @@ class TrainingTest {
             }
           }
         };
-    NonFiniteLossException failure =
+    DivergenceException failure =
         catchThrowableOfType(
-            NonFiniteLossException.class, () -> training().listener(breaker).fit(stripes));
+            DivergenceException.class, () -> training().listener(breaker).fit(stripes));
     assertThat(failure.step()).isEqualTo(3);
     assertThat(Arrays.stream(failure.timesteps()).boxed())
         .hasSize(10)
         .allMatch(t -> t >= 0 && t < 100);
-    assertThat(failure.lastFiniteLoss()).isEqualTo(losses.get(1));
+    assertThat(failure.lastGoodLoss()).isEqualTo(losses.get(1));
     assertThat(failure)
         .hasMessage(
             "the loss of step 3 is NaN at timesteps "
                 + Arrays.toString(failure.timesteps())
-                + "; the last finite loss was "
+                + "; the last good loss was "
                 + losses.get(1)
-                + "; the weights are those after step 2; lower the learning rate, lengthen the"
-                + " warm-up or clip the gradient norm");
+                + "; the weights are those after step 2; the learning rate was "
+                + rates.get(1)
+                + ", the loss NaN, the gradient norm NaN; the weight second.bias is not finite; lower"
+                + " the learning rate, lengthen the warm-up, clip the gradient norm, or skip such"
+                + " steps by guard(Guard.skip())");
   }
 
   /** The loss is finite, its gradient is not: nothing may reach the weights. */
@@ -513,11 +518,14 @@ class TrainingTest {
         };
     Map<String, float[]> before = weights(network);
     assertThatThrownBy(() -> training().loss(exploding).fit(stripes))
-        .isInstanceOf(NonFiniteLossException.class)
+        .isInstanceOf(DivergenceException.class)
         .hasMessageMatching(
-            "the (loss|gradient norm) of step 1 is .* at timesteps \\[.*\\]; the last finite loss was"
-                + " NaN; the weights are those after step 0; lower the learning rate, lengthen the"
-                + " warm-up or clip the gradient norm");
+            "the (loss|gradient norm) of step 1 is .* at timesteps \\[.*\\]; the last good loss was"
+                + " NaN; the weights are those after step 0; the learning rate was .*, the loss .*,"
+                + " the gradient norm .*; images [\\d, …]+ of the dataset have values from .* to .*;"
+                + " all outputs of the network, operation by operation in float32, are finite; lower"
+                + " the learning rate, lengthen the warm-up, clip the gradient norm, or skip such"
+                + " steps by guard\\(Guard.skip\\(\\)\\)");
     weights(network).forEach((name, values) -> assertThat(values).isEqualTo(before.get(name)));
   }
 

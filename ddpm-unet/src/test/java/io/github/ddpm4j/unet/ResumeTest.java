@@ -12,11 +12,14 @@ import ai.djl.training.tracker.Tracker;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.Training;
+import io.github.ddpm4j.loss.Loss;
 import io.github.ddpm4j.loss.Losses;
 import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.spi.Ops;
 import io.github.ddpm4j.training.Checkpoints;
 import io.github.ddpm4j.training.Checkpoints.Change;
+import io.github.ddpm4j.training.Guard;
 import io.github.ddpm4j.training.Recomputation;
 import io.github.ddpm4j.training.TrainingStepListener;
 import io.github.ddpm4j.unet.UNet.Execution;
@@ -25,6 +28,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CancellationException;
@@ -41,6 +45,10 @@ class ResumeTest {
   private static final int SIDE = 4;
   private static final int RECORDS = 10;
   private static final int STEPS = 11;
+
+  /** A mean that one of the images exceeds. */
+  private static final double HIGH = 0.15;
+
   private static final int EVERY = 3;
 
   @TempDir private Path temporary;
@@ -53,7 +61,8 @@ class ResumeTest {
     IMPORTANCE_SAMPLED,
     EDM,
     EAGER,
-    RECOMPUTED;
+    RECOMPUTED,
+    GUARDED;
 
     UNetBuilder network() {
       UNetBuilder builder =
@@ -87,9 +96,31 @@ class ResumeTest {
         case IMPORTANCE_SAMPLED ->
             training.timestepSampler(TimestepSampler.lossSecondMoment(1, 0.1));
         case EDM -> training.timestepSampler(TimestepSampler.logNormal(-1.2, 1.2));
+        case GUARDED ->
+            training.loss(new NotFiniteOnce()).guard(Guard.skip().mostInARow(STEPS).explosion(20));
         case RECOMPUTED -> training.recomputation(Recomputation.everywhere());
         default -> training;
       };
+    }
+  }
+
+  /** The square error, but NaN for images whose mean is high, and so are its gradients. */
+  private static final class NotFiniteOnce implements Loss {
+    @Override
+    public <T> T perImage(Ops<T> ops, T output, T target) {
+      return ops.meanPerImage(ops.square(ops.subtract(output, target)));
+    }
+
+    @Override
+    public <T> T perImage(Ops<T> ops, Input<T> input) {
+      T mean = ops.meanPerImage(input.x0());
+      T nan = ops.scale(ops.exp(ops.scale(ops.shift(mean, -HIGH), 1e6)), 0);
+      return ops.multiply(perImage(ops, input.output(), input.target()), ops.shift(nan, 1));
+    }
+
+    @Override
+    public String toString() {
+      return "not finite once";
     }
   }
 
@@ -184,6 +215,10 @@ class ResumeTest {
 
     assertThat(resumed).containsExactly(losses);
     assertThat(names(broken).get(1)).isEqualTo(names(whole).get(1)).startsWith("step-0000000011.");
+    if (mode == Mode.GUARDED) {
+      assertThat(Arrays.stream(losses).filter(Double::isNaN).count()).isBetween(3L, 8L);
+      assertThat(losses[STEPS - 1]).isFinite();
+    }
   }
 
   @Test

@@ -56,6 +56,11 @@ record LoopEvent(
   }
 
   @Override
+  public boolean isSkipped() {
+    return log.isSkipped(number);
+  }
+
+  @Override
   public void stop() {
     stopping.run();
   }

@@ -39,6 +39,7 @@ final class RunIdentity {
           "steps", Change.STEPS,
           "warmup", Change.LEARNING_RATE,
           "gradientClip", Change.GRADIENT_CLIP,
+          "guard", Change.GUARD,
           "ema", Change.EMA,
           "execution", Change.EXECUTION,
           "recomputation", Change.EXECUTION,
@@ -88,6 +89,7 @@ final class RunIdentity {
     texts.put("optimizer", text(settings.optimizer()));
     texts.put("warmup", String.valueOf(settings.warmup()));
     texts.put("gradientClip", String.valueOf(settings.gradientClip()));
+    texts.put("guard", settings.guard().toString());
     texts.put("ema", text(settings.ema()));
     texts.put("condition", settings.condition() == null ? "labels" : "function");
     texts.put("conditionDropout", String.valueOf(settings.conditionDropout()));

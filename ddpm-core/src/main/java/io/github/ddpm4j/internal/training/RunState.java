@@ -12,6 +12,7 @@ import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.training.TrainingStepListener;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -29,6 +30,10 @@ final class RunState {
   private static final String LOSSES = "history/losses";
   private static final String NORMS = "history/norms";
   private static final String RATES = "history/rates";
+
+  /** Numbers of steps from 0; absent from checkpoints of runs that skipped none. */
+  private static final String SKIPPED = "history/skipped";
+
   private static final String SAMPLER = "timestepSampler/";
   static final String BATCHES = "batches";
   private static final String LISTENERS = "listeners";
@@ -89,6 +94,9 @@ final class RunState {
     tensors.put(LOSSES, doubles(own, past.losses()));
     tensors.put(NORMS, doubles(own, past.norms()));
     tensors.put(RATES, doubles(own, past.rates()));
+    if (past.skipped().length > 0) {
+      tensors.put(SKIPPED, doubles(own, Arrays.stream(past.skipped()).asDoubleStream().toArray()));
+    }
     draws.state().forEach((name, values) -> tensors.put(SAMPLER + name, doubles(own, values)));
     Map<String, Object> description = new LinkedHashMap<>(identity);
     description.put(BATCHES, batches);
@@ -114,9 +122,19 @@ final class RunState {
   void restore(CheckpointFile.Contents contents) {
     Map<String, NDArray> tensors = new TreeMap<>(contents.tensors());
     Map<String, NDArray> arrays = state.arrays();
-    requireSame(arrays, tensors);
+    int[] skipped =
+        tensors.containsKey(SKIPPED)
+            ? Arrays.stream(take(tensors, SKIPPED)).mapToInt(step -> (int) step).toArray()
+            : new int[0];
     StepLog.Past past =
-        new StepLog.Past(take(tensors, LOSSES), take(tensors, NORMS), take(tensors, RATES));
+        new StepLog.Past(
+            take(tensors, LOSSES), take(tensors, NORMS), take(tensors, RATES), skipped);
+    NDArray judged = arrays.get(StepState.JUDGED);
+    boolean judgesFirst = judged != null && !tensors.containsKey(StepState.JUDGED);
+    if (judgesFirst) {
+      arrays.remove(StepState.JUDGED);
+    }
+    requireSame(arrays, tensors);
     Map<String, double[]> sampler = new TreeMap<>();
     for (String name : List.copyOf(tensors.keySet())) {
       if (name.startsWith(SAMPLER)) {
@@ -132,6 +150,9 @@ final class RunState {
             // Attached to the manager of the checkpoint, which is closed soon.
             array.set(new NDIndex("..."), value.toDevice(array.getDevice(), false));
           });
+      if (judged != null && judgesFirst) {
+        judged.set(past.judged());
+      }
     }
     log.goOn(past);
   }

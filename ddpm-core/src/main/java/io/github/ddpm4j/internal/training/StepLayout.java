@@ -31,12 +31,45 @@ final class StepLayout {
     EPSILON,
     /** 1 − d of the average. */
     EMA_WEIGHT,
-    /** The number of the step, from 1. */
+    /** The number of the update, from 1, in a run that ends at the first bad step. */
     COUNT,
     /** Where loss and norm go in the log. */
     ROW;
 
     private static final List<StepNumber> ALL = List.of(values());
+
+    int place() {
+      return ALL.indexOf(this);
+    }
+  }
+
+  /** What a run that skips bad steps judges the next one by, in one float32 tensor. */
+  enum Judged {
+    /** How many steps updated the weights. */
+    UPDATES,
+    /** How many bad steps there were since. */
+    IN_A_ROW,
+    USUAL_LOSS,
+    USUAL_NORM;
+
+    private static final List<Judged> ALL = List.of(values());
+
+    int place() {
+      return ALL.indexOf(this);
+    }
+  }
+
+  /** What a row of the log holds of a step. */
+  enum LogColumn {
+    LOSS,
+    NORM,
+    /** 1 where the step updated nothing. */
+    SKIPPED,
+    /** What was usual before the step, in a run that judges by it. */
+    USUAL_LOSS,
+    USUAL_NORM;
+
+    private static final List<LogColumn> ALL = List.of(values());
 
     int place() {
       return ALL.indexOf(this);
@@ -88,9 +121,11 @@ final class StepLayout {
     AVERAGES("averages"),
     GRADIENTS("gradients"),
     NUMBERS("numbers"),
-    /** A scalar that is 1 once a loss or a gradient was not finite. */
+    /** A scalar that is 1 once bad steps have ended the run. */
     BROKEN("broken"),
-    /** Loss and norm of each step. */
+    /** What the next step is judged by: {@link Judged}. */
+    JUDGED("judged"),
+    /** A row of each step: {@link LogColumn}. */
     LOG("log"),
     /** Where the losses of a step's batches are added up. */
     TOTAL("total"),
@@ -131,6 +166,7 @@ final class StepLayout {
             Argument.AVERAGES,
             Argument.NUMBERS,
             Argument.BROKEN,
+            Argument.JUDGED,
             Argument.LOG,
             Argument.INPUT_NOISE,
             Argument.NOISE,
@@ -161,6 +197,7 @@ final class StepLayout {
             Argument.GRADIENTS,
             Argument.NUMBERS,
             Argument.BROKEN,
+            Argument.JUDGED,
             Argument.LOG);
 
     private final String text;
@@ -244,7 +281,7 @@ final class StepLayout {
    * @param rate the learning rate
    * @param epsilon ε as PyTorch's update wants it
    * @param emaWeight 1 − d of the average
-   * @param count the number of the step, from 1
+   * @param count the number of the update, from 1, in a run that ends at the first bad step
    * @param row where loss and norm go in the log
    */
   record Numbers(double rate, double epsilon, double emaWeight, long count, int row) {

@@ -2,19 +2,25 @@ package io.github.ddpm4j.internal.training;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import io.github.ddpm4j.internal.training.StepLayout.Judged;
+import io.github.ddpm4j.internal.training.StepLayout.LogColumn;
 import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.training.DivergenceException;
+import io.github.ddpm4j.training.Guard;
 import io.github.ddpm4j.training.LossHistory;
-import io.github.ddpm4j.training.NonFiniteLossException;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
+import java.util.function.IntFunction;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The losses and norms of a run. A step leaves them on the device; they are fetched when as many
- * steps are done as the device's log has rows, or when somebody asks. The first value that is not
- * finite ends the run: the program has updated nothing since.
+ * steps are done as the device's log has rows, or when somebody asks. The last of too many bad
+ * steps in a row ends the run: the program has updated nothing since.
  */
 final class StepLog {
 
@@ -44,6 +50,8 @@ final class StepLog {
   private final int rows;
   private final TimestepSampler.Draws draws;
   private final boolean watched;
+  private final Guard guard;
+  private final IntFunction<String> diagnosis;
 
   /** What was drawn in the steps that are not read yet, pass by pass, and what came of it. */
   private final List<List<Pass>> passes = new ArrayList<>();
@@ -51,12 +59,13 @@ final class StepLog {
   private double[] losses = new double[FIRST_ROOM];
   private double[] norms = new double[FIRST_ROOM];
   private double[] rates = new double[FIRST_ROOM];
+  private final BitSet skipped = new BitSet();
 
   /** Steps that are done, and those of them whose loss and norm were read. */
   private int done;
 
   private int read;
-  private @Nullable NonFiniteLossException failure;
+  private @Nullable DivergenceException failure;
   private boolean ended;
 
   /**
@@ -64,9 +73,19 @@ final class StepLog {
    * @param manager owns the losses of images until they are read
    * @param draws is told the losses, if it learns of them
    * @param watched whether somebody may ask for the losses of images
+   * @param guard when bad steps end the run
+   * @param diagnosis what there is to say of the batches of a step, from 1, that ends the run
    */
   StepLog(
-      StepState state, int rows, NDManager manager, TimestepSampler.Draws draws, boolean watched) {
+      StepState state,
+      int rows,
+      NDManager manager,
+      TimestepSampler.Draws draws,
+      boolean watched,
+      Guard guard,
+      IntFunction<String> diagnosis) {
+    this.guard = guard;
+    this.diagnosis = diagnosis;
     this.state = state;
     this.rows = rows;
     this.manager = manager;
@@ -128,6 +147,19 @@ final class StepLog {
     return norms[step - 1];
   }
 
+  /** Whether a step updated nothing. */
+  boolean isSkipped(int step) {
+    if (step > read) {
+      readAll();
+    }
+    return skipped.get(step - 1);
+  }
+
+  /** How many steps updated nothing, as far as they were read. */
+  int skips() {
+    return skipped.cardinality();
+  }
+
   /** The loss of each image of a step. */
   double[] imageLosses(int step, List<Pass> own) {
     if (step > read) {
@@ -161,24 +193,37 @@ final class StepLog {
     }
     float[] log = state.readLog();
     for (; read < done; read++) {
-      int row = read % rows;
-      requireFinite("loss", log[2 * row]);
-      requireFinite("gradient norm", log[2 * row + 1]);
-      losses[read] = log[2 * row];
-      norms[read] = log[2 * row + 1];
+      int from = (read % rows) * LogColumn.values().length;
+      double[] row = new double[LogColumn.values().length];
+      for (int i = 0; i < row.length; i++) {
+        row[i] = log[from + i];
+      }
+      boolean bad = row[LogColumn.SKIPPED.place()] != 0;
+      if (bad && skippedBefore(read) + 1 >= guard.mostInARow()) {
+        fail(row);
+      }
+      losses[read] = row[LogColumn.LOSS.place()];
+      norms[read] = row[LogColumn.NORM.place()];
+      skipped.set(read, bad);
       for (Pass pass : passes.remove(0)) {
-        learn(pass);
+        learn(pass, bad);
       }
     }
+  }
+
+  /** How many steps in a row were skipped just before one, which is counted from 0. */
+  private int skippedBefore(int step) {
+    return step - 1 - skipped.previousClearBit(step - 1);
   }
 
   private int room() {
     return (int) Math.min(Integer.MAX_VALUE - Long.SIZE, Math.max(done + 1L, 2L * done));
   }
 
-  private void learn(Pass pass) {
+  /** A bad step teaches nothing. */
+  private void learn(Pass pass, boolean bad) {
     try (NDArray each = pass.losses) {
-      if (draws.learns()) {
+      if (draws.learns() && !bad) {
         draws.learn(pass.levels, pass.read());
       } else if (watched) {
         pass.read();
@@ -186,18 +231,21 @@ final class StepLog {
     }
   }
 
-  private void requireFinite(String what, double value) {
-    if (!Double.isFinite(value)) {
-      done = read;
-      failure =
-          new NonFiniteLossException(
-              read + 1L,
-              what,
-              value,
-              timesteps(passes.get(0)),
-              read == 0 ? Double.NaN : losses[read - 1]);
-      throw failure;
-    }
+  /** Ends the run at the step that is read next. */
+  private void fail(double[] row) {
+    done = read;
+    int before = skippedBefore(read);
+    int good = read - before;
+    int[] timesteps = timesteps(passes.get(0));
+    double last = good == 0 ? Double.NaN : losses[good - 1];
+    failure =
+        new DivergenceException(
+            Diagnosis.message(
+                guard, read + 1, row, timesteps, before, last, rates[read], diagnosis),
+            read + 1L,
+            timesteps,
+            last);
+    throw failure;
   }
 
   /** The timesteps of all images of a step; the nearest, where they are fractional. */
@@ -209,7 +257,7 @@ final class StepLog {
 
   /** A listener that asked may have kept the failure to itself. */
   void rethrowFailure() {
-    NonFiniteLossException known = failure;
+    DivergenceException known = failure;
     if (known != null) {
       throw known;
     }
@@ -217,7 +265,8 @@ final class StepLog {
 
   /** The losses that were read; of all steps that are done, unless the device failed. */
   LossHistory history() {
-    return new LossHistory(Arrays.copyOf(losses, read));
+    return new LossHistory(
+        Arrays.copyOf(losses, read), skipped.stream().map(step -> step + 1).toArray());
   }
 
   /**
@@ -226,15 +275,43 @@ final class StepLog {
    * @param losses the losses
    * @param norms the norms of the gradient
    * @param rates the learning rates, warm-up included
+   * @param skipped the steps that updated nothing, from 0
    */
   @SuppressWarnings("ArrayRecordComponent") // handed over once, between two runs
-  record Past(double[] losses, double[] norms, double[] rates) {}
+  record Past(double[] losses, double[] norms, double[] rates, int[] skipped) {
+
+    /**
+     * What steps are judged by after a run that skipped none by itself: what was usual is the mean
+     * of its last steps.
+     */
+    float[] judged() {
+      float[] judged = new float[Judged.values().length];
+      judged[Judged.UPDATES.place()] = losses.length - skipped.length;
+      judged[Judged.USUAL_LOSS.place()] = usual(losses);
+      judged[Judged.USUAL_NORM.place()] = usual(norms);
+      return judged;
+    }
+
+    private float usual(double[] values) {
+      BitSet bad = new BitSet();
+      Arrays.stream(skipped).forEach(bad::set);
+      return (float)
+          IntStream.range(Math.max(0, values.length - Guard.WINDOW), values.length)
+              .filter(step -> !bad.get(step))
+              .mapToDouble(step -> Math.abs(values[step]))
+              .average()
+              .orElse(0);
+    }
+  }
 
   /** Fetches what is not read yet. */
   Past past() {
     readAll();
     return new Past(
-        Arrays.copyOf(losses, done), Arrays.copyOf(norms, done), Arrays.copyOf(rates, done));
+        Arrays.copyOf(losses, done),
+        Arrays.copyOf(norms, done),
+        Arrays.copyOf(rates, done),
+        skipped.stream().toArray());
   }
 
   /** Goes on after what happened in another run. */
@@ -242,6 +319,7 @@ final class StepLog {
     losses = past.losses.clone();
     norms = past.norms.clone();
     rates = past.rates.clone();
+    Arrays.stream(past.skipped).forEach(skipped::set);
     done = losses.length;
     read = done;
   }

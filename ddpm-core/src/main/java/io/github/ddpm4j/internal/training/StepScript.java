@@ -37,6 +37,7 @@ final class StepScript {
   private final Loss loss;
   private final int weights;
   private final Recomputation recomputation;
+  private final Verdict verdict;
 
   /**
    * @param weights how many weights there are
@@ -48,6 +49,7 @@ final class StepScript {
     this.loss = settings.loss();
     this.weights = weights;
     this.recomputation = settings.recomputation();
+    this.verdict = new Verdict(settings.guard());
   }
 
   /**
@@ -88,11 +90,9 @@ final class StepScript {
           "[" + Argument.FIRST_MOMENTS + "[i]]",
           "[" + Argument.SECOND_MOMENTS + "[i]]",
           1);
-      script.run(
-          "    torch.lerp_(%s[i], weight[0], %s)",
-          Argument.AVERAGES, number(StepNumber.EMA_WEIGHT));
+      verdict.averageOf(script, "    ", "i", "weight[0]");
     }
-    log(script, detached, norm);
+    verdict.log(script, detached, norm);
     return script.method(
         Method.STEP.text(),
         Method.STEP.signature(network.conditionKinds().size()),
@@ -125,7 +125,7 @@ final class StepScript {
     Value mean = argument(Argument.LOSS);
     Value norm = norm(script, mean, argument(Argument.GRADIENTS));
     update(script, "", Argument.GRADIENTS.toString());
-    log(script, mean, norm);
+    verdict.log(script, mean, norm);
     script.run("torch._foreach_zero_(%s)", Argument.GRADIENTS);
     return script.method(Method.UPDATE.text(), Method.UPDATE.signature(0), "Tensor", mean);
   }
@@ -195,22 +195,13 @@ final class StepScript {
     return "[torch.contiguous(torch.to(g, " + FLOAT32 + ")) for g in " + gradients + "]";
   }
 
-  /**
-   * The global norm, and what follows from it: once it or the loss is not finite, nothing is
-   * updated any more, and the gradient is clipped.
-   */
+  /** The global norm, and what follows from it: the verdict on the step, and the clipping. */
   private Value norm(Script script, Value mean, Value gradients) {
     Value norm =
         script.let(
             "torch.linalg_vector_norm(torch.stack(torch._foreach_norm(%s, 2, dtype=%d)))",
             gradients, FLOAT32);
-    script.run(
-        "torch.copy_(%1$s, torch.maximum(%1$s, torch.to(torch.logical_not(torch.logical_and("
-            + "torch.isfinite(%2$s), torch.isfinite(%3$s))), %4$d)))",
-        Argument.BROKEN, norm, mean, FLOAT32);
-    script.run(
-        "count = torch.full([1], %s, dtype=%d, device=%s.device)",
-        number(StepNumber.COUNT), FLOAT32, norm);
+    verdict.judge(script, mean, norm, FLOAT32);
     if (Double.isFinite(clip)) {
       // Adam divides the gradient by it.
       script.run("scale = torch.clamp_min(torch.div(%s, %s), 1.0)", norm, clip);
@@ -228,10 +219,7 @@ final class StepScript {
         Argument.FIRST_MOMENTS.toString(),
         Argument.SECOND_MOMENTS.toString(),
         weights);
-    // ā ← ā + (1 − d)(w − ā)
-    script.run(
-        "%storch._foreach_lerp_(%s, %s, %s)",
-        indent, Argument.AVERAGES, Argument.WEIGHTS, number(StepNumber.EMA_WEIGHT));
+    verdict.average(script, indent, weights);
   }
 
   private void adam(
@@ -259,13 +247,6 @@ final class StepScript {
         adam.weightDecay(),
         number(StepNumber.EPSILON),
         Double.isInfinite(clip) ? "None" : "scale",
-        Argument.BROKEN);
-  }
-
-  /** What Java reads now and then. */
-  private static void log(Script script, Value mean, Value norm) {
-    script.run(
-        "torch.copy_(torch.select(%s, 0, int(%s[%d])), torch.stack([%s, %s]))",
-        Argument.LOG, Argument.NUMBERS, StepNumber.ROW.place(), mean, norm);
+        verdict.bad());
   }
 }

@@ -6,6 +6,8 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.torch.Program;
 import io.github.ddpm4j.internal.training.StepLayout.Argument;
+import io.github.ddpm4j.internal.training.StepLayout.Judged;
+import io.github.ddpm4j.internal.training.StepLayout.LogColumn;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -16,9 +18,12 @@ import java.util.function.Function;
 
 /**
  * What a training step reads and writes in place, as {@link StepScript} takes it: the weights, two
- * moments of each and the averages, whether something was not finite, and the log.
+ * moments of each and the averages, what steps are judged by, and the log.
  */
 final class StepState {
+
+  /** What a checkpoint has of a run that may skip bad steps. */
+  static final String JUDGED = "judged";
 
   private static final Map<String, Function<StepState, NDList>> LISTS =
       Map.of(
@@ -33,15 +38,24 @@ final class StepState {
   private final NDList secondMoments;
   private final NDList averages = new NDList();
   private final NDArray broken;
+  private final NDArray judged;
+  private final boolean skips;
   private final NDArray log;
 
   /**
    * Makes zero moments and an empty log.
    *
    * @param rows how many steps the log holds
+   * @param skips whether bad steps may be skipped
    * @param manager owns what is made
    */
-  StepState(TrainableDenoiser denoiser, TrainableDenoiser averaged, int rows, NDManager manager) {
+  StepState(
+      TrainableDenoiser denoiser,
+      TrainableDenoiser averaged,
+      int rows,
+      boolean skips,
+      NDManager manager) {
+    this.skips = skips;
     Map<String, NDArray> copies = averaged.weights();
     denoiser
         .weights()
@@ -65,7 +79,8 @@ final class StepState {
     firstMoments = zeros(manager);
     secondMoments = zeros(manager);
     broken = manager.zeros(new Shape());
-    log = manager.zeros(new Shape(rows, 2));
+    judged = manager.zeros(new Shape(Judged.values().length));
+    log = manager.zeros(new Shape(rows, LogColumn.values().length));
   }
 
   /** A zero for each weight. */
@@ -88,6 +103,9 @@ final class StepState {
             arrays.put(list + "/" + names.get(i), of.apply(this).get(i));
           }
         });
+    if (skips) {
+      arrays.put(JUDGED, judged);
+    }
     return arrays;
   }
 
@@ -98,6 +116,7 @@ final class StepState {
         .with(Argument.SECOND_MOMENTS, secondMoments)
         .with(Argument.AVERAGES, averages)
         .with(Argument.BROKEN, broken)
+        .with(Argument.JUDGED, judged)
         .with(Argument.LOG, log);
   }
 

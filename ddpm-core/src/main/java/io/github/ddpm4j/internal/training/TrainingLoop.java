@@ -116,13 +116,24 @@ public final class TrainingLoop implements AutoCloseable {
               model.diffusion().dataRange(),
               settings.anyRange(),
               checkpoints.batchesBefore());
-      StepState state = new StepState(network, averaged, rows, manager);
+      StepState state =
+          new StepState(network, averaged, rows, Verdict.skips(settings.guard()), manager);
       made =
           network instanceof ScriptedDenoiser scripted && scripted.isCompiled()
               ? new CompiledStep(model, scripted, settings, state, manager)
               : new EagerStep(model, network, settings, state);
       this.step = made;
-      this.log = new StepLog(state, rows, manager, draws, !settings.listeners().isEmpty());
+      Diagnosis diagnosis =
+          new Diagnosis(model, network, settings, dataset, noising, conditioning, manager, reading);
+      this.log =
+          new StepLog(
+              state,
+              rows,
+              manager,
+              draws,
+              !settings.listeners().isEmpty(),
+              settings.guard(),
+              diagnosis::of);
       this.runState = new RunState(state, log, draws, settings.listeners());
       this.identity =
           checkpoints.isUsed()
@@ -155,7 +166,7 @@ public final class TrainingLoop implements AutoCloseable {
    * @param control what other threads see and ask
    * @return what the run leaves; the caller owns the averaged network in it
    * @throws IllegalArgumentException if network, loss, settings and data do not fit together
-   * @throws io.github.ddpm4j.training.NonFiniteLossException if a loss or gradient is not finite
+   * @throws io.github.ddpm4j.training.DivergenceException if losses or gradients are bad
    * @throws CancellationException if the thread is interrupted, the run cancelled, or the virtual
    *     machine shut down
    */
@@ -297,7 +308,8 @@ public final class TrainingLoop implements AutoCloseable {
             rate,
             settings.optimizer().correctedEpsilon(done + 1L),
             1 - decay,
-            done + 1L,
+            // Those of a run that this one goes on from without its guard.
+            done + 1L - log.skips(),
             log.row());
     List<StepLog.Pass> passes = log.begin(rate);
     try (NDManager scope = manager.newSubManager();

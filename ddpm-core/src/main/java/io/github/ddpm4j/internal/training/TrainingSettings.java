@@ -10,6 +10,7 @@ import io.github.ddpm4j.loss.Weighting;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.training.AdamOptimizer;
 import io.github.ddpm4j.training.Ema;
+import io.github.ddpm4j.training.Guard;
 import io.github.ddpm4j.training.LossHistory;
 import io.github.ddpm4j.training.Recomputation;
 import io.github.ddpm4j.training.TrainingStepListener;
@@ -35,6 +36,7 @@ import org.jspecify.annotations.Nullable;
  * @param learningRate the learning rate, asked with the number of steps done before
  * @param warmup over how many steps the rate grows
  * @param gradientClip the largest norm of the gradient, or infinity
+ * @param guard what is done about bad steps
  * @param ema the average of the weights
  * @param condition makes the condition of images and labels; null for the labels themselves
  * @param conditionDropout the probability that an image goes without its condition
@@ -59,6 +61,7 @@ public record TrainingSettings(
     Tracker learningRate,
     int warmup,
     double gradientClip,
+    Guard guard,
     Ema ema,
     @Nullable BiFunction<NDArray, NDList, Condition> condition,
     double conditionDropout,
@@ -85,6 +88,7 @@ public record TrainingSettings(
    * @param learningRate see above
    * @param warmup see above
    * @param gradientClip see above
+   * @param guard see above
    * @param ema see above
    * @param condition see above
    * @param conditionDropout see above
@@ -162,6 +166,10 @@ public record TrainingSettings(
     settings.put("warmup", (long) warmup);
     if (Double.isFinite(gradientClip)) {
       settings.put("gradientClip", gradientClip);
+    }
+    if (!guard.equals(Guard.stop())) {
+      settings.put("guard", guard.toString());
+      settings.put("skippedSteps", (long) losses.skipped().length);
     }
     if (conditionDropout > 0) {
       settings.put("conditionDropout", conditionDropout);
