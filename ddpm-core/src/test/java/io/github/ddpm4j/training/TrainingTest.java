@@ -813,6 +813,42 @@ class TrainingTest {
     of0To1.training().steps(1).batchSize(4).fit(unit(IMAGES, 0, 0)).close();
   }
 
+  /** A dataset that is no random access dataset, and gives its images one by one. */
+  private Dataset oneByOne(float... darkest) {
+    return new Dataset() {
+      @Override
+      public Iterable<Batch> getData(NDManager owner)
+          throws java.io.IOException, ai.djl.translate.TranslateException {
+        float[] values = new float[darkest.length * SIZE * SIZE];
+        for (int i = 0; i < values.length; i++) {
+          values[i] = i % 2 == 0 ? darkest[i / SIZE / SIZE] : 1;
+        }
+        return new ArrayDataset.Builder()
+            .setData(owner.create(values, new Shape(darkest.length, 1, SIZE, SIZE)))
+            .setSampling(1, false)
+            .build()
+            .getData(owner);
+      }
+
+      @Override
+      public void prepare(@Nullable Progress progress) {}
+    };
+  }
+
+  @Test
+  void fit_streamOf0To1_isRefusedOnceSixteenImagesTell() {
+    List<Long> steps = new ArrayList<>();
+    Training training = training().batchSize(1).listener(event -> steps.add(event.step()));
+    assertThatThrownBy(() -> training.fit(oneByOne(0, 0.25f, 0.5f)))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageStartingWith(
+            "training data must fill the data range [-1.0, 1.0], but the first images hold values"
+                + " from 0.0 to 1.0, which looks like 0..1");
+    assertThat(steps).hasSize(15);
+    // The first picture is bright by right.
+    training().batchSize(1).steps(20).fit(oneByOne(0, 0, 0, -0.5f)).close();
+  }
+
   @Test
   void fit_oneBrightPicture_isTakenAmongOthers() {
     for (int dark = 0; dark < 3; dark++) {

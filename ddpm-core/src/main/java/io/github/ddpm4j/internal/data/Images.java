@@ -48,6 +48,16 @@ public final class Images {
     }
 
     /**
+     * The extent of this and another together.
+     *
+     * @param other the other, not NaN
+     * @return an extent that holds both
+     */
+    public Extent with(Extent other) {
+      return new Extent(Math.min(least, other.least), Math.max(greatest, other.greatest));
+    }
+
+    /**
      * Whether all values are finite.
      *
      * @return false if one is NaN or infinite

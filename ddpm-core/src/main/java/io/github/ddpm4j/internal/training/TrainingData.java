@@ -42,6 +42,11 @@ final class TrainingData {
 
   private long served;
 
+  /** The number of images whose range was looked at, and that range. */
+  private long looked;
+
+  private Images.@Nullable Extent known;
+
   /** The indices that the last batch was read by; null if the dataset makes its own batches. */
   private final @Nullable SeededSampler sampler;
 
@@ -150,18 +155,27 @@ final class TrainingData {
     Images.requireFloat32(name, images, range);
     Images.requireBatch(name, images, imageShape);
     Images.Extent extent = requireInRange(images, names);
-    if (served == 1 && sample != null && PictureRange.within(extent, range).isPresent()) {
-      boolean few = images.getShape().get(0) < PictureRange.IMAGES;
-      requireFilled(few ? extentOfSample(sample.get(), extent) : extent);
+    if (sample != null && looked < PictureRange.IMAGES) {
+      look(extent, images.getShape().get(0), sample);
     }
   }
 
-  private static Images.Extent extentOfSample(Iterator<Batch> sample, Images.Extent first) {
-    if (!sample.hasNext()) {
-      return first;
-    }
-    try (Batch batch = sample.next()) {
-      return Images.Extent.of(batch.getData().head());
+  /** Judges the first images together: a single one may lie in a narrow range by right. */
+  private void look(Images.Extent extent, long images, Supplier<Iterator<Batch>> sample) {
+    looked += images;
+    known = known == null ? extent : known.with(extent);
+    if (PictureRange.within(known, range).isEmpty()) {
+      looked = PictureRange.IMAGES;
+    } else if (looked >= PictureRange.IMAGES) {
+      requireFilled(known);
+    } else {
+      Iterator<Batch> more = sample.get();
+      if (more.hasNext()) {
+        looked = PictureRange.IMAGES;
+        try (Batch batch = more.next()) {
+          requireFilled(Images.Extent.of(batch.getData().head()));
+        }
+      }
     }
   }
 
