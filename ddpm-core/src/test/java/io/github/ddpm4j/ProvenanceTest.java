@@ -147,6 +147,19 @@ class ProvenanceTest {
     }
   }
 
+  /** Where guidance is off, a run without a condition asks without one. */
+  @Test
+  void guidance_offAtSomeLevels_countsThere() {
+    Guidance towards = Guidance.towards(Condition.labels(4), 1);
+    draw(conditional(WITHOUT).condition(Condition.none()), towards);
+    draw(conditional(WITHOUT), Guidance.classifierFree(1).interval(1, 2));
+    for (Guidance some : List.of(towards.interval(1, 1e9), towards.interval(0, 2))) {
+      assertThatThrownBy(() -> draw(conditional(WITHOUT).condition(Condition.none()), some))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage(REFUSAL);
+    }
+  }
+
   @Test
   void guidance_ofALifeWithConditionDropout_passes() {
     draw(conditional(Map.of("steps", 2L, "before", List.of(WITH))), Guidance.classifierFree(3));

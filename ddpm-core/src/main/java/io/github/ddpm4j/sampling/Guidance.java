@@ -306,7 +306,12 @@ public final class Guidance {
     return pulls.stream()
         // what is active changes only where an interval ends
         .flatMap(
-            pull -> Stream.of(Math.nextUp(pull.least), Math.min(pull.greatest, Double.MAX_VALUE)))
+            pull ->
+                Stream.of(
+                    Math.max(pull.least, Double.MIN_VALUE),
+                    Math.nextUp(pull.least),
+                    Math.min(pull.greatest, Double.MAX_VALUE),
+                    Math.min(Math.nextUp(pull.greatest), Double.MAX_VALUE)))
         .anyMatch(ratio -> mixture(own, ratio).asksFree());
   }
 

@@ -79,7 +79,10 @@ class SchedulesPropertyTest {
     assertThatThrownBy(() -> Schedules.ofBetas(betas))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(
-            "beta[%d] must be above 0 and below 1, but was %s; pass the variance of each noising step",
-            index, betas[index]);
+            "beta["
+                + index
+                + "] must be above 0 and below 1, but was "
+                + betas[index]
+                + "; pass the variance of each noising step");
   }
 }

@@ -13,6 +13,7 @@ import ai.djl.training.dataset.Batch;
 import ai.djl.training.dataset.Dataset;
 import ai.djl.training.dataset.RandomAccessDataset;
 import ai.djl.training.dataset.Record;
+import ai.djl.training.dataset.Sampler;
 import ai.djl.translate.Batchifier;
 import ai.djl.util.Progress;
 import io.github.ddpm4j.DDPM;
@@ -26,6 +27,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.channels.ClosedByInterruptException;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -192,6 +194,58 @@ class TrainingDataTest {
     try (TrainedModel soFar = TrainedModel.soFar(failure).orElseThrow()) {
       assertThat(soFar.losses().steps()).isEqualTo(3);
     }
+  }
+
+  /** A dataset that reads whole batches alone cannot say which image is to blame. */
+  @Test
+  void batchesAlone_theirFailureIsKept() {
+    IllegalStateException odd = new IllegalStateException("row group 3 is damaged");
+    assertThatThrownBy(() -> training().batchSize(2).fit(new Rows(odd)))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageMatching(
+            "images \\d+, \\d+ of the dataset could not be read: row group 3 is damaged")
+        .hasCause(odd);
+  }
+
+  /** Gives nothing by index, as a file of columns. */
+  private static final class Rows extends RandomAccessDataset {
+    private final RuntimeException failure;
+
+    Rows(RuntimeException failure) {
+      super(new ArrayDataset.Builder().setData().setSampling(2, false));
+      this.failure = failure;
+    }
+
+    @Override
+    public Record get(NDManager owner, long index) {
+      throw new UnsupportedOperationException("whole batches alone");
+    }
+
+    @Override
+    public Iterable<Batch> getData(NDManager owner, Sampler order) {
+      Iterator<List<Long>> indices = order.sample(this);
+      return () ->
+          new Iterator<>() {
+            @Override
+            public boolean hasNext() {
+              return true;
+            }
+
+            @Override
+            public Batch next() {
+              indices.next();
+              throw failure;
+            }
+          };
+    }
+
+    @Override
+    protected long availableSize() {
+      return IMAGES;
+    }
+
+    @Override
+    public void prepare(@Nullable Progress progress) {}
   }
 
   @Test

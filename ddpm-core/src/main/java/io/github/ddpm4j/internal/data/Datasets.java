@@ -80,6 +80,9 @@ public final class Datasets {
       for (long index : indices) {
         try (NDManager own = manager.newSubManager()) {
           dataset.get(own, index);
+        } catch (UnsupportedOperationException single) {
+          // It reads whole batches alone, and which image is to blame cannot be told.
+          throw unread(RecordNames.of(indices), e);
         } catch (IOException | RuntimeException own) {
           throw unread(RecordNames.of(List.of(index)), own);
         }
