@@ -3,7 +3,8 @@
  *
  * <p>Two modules are there only if the application asks for them, because a server that samples
  * needs neither: {@code java.desktop}, for pictures ({@link io.github.ddpm4j.image}), and {@code
- * ojalgo}, for figures over features ({@link io.github.ddpm4j.evaluation}).
+ * ojalgo}, for figures over features ({@link io.github.ddpm4j.evaluation}) and for averages after
+ * the fact ({@link io.github.ddpm4j.PostHocEma}).
  *
  * <p>The native CPU jar of libtorch has no legal module name and must stay on the class path.
  */
@@ -17,7 +18,7 @@ module io.github.ddpm4j {
   requires org.apache.commons.rng.sampling;
   requires org.apache.commons.rng.simple;
   requires org.slf4j;
-  requires static ojalgo; // for figures over features; asks for java.desktop itself
+  requires static ojalgo; // for figures and averages; asks for java.desktop itself
   requires static org.jspecify;
 
   exports io.github.ddpm4j;

@@ -114,6 +114,11 @@ public final class DDPM implements AutoCloseable {
         checkpoint.isPresent()
             ? CheckpointModel.read(checkpoint.get(), device)
             : ModelFolder.read(folder, device);
+    return owning(contents, folder);
+  }
+
+  /** A model that owns the network that was read for it. */
+  static DDPM owning(ModelFolder.Contents contents, Path folder) throws IOException {
     boolean done = false;
     try {
       DDPM loaded = new DDPM(contents.diffusion(), contents.denoiser(), true, contents.training());

@@ -530,6 +530,19 @@ public final class Training {
     return this;
   }
 
+  /**
+   * Keeps two averages of power functions and stores them now and then, so that the length of the
+   * average can be chosen after the run.
+   *
+   * @param averages where and how often
+   * @return this run
+   */
+  public Training postHocEma(PostHocEma averages) {
+    persistence =
+        persistence.withSnapshots(Objects.requireNonNull(averages, "averages").snapshots());
+    return this;
+  }
+
   /** Lets steps run as far ahead of reading their losses as on a GPU; 0 leaves it to the device. */
   Training logRows(int rows) {
     this.logRows = rows;
@@ -656,9 +669,21 @@ public final class Training {
           "resume() needs to know where the checkpoints are; call checkpoints(folder), or"
               + " resumeFrom(file)");
     }
+    requireFolders();
     requirePyTorch();
     int ofRun = batchSizeOver(dataset);
     return settings(ofRun, stepsOver(dataset, ofRun));
+  }
+
+  /** Files of both kinds have the same names. */
+  private void requireFolders() {
+    if (persistence.checkpoints() != null && persistence.snapshots() != null) {
+      Path one = persistence.checkpoints().folder().toAbsolutePath().normalize();
+      if (one.equals(persistence.snapshots().folder().toAbsolutePath().normalize())) {
+        throw new IllegalArgumentException(
+            "checkpoints and postHocEma need a folder each, but both were " + one);
+      }
+    }
   }
 
   /** Trains on this thread, heard and watched through a control. */

@@ -116,6 +116,7 @@ class NullArgumentsTest {
     sample(DDPM.class, ddpm);
     sample(DDPM.Builder.class, DDPM.builder());
     sample(Training.class, ddpm.training());
+    sample(PostHocEma.class, PostHocEma.in(folder.resolve("averages")));
     sample(Sampling.class, ddpm.sampling());
     sample(BitsPerDim.class, ddpm.bitsPerDim());
     sample(SamplerPlanner.class, ddpm.samplerPlanner());

@@ -1,9 +1,10 @@
 /**
  * Evaluation of models: sample quality against real images, and likelihood.
  *
- * <p>Feature statistics and the distances based on them use ojAlgo's matrices; nothing else in this
- * library does. An application on the module path that uses them adds one line to its {@code
- * module-info.java}, which also brings in {@code java.desktop}:
+ * <p>Feature statistics and the distances based on them use ojAlgo's matrices, as does {@link
+ * io.github.ddpm4j.PostHocEma#at(double)}; nothing else in this library does. An application on the
+ * module path that uses them adds one line to its {@code module-info.java}, which also brings in
+ * {@code java.desktop}:
  *
  * <pre>{@code
  * requires ojalgo;

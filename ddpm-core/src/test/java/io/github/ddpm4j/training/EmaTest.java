@@ -70,6 +70,23 @@ class EmaTest {
     assertThat(ema).hasToString("half-life of 500000.0 images");
   }
 
+  /** β_t = (1 − 1/t)^(γ + 1), with γ = 6.94 for a width of 0.1 (Karras et al. 2024, eq. 1). */
+  @Test
+  void powerFunction_isAShareOfTheRun() {
+    Ema ema = Ema.powerFunction(0.1);
+    assertThat(ema.decayAfter(1, BATCH)).isZero();
+    assertThat(ema.decayAfter(2, BATCH)).isCloseTo(Math.pow(0.5, 7.94), within(1e-4));
+    assertThat(ema.decayAfter(1000, BATCH)).isCloseTo(Math.pow(0.999, 7.94), within(1e-5));
+    assertThat(ema).hasToString("power function of width 0.1");
+    Ema every = ema.every(10).after(5);
+    assertThat(every.decayAfter(11, BATCH)).isZero();
+    assertThat(every.decayAfter(20, BATCH)).isEqualTo(1);
+    assertThat(every.decayAfter(105, BATCH)).isEqualTo(1);
+    assertThat(every.decayAfter(101, BATCH)).isCloseTo(Math.pow(1 - 10 / 96.0, 7.94), within(1e-3));
+    assertThatThrownBy(() -> Ema.powerFunction(0.3))
+        .hasMessage("the width of an average must lie in (0, 0.28867513459481287], but was 0.3");
+  }
+
   @ParameterizedTest
   @ValueSource(doubles = {1, -0.1, Double.NaN})
   void decay_outsideItsRange_isRefused(double decay) {

@@ -7,14 +7,19 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.MemoryWatch;
+import io.github.ddpm4j.PostHocEma;
 import io.github.ddpm4j.TrainedModel;
+import io.github.ddpm4j.Training;
 import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.model.TinyDenoiser;
+import java.nio.file.Path;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /**
  * Training steps leave nothing behind in native memory: no array in a few steps, and, which takes
@@ -25,6 +30,8 @@ class TrainingMemoryTest {
   private static final int SIZE = 16;
   private static final int FEW = 100;
   private static final int MANY = 2000;
+
+  @TempDir private Path folder;
 
   /** The program of dropout masks stays for good once it is there. */
   @BeforeAll
@@ -37,6 +44,13 @@ class TrainingMemoryTest {
   @Test
   void fit_onTheMainThread_leavesNoArrays() {
     train(FEW, MemoryWatch.ofArrays());
+  }
+
+  /** Looks where a snapshot is not being written. */
+  @Test
+  void fit_withSnapshots_leavesNoArrays() {
+    PostHocEma averages = PostHocEma.in(folder.resolve("averages")).everySteps(FEW / 4 - 1);
+    train(FEW, MemoryWatch.ofArrays(), training -> training.postHocEma(averages));
   }
 
   @Test
@@ -66,6 +80,10 @@ class TrainingMemoryTest {
   }
 
   private static void train(int steps, MemoryWatch memory) {
+    train(steps, memory, training -> {});
+  }
+
+  private static void train(int steps, MemoryWatch memory, Consumer<Training> more) {
     try (NDManager manager = NDManager.newBaseManager();
         TinyDenoiser network = new TinyDenoiser(SIZE, 0.1, 1)) {
       ArrayDataset data =
@@ -80,16 +98,10 @@ class TrainingMemoryTest {
               memory.look();
             }
           };
-      try (TrainedModel result =
-          DDPM.builder()
-              .denoiser(network)
-              .build()
-              .training()
-              .batchSize(16)
-              .steps(steps)
-              .seed(1)
-              .listener(watch)
-              .fit(data)) {
+      Training training = DDPM.builder().denoiser(network).build().training();
+      training.batchSize(16).steps(steps).seed(1).listener(watch);
+      more.accept(training);
+      try (TrainedModel result = training.fit(data)) {
         assertThat(result.losses().steps()).isEqualTo(steps);
       }
       assertThat(network.managedArrays()).as("after the run").isEqualTo(before);

@@ -8,6 +8,7 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import ai.djl.training.dataset.Dataset;
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.PostHocEma;
 import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.evaluation.Bootstrap;
 import io.github.ddpm4j.evaluation.FeatureStatistics;
@@ -21,6 +22,7 @@ import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.SamplingRun;
 import io.github.ddpm4j.training.Checkpoints;
+import io.github.ddpm4j.training.Guard;
 import io.github.ddpm4j.unet.UNet.Execution;
 import io.github.ddpm4j.unet.UNet.Precision;
 import java.io.IOException;
@@ -102,6 +104,25 @@ class SnippetsTest {
         .close();
   }
 
+  static void guarded(DDPM ddpm, Dataset dataset) {
+    ddpm.training()
+        .steps(800_000)
+        .guard(Guard.skip().mostInARow(5).explosion(10))
+        .fit(dataset)
+        .close();
+  }
+
+  static void averageAfterwards(DDPM ddpm, Dataset dataset) throws IOException {
+    PostHocEma averages = PostHocEma.in(Path.of("averages")).everySteps(2_000);
+    ddpm.training().steps(200_000).postHocEma(averages).fit(dataset).close();
+    for (double width :
+        new double[] {0.05, 0.1, 0.15}) { // of the run; 0.1: half of it the last 8 %
+      try (DDPM model = averages.at(width)) {
+        model.save(Path.of("cifar10-" + width));
+      }
+    }
+  }
+
   static void sample() throws IOException {
     try (DDPM cifar10 = DDPM.load(Path.of("cifar10"));
         Samples samples = cifar10.sampling().sampler(Samplers.ddim(50)).seed(42).generate(16)) {
@@ -177,7 +198,7 @@ class SnippetsTest {
   void readme_holdsTheseSnippets() throws IOException {
     String source = squeezed(Files.readString(SOURCE));
     List<String> found = snippets(Path.of("../README.md"));
-    assertThat(found).hasSize(14);
+    assertThat(found).hasSize(16);
     assertThat(found).allSatisfy(snippet -> assertThat(source).contains(squeezed(snippet)));
   }
 

@@ -207,6 +207,20 @@ public final class CheckpointFolder {
     return Entry.of(file).orElseThrow();
   }
 
+  /**
+   * Deletes the checkpoints of later steps.
+   *
+   * @param step the last step whose checkpoint stays
+   * @throws IOException if the folder cannot be read, or a file not be deleted
+   */
+  public void deleteAfter(long step) throws IOException {
+    for (Entry entry : entries()) {
+      if (entry.step > step) {
+        Files.deleteIfExists(entry.file);
+      }
+    }
+  }
+
   /** The new one is there; an old one more does no harm. */
   private static void delete(Path file) {
     try {

@@ -25,6 +25,7 @@ public final class CheckpointWriter implements AutoCloseable {
   private static final Logger logger = LoggerFactory.getLogger(CheckpointWriter.class);
 
   private final Checkpoints settings;
+  private final String what;
   private final CheckpointFolder folder;
   private final CheckpointFolder.Claim claim;
 
@@ -39,8 +40,9 @@ public final class CheckpointWriter implements AutoCloseable {
   private volatile @Nullable IOException failure;
 
   private CheckpointWriter(
-      Checkpoints settings, CheckpointFolder folder, CheckpointFolder.Claim claim) {
+      Checkpoints settings, String what, CheckpointFolder folder, CheckpointFolder.Claim claim) {
     this.settings = settings;
+    this.what = what;
     this.folder = folder;
     this.claim = claim;
   }
@@ -49,17 +51,18 @@ public final class CheckpointWriter implements AutoCloseable {
    * Claims the folder of the checkpoints for a run.
    *
    * @param settings where to and how often
+   * @param what the word for what is written, as messages have it
    * @return the writer
    * @throws IllegalStateException if another run writes there
    * @throws UncheckedIOException if it cannot be written to
    */
-  public static CheckpointWriter claim(Checkpoints settings) {
+  public static CheckpointWriter claim(Checkpoints settings, String what) {
     CheckpointFolder folder = new CheckpointFolder(settings.folder());
     try {
-      return new CheckpointWriter(settings, folder, folder.claim());
+      return new CheckpointWriter(settings, what, folder, folder.claim());
     } catch (IOException e) {
       throw new UncheckedIOException(
-          "checkpoints cannot be written to " + settings.folder() + ": " + e.getMessage(), e);
+          what + "s cannot be written to " + settings.folder() + ": " + e.getMessage(), e);
     }
   }
 
@@ -85,6 +88,16 @@ public final class CheckpointWriter implements AutoCloseable {
             .toAbsolutePath()
             .normalize()
             .equals(entry.file().toAbsolutePath().normalize().getParent());
+  }
+
+  /**
+   * Takes note of the step that the run goes on from, if no checkpoint of it is in the folder.
+   *
+   * @param step the number of steps that are done
+   */
+  public void beginAt(long step) {
+    lastStep = step;
+    elsewhere = step > 0;
   }
 
   /**
@@ -128,7 +141,7 @@ public final class CheckpointWriter implements AutoCloseable {
     IOException failed = failure;
     if (failed != null && settings.onFailure() == OnFailure.STOP) {
       throw new UncheckedIOException(
-          "the checkpoint of step " + lastStep + " was not written: " + failed.getMessage(),
+          "the " + what + " of step " + lastStep + " was not written: " + failed.getMessage(),
           failed);
     }
   }
@@ -188,11 +201,12 @@ public final class CheckpointWriter implements AutoCloseable {
     } catch (IOException | RuntimeException | Error e) {
       failure = e instanceof IOException io ? io : new IOException(e);
       logger.warn(
-          "the checkpoint of step {} could not be written, and the newest one is that of step {}: {}",
+          "the {} of step {} could not be written, and the newest one is that of step {}: {}",
+          what,
           step,
           newest(),
           e.getMessage());
-      logger.debug("the checkpoint could not be written", e);
+      logger.debug("the {} could not be written", what, e);
     }
   }
 
@@ -237,7 +251,7 @@ public final class CheckpointWriter implements AutoCloseable {
   }
 
   /** Waits for the file that is being written, even if this thread is interrupted. */
-  private void join() {
+  public void join() {
     Thread thread = writing;
     boolean interrupted = false;
     while (thread != null && thread.isAlive()) {

@@ -13,12 +13,17 @@ import org.jspecify.annotations.Nullable;
  * @param resume whether to go on from the newest checkpoint there, if there is one
  * @param from the checkpoint to go on from; null for none
  * @param allowed what may be set otherwise than in the run that is resumed
+ * @param snapshots where and how often averages of power functions are stored; null for none
  */
 public record Persistence(
-    @Nullable Checkpoints checkpoints, boolean resume, @Nullable Path from, List<Change> allowed) {
+    @Nullable Checkpoints checkpoints,
+    boolean resume,
+    @Nullable Path from,
+    List<Change> allowed,
+    @Nullable Checkpoints snapshots) {
 
   /** No checkpoints. */
-  public static final Persistence NONE = new Persistence(null, false, null, List.of());
+  public static final Persistence NONE = new Persistence(null, false, null, List.of(), null);
 
   /**
    * Whether a run is to go on.
@@ -36,7 +41,17 @@ public record Persistence(
    * @return the same otherwise
    */
   public Persistence with(Checkpoints settings) {
-    return new Persistence(settings, resume, from, allowed);
+    return new Persistence(settings, resume, from, allowed, snapshots);
+  }
+
+  /**
+   * Stores averages of power functions.
+   *
+   * @param settings where and how often
+   * @return the same otherwise
+   */
+  public Persistence withSnapshots(Checkpoints settings) {
+    return new Persistence(checkpoints, resume, from, allowed, settings);
   }
 
   /**
@@ -47,6 +62,6 @@ public record Persistence(
    * @return the same otherwise
    */
   public Persistence resuming(@Nullable Path file, List<Change> changes) {
-    return new Persistence(checkpoints, file == null, file, List.copyOf(changes));
+    return new Persistence(checkpoints, file == null, file, List.copyOf(changes), snapshots);
   }
 }

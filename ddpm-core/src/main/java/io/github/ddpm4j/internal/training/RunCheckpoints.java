@@ -47,7 +47,7 @@ final class RunCheckpoints implements AutoCloseable {
     CheckpointWriter writer =
         persistence.checkpoints() == null
             ? null
-            : CheckpointWriter.claim(persistence.checkpoints());
+            : CheckpointWriter.claim(persistence.checkpoints(), "checkpoint");
     boolean done = false;
     try {
       Resumption resumption = resumption(persistence);

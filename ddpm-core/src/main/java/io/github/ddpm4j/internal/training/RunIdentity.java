@@ -4,12 +4,15 @@ import io.github.ddpm4j.internal.checkpoint.CheckpointFile;
 import io.github.ddpm4j.internal.checkpoint.CheckpointModel;
 import io.github.ddpm4j.internal.description.Description;
 import io.github.ddpm4j.internal.description.Quote;
+import io.github.ddpm4j.internal.files.WholeFile;
 import io.github.ddpm4j.internal.io.ModelFolder;
 import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.training.Checkpoints.Change;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -30,6 +33,7 @@ final class RunIdentity {
   private static final String SETTINGS = "settings";
   private static final String OWN_FORMAT = "ddpm4j-checkpoint";
   private static final long OWN_VERSION = 1;
+  private static final int DIGEST_DIGITS = 16;
 
   /** What differs from process to process in the text of an object without toString. */
   private static final Pattern ADDRESS = Pattern.compile("\\$\\$Lambda.*|@[0-9a-f]{1,8}$");
@@ -74,6 +78,19 @@ final class RunIdentity {
     return description;
   }
 
+  /** A short text that is the same for all runs that may go on from one another. */
+  String name() {
+    Map<String, Object> settings =
+        new LinkedHashMap<>(Description.of("the run", description).object(SETTINGS));
+    settings.keySet().removeAll(CHANGES.keySet());
+    String text = settings + " " + model(description);
+    byte[] digest = WholeFile.sha256().digest(text.getBytes(StandardCharsets.UTF_8));
+    return "seed "
+        + settings.get(SEED)
+        + ", digest "
+        + HexFormat.of().formatHex(digest).substring(0, DIGEST_DIGITS);
+  }
+
   private static Map<String, Object> texts(
       TrainableDenoiser network, TrainingSettings settings, String data) {
     Map<String, Object> texts = new LinkedHashMap<>();
@@ -91,6 +108,7 @@ final class RunIdentity {
     texts.put("gradientClip", String.valueOf(settings.gradientClip()));
     texts.put("guard", settings.guard().toString());
     texts.put("ema", text(settings.ema()));
+    texts.put("postHocEma", String.valueOf(settings.persistence().snapshots() != null));
     texts.put("condition", settings.condition() == null ? "labels" : "function");
     texts.put("conditionDropout", String.valueOf(settings.conditionDropout()));
     texts.put("recomputation", text(settings.recomputation()));

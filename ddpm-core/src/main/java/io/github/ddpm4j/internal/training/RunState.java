@@ -38,17 +38,22 @@ final class RunState {
   static final String BATCHES = "batches";
   private static final String LISTENERS = "listeners";
 
-  private final StepState state;
+  private final Map<String, NDArray> arrays = new TreeMap<>();
   private final StepLog log;
   private final TimestepSampler.Draws draws;
   private final List<TrainingStepListener> listeners;
 
+  /**
+   * @param averages what is kept beside the arrays of the step
+   */
   RunState(
       StepState state,
+      Map<String, NDArray> averages,
       StepLog log,
       TimestepSampler.Draws draws,
       List<TrainingStepListener> listeners) {
-    this.state = state;
+    arrays.putAll(state.arrays());
+    arrays.putAll(averages);
     this.log = log;
     this.draws = draws;
     this.listeners = listeners;
@@ -77,20 +82,7 @@ final class RunState {
   CheckpointFile.Contents copy(NDManager own, Map<String, Object> identity, long batches) {
     StepLog.Past past = log.past();
     Map<String, NDArray> tensors = new TreeMap<>();
-    try (GradMode off = GradMode.off()) {
-      state
-          .arrays()
-          .forEach(
-              (name, array) -> {
-                // On its own device, DJL's toDevice(…, true) makes no copy.
-                NDArray copy =
-                    array.getDevice().equals(Device.cpu())
-                        ? array.duplicate()
-                        : array.toDevice(Device.cpu(), true);
-                copy.attach(own);
-                tensors.put(name, copy);
-              });
-    }
+    tensors.putAll(onCpu(own, arrays));
     tensors.put(LOSSES, doubles(own, past.losses()));
     tensors.put(NORMS, doubles(own, past.norms()));
     tensors.put(RATES, doubles(own, past.rates()));
@@ -109,6 +101,24 @@ final class RunState {
     return new CheckpointFile.Contents(description, tensors);
   }
 
+  /** Copies arrays to the CPU, whichever device they are on. */
+  static Map<String, NDArray> onCpu(NDManager own, Map<String, NDArray> arrays) {
+    Map<String, NDArray> copies = new TreeMap<>();
+    try (GradMode off = GradMode.off()) {
+      arrays.forEach(
+          (name, array) -> {
+            // On its own device, DJL's toDevice(…, true) makes no copy.
+            NDArray copy =
+                array.getDevice().equals(Device.cpu())
+                    ? array.duplicate()
+                    : array.toDevice(Device.cpu(), true);
+            copy.attach(own);
+            copies.put(name, copy);
+          });
+    }
+    return copies;
+  }
+
   private static NDArray doubles(NDManager manager, double[] values) {
     return Upload.doubles(manager, values, new Shape(values.length), DataType.FLOAT64);
   }
@@ -121,7 +131,7 @@ final class RunState {
    */
   void restore(CheckpointFile.Contents contents) {
     Map<String, NDArray> tensors = new TreeMap<>(contents.tensors());
-    Map<String, NDArray> arrays = state.arrays();
+    Map<String, NDArray> arrays = new TreeMap<>(this.arrays);
     int[] skipped =
         tensors.containsKey(SKIPPED)
             ? Arrays.stream(take(tensors, SKIPPED)).mapToInt(step -> (int) step).toArray()

@@ -94,6 +94,11 @@ final class StepState {
     return weights;
   }
 
+  /** The names of the weights, in their order. */
+  List<String> names() {
+    return names;
+  }
+
   /** Everything that a step leaves to the next, by the names that a checkpoint has for it. */
   Map<String, NDArray> arrays() {
     Map<String, NDArray> arrays = new TreeMap<>();

@@ -7,7 +7,10 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.Batch;
 import ai.djl.training.dataset.Dataset;
 import ai.djl.training.dataset.RandomAccessDataset;
+import io.github.ddpm4j.internal.checkpoint.AverageSnapshots;
 import io.github.ddpm4j.internal.checkpoint.CheckpointFile;
+import io.github.ddpm4j.internal.checkpoint.CheckpointModel;
+import io.github.ddpm4j.internal.description.Description;
 import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.internal.torch.Shutdown;
@@ -67,9 +70,13 @@ public final class TrainingLoop implements AutoCloseable {
   private final Step step;
   private final StepLog log;
   private final RunCheckpoints checkpoints;
+  private final RunSnapshots snapshots;
   private final RunState runState;
 
-  /** Null without checkpoints. */
+  /** Null without snapshots of them. */
+  private final @Nullable PowerAverages powers;
+
+  /** Null without checkpoints and snapshots. */
   private final @Nullable RunIdentity identity;
 
   private double firstRate;
@@ -84,6 +91,7 @@ public final class TrainingLoop implements AutoCloseable {
       TrainingSettings settings,
       Dataset dataset,
       RunCheckpoints checkpoints,
+      RunSnapshots snapshots,
       RunControl control) {
     this.model = model;
     this.settings = settings;
@@ -103,7 +111,9 @@ public final class TrainingLoop implements AutoCloseable {
     int rows = draws.learns() ? 1 : logRows();
     boolean fine = false;
     this.checkpoints = checkpoints;
+    this.snapshots = snapshots;
     Step made = null;
+    PowerAverages averages = null;
     try {
       network.imageShape().ifPresent(this::tryLoss);
       this.data =
@@ -134,21 +144,35 @@ public final class TrainingLoop implements AutoCloseable {
               !settings.listeners().isEmpty(),
               settings.guard(),
               diagnosis::of);
-      this.runState = new RunState(state, log, draws, settings.listeners());
+      averages = snapshots.isUsed() ? new PowerAverages(state, manager) : null;
+      this.powers = averages;
+      this.runState =
+          new RunState(
+              state,
+              averages == null ? Map.of() : averages.arrays(),
+              log,
+              draws,
+              settings.listeners());
       this.identity =
-          checkpoints.isUsed()
+          checkpoints.isUsed() || snapshots.isUsed()
               ? new RunIdentity(model, network, settings, DataFingerprint.of(dataset, reading))
               : null;
       if (identity != null) {
-        runState.requireSavable();
+        if (checkpoints.isUsed()) {
+          runState.requireSavable();
+        }
         checkpoints.restore(identity, this::requireSameRates, runState);
         control.done(log.done());
+        snapshots.beginAt(identity.name(), log.done());
       }
       fine = true;
     } finally {
       if (!fine) {
         if (made != null) {
           made.close();
+        }
+        if (averages != null) {
+          averages.close();
         }
         reading.close();
         manager.close();
@@ -179,10 +203,12 @@ public final class TrainingLoop implements AutoCloseable {
     Objective.requireVarianceTrained(model, settings.loss());
     TrainableDenoiser averaged = network.copy();
     boolean done = false;
-    try (RunCheckpoints checkpoints = RunCheckpoints.of(settings.persistence())) {
+    try (RunCheckpoints checkpoints = RunCheckpoints.of(settings.persistence());
+        RunSnapshots snapshots = RunSnapshots.of(settings.persistence())) {
       Runnable release = averaged.beginTraining();
       try (TrainingLoop loop =
-          new TrainingLoop(model, network, averaged, settings, dataset, checkpoints, control)) {
+          new TrainingLoop(
+              model, network, averaged, settings, dataset, checkpoints, snapshots, control)) {
         TrainingOutcome outcome = loop.run();
         done = true;
         return outcome;
@@ -231,15 +257,29 @@ public final class TrainingLoop implements AutoCloseable {
   }
 
   private CheckpointFile.Contents copy(NDManager own) {
+    snapshots.settle();
+    return runState.copy(
+        own,
+        description(),
+        // Not what was read: a step may have been broken off between two of its batches.
+        (long) log.done() * settings.accumulation());
+  }
+
+  private CheckpointFile.Contents snapshot(NDManager own) {
+    return AverageSnapshots.snapshot(
+        Objects.requireNonNull(identity, "identity").name(),
+        Description.of("the run", description()).object(CheckpointModel.MODEL),
+        RunState.onCpu(own, Objects.requireNonNull(powers, "powers").arrays()));
+  }
+
+  /** What the run is, with what it has done so far; fails if a step did. */
+  private Map<String, Object> description() {
     log.readAll();
     Map<String, Object> training = new LinkedHashMap<>();
     training.put("weights", "averaged");
     training.putAll(settings.describe(log.history(), ownBatches, firstRate));
-    return runState.copy(
-        own,
-        RunCheckpoints.with(Objects.requireNonNull(identity, "identity").description(), training),
-        // Not what was read: a step may have been broken off between two of its batches.
-        (long) log.done() * settings.accumulation());
+    return RunCheckpoints.with(
+        Objects.requireNonNull(identity, "identity").description(), training);
   }
 
   private TrainingOutcome run() {
@@ -270,14 +310,17 @@ public final class TrainingLoop implements AutoCloseable {
         }
         control.done(log.done());
         listeners.tellStep(event);
+        snapshots.afterStep(log.done(), this::snapshot);
         checkpoints.afterStep(log.done(), this::copy);
       }
       log.readAll();
+      snapshots.atEnd(log.done(), this::snapshot);
       checkpoints.atEnd(log.done(), this::copy);
     } catch (Throwable e) {
       // So that listeners may ask for the losses of steps that were done.
       Listeners.attempt(log::readAll, e);
       if (e instanceof CancellationException) {
+        Listeners.attempt(() -> snapshots.atEnd(log.done(), this::snapshot), e);
         Listeners.attempt(() -> checkpoints.atEnd(log.done(), this::copy), e);
       }
       listeners.tellEnd(log.done(), e);
@@ -331,6 +374,9 @@ public final class TrainingLoop implements AutoCloseable {
       }
       // 4. θ ← θ − η …
       step.end(begun);
+      if (powers != null) {
+        powers.track(done + 1L, host);
+      }
     }
     log.end();
     return new LoopEvent(
@@ -438,7 +484,7 @@ public final class TrainingLoop implements AutoCloseable {
   @Override
   public void close() {
     log.close();
-    try {
+    try (PowerAverages closing = powers) {
       step.close();
     } finally {
       reading.close();
