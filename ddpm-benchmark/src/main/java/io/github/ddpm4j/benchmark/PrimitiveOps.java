@@ -219,4 +219,49 @@ final class PrimitiveOps implements Ops<NDArray> {
   public NDArray mean(NDArray x) {
     return SIMPLE.mean(x);
   }
+
+  @Override
+  public NDArray convTranspose2d(NDArray x, NDArray weight, NDArray bias, int stride, int padding) {
+    return SIMPLE.convTranspose2d(x, weight, bias, stride, padding);
+  }
+
+  @Override
+  public NDArray averagePool2d(NDArray x, int size) {
+    return SIMPLE.averagePool2d(x, size);
+  }
+
+  @Override
+  public NDArray maxPool2d(NDArray x, int size) {
+    return SIMPLE.maxPool2d(x, size);
+  }
+
+  @Override
+  public NDArray rmsNorm(NDArray x, NDArray weight) {
+    return SIMPLE.rmsNorm(x, weight);
+  }
+
+  @Override
+  public NDArray linear(NDArray x, NDArray weight) {
+    return SIMPLE.linear(x, weight);
+  }
+
+  @Override
+  public NDArray fourierFeatures(NDArray t, NDArray frequencies) {
+    return SIMPLE.fourierFeatures(t, frequencies);
+  }
+
+  @Override
+  public NDArray multiplyPerChannel(NDArray x, NDArray values) {
+    return SIMPLE.multiplyPerChannel(x, values);
+  }
+
+  @Override
+  public NDArray linearAttention(NDArray query, NDArray key, NDArray value, int heads) {
+    return SIMPLE.linearAttention(query, key, value, heads);
+  }
+
+  @Override
+  public NDArray appendTokens(NDArray tokens, NDArray more) {
+    return SIMPLE.appendTokens(tokens, more);
+  }
 }

@@ -33,6 +33,39 @@ public interface Ops<T> {
   T conv2d(T x, T weight, T bias, int stride, int padding);
 
   /**
+   * Transposed two-dimensional convolution with a bias, the gradient of {@link #conv2d} with
+   * respect to its input: each pixel of {@code x} adds its K x K multiples of the weight to the
+   * result, {@code stride} pixels from those of its neighbour.
+   *
+   * @param x images, shape (N, C, H, W)
+   * @param weight shape (C, O, K, K), the inputs first
+   * @param bias shape (O)
+   * @param stride the stride in both directions
+   * @param padding rows and columns cut off on each of the four sides, less than K
+   * @return shape (N, O, (H − 1) · stride − 2 · padding + K, the same for W)
+   */
+  T convTranspose2d(T x, T weight, T bias, int stride, int padding);
+
+  /**
+   * The mean of each square of pixels. Squares lie side by side; rows and columns that are left
+   * over at the bottom and on the right are left out.
+   *
+   * @param x images, shape (N, C, H, W)
+   * @param size the side of the squares
+   * @return shape (N, C, ⌊H / size⌋, ⌊W / size⌋)
+   */
+  T averagePool2d(T x, int size);
+
+  /**
+   * The largest value of each square of pixels, which lie as in {@link #averagePool2d}.
+   *
+   * @param x images, shape (N, C, H, W)
+   * @param size the side of the squares
+   * @return shape (N, C, ⌊H / size⌋, ⌊W / size⌋)
+   */
+  T maxPool2d(T x, int size);
+
+  /**
    * Pads images with rows of zeros at the bottom and columns of zeros on the right.
    *
    * @param x images, shape (N, C, H, W)
@@ -58,12 +91,37 @@ public interface Ops<T> {
   T groupNorm(T x, int groups, T weight, T bias, double eps);
 
   /**
+   * Root-mean-square normalisation over the channels of each pixel (Zhang and Sennrich 2019),
+   *
+   * <pre>y = x / max(‖x‖, 10⁻¹²) · √C · weight</pre>
+   *
+   * <p>with the Euclidean norm over the C channels. Norms and quotients are computed in at least
+   * float32.
+   *
+   * @param x images, shape (N, C, H, W)
+   * @param weight shape (C)
+   * @return shape of {@code x}
+   */
+  T rmsNorm(T x, T weight);
+
+  /**
    * The activation x · sigmoid(x), also called swish.
    *
    * @param x any shape
    * @return shape of {@code x}
    */
   T silu(T x);
+
+  /**
+   * The activation x · Φ(x) with the distribution function Φ of the normal distribution (Hendrycks
+   * and Gimpel 2016), not an approximation of it.
+   *
+   * @param x any shape
+   * @return ½ x (1 + erf(x / √2)), shape of {@code x}
+   */
+  default T gelu(T x) {
+    return scope(() -> multiply(scale(x, 0.5), shift(erf(scale(x, Math.sqrt(0.5))), 1)));
+  }
 
   /**
    * The linear layer x · weightᵀ + bias over the last axis.
@@ -76,6 +134,15 @@ public interface Ops<T> {
   T linear(T x, T weight, T bias);
 
   /**
+   * The linear layer x · weightᵀ over the last axis, without a bias.
+   *
+   * @param x shape (…, C)
+   * @param weight shape (O, C)
+   * @return shape (…, O)
+   */
+  T linear(T x, T weight);
+
+  /**
    * Looks up rows of an embedding table.
    *
    * @param table shape (R, C)
@@ -85,6 +152,18 @@ public interface Ops<T> {
   T embedding(T table, T rows);
 
   /**
+   * Fourier features of one number per image, computed in at least float32 before they are
+   * converted to the network's compute type, because phases are large:
+   *
+   * <pre>sin(2π f_0 t), sin(2π f_1 t), …, cos(2π f_0 t), cos(2π f_1 t), …</pre>
+   *
+   * @param t the numbers, as they come from outside, shape (N, 1)
+   * @param frequencies the frequencies f, shape (F)
+   * @return shape (N, 2F)
+   */
+  T fourierFeatures(T t, T frequencies);
+
+  /**
    * Adds one value per image and channel to every pixel of that channel.
    *
    * @param x images, shape (N, C, H, W)
@@ -92,6 +171,15 @@ public interface Ops<T> {
    * @return shape of {@code x}
    */
   T addPerChannel(T x, T values);
+
+  /**
+   * Multiplies every pixel of a channel by one value per image and channel.
+   *
+   * @param x images, shape (N, C, H, W)
+   * @param values shape (N, C)
+   * @return shape of {@code x}
+   */
+  T multiplyPerChannel(T x, T values);
 
   /**
    * The element-wise sum, with broadcasting.
@@ -250,29 +338,29 @@ public interface Ops<T> {
   T mean(T x);
 
   /**
-   * Concatenates images along the channel axis.
+   * Concatenates images, or features, along the channel axis.
    *
-   * @param a shape (N, C1, H, W)
-   * @param b shape (N, C2, H, W)
-   * @return shape (N, C1 + C2, H, W)
+   * @param a shape (N, C1, H, W) or (N, C1)
+   * @param b shape (N, C2, H, W) or (N, C2)
+   * @return shape (N, C1 + C2, H, W) or (N, C1 + C2)
    */
   T concatChannels(T a, T b);
 
   /**
-   * The leading channels of images, as many as {@code like} has.
+   * The leading channels of images or features, as many as {@code like} has.
    *
-   * @param x images, shape (N, C + D, H, W)
-   * @param like images with C channels; their values are ignored
-   * @return shape (N, C, H, W)
+   * @param x shape (N, C + D, H, W) or (N, C + D)
+   * @param like images or features with C channels; their values are ignored
+   * @return shape (N, C, H, W) or (N, C)
    */
   T firstChannels(T x, T like);
 
   /**
-   * The remaining channels of images, after as many as {@code like} has.
+   * The remaining channels of images or features, after as many as {@code like} has.
    *
-   * @param x images, shape (N, C + D, H, W)
-   * @param like images with C channels; their values are ignored
-   * @return shape (N, D, H, W)
+   * @param x shape (N, C + D, H, W) or (N, C + D)
+   * @param like images or features with C channels; their values are ignored
+   * @return shape (N, D, H, W) or (N, D)
    */
   T channelsAfter(T x, T like);
 
@@ -321,12 +409,36 @@ public interface Ops<T> {
    * <pre>softmax(q · kᵀ / √d) · v</pre>
    *
    * @param query tokens, shape (N, L, C)
-   * @param key tokens, shape of {@code query}
-   * @param value tokens, shape of {@code query}
+   * @param key tokens, shape (N, M, C), of which there may be more or fewer
+   * @param value tokens, shape of {@code key}
    * @param heads the number of heads, a divisor of C
    * @return tokens, shape of {@code query}
    */
   T attention(T query, T key, T value, int heads);
+
+  /**
+   * Attention of a cost that grows with the number of tokens and not with its square (Shen et al.
+   * 2018, "Efficient Attention"): queries are normalised over the d channels of each head, keys
+   * over the tokens, and the result of each head is
+   *
+   * <pre>softmax_d(q) / √d · (softmax_M(k)ᵀ · v)</pre>
+   *
+   * @param query tokens, shape (N, L, C)
+   * @param key tokens, shape (N, M, C), of which there may be more or fewer
+   * @param value tokens, shape of {@code key}
+   * @param heads the number of heads, a divisor of C; channels are split as in {@link #attention}
+   * @return tokens, shape of {@code query}
+   */
+  T linearAttention(T query, T key, T value, int heads);
+
+  /**
+   * Puts the same tokens behind those of every image, such as learned keys and values.
+   *
+   * @param tokens shape (N, L, C)
+   * @param more the tokens behind them, shape (M, C)
+   * @return tokens, shape (N, L + M, C)
+   */
+  T appendTokens(T tokens, T more);
 
   /**
    * Inverted dropout (Srivastava et al. 2014): in training each element is zeroed with probability

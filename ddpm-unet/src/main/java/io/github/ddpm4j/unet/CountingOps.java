@@ -99,6 +99,23 @@ final class CountingOps implements Ops<CountingOps.Value> {
   }
 
   @Override
+  public Value convTranspose2d(Value x, Value weight, Value bias, int stride, int padding) {
+    long in = weight.shape.get(0);
+    long out = weight.shape.get(1);
+    long kernel = weight.shape.get(2);
+    requireSame(in, x.shape.get(1));
+    long height = (x.shape.get(2) - 1) * stride - 2L * padding + kernel;
+    long width = (x.shape.get(3) - 1) * stride - 2L * padding + kernel;
+    Value output = like(weight, x.shape.get(0), out, height, width);
+    return used(output, product(x.shape.size(), out, kernel, kernel), weight, bias);
+  }
+
+  @Override
+  public Value linear(Value x, Value weight) {
+    return linear(x, weight, new Value(new Shape(0), weight.layer));
+  }
+
+  @Override
   public Value linear(Value x, Value weight, Value bias) {
     int last = x.shape.dimension() - 1;
     long in = weight.shape.get(1);
@@ -111,6 +128,17 @@ final class CountingOps implements Ops<CountingOps.Value> {
   public Value groupNorm(Value x, int groups, Value weight, Value bias, double eps) {
     requireSame(weight.shape.get(0), x.shape.get(1));
     return used(new Value(x.shape, weight.layer), 0, weight, bias);
+  }
+
+  @Override
+  public Value rmsNorm(Value x, Value weight) {
+    requireSame(weight.shape.get(0), x.shape.get(1));
+    return used(new Value(x.shape, weight.layer), 0, weight);
+  }
+
+  @Override
+  public Value fourierFeatures(Value t, Value frequencies) {
+    return used(like(frequencies, t.shape.get(0), 2 * frequencies.shape.get(0)), 0, frequencies);
   }
 
   @Override
@@ -127,6 +155,22 @@ final class CountingOps implements Ops<CountingOps.Value> {
     return query;
   }
 
+  /** The products softmax(k)ᵀ · v and q · (…) belong to the layer that made the query. */
+  @Override
+  public Value linearAttention(Value query, Value key, Value value, int heads) {
+    Work work = layer(query.layer);
+    long width = query.shape.get(2) / heads;
+    work.multiplyAdds = sum(work.multiplyAdds, product(key.shape.size(), width));
+    work.multiplyAdds = sum(work.multiplyAdds, product(query.shape.size(), width));
+    return query;
+  }
+
+  @Override
+  public Value appendTokens(Value tokens, Value more) {
+    Shape s = tokens.shape;
+    return used(like(more, s.get(0), s.get(1) + more.shape.get(0), s.get(2)), 0, more);
+  }
+
   @Override
   public Value tokens(Value x) {
     Shape s = x.shape;
@@ -141,8 +185,7 @@ final class CountingOps implements Ops<CountingOps.Value> {
 
   @Override
   public Value concatChannels(Value a, Value b) {
-    Shape s = a.shape;
-    return like(a, s.get(0), s.get(1) + b.shape.get(1), s.get(2), s.get(3));
+    return channels(a, a.shape.get(1) + b.shape.get(1));
   }
 
   @Override
@@ -156,13 +199,24 @@ final class CountingOps implements Ops<CountingOps.Value> {
   }
 
   private static Value channels(Value x, long count) {
-    return like(x, x.shape.get(0), count, x.shape.get(2), x.shape.get(3));
+    return new Value(new Shape(x.shape.get(0), count).addAll(x.shape.slice(2)), x.layer);
   }
 
   @Override
   public Value padRightBottom(Value x, int count) {
     Shape s = x.shape;
     return like(x, s.get(0), s.get(1), s.get(2) + count, s.get(3) + count);
+  }
+
+  @Override
+  public Value averagePool2d(Value x, int size) {
+    Shape s = x.shape;
+    return like(x, s.get(0), s.get(1), s.get(2) / size, s.get(3) / size);
+  }
+
+  @Override
+  public Value maxPool2d(Value x, int size) {
+    return averagePool2d(x, size);
   }
 
   @Override
@@ -218,6 +272,11 @@ final class CountingOps implements Ops<CountingOps.Value> {
 
   @Override
   public Value addPerChannel(Value x, Value values) {
+    return x;
+  }
+
+  @Override
+  public Value multiplyPerChannel(Value x, Value values) {
     return x;
   }
 

@@ -13,6 +13,7 @@ import ai.djl.nn.convolutional.Conv2d;
 import ai.djl.nn.core.Embedding;
 import ai.djl.nn.core.Linear;
 import ai.djl.nn.norm.LayerNorm;
+import ai.djl.nn.pooling.Pool;
 import io.github.ddpm4j.internal.random.CounterRandom;
 import io.github.ddpm4j.spi.Ops;
 import java.util.List;
@@ -39,6 +40,9 @@ public final class EagerOps implements Ops<NDArray> {
 
   /** Beyond this, eˣ − 1 keeps its digits when it is worked out like that. */
   private static final double SMALL = 0.5;
+
+  /** The smallest norm that images are divided by. */
+  static final double LEAST_NORM = 1e-12;
 
   private final boolean training;
   private final long seed;
@@ -101,6 +105,45 @@ public final class EagerOps implements Ops<NDArray> {
         .singletonOrThrow();
   }
 
+  /**
+   * {@inheritDoc}
+   *
+   * <p>As a convolution of the image with {@code stride} − 1 zeros after each pixel, since DJL has
+   * no transposed convolution for PyTorch.
+   */
+  @Override
+  public NDArray convTranspose2d(NDArray x, NDArray weight, NDArray bias, int stride, int padding) {
+    return scope(
+        () -> {
+          Shape s = x.getShape();
+          long kernel = weight.getShape().get(2);
+          long between = stride - 1L;
+          NDArray spread =
+              x.reshape(s.get(0), s.get(1), s.get(2), 1, s.get(3), 1)
+                  .pad(new Shape(0, between, 0, 0, 0, between), 0)
+                  .reshape(s.get(0), s.get(1), s.get(2) * stride, s.get(3) * stride);
+          NDArray flipped = weight.transpose(1, 0, 2, 3).flip(2, 3);
+          NDArray all = conv2d(spread, flipped, bias, 1, (int) kernel - 1);
+          // Every pixel that a weight reaches, without the zeros behind the last; then the edges
+          // go.
+          long height = (s.get(2) - 1) * stride + kernel - padding;
+          long width = (s.get(3) - 1) * stride + kernel - padding;
+          return all.get(new NDIndex(":, :, {}:{}, {}:{}", padding, height, padding, width));
+        });
+  }
+
+  @Override
+  public NDArray averagePool2d(NDArray x, int size) {
+    Shape square = new Shape(size, size);
+    return Pool.avgPool2d(x, square, square, new Shape(0, 0), false, true);
+  }
+
+  @Override
+  public NDArray maxPool2d(NDArray x, int size) {
+    Shape square = new Shape(size, size);
+    return Pool.maxPool2d(x, square, square, new Shape(0, 0), false);
+  }
+
   @Override
   public NDArray padRightBottom(NDArray x, int count) {
     return x.pad(new Shape(0, count, 0, count), 0);
@@ -134,8 +177,24 @@ public final class EagerOps implements Ops<NDArray> {
   }
 
   @Override
+  public NDArray rmsNorm(NDArray x, NDArray weight) {
+    return scope(
+        () -> {
+          long channels = x.getShape().get(1);
+          NDArray norm = x.norm(new int[] {1}, true);
+          NDArray factors = scale(weight, Math.sqrt(channels)).reshape(1, channels, 1, 1);
+          return x.div(atLeast(norm, LEAST_NORM)).mul(factors);
+        });
+  }
+
+  @Override
   public NDArray silu(NDArray x) {
     return scope(() -> x.mul(Activation.sigmoid(x)));
+  }
+
+  @Override
+  public NDArray linear(NDArray x, NDArray weight) {
+    return Linear.linear(x, weight).singletonOrThrow();
   }
 
   @Override
@@ -152,8 +211,23 @@ public final class EagerOps implements Ops<NDArray> {
   }
 
   @Override
+  public NDArray fourierFeatures(NDArray t, NDArray frequencies) {
+    return scope(
+        () -> {
+          NDArray turns = t.matMul(frequencies.reshape(1, -1));
+          NDArray phases = scale(turns, 2 * Math.PI);
+          return phases.sin().concat(phases.cos(), 1);
+        });
+  }
+
+  @Override
   public NDArray addPerChannel(NDArray x, NDArray values) {
     return scope(() -> x.add(values.expandDims(-1).expandDims(-1)));
+  }
+
+  @Override
+  public NDArray multiplyPerChannel(NDArray x, NDArray values) {
+    return scope(() -> x.mul(values.expandDims(-1).expandDims(-1)));
   }
 
   @Override
@@ -303,6 +377,30 @@ public final class EagerOps implements Ops<NDArray> {
         });
   }
 
+  @Override
+  public NDArray linearAttention(NDArray query, NDArray key, NDArray value, int heads) {
+    return scope(
+        () -> {
+          Shape shape = query.getShape();
+          long n = shape.get(0);
+          double scale = 1 / Math.sqrt((double) shape.get(2) / heads);
+          NDArray q = scale(fourAxes(query, heads).softmax(3), scale);
+          NDArray k = fourAxes(key, heads).softmax(2);
+          NDArray v = fourAxes(value, heads);
+          NDArray mixed = q.matMul(k.transpose(0, 1, 3, 2).matMul(v));
+          return mixed.transpose(0, 2, 1, 3).reshape(n, shape.get(1), -1);
+        });
+  }
+
+  @Override
+  public NDArray appendTokens(NDArray tokens, NDArray more) {
+    return scope(
+        () -> {
+          Shape shape = new Shape(tokens.getShape().get(0)).addAll(more.getShape());
+          return tokens.concat(more.expandDims(0).broadcast(shape), 1);
+        });
+  }
+
   /**
    * {@inheritDoc}
    *
@@ -363,9 +461,11 @@ public final class EagerOps implements Ops<NDArray> {
   }
 
   private static NDArray split(NDArray tokens, int heads) {
-    if (heads == 1) {
-      return tokens;
-    }
+    return heads == 1 ? tokens : fourAxes(tokens, heads);
+  }
+
+  /** (N, L, C) as (N, heads, L, C / heads). */
+  private static NDArray fourAxes(NDArray tokens, int heads) {
     Shape shape = tokens.getShape();
     return tokens
         .reshape(shape.get(0), shape.get(1), heads, shape.get(2) / heads)

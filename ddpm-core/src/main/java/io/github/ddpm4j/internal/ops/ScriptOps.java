@@ -141,6 +141,23 @@ public final class ScriptOps implements Ops<Value> {
   }
 
   @Override
+  public Value convTranspose2d(Value x, Value weight, Value bias, int stride, int padding) {
+    return script.let(
+        "torch.conv_transpose2d(%s, %s, %s, [%d, %d], [%d, %d])",
+        x, converted(weight), converted(bias), stride, stride, padding, padding);
+  }
+
+  @Override
+  public Value averagePool2d(Value x, int size) {
+    return script.let("torch.avg_pool2d(%s, [%d, %d])", x, size, size);
+  }
+
+  @Override
+  public Value maxPool2d(Value x, int size) {
+    return script.let("torch.max_pool2d(%s, [%d, %d])", x, size, size);
+  }
+
+  @Override
   public Value padRightBottom(Value x, int count) {
     return script.let("torch.constant_pad_nd(%s, [0, %d, 0, %d])", x, count, count);
   }
@@ -164,9 +181,35 @@ public final class ScriptOps implements Ops<Value> {
         : "(" + converted(weight) + " if " + x + ".is_cuda else " + weight + ")";
   }
 
+  /**
+   * {@inheritDoc}
+   *
+   * <p>Weights stay float32, and so is all until the result is converted.
+   */
+  @Override
+  public Value rmsNorm(Value x, Value weight) {
+    Value wide =
+        type == Script.Type.FLOAT32
+            ? x
+            : script.let("torch.to(%s, %d)", x, Script.Type.FLOAT32.code());
+    Value least =
+        script.let("torch.clamp_min(torch.norm(%s, 2, [1], True), %s)", wide, EagerOps.LEAST_NORM);
+    Value factors =
+        script.let(
+            "torch.view(torch.mul(%s, torch.pow(torch.size(%s, 1), 0.5)), [1, -1, 1, 1])",
+            weight, x);
+    Value normal = script.let("torch.mul(torch.div(%s, %s), %s)", wide, least, factors);
+    return type == Script.Type.FLOAT32 ? normal : script.let("%s", converted(normal));
+  }
+
   @Override
   public Value silu(Value x) {
     return script.let("torch.silu(%s)", x);
+  }
+
+  @Override
+  public Value linear(Value x, Value weight) {
+    return script.let("torch.linear(%s, %s)", x, converted(weight));
   }
 
   @Override
@@ -180,8 +223,20 @@ public final class ScriptOps implements Ops<Value> {
   }
 
   @Override
+  public Value fourierFeatures(Value t, Value frequencies) {
+    Value phases = script.let("torch.mul(torch.mul(%s, %s), %s)", t, frequencies, 2 * Math.PI);
+    Value features = script.let("torch.cat([torch.sin(%1$s), torch.cos(%1$s)], 1)", phases);
+    return type == Script.Type.FLOAT32 ? features : script.let("%s", converted(features));
+  }
+
+  @Override
   public Value addPerChannel(Value x, Value values) {
     return script.let("torch.add(%s, torch.unsqueeze(torch.unsqueeze(%s, -1), -1))", x, values);
+  }
+
+  @Override
+  public Value multiplyPerChannel(Value x, Value values) {
+    return script.let("torch.mul(%s, torch.unsqueeze(torch.unsqueeze(%s, -1), -1))", x, values);
   }
 
   @Override
@@ -349,6 +404,26 @@ public final class ScriptOps implements Ops<Value> {
   /** (N, L, C) as (N, heads, L, C / heads). */
   private static String split(Value tokens, int heads) {
     return "torch.transpose(torch.unflatten(" + tokens + ", 2, [" + heads + ", -1]), 1, 2)";
+  }
+
+  @Override
+  public Value linearAttention(Value query, Value key, Value value, int heads) {
+    Value q = script.let("torch.softmax(%s, -1)", split(query, heads));
+    Value k = script.let("torch.softmax(%s, -2)", split(key, heads));
+    Value context =
+        script.let(
+            "torch.mul(torch.matmul(torch.transpose(%s, -1, -2), %s), torch.pow(torch.size(%s, -1),"
+                + " -0.5))",
+            k, split(value, heads), q);
+    return script.let("torch.flatten(torch.transpose(torch.matmul(%s, %s), 1, 2), 2)", q, context);
+  }
+
+  @Override
+  public Value appendTokens(Value tokens, Value more) {
+    return script.let(
+        "torch.cat([%1$s, torch.expand(torch.unsqueeze(%2$s, 0), [torch.size(%1$s, 0), -1, -1])],"
+            + " 1)",
+        tokens, converted(more));
   }
 
   /**

@@ -8,6 +8,7 @@ import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.NDScope;
+import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.GradientCollector;
@@ -79,6 +80,112 @@ class EagerOpsTest {
 
     assertThat(actual.getShape()).isEqualTo(new Shape(n, o, outH, outW));
     assertClose(actual, expected, 1e-12);
+  }
+
+  /** Each pixel adds its multiples of the weight where they fall. */
+  @ParameterizedTest
+  @CsvSource({"4, 2, 1", "2, 2, 0", "7, 7, 0", "3, 1, 2", "3, 2, 0", "1, 1, 0"})
+  void convTranspose2d_strideAndPadding_asDefined(int kernel, int stride, int padding) {
+    int n = 2;
+    int c = 3;
+    int h = 4;
+    int w = 3;
+    int o = 2;
+    NDArray x = array(DataType.FLOAT64, n, c, h, w);
+    NDArray weight = array(DataType.FLOAT64, c, o, kernel, kernel);
+    NDArray bias = array(DataType.FLOAT64, o);
+    int outH = (h - 1) * stride - 2 * padding + kernel;
+    int outW = (w - 1) * stride - 2 * padding + kernel;
+    double[] expected = new double[n * o * outH * outW];
+    for (int i = 0; i < expected.length; i++) {
+      expected[i] = bias.getDouble(i / (outH * outW) % o);
+    }
+    double[] xs = x.toDoubleArray();
+    double[] ws = weight.toDoubleArray();
+    for (int i = 0; i < n * c * h * w; i++) {
+      int row = i / w % h * stride - padding;
+      int column = i % w * stride - padding;
+      int channel = i / (h * w) % c;
+      int image = i / (c * h * w);
+      for (int k = 0; k < o; k++) {
+        for (int a = 0; a < kernel; a++) {
+          for (int b = 0; b < kernel; b++) {
+            int y = row + a;
+            int z = column + b;
+            if (y >= 0 && y < outH && z >= 0 && z < outW) {
+              expected[((image * o + k) * outH + y) * outW + z] +=
+                  xs[i] * ws[((channel * o + k) * kernel + a) * kernel + b];
+            }
+          }
+        }
+      }
+    }
+
+    NDArray actual = ops.convTranspose2d(x, weight, bias, stride, padding);
+
+    assertThat(actual.getShape()).isEqualTo(new Shape(n, o, outH, outW));
+    assertClose(actual, expected, 1e-12);
+  }
+
+  @Test
+  void pools_squares_meanAndLargest() {
+    NDArray x =
+        manager.create(
+            new float[] {1, 2, 3, 4, 9, 5, -6, -7, -8, 9, 1, 1, 1, 1, 1}, new Shape(1, 1, 3, 5));
+
+    assertThat(ops.averagePool2d(x, 2).getShape()).isEqualTo(new Shape(1, 1, 1, 2));
+    assertThat(ops.averagePool2d(x, 2).toFloatArray()).containsExactly(0.5f, -2);
+    assertThat(ops.maxPool2d(x, 2).toFloatArray()).containsExactly(5, 4);
+    assertThat(ops.maxPool2d(x, 3).toFloatArray()).containsExactly(5);
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"FLOAT32", "FLOAT64"})
+  void rmsNorm_bothTypes_asDefined(DataType type) {
+    int c = 5;
+    int area = 6;
+    NDArray x = array(type, 2, c, 2, 3).mul(3);
+    // A pixel of zeros stays one.
+    for (int channel = 0; channel < c; channel++) {
+      x.set(new NDIndex("1, {}, 0, 1", channel), 0);
+    }
+    NDArray weight = array(type, c);
+    double[] xs = doubles(x);
+    double[] expected = new double[xs.length];
+    for (int image = 0; image < 2; image++) {
+      for (int pixel = 0; pixel < area; pixel++) {
+        double squares = 0;
+        for (int channel = 0; channel < c; channel++) {
+          squares += Math.pow(xs[(image * c + channel) * area + pixel], 2);
+        }
+        for (int channel = 0; channel < c; channel++) {
+          int i = (image * c + channel) * area + pixel;
+          double norm = Math.max(Math.sqrt(squares), 1e-12);
+          expected[i] = xs[i] / norm * Math.sqrt(c) * doubles(weight)[channel];
+        }
+      }
+    }
+
+    NDArray actual = ops.rmsNorm(x, weight);
+
+    assertThat(actual.getDataType()).isEqualTo(type);
+    assertThat(actual.getShape()).isEqualTo(x.getShape());
+    assertClose(actual, expected, type == DataType.FLOAT32 ? 1e-6 : 1e-12);
+  }
+
+  /** The slope of a norm at zero is 0, not NaN. */
+  @Test
+  void rmsNorm_pixelOfZeros_gradientFinite() {
+    NDArray x = manager.zeros(new Shape(1, 3, 1, 1), DataType.FLOAT64);
+    x.setRequiresGradient(true);
+    NDArray weight = manager.ones(new Shape(3), DataType.FLOAT64);
+    try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
+      collector.backward(ops.rmsNorm(x, weight).sum());
+    }
+    assertThat(x.getGradient().toDoubleArray())
+        .containsExactly(
+            new double[] {Math.sqrt(3) * 1e12, Math.sqrt(3) * 1e12, Math.sqrt(3) * 1e12},
+            within(1e3));
   }
 
   @Test
@@ -309,6 +416,82 @@ class EagerOpsTest {
 
     assertThat(actual.getShape()).isEqualTo(shape);
     assertClose(actual, expected, 1e-12);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1, 4, 4", "2, 3, 5", "3, 5, 2"})
+  void attention_otherKeys_everyHeadAsDefined(int heads, int queries, int keys) {
+    int c = 6;
+    int d = c / heads;
+    double[][] q = rows(array(DataType.FLOAT64, queries, c));
+    double[][] k = rows(array(DataType.FLOAT64, keys, c));
+    double[][] v = rows(array(DataType.FLOAT64, keys, c));
+    double[] full = new double[queries * c];
+    double[] linear = new double[queries * c];
+    for (int e = 0; e < c; e++) {
+      int first = e / d * d;
+      double[][] ofKeys = softmax(k, first, d, true);
+      double[][] ofQueries = softmax(q, first, d, false);
+      for (int i = 0; i < queries; i++) {
+        double total = 0;
+        for (int j = 0; j < keys; j++) {
+          double dot = 0;
+          double product = 0;
+          for (int f = 0; f < d; f++) {
+            dot += q[i][first + f] * k[j][first + f];
+            product += ofQueries[i][f] / Math.sqrt(d) * ofKeys[j][f];
+          }
+          double weight = Math.exp(dot / Math.sqrt(d));
+          total += weight;
+          full[i * c + e] += weight * v[j][e];
+          linear[i * c + e] += product * v[j][e];
+        }
+        full[i * c + e] /= total;
+      }
+    }
+    Shape shape = new Shape(1, queries, c);
+    Shape others = new Shape(1, keys, c);
+    NDArray query = manager.create(flat(q), shape);
+    NDArray key = manager.create(flat(k), others);
+    NDArray value = manager.create(flat(v), others);
+
+    assertThat(ops.attention(query, key, value, heads).getShape()).isEqualTo(shape);
+    assertClose(ops.attention(query, key, value, heads), full, 1e-12);
+    assertThat(ops.linearAttention(query, key, value, heads).getShape()).isEqualTo(shape);
+    assertClose(ops.linearAttention(query, key, value, heads), linear, 1e-12);
+  }
+
+  /** Over the tokens, or over the channels of a head. */
+  private static double[][] softmax(double[][] rows, int first, int d, boolean overTokens) {
+    double[][] result = new double[rows.length][d];
+    for (int i = 0; i < rows.length; i++) {
+      for (int f = 0; f < d; f++) {
+        double total = 0;
+        for (int other = 0; other < (overTokens ? rows.length : d); other++) {
+          total += Math.exp(overTokens ? rows[other][first + f] : rows[i][first + other]);
+        }
+        result[i][f] = Math.exp(rows[i][first + f]) / total;
+      }
+    }
+    return result;
+  }
+
+  @Test
+  void appendTokens_everyImage_sameBehind() {
+    NDArray tokens = manager.create(new float[] {1, 2, 3, 4, 5, 6, 7, 8}, new Shape(2, 2, 2));
+    NDArray more = manager.create(new float[] {-1, -2}, new Shape(1, 2));
+    NDArray all = ops.appendTokens(tokens, more);
+    assertThat(all.getShape()).isEqualTo(new Shape(2, 3, 2));
+    assertThat(all.toFloatArray()).containsExactly(1, 2, 3, 4, -1, -2, 5, 6, 7, 8, -1, -2);
+  }
+
+  @Test
+  void gelu_values_asDefined() {
+    // scipy.special.ndtr(x) * x
+    assertThat(ops.gelu(manager.create(new double[] {-1, 0, 0.5, 3})).toDoubleArray())
+        .containsExactly(
+            new double[] {-0.15865525393145707, 0, 0.34573123063700656, 2.99595030590511},
+            within(1e-15));
   }
 
   @Test

@@ -166,6 +166,12 @@ class OpsRangeTest {
             return ops.abs(x);
           }
         },
+        new Case("gelu", false, (x, c) -> gelu(x), (x, c) -> geluSlope(x)) {
+          @Override
+          <T> T apply(Ops<T> ops, T x, double c) {
+            return ops.gelu(x);
+          }
+        },
         new Case("silu", false, (x, c) -> silu(x), (x, c) -> siluSlope(x)) {
           @Override
           <T> T apply(Ops<T> ops, T x, double c) {
@@ -370,10 +376,17 @@ class OpsRangeTest {
               + at[i]
               + (operation.constant ? ", " + c : "")
               + ")";
-      if (!close(values[i], value, type, 4, operation.name.equals("silu") ? SILU : 0)) {
+      double one = type == DataType.FLOAT32 ? Math.ulp(1f) : Math.ulp(1.0);
+      double absolute =
+          switch (operation.name) {
+            case "silu" -> SILU;
+            // The sum 1 + erf keeps the digits of 1.
+            case "gelu" -> one * Math.abs(at[i]);
+            default -> 0;
+          };
+      if (!close(values[i], value, type, 4, absolute)) {
         wrong.add(what + " should be " + value + ", but was " + values[i]);
       }
-      double one = type == DataType.FLOAT32 ? Math.ulp(1f) : Math.ulp(1.0);
       if (!Double.isNaN(at[i]) && !Double.isNaN(c) && !close(slopes[i], ofSlope, type, 16, one)) {
         wrong.add(what + " should have slope " + ofSlope + ", but had " + slopes[i]);
       }
@@ -418,6 +431,14 @@ class OpsRangeTest {
 
   private static double erfSlope(double x) {
     return 2 / Math.sqrt(Math.PI) * Math.exp(-x * x);
+  }
+
+  private static double gelu(double x) {
+    return 0.5 * x * (1 + erf(x / Math.sqrt(2)));
+  }
+
+  private static double geluSlope(double x) {
+    return 0.5 * (1 + erf(x / Math.sqrt(2))) + x * Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI);
   }
 
   private static double silu(double x) {

@@ -117,7 +117,22 @@ class ScriptOpsTest {
         convolution(3, 1, 1).images(2, 3, 6, 5).weight(4, 3, 3, 3).weight(4),
         convolution(3, 1, 1).images(1, 16, 1, 9).weight(8, 16, 3, 3).weight(8),
         convolution(3, 2, 0).images(2, 5, 9, 7).weight(5, 5, 3, 3).weight(5),
-        convolution(3, 2, 1).images(1, 4, 8, 6).weight(7, 4, 3, 3).weight(7));
+        convolution(3, 2, 1).images(1, 4, 8, 6).weight(7, 4, 3, 3).weight(7),
+        convolution(7, 1, 3).images(1, 2, 5, 9).weight(3, 2, 7, 7).weight(3),
+        convolution(2, 2, 0).images(2, 3, 6, 4).weight(5, 3, 2, 2).weight(5),
+        transposed(4, 2, 1).images(2, 3, 5, 4).weight(3, 6, 4, 4).weight(6),
+        transposed(2, 2, 0).images(1, 5, 1, 3).weight(5, 2, 2, 2).weight(2),
+        transposed(7, 7, 0).images(3, 4, 1, 1).weight(4, 3, 7, 7).weight(3),
+        transposed(3, 1, 2).images(1, 2, 6, 5).weight(2, 1, 3, 3).weight(1));
+  }
+
+  private static Case transposed(int kernel, int stride, int padding) {
+    return new Case("convTranspose2d " + kernel + "x" + kernel + " " + stride + " " + padding) {
+      @Override
+      <T> T apply(Ops<T> ops, List<T> in) {
+        return ops.convTranspose2d(in.get(0), in.get(1), in.get(2), stride, padding);
+      }
+    };
   }
 
   private static Case convolution(int kernel, int stride, int padding) {
@@ -151,7 +166,19 @@ class ScriptOpsTest {
         norm(1, 1e-6).images(1, 5, 3, 7).weight(5).weight(5),
         norm(2, 1e-5).images(3, 6, 5, 4).weight(6).weight(6),
         norm(6, 1e-2).images(2, 6, 1, 3).weight(6).weight(6),
-        norm(8, 1e-6).images(1, 32, 8, 8).weight(32).weight(32));
+        norm(8, 1e-6).images(1, 32, 8, 8).weight(32).weight(32),
+        rms().images(1, 2, 3, 1).weight(2),
+        rms().images(2, 6, 5, 4).weight(6),
+        rms().images(1, 32, 8, 8).weight(32));
+  }
+
+  private static Case rms() {
+    return new Case("rmsNorm") {
+      @Override
+      <T> T apply(Ops<T> ops, List<T> in) {
+        return ops.rmsNorm(ops.scale(in.get(0), 100), in.get(1));
+      }
+    };
   }
 
   private static Case norm(int groups, double eps) {
@@ -174,7 +201,49 @@ class ScriptOpsTest {
         attention(2, 1, 35, 6),
         attention(2, 2, 529, 8),
         attention(8, 3, 16, 24),
-        attention(8, 1, 7, 8));
+        attention(8, 1, 7, 8),
+        otherKeys(1, 2, 5, 3, 4),
+        otherKeys(1, 1, 600, 7, 8),
+        otherKeys(3, 2, 4, 9, 6),
+        linear(1, 3, 4, 9, 4),
+        linear(1, 2, 15, 15, 8),
+        linear(2, 2, 7, 11, 6),
+        linear(8, 1, 600, 5, 16),
+        memory(1).features(2, 5, 6).weight(3, 6).weight(3, 6),
+        memory(3).features(1, 9, 6).weight(1, 6).weight(1, 6));
+  }
+
+  private static Case otherKeys(int heads, long n, long queries, long keys, long channels) {
+    return new Case("attention to others " + heads) {
+      @Override
+      <T> T apply(Ops<T> ops, List<T> in) {
+        return ops.attention(ops.scale(in.get(0), 5), in.get(1), in.get(2), heads);
+      }
+    }.features(n, queries, channels).features(n, keys, channels).features(n, keys, channels);
+  }
+
+  private static Case linear(int heads, long n, long queries, long keys, long channels) {
+    return new Case("linearAttention " + heads) {
+      @Override
+      <T> T apply(Ops<T> ops, List<T> in) {
+        return ops.linearAttention(
+            ops.scale(in.get(0), 5), ops.scale(in.get(1), 3), in.get(2), heads);
+      }
+    }.features(n, queries, channels).features(n, keys, channels).features(n, keys, channels);
+  }
+
+  private static Case memory(int heads) {
+    return new Case("attention with memory " + heads) {
+      @Override
+      <T> T apply(Ops<T> ops, List<T> in) {
+        T tokens = in.get(0);
+        T keys = ops.appendTokens(tokens, in.get(1));
+        T values = ops.appendTokens(tokens, in.get(2));
+        return ops.add(
+            ops.attention(tokens, keys, values, heads),
+            ops.linearAttention(tokens, keys, values, heads));
+      }
+    };
   }
 
   private static Case attention(int heads, long n, long length, long channels) {
@@ -290,6 +359,12 @@ class ScriptOpsTest {
             return ops.silu(ops.scale(in.get(0), 10));
           }
         }.images(2, 3, 5, 4),
+        new Case("gelu") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.gelu(ops.scale(in.get(0), 4));
+          }
+        }.images(2, 3, 5, 4),
         new Case("abs") {
           @Override
           <T> T apply(Ops<T> ops, List<T> in) {
@@ -336,6 +411,39 @@ class ScriptOpsTest {
             return ops.padRightBottom(in.get(0), 1);
           }
         }.images(2, 3, 5, 4),
+        new Case("linear without bias") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.linear(in.get(0), in.get(1));
+          }
+        }.features(2, 3, 5).weight(7, 5),
+        new Case("scale and shift per channel") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            T scale = ops.firstChannels(in.get(1), in.get(0));
+            T shift = ops.channelsAfter(in.get(1), in.get(0));
+            T scaled = ops.multiplyPerChannel(in.get(0), ops.shift(scale, 1));
+            return ops.addPerChannel(scaled, shift);
+          }
+        }.images(3, 5, 2, 7).features(3, 10),
+        new Case("concatenated features") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.concatChannels(in.get(0), in.get(1));
+          }
+        }.features(3, 2).features(3, 4),
+        new Case("averagePool2d") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.averagePool2d(in.get(0), 2);
+          }
+        }.images(2, 3, 5, 4),
+        new Case("maxPool2d") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.maxPool2d(in.get(0), 3);
+          }
+        }.images(2, 3, 7, 6),
         new Case("addPerChannel") {
           @Override
           <T> T apply(Ops<T> ops, List<T> in) {
@@ -527,6 +635,70 @@ class ScriptOpsTest {
         assertClose("gradient " + type, actual.get(1), table.getGradient(), type);
       }
     }
+  }
+
+  /**
+   * Phases of thousands of turns: of bfloat16, which counts to 256, nothing would be left of them.
+   * The expected values are worked out in double.
+   */
+  @Test
+  void fourierFeatures_everyType_valuesAndGradientAsDefined() {
+    double[] times = {0, 0.3, -2, 999};
+    double[] frequencies = {1, -0.37, 1.72};
+    NDArray t = Upload.doubles(manager, times, new Shape(4, 1), DataType.FLOAT32).duplicate();
+    NDArray f = Upload.doubles(manager, frequencies, new Shape(3), DataType.FLOAT32).duplicate();
+    NDArray probe = array(new Shape(4, 6));
+    float[] probes = probe.toFloatArray();
+    double[] expected = new double[4 * 6];
+    double[] slope = new double[3];
+    for (int i = 0; i < 4; i++) {
+      for (int j = 0; j < 3; j++) {
+        double time = t.getFloat(i, 0);
+        double phase = 2 * Math.PI * f.getFloat(j) * time;
+        expected[6 * i + j] = Math.sin(phase);
+        expected[6 * i + 3 + j] = Math.cos(phase);
+        slope[j] += probes[6 * i + j] * 2 * Math.PI * time * Math.cos(phase);
+        slope[j] -= probes[6 * i + 3 + j] * 2 * Math.PI * time * Math.sin(phase);
+      }
+    }
+    f.setRequiresGradient(true);
+    NDArray eager;
+    try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
+      eager = EagerOps.inference().fourierFeatures(t, f);
+      collector.backward(eager.mul(probe).sum());
+    }
+    // A phase of 10,800 is known to 5e-4 in float32.
+    double bound = 2e-3;
+    assertThat(difference(eager, expected)).isLessThan(bound);
+    assertThat(difference(f.getGradient(), slope)).isLessThan(bound * 999 * 2 * Math.PI);
+    for (Script.Type type : Script.Type.values()) {
+      Script script = new Script();
+      ScriptOps ops = ScriptOps.training(script, type, new Value("seeds"));
+      Value made = ops.fourierFeatures(new Value("x"), new Value("p[0]"));
+      Value result = ops.leave(made);
+      Value gradient = script.let("torch.grad([torch.sum(torch.mul(%s, probe))], p)", result);
+      Value converted = script.let("torch.tensor([%s.dtype])", made);
+      Value all =
+          script.let(
+              "[torch.detach(%s), unchecked_cast(Tensor, %s[0]), %s]", result, gradient, converted);
+      try (Program program = compile(script, all, true)) {
+        NDList actual = program.callRecording("f", t, List.of(new NDList(f)), probe, seeds());
+        assertThat(difference(actual.get(0), expected))
+            .isLessThan(type == Script.Type.FLOAT32 ? bound : bound + 0x1p-8);
+        assertThat(difference(actual.get(1), slope))
+            .isLessThan((type == Script.Type.FLOAT32 ? bound : 0x1p-7) * 999 * 2 * Math.PI);
+        assertThat(actual.get(2).toLongArray()).containsExactly(type.code());
+      }
+    }
+  }
+
+  private static double difference(NDArray actual, double[] expected) {
+    float[] values = actual.toFloatArray();
+    assertThat(values).hasSameSizeAs(expected);
+    return IntStream.range(0, values.length)
+        .mapToDouble(i -> Math.abs(values[i] - expected[i]))
+        .max()
+        .orElseThrow();
   }
 
   @ParameterizedTest
