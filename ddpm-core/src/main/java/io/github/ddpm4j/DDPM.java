@@ -29,9 +29,13 @@ import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.CancellationException;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -67,10 +71,14 @@ public final class DDPM implements AutoCloseable {
       @Nullable Denoiser denoiser,
       boolean ownsDenoiser,
       Map<String, Object> provenance) {
+    this(diffusion, denoiser, ownsDenoiser, new Life(provenance));
+  }
+
+  private DDPM(Diffusion diffusion, @Nullable Denoiser denoiser, boolean ownsDenoiser, Life life) {
     this.diffusion = diffusion;
     this.model = denoiser == null ? null : DenoisingModel.of(diffusion, denoiser);
     this.ownsDenoiser = ownsDenoiser;
-    this.life = new Life(provenance);
+    this.life = life;
   }
 
   /**
@@ -99,12 +107,18 @@ public final class DDPM implements AutoCloseable {
    * Loads a model written by {@link #save} onto a device, or the averaged weights of a checkpoint
    * that a training run wrote, which may still be going on.
    *
+   * <p>A folder is read as it was at one moment: if a save replaces it meanwhile, also one of
+   * another process, the result is the old model or the new one. The weights are compared with
+   * their SHA-256 while they are read; the system property {@code ddpm4j.checkDigests} set to
+   * {@code false} leaves that out. Folders of all earlier versions of the format are read.
+   *
    * @param folder the model folder, or the file of a checkpoint
    * @param device where to put the weights
    * @return the model; the caller closes it
    * @throws IllegalArgumentException if the device is a GPU that the engine does not see
    * @throws java.nio.file.NoSuchFileException if there is no model at {@code folder}
-   * @throws IOException if reading fails or a file is invalid
+   * @throws IOException if reading fails, or a file is invalid, damaged, or of a newer version of
+   *     the format
    */
   public static DDPM load(Path folder, Device device) throws IOException {
     Objects.requireNonNull(folder, "folder");
@@ -152,17 +166,25 @@ public final class DDPM implements AutoCloseable {
   }
 
   /**
-   * Saves the model to a folder: the configuration as {@code ddpm.json} and the weights as {@code
-   * weights.safetensors}. The write is atomic: the folder appears complete or not at all. A mounted
-   * folder, as a container's volume, and the working directory keep their place, and the files in
-   * them are replaced, the description last.
+   * Saves the model to a folder: the weights as {@code weights-….safetensors}, named by their
+   * SHA-256, and the configuration as {@code ddpm.json}, which names that file and its digest,
+   * holds {@link #classNames()}, {@link #metadata()} and {@link #provenance()}, and says which
+   * versions of this library and of DJL wrote it.
+   *
+   * <p>The write is atomic: {@code ddpm.json} is replaced last and at once, when the disk has the
+   * weights. At every instant, after a loss of power too, a reader in any process finds the old
+   * model or the new one, whole; then the weights of the old one are deleted. What a killed save
+   * left is deleted by the next one. Saves to the same folder wait for each other. The folder keeps
+   * its place, so it may be a mounted volume or the working directory.
    *
    * @param folder the target folder; an existing model there is replaced
    * @throws IllegalStateException if the model has no denoiser, or one that cannot be saved, or a
    *     weight is NaN or infinite
-   * @throws IllegalArgumentException if {@code folder} has no name
+   * @throws IllegalArgumentException if {@code folder} has no name, or the metadata are too long to
+   *     be read again (32 MiB with the rest of {@code ddpm.json})
    * @throws java.nio.file.FileAlreadyExistsException if {@code folder} exists and is not a model
-   * @throws IOException if writing fails; an existing model is left intact
+   * @throws IOException if writing fails, or another process writes to the folder for minutes; an
+   *     existing model is left intact
    */
   public void save(Path folder) throws IOException {
     save(
@@ -238,6 +260,40 @@ public final class DDPM implements AutoCloseable {
    */
   public DataRange dataRange() {
     return diffusion.dataRange();
+  }
+
+  /**
+   * The names of the classes that the network was trained on.
+   *
+   * @return an unmodifiable list, the name of label 0 first; empty if the model does not say
+   */
+  public List<String> classNames() {
+    return diffusion.classNames();
+  }
+
+  /**
+   * What people say of the model: a licence, the dataset, a figure. It goes with the model through
+   * training, saving and loading.
+   *
+   * @return an unmodifiable map in the order in which it was given
+   */
+  public Map<String, String> metadata() {
+    return diffusion.metadata();
+  }
+
+  /**
+   * This model with other metadata, as after training: {@code
+   * trained.ddpm().withMetadata(words).save(folder)}.
+   *
+   * @param metadata the words by name, in place of those that were there; see {@link
+   *     Builder#metadata}
+   * @return a model over the same network, which this model still owns if it did
+   * @throws IllegalArgumentException if a name or a word is no text that a file can hold
+   */
+  public DDPM withMetadata(Map<String, String> metadata) {
+    Objects.requireNonNull(metadata, "metadata");
+    return new DDPM(
+        diffusion.with(diffusion.classNames(), metadata), denoiser().orElse(null), false, life);
   }
 
   /**
@@ -482,6 +538,8 @@ public final class DDPM implements AutoCloseable {
     private Variance variance = Variance.FIXED_LARGE;
     private DataRange dataRange = DataRange.DEFAULT;
     private @Nullable Denoiser denoiser;
+    private List<String> classNames = List.of();
+    private Map<String, String> metadata = Map.of();
 
     private Builder() {}
 
@@ -559,12 +617,37 @@ public final class DDPM implements AutoCloseable {
     }
 
     /**
+     * The names of the classes that the network is trained on, to be kept with the model.
+     *
+     * @param names as many as the network has classes, the name of label 0 first; none by default
+     * @return this builder
+     */
+    public Builder classNames(List<String> names) {
+      this.classNames = List.copyOf(Objects.requireNonNull(names, "names"));
+      return this;
+    }
+
+    /**
+     * What is to be kept with the model for people: a licence, what the dataset is, a figure.
+     *
+     * @param words texts by name; none by default
+     * @return this builder
+     */
+    public Builder metadata(Map<String, String> words) {
+      Objects.requireNonNull(words, "words");
+      this.metadata = Collections.unmodifiableMap(new LinkedHashMap<>(words));
+      return this;
+    }
+
+    /**
      * Builds the model.
      *
      * @return the model
      * @throws IllegalArgumentException if timesteps and a schedule of a different length are both
      *     set, the prediction cannot be used with the schedule, or the variance is learned and the
-     *     network does not predict one
+     *     network does not predict one; if class names are blank, there twice, or not as many as
+     *     the network has classes; or if a name or a word of the metadata is no text that a file
+     *     can hold
      */
     public DDPM build() {
       Schedule chosen = schedule;
@@ -578,8 +661,34 @@ public final class DDPM implements AutoCloseable {
                 + chosen.timesteps()
                 + "; leave timesteps() out");
       }
+      requireNames();
       return new DDPM(
-          new Diffusion(chosen, prediction, variance, dataRange), denoiser, false, Map.of());
+          new Diffusion(chosen, prediction, variance, dataRange, classNames, metadata),
+          denoiser,
+          false,
+          Map.of());
+    }
+
+    private void requireNames() {
+      if (classNames.isEmpty() || denoiser == null) {
+        return;
+      }
+      if (!denoiser.conditionKinds().contains(Condition.Kind.LABELS)) {
+        throw new IllegalArgumentException(
+            "classNames are for a network that is conditioned on labels, but "
+                + denoiser
+                + " is not; leave them out, or build it with classes("
+                + classNames.size()
+                + ")");
+      }
+      OptionalInt classes = denoiser.classes();
+      if (classes.isPresent() && classes.getAsInt() != classNames.size()) {
+        throw new IllegalArgumentException(
+            "classNames must be as many as the network has classes, which are "
+                + classes.getAsInt()
+                + ", but were "
+                + classNames.size());
+      }
     }
   }
 }

@@ -46,6 +46,7 @@ import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Tag;
@@ -678,12 +679,19 @@ class FailureMemoryTest {
     DDPM ddpm = DDPM.builder().denoiser(network).build();
     Path good = folder.resolve("model");
     ddpm.save(good);
-    byte[] weights = Files.readAllBytes(good.resolve("weights.safetensors"));
+    Path named;
+    try (Stream<Path> files = Files.list(good)) {
+      named = files.filter(file -> file.toString().endsWith(".safetensors")).findAny().get();
+    }
+    byte[] weights = Files.readAllBytes(named);
     String json = Files.readString(good.resolve("ddpm.json"));
     Map<String, byte[]> brokenWeights = new LinkedHashMap<>();
     brokenWeights.put("cut", Arrays.copyOf(weights, weights.length - 10));
     brokenWeights.put("cut in the header", Arrays.copyOf(weights, 20));
     brokenWeights.put("empty", new byte[0]);
+    byte[] damaged = weights.clone();
+    damaged[damaged.length - 1] ^= 1;
+    brokenWeights.put("damaged", damaged);
     String text = new String(weights, StandardCharsets.ISO_8859_1);
     brokenWeights.put(
         "of another name",
@@ -692,14 +700,14 @@ class FailureMemoryTest {
       Path model = folder.resolve("weights " + entry.getKey());
       Files.createDirectories(model);
       Files.writeString(model.resolve("ddpm.json"), json);
-      Files.write(model.resolve("weights.safetensors"), entry.getValue());
+      Files.write(model.resolve(named.getFileName()), entry.getValue());
       cases.put("load, weights " + entry.getKey(), () -> DDPM.load(model).close());
     }
     Path other = folder.resolve("other");
     Files.createDirectories(other);
     Files.writeString(
         other.resolve("ddpm.json"), json.replaceFirst("\"size\": *\\d+", "\"size\": \"x\""));
-    Files.write(other.resolve("weights.safetensors"), weights);
+    Files.write(other.resolve(named.getFileName()), weights);
     cases.put("load, network that cannot be made", () -> DDPM.load(other).close());
     cases.put("load, no folder", () -> DDPM.load(folder.resolve("missing")).close());
     cases.put("save, into a file", () -> ddpm.save(good.resolve("ddpm.json").resolve("model")));

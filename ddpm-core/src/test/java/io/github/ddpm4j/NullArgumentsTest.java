@@ -31,6 +31,7 @@ import io.github.ddpm4j.model.Answer;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.model.DenoiserProvider;
 import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.model.ScriptedDenoiser;
@@ -125,6 +126,7 @@ class NullArgumentsTest {
     sample(Diffusion.class, ddpm.model().diffusion());
     sample(TinyDenoiser.class, network);
     sample(Denoiser.class, network);
+    sample(DenoiserProvider.class, new TinyDenoiser.Provider());
     sample(TrainableDenoiser.class, network);
     sample(NDArray.class, images);
     sample(NDManager.class, manager);

@@ -6,6 +6,7 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.process.NoiseLevels;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 
 /**
@@ -51,6 +52,15 @@ public interface Denoiser extends AutoCloseable {
    */
   default Set<Condition.Kind> conditionKinds() {
     return Set.of();
+  }
+
+  /**
+   * The number of classes of a network that is conditioned on labels.
+   *
+   * @return the number; empty, the default, if there are none or any will do
+   */
+  default OptionalInt classes() {
+    return OptionalInt.empty();
   }
 
   /**

@@ -22,11 +22,14 @@ import java.util.Objects;
  *       "scaled_linear", Ho's "quad").
  * </ul>
  *
- * <p>Every factory throws {@link IllegalArgumentException} when {@code timesteps} is less than 1,
- * when a β<sub>t</sub> is not in (0, 1), or when ᾱ<sub>t</sub> underflows. The message gives the
- * index, the value and a remedy.
+ * <p>Every factory throws {@link IllegalArgumentException} when {@code timesteps} is less than 1 or
+ * more than {@value #MAX_TIMESTEPS}, when a β<sub>t</sub> is not in (0, 1), or when ᾱ<sub>t</sub>
+ * underflows. The message gives the index, the value and a remedy.
  */
 public final class Schedules {
+
+  /** The largest number of timesteps: {@value}, a thousand times the paper's. */
+  public static final int MAX_TIMESTEPS = 1_000_000;
 
   /** β<sub>0</sub> of the paper's linear schedule: {@value}. */
   public static final double LINEAR_BETA_START = 1e-4;
@@ -365,6 +368,7 @@ public final class Schedules {
       throw new IllegalArgumentException(
           "betas must hold at least 1 value, but held none; pass one beta per noising step");
     }
+    requireTimesteps(betas.length);
     double[] copy = betas.clone();
     return new TableSchedule(
         copy, describe("ofBetas", "betas", Arrays.stream(copy).boxed().toList()));
@@ -511,6 +515,10 @@ public final class Schedules {
   private static void requireTimesteps(int timesteps) {
     if (timesteps < 1) {
       throw new IllegalArgumentException("timesteps must be at least 1, but was " + timesteps);
+    }
+    if (timesteps > MAX_TIMESTEPS) {
+      throw new IllegalArgumentException(
+          "timesteps must be at most " + MAX_TIMESTEPS + ", but was " + timesteps);
     }
   }
 

@@ -23,6 +23,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.stream.IntStream;
@@ -230,6 +231,12 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
   @Override
   public Set<Condition.Kind> conditionKinds() {
     return config.conditionKinds();
+  }
+
+  /** The number of classes that the network was built for; empty if it knows none. */
+  @Override
+  public OptionalInt classes() {
+    return config.classes() > 0 ? OptionalInt.of(config.classes()) : OptionalInt.empty();
   }
 
   /** Whether the network also predicts the variance. */

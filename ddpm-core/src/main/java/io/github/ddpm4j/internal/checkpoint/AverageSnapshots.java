@@ -10,6 +10,7 @@ import io.github.ddpm4j.internal.average.PowerProfile;
 import io.github.ddpm4j.internal.checkpoint.CheckpointFolder.Entry;
 import io.github.ddpm4j.internal.description.Description;
 import io.github.ddpm4j.internal.description.Quote;
+import io.github.ddpm4j.internal.io.ModelDescription;
 import io.github.ddpm4j.internal.io.ModelFolder;
 import io.github.ddpm4j.internal.torch.Machine;
 import java.io.IOException;
@@ -241,7 +242,7 @@ public final class AverageSnapshots {
       training.put("ema", "power function of width " + width + " after the fact");
       training.put("errorOfEma", fit.error());
       model.put("training", training);
-      return ModelFolder.of(
+      return ModelDescription.of(
           model,
           device,
           weights ->

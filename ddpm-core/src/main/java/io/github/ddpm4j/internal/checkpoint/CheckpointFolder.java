@@ -1,18 +1,14 @@
 package io.github.ddpm4j.internal.checkpoint;
 
-import io.github.ddpm4j.internal.files.Uninterrupted;
+import io.github.ddpm4j.internal.files.FolderClaim;
 import io.github.ddpm4j.internal.files.WholeFile;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -20,8 +16,6 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
-import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.LongPredicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -44,14 +38,9 @@ public final class CheckpointFolder {
   private static final Pattern NAME =
       Pattern.compile("step-(\\d{10,19})\\.([0-9a-f]{" + DIGEST_DIGITS + "})\\.safetensors");
 
-  /** What a killed save leaves. */
-  private static final Pattern LEFTOVER = Pattern.compile("\\.step-\\d{10,19}\\..*\\.part");
+  private static final Pattern STEM = Pattern.compile("step-\\d{10,19}");
 
-  private static final String LOCK = ".lock";
   private static final String DAMAGED = ".damaged";
-
-  /** The folders that runs of this process write to. */
-  private static final Set<Path> claimed = ConcurrentHashMap.newKeySet();
 
   private final Path folder;
 
@@ -99,7 +88,7 @@ public final class CheckpointFolder {
           sha256.update(piece, 0, length);
         }
       }
-      String found = digits(sha256);
+      String found = digits(HexFormat.of().formatHex(sha256.digest()));
       if (!found.equals(digest)) {
         throw new DamagedException(
             file + " is damaged: the SHA-256 of its bytes begins with " + found + ", not as named");
@@ -116,8 +105,8 @@ public final class CheckpointFolder {
     }
   }
 
-  private static String digits(MessageDigest sha256) {
-    return HexFormat.of().formatHex(sha256.digest()).substring(0, DIGEST_DIGITS);
+  private static String digits(String sha256) {
+    return sha256.substring(0, DIGEST_DIGITS);
   }
 
   /**
@@ -194,7 +183,8 @@ public final class CheckpointFolder {
     String number = String.format(Locale.ROOT, "step-%010d", step);
     Path file =
         WholeFile.write(
-            folder, number, sha256 -> number + "." + digits(sha256) + ".safetensors", content);
+                folder, number, sha256 -> number + "." + digits(sha256) + ".safetensors", content)
+            .file();
     int kept = 0;
     for (Entry entry : entries()) {
       boolean replaced = entry.step == step && !entry.file.equals(file);
@@ -237,16 +227,10 @@ public final class CheckpointFolder {
    */
   private void clean() throws IOException {
     for (Path file : files()) {
-      if (LEFTOVER.matcher(String.valueOf(file.getFileName())).matches()) {
+      if (WholeFile.isLeftover(String.valueOf(file.getFileName()), STEM)) {
         Files.deleteIfExists(file);
       }
     }
-  }
-
-  /** The right to write into the folder; given back on close, and when the process ends. */
-  public interface Claim extends AutoCloseable {
-    @Override
-    void close() throws IOException;
   }
 
   /**
@@ -256,56 +240,26 @@ public final class CheckpointFolder {
    * @throws IOException if it cannot be made or read
    * @throws IllegalStateException if another run has claimed it
    */
-  public Claim claim() throws IOException {
+  public FolderClaim claim() throws IOException {
     WholeFile.makeFolder(folder, folder);
-    Path own = folder.toRealPath();
-    // Closing a second channel of the file would give up the lock of the first.
-    if (!claimed.add(own)) {
-      throw taken();
-    }
+    FolderClaim claim =
+        FolderClaim.of(folder)
+            .orElseThrow(
+                () ->
+                    new IllegalStateException(
+                        "the checkpoints of "
+                            + folder
+                            + " belong to another run that is going on; choose another folder, or"
+                            + " end that run"));
     boolean done = false;
-    FileChannel channel = null;
     try {
-      Path file = folder.resolve(LOCK);
-      channel =
-          Uninterrupted.run(
-              () -> FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE));
-      lock(channel);
       clean();
       done = true;
-      FileChannel locked = channel;
-      return () -> {
-        claimed.remove(own);
-        locked.close();
-      };
+      return claim;
     } finally {
       if (!done) {
-        claimed.remove(own);
-        if (channel != null) {
-          channel.close();
-        }
+        claim.close();
       }
     }
-  }
-
-  private void lock(FileChannel channel) throws IOException {
-    FileLock lock;
-    try {
-      lock = channel.tryLock();
-    } catch (OverlappingFileLockException e) {
-      lock = null;
-    } catch (UnsupportedOperationException e) {
-      return; // a file system without locks
-    }
-    if (lock == null) {
-      throw taken();
-    }
-  }
-
-  private IllegalStateException taken() {
-    return new IllegalStateException(
-        "the checkpoints of "
-            + folder
-            + " belong to another run that is going on; choose another folder, or end that run");
   }
 }

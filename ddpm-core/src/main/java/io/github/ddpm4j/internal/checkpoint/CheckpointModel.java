@@ -5,6 +5,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
 import io.github.ddpm4j.internal.description.Description;
+import io.github.ddpm4j.internal.io.ModelDescription;
 import io.github.ddpm4j.internal.io.ModelFolder;
 import io.github.ddpm4j.internal.torch.Machine;
 import java.io.IOException;
@@ -36,7 +37,7 @@ public final class CheckpointModel {
       CheckpointFile.Contents contents = CheckpointFile.read(entry.file(), manager);
       Map<String, Object> model =
           Description.of("the checkpoint", contents.description()).object(MODEL);
-      return ModelFolder.of(model, device, weights -> set(weights, contents.tensors()));
+      return ModelDescription.of(model, device, weights -> set(weights, contents.tensors()));
     } catch (IllegalArgumentException e) {
       throw new IOException(entry.file() + " is not valid: " + e.getMessage(), e);
     }

@@ -3,6 +3,7 @@ package io.github.ddpm4j.internal.checkpoint;
 import ai.djl.Device;
 import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.internal.checkpoint.CheckpointFolder.Entry;
+import io.github.ddpm4j.internal.files.FolderClaim;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.internal.torch.Shutdown;
 import io.github.ddpm4j.training.Checkpoints;
@@ -27,7 +28,7 @@ public final class CheckpointWriter implements AutoCloseable {
   private final Checkpoints settings;
   private final String what;
   private final CheckpointFolder folder;
-  private final CheckpointFolder.Claim claim;
+  private final FolderClaim claim;
 
   /** The step of the newest checkpoint that was begun, and when. */
   private long lastStep;
@@ -40,7 +41,7 @@ public final class CheckpointWriter implements AutoCloseable {
   private volatile @Nullable IOException failure;
 
   private CheckpointWriter(
-      Checkpoints settings, String what, CheckpointFolder folder, CheckpointFolder.Claim claim) {
+      Checkpoints settings, String what, CheckpointFolder folder, FolderClaim claim) {
     this.settings = settings;
     this.what = what;
     this.folder = folder;
@@ -271,10 +272,6 @@ public final class CheckpointWriter implements AutoCloseable {
   @Override
   public void close() {
     join();
-    try {
-      claim.close();
-    } catch (IOException e) {
-      logger.warn("the folder {} could not be given back", settings.folder(), e);
-    }
+    claim.close();
   }
 }

@@ -14,8 +14,12 @@ import java.nio.file.StandardOpenOption;
 import java.security.DigestOutputStream;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.Objects;
 import java.util.UUID;
-import java.util.function.Function;
+import java.util.function.UnaryOperator;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * Writes files whole or not at all: beside the target first, then renamed once the disk has them. A
@@ -25,6 +29,9 @@ import java.util.function.Function;
 public final class WholeFile {
 
   private static final boolean WINDOWS = File.separatorChar == '\\';
+
+  private static final Pattern LEFTOVER =
+      Pattern.compile("\\.(.+)\\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\\.part");
 
   private WholeFile() {}
 
@@ -59,17 +66,24 @@ public final class WholeFile {
   }
 
   /**
+   * A file that was written.
+   *
+   * @param file the file
+   * @param sha256 the SHA-256 of its bytes, in 64 hexadecimal digits
+   */
+  public record Written(Path file, String sha256) {}
+
+  /**
    * Writes a file whose name depends on what it holds.
    *
    * @param folder the folder; made if it is missing
-   * @param stem what a killed write leaves begins with, after a dot
-   * @param name the name of the SHA-256 of the bytes
+   * @param stem what a killed write leaves begins with, see {@link #isLeftover}
+   * @param name the name for the SHA-256 of the bytes
    * @param content what it is to hold
    * @return the file; one of the same name is replaced
    * @throws IOException as in {@link #write(Path, Content)}
    */
-  public static Path write(
-      Path folder, String stem, Function<MessageDigest, String> name, Content content)
+  public static Written write(Path folder, String stem, UnaryOperator<String> name, Content content)
       throws IOException {
     makeFolder(folder, folder);
     // Not createTempFile: its files can be read by their owner alone, and stay so when renamed.
@@ -83,10 +97,11 @@ public final class WholeFile {
         content.writeTo(out);
       }
       force(beside, StandardOpenOption.WRITE);
-      Path target = folder.resolve(name.apply(digest));
+      String sha256 = HexFormat.of().formatHex(digest.digest());
+      Path target = folder.resolve(name.apply(sha256));
       rename(beside, target, target);
       forceFolder(folder);
-      return target;
+      return new Written(target, sha256);
     } catch (IOException | RuntimeException | Error e) {
       try {
         Files.deleteIfExists(beside);
@@ -95,6 +110,18 @@ public final class WholeFile {
       }
       throw e;
     }
+  }
+
+  /**
+   * Whether a file is what a killed write left.
+   *
+   * @param name the name of the file
+   * @param stem what the name of the file that was to be written begins with
+   * @return true if nothing but a write of this class gives such names
+   */
+  public static boolean isLeftover(String name, Pattern stem) {
+    Matcher leftover = LEFTOVER.matcher(name);
+    return leftover.matches() && stem.matcher(leftover.group(1)).matches();
   }
 
   /**
@@ -134,8 +161,11 @@ public final class WholeFile {
 
   /**
    * Brings the names in a folder to the disk, where the system can: Windows cannot open folders.
+   *
+   * @param folder the folder
+   * @throws IOException if that fails
    */
-  static void forceFolder(Path folder) throws IOException {
+  public static void forceFolder(Path folder) throws IOException {
     if (WINDOWS) {
       return;
     }
@@ -196,16 +226,22 @@ public final class WholeFile {
   }
 
   /**
-   * Makes a folder where it is missing.
+   * Makes a folder where it is missing, and those that it lies in.
    *
    * @param folder the folder
    * @param file what it is made for, to be named in messages
    * @throws IOException if it lies in something that is none, or cannot be made
    */
   public static void makeFolder(Path folder, Path file) throws IOException {
+    Path there = nearest(folder, file);
+    Path made = folder.toAbsolutePath();
     // Files.createDirectories of JDK 17 refuses links to folders.
-    if (!nearest(folder, file).equals(folder.toAbsolutePath())) {
+    if (!there.equals(made)) {
       Files.createDirectories(folder);
+    }
+    while (!there.equals(made)) {
+      made = Objects.requireNonNull(made.getParent());
+      forceFolder(made);
     }
   }
 }

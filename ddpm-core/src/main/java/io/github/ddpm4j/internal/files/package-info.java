@@ -1,4 +1,4 @@
-/** Files that are there whole or not at all; not for users. */
+/** Files that are there whole or not at all, and who may write them; not for users. */
 @NullMarked
 package io.github.ddpm4j.internal.files;
 

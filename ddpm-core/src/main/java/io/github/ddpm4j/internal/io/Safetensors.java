@@ -2,28 +2,18 @@ package io.github.ddpm4j.internal.io;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
-import io.github.ddpm4j.internal.description.Quote;
 import io.github.ddpm4j.internal.files.Uninterrupted;
 import io.github.ddpm4j.internal.files.WholeFile;
-import java.io.EOFException;
 import java.io.IOException;
-import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
-import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
-import java.util.Objects;
-import java.util.TreeSet;
 
 /**
  * The safetensors file format: the length of a header (unsigned, 8 bytes, little-endian), a JSON
@@ -136,7 +126,7 @@ public final class Safetensors {
    *     and what is wrong
    */
   public static Map<String, NDArray> read(Path file, NDManager manager) throws IOException {
-    return reading(file, channel -> readTensors(file, channel, contents(file, channel), manager));
+    return reading(file, reader -> reader.tensors(manager));
   }
 
   /**
@@ -148,175 +138,23 @@ public final class Safetensors {
    *     and what is wrong
    */
   public static Map<String, String> metadata(Path file) throws IOException {
-    return reading(file, channel -> contents(file, channel).header.words());
-  }
-
-  /**
-   * Reads a file into arrays that are there, without a second copy of them in memory. Nothing is
-   * written before all of the header is known to fit.
-   *
-   * @param file the file, which must hold exactly these tensors
-   * @param weights the arrays by name; no gradients may be recorded meanwhile
-   * @throws IOException if reading fails, or the file is not what the format says or holds other
-   *     tensors, naming the file and what is wrong
-   */
-  static void readInto(Path file, Map<String, NDArray> weights) throws IOException {
-    reading(file, channel -> readInto(file, channel, weights));
-  }
-
-  private static Map<String, NDArray> readInto(
-      Path file, FileChannel channel, Map<String, NDArray> weights) throws IOException {
-    Contents contents = contents(file, channel);
-    requireFit(file, contents.header.entries(), weights);
-    ByteBuffer memory = contents.memory();
-    for (SafetensorsHeader.Entry entry : contents.header.entries()) {
-      NDArray weight = Objects.requireNonNull(weights.get(entry.name()), entry.name());
-      try (NDArray value = view(file, channel, contents, entry, memory, weight.getManager())) {
-        // Into the weight's own memory; copyTo would point the weight at memory of Java.
-        weight.set(new NDIndex("..."), value);
-      }
-    }
-    return weights;
+    return reading(file, reader -> reader.header().words());
   }
 
   /** What is made of a file. */
   @FunctionalInterface
   private interface Reading<T> {
-    T of(FileChannel channel) throws IOException;
+    T of(SafetensorsReader reader) throws IOException;
   }
 
   /** On an interrupted thread as on any other. */
   private static <T> T reading(Path file, Reading<T> reading) throws IOException {
     return Uninterrupted.run(
         () -> {
-          try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-            return reading.of(channel);
+          try (SafetensorsReader reader = SafetensorsReader.open(file)) {
+            return reading.of(reader);
           }
         });
-  }
-
-  private static void requireFit(
-      Path file, List<SafetensorsHeader.Entry> entries, Map<String, NDArray> weights)
-      throws IOException {
-    TreeSet<String> missing = new TreeSet<>(weights.keySet());
-    TreeSet<String> unused = new TreeSet<>();
-    for (SafetensorsHeader.Entry entry : entries) {
-      if (!missing.remove(entry.name())) {
-        unused.add(entry.name());
-      }
-    }
-    if (!missing.isEmpty() || !unused.isEmpty()) {
-      throw new IOException(
-          file
-              + " does not fit the network: missing "
-              + Quote.of(missing)
-              + ", unused "
-              + Quote.of(unused));
-    }
-    for (SafetensorsHeader.Entry entry : entries) {
-      NDArray weight = Objects.requireNonNull(weights.get(entry.name()), entry.name());
-      if (!entry.shape().equals(weight.getShape()) || entry.type() != weight.getDataType()) {
-        throw new IOException(
-            SafetensorsHeader.about(file, entry.name())
-                + " must be "
-                + weight.getShape()
-                + " of "
-                + weight.getDataType()
-                + ", but is "
-                + entry.shape()
-                + " of "
-                + entry.type());
-      }
-    }
-  }
-
-  /** The header of a file, which was found to be right, and where the tensors begin. */
-  private record Contents(SafetensorsHeader header, long dataStart) {
-    /** As much as the largest tensor takes. */
-    ByteBuffer memory() {
-      return ByteBuffer.allocateDirect(header.mostBytes());
-    }
-  }
-
-  private static Contents contents(Path file, FileChannel channel) throws IOException {
-    ByteBuffer length = ByteBuffer.allocate(LENGTH_BYTES).order(ByteOrder.LITTLE_ENDIAN);
-    readAll(channel, length, file);
-    long headerBytes = length.getLong(0);
-    if (headerBytes < 2 || headerBytes > channel.size() - LENGTH_BYTES) {
-      throw new IOException(
-          file
-              + " is no safetensors file, or is cut off: its header would be "
-              + Long.toUnsignedString(headerBytes)
-              + " bytes long");
-    }
-    long dataStart = LENGTH_BYTES + headerBytes;
-    long dataBytes = channel.size() - dataStart;
-    InputStream in = new Part(channel, headerBytes);
-    return new Contents(SafetensorsHeader.read(file, in, headerBytes, dataBytes), dataStart);
-  }
-
-  /** The next bytes of a channel. */
-  private static final class Part extends InputStream {
-
-    private final FileChannel channel;
-    private long left;
-
-    Part(FileChannel channel, long bytes) {
-      this.channel = channel;
-      this.left = bytes;
-    }
-
-    @Override
-    public int read() throws IOException {
-      byte[] one = new byte[1];
-      return read(one, 0, 1) < 0 ? -1 : Byte.toUnsignedInt(one[0]);
-    }
-
-    @Override
-    public int read(byte[] target, int offset, int length) throws IOException {
-      if (left == 0) {
-        return -1;
-      }
-      int count = channel.read(ByteBuffer.wrap(target, offset, (int) Math.min(length, left)));
-      left -= Math.max(0, count);
-      return count;
-    }
-  }
-
-  private static Map<String, NDArray> readTensors(
-      Path file, FileChannel channel, Contents contents, NDManager manager) throws IOException {
-    ByteBuffer memory = contents.memory();
-    Map<String, NDArray> tensors = new LinkedHashMap<>();
-    boolean done = false;
-    try {
-      for (SafetensorsHeader.Entry entry : contents.header.entries()) {
-        try (NDArray value = view(file, channel, contents, entry, memory, manager)) {
-          tensors.put(entry.name(), value.duplicate());
-        }
-      }
-      done = true;
-      return tensors;
-    } finally {
-      if (!done) {
-        tensors.values().forEach(NDArray::close);
-      }
-    }
-  }
-
-  /** A tensor that lies in {@code memory} until the next is read: copy it. */
-  private static NDArray view(
-      Path file,
-      FileChannel channel,
-      Contents contents,
-      SafetensorsHeader.Entry entry,
-      ByteBuffer memory,
-      NDManager manager)
-      throws IOException {
-    ByteBuffer data = memory.slice(0, entry.bytes()).order(ByteOrder.nativeOrder());
-    channel.position(contents.dataStart + entry.start());
-    readAll(channel, data, file);
-    data.rewind();
-    return manager.create(data, entry.shape(), entry.type());
   }
 
   private static String nameOf(String tensor, DataType type) {
@@ -335,15 +173,6 @@ public final class Safetensors {
       int length = Math.min(buffer.remaining(), piece.length);
       buffer.get(piece, 0, length);
       out.write(piece, 0, length);
-    }
-  }
-
-  private static void readAll(FileChannel channel, ByteBuffer buffer, Path file)
-      throws IOException {
-    while (buffer.hasRemaining()) {
-      if (channel.read(buffer) < 0) {
-        throw new EOFException(file + " ends too early: it is cut off or no safetensors file");
-      }
     }
   }
 }

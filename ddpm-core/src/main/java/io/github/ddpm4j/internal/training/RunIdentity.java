@@ -5,6 +5,7 @@ import io.github.ddpm4j.internal.checkpoint.CheckpointModel;
 import io.github.ddpm4j.internal.description.Description;
 import io.github.ddpm4j.internal.description.Quote;
 import io.github.ddpm4j.internal.files.WholeFile;
+import io.github.ddpm4j.internal.io.ModelDescription;
 import io.github.ddpm4j.internal.io.ModelFolder;
 import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.ScriptedDenoiser;
@@ -62,7 +63,7 @@ final class RunIdentity {
     own.put(SETTINGS, texts(network, settings, data));
     own.put(
         CheckpointModel.MODEL,
-        ModelFolder.describe(new ModelFolder.Contents(model.diffusion(), network, Map.of())));
+        ModelDescription.describe(new ModelFolder.Contents(model.diffusion(), network, Map.of())));
     description = CheckpointFile.asRead(own);
   }
 
@@ -185,11 +186,8 @@ final class RunIdentity {
   }
 
   private static Map<String, Object> model(Map<String, Object> description) {
-    Map<String, Object> model =
-        new LinkedHashMap<>(
-            Description.of("the checkpoint", description).object(CheckpointModel.MODEL));
-    model.remove("training");
-    return model;
+    return ModelDescription.essence(
+        Description.of("the checkpoint", description).object(CheckpointModel.MODEL));
   }
 
   private static String difference(String name, @Nullable Object before, Object now) {

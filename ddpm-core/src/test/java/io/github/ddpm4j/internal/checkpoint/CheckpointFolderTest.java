@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.ddpm4j.internal.checkpoint.CheckpointFolder.Entry;
 import io.github.ddpm4j.internal.files.FailingChange;
+import io.github.ddpm4j.internal.files.FolderClaim;
 import io.github.ddpm4j.internal.files.PowerLoss;
 import io.github.ddpm4j.internal.files.WatchedFiles;
 import io.github.ddpm4j.internal.files.WatchedFiles.Change;
@@ -18,6 +19,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.UUID;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -96,11 +98,12 @@ class CheckpointFolderTest {
   void claim_isOfOneRun_andCleans() throws Exception {
     CheckpointFolder folder = new CheckpointFolder(temporary.resolve("a"));
     write(folder, 3, 1);
-    Path leftover = temporary.resolve("a").resolve(".step-0000000004.some-number.part");
+    Path leftover =
+        temporary.resolve("a").resolve(".step-0000000004." + UUID.randomUUID() + ".part");
     Files.writeString(leftover, "half");
     Path foreign = Files.writeString(temporary.resolve("a").resolve(".notes.part"), "mine");
 
-    CheckpointFolder.Claim claim = folder.claim();
+    FolderClaim claim = folder.claim();
     assertThat(leftover).doesNotExist();
     assertThat(foreign).hasContent("mine");
     assertThatThrownBy(folder::claim)

@@ -109,7 +109,7 @@ public final class PowerLoss {
             }
           }
         }
-        case MAY_WRITE -> throw new IllegalArgumentException(change + " changes nothing");
+        case MAY_WRITE, LOCK -> throw new IllegalArgumentException(change + " changes nothing");
       }
     }
     List<PowerLoss> states = new ArrayList<>();

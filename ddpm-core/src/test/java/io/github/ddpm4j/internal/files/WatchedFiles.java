@@ -56,7 +56,9 @@ public final class WatchedFiles {
     MOVE,
     DELETE,
     /** Asks whether a file may be written, which changes nothing and is not in the journal. */
-    MAY_WRITE
+    MAY_WRITE,
+    /** Locks a file, which changes nothing and is not in the journal. */
+    LOCK
   }
 
   /**
@@ -548,12 +550,8 @@ public final class WatchedFiles {
 
     @Override
     public void force(boolean metadata) throws IOException {
-      change(
-          of(Operation.SYNC, file),
-          () -> {
-            real.force(metadata);
-            return file;
-          });
+      // The machine itself keeps its power, and forcing takes most of the time of small files.
+      change(of(Operation.SYNC, file), () -> file);
     }
 
     @Override
@@ -615,6 +613,7 @@ public final class WatchedFiles {
 
     @Override
     public FileLock tryLock(long position, long size, boolean shared) throws IOException {
+      fault.before(of(Operation.LOCK, file));
       return real.tryLock(position, size, shared);
     }
 

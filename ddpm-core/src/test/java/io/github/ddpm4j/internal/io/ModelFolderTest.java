@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
 import ai.djl.Device;
+import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
@@ -15,6 +16,7 @@ import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.NativeResources;
 import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.internal.description.History;
+import io.github.ddpm4j.internal.files.WholeFile;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.TinyDenoiser;
@@ -32,6 +34,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -76,9 +79,29 @@ class ModelFolderTest {
     }
   }
 
+  /** The file of the weights, by the one name that it may have. */
+  private static Path weightsIn(Path directory) throws IOException {
+    try (Stream<Path> entries = Files.list(directory)) {
+      return entries
+          .filter(
+              file -> file.getFileName().toString().matches("weights-[0-9a-f]{16}\\.safetensors"))
+          .findFirst()
+          .orElseThrow();
+    }
+  }
+
+  private static String sha256(Path file) throws IOException {
+    return HexFormat.of().formatHex(WholeFile.sha256().digest(Files.readAllBytes(file)));
+  }
+
+  private void assertHoldsAModel(Path directory) throws IOException {
+    assertThat(namesIn(directory))
+        .containsExactly("ddpm.json", weightsIn(directory).getFileName().toString());
+  }
+
   private void assertIsSaved(TinyDenoiser expected) throws IOException {
     assertThat(namesIn(parent)).containsExactly("model");
-    assertThat(namesIn(folder())).containsExactly("ddpm.json", "weights.safetensors");
+    assertHoldsAModel(folder());
     try (DDPM loaded = DDPM.load(folder())) {
       assertSameWeights(loaded, expected);
     }
@@ -271,7 +294,15 @@ class ModelFolderTest {
             """
             {
               "format": "ddpm4j",
-              "version": 1,
+              "version": 2,
+              "savedBy": {
+                "ddpm4j": "VERSION",
+                "djl": "DJL"
+              },
+              "weights": {
+                "file": "NAME",
+                "sha256": "DIGEST"
+              },
               "schedule": {
                 "type": "zeroTerminalSnr",
                 "schedule": {
@@ -288,7 +319,11 @@ class ModelFolderTest {
                 "dropout": 0.1
               }
             }
-            """);
+            """
+                .replace("VERSION", Versions.own())
+                .replace("DJL", Engine.getDjlVersion())
+                .replace("NAME", weightsIn(folder()).getFileName().toString())
+                .replace("DIGEST", sha256(weightsIn(folder()))));
   }
 
   /* --- where to --- */
@@ -306,7 +341,7 @@ class ModelFolderTest {
   void save_intoFoldersThatAreMissing_makesThem() throws IOException {
     Path deep = parent.resolve("a/b/model");
     ddpm.save(deep);
-    assertThat(namesIn(deep)).containsExactly("ddpm.json", "weights.safetensors");
+    assertHoldsAModel(deep);
   }
 
   @Test
@@ -333,7 +368,7 @@ class ModelFolderTest {
     Path link = Files.createSymbolicLink(parent.resolve("link"), real);
     ddpm.save(link.resolve("model"));
     assertThat(namesIn(real)).containsExactly("model");
-    assertThat(namesIn(real.resolve("model"))).containsExactly("ddpm.json", "weights.safetensors");
+    assertHoldsAModel(real.resolve("model"));
   }
 
   /** As readable for others as any folder of the user. */
@@ -370,8 +405,8 @@ class ModelFolderTest {
         .isInstanceOf(FileAlreadyExistsException.class)
         .hasMessage(
             folder().toRealPath()
-                + ": besides an older model it holds [samples.png], which would be lost; move that"
-                + " away or choose another name");
+                + ": besides an older model it holds [samples.png], which would be no part of the"
+                + " new one; move that away or choose another name");
     assertThat(Files.readString(samples)).isEqualTo("precious");
     try (DDPM loaded = DDPM.load(folder())) {
       assertSameWeights(loaded, network);
@@ -439,19 +474,26 @@ class ModelFolderTest {
 
   /* --- what can go wrong in reading --- */
 
-  private void assertRefused(Class<? extends IOException> type, String message) {
+  private void assertRefused(Class<? extends IOException> type, String message) throws IOException {
     assertLoadFails(() -> DDPM.load(folder()), type, message);
   }
 
   private void assertLoadFails(
-      ThrowingCallable load, Class<? extends IOException> type, String message) {
+      ThrowingCallable load, Class<? extends IOException> type, String message) throws IOException {
+    boolean there = message.matches("(?s).*(WEIGHTS|NAME|DIGEST).*");
+    String weights = there ? weightsIn(folder()).toString() : "";
+    String name = there ? weightsIn(folder()).getFileName().toString() : "";
+    String digest = there ? sha256(weightsIn(folder())) : "";
     int before = NativeResources.ofSystem();
     assertThatThrownBy(load)
         .isInstanceOf(type)
         .hasMessage(
             message
                 .replace("FILE", description().toString())
-                .replace("WEIGHTS", folder().resolve("weights.safetensors").toString())
+                .replace("WEIGHTS", weights)
+                .replace("VERSION", Versions.own())
+                .replace("NAME", name)
+                .replace("DIGEST", digest)
                 .replace("FOLDER", folder().toString()));
     assertThat(NativeResources.ofSystem()).as("what is left behind").isEqualTo(before);
   }
@@ -471,8 +513,9 @@ class ModelFolderTest {
     Files.createDirectory(folder());
     assertRefused(NoSuchFileException.class, without + "ddpm.json" + wayOut);
     ddpm.save(folder());
-    Files.delete(folder().resolve("weights.safetensors"));
-    assertRefused(NoSuchFileException.class, without + "weights.safetensors" + wayOut);
+    Path weights = weightsIn(folder());
+    Files.delete(weights);
+    assertRefused(NoSuchFileException.class, without + weights.getFileName() + wayOut);
   }
 
   @ParameterizedTest
@@ -493,8 +536,8 @@ class ModelFolderTest {
             + " wrote",
         "{\"a\": NaN}|FILE is no JSON object: malformed JSON at line 1 column 7 path $.a; choose a"
             + " folder that DDPM.save wrote",
-        "{}|FILE must have format ddpm4j and version 1, but has null and null; choose a folder"
-            + " that DDPM.save wrote",
+        "{}|FILE must have format ddpm4j and a version from 1 to 2, but has null and null; choose a"
+            + " folder that DDPM.save wrote",
       })
   void load_brokenDescription_isRefused(String text, String message) throws IOException {
     ddpm.save(folder());
@@ -518,12 +561,25 @@ class ModelFolderTest {
       delimiter = '|',
       quoteCharacter = '`',
       value = {
-        "\"version\": 1|\"version\": 2|"
-            + "FILE must have format ddpm4j and version 1, but has ddpm4j and 2; load it with the"
-            + " version of ddpm4j that saved it, or a newer one",
+        "\"version\": 2|\"version\": 3|"
+            + "FILE must have format ddpm4j and a version from 1 to 2, but has ddpm4j and 3; it was"
+            + " saved by ddpm4j VERSION; load it with the version of ddpm4j that saved it, or a newer"
+            + " one",
+        "\"version\": 2|\"version\": 2.0|"
+            + "FILE must have format ddpm4j and a version from 1 to 2, but has ddpm4j and 2.0; it"
+            + " was saved by ddpm4j VERSION; load it with the version of ddpm4j that saved it, or a"
+            + " newer one",
         "\"format\": \"ddpm4j\"|\"format\": \"other\"|"
-            + "FILE must have format ddpm4j and version 1, but has other and 1; choose a folder"
-            + " that DDPM.save wrote",
+            + "FILE must have format ddpm4j and a version from 1 to 2, but has other and 2; choose a"
+            + " folder that DDPM.save wrote",
+        "\"file\": \"weights-|\"file\": \"../weights-|"
+            + "FILE is not valid: \"file\" of weights must be a name such as"
+            + " weights-0123456789abcdef.safetensors, but was ../NAME",
+        "\"sha256\": \"|\"sha256\": \"0|"
+            + "FILE is not valid: \"sha256\" of weights must have 64 hexadecimal digits, but was"
+            + " 0DIGEST",
+        "\"sha256\"|\"sha\"|FILE is not valid: weights lacks \"sha256\"",
+        "\"weights\"|\"wait\"|FILE is not valid: the model lacks \"weights\"",
         "\"EPSILON\"|\"NOISE\"|"
             + "FILE is not valid: prediction must be one of [EPSILON, X0, VELOCITY, PREVIOUS_MEAN],"
             + " but was NOISE",
@@ -589,7 +645,7 @@ class ModelFolderTest {
   @ValueSource(
       strings = {
         "\"ddpm4j\"",
-        "\"version\": 1|\"version\": LIST",
+        "\"version\": 2|\"version\": LIST",
         "\"EPSILON\"",
         "\"EPSILON\"|LIST",
         "\"EPSILON\"|{\"type\": LONG}",
@@ -643,7 +699,7 @@ class ModelFolderTest {
   void load_otherTensors_isRefused() throws IOException {
     ddpm.save(folder());
     Safetensors.write(
-        folder().resolve("weights.safetensors"),
+        weightsIn(folder()),
         Map.of("first.weight", manager.zeros(new Shape(4, 1, 3, 3)), "b", manager.create(1f)),
         Map.of());
     assertRefused(
@@ -659,7 +715,7 @@ class ModelFolderTest {
       ddpm.save(folder());
       Map<String, NDArray> weights = new LinkedHashMap<>(network.weights());
       weights.put("first.bias", wrong);
-      Safetensors.write(folder().resolve("weights.safetensors"), weights, Map.of());
+      Safetensors.write(weightsIn(folder()), weights, Map.of());
       assertRefused(
           IOException.class,
           "tensor first.bias of WEIGHTS must be (4) of float32, but is "
@@ -672,7 +728,7 @@ class ModelFolderTest {
   @Test
   void load_weightsCutOff_isRefused() throws IOException {
     ddpm.save(folder());
-    Path weights = folder().resolve("weights.safetensors");
+    Path weights = weightsIn(folder());
     byte[] whole = Files.readAllBytes(weights);
     Files.write(weights, Arrays.copyOf(whole, whole.length - 10));
     assertRefused(

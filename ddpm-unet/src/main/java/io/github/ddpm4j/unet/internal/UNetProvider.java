@@ -6,6 +6,7 @@ import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNetConfig;
 import java.util.Map;
+import java.util.OptionalLong;
 
 /** Lets {@link java.util.ServiceLoader} find the U-Net; it must be public for that. */
 public final class UNetProvider implements DenoiserProvider {
@@ -16,6 +17,11 @@ public final class UNetProvider implements DenoiserProvider {
   @Override
   public String type() {
     return UNet.TYPE;
+  }
+
+  @Override
+  public OptionalLong parameterCount(Map<String, Object> description) {
+    return OptionalLong.of(UNetConfig.of(description).parameterCount());
   }
 
   @Override

@@ -1,0 +1,38 @@
+package io.github.ddpm4j.internal.io;
+
+import ai.djl.engine.Engine;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Properties;
+
+/** The versions of the libraries that write model folders. */
+final class Versions {
+
+  private static final String FILE = "version.properties";
+
+  private Versions() {}
+
+  /** The version of this library, and of DJL. */
+  static Map<String, String> ofLibraries() {
+    Map<String, String> versions = new LinkedHashMap<>();
+    versions.put("ddpm4j", own());
+    versions.put("djl", Engine.getDjlVersion());
+    return versions;
+  }
+
+  /** The version of this library, which the build writes beside this class. */
+  static String own() {
+    Properties properties = new Properties();
+    try (InputStream in = Versions.class.getResourceAsStream(FILE)) {
+      if (in != null) {
+        properties.load(in);
+      }
+      return properties.getProperty("version", "unknown");
+    } catch (IOException e) {
+      throw new UncheckedIOException("the version of the library cannot be read", e);
+    }
+  }
+}
