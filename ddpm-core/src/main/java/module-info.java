@@ -33,14 +33,21 @@ module io.github.ddpm4j {
   exports io.github.ddpm4j.schedule;
   exports io.github.ddpm4j.spi;
   exports io.github.ddpm4j.training;
+  exports io.github.ddpm4j.internal.data to
+      io.github.ddpm4j.data;
   exports io.github.ddpm4j.internal.files to
       io.github.ddpm4j.report,
       io.github.ddpm4j.unet;
   exports io.github.ddpm4j.internal.io to
+      io.github.ddpm4j.data,
       io.github.ddpm4j.unet;
   exports io.github.ddpm4j.internal.ops to
+      io.github.ddpm4j.data,
       io.github.ddpm4j.unet;
+  exports io.github.ddpm4j.internal.picture to
+      io.github.ddpm4j.data;
   exports io.github.ddpm4j.internal.random to
+      io.github.ddpm4j.data,
       io.github.ddpm4j.unet;
   exports io.github.ddpm4j.internal.description to
       io.github.ddpm4j.unet;

@@ -1,6 +1,8 @@
 package io.github.ddpm4j.image;
 
 import io.github.ddpm4j.internal.files.WholeFile;
+import io.github.ddpm4j.internal.picture.PictureFiles;
+import io.github.ddpm4j.internal.picture.Pixels;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.io.OutputStream;

@@ -8,6 +8,8 @@ import io.github.ddpm4j.internal.data.Images;
 import io.github.ddpm4j.internal.data.PictureRange;
 import io.github.ddpm4j.internal.files.WholeFile;
 import io.github.ddpm4j.internal.ops.Given;
+import io.github.ddpm4j.internal.picture.PictureFiles;
+import io.github.ddpm4j.internal.picture.Pixels;
 import io.github.ddpm4j.model.DataRange;
 import java.awt.Color;
 import java.awt.image.BufferedImage;

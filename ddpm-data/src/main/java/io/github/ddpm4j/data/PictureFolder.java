@@ -1,129 +1,126 @@
 package io.github.ddpm4j.data;
 
-import ai.djl.modality.cv.Image;
-import ai.djl.modality.cv.util.NDImageUtils;
-import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDArrays;
-import ai.djl.ndarray.NDList;
-import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
-import ai.djl.training.dataset.RandomAccessDataset;
-import ai.djl.training.dataset.Record;
-import ai.djl.util.Progress;
-import io.github.ddpm4j.image.Pictures;
+import java.awt.Color;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.stream.Stream;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The pictures of a folder as an unlabelled dataset. Each is read on demand, cropped at the centre,
- * scaled to a common size and converted to greyscale or colour, as float32 of shape (C, H, W) in
- * [−1, 1].
+ * The pictures of a folder as a dataset: PNG, JPEG, GIF (the first picture), BMP, TIFF and WebP
+ * files of any size, grey, RGB, CMYK, with palettes and transparency, in up to 16 bits.
  *
  * <pre>{@code
  * PictureFolder photos =
- *     PictureFolder.builder(Path.of("photos"), new Shape(3, 64, 64)).setSampling(16, true).build();
+ *     PictureFolder.builder(Path.of("photos"), new Shape(3, 64, 64))
+ *         .setSampling(16, true)
+ *         .horizontalFlips()
+ *         .build();
  * }</pre>
  *
- * <p>The pictures are the files of the folder, sorted by name, in the formats that Java reads;
- * subfolders are ignored.
+ * <p>Pictures lie in the folder itself, or in folders in it that are classes, sorted by name, which
+ * may have folders of their own. Files with other endings and what begins with a dot are passed
+ * over. Cameras' orientation (EXIF) is obeyed. Colours become grey by 0.299 R + 0.587 G + 0.114 B.
+ * Sizes are changed by Lanczos' filter, antialiased. Values keep 16 bits.
+ *
+ * <p>{@link #prepare} reads each file once. Those that are broken are left out, logged and listed
+ * by {@link #brokenFiles}, unless {@link Builder#failOnBroken} was called.
  */
-public final class PictureFolder extends RandomAccessDataset {
+public final class PictureFolder extends PictureDataset {
 
-  private final List<Path> files;
-  private final Shape image;
+  private final Path folder;
+  private final FolderSource folderSource;
 
-  private PictureFolder(Builder builder, List<Path> files) {
-    super(builder);
-    this.files = files;
-    this.image = builder.image;
+  private PictureFolder(Builder builder, FolderSource source, Workers workers) {
+    super(builder, source, workers, builder.fit == Fit.RANDOM_CROP ? "crops" : "");
+    this.folder = builder.folder;
+    this.folderSource = source;
   }
+
+  /** What is done to pictures of another size than the images. */
+  public enum Fit {
+    /** Scaled to cover the image; what is beyond it on both sides is cut off. The default. */
+    CENTRE_CROP,
+    /** Scaled to cover the image; where it is cut off is drawn at each visit. */
+    RANDOM_CROP,
+    /** Scaled to lie within the image, with the background beside it. */
+    PAD,
+    /** Scaled in each direction by another factor. */
+    STRETCH
+  }
+
+  /**
+   * A file that could not be read.
+   *
+   * @param file the file
+   * @param reason why, in words that name the file
+   */
+  public record BrokenFile(Path file, String reason) {}
 
   /**
    * Returns a new builder.
    *
    * @param folder the folder
-   * @param image the shape of an image, (1, H, W) for greyscale or (3, H, W) for colour
+   * @param image the shape of an image: (1, H, W) for grey, (3, H, W) for RGB, (4, H, W) for RGB
+   *     and the opacity
    * @return a builder, which requires {@code setSampling}
    * @throws IllegalArgumentException if {@code image} has a different form
    */
   public static Builder builder(Path folder, Shape image) {
-    return new Builder(folder, image);
+    return new Builder(folder, image, PictureList::of);
   }
 
-  @Override
-  public Record get(NDManager manager, long index) throws IOException {
-    return new Record(new NDList(read(manager, files.get(Math.toIntExact(index)))), new NDList());
+  static Builder builder(Path folder, Shape image, Listing listing) {
+    return new Builder(folder, image, listing);
+  }
+
+  /** How files and their classes are found. */
+  @FunctionalInterface
+  interface Listing {
+    PictureList of(Path folder) throws IOException;
   }
 
   /**
-   * The first pictures of the folder.
+   * The files that were left out because they cannot be read, in their order.
    *
-   * @param manager owns the result
-   * @param count the number of pictures, at least 1; wraps around after the last one
-   * @return float32, shape (count, C, H, W), in [−1, 1]
-   * @throws IOException if a file cannot be read or is not a picture
+   * @return the files with the reasons; empty before {@link #prepare}
    */
-  public NDArray first(NDManager manager, int count) throws IOException {
-    try (NDManager own = manager.newSubManager()) {
-      NDList pictures = new NDList();
-      for (int i = 0; i < count; i++) {
-        pictures.add(i < files.size() ? read(own, files.get(i)) : pictures.get(i % files.size()));
-      }
-      NDArray all = NDArrays.stack(pictures);
-      all.attach(manager);
-      return all;
-    }
-  }
-
-  private NDArray read(NDManager manager, Path file) throws IOException {
-    return fitted(Pictures.read(manager, file), image);
+  public List<BrokenFile> brokenFiles() {
+    return folderSource.broken();
   }
 
   @Override
-  protected long availableSize() {
-    return files.size();
-  }
-
-  /** Does nothing: pictures are read on demand. */
-  @Override
-  public void prepare(@Nullable Progress progress) {}
-
-  static NDArray fitted(NDArray picture, Shape shape) {
-    NDArray coloured = picture;
-    if (shape.get(0) == 1 && picture.getShape().get(0) == 3) {
-      coloured = picture.mean(new int[] {0}, true);
-    } else if (shape.get(0) == 3 && picture.getShape().get(0) == 1) {
-      coloured = picture.repeat(0, 3);
-    }
-    int height = Math.toIntExact(shape.get(1));
-    int width = Math.toIntExact(shape.get(2));
-    long cutHeight =
-        Math.min(picture.getShape().get(1), picture.getShape().get(2) * height / width);
-    long cutWidth = Math.min(picture.getShape().get(2), picture.getShape().get(1) * width / height);
-    long top = (picture.getShape().get(1) - cutHeight) / 2;
-    long left = (picture.getShape().get(2) - cutWidth) / 2;
-    NDArray cut = coloured.get(":, {}:{}, {}:{}", top, top + cutHeight, left, left + cutWidth);
-    return NDImageUtils.resize(cut.transpose(1, 2, 0), width, height, Image.Interpolation.AREA)
-        .transpose(2, 0, 1);
+  public String toString() {
+    return "PictureFolder[" + folder + "]";
   }
 
   /** Builds a {@link PictureFolder}: DJL's {@code setSampling} is required, the rest optional. */
-  public static final class Builder extends BaseBuilder<Builder> {
+  public static final class Builder extends PictureDataset.Builder<Builder> {
+
+    /** How many bytes of decoded pictures are kept by default: {@value}. */
+    public static final long DEFAULT_CACHE_BYTES = 256L << 20;
 
     private final Path folder;
-    private final Shape image;
+    private final Listing listing;
+    private Fit fit = Fit.CENTRE_CROP;
+    private Color background = Color.WHITE;
+    private long cacheBytes = DEFAULT_CACHE_BYTES;
+    private @Nullable Path cacheFolder;
+    private boolean failOnBroken;
 
-    private Builder(Path folder, Shape image) {
-      if (image.dimension() != 3 || (image.get(0) != 1 && image.get(0) != 3)) {
+    private Builder(Path folder, Shape image, Listing listing) {
+      super(image);
+      long channels = image.dimension() == 3 ? image.get(0) : 0;
+      if ((channels != 1 && channels != 3 && channels != 4)
+          || image.get(1) < 1
+          || image.get(2) < 1) {
         throw new IllegalArgumentException(
-            "image must have shape (1, H, W) or (3, H, W), but was " + image);
+            "image must have shape (1, H, W), (3, H, W) or (4, H, W), but was " + image);
       }
-      this.folder = folder;
-      this.image = image;
+      this.folder = Objects.requireNonNull(folder, "folder");
+      this.listing = listing;
     }
 
     @Override
@@ -132,20 +129,93 @@ public final class PictureFolder extends RandomAccessDataset {
     }
 
     /**
-     * Builds the dataset by listing the folder.
+     * What is done to pictures of another size.
+     *
+     * @param fit {@link Fit#CENTRE_CROP} by default
+     * @return this builder
+     */
+    public Builder fit(Fit fit) {
+      this.fit = Objects.requireNonNull(fit, "fit");
+      return this;
+    }
+
+    /**
+     * What shows through transparent pixels of images without opacity, and beside pictures that are
+     * padded.
+     *
+     * @param background white by default; its alpha is ignored
+     * @return this builder
+     */
+    public Builder background(Color background) {
+      this.background = Objects.requireNonNull(background, "background");
+      return this;
+    }
+
+    /**
+     * Keeps decoded pictures in memory: 2 bytes per pixel and channel. Those that there is no room
+     * for are read at each visit.
+     *
+     * @param bytes the most bytes, at least 0; {@value #DEFAULT_CACHE_BYTES} by default
+     * @return this builder
+     * @throws IllegalArgumentException if it is negative
+     */
+    public Builder cacheInMemory(long bytes) {
+      this.cacheBytes = requireBytes(bytes);
+      this.cacheFolder = null;
+      return this;
+    }
+
+    /**
+     * Keeps decoded pictures in a file, which is gone when the process is.
+     *
+     * @param folder the folder of the file; made if it is missing
+     * @param bytes the most bytes, at least 0
+     * @return this builder
+     * @throws IllegalArgumentException if {@code bytes} is negative
+     */
+    public Builder cacheInFile(Path folder, long bytes) {
+      this.cacheFolder = Objects.requireNonNull(folder, "folder");
+      this.cacheBytes = requireBytes(bytes);
+      return this;
+    }
+
+    private static long requireBytes(long bytes) {
+      if (bytes < 0) {
+        throw new IllegalArgumentException("a cache must have at least 0 bytes, but had " + bytes);
+      }
+      return bytes;
+    }
+
+    /**
+     * Refuses folders with broken files, by their names, instead of leaving them out.
+     *
+     * @return this builder
+     */
+    public Builder failOnBroken() {
+      this.failOnBroken = true;
+      return this;
+    }
+
+    /**
+     * Builds the dataset by listing the folder. Files are read by {@link PictureDataset#prepare},
+     * which training calls.
      *
      * @return the dataset
-     * @throws IOException if the folder cannot be read or contains no files
+     * @throws IOException if the folder cannot be read, holds no pictures, or holds both pictures
+     *     and folders of pictures
      */
+    @Override
     public PictureFolder build() throws IOException {
-      List<Path> files;
-      try (Stream<Path> all = Files.list(folder)) {
-        files = all.filter(Files::isRegularFile).sorted().toList();
-      }
-      if (files.isEmpty()) {
-        throw new IOException(folder + " holds no pictures; name a folder of PNG or JPEG files");
-      }
-      return new PictureFolder(this, files);
+      requireUsable();
+      PictureList files = listing.of(folder);
+      FrameCache cache =
+          cacheFolder == null
+              ? FrameCache.inMemory(cacheBytes)
+              : FrameCache.inFile(cacheFolder, cacheBytes);
+      Workers workers = workers();
+      Fitting fitting = Fitting.of(image, fit, background);
+      return new PictureFolder(
+          this, new FolderSource(folder, files, fitting, cache, workers, failOnBroken), workers);
     }
   }
 }

@@ -82,12 +82,12 @@ public final class Datasets {
           dataset.get(own, index);
         } catch (UnsupportedOperationException single) {
           // It reads whole batches alone, and which image is to blame cannot be told.
-          throw unread(RecordNames.of(indices), e);
+          throw unread(RecordNames.of(dataset, indices), e);
         } catch (IOException | RuntimeException own) {
-          throw unread(RecordNames.of(List.of(index)), own);
+          throw unread(RecordNames.of(dataset, List.of(index)), own);
         }
       }
-      throw unread(RecordNames.of(indices), e);
+      throw unread(RecordNames.of(dataset, indices), e);
     }
   }
 

@@ -1,7 +1,10 @@
 package io.github.ddpm4j.internal.data;
 
+import ai.djl.training.dataset.Dataset;
 import java.util.List;
+import java.util.function.LongFunction;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How messages name the images of a batch: by what their user can find, the index in the dataset,
@@ -15,19 +18,24 @@ public final class RecordNames {
   private final List<Long> indices;
   private final long number;
 
-  private RecordNames(List<Long> indices, long number) {
+  /** What knows more of a record than its index. */
+  private final @Nullable DescribedDataset origins;
+
+  private RecordNames(List<Long> indices, long number, @Nullable DescribedDataset origins) {
     this.indices = indices;
     this.number = number;
+    this.origins = origins;
   }
 
   /**
    * The names of images that were read by their indices.
    *
+   * @param dataset the dataset; its images are also named by their origin if it knows that
    * @param indices the index of each image
    * @return the names
    */
-  public static RecordNames of(List<Long> indices) {
-    return new RecordNames(indices, 0);
+  public static RecordNames of(Dataset dataset, List<Long> indices) {
+    return new RecordNames(indices, 0, dataset instanceof DescribedDataset known ? known : null);
   }
 
   /**
@@ -37,20 +45,22 @@ public final class RecordNames {
    * @return the names
    */
   public static RecordNames ofBatch(long number) {
-    return new RecordNames(List.of(), number);
+    return new RecordNames(List.of(), number, null);
   }
 
   /**
    * One image.
    *
    * @param place its place in the batch, from 0
-   * @return {@code image 17 of the dataset}, or {@code image 3 of batch 2 of the dataset}
+   * @return {@code image 17 of the dataset}, with {@code (cats/3.png)} where the origin is known,
+   *     or {@code image 3 of batch 2 of the dataset}
    */
   public String image(int place) {
     if (indices.isEmpty()) {
       return "image " + place + " of batch " + number + " of the dataset";
     }
-    return "image " + indices.get(place) + " of the dataset";
+    long index = indices.get(place);
+    return "image " + index + " of the dataset" + origins(List.of(index));
   }
 
   /**
@@ -63,7 +73,9 @@ public final class RecordNames {
     if (places.size() == 1) {
       return image(places.get(0));
     }
-    return indices.isEmpty() ? all() : of(places.stream().map(indices::get).toList()).all();
+    return indices.isEmpty()
+        ? all()
+        : new RecordNames(places.stream().map(indices::get).toList(), 0, origins).all();
   }
 
   /**
@@ -78,8 +90,19 @@ public final class RecordNames {
     if (indices.size() == 1) {
       return image(0);
     }
-    String some =
-        indices.stream().limit(SHOWN).map(String::valueOf).collect(Collectors.joining(", "));
-    return "images " + some + (indices.size() > SHOWN ? ", …" : "") + " of the dataset";
+    return "images " + joined(String::valueOf) + " of the dataset" + origins(indices);
+  }
+
+  private String origins(List<Long> some) {
+    DescribedDataset known = origins;
+    if (known == null) {
+      return "";
+    }
+    return " (" + (some.size() == 1 ? known.nameOf(some.get(0)) : joined(known::nameOf)) + ")";
+  }
+
+  private String joined(LongFunction<String> name) {
+    String some = indices.stream().limit(SHOWN).map(name::apply).collect(Collectors.joining(", "));
+    return some + (indices.size() > SHOWN ? ", …" : "");
   }
 }

@@ -40,7 +40,9 @@ public final class CounterRandom {
     /** The noise of a likelihood: a is the image, b the timestep. */
     EVALUATION_NOISE(12),
     /** The timesteps that a quick likelihood visits: a is the image. */
-    EVALUATION_TIMESTEPS(13);
+    EVALUATION_TIMESTEPS(13),
+    /** How a picture is augmented: a is the picture, b how often it was visited before. */
+    AUGMENTATION(14);
 
     /** Part of what a seed means: never change it. */
     private final long key;

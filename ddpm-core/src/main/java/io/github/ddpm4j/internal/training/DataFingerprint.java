@@ -8,6 +8,7 @@ import ai.djl.training.dataset.RandomAccessDataset;
 import ai.djl.training.dataset.Sampler;
 import ai.djl.translate.TranslateException;
 import io.github.ddpm4j.internal.data.Datasets;
+import io.github.ddpm4j.internal.data.DescribedDataset;
 import io.github.ddpm4j.internal.files.WholeFile;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -19,7 +20,8 @@ import java.util.List;
 
 /**
  * What tells one data set from another: its size and the digest of a sample of its records, images
- * and labels, spread evenly. Records that are augmented at random have no digest.
+ * and labels, spread evenly. Records that are augmented at random have no digest, unless the data
+ * set tells how they are augmented.
  */
 final class DataFingerprint {
 
@@ -43,8 +45,14 @@ final class DataFingerprint {
           String digest = digest(indexed, manager);
           return indexed.size()
               + " records, "
-              + (digest.equals(digest(indexed, manager)) ? "sample " + digest : "random");
+              + (digest.equals(digest(indexed, manager)) ? "sample " + digest : "random")
+              + augmentation(indexed);
         });
+  }
+
+  private static String augmentation(RandomAccessDataset dataset) {
+    String words = dataset instanceof DescribedDataset described ? described.augmentation() : "";
+    return words.isEmpty() ? "" : ", " + words;
   }
 
   private static String digest(RandomAccessDataset dataset, NDManager manager)

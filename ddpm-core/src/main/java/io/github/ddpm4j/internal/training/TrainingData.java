@@ -6,11 +6,11 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.Batch;
 import ai.djl.training.dataset.Dataset;
 import ai.djl.training.dataset.RandomAccessDataset;
-import ai.djl.training.dataset.Sampler;
 import ai.djl.translate.TranslateException;
 import io.github.ddpm4j.internal.data.Datasets;
 import io.github.ddpm4j.internal.data.Images;
 import io.github.ddpm4j.internal.data.PictureRange;
+import io.github.ddpm4j.internal.data.PlannedSampler;
 import io.github.ddpm4j.internal.data.RecordNames;
 import io.github.ddpm4j.internal.random.CounterRandom;
 import io.github.ddpm4j.model.DataRange;
@@ -77,8 +77,7 @@ final class TrainingData {
       boolean anyRange,
       long before) {
     if (dataset instanceof RandomAccessDataset indexed) {
-      SeededSampler sampler = Datasets.read(() -> sampler(indexed, batchSize, seed));
-      sampler.order.skip(before);
+      SeededSampler sampler = Datasets.read(() -> sampler(indexed, batchSize, seed, before));
       Iterator<Batch> batches = Datasets.read(() -> indexed.getData(manager, sampler).iterator());
       Supplier<Iterator<Batch>> sample = () -> Datasets.read(() -> sample(indexed, manager, seed));
       return new TrainingData(
@@ -98,10 +97,11 @@ final class TrainingData {
       throws IOException, TranslateException {
     int size = Math.toIntExact(indexed.size());
     int images = Math.min(PictureRange.IMAGES, size);
-    return indexed.getData(manager, new SeededSampler(size, images, seed)).iterator();
+    return indexed.getData(manager, new SeededSampler(size, images, seed, 0)).iterator();
   }
 
-  private static SeededSampler sampler(RandomAccessDataset indexed, int batchSize, long seed)
+  private static SeededSampler sampler(
+      RandomAccessDataset indexed, int batchSize, long seed, long before)
       throws IOException, TranslateException {
     indexed.prepare();
     int size = Math.toIntExact(indexed.size());
@@ -118,7 +118,7 @@ final class TrainingData {
               + size
               + ") or less");
     }
-    return new SeededSampler(size, batchSize, seed);
+    return new SeededSampler(size, batchSize, seed, before);
   }
 
   /** The next batch; the caller closes it. Its first array holds the images, as checked. */
@@ -144,7 +144,7 @@ final class TrainingData {
   /** How messages name the images of the last batch. */
   RecordNames names() {
     return sampler != null
-        ? RecordNames.of(sampler.last())
+        ? RecordNames.of(dataset, sampler.last())
         : RecordNames.ofBatch(batches instanceof Repeating own ? own.number : served);
   }
 
@@ -220,13 +220,38 @@ final class TrainingData {
   }
 
   /** An order for DJL to read by, which remembers how far it was read. */
-  private static final class SeededSampler implements Sampler {
+  private static final class SeededSampler implements PlannedSampler {
+    private final int size;
     private final int batchSize;
+    private final long seed;
+    private final long before;
     private final EndlessOrder order;
 
-    SeededSampler(int size, int batchSize, long seed) {
+    /**
+     * @param before the batches before the first one that it gives
+     */
+    SeededSampler(int size, int batchSize, long seed, long before) {
+      this.size = size;
       this.batchSize = batchSize;
-      this.order = new EndlessOrder(size, batchSize, seed);
+      this.seed = seed;
+      this.before = before;
+      this.order = order();
+    }
+
+    private EndlessOrder order() {
+      EndlessOrder fresh = new EndlessOrder(size, batchSize, seed);
+      fresh.skip(before);
+      return fresh;
+    }
+
+    @Override
+    public long recordsBefore() {
+      return Math.multiplyExact(before, (long) batchSize);
+    }
+
+    @Override
+    public Iterator<List<Long>> plan() {
+      return order();
     }
 
     /** The indices of the last batch. */

@@ -1,4 +1,4 @@
-package io.github.ddpm4j.image;
+package io.github.ddpm4j.internal.picture;
 
 import java.awt.image.BufferedImage;
 import java.awt.image.WritableRaster;

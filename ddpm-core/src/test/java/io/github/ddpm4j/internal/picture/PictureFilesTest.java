@@ -1,10 +1,11 @@
-package io.github.ddpm4j.image;
+package io.github.ddpm4j.internal.picture;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import io.github.ddpm4j.image.Pictures;
 import java.awt.color.ColorSpace;
 import java.awt.image.BufferedImage;
 import java.awt.image.DataBuffer;
@@ -343,6 +344,49 @@ class PictureFilesTest {
     double[] shares = new double[3 * 64];
     Arrays.setAll(shares, i -> i < 64 ? 0.64 : i < 128 ? 0.48 : 0.8);
     assertShares(PictureFiles.read(file).pixels(), shares);
+  }
+
+  /* --- with its opacity, for data --- */
+
+  @Test
+  void readWithOpacity_keepsColoursAndOpacity() throws IOException {
+    double unit = 65535;
+    Path file = Files.write(folder.resolve("16.png"), png(1, 16, 6, bytes(1, 2, 3, 4, 5, 6, 7, 8)));
+    PictureFiles.Picture picture = PictureFiles.readWithOpacity(file, 1);
+    assertThat(picture.pixels().channels()).isEqualTo(4);
+    assertShares(picture.pixels(), 258 / unit, 772 / unit, 1286 / unit, 1800 / unit);
+    Files.write(file, png(1, 8, 0, bytes(51)));
+    assertThat(PictureFiles.readWithOpacity(file, 1).pixels().channels()).isEqualTo(1);
+    Files.write(file, png(4, 2, 0, bytes(0b00011011), 1));
+    assertShares(
+        PictureFiles.readWithOpacity(file, 4).pixels(), 0, 1 / 3.0, 2 / 3.0, 1, 1, 0, 1, 1);
+  }
+
+  @Test
+  void readWithOpacity_ofMorePixelsThanAllowed_isRefused() throws IOException {
+    Path file = Files.write(folder.resolve("8.png"), png(3, 8, 0, bytes(1, 2, 3)));
+    assertThat(PictureFiles.readWithOpacity(file, 3).width()).isEqualTo(3);
+    assertThatThrownBy(() -> PictureFiles.readWithOpacity(file, 2))
+        .isInstanceOf(IOException.class)
+        .hasMessage(file + " cannot be read: a picture must have at most 2 pixels, but has 3");
+  }
+
+  /** The JDK's reader fills up what is missing, and only warns. */
+  @Test
+  void readWithOpacity_ofAJpegThatIsCutOff_isRefused() throws IOException {
+    BufferedImage noise = new BufferedImage(64, 64, BufferedImage.TYPE_3BYTE_BGR);
+    int[] levels = new int[3 * 64 * 64];
+    Arrays.setAll(levels, i -> i * 7919 % 256);
+    noise.getRaster().setPixels(0, 0, 64, 64, levels);
+    Path file = folder.resolve("cut.jpg");
+    ImageIO.write(noise, "jpeg", file.toFile());
+    assertThat(PictureFiles.readWithOpacity(file, 1 << 20).height()).isEqualTo(64);
+    byte[] whole = Files.readAllBytes(file);
+    Files.write(file, Arrays.copyOf(whole, whole.length * 2 / 3));
+    assertThat(PictureFiles.read(file).height()).isEqualTo(64);
+    assertThatThrownBy(() -> PictureFiles.readWithOpacity(file, 1 << 20))
+        .isInstanceOf(IOException.class)
+        .hasMessage(file + " cannot be read: it is cut off; copy it again, or take it away");
   }
 
   /* --- written --- */

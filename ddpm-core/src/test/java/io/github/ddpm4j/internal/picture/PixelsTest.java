@@ -1,4 +1,4 @@
-package io.github.ddpm4j.image;
+package io.github.ddpm4j.internal.picture;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
@@ -294,5 +294,25 @@ class PixelsTest {
     assertThat(back.channels()).isEqualTo(3);
     IntStream.range(0, 6)
         .forEach(i -> assertThat(back.values()[i]).isCloseTo(rgb[i], within(1e-6f)));
+  }
+
+  /** What is premultiplied is divided again; palettes have an opacity too. */
+  @Test
+  void withOpacity_isTheColourAsItIs() {
+    Pixels straight =
+        Pixels.withOpacity(transparent(SRGB, DataBuffer.TYPE_BYTE, false, 51, 102, 204, 127.5));
+    assertThat(straight.channels()).isEqualTo(4);
+    Pixels multiplied =
+        Pixels.withOpacity(transparent(GREY, DataBuffer.TYPE_USHORT, true, 13107, 26214));
+    assertThat(multiplied.channels()).isEqualTo(2);
+    assertThat(multiplied.values()).containsExactly(0, (float) (2 * 0.4 - 1));
+    byte[] levels = {0, 51};
+    IndexColorModel palette =
+        new IndexColorModel(8, 2, levels, levels, levels, new byte[] {(byte) 255, 51});
+    Pixels indexed = Pixels.withOpacity(picture(palette, 1));
+    assertThat(indexed.channels()).isEqualTo(2);
+    assertThat(indexed.values()).containsExactly(-0.6f, -0.6f);
+    assertThat(Pixels.withOpacity(opaque(SRGB, DataBuffer.TYPE_BYTE, 1, 2, 3)).channels())
+        .isEqualTo(3);
   }
 }

@@ -1,4 +1,4 @@
-package io.github.ddpm4j.image;
+package io.github.ddpm4j.internal.picture;
 
 import java.awt.Transparency;
 import java.awt.color.ColorSpace;
@@ -20,25 +20,40 @@ import org.jspecify.annotations.Nullable;
  * <p>Read from the samples themselves. {@code getRGB} would take grey for linear light and brighten
  * it by a gamma, as it does with CMYK, and keep no more than 8 bits.
  *
- * @param channels 1 for grey pictures, else 3
+ * @param channels 1 for grey pictures, else 3; one more for the opacity, if it was asked for
  * @param values the values
  */
 // The array is made here and handed on once.
 @SuppressWarnings("ArrayRecordComponent")
-record Pixels(int channels, float[] values) {
+public record Pixels(int channels, float[] values) {
 
   /**
    * The values of a picture; transparent pixels are shown on white.
    *
+   * @param picture the picture
+   * @return its values
    * @throws IllegalArgumentException if its samples mean nothing certain
    */
-  static Pixels of(BufferedImage picture) {
+  public static Pixels of(BufferedImage picture) {
+    return of(picture, false);
+  }
+
+  /**
+   * The values of a picture as they are, and of one that can be transparent the opacity, as its
+   * last channel: −1 is transparent.
+   *
+   * @param picture the picture
+   * @return its values, in 1 to 4 channels
+   * @throws IllegalArgumentException if its samples mean nothing certain
+   */
+  public static Pixels withOpacity(BufferedImage picture) {
+    return of(picture, picture.getColorModel().hasAlpha());
+  }
+
+  private static Pixels of(BufferedImage picture, boolean opacity) {
     ColorModel colors = picture.getColorModel();
     if (colors instanceof IndexColorModel palette) {
-      float[] rgb = ofPalette(picture);
-      return isGrey(palette)
-          ? new Pixels(1, Arrays.copyOf(rgb, rgb.length / 3))
-          : new Pixels(3, rgb);
+      return ofPalette(picture, isGrey(palette) ? 1 : 3, opacity);
     }
     String unusual = unusual(picture);
     if (unusual != null) {
@@ -49,11 +64,11 @@ record Pixels(int channels, float[] values) {
               + "; convert the picture to 8 or 16 bits of RGB");
     }
     if (isGrey(colors)) {
-      return new Pixels(1, ofSamples(picture, 1));
+      return ofSamples(picture, 1, opacity);
     }
     return isSrgb(colors) || isPlainCmyk(colors)
-        ? new Pixels(3, ofSamples(picture, 3))
-        : of(toSrgb(picture));
+        ? ofSamples(picture, 3, opacity)
+        : of(toSrgb(picture), opacity);
   }
 
   /** Whether the samples are the values of sRGB, or of grey, as they stand. */
@@ -107,7 +122,7 @@ record Pixels(int channels, float[] values) {
     return space.getType() == ColorSpace.TYPE_CMYK && !(space instanceof ICC_ColorSpace);
   }
 
-  private static float[] ofSamples(BufferedImage picture, int channels) {
+  private static Pixels ofSamples(BufferedImage picture, int channels, boolean opacity) {
     ColorModel colors = picture.getColorModel();
     Raster raster = picture.getRaster();
     int width = picture.getWidth();
@@ -116,7 +131,8 @@ record Pixels(int channels, float[] values) {
     int inks = colors.getNumColorComponents();
     double[] most = new double[bands];
     Arrays.setAll(most, b -> isFloat(picture) ? 1 : (1L << colors.getComponentSize(b)) - 1);
-    float[] values = new float[channels * width * height];
+    int all = opacity ? channels + 1 : channels;
+    float[] values = new float[all * width * height];
     double[] row = new double[bands * width];
     double least = 0;
     double greatest = 1;
@@ -131,11 +147,17 @@ record Pixels(int channels, float[] values) {
         int at = x * bands;
         for (int c = 0; c < channels; c++) {
           double value = inks == 4 ? (1 - row[at + c]) * (1 - row[at + 3]) : row[at + c];
-          if (colors.hasAlpha()) {
+          if (opacity) {
+            double share = row[at + inks];
+            value = colors.isAlphaPremultiplied() && share > 0 ? value / share : value;
+          } else if (colors.hasAlpha()) {
             double share = row[at + inks];
             value = (colors.isAlphaPremultiplied() ? value : value * share) + 1 - share;
           }
           values[(c * height + y) * width + x] = (float) (2 * value - 1);
+        }
+        if (opacity) {
+          values[(channels * height + y) * width + x] = (float) (2 * row[at + inks] - 1);
         }
       }
     }
@@ -147,7 +169,7 @@ record Pixels(int channels, float[] values) {
               + greatest
               + "]; scale them");
     }
-    return values;
+    return new Pixels(all, values);
   }
 
   /** In 16 bits, since what was linear in 8 has steps between which they lie. */
@@ -169,24 +191,28 @@ record Pixels(int channels, float[] values) {
     return new ColorConvertOp(null).filter(picture, converted);
   }
 
-  private static float[] ofPalette(BufferedImage picture) {
+  private static Pixels ofPalette(BufferedImage picture, int channels, boolean opacity) {
     int width = picture.getWidth();
     int height = picture.getHeight();
     int plane = width * height;
-    float[] values = new float[3 * plane];
+    int all = opacity ? channels + 1 : channels;
+    float[] values = new float[all * plane];
     int[] row = new int[width];
     for (int y = 0; y < height; y++) {
       picture.getRGB(0, y, width, 1, row, 0, width);
       for (int x = 0; x < width; x++) {
         double share = (row[x] >>> 24) / 255.0;
-        for (int channel = 0; channel < 3; channel++) {
+        for (int channel = 0; channel < channels; channel++) {
           int level = row[x] >> (16 - 8 * channel) & 0xFF;
-          double color = level / 255.0 * share + 1 - share;
+          double color = opacity ? level / 255.0 : level / 255.0 * share + 1 - share;
           values[channel * plane + y * width + x] = (float) (2 * color - 1);
+        }
+        if (opacity) {
+          values[channels * plane + y * width + x] = (float) (2 * share - 1);
         }
       }
     }
-    return values;
+    return new Pixels(all, values);
   }
 
   /** Grey PNG files of 1, 2 and 4 bits arrive with a palette. */
@@ -199,8 +225,14 @@ record Pixels(int channels, float[] values) {
     return true;
   }
 
-  /** A picture of 8 bits that shows them. */
-  BufferedImage toPicture(int width, int height) {
+  /**
+   * A picture of 8 bits that shows grey or RGB.
+   *
+   * @param width its width in pixels
+   * @param height its height in pixels
+   * @return the picture
+   */
+  public BufferedImage toPicture(int width, int height) {
     BufferedImage picture =
         new BufferedImage(
             width,

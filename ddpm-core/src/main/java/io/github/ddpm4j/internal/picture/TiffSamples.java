@@ -1,6 +1,5 @@
-package io.github.ddpm4j.image;
+package io.github.ddpm4j.internal.picture;
 
-import java.io.IOException;
 import java.util.Arrays;
 import java.util.Set;
 import java.util.stream.IntStream;
@@ -22,22 +21,13 @@ final class TiffSamples {
 
   private TiffSamples() {}
 
-  /** What the reader of the JDK would not refuse. */
-  static final class MisreadException extends IOException {
-    private static final long serialVersionUID = 1;
-
-    MisreadException(String message) {
-      super(message);
-    }
-  }
-
   /**
    * Refuses a file whose samples would be misread.
    *
-   * @throws MisreadException if so
+   * @throws RefusedException if so
    */
   static void requireReadable(IIOMetadata metadata)
-      throws IIOInvalidTreeException, MisreadException {
+      throws IIOInvalidTreeException, RefusedException {
     TIFFDirectory tags = TIFFDirectory.createFromMetadata(metadata);
     int[] bits = values(tags, BaselineTIFFTagSet.TAG_BITS_PER_SAMPLE, 1);
     int[] formats = values(tags, BaselineTIFFTagSet.TAG_SAMPLE_FORMAT, 1);
@@ -72,8 +62,8 @@ final class TiffSamples {
     };
   }
 
-  private static MisreadException refused(String samples) {
-    return new MisreadException(
+  private static RefusedException refused(String samples) {
+    return new RefusedException(
         "samples of a TIFF file must be unsigned integers of 1, 2, 4, 8 or 16 bits, or floats of 32"
             + " or 64, of grey, RGB, a palette or CMYK in 8 bits, but were "
             + samples
