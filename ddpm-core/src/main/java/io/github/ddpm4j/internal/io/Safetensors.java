@@ -5,28 +5,38 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
-import io.github.ddpm4j.internal.files.Uninterrupted;
+import io.github.ddpm4j.internal.description.Quote;
 import io.github.ddpm4j.internal.files.WholeFile;
+import io.github.ddpm4j.internal.torch.GradMode;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The safetensors file format: the length of a header (unsigned, 8 bytes, little-endian), a JSON
  * header with dtype, shape and place of every tensor, then the raw little-endian values.
  *
- * <p>Tensors are read and written one after the other, so the memory needed beyond the tensors
- * themselves is that of the largest one.
+ * <p>Values go from the file into the engine's own memory and back, without a copy between.
  */
 public final class Safetensors {
 
   private static final int LENGTH_BYTES = 8;
   private static final int ALIGNMENT = 8;
   private static final int PIECE_BYTES = 1 << 16;
+
+  /** The types that are written. */
+  private static final Map<DataType, String> NAMES =
+      Map.of(
+          DataType.FLOAT16, "F16",
+          DataType.BFLOAT16, "BF16",
+          DataType.FLOAT32, "F32",
+          DataType.FLOAT64, "F64");
 
   private Safetensors() {}
 
@@ -41,8 +51,32 @@ public final class Safetensors {
    */
   public static void write(Path file, Map<String, NDArray> tensors, Map<String, String> metadata)
       throws IOException {
-    byte[] header = header(tensors, metadata);
-    WholeFile.write(file, out -> write(out, header, tensors));
+    byte[] header = header(tensors, metadata, null);
+    WholeFile.write(file, out -> write(out, header, tensors, null));
+  }
+
+  /**
+   * Writes tensors to a file, whole or not at all, all in one type. Values are rounded to the
+   * nearest, ties to even.
+   *
+   * @param file the file; missing folders are made, an existing file is replaced
+   * @param tensors float32 or float64 arrays by name; not closed
+   * @param metadata words about the file
+   * @param type FLOAT16, BFLOAT16, FLOAT32 or FLOAT64
+   * @throws IOException if writing fails; what was there before is still there
+   * @throws IllegalArgumentException if a tensor or {@code type} is another, or a finite value
+   *     would become infinite
+   */
+  public static void write(
+      Path file, Map<String, NDArray> tensors, Map<String, String> metadata, DataType type)
+      throws IOException {
+    if (!NAMES.containsKey(type)) {
+      throw new IllegalArgumentException(
+          "tensors can be written as FLOAT16, BFLOAT16, FLOAT32 or FLOAT64, but not as " + type);
+    }
+    byte[] header = header(tensors, metadata, type);
+    requireInRange(tensors, type);
+    WholeFile.write(file, out -> write(out, header, tensors, type));
   }
 
   /**
@@ -57,10 +91,30 @@ public final class Safetensors {
   public static void write(
       OutputStream out, Map<String, NDArray> tensors, Map<String, String> metadata)
       throws IOException {
-    write(out, header(tensors, metadata), tensors);
+    write(out, header(tensors, metadata, null), tensors, null);
   }
 
-  private static byte[] header(Map<String, NDArray> tensors, Map<String, String> metadata) {
+  /** The type in the file: that of the array unless another is wanted. */
+  private static DataType stored(String name, NDArray tensor, @Nullable DataType wanted) {
+    DataType type = tensor.getDataType();
+    if (type != DataType.FLOAT32 && type != DataType.FLOAT64) {
+      throw new IllegalArgumentException(
+          "tensor " + Quote.of(name) + " must be FLOAT32 or FLOAT64 to be written, but is " + type);
+    }
+    // Rounded twice, it would not be the nearest.
+    if (type == DataType.FLOAT64 && wanted != null && wanted.getNumOfBytes() == Short.BYTES) {
+      throw new IllegalArgumentException(
+          "tensor "
+              + Quote.of(name)
+              + " must be FLOAT32 to be written as "
+              + wanted
+              + ", but is float64; convert it with toType before");
+    }
+    return wanted == null ? type : wanted;
+  }
+
+  private static byte[] header(
+      Map<String, NDArray> tensors, Map<String, String> metadata, @Nullable DataType wanted) {
     JsonObject header = new JsonObject();
     if (!metadata.isEmpty()) {
       JsonObject words = new JsonObject();
@@ -70,9 +124,10 @@ public final class Safetensors {
     long offset = 0;
     for (Map.Entry<String, NDArray> entry : tensors.entrySet()) {
       NDArray tensor = entry.getValue();
-      long bytes = tensor.size() * tensor.getDataType().getNumOfBytes();
+      DataType type = stored(entry.getKey(), tensor, wanted);
+      long bytes = tensor.size() * type.getNumOfBytes();
       JsonObject description = new JsonObject();
-      description.addProperty("dtype", nameOf(entry.getKey(), tensor.getDataType()));
+      description.addProperty("dtype", NAMES.get(type));
       JsonArray shape = new JsonArray();
       for (long size : tensor.getShape().getShape()) {
         shape.add(size);
@@ -92,26 +147,61 @@ public final class Safetensors {
     return text.toString().getBytes(StandardCharsets.UTF_8);
   }
 
-  private static void write(OutputStream out, byte[] header, Map<String, NDArray> tensors)
+  /** The least magnitude that a type rounds to infinity. */
+  private static double limit(DataType type) {
+    return switch (type) {
+      case FLOAT16 -> 0x1.ffep15;
+      case BFLOAT16 -> 0x1.ffp127;
+      case FLOAT32 -> 0x1.ffffffp127;
+      default -> Double.POSITIVE_INFINITY;
+    };
+  }
+
+  private static void requireInRange(Map<String, NDArray> tensors, DataType type) {
+    tensors.forEach(
+        (name, tensor) -> {
+          if (type.getNumOfBytes() < tensor.getDataType().getNumOfBytes()
+              && overflows(tensor, limit(type))) {
+            throw new IllegalArgumentException(
+                "tensor "
+                    + Quote.of(name)
+                    + " holds values that are too large for "
+                    + type
+                    + " and would become infinite; write another type, such as FLOAT32");
+          }
+        });
+  }
+
+  private static boolean overflows(NDArray tensor, double limit) {
+    if (tensor.isEmpty()) {
+      return false;
+    }
+    try (GradMode off = GradMode.off();
+        NDArray magnitude = tensor.abs();
+        NDArray large = magnitude.gte(limit);
+        NDArray infinite = tensor.isInfinite();
+        NDArray overflowing = large.logicalXor(infinite);
+        NDArray any = overflowing.any()) {
+      return any.getBoolean();
+    }
+  }
+
+  private static void write(
+      OutputStream out, byte[] header, Map<String, NDArray> tensors, @Nullable DataType wanted)
       throws IOException {
     ByteBuffer length = ByteBuffer.allocate(LENGTH_BYTES).order(ByteOrder.LITTLE_ENDIAN);
     out.write(length.putLong(header.length).array());
     out.write(header);
     for (NDArray tensor : tensors.values()) {
-      write(out, tensor);
-    }
-  }
-
-  /** Out of the engine's own memory, where the values lie there in order. */
-  private static void write(OutputStream out, NDArray tensor) throws IOException {
-    if (tensor.size() == 0) {
-      return;
-    }
-    // What else is needed is attached to the manager of the view.
-    try (NDManager temporary = tensor.getManager().newSubManager();
-        NDArray view = tensor.reshape(tensor.getShape())) {
-      view.attach(temporary);
-      writeAll(out, view.toByteBuffer(true));
+      if (wanted == null || wanted == tensor.getDataType()) {
+        EngineMemory.show(tensor, values -> writeAll(out, values));
+      } else if (wanted == DataType.BFLOAT16) {
+        EngineMemory.show(tensor, values -> writeRounded(out, values.asFloatBuffer()));
+      } else {
+        try (NDArray converted = tensor.toType(wanted, true)) {
+          EngineMemory.show(converted, values -> writeAll(out, values));
+        }
+      }
     }
   }
 
@@ -126,7 +216,9 @@ public final class Safetensors {
    *     and what is wrong
    */
   public static Map<String, NDArray> read(Path file, NDManager manager) throws IOException {
-    return reading(file, reader -> reader.tensors(manager));
+    try (SafetensorsReader reader = SafetensorsReader.open(file)) {
+      return reader.readAll(manager);
+    }
   }
 
   /**
@@ -138,33 +230,22 @@ public final class Safetensors {
    *     and what is wrong
    */
   public static Map<String, String> metadata(Path file) throws IOException {
-    return reading(file, reader -> reader.header().words());
+    try (SafetensorsReader reader = SafetensorsReader.open(file)) {
+      return reader.header().words();
+    }
   }
 
-  /** What is made of a file. */
-  @FunctionalInterface
-  private interface Reading<T> {
-    T of(SafetensorsReader reader) throws IOException;
-  }
-
-  /** On an interrupted thread as on any other. */
-  private static <T> T reading(Path file, Reading<T> reading) throws IOException {
-    return Uninterrupted.run(
-        () -> {
-          try (SafetensorsReader reader = SafetensorsReader.open(file)) {
-            return reading.of(reader);
-          }
-        });
-  }
-
-  private static String nameOf(String tensor, DataType type) {
-    return switch (type) {
-      case FLOAT32 -> "F32";
-      case FLOAT64 -> "F64";
-      default ->
-          throw new IllegalArgumentException(
-              "tensor " + tensor + " must be FLOAT32 or FLOAT64 to be written, but is " + type);
-    };
+  private static void writeRounded(OutputStream out, FloatBuffer values) throws IOException {
+    ByteBuffer piece =
+        ByteBuffer.allocate(Math.min(values.remaining() * Short.BYTES, PIECE_BYTES))
+            .order(ByteOrder.LITTLE_ENDIAN);
+    while (values.hasRemaining()) {
+      piece.clear();
+      while (piece.hasRemaining() && values.hasRemaining()) {
+        piece.putShort(TensorType.bfloat16(values.get()));
+      }
+      out.write(piece.array(), 0, piece.position());
+    }
   }
 
   private static void writeAll(OutputStream out, ByteBuffer buffer) throws IOException {

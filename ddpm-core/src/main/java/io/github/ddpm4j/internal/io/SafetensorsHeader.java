@@ -1,6 +1,5 @@
 package io.github.ddpm4j.internal.io;
 
-import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import com.google.gson.stream.JsonReader;
 import com.google.gson.stream.JsonToken;
@@ -48,18 +47,7 @@ record SafetensorsHeader(Map<String, String> words, List<Entry> entries) {
   private static final String OFFSETS = "data_offsets";
 
   /** What the header says about one tensor; bytes are counted from the end of the header. */
-  record Entry(String name, DataType type, Shape shape, long start, long end) {
-
-    /** How many bytes the tensor takes. */
-    int bytes() {
-      return (int) (end - start);
-    }
-  }
-
-  /** As much as the largest tensor takes. */
-  int mostBytes() {
-    return entries.stream().mapToInt(Entry::bytes).max().orElse(0);
-  }
+  record Entry(String name, TensorType type, Shape shape, long start, long end) {}
 
   /**
    * The longest header that is read.
@@ -230,7 +218,7 @@ record SafetensorsHeader(Map<String, String> words, List<Entry> entries) {
     private final class Fields {
 
       private final String name;
-      private @Nullable DataType type;
+      private @Nullable TensorType type;
       private long @Nullable [] shape;
       private long @Nullable [] offsets;
 
@@ -254,16 +242,16 @@ record SafetensorsHeader(Map<String, String> words, List<Entry> entries) {
               "it lacks \"" + (type == null ? DTYPE : shape == null ? SHAPE : OFFSETS) + "\"");
         }
         Shape whole = new Shape(shape);
-        long size = type.getNumOfBytes();
+        long size = type.bytes();
         boolean empty = false;
         for (long dimension : shape) {
           if (dimension < 0) {
             throw wrongly("a dimension of " + whole + " is negative");
           }
           // The engine multiplies the others of an empty tensor too.
-          if (dimension > 0 && size > Integer.MAX_VALUE / dimension) {
+          if (dimension > 0 && size > Long.MAX_VALUE / dimension) {
             throw new IOException(
-                about(file, name) + " must take less than 2 GB, but is " + Quote.of(whole));
+                about(file, name) + " is larger than any file: " + Quote.of(whole));
           }
           empty |= dimension == 0;
           size *= Math.max(1, dimension);
@@ -288,22 +276,19 @@ record SafetensorsHeader(Map<String, String> words, List<Entry> entries) {
         return new Entry(name, type, whole, offsets[0], offsets[1]);
       }
 
-      private DataType type(JsonReader json) throws IOException {
+      private TensorType type(JsonReader json) throws IOException {
         String word = json.peek() == JsonToken.STRING ? json.nextString() : shown(json);
-        return switch (word) {
-          case "F32" -> DataType.FLOAT32;
-          case "F64" -> DataType.FLOAT64;
-          case "I64" -> DataType.INT64;
-          case "I32" -> DataType.INT32;
-          case "U8" -> DataType.UINT8;
-          case "BOOL" -> DataType.BOOLEAN;
-          default ->
-              throw new IOException(
-                  about(file, name)
-                      + " must have a dtype of F32, F64, I64, I32, U8 and BOOL to be read, but has "
-                      + Quote.of(word)
-                      + "; convert the file");
-        };
+        for (TensorType known : TensorType.values()) {
+          if (known.name().equals(word)) {
+            return known;
+          }
+        }
+        throw new IOException(
+            about(file, name)
+                + " must have a dtype of F64, F32, F16, BF16, I64, I32, I16, I8, U8 and BOOL to be"
+                + " read, but has "
+                + Quote.of(word)
+                + "; convert the file");
       }
 
       private long[] numbers(JsonReader json, String field, int least, int most, String rule)

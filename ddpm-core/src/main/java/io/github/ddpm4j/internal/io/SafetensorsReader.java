@@ -2,17 +2,14 @@ package io.github.ddpm4j.internal.io;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.index.NDIndex;
 import io.github.ddpm4j.internal.description.Quote;
-import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.FileChannel;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -23,44 +20,52 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A safetensors file that is open: what its header says, which was found to fit the file, and its
- * tensors, read one after the other. It can be read to its end even if it is deleted meanwhile, or
- * replaced by another of its name.
+ * tensors. It can be read to its end even if it is deleted meanwhile, or replaced by another of its
+ * name.
  */
-final class SafetensorsReader implements AutoCloseable {
+final class SafetensorsReader implements TensorSource {
 
-  private static final int LENGTH_BYTES = 8;
+  private static final int LENGTH_BYTES = Long.BYTES;
   private static final int PIECE_BYTES = 1 << 16;
 
-  private final Path file;
-  private final FileChannel channel;
+  private final FileBytes bytes;
   private final SafetensorsHeader header;
+  private final Map<String, SafetensorsHeader.Entry> entries = new LinkedHashMap<>();
   private final long dataStart;
+  private final Map<String, TensorInfo> tensors;
 
-  private SafetensorsReader(
-      Path file, FileChannel channel, SafetensorsHeader header, long dataStart) {
-    this.file = file;
-    this.channel = channel;
+  private SafetensorsReader(FileBytes bytes, SafetensorsHeader header, long dataStart) {
+    this.bytes = bytes;
     this.header = header;
     this.dataStart = dataStart;
+    Map<String, TensorInfo> infos = new LinkedHashMap<>();
+    for (SafetensorsHeader.Entry entry : header.entries()) {
+      infos.put(entry.name(), TensorInfo.of(entry.shape(), entry.type()));
+      entries.put(entry.name(), entry);
+    }
+    this.tensors = Collections.unmodifiableMap(infos);
   }
 
   /**
-   * Opens a file. What the header says is checked against the size of the file.
+   * Opens a file. What the header says is checked against the size of the file before any memory is
+   * taken.
    *
    * @param file the file
-   * @return the reader; the caller closes it
+   * @return its tensors; the caller closes it
    * @throws java.nio.file.NoSuchFileException if there is none
    * @throws IOException if reading fails, or the file is not what the format says, naming the file
    *     and what is wrong
    */
   static SafetensorsReader open(Path file) throws IOException {
-    FileChannel channel = FileChannel.open(file, StandardOpenOption.READ);
+    FileBytes bytes = FileBytes.open(file);
     boolean done = false;
     try {
-      ByteBuffer length = ByteBuffer.allocate(LENGTH_BYTES).order(ByteOrder.LITTLE_ENDIAN);
-      readAll(channel, length, file);
-      long headerBytes = length.getLong(0);
-      if (headerBytes < 2 || headerBytes > channel.size() - LENGTH_BYTES) {
+      long size = bytes.size();
+      long headerBytes = size < LENGTH_BYTES ? -1 : length(bytes);
+      if (size < LENGTH_BYTES) {
+        throw new IOException(file + " ends too early: it is cut off or no safetensors file");
+      }
+      if (headerBytes < 2 || headerBytes > size - LENGTH_BYTES) {
         throw new IOException(
             file
                 + " is no safetensors file, or is cut off: its header would be "
@@ -68,17 +73,25 @@ final class SafetensorsReader implements AutoCloseable {
                 + " bytes long");
       }
       long dataStart = LENGTH_BYTES + headerBytes;
-      long dataBytes = channel.size() - dataStart;
-      InputStream in = new Part(channel, headerBytes);
-      SafetensorsHeader header = SafetensorsHeader.read(file, in, headerBytes, dataBytes);
-      SafetensorsReader reader = new SafetensorsReader(file, channel, header, dataStart);
+      InputStream in = bytes.stream(LENGTH_BYTES, headerBytes);
+      SafetensorsHeader header = SafetensorsHeader.read(file, in, headerBytes, size - dataStart);
       done = true;
-      return reader;
+      return new SafetensorsReader(bytes, header, dataStart);
     } finally {
       if (!done) {
-        channel.close();
+        bytes.close();
       }
     }
+  }
+
+  private static long length(FileBytes bytes) throws IOException {
+    ByteBuffer length = ByteBuffer.allocate(LENGTH_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    bytes.read(0, length);
+    return length.getLong(0);
+  }
+
+  Path file() {
+    return bytes.file();
   }
 
   /** What the file says of its tensors. */
@@ -98,22 +111,21 @@ final class SafetensorsReader implements AutoCloseable {
    * @return the tensors by name, in the order of the header
    * @throws IOException if reading fails
    */
-  Map<String, NDArray> tensors(NDManager manager) throws IOException {
-    ByteBuffer memory = memory();
-    Map<String, NDArray> tensors = new LinkedHashMap<>();
+  Map<String, NDArray> readAll(NDManager manager) throws IOException {
+    for (String name : tensors.keySet()) {
+      TensorSources.requireReadable(this, name);
+    }
+    Map<String, NDArray> arrays = new LinkedHashMap<>();
     boolean done = false;
     try {
-      for (SafetensorsHeader.Entry entry : header.entries()) {
-        ByteBuffer data = data(entry, memory);
-        try (NDArray value = manager.create(data, entry.shape(), entry.type())) {
-          tensors.put(entry.name(), value.duplicate());
-        }
+      for (String name : tensors.keySet()) {
+        arrays.put(name, read(name, manager));
       }
       done = true;
-      return tensors;
+      return arrays;
     } finally {
       if (!done) {
-        tensors.values().forEach(NDArray::close);
+        arrays.values().forEach(NDArray::close);
       }
     }
   }
@@ -133,7 +145,6 @@ final class SafetensorsReader implements AutoCloseable {
     if (digest != null) {
       addHeader(digest);
     }
-    ByteBuffer memory = memory();
     // There are neither gaps nor overlaps, so this is the order of the bytes.
     List<SafetensorsHeader.Entry> inOrder =
         header.entries().stream()
@@ -143,24 +154,25 @@ final class SafetensorsReader implements AutoCloseable {
             .toList();
     for (SafetensorsHeader.Entry entry : inOrder) {
       NDArray weight = Objects.requireNonNull(weights.get(entry.name()), entry.name());
-      ByteBuffer data = data(entry, memory);
-      if (digest != null) {
-        digest.update(data.duplicate());
-      }
-      try (NDArray value = weight.getManager().create(data, entry.shape(), entry.type())) {
-        // Into the weight's own memory; copyTo would point the weight at memory of Java.
-        weight.set(new NDIndex("..."), value);
-      }
+      EngineMemory.Bytes values = values(entry.name());
+      EngineMemory.fill(
+          weight,
+          (first, target) -> {
+            int start = target.position();
+            values.read(first, target);
+            if (digest != null) {
+              digest.update(target.duplicate().position(start));
+            }
+          });
     }
   }
 
   private void addHeader(MessageDigest digest) throws IOException {
-    channel.position(0);
-    ByteBuffer piece = ByteBuffer.allocate(PIECE_BYTES);
-    for (long left = dataStart; left > 0; left -= piece.limit()) {
-      piece.clear().limit((int) Math.min(left, PIECE_BYTES));
-      readAll(channel, piece, file);
-      digest.update(piece.flip());
+    byte[] piece = new byte[PIECE_BYTES];
+    try (InputStream in = bytes.stream(0, dataStart)) {
+      for (int count = in.read(piece); count >= 0; count = in.read(piece)) {
+        digest.update(piece, 0, count);
+      }
     }
   }
 
@@ -174,7 +186,7 @@ final class SafetensorsReader implements AutoCloseable {
     }
     if (!missing.isEmpty() || !unused.isEmpty()) {
       throw new IOException(
-          file
+          file()
               + " does not fit the network: missing "
               + Quote.of(missing)
               + ", unused "
@@ -182,9 +194,10 @@ final class SafetensorsReader implements AutoCloseable {
     }
     for (SafetensorsHeader.Entry entry : header.entries()) {
       NDArray weight = Objects.requireNonNull(weights.get(entry.name()), entry.name());
-      if (!entry.shape().equals(weight.getShape()) || entry.type() != weight.getDataType()) {
+      if (!entry.shape().equals(weight.getShape())
+          || entry.type().inFile() != weight.getDataType()) {
         throw new IOException(
-            SafetensorsHeader.about(file, entry.name())
+            about(entry.name())
                 + " must be "
                 + weight.getShape()
                 + " of "
@@ -192,64 +205,54 @@ final class SafetensorsReader implements AutoCloseable {
                 + ", but is "
                 + entry.shape()
                 + " of "
-                + entry.type());
-      }
-    }
-  }
-
-  /** As much as the largest tensor takes. */
-  private ByteBuffer memory() {
-    return ByteBuffer.allocateDirect(header.mostBytes());
-  }
-
-  /** The bytes of a tensor, in {@code memory} until the next is read. */
-  private ByteBuffer data(SafetensorsHeader.Entry entry, ByteBuffer memory) throws IOException {
-    ByteBuffer data = memory.slice(0, entry.bytes()).order(ByteOrder.nativeOrder());
-    channel.position(dataStart + entry.start());
-    readAll(channel, data, file);
-    data.rewind();
-    return data;
-  }
-
-  private static void readAll(FileChannel channel, ByteBuffer buffer, Path file)
-      throws IOException {
-    while (buffer.hasRemaining()) {
-      if (channel.read(buffer) < 0) {
-        throw new EOFException(file + " ends too early: it is cut off or no safetensors file");
+                + entry.type().inFile());
       }
     }
   }
 
   @Override
-  public void close() throws IOException {
-    channel.close();
+  public Map<String, TensorInfo> tensors() {
+    return tensors;
   }
 
-  /** The next bytes of a channel. */
-  private static final class Part extends InputStream {
+  @Override
+  public Map<String, Object> metadata() {
+    return Collections.unmodifiableMap(header.words());
+  }
 
-    private final FileChannel channel;
-    private long left;
+  @Override
+  public NDArray read(String name, NDManager manager) throws IOException {
+    TensorInfo info = TensorSources.requireReadable(this, name);
+    return EngineMemory.create(manager, info.type(), info.shape(), values(name));
+  }
 
-    Part(FileChannel channel, long bytes) {
-      this.channel = channel;
-      this.left = bytes;
+  @Override
+  public void readInto(String name, NDArray target) throws IOException {
+    TensorInfo info = TensorSources.requireReadable(this, name);
+    TensorSources.requireShape(this, name, target);
+    if (info.type() == target.getDataType()) {
+      EngineMemory.fill(target, values(name));
+    } else {
+      TensorSources.convertInto(this, name, target);
     }
+  }
 
-    @Override
-    public int read() throws IOException {
-      byte[] one = new byte[1];
-      return read(one, 0, 1) < 0 ? -1 : Byte.toUnsignedInt(one[0]);
+  private EngineMemory.Bytes values(String name) {
+    SafetensorsHeader.Entry entry = entries.get(name);
+    if (entry == null) {
+      throw TensorSources.unknown(this, name);
     }
+    long start = dataStart + entry.start();
+    return entry.type().widened((first, target) -> bytes.read(start + first, target));
+  }
 
-    @Override
-    public int read(byte[] target, int offset, int length) throws IOException {
-      if (left == 0) {
-        return -1;
-      }
-      int count = channel.read(ByteBuffer.wrap(target, offset, (int) Math.min(length, left)));
-      left -= Math.max(0, count);
-      return count;
-    }
+  @Override
+  public String about(String name) {
+    return SafetensorsHeader.about(file(), name);
+  }
+
+  @Override
+  public void close() throws IOException {
+    bytes.close();
   }
 }

@@ -1,0 +1,65 @@
+package io.github.ddpm4j.internal.io;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import java.io.IOException;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/** The tensors of another source whose names begin with a prefix, without it. */
+final class PrefixedTensors implements TensorSource {
+
+  private final TensorSource whole;
+  private final String prefix;
+  private final Map<String, TensorInfo> tensors;
+  private final Map<String, Object> metadata;
+
+  PrefixedTensors(TensorSource whole, String prefix) {
+    this.whole = whole;
+    this.prefix = prefix;
+    this.tensors = below(whole.tensors(), prefix);
+    this.metadata = below(whole.metadata(), prefix);
+  }
+
+  static <T> Map<String, T> below(Map<String, T> all, String prefix) {
+    Map<String, T> some = new LinkedHashMap<>();
+    all.forEach(
+        (name, value) -> {
+          if (name.startsWith(prefix) && name.length() > prefix.length()) {
+            some.put(name.substring(prefix.length()), value);
+          }
+        });
+    return Collections.unmodifiableMap(some);
+  }
+
+  @Override
+  public Map<String, TensorInfo> tensors() {
+    return tensors;
+  }
+
+  @Override
+  public Map<String, Object> metadata() {
+    return metadata;
+  }
+
+  @Override
+  public NDArray read(String name, NDManager manager) throws IOException {
+    return whole.read(prefix + name, manager);
+  }
+
+  @Override
+  public void readInto(String name, NDArray target) throws IOException {
+    whole.readInto(prefix + name, target);
+  }
+
+  @Override
+  public String about(String name) {
+    return whole.about(prefix + name);
+  }
+
+  @Override
+  public void close() throws IOException {
+    whole.close();
+  }
+}
