@@ -4,7 +4,9 @@ import io.github.ddpm4j.internal.training.Remains;
 import io.github.ddpm4j.internal.training.TrainingOutcome;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.training.LossHistory;
+import io.github.ddpm4j.training.Validation;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
@@ -67,7 +69,8 @@ public final class TrainedModel implements AutoCloseable {
   }
 
   /**
-   * The model with the averaged (EMA) weights, which should be used for sampling.
+   * The model with the averaged (EMA) weights, which should be used for sampling: those of the last
+   * step, or of the best validation if the run {@linkplain Validation#keepBest() kept} them.
    *
    * @return the model, usable until this object is closed
    */
@@ -107,6 +110,15 @@ public final class TrainedModel implements AutoCloseable {
    */
   public LossHistory losses() {
     return outcome.losses();
+  }
+
+  /**
+   * The validations of the run.
+   *
+   * @return their results in order; empty without {@link Training#validation}; usable after closing
+   */
+  public List<Validation.Result> validations() {
+    return outcome.validations();
   }
 
   /**

@@ -31,6 +31,7 @@ import io.github.ddpm4j.training.Ema;
 import io.github.ddpm4j.training.Guard;
 import io.github.ddpm4j.training.Recomputation;
 import io.github.ddpm4j.training.TrainingStepListener;
+import io.github.ddpm4j.training.Validation;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -117,6 +118,7 @@ public final class Training {
   private double conditionDropout;
   private @Nullable Long seed;
   private Recomputation recomputation = Recomputation.none();
+  private @Nullable Validation validation;
   private int logRows;
   private Persistence persistence = Persistence.NONE;
 
@@ -468,6 +470,17 @@ public final class Training {
   }
 
   /**
+   * Validates on held-out images now and then, and ends the run early if that is asked for.
+   *
+   * @param validation on which images, how often, and what follows from it
+   * @return this run
+   */
+  public Training validation(Validation validation) {
+    this.validation = Objects.requireNonNull(validation, "validation");
+    return this;
+  }
+
+  /**
    * Adds a listener. Can be called several times.
    *
    * @param listener called after every step
@@ -775,6 +788,7 @@ public final class Training {
         conditionDropout,
         seed(),
         recomputation,
+        validation,
         listeners,
         logRows,
         persistence,

@@ -69,6 +69,12 @@ public record Checkpoints(
     /** How the network is run: compiled or not, precision, recomputation. Bits may differ. */
     EXECUTION,
 
+    /**
+     * The validation: its images or its settings. Results of other images are forgotten, and the
+     * best weights are looked for anew.
+     */
+    VALIDATION,
+
     /** The data: other records, or another number of them. */
     DATA
   }

@@ -1,6 +1,7 @@
 package io.github.ddpm4j.training;
 
 import java.util.Arrays;
+import java.util.Objects;
 import java.util.stream.IntStream;
 
 /** The loss of every step of a training run, and which steps were skipped. Immutable. */
@@ -31,7 +32,8 @@ public final class LossHistory {
    */
   public LossHistory(double[] losses, int[] skipped) {
     this.losses = losses.clone();
-    this.skipped = Arrays.stream(skipped).sorted().distinct().toArray();
+    this.skipped =
+        IntStream.of(Objects.requireNonNull(skipped, "skipped")).sorted().distinct().toArray();
     for (int step : this.skipped) {
       requireStep(step);
     }

@@ -2,6 +2,7 @@ package io.github.ddpm4j.training;
 
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.process.NoiseLevels;
+import java.util.Optional;
 
 /** A listener to a training run. */
 public interface TrainingStepListener {
@@ -129,6 +130,13 @@ public interface TrainingStepListener {
      *     {@code fit}
      */
     boolean isSkipped();
+
+    /**
+     * The validation that was made after the step.
+     *
+     * @return empty if none was due
+     */
+    Optional<Validation.Result> validation();
 
     /**
      * The network with the current averaged weights, for sampling during the call: {@code

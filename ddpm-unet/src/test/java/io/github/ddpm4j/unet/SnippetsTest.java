@@ -7,6 +7,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import ai.djl.training.dataset.Dataset;
+import ai.djl.training.dataset.RandomAccessDataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.PostHocEma;
 import io.github.ddpm4j.TrainedModel;
@@ -23,6 +24,7 @@ import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.SamplingRun;
 import io.github.ddpm4j.training.Checkpoints;
 import io.github.ddpm4j.training.Guard;
+import io.github.ddpm4j.training.Validation;
 import io.github.ddpm4j.unet.UNet.Execution;
 import io.github.ddpm4j.unet.UNet.Precision;
 import java.io.IOException;
@@ -100,6 +102,14 @@ class SnippetsTest {
         .steps(800_000)
         .checkpoints(Checkpoints.in(Path.of("checkpoints")).everySteps(1_000).keepLast(3))
         .resume() // from the newest checkpoint, or from the beginning if there is none
+        .fit(dataset)
+        .close();
+  }
+
+  static void validated(DDPM ddpm, Dataset dataset, RandomAccessDataset heldOut) {
+    ddpm.training()
+        .steps(800_000)
+        .validation(Validation.of(heldOut).every(1_000).images(512).patience(5).keepBest())
         .fit(dataset)
         .close();
   }
@@ -198,7 +208,7 @@ class SnippetsTest {
   void readme_holdsTheseSnippets() throws IOException {
     String source = squeezed(Files.readString(SOURCE));
     List<String> found = snippets(Path.of("../README.md"));
-    assertThat(found).hasSize(16);
+    assertThat(found).hasSize(17);
     assertThat(found).allSatisfy(snippet -> assertThat(source).contains(squeezed(snippet)));
   }
 

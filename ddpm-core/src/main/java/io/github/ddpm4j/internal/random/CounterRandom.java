@@ -42,7 +42,11 @@ public final class CounterRandom {
     /** The timesteps that a quick likelihood visits: a is the image. */
     EVALUATION_TIMESTEPS(13),
     /** How a picture is augmented: a is the picture, b how often it was visited before. */
-    AUGMENTATION(14);
+    AUGMENTATION(14),
+    /** The noise of a validation: a is the image. */
+    VALIDATION_NOISE(15),
+    /** The levels of a validation: a is 0 for what they are chosen from, 1 for their order. */
+    VALIDATION_LEVELS(16);
 
     /** Part of what a seed means: never change it. */
     private final long key;

@@ -108,7 +108,6 @@ final class Conditioning {
   }
 
   private Condition of(NDArray images, NDList labels, RecordNames names, long step, long first) {
-    int count = Math.toIntExact(images.getShape().get(0));
     if (wanted.isEmpty()) {
       if (!labels.isEmpty() && !told) {
         told = true;
@@ -118,6 +117,16 @@ final class Conditioning {
       }
       return Condition.none();
     }
+    return whole(images, labels, names)
+        .dropped(image -> dropout > 0 && drops.at(step, first + image).nextDouble() < dropout);
+  }
+
+  /** The condition of all images, without an estimate. */
+  Condition whole(NDArray images, NDList labels, RecordNames names) {
+    if (wanted.isEmpty()) {
+      return Condition.none();
+    }
+    int count = Math.toIntExact(images.getShape().get(0));
     Condition condition;
     if (source == null) {
       condition = Condition.labels(classes(labels, names, count));
@@ -127,8 +136,7 @@ final class Conditioning {
       }
     }
     require(condition, count);
-    return condition.dropped(
-        image -> dropout > 0 && drops.at(step, first + image).nextDouble() < dropout);
+    return condition;
   }
 
   private void require(Condition condition, int count) {

@@ -28,6 +28,9 @@ final class DataFingerprint {
   private static final int RECORDS = 16;
   private static final int DIGITS = 16;
 
+  /** In the fingerprint of records that differ from time to time. */
+  private static final String RANDOM = " records, random";
+
   private DataFingerprint() {}
 
   /**
@@ -44,8 +47,7 @@ final class DataFingerprint {
           indexed.prepare();
           String digest = digest(indexed, manager);
           return indexed.size()
-              + " records, "
-              + (digest.equals(digest(indexed, manager)) ? "sample " + digest : "random")
+              + (digest.equals(digest(indexed, manager)) ? " records, sample " + digest : RANDOM)
               + augmentation(indexed);
         });
   }
@@ -53,6 +55,11 @@ final class DataFingerprint {
   private static String augmentation(RandomAccessDataset dataset) {
     String words = dataset instanceof DescribedDataset described ? described.augmentation() : "";
     return words.isEmpty() ? "" : ", " + words;
+  }
+
+  /** Whether a fingerprint is that of records that differ from time to time. */
+  static boolean isRandom(String fingerprint) {
+    return fingerprint.contains(RANDOM);
   }
 
   private static String digest(RandomAccessDataset dataset, NDManager manager)

@@ -3,7 +3,9 @@ package io.github.ddpm4j.internal.training;
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.training.TrainingStepListener;
+import io.github.ddpm4j.training.Validation;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * What listeners are told of a step.
@@ -16,6 +18,7 @@ import java.util.List;
  * @param learningRate the rate, warm-up included
  * @param emaDecay the factor of the old average
  * @param averaged the network over the averages
+ * @param validation the validation after it, if there was one
  * @param stopping ends the run
  */
 record LoopEvent(
@@ -27,6 +30,7 @@ record LoopEvent(
     double learningRate,
     double emaDecay,
     Denoiser averaged,
+    Optional<Validation.Result> validation,
     Runnable stopping)
     implements TrainingStepListener.Event {
 

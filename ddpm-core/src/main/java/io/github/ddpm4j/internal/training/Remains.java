@@ -8,8 +8,10 @@ import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.training.LossHistory;
+import io.github.ddpm4j.training.Validation;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.WeakHashMap;
@@ -25,6 +27,7 @@ import org.slf4j.LoggerFactory;
  * @param raw the network that was trained
  * @param averages the averaged weights by name
  * @param losses the losses of the steps that were done
+ * @param validations their results
  * @param seed the seed of the run
  * @param settings what the run was set to, in the words that a model file holds
  */
@@ -33,6 +36,7 @@ public record Remains(
     TrainableDenoiser raw,
     Map<String, float[]> averages,
     LossHistory losses,
+    List<Validation.Result> validations,
     long seed,
     Map<String, Object> settings) {
 
@@ -72,6 +76,7 @@ public record Remains(
               outcome.raw(),
               averages,
               outcome.losses(),
+              outcome.validations(),
               outcome.seed(),
               outcome.settings()));
     } catch (OutOfMemoryError e) {
@@ -91,7 +96,7 @@ public record Remains(
     try (GradMode off = GradMode.off()) {
       averaged.weights().forEach((name, weight) -> set(weight, averages.get(name)));
       done = true;
-      return new TrainingOutcome(raw, averaged, losses, seed, settings);
+      return new TrainingOutcome(raw, averaged, losses, validations, seed, settings);
     } finally {
       if (!done) {
         averaged.close();

@@ -36,31 +36,41 @@ final class RunIdentity {
   private static final long OWN_VERSION = 1;
   private static final int DIGEST_DIGITS = 16;
 
+  /** What stands for a validation that there is not. */
+  static final String NONE = "none";
+
   /** What differs from process to process in the text of an object without toString. */
   private static final Pattern ADDRESS = Pattern.compile("\\$\\$Lambda.*|@[0-9a-f]{1,8}$");
 
   private static final Map<String, Change> CHANGES =
-      Map.of(
-          "steps", Change.STEPS,
-          "warmup", Change.LEARNING_RATE,
-          "gradientClip", Change.GRADIENT_CLIP,
-          "guard", Change.GUARD,
-          "ema", Change.EMA,
-          "execution", Change.EXECUTION,
-          "recomputation", Change.EXECUTION,
-          "data", Change.DATA);
+      Map.ofEntries(
+          Map.entry("steps", Change.STEPS),
+          Map.entry("warmup", Change.LEARNING_RATE),
+          Map.entry("gradientClip", Change.GRADIENT_CLIP),
+          Map.entry("guard", Change.GUARD),
+          Map.entry("ema", Change.EMA),
+          Map.entry("execution", Change.EXECUTION),
+          Map.entry("recomputation", Change.EXECUTION),
+          Map.entry("validation", Change.VALIDATION),
+          Map.entry("validationData", Change.VALIDATION),
+          Map.entry("data", Change.DATA));
 
   private final Map<String, Object> description;
 
   /**
    * @param data what the data is, in a short text
+   * @param validationData what the data of the validation is, or {@link #NONE}
    */
   RunIdentity(
-      DenoisingModel model, TrainableDenoiser network, TrainingSettings settings, String data) {
+      DenoisingModel model,
+      TrainableDenoiser network,
+      TrainingSettings settings,
+      String data,
+      String validationData) {
     Map<String, Object> own = new LinkedHashMap<>();
     own.put(FORMAT, OWN_FORMAT);
     own.put(VERSION, OWN_VERSION);
-    own.put(SETTINGS, texts(network, settings, data));
+    own.put(SETTINGS, texts(network, settings, data, validationData));
     own.put(
         CheckpointModel.MODEL,
         ModelDescription.describe(new ModelFolder.Contents(model.diffusion(), network, Map.of())));
@@ -93,7 +103,7 @@ final class RunIdentity {
   }
 
   private static Map<String, Object> texts(
-      TrainableDenoiser network, TrainingSettings settings, String data) {
+      TrainableDenoiser network, TrainingSettings settings, String data, String validationData) {
     Map<String, Object> texts = new LinkedHashMap<>();
     texts.put(SEED, String.valueOf(settings.seed()));
     texts.put("steps", String.valueOf(settings.steps()));
@@ -118,6 +128,9 @@ final class RunIdentity {
         network instanceof ScriptedDenoiser scripted
             ? (scripted.isCompiled() ? "compiled " : "eager ") + scripted.computesIn()
             : "eager");
+    texts.put(
+        "validation", settings.validation() == null ? NONE : settings.validation().toString());
+    texts.put("validationData", validationData);
     texts.put("data", data);
     return texts;
   }

@@ -42,8 +42,10 @@ final class RunState {
   private final StepLog log;
   private final TimestepSampler.Draws draws;
   private final List<TrainingStepListener> listeners;
+  private final @Nullable Validations validations;
 
   /**
+   * @param validations null for none
    * @param averages what is kept beside the arrays of the step
    */
   RunState(
@@ -51,7 +53,9 @@ final class RunState {
       Map<String, NDArray> averages,
       StepLog log,
       TimestepSampler.Draws draws,
-      List<TrainingStepListener> listeners) {
+      List<TrainingStepListener> listeners,
+      @Nullable Validations validations) {
+    this.validations = validations;
     arrays.putAll(state.arrays());
     arrays.putAll(averages);
     this.log = log;
@@ -98,6 +102,9 @@ final class RunState {
       states.add(state == null ? "" : state);
     }
     description.put(LISTENERS, states);
+    if (validations != null) {
+      validations.save(own, description, tensors);
+    }
     return new CheckpointFile.Contents(description, tensors);
   }
 
@@ -163,6 +170,9 @@ final class RunState {
       if (judged != null && judgesFirst) {
         judged.set(past.judged());
       }
+    }
+    if (validations != null) {
+      validations.restore(contents.description(), contents.tensors());
     }
     log.goOn(past);
   }

@@ -19,6 +19,7 @@ import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.training.LossHistory;
+import io.github.ddpm4j.training.Validation;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -72,6 +73,9 @@ public final class TrainingLoop implements AutoCloseable {
   private final RunCheckpoints checkpoints;
   private final RunSnapshots snapshots;
   private final RunState runState;
+
+  /** Null without any. */
+  private final @Nullable Validations validations;
 
   /** Null without snapshots of them. */
   private final @Nullable PowerAverages powers;
@@ -144,6 +148,15 @@ public final class TrainingLoop implements AutoCloseable {
               !settings.listeners().isEmpty(),
               settings.guard(),
               diagnosis::of);
+      Validation held = settings.validation();
+      this.validations =
+          held == null
+              ? null
+              : new Validations(
+                  held,
+                  new HeldOut(model, settings, held, conditioning, manager, reading),
+                  averaged,
+                  manager);
       averages = snapshots.isUsed() ? new PowerAverages(state, manager) : null;
       this.powers = averages;
       this.runState =
@@ -152,10 +165,16 @@ public final class TrainingLoop implements AutoCloseable {
               averages == null ? Map.of() : averages.arrays(),
               log,
               draws,
-              settings.listeners());
+              settings.listeners(),
+              validations);
       this.identity =
           checkpoints.isUsed() || snapshots.isUsed()
-              ? new RunIdentity(model, network, settings, DataFingerprint.of(dataset, reading))
+              ? new RunIdentity(
+                  model,
+                  network,
+                  settings,
+                  DataFingerprint.of(dataset, reading),
+                  validations == null ? RunIdentity.NONE : validations.identity())
               : null;
       if (identity != null) {
         if (checkpoints.isUsed()) {
@@ -299,7 +318,7 @@ public final class TrainingLoop implements AutoCloseable {
 
   private void steps() {
     try {
-      while (log.done() < settings.steps() && !(log.done() > 0 && control.isStopped())) {
+      while (log.done() < settings.steps() && !isEnded()) {
         log.rethrowFailure();
         requireGoing();
         LoopEvent event;
@@ -328,17 +347,34 @@ public final class TrainingLoop implements AutoCloseable {
     }
   }
 
+  /** Whether somebody has ended the run, or its validations have. */
+  private boolean isEnded() {
+    return log.done() > 0
+        && (control.isStopped() || (validations != null && validations.isExhausted()));
+  }
+
+  /** What the run leaves; from here on, the averages may be those of another step. */
   private TrainingOutcome outcome() {
     LossHistory losses = log.history();
+    Map<String, Object> words =
+        new LinkedHashMap<>(settings.describe(losses, ownBatches, firstRate));
+    if (validations != null) {
+      validations.giveBest().ifPresent(best -> words.put("averagedWeightsOfStep", best.step()));
+    }
     return new TrainingOutcome(
         network,
         averaged,
         losses,
+        validations == null ? List.of() : validations.results(),
         settings.seed(),
-        settings.describe(losses, ownBatches, firstRate));
+        words);
   }
 
   private LoopEvent step() {
+    if (validations != null && validations.isDueAtOnce()) {
+      // Also tells what is wrong with its images before any step.
+      validations.validate(log.done());
+    }
     int done = log.done();
     double tracked = settings.trackedRate(done);
     if (done == 0) {
@@ -379,6 +415,7 @@ public final class TrainingLoop implements AutoCloseable {
       }
     }
     log.end();
+    Optional<Validation.Result> validation = validated();
     return new LoopEvent(
         log.done(),
         settings.steps(),
@@ -388,7 +425,17 @@ public final class TrainingLoop implements AutoCloseable {
         rate,
         decay,
         averaged,
+        validation,
         control::stop);
+  }
+
+  private Optional<Validation.Result> validated() {
+    if (validations == null || !validations.isDueAfter(log.done())) {
+      return Optional.empty();
+    }
+    // A step that ended the run, and is not known yet, has no validation after it.
+    log.readAll();
+    return Optional.of(validations.validate(log.done()));
   }
 
   private void begun(double rate) {

@@ -14,6 +14,7 @@ import io.github.ddpm4j.training.Guard;
 import io.github.ddpm4j.training.LossHistory;
 import io.github.ddpm4j.training.Recomputation;
 import io.github.ddpm4j.training.TrainingStepListener;
+import io.github.ddpm4j.training.Validation;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -42,6 +43,7 @@ import org.jspecify.annotations.Nullable;
  * @param conditionDropout the probability that an image goes without its condition
  * @param seed the seed of everything that is drawn
  * @param recomputation what is computed again for the gradient
+ * @param validation of held-out images; null for none
  * @param listeners who watches
  * @param logRows how far steps may be ahead of what was read of them; 0 leaves it to the device
  * @param persistence what of the run outlives the process
@@ -67,6 +69,7 @@ public record TrainingSettings(
     double conditionDropout,
     long seed,
     Recomputation recomputation,
+    @Nullable Validation validation,
     List<TrainingStepListener> listeners,
     int logRows,
     Persistence persistence,
@@ -94,6 +97,7 @@ public record TrainingSettings(
    * @param conditionDropout see above
    * @param seed see above
    * @param recomputation see above
+   * @param validation see above
    * @param listeners see above
    * @param logRows see above
    * @param persistence see above
