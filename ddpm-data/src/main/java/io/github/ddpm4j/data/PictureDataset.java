@@ -195,7 +195,7 @@ public class PictureDataset extends RandomAccessDataset implements DescribedData
   /** Where a picture comes from; used in messages. */
   @Override
   public final String nameOf(long index) {
-    return source.name(Math.toIntExact(index));
+    return source.name(Math.toIntExact(Objects.checkIndex(index, availableSize())));
   }
 
   /** What is done at random; used to tell runs apart. */

@@ -52,7 +52,8 @@ with open("lanczos.txt", "w") as out:
         print(*[f"{v:.9g}" for v in resized.ravel()], file=out)
 
 count = 3
-u1 = (np.arange(count * H * W * 3) % 251).astype(np.uint8).reshape(count, H, W, 3)
+np.save("images-unclear.npy", np.zeros((count, H, W, 3), np.uint8))  # 4 rows or 4 channels?
+u1 = (np.arange(count * 5 * W * 3) % 251).astype(np.uint8).reshape(count, 5, W, 3)
 np.save("images-u1.npy", u1)
 f4 = (u1.transpose(0, 3, 1, 2) / 127.5 - 1).astype(np.float32)
 np.savez_compressed("images.npz", images=f4, labels=np.array([2, 0, 1], np.int64))
