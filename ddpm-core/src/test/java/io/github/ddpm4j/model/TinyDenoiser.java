@@ -145,6 +145,14 @@ public final class TinyDenoiser implements TrainableDenoiser {
 
   /** Rebuilds it from a model folder. */
   public static final class Provider implements DenoiserProvider {
+
+    private static final ThreadLocal<Runnable> next = new ThreadLocal<>();
+
+    /** What happens when this thread makes a network the next time. */
+    public static void beforeNext(Runnable happening) {
+      next.set(happening);
+    }
+
     @Override
     public String type() {
       return TYPE;
@@ -152,6 +160,11 @@ public final class TinyDenoiser implements TrainableDenoiser {
 
     @Override
     public TrainableDenoiser create(Map<String, Object> description, Device device) {
+      Runnable happening = next.get();
+      if (happening != null) {
+        next.remove();
+        happening.run();
+      }
       if (description.get("size") instanceof Number size
           && description.get("dropout") instanceof Number dropout) {
         return new TinyDenoiser(

@@ -12,11 +12,15 @@ import io.github.ddpm4j.internal.checkpoint.CheckpointFile;
 import io.github.ddpm4j.internal.checkpoint.CheckpointFolder;
 import io.github.ddpm4j.internal.files.FailingChange;
 import io.github.ddpm4j.internal.files.WatchedFiles;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -95,6 +99,53 @@ class CheckpointTrainingTest {
             .noneMatch(name -> name.endsWith(".part"));
       }
       assertThat(new CheckpointFolder(folder).newestWhole().orElseThrow().step()).isEqualTo(STEPS);
+    }
+  }
+
+  /** Somebody deletes the folder, or puts a file in its place. */
+  @Test
+  void folder_thatVanishes_doesNotEndTheRun() throws Exception {
+    Path folder = temporary.resolve("run");
+    Checkpoints checkpoints = Checkpoints.in(folder).everySteps(1).keepEvery(1);
+    train(
+        checkpoints,
+        (event, network) -> {
+          if (event.step() == 4) {
+            delete(folder);
+          }
+        });
+    assertThat(new CheckpointFolder(folder).newestWhole().orElseThrow().step()).isEqualTo(STEPS);
+
+    Path other = temporary.resolve("other");
+    train(
+        Checkpoints.in(other).everySteps(1).keepEvery(1),
+        (event, network) -> {
+          if (event.step() == 4) {
+            delete(other);
+            write(other);
+          }
+        });
+    assertThat(other).hasContent("a file");
+  }
+
+  private static void delete(Path folder) {
+    try (Stream<Path> files = Files.list(folder)) {
+      for (Path file : files.toList()) {
+        Files.deleteIfExists(file);
+      }
+      Files.delete(folder);
+    } catch (DirectoryNotEmptyException e) {
+      delete(folder); // a checkpoint came in between
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static void write(Path file) {
+    try {
+      Files.writeString(file, "a file");
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 

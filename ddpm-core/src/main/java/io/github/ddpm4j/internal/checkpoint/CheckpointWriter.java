@@ -4,6 +4,7 @@ import ai.djl.Device;
 import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.internal.checkpoint.CheckpointFolder.Entry;
 import io.github.ddpm4j.internal.files.FolderClaim;
+import io.github.ddpm4j.internal.files.WholeFile;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.internal.torch.Shutdown;
 import io.github.ddpm4j.training.Checkpoints;
@@ -63,7 +64,7 @@ public final class CheckpointWriter implements AutoCloseable {
       return new CheckpointWriter(settings, what, folder, folder.claim());
     } catch (IOException e) {
       throw new UncheckedIOException(
-          what + "s cannot be written to " + settings.folder() + ": " + e.getMessage(), e);
+          what + "s cannot be written to " + settings.folder() + ": " + WholeFile.reason(e), e);
     }
   }
 

@@ -5,6 +5,7 @@ import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -92,9 +93,10 @@ public final class FolderClaim implements AutoCloseable {
           return claim.get();
         }
         if (System.nanoTime() - start > patience.toNanos()) {
-          throw new IOException(
-              folder
-                  + " is being written by another thread or process for more than "
+          throw new FileSystemException(
+              folder.toString(),
+              null,
+              "another thread or process has been writing to it for more than "
                   + patience.toMillis() / 1000.0
                   + " s; wait until that has ended, or choose another folder");
         }

@@ -179,10 +179,23 @@ public final class WholeFile {
       throw new IOException(
           file
               + " cannot be replaced: "
-              + (e.getReason() == null ? e.getClass().getSimpleName() : e.getReason())
+              + reason(e)
               + "; if it is mounted on its own, as in a container, mount the folder that it lies in",
           e);
     }
+  }
+
+  /**
+   * Why a file could not be read or written, without the name of a file that users do not know.
+   *
+   * @param e what was thrown
+   * @return the reason that the system gave, else what the exception says
+   */
+  public static String reason(IOException e) {
+    if (e instanceof FileSystemException system) {
+      return system.getReason() == null ? e.getClass().getSimpleName() : system.getReason();
+    }
+    return String.valueOf(e.getMessage());
   }
 
   /**

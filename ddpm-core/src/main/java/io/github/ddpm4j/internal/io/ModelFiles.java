@@ -5,6 +5,7 @@ import io.github.ddpm4j.internal.files.FolderClaim;
 import io.github.ddpm4j.internal.files.WholeFile;
 import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -120,20 +121,34 @@ final class ModelFiles {
       Path target, WholeFile.Content weights, Function<WholeFile.Written, String> description)
       throws IOException {
     boolean made = !Files.exists(target);
-    WholeFile.makeFolder(target, target);
+    makeFolder(target);
     boolean done = false;
-    try {
-      try (FolderClaim claim = FolderClaim.await(target, PATIENCE)) {
-        requireReplaceable(target);
-        replace(target, weights, description);
-      }
+    try (FolderClaim claim = FolderClaim.await(target, PATIENCE)) {
+      requireReplaceable(target);
+      replace(target, weights, description);
       done = true;
+    } catch (FileAlreadyExistsException e) {
+      throw e;
+    } catch (IOException e) {
+      throw unwritten(target, e);
     } finally {
       if (made && !done) {
         // What another one has written there meanwhile stays.
         attempt(target, Files::deleteIfExists);
       }
     }
+  }
+
+  private static void makeFolder(Path target) throws IOException {
+    try {
+      WholeFile.makeFolder(target, target);
+    } catch (FileSystemException e) {
+      throw unwritten(target, e);
+    }
+  }
+
+  private static IOException unwritten(Path target, IOException e) {
+    return new IOException(target + " could not be written: " + WholeFile.reason(e), e);
   }
 
   private static void replace(
@@ -145,6 +160,9 @@ final class ModelFiles {
       WholeFile.Written written =
           WholeFile.write(target, WEIGHTS_STEM, ModelFiles::nameOf, weights);
       WholeFile.writeText(target.resolve(DESCRIPTION), description.apply(written));
+      if (!Files.exists(written.file())) {
+        throw new IOException("somebody else has deleted what was written; write it anew");
+      }
     } finally {
       // Of the old model if the new one is described, else of the new one.
       attempt(target, ModelFiles::clean);
@@ -160,7 +178,7 @@ final class ModelFiles {
     try {
       cleaning.of(target);
     } catch (IOException e) {
-      logger.warn("{} could not be cleaned up: {}", target, e.getMessage());
+      logger.warn("{} could not be cleaned up: {}", target, WholeFile.reason(e));
       logger.debug("{} could not be cleaned up", target, e);
     }
   }

@@ -32,7 +32,7 @@ public final class FailingChange implements WatchedFiles.Fault {
 
   @Override
   public synchronized void before(Change change) throws IOException {
-    if (change.operation() == Operation.MAY_WRITE) {
+    if (change.operation() == Operation.MAY_WRITE || change.operation() == Operation.READ) {
       return;
     }
     if (passing > 0) {

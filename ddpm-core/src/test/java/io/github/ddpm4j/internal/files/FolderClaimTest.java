@@ -88,8 +88,8 @@ class FolderClaimTest {
           .isInstanceOf(IOException.class)
           .hasMessage(
               folder
-                  + " is being written by another thread or process for more than 0.03 s; wait until"
-                  + " that has ended, or choose another folder");
+                  + ": another thread or process has been writing to it for more than 0.03 s; wait"
+                  + " until that has ended, or choose another folder");
     }
   }
 

@@ -109,7 +109,8 @@ public final class PowerLoss {
             }
           }
         }
-        case MAY_WRITE, LOCK -> throw new IllegalArgumentException(change + " changes nothing");
+        case MAY_WRITE, LOCK, READ ->
+            throw new IllegalArgumentException(change + " changes nothing");
       }
     }
     List<PowerLoss> states = new ArrayList<>();

@@ -58,7 +58,9 @@ public final class WatchedFiles {
     /** Asks whether a file may be written, which changes nothing and is not in the journal. */
     MAY_WRITE,
     /** Locks a file, which changes nothing and is not in the journal. */
-    LOCK
+    LOCK,
+    /** Opens a file to read it, which changes nothing and is not in the journal. */
+    READ
   }
 
   /**
@@ -196,6 +198,9 @@ public final class WatchedFiles {
                       option != StandardOpenOption.READ
                           && option != StandardOpenOption.WRITE
                           && option != StandardOpenOption.APPEND);
+      if (options.contains(StandardOpenOption.READ)) {
+        fault.before(of(Operation.READ, file));
+      }
       return new Channel(file, writes ? change(of(Operation.OPEN, file), open) : open.run());
     }
 

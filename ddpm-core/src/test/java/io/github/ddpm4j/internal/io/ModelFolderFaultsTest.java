@@ -154,7 +154,9 @@ class ModelFolderFaultsTest {
   /* --- a change that fails --- */
 
   @ParameterizedTest
-  @EnumSource(Before.class)
+  @EnumSource(
+      value = Before.class,
+      names = {"NOTHING", "A_MODEL"})
   void save_anyChangeFails_leavesTheOldModelAndNothingElse(Before before) throws IOException {
     for (boolean persistent : new boolean[] {false, true}) {
       boolean failed = true;
@@ -209,12 +211,49 @@ class ModelFolderFaultsTest {
                       throw full;
                     }
                   });
-          assertThatThrownBy(() -> models.get(NEW).save(files.path(folder))).isSameAs(full);
+          assertThatThrownBy(() -> models.get(NEW).save(files.path(folder)))
+              .isInstanceOf(IOException.class)
+              .hasMessage(folder + " could not be written: No space left on device")
+              .hasCause(full);
           assertThat(contents(folder)).containsExactlyEntriesOf(contents);
           assertThat(Files.exists(folder)).isEqualTo(before != Before.NOTHING);
         }
       }
     }
+  }
+
+  /** Somebody deletes the folder while it is written: whatever is said, the next save is whole. */
+  @ParameterizedTest
+  @EnumSource(
+      value = Operation.class,
+      names = {"WRITE", "SYNC", "MOVE"})
+  void save_folderVanishes_failsOrIsWhole(Operation when) throws IOException {
+    for (int nth = 0; nth < 2; nth++) {
+      Path folder = make(Before.A_MODEL, temporary.resolve("model" + nth));
+      int[] left = {nth};
+      WatchedFiles files =
+          new WatchedFiles(
+              folder,
+              change -> {
+                if (change.operation() == when && left[0]-- == 0) {
+                  delete(folder);
+                }
+              });
+      assertThatThrownBy(() -> models.get(NEW).save(files.path(folder)))
+          .isInstanceOf(IOException.class)
+          .hasMessageStartingWith(folder + " could not be written: ");
+      assertThat(load(folder)).isEqualTo(-1);
+      assertNextSaveCleans(folder);
+    }
+  }
+
+  private static void delete(Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      for (Path file : files.toList()) {
+        Files.delete(file);
+      }
+    }
+    Files.delete(folder);
   }
 
   /* --- what a killed save leaves --- */
@@ -283,7 +322,8 @@ class ModelFolderFaultsTest {
                 throw new IOException("full");
               }
             });
-    assertThatThrownBy(() -> models.get(NEW).save(files.path(folder))).hasMessage("full");
+    assertThatThrownBy(() -> models.get(NEW).save(files.path(folder)))
+        .hasMessageEndingWith(": full");
     assertThat(contents(folder)).containsExactlyEntriesOf(contents);
     models.get(NEW).save(folder);
     assertThat(load(folder)).isEqualTo(NEW);
@@ -301,7 +341,10 @@ class ModelFolderFaultsTest {
         new WatchedFiles(
             folder,
             change -> {
-              boolean itself = change.file().equals(folder) && change.operation() != Operation.SYNC;
+              boolean itself =
+                  change.file().equals(folder)
+                      && change.operation() != Operation.SYNC
+                      && change.operation() != Operation.READ;
               boolean beside =
                   change.target().getParent().equals(temporary) && !change.file().equals(folder);
               if (itself || beside) {
@@ -331,7 +374,8 @@ class ModelFolderFaultsTest {
                 throw new IOException("full");
               }
             });
-    assertThatThrownBy(() -> models.get(OLD).save(files.path(folder))).hasMessage("full");
+    assertThatThrownBy(() -> models.get(OLD).save(files.path(folder)))
+        .hasMessageEndingWith(": full");
     assertThat(load(folder)).isEqualTo(OLD);
     models.get(OLD).save(folder);
     assertThat(contents(folder)).containsExactlyEntriesOf(contents);

@@ -1,10 +1,14 @@
 package io.github.ddpm4j.internal.io;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.ddpm4j.internal.files.WatchedFiles;
+import io.github.ddpm4j.model.TinyDenoiser;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -87,6 +91,105 @@ class ModelReplacedTest {
       }
     }
     assertThat(output).hasContent("saving\ndone\n");
+    NumberedModels.assertHoldsAModelAlone(folder);
+  }
+
+  /** Returns the folder, in which something happens whenever weights are about to be opened. */
+  private static Path atEachOpening(Path folder, WatchedFiles.Fault happening) {
+    WatchedFiles files =
+        new WatchedFiles(
+            folder,
+            change -> {
+              if (change.operation() == WatchedFiles.Operation.READ
+                  && change.file().toString().endsWith(".safetensors")) {
+                happening.before(change);
+              }
+            });
+    return files.path(folder);
+  }
+
+  /** Each time that the description has been read, the weights that it names are gone. */
+  @Test
+  void load_replacedBeforeTheWeightsAreOpened_isTheNewOne() throws IOException {
+    Path folder = temporary.resolve("model");
+    models.get(0).save(folder);
+    int[] times = {0};
+    Path watched =
+        atEachOpening(
+            folder,
+            change -> {
+              if (times[0]++ < 5) {
+                models.get(times[0] % MODELS).save(folder);
+              }
+            });
+    assertThat(models.load(watched)).isEqualTo(5 % MODELS);
+    assertThat(times[0]).isEqualTo(6);
+  }
+
+  /** The description is the old one again, when the weights that it names were gone for a while. */
+  @Test
+  void load_replacedThereAndBack_isTheOldOne() throws IOException {
+    Path folder = temporary.resolve("model");
+    models.get(0).save(folder);
+    int[] times = {0};
+    Path watched =
+        atEachOpening(
+            folder,
+            change -> {
+              if (times[0]++ == 0) {
+                models.get(1).save(folder);
+                models.get(0).save(folder);
+                throw new NoSuchFileException(change.file().toString());
+              }
+            });
+    assertThat(models.load(watched)).isZero();
+    assertThat(times[0]).isEqualTo(2);
+  }
+
+  @Test
+  void load_weightsThatStayAway_isRefused() throws IOException {
+    Path folder = temporary.resolve("model");
+    models.get(0).save(folder);
+    int[] times = {0};
+    Path watched =
+        atEachOpening(
+            folder,
+            change -> {
+              times[0]++;
+              throw new NoSuchFileException(change.file().toString());
+            });
+    assertThatThrownBy(() -> models.load(watched)).isInstanceOf(NoSuchFileException.class);
+    assertThat(times[0]).isEqualTo(10);
+  }
+
+  /** Once they are open, they are read to the end, whatever becomes of the folder. */
+  @Test
+  void load_replacedAfterTheWeightsAreOpened_isTheOldOne() throws IOException {
+    Path folder = temporary.resolve("model");
+    models.get(0).save(folder);
+    TinyDenoiser.Provider.beforeNext(
+        () -> {
+          try {
+            models.get(1).save(folder);
+          } catch (IOException e) {
+            throw new UncheckedIOException(e);
+          }
+        });
+    assertThat(models.load(folder)).isZero();
+    assertThat(models.load(folder)).isEqualTo(1);
+  }
+
+  @Test
+  void load_onAnInterruptedThread_isDone() throws IOException {
+    Path folder = temporary.resolve("model");
+    Thread.currentThread().interrupt();
+    models.get(0).save(folder);
+    assertThat(models.load(folder)).isZero();
+    assertThat(Thread.interrupted()).isTrue();
+    // In the middle, which closes the file under its reader.
+    TinyDenoiser.Provider.beforeNext(Thread.currentThread()::interrupt);
+    assertThat(models.load(folder)).isZero();
+    assertThat(Thread.interrupted()).isTrue();
     NumberedModels.assertHoldsAModelAlone(folder);
   }
 
