@@ -56,6 +56,9 @@ final class ConditionInputs {
 
   void requireCondition(Condition condition, int images) {
     if (condition.isNone()) {
+      if (images > 0) {
+        requireLabel(0, Condition.ABSENT);
+      }
       return;
     }
     if (condition.size().orElseThrow() != images) {
@@ -76,6 +79,15 @@ final class ConditionInputs {
   }
 
   private void requireLabel(int image, int label) {
+    boolean nullClass = config.layout().embedding().nullClass();
+    if (label == Condition.ABSENT && config.classes() > 0 && !nullClass) {
+      throw new IllegalArgumentException(
+          "every image must have a class, because the U-Net has none for images without one, but"
+              + " image "
+              + image
+              + " has none; give it a label between 0 and "
+              + (config.classes() - 1));
+    }
     if (label >= config.classes()) {
       throw new IllegalArgumentException(
           "labels must be between 0 and "

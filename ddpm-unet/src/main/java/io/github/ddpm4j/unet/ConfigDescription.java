@@ -4,14 +4,37 @@ import io.github.ddpm4j.internal.description.Description;
 import io.github.ddpm4j.unet.UNetConfig.DownsamplePadding;
 import io.github.ddpm4j.unet.UNetConfig.TimeDivisor;
 import io.github.ddpm4j.unet.UNetConfig.TimeOrder;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 
 /** An architecture in words, as {@code ddpm.json} holds it: written, and read back with checks. */
 final class ConfigDescription {
+
+  private static final List<String> KNOWN =
+      List.of(
+          "image",
+          "levelChannels",
+          "residualBlocks",
+          "attentionLevels",
+          "heads",
+          "headChannels",
+          "headsPerLevel",
+          "dropout",
+          "groups",
+          "normEpsilon",
+          "downsamplePadding",
+          "timeOrder",
+          "timeDivisor",
+          "classes",
+          "vectorCondition",
+          "imageCondition",
+          "selfConditioning",
+          "learnedVariance");
 
   private ConfigDescription() {}
 
@@ -22,7 +45,9 @@ final class ConfigDescription {
     map.put("levelChannels", Arrays.stream(config.levelChannels).boxed().toList());
     map.put("residualBlocks", config.residualBlocks());
     map.put("attentionLevels", List.copyOf(config.attentionLevels));
-    if (config.heads > 0) {
+    if (config.headsPerLevel.length > 0) {
+      map.put("headsPerLevel", Arrays.stream(config.headsPerLevel).boxed().toList());
+    } else if (config.heads > 0) {
       map.put("heads", config.heads);
     } else {
       map.put("headChannels", config.headChannels);
@@ -43,6 +68,7 @@ final class ConfigDescription {
     if (config.learnedVariance()) {
       map.put("learnedVariance", true);
     }
+    LayoutDescription.write(config.layout(), map);
     return Collections.unmodifiableMap(map);
   }
 
@@ -55,24 +81,9 @@ final class ConfigDescription {
   /** The architecture that is described; every word must be known. */
   static UNetConfig read(Map<String, ?> description) {
     Description from = Description.of("the U-Net description", description);
-    from.allowOnly(
-        "image",
-        "levelChannels",
-        "residualBlocks",
-        "attentionLevels",
-        "heads",
-        "headChannels",
-        "dropout",
-        "groups",
-        "normEpsilon",
-        "downsamplePadding",
-        "timeOrder",
-        "timeDivisor",
-        "classes",
-        "vectorCondition",
-        "imageCondition",
-        "selfConditioning",
-        "learnedVariance");
+    List<String> known = new ArrayList<>(KNOWN);
+    known.addAll(LayoutDescription.KNOWN);
+    from.allowOnly(known.toArray(new String[0]));
     int[] image = from.integers("image");
     if (image.length != 3) {
       throw from.refused("image", "[channels, height, width]");
@@ -90,16 +101,7 @@ final class ConfigDescription {
             .timeEmbedding(
                 from.choice("timeOrder", TimeOrder.class),
                 from.choice("timeDivisor", TimeDivisor.class));
-    if (from.has("heads") == from.has("headChannels")) {
-      throw new IllegalArgumentException(
-          "the U-Net description must have either \"heads\" or \"headChannels\", but has "
-              + (from.has("heads") ? "both" : "neither"));
-    }
-    if (from.has("heads")) {
-      builder.heads(from.integer("heads"));
-    } else {
-      builder.headChannels(from.integer("headChannels"));
-    }
+    readHeads(from, builder);
     if (from.has("classes")) {
       builder.classes(from.integer("classes"));
     }
@@ -111,6 +113,22 @@ final class ConfigDescription {
     }
     builder.selfConditioning = from.flag("selfConditioning");
     builder.learnedVariance = from.flag("learnedVariance");
-    return builder.config();
+    return builder.layout(LayoutDescription.read(from)).config();
+  }
+
+  private static void readHeads(Description from, UNetBuilder builder) {
+    List<String> given =
+        Stream.of("heads", "headChannels", "headsPerLevel").filter(from::has).toList();
+    if (given.size() != 1) {
+      throw new IllegalArgumentException(
+          "the U-Net description must have one of \"heads\", \"headChannels\" and"
+              + " \"headsPerLevel\", but has "
+              + (given.isEmpty() ? "none" : String.join(" and ", given)));
+    }
+    switch (given.get(0)) {
+      case "heads" -> builder.heads(from.integer("heads"));
+      case "headChannels" -> builder.headChannels(from.integer("headChannels"));
+      default -> builder.headsPerLevel(from.integers("headsPerLevel"));
+    }
   }
 }

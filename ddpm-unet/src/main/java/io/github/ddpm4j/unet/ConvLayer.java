@@ -25,6 +25,23 @@ record ConvLayer(
     specs.add(new ParameterSpec(name + ".bias", new Shape(out), Parameter.Type.BIAS, 0));
   }
 
+  /** As a transposed convolution, whose weight has the inputs first. */
+  void declareTransposed(List<ParameterSpec> specs) {
+    long area = (long) kernel * kernel;
+    specs.add(
+        new ParameterSpec(
+            name + ".weight",
+            new Shape(in, out, kernel, kernel),
+            Parameter.Type.WEIGHT,
+            ParameterSpec.limit(initial.scale, in * area, out * area)));
+    specs.add(new ParameterSpec(name + ".bias", new Shape(out), Parameter.Type.BIAS, 0));
+  }
+
+  <T> T applyTransposed(Ops<T> ops, Weights<T> weights, T x) {
+    return ops.convTranspose2d(
+        x, weights.get(name + ".weight"), weights.get(name + ".bias"), stride, padding);
+  }
+
   <T> T apply(Ops<T> ops, Weights<T> weights, T x) {
     return ops.conv2d(
         x, weights.get(name + ".weight"), weights.get(name + ".bias"), stride, padding);

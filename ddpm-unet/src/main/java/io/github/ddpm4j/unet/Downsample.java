@@ -1,29 +1,47 @@
 package io.github.ddpm4j.unet;
 
 import io.github.ddpm4j.spi.Ops;
+import io.github.ddpm4j.unet.UNetConfig.DownsamplePadding;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Halves height and width by a 3x3 convolution of stride 2. The paper's code pads at the right and
- * the bottom only; the other choice pads all four sides, which is another network.
+ * Halves height and width: by a 3x3 convolution of stride 2, by a 2x2 convolution, or by the mean
+ * of 2x2 pixels. The paper's code pads the 3x3 convolution at the right and the bottom only; the
+ * other choice pads all four sides, which is another network.
  */
-final class Downsample {
+final class Downsample implements Resampler {
 
   private final boolean rightBottom;
-  private final ConvLayer conv;
+  private final @Nullable ConvLayer conv;
 
-  Downsample(UNetConfig config, String name, int channels) {
-    rightBottom = config.downsamplePadding() == UNetConfig.DownsamplePadding.RIGHT_BOTTOM;
+  Downsample(UNetConfig config, String name, int in, int out) {
+    boolean small =
+        switch (config.layout().resampling().down()) {
+          case CONVOLUTION_2X2 -> true;
+          case CONVOLUTION, RESIDUAL, MEAN -> false;
+        };
+    boolean mean = config.layout().resampling().down() == UNetLayout.Down.MEAN;
+    rightBottom = !small && !mean && config.downsamplePadding() == DownsamplePadding.RIGHT_BOTTOM;
+    int padding = small || rightBottom ? 0 : 1;
     conv =
-        new ConvLayer(
-            name + ".conv", channels, channels, 3, 2, rightBottom ? 0 : 1, Initial.NORMAL);
+        mean
+            ? null
+            : new ConvLayer(name + ".conv", in, out, small ? 2 : 3, 2, padding, Initial.NORMAL);
   }
 
-  void declare(List<ParameterSpec> specs) {
-    conv.declare(specs);
+  @Override
+  public void declare(List<ParameterSpec> specs) {
+    if (conv != null) {
+      conv.declare(specs);
+    }
   }
 
-  <T> T forward(Ops<T> ops, Weights<T> weights, T x) {
-    return ops.scope(() -> conv.apply(ops, weights, rightBottom ? ops.padRightBottom(x, 1) : x));
+  @Override
+  public <T> T forward(Ops<T> ops, Weights<T> weights, T x) {
+    ConvLayer own = conv;
+    return own == null
+        ? ops.averagePool2d(x, 2)
+        : ops.scope(() -> own.apply(ops, weights, rightBottom ? ops.padRightBottom(x, 1) : x));
   }
 }

@@ -9,7 +9,7 @@ import java.util.List;
 record EmbeddingTable(String name, int rows, int width) {
 
   /** Where the uniform distribution of variance 1 ends, that of PyTorch's tables. */
-  private static final double LIMIT = Math.sqrt(3);
+  static final double LIMIT = Math.sqrt(3);
 
   void declare(List<ParameterSpec> specs) {
     specs.add(

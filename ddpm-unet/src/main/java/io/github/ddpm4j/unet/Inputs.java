@@ -8,12 +8,12 @@ import java.util.Objects;
  * What a network takes in, as values of one interpreter.
  *
  * @param x noisy images, shape (N, C, H, W)
- * @param sinusoids {@link TimeEmbedding#sinusoids} of the timesteps, shape (N, base channels)
+ * @param times {@link TimeEmbedding#inputs(double[])} of the timesteps, shape (N, their number)
  * @param conditions a value for each kind that the network was built for: rows of the table of
  *     classes, shape (N); vectors, shape (N, D); images, shape (N, K, H, W)
  * @param <T> what a value is to the interpreter
  */
-record Inputs<T>(T x, T sinusoids, Map<Condition.Kind, T> conditions) {
+record Inputs<T>(T x, T times, Map<Condition.Kind, T> conditions) {
 
   /** The condition of a kind that the network was built for. */
   T condition(Condition.Kind kind) {

@@ -5,8 +5,13 @@ import ai.djl.nn.Parameter;
 import io.github.ddpm4j.spi.Ops;
 import java.util.List;
 
-/** A linear layer with bias over the last axis. */
-record LinearLayer(String name, int in, int out, Initial initial) {
+/** A linear layer over the last axis, with or without a bias. */
+record LinearLayer(String name, int in, int out, Initial initial, boolean bias) {
+
+  /** With a bias. */
+  LinearLayer(String name, int in, int out, Initial initial) {
+    this(name, in, out, initial, true);
+  }
 
   void declare(List<ParameterSpec> specs) {
     specs.add(
@@ -15,10 +20,13 @@ record LinearLayer(String name, int in, int out, Initial initial) {
             new Shape(out, in),
             Parameter.Type.WEIGHT,
             ParameterSpec.limit(initial.scale, in, out)));
-    specs.add(new ParameterSpec(name + ".bias", new Shape(out), Parameter.Type.BIAS, 0));
+    if (bias) {
+      specs.add(new ParameterSpec(name + ".bias", new Shape(out), Parameter.Type.BIAS, 0));
+    }
   }
 
   <T> T apply(Ops<T> ops, Weights<T> weights, T x) {
-    return ops.linear(x, weights.get(name + ".weight"), weights.get(name + ".bias"));
+    T weight = weights.get(name + ".weight");
+    return bias ? ops.linear(x, weight, weights.get(name + ".bias")) : ops.linear(x, weight);
   }
 }

@@ -2,6 +2,7 @@ package io.github.ddpm4j.unet;
 
 import io.github.ddpm4j.model.Condition.Kind;
 import io.github.ddpm4j.spi.Ops;
+import io.github.ddpm4j.unet.ResidualBlock.Size;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -24,6 +25,9 @@ final class Network {
   /** The level of parts that are not worth recomputing. */
   private static final int NEVER_RECOMPUTED = -1;
 
+  /** Where there is no attention. */
+  private static final int NONE = -2;
+
   /** A residual block, with attention behind it where the level has it. */
   private record Stage(ResidualBlock residual, @Nullable AttentionBlock attention) {
 
@@ -43,80 +47,156 @@ final class Network {
     }
   }
 
-  private record DownLevel(List<Stage> stages, @Nullable Downsample downsample) {}
+  /** What leads from one level to the next: a residual block, or a layer. */
+  private record Passage(@Nullable ResidualBlock residual, @Nullable Resampler layer) {
 
-  private record UpLevel(List<Stage> stages, @Nullable Upsample upsample) {}
+    void declare(List<ParameterSpec> specs) {
+      if (residual != null) {
+        residual.declare(specs);
+      }
+      if (layer != null) {
+        layer.declare(specs);
+      }
+    }
+  }
+
+  private record Level(List<Stage> stages, @Nullable Passage passage) {
+
+    void declare(List<ParameterSpec> specs) {
+      stages.forEach(stage -> stage.declare(specs));
+      if (passage != null) {
+        passage.declare(specs);
+      }
+    }
+  }
 
   private final UNetConfig config;
   private final ConvLayer convIn;
   private final TimeEmbedding timeEmbedding;
   private final ConditionEmbedding conditionEmbedding;
-  private final List<DownLevel> down = new ArrayList<>();
+  private final List<Level> down = new ArrayList<>();
   private final Stage middle1;
   private final Stage middle2;
-  private final List<UpLevel> up = new ArrayList<>();
-  private final NormLayer normOut;
+  private final List<Level> up = new ArrayList<>();
+
+  /** Whether the stem joins the end, and of the way down only residual blocks join the way up. */
+  private final boolean joins;
+
+  private final @Nullable ResidualBlock joined;
+  private final @Nullable NormLayer normOut;
   private final ConvLayer convOut;
   private final List<ParameterSpec> parameters;
   private final int dropoutLayers;
 
   Network(UNetConfig config) {
     this.config = config;
+    joins = config.layout().outer().stemJoinsEnd();
+    List<LevelWidths> widths = LevelWidths.of(config);
     int levels = config.levels();
-    int base = config.baseChannels();
+    int stem = config.stemChannels();
     int layer = 0;
     timeEmbedding = new TimeEmbedding(config);
-    conditionEmbedding = new ConditionEmbedding(config);
-    convIn = ConvLayer.same3x3("conv_in", config.inputChannels(), base, Initial.NORMAL);
+    conditionEmbedding = new ConditionEmbedding(config, timeEmbedding.width());
+    convIn =
+        joins
+            ? new ConvLayer("conv_in", config.inputChannels(), stem, 7, 1, 3, Initial.NORMAL)
+            : ConvLayer.same3x3("conv_in", config.inputChannels(), stem, Initial.NORMAL);
 
     // Every value that the way down keeps, by its channels; the way up takes them from the end.
     Deque<Integer> skips = new ArrayDeque<>();
-    skips.push(base);
-    int channels = base;
+    if (!joins) {
+      skips.push(stem);
+    }
+    int channels = stem;
     for (int level = 0; level < levels; level++) {
       String name = "down_blocks." + level;
-      int out = config.channelsAt(level);
+      LevelWidths width = widths.get(level);
       List<Stage> stages = new ArrayList<>();
       for (int j = 0; j < config.residualBlocks(); j++) {
-        stages.add(stage(config, name, j, channels, out, layer++, config.hasAttention(level)));
-        channels = out;
+        boolean attention = config.hasAttention(level, j, config.residualBlocks(), false);
+        stages.add(stage(name, j, channels, width.down(), layer++, attention ? level : NONE));
+        channels = width.down();
         skips.push(channels);
       }
-      Downsample downsample = null;
-      if (level < levels - 1) {
-        downsample = new Downsample(config, name + ".downsamplers.0", channels);
-        skips.push(channels);
+      Passage passage = downward(name, level, channels, width.downsampled(), layer);
+      if (passage != null) {
+        layer += passage.residual == null ? 0 : 1;
+        channels = width.downsampled();
+        if (!joins) {
+          skips.push(channels);
+        }
       }
-      down.add(new DownLevel(stages, downsample));
+      down.add(new Level(stages, passage));
     }
 
-    middle1 = stage(config, "mid_block", 0, channels, channels, layer++, true);
-    middle2 = stage(config, "mid_block", 1, channels, channels, layer++, false);
+    int middle = config.layout().attention().middle() ? AttentionBlock.MIDDLE : NONE;
+    middle1 = stage("mid_block", 0, channels, channels, layer++, middle);
+    middle2 = stage("mid_block", 1, channels, channels, layer++, NONE);
 
+    int blocksUp = config.residualBlocks() + (joins ? 0 : 1);
     for (int level = levels - 1; level >= 0; level--) {
       String name = "up_blocks." + (levels - 1 - level);
-      int out = config.channelsAt(level);
+      LevelWidths width = widths.get(level);
       List<Stage> stages = new ArrayList<>();
-      for (int j = 0; j <= config.residualBlocks(); j++) {
+      for (int j = 0; j < blocksUp; j++) {
         int in = channels + skips.pop();
-        stages.add(stage(config, name, j, in, out, layer++, config.hasAttention(level)));
-        channels = out;
+        channels = j < blocksUp - 1 ? width.up() : width.lastUp();
+        boolean attention = config.hasAttention(level, j, blocksUp, true);
+        stages.add(stage(name, j, in, channels, layer++, attention ? level : NONE));
       }
-      Upsample upsample = level > 0 ? new Upsample(name + ".upsamplers.0", channels) : null;
-      up.add(new UpLevel(stages, upsample));
+      Passage passage = upward(name, level, channels, width.upsampled(), layer);
+      if (passage != null) {
+        layer += passage.residual == null ? 0 : 1;
+        channels = width.upsampled();
+      }
+      up.add(new Level(stages, passage));
     }
 
+    int out = config.outputChannels();
+    joined =
+        joins ? new ResidualBlock(config, "final_resnet", channels + stem, stem, layer++) : null;
+    normOut = joins ? null : NormLayer.last(config, "conv_norm_out", channels);
+    convOut =
+        joins
+            ? new ConvLayer("conv_out", stem, out, 1, 1, 0, Initial.ALMOST_ZERO)
+            : ConvLayer.same3x3("conv_out", channels, out, Initial.ALMOST_ZERO);
     dropoutLayers = layer;
-    normOut = new NormLayer("conv_norm_out", base, config.groups(), config.normEpsilon());
-    convOut = ConvLayer.same3x3("conv_out", base, config.outputChannels(), Initial.ALMOST_ZERO);
     parameters = List.copyOf(declare());
   }
 
-  private static Stage stage(
-      UNetConfig config, String name, int j, int in, int out, int layer, boolean attention) {
+  /** {@code attention} is the level of the attention behind the block, or {@link #NONE}. */
+  private Stage stage(String name, int j, int in, int out, int layer, int attention) {
     return new Stage(
         new ResidualBlock(config, name + ".resnets." + j, in, out, layer),
-        attention ? new AttentionBlock(config, name + ".attentions." + j, out) : null);
+        attention == NONE
+            ? null
+            : new AttentionBlock(config, name + ".attentions." + j, attention, out));
+  }
+
+  /** What is behind the blocks of a level on the way down. */
+  private @Nullable Passage downward(String level, int number, int in, int out, int layer) {
+    String name = level + ".downsamplers.0";
+    if (number == config.levels() - 1) {
+      return widthsChangeInPassages() ? new Passage(null, Resampler.sameSize(name, in, out)) : null;
+    }
+    return config.layout().resampling().down() == UNetLayout.Down.RESIDUAL
+        ? new Passage(new ResidualBlock(config, name, in, out, layer, Size.HALVED), null)
+        : new Passage(null, new Downsample(config, name, in, out));
+  }
+
+  /** What is behind the blocks of a level on the way up. */
+  private @Nullable Passage upward(String level, int number, int in, int out, int layer) {
+    String name = level + ".upsamplers.0";
+    if (number == 0) {
+      return widthsChangeInPassages() ? new Passage(null, Resampler.sameSize(name, in, out)) : null;
+    }
+    return config.layout().resampling().up() == UNetLayout.Up.RESIDUAL
+        ? new Passage(new ResidualBlock(config, name, in, out, layer, Size.DOUBLED), null)
+        : new Passage(null, new Upsample(config, name, in, out));
+  }
+
+  private boolean widthsChangeInPassages() {
+    return config.layout().outer().widthChange() == UNetLayout.WidthChange.PASSAGE;
   }
 
   private List<ParameterSpec> declare() {
@@ -124,21 +204,16 @@ final class Network {
     convIn.declare(specs);
     timeEmbedding.declare(specs);
     conditionEmbedding.declare(specs);
-    for (DownLevel level : down) {
-      level.stages.forEach(stage -> stage.declare(specs));
-      if (level.downsample != null) {
-        level.downsample.declare(specs);
-      }
-    }
+    down.forEach(level -> level.declare(specs));
     middle1.declare(specs);
     middle2.declare(specs);
-    for (UpLevel level : up) {
-      level.stages.forEach(stage -> stage.declare(specs));
-      if (level.upsample != null) {
-        level.upsample.declare(specs);
-      }
+    up.forEach(level -> level.declare(specs));
+    if (joined != null) {
+      joined.declare(specs);
     }
-    normOut.declare(specs);
+    if (normOut != null) {
+      normOut.declare(specs);
+    }
     convOut.declare(specs);
     return specs;
   }
@@ -173,27 +248,30 @@ final class Network {
         () -> {
           T time = kept(ops, List.of(), none -> embedded(ops, weights, inputs));
           Deque<T> skips = new ArrayDeque<>();
-          T h = kept(ops, List.of(), none -> convIn.apply(ops, weights, withImages(ops, inputs)));
-          skips.push(h);
+          T stem =
+              kept(ops, List.of(), none -> convIn.apply(ops, weights, withImages(ops, inputs)));
+          if (!joins) {
+            skips.push(stem);
+          }
+          T h = stem;
           for (int level = 0; level < down.size(); level++) {
             for (Stage stage : down.get(level).stages) {
               h = stage(ops, weights, level, stage, List.of(h), time);
               skips.push(h);
             }
-            Downsample downsample = down.get(level).downsample;
-            if (downsample != null) {
-              h = kept(ops, List.of(h), in -> downsample.forward(ops, weights, in.get(0)));
-              skips.push(h);
+            Passage passage = down.get(level).passage;
+            if (passage != null) {
+              h = passed(ops, weights, level, passage, h, time);
+              if (!joins) {
+                skips.push(h);
+              }
             }
           }
           h = middle(ops, weights, h, time);
           for (int i = 0; i < up.size(); i++) {
             h = upward(ops, weights, up.size() - 1 - i, up.get(i), h, time, skips);
           }
-          return kept(
-              ops,
-              List.of(h),
-              in -> convOut.apply(ops, weights, ops.silu(normOut.apply(ops, weights, in.get(0)))));
+          return end(ops, weights, h, stem, time);
         });
   }
 
@@ -224,7 +302,7 @@ final class Network {
         forward(
             ops,
             name -> Objects.requireNonNull(byName.get(name), name),
-            new Inputs<>(ops.enter(x), ops.enterFeatures(levels), byKind)));
+            new Inputs<>(ops.enter(x), timeEmbedding.enter(ops, levels), byKind)));
   }
 
   /** The noisy images, and behind their channels those of conditions that are images. */
@@ -240,7 +318,9 @@ final class Network {
 
   /** The time embedding as the blocks see it, with what the conditions add. */
   private <T> T embedded(Ops<T> ops, Weights<T> weights, Inputs<T> inputs) {
-    T time = timeEmbedding.forward(ops, weights, inputs.sinusoids());
+    T features = timeEmbedding.features(ops, weights, inputs.times());
+    T all = conditionEmbedding.before(ops, weights, features, inputs);
+    T time = timeEmbedding.forward(ops, weights, all);
     return ops.silu(conditionEmbedding.forward(ops, weights, time, inputs));
   }
 
@@ -272,18 +352,42 @@ final class Network {
         });
   }
 
+  /** From one level to the next. */
+  private static <T> T passed(
+      Ops<T> ops, Weights<T> weights, int level, Passage passage, T x, T time) {
+    if (passage.residual != null) {
+      return stage(ops, weights, level, new Stage(passage.residual, null), List.of(x), time);
+    }
+    Resampler layer = Objects.requireNonNull(passage.layer);
+    return kept(ops, List.of(x), in -> layer.forward(ops, weights, in.get(0)));
+  }
+
   private static <T> T upward(
-      Ops<T> ops, Weights<T> weights, int level, UpLevel up, T x, T time, Deque<T> skips) {
+      Ops<T> ops, Weights<T> weights, int level, Level up, T x, T time, Deque<T> skips) {
     return ops.scope(
         () -> {
           T h = x;
           for (Stage stage : up.stages) {
             h = stage(ops, weights, level, stage, List.of(h, skips.pop()), time);
           }
-          Upsample upsample = up.upsample;
-          return upsample == null
-              ? h
-              : kept(ops, List.of(h), in -> upsample.forward(ops, weights, in.get(0)));
+          return up.passage == null ? h : passed(ops, weights, level, up.passage, h, time);
+        });
+  }
+
+  /** From the last value of the way up, and where it joins the end the first of all. */
+  private <T> T end(Ops<T> ops, Weights<T> weights, T x, T stem, T time) {
+    T h =
+        joined == null
+            ? x
+            : stage(ops, weights, 0, new Stage(joined, null), List.of(x, stem), time);
+    NormLayer norm = normOut;
+    return kept(
+        ops,
+        List.of(h),
+        in -> {
+          T last = in.get(0);
+          T normal = norm == null ? last : ops.silu(norm.apply(ops, weights, last));
+          return convOut.apply(ops, weights, normal);
         });
   }
 }

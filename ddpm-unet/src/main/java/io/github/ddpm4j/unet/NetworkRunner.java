@@ -41,7 +41,7 @@ final class NetworkRunner implements AutoCloseable {
   /** Without dropout and without recording gradients. */
   NDArray infer(NDArray x, Weights<NDArray> weights, double[] timesteps, NDList conditions) {
     try (GradMode off = GradMode.off();
-        NDArray levels = sinusoids(x, timesteps)) {
+        NDArray levels = times(x, timesteps)) {
       if (mode.isCompiled()) {
         return program().infer(x, inOrder(weights), levels, conditions);
       }
@@ -56,7 +56,7 @@ final class NetworkRunner implements AutoCloseable {
       double[] timesteps,
       NDList conditions,
       TrainableDenoiser.Pass pass) {
-    try (NDArray levels = sinusoids(x, timesteps)) {
+    try (NDArray levels = times(x, timesteps)) {
       if (mode.isCompiled()) {
         return program().train(x, inOrder(weights), levels, conditions, pass);
       }
@@ -71,9 +71,9 @@ final class NetworkRunner implements AutoCloseable {
   }
 
   /** What the network takes timesteps in as. */
-  private NDArray sinusoids(NDArray x, double[] timesteps) {
-    Shape shape = new Shape(timesteps.length, network.config().baseChannels());
-    return Beside.upload(x, network.timeEmbedding().sinusoids(timesteps), shape);
+  private NDArray times(NDArray x, double[] timesteps) {
+    Shape shape = new Shape(timesteps.length, network.timeEmbedding().inputs());
+    return Beside.upload(x, network.timeEmbedding().inputs(timesteps), shape);
   }
 
   private NDList inOrder(Weights<NDArray> weights) {

@@ -49,7 +49,7 @@ final class NetworkSummary {
 
   NetworkSummary(Network network) {
     CountingOps ops = new CountingOps();
-    network.forward(ops, weights(network), inputs(network.config()));
+    network.forward(ops, weights(network), inputs(network));
     ops.layers()
         .forEach(
             (name, layer) -> {
@@ -68,13 +68,14 @@ final class NetworkSummary {
   }
 
   /** One image of everything. */
-  private static Inputs<CountingOps.Value> inputs(UNetConfig config) {
+  private static Inputs<CountingOps.Value> inputs(Network network) {
+    UNetConfig config = network.config();
     Map<Kind, CountingOps.Value> conditions = new EnumMap<>(Kind.class);
     for (Kind kind : config.conditionKinds()) {
       conditions.put(kind, one(config.conditionShape(kind)));
     }
     return new Inputs<>(
-        one(config.imageShape()), one(new Shape(config.baseChannels())), conditions);
+        one(config.imageShape()), one(new Shape(network.timeEmbedding().inputs())), conditions);
   }
 
   private static CountingOps.Value one(Shape row) {

@@ -1,8 +1,12 @@
 package io.github.ddpm4j.unet;
 
+import ai.djl.ndarray.types.Shape;
+import ai.djl.nn.Parameter;
 import io.github.ddpm4j.internal.ops.Script;
 import io.github.ddpm4j.internal.ops.Script.Value;
 import io.github.ddpm4j.spi.Ops;
+import io.github.ddpm4j.unet.UNetLayout.Activation;
+import io.github.ddpm4j.unet.UNetLayout.Frequencies;
 import java.util.List;
 
 /**
@@ -16,10 +20,16 @@ import java.util.List;
  *
  * <p>with half = ⌊channels / 2⌋ and the divisor half − 1 as in the paper's code, or half. An odd
  * channel stays 0.
+ *
+ * <p>Instead, the frequencies can be weights, and the features those of {@link
+ * Ops#fourierFeatures}, before which the timestep itself may stand. Then the timestep is all that
+ * goes into the network.
  */
 final class TimeEmbedding {
 
   private static final double MAX_PERIOD = 10_000;
+
+  private static final String FREQUENCIES = "time_proj.weight";
 
   /** TorchScript's numbers for types. */
   private static final int FLOAT32 = 6;
@@ -30,11 +40,15 @@ final class TimeEmbedding {
   private final boolean cosineFirst;
   private final int divisor;
   private final double[] frequencies;
+  private final Frequencies kind;
+  private final boolean gelu;
   private final LinearLayer linear1;
   private final LinearLayer linear2;
 
   TimeEmbedding(UNetConfig config) {
-    channels = config.baseChannels();
+    channels = config.embeddingWidth();
+    kind = config.layout().embedding().frequencies();
+    gelu = config.layout().embedding().activation() == Activation.GELU;
     cosineFirst = config.timeOrder() == UNetConfig.TimeOrder.COS_SIN;
     int half = channels / 2;
     divisor =
@@ -47,13 +61,36 @@ final class TimeEmbedding {
       frequencies[i] = Math.pow(MAX_PERIOD, -(double) i / divisor);
     }
     int hidden = config.timeChannels();
-    linear1 = new LinearLayer("time_embedding.linear_1", channels, hidden, Initial.NORMAL);
+    linear1 = new LinearLayer("time_embedding.linear_1", width(), hidden, Initial.NORMAL);
     linear2 = new LinearLayer("time_embedding.linear_2", hidden, hidden, Initial.NORMAL);
   }
 
   void declare(List<ParameterSpec> specs) {
+    if (kind != Frequencies.SINUSOIDS) {
+      Shape shape = new Shape(frequencies.length);
+      specs.add(new ParameterSpec(FREQUENCIES, shape, Parameter.Type.WEIGHT, EmbeddingTable.LIMIT));
+    }
     linear1.declare(specs);
     linear2.declare(specs);
+  }
+
+  /** The number of features that go into the linear layers. */
+  int width() {
+    return switch (kind) {
+      case SINUSOIDS -> channels;
+      case FOURIER -> 2 * frequencies.length;
+      case TIME_AND_FOURIER -> 1 + 2 * frequencies.length;
+    };
+  }
+
+  /** What goes into the network for one timestep per image, row-major (N, {@link #inputs}). */
+  double[] inputs(double[] timesteps) {
+    return kind == Frequencies.SINUSOIDS ? sinusoids(timesteps) : timesteps.clone();
+  }
+
+  /** The numbers per image that go into the network. */
+  int inputs() {
+    return kind == Frequencies.SINUSOIDS ? channels : 1;
   }
 
   /** The sinusoids of one timestep per image, row-major (N, channels). */
@@ -72,10 +109,13 @@ final class TimeEmbedding {
   }
 
   /**
-   * Writes down the sinusoids of timesteps that no Java has seen, of any type and shape (N), in
-   * float64 on the way, as {@link #sinusoids} has them.
+   * Writes down what {@link #inputs} gives for timesteps that no Java has seen, of any type and
+   * shape (N); sinusoids are in float64 on the way.
    */
   Value write(Script script, Value timesteps) {
+    if (kind != Frequencies.SINUSOIDS) {
+      return script.let("torch.to(torch.unsqueeze(%s, 1), %d)", timesteps, FLOAT32);
+    }
     // Not as a list of numbers, which torch.tensor rounds to float32 before it makes them float64.
     Value powers =
         script.let(
@@ -95,7 +135,25 @@ final class TimeEmbedding {
         values, channels - 2 * frequencies.length, FLOAT32);
   }
 
-  <T> T forward(Ops<T> ops, Weights<T> weights, T sinusoids) {
-    return linear2.apply(ops, weights, ops.silu(linear1.apply(ops, weights, sinusoids)));
+  /** The inputs in the compute type, as far as they are not the start of a phase. */
+  <T> T enter(Ops<T> ops, T inputs) {
+    return kind == Frequencies.SINUSOIDS ? ops.enterFeatures(inputs) : inputs;
+  }
+
+  /** What the linear layers see. */
+  <T> T features(Ops<T> ops, Weights<T> weights, T inputs) {
+    if (kind == Frequencies.SINUSOIDS) {
+      return inputs;
+    }
+    T features = ops.fourierFeatures(inputs, weights.get(FREQUENCIES));
+    return kind == Frequencies.FOURIER
+        ? features
+        : ops.concatChannels(ops.enterFeatures(inputs), features);
+  }
+
+  /** The linear layers. */
+  <T> T forward(Ops<T> ops, Weights<T> weights, T features) {
+    T hidden = linear1.apply(ops, weights, features);
+    return linear2.apply(ops, weights, gelu ? ops.gelu(hidden) : ops.silu(hidden));
   }
 }

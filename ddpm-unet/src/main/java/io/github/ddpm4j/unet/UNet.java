@@ -366,9 +366,8 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
     try (Usage.Hold hold = usage.shared()) {
       requireOpen();
       inputs.requireImages(images, type);
-      if (!condition.isNone()) {
-        conditionInputs.requireCondition(condition, condition.size().orElseThrow());
-      }
+      conditionInputs.requireCondition(
+          condition, condition.size().orElse(Math.toIntExact(images.get(0))));
     }
   }
 
@@ -423,7 +422,7 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
 
   @Override
   public double[] levelFeatures(NoiseLevels levels) {
-    return network.timeEmbedding().sinusoids(timesteps(levels));
+    return network.timeEmbedding().inputs(timesteps(levels));
   }
 
   /** {@inheritDoc} */

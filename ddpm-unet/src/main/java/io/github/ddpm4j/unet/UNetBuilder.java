@@ -48,6 +48,7 @@ public final class UNetBuilder {
   int residualBlocks = DEFAULT_RESIDUAL_BLOCKS;
   int heads = DEFAULT_HEADS;
   int headChannels;
+  int[] headsPerLevel = {};
   double dropout = DEFAULT_DROPOUT;
   int groups = DEFAULT_GROUPS;
   double normEpsilon = DEFAULT_NORM_EPSILON;
@@ -59,6 +60,7 @@ public final class UNetBuilder {
   int imageCondition;
   boolean selfConditioning;
   boolean learnedVariance;
+  UNetLayout layout = UNetLayout.paper();
   private @Nullable Long seed;
   private @Nullable Device device;
   private @Nullable Execution execution;
@@ -193,6 +195,7 @@ public final class UNetBuilder {
     OptionChecks.requireAtLeast("heads", 1, count);
     heads = count;
     headChannels = 0;
+    headsPerLevel = new int[] {};
     return this;
   }
 
@@ -208,6 +211,35 @@ public final class UNetBuilder {
     OptionChecks.requireAtLeast("head channels", 1, channels);
     headChannels = channels;
     heads = 0;
+    headsPerLevel = new int[] {};
+    return this;
+  }
+
+  /**
+   * The number of attention heads of each level; that of the last holds in the middle. Replaces
+   * {@link #heads} and {@link #headChannels}; the last call wins.
+   *
+   * @param counts one number per level, a divisor of its channels where it has attention
+   * @return this builder
+   * @throws IllegalArgumentException if there are none or more than 16, or one is less than 1 or
+   *     more than 65,536
+   */
+  public UNetBuilder headsPerLevel(int... counts) {
+    OptionChecks.requireLevels("heads per level", counts, 1, OptionChecks.MOST_PIXELS);
+    headsPerLevel = counts.clone();
+    heads = 0;
+    headChannels = 0;
+    return this;
+  }
+
+  /**
+   * What distinguishes the networks of other libraries; {@link UNetLayout#paper()} by default.
+   *
+   * @param value the layout
+   * @return this builder
+   */
+  public UNetBuilder layout(UNetLayout value) {
+    layout = Objects.requireNonNull(value, "layout");
     return this;
   }
 

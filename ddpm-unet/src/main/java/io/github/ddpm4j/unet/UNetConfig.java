@@ -53,6 +53,10 @@ public final class UNetConfig {
   final int heads;
 
   final int headChannels;
+
+  /** Heads of each level; empty if one number holds for all. */
+  final int[] headsPerLevel;
+
   private final double dropout;
   private final int groups;
   private final double normEpsilon;
@@ -64,6 +68,7 @@ public final class UNetConfig {
   private final int imageCondition;
   private final boolean selfConditioning;
   private final boolean learnedVariance;
+  private final UNetLayout layout;
 
   /** Validates combinations of options. */
   UNetConfig(UNetBuilder builder) {
@@ -79,6 +84,7 @@ public final class UNetConfig {
     residualBlocks = builder.residualBlocks;
     heads = builder.heads;
     headChannels = builder.headChannels;
+    headsPerLevel = builder.headsPerLevel;
     dropout = builder.dropout;
     groups = builder.groups;
     normEpsilon = builder.normEpsilon;
@@ -90,12 +96,12 @@ public final class UNetConfig {
     imageCondition = builder.imageCondition;
     selfConditioning = builder.selfConditioning;
     learnedVariance = builder.learnedVariance;
+    layout = builder.layout;
 
     OptionChecks.requireDivisible("height", height, levels());
     OptionChecks.requireDivisible("width", width, levels());
     attentionLevels = attentionLevels(builder);
-    OptionChecks.requireGroups(groups, levelChannels);
-    OptionChecks.requireHeads(heads, headChannels, levelChannels, attentionLevels);
+    LayoutChecks.require(this);
     OptionChecks.requireWeights(new Network(this).parameters());
   }
 
@@ -156,7 +162,8 @@ public final class UNetConfig {
             .groups(groups)
             .normEpsilon(normEpsilon)
             .downsamplePadding(downsamplePadding)
-            .timeEmbedding(timeOrder, timeDivisor);
+            .timeEmbedding(timeOrder, timeDivisor)
+            .layout(layout);
     int base = baseChannels();
     if (Arrays.stream(levelChannels).allMatch(channels -> channels % base == 0)) {
       // So that a caller who sets the base channels anew keeps the multipliers.
@@ -172,6 +179,9 @@ public final class UNetConfig {
     builder.imageCondition = imageCondition;
     builder.selfConditioning = selfConditioning;
     builder.learnedVariance = learnedVariance;
+    if (headsPerLevel.length > 0) {
+      return builder.headsPerLevel(headsPerLevel);
+    }
     return heads > 0 ? builder.heads(heads) : builder.headChannels(headChannels);
   }
 
@@ -243,7 +253,8 @@ public final class UNetConfig {
   }
 
   /**
-   * The number of channels of the first level and of the sinusoidal time embedding.
+   * The number of channels of the first level, and of the sinusoidal time embedding unless the
+   * {@linkplain #layout() layout} says otherwise.
    *
    * @return at least 2
    */
@@ -265,19 +276,39 @@ public final class UNetConfig {
    * Whether the residual blocks of a level are followed by self-attention.
    *
    * @param level the level, 0 at full size
-   * @return true if so; the middle block always has attention
+   * @return true if so; the middle block has attention whatever the levels have, unless the
+   *     {@linkplain #layout() layout} says otherwise
    */
   public boolean hasAttention(int level) {
     return attentionLevels.contains(level);
   }
 
+  /** Whether attention follows a block of a level that has as many on its way. */
+  boolean hasAttention(int level, int block, int blocks, boolean up) {
+    boolean everyBlock =
+        switch (layout.attention().blocks()) {
+          case ALL -> true;
+          case ALL_DOWN_LAST_UP -> !up;
+          case LAST -> false;
+        };
+    return hasAttention(level) && (everyBlock || block == blocks - 1);
+  }
+
   /**
-   * The number of attention heads for a number of channels.
+   * The number of attention heads of a level.
    *
-   * @param channels the channels of the level
+   * @param level the level, 0 at full size
    * @return at least 1
    */
-  public int headsFor(int channels) {
+  public int headsAt(int level) {
+    return heads(level, channelsAt(level));
+  }
+
+  /** The heads of an attention block of a level, by the channels that it has. */
+  int heads(int level, int channels) {
+    if (headsPerLevel.length > 0) {
+      return headsPerLevel[level];
+    }
     return heads > 0 ? heads : channels / headChannels;
   }
 
@@ -380,6 +411,15 @@ public final class UNetConfig {
     return learnedVariance;
   }
 
+  /**
+   * What distinguishes the network from the paper's, beyond the other options.
+   *
+   * @return the layout
+   */
+  public UNetLayout layout() {
+    return layout;
+  }
+
   /** What the network can be conditioned on, in the order of the kinds. */
   Set<Kind> conditionKinds() {
     Set<Kind> kinds = EnumSet.noneOf(Kind.class);
@@ -418,9 +458,22 @@ public final class UNetConfig {
     return learnedVariance ? 2 * imageChannels : imageChannels;
   }
 
+  /** The channels of the first convolution. */
+  int stemChannels() {
+    int stem = layout.outer().stemChannels();
+    return stem > 0 ? stem : baseChannels();
+  }
+
+  /** The number of sinusoids or Fourier features. */
+  int embeddingWidth() {
+    int width = layout.embedding().width();
+    return width > 0 ? width : baseChannels();
+  }
+
   /** The width of the time embedding that the residual blocks see. */
   int timeChannels() {
-    return 4 * baseChannels();
+    int hidden = layout.embedding().hidden();
+    return hidden > 0 ? hidden : 4 * embeddingWidth();
   }
 
   @Override

@@ -1,22 +1,41 @@
 package io.github.ddpm4j.unet;
 
 import io.github.ddpm4j.spi.Ops;
+import io.github.ddpm4j.unet.UNetLayout.Up;
 import java.util.List;
 
-/** Doubles height and width by repeating pixels, and smooths by a 3x3 convolution. */
-final class Upsample {
+/**
+ * Doubles height and width: by repeating pixels, which a 3x3 convolution may smooth, or by a
+ * transposed 4x4 convolution.
+ */
+final class Upsample implements Resampler {
 
+  private final Up kind;
   private final ConvLayer conv;
 
-  Upsample(String name, int channels) {
-    conv = ConvLayer.same3x3(name + ".conv", channels, channels, Initial.NORMAL);
+  Upsample(UNetConfig config, String name, int in, int out) {
+    kind = config.layout().resampling().up();
+    conv =
+        kind == Up.TRANSPOSED_4X4
+            ? new ConvLayer(name + ".conv", in, out, 4, 2, 1, Initial.NORMAL)
+            : ConvLayer.same3x3(name + ".conv", in, out, Initial.NORMAL);
   }
 
-  void declare(List<ParameterSpec> specs) {
-    conv.declare(specs);
+  @Override
+  public void declare(List<ParameterSpec> specs) {
+    switch (kind) {
+      case CONVOLUTION, RESIDUAL -> conv.declare(specs);
+      case TRANSPOSED_4X4 -> conv.declareTransposed(specs);
+      case NEAREST -> {}
+    }
   }
 
-  <T> T forward(Ops<T> ops, Weights<T> weights, T x) {
-    return conv.applyUpsampled(ops, weights, x);
+  @Override
+  public <T> T forward(Ops<T> ops, Weights<T> weights, T x) {
+    return switch (kind) {
+      case CONVOLUTION, RESIDUAL -> conv.applyUpsampled(ops, weights, x);
+      case TRANSPOSED_4X4 -> conv.applyTransposed(ops, weights, x);
+      case NEAREST -> ops.upsampleNearest2x(x);
+    };
   }
 }

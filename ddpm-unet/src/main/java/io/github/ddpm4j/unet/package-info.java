@@ -1,17 +1,20 @@
 /**
- * The U-Net of Ho et al. 2020.
+ * The U-Net of Ho et al. 2020, and those of later libraries as variations of it.
  *
- * <p>Users need {@link io.github.ddpm4j.unet.UNet}, {@link io.github.ddpm4j.unet.UNetBuilder} and
- * {@link io.github.ddpm4j.unet.UNetConfig}. The files of the package, for readers of the source:
+ * <p>Users need {@link io.github.ddpm4j.unet.UNet}, {@link io.github.ddpm4j.unet.UNetBuilder},
+ * {@link io.github.ddpm4j.unet.UNetConfig} and, for networks of other libraries, {@link
+ * io.github.ddpm4j.unet.UNetLayout}. The files of the package, for readers of the source:
  *
  * <ul>
- *   <li>The architecture: {@code UNetConfig}, the validation of its options ({@code OptionChecks}),
- *       and its description for model files ({@code ConfigDescription}).
+ *   <li>The architecture: {@code UNetConfig} and {@code UNetLayout}, the validation of their
+ *       options ({@code OptionChecks}, {@code LayoutChecks}), their description for model files
+ *       ({@code ConfigDescription}, {@code LayoutDescription}), and the channels of each level that
+ *       follow from them ({@code LevelWidths}).
  *   <li>The network, written once against {@link io.github.ddpm4j.spi.Ops}: {@code Network} and its
  *       parts {@code ResidualBlock}, {@code AttentionBlock}, {@code TimeEmbedding}, {@code
- *       ConditionEmbedding}, {@code Downsample} and {@code Upsample}, over the layers that have
- *       weights ({@code ConvLayer}, {@code LinearLayer}, {@code NormLayer}, {@code
- *       EmbeddingTable}).
+ *       ConditionEmbedding}, {@code Downsample} and {@code Upsample} (each a {@code Resampler}),
+ *       over the layers that have weights ({@code ConvLayer}, {@code LinearLayer}, {@code
+ *       NormLayer}, {@code EmbeddingTable}).
  *   <li>Running it: {@code NetworkRunner} as its {@code RunMode} says, {@code NetworkProgram}
  *       compiled, {@code TorchScriptExport} into a file, {@code NetworkSummary} over shapes alone
  *       ({@code CountingOps}).

@@ -70,14 +70,31 @@ class ArchitectureTest {
       assertThat(export.isQualified()).as("%s is exported to all", export.source()).isFalse();
       exported.add(export.source());
     }
-    assertThat(publicTypes(exported, true)).containsExactly("UNet", "UNetBuilder", "UNetConfig");
+    assertThat(publicTypes(exported, true))
+        .containsExactly("UNet", "UNetBuilder", "UNetConfig", "UNetLayout");
     assertThat(publicTypes(exported, false))
         .containsExactly(
             "UNet$Execution",
             "UNet$Precision",
             "UNetConfig$DownsamplePadding",
             "UNetConfig$TimeDivisor",
-            "UNetConfig$TimeOrder");
+            "UNetConfig$TimeOrder",
+            "UNetLayout$Activation",
+            "UNetLayout$Attention",
+            "UNetLayout$AttentionNorm",
+            "UNetLayout$Block",
+            "UNetLayout$Blocks",
+            "UNetLayout$ClassPlace",
+            "UNetLayout$Down",
+            "UNetLayout$Embedding",
+            "UNetLayout$Frequencies",
+            "UNetLayout$Norm",
+            "UNetLayout$Order",
+            "UNetLayout$Outer",
+            "UNetLayout$Resampling",
+            "UNetLayout$Time",
+            "UNetLayout$Up",
+            "UNetLayout$WidthChange");
   }
 
   private static ModuleDescriptor module() throws IOException, URISyntaxException {

@@ -57,7 +57,7 @@ final class Fixture {
     }
   }
 
-  private static Map<String, Tensor> tensors(byte[] safetensors) {
+  static Map<String, Tensor> tensors(byte[] safetensors) {
     ByteBuffer file = ByteBuffer.wrap(safetensors).order(ByteOrder.LITTLE_ENDIAN);
     int length = Math.toIntExact(file.getLong());
     String header = new String(safetensors, 8, length, StandardCharsets.UTF_8);
@@ -161,6 +161,10 @@ final class Fixture {
 
   /** Writes the weights of the fixture into a network. */
   void fill(UNet unet) {
+    fill(unet, weights);
+  }
+
+  static void fill(UNet unet, Map<String, Tensor> weights) {
     try (NDManager temporary = NDManager.newBaseManager();
         GradMode off = GradMode.off()) {
       Objects.requireNonNull(off);

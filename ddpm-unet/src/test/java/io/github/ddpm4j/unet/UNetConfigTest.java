@@ -39,7 +39,7 @@ class UNetConfigTest {
     assertThat(config.residualBlocks()).isEqualTo(2);
     assertThat(List.of(config.hasAttention(0), config.hasAttention(1), config.hasAttention(2)))
         .containsExactly(false, true, false);
-    assertThat(config.headsFor(256)).isEqualTo(1);
+    assertThat(config.headsAt(1)).isEqualTo(1);
     assertThat(config.dropout()).isEqualTo(0.1);
     assertThat(config.groups()).isEqualTo(32);
     assertThat(config.normEpsilon()).isEqualTo(1e-6);
@@ -88,8 +88,8 @@ class UNetConfigTest {
     UNetBuilder builder = UNet.builder().image(1, 16, 16).groups(4);
     assertThat(builder.levelChannels(8, 16).baseChannels(4).channelMultipliers(1, 3).config())
         .satisfies(config -> assertThat(config.channelsAt(1)).isEqualTo(12));
-    assertThat(builder.headChannels(2).config().headsFor(12)).isEqualTo(6);
-    assertThat(builder.heads(3).attentionAtLevels().config().headsFor(12)).isEqualTo(3);
+    assertThat(builder.headChannels(2).config().headsAt(1)).isEqualTo(6);
+    assertThat(builder.heads(3).attentionAtLevels().config().headsAt(1)).isEqualTo(3);
     assertThat(builder.attentionAtLevels(0).attentionAt(8).config().hasAttention(0)).isFalse();
   }
 
@@ -174,10 +174,15 @@ class UNetConfigTest {
     refused("classes must be at least 1, but was 0", map -> map.put("classes", 0));
     refused("the U-Net description lacks \"groups\"", map -> map.remove("groups"));
     refused(
-        "the U-Net description has the unknown setting \"group\"; known are attentionLevels,"
-            + " classes, downsamplePadding, dropout, groups, headChannels, heads, image,"
-            + " imageCondition, learnedVariance, levelChannels, normEpsilon, residualBlocks,"
-            + " selfConditioning, timeDivisor, timeOrder, vectorCondition; did you mean groups?",
+        "the U-Net description has the unknown setting \"group\"; known are attentionBias,"
+            + " attentionBlocks, attentionLevels, attentionMiddle, attentionNorm, blockNorm,"
+            + " blockOrder, blockScale, blockTime, classPlace, classes, down, downsamplePadding,"
+            + " dropout, embeddingActivation, embeddingFrequencies, embeddingHidden,"
+            + " embeddingWidth, groups, headChannels, headWidth, heads, headsPerLevel, image,"
+            + " imageCondition, learnedVariance, levelChannels, linearAttentionLevels,"
+            + " memoryTokens, normEpsilon, nullClass, outGroups, resamplingShortcut,"
+            + " residualBlocks, selfConditioning, stemChannels, stemJoinsEnd, timeDivisor,"
+            + " timeOrder, up, vectorCondition, widthChange; did you mean groups?",
         map -> map.put("group", 32));
     refused(
         "\"image\" of the U-Net description must be [channels, height, width], but was [32, 32]",
@@ -198,10 +203,12 @@ class UNetConfigTest {
         "\"timeOrder\" of the U-Net description must be one of SIN_COS, COS_SIN, but was sin",
         map -> map.put("timeOrder", "sin"));
     refused(
-        "the U-Net description must have either \"heads\" or \"headChannels\", but has both",
+        "the U-Net description must have one of \"heads\", \"headChannels\" and"
+            + " \"headsPerLevel\", but has heads and headChannels",
         map -> map.put("headChannels", 8));
     refused(
-        "the U-Net description must have either \"heads\" or \"headChannels\", but has neither",
+        "the U-Net description must have one of \"heads\", \"headChannels\" and"
+            + " \"headsPerLevel\", but has none",
         map -> map.remove("heads"));
     refused("groups must be at least 1, but was 0", map -> map.put("groups", 0.0));
   }

@@ -1,0 +1,28 @@
+package io.github.ddpm4j.unet;
+
+import io.github.ddpm4j.spi.Ops;
+import java.util.List;
+
+/** A passage from one level to the next that does not see the timestep. */
+interface Resampler {
+
+  void declare(List<ParameterSpec> specs);
+
+  <T> T forward(Ops<T> ops, Weights<T> weights, T x);
+
+  /** A passage that changes channels alone, behind the last level and before the end. */
+  static Resampler sameSize(String name, int in, int out) {
+    ConvLayer conv = ConvLayer.same3x3(name + ".conv", in, out, Initial.NORMAL);
+    return new Resampler() {
+      @Override
+      public void declare(List<ParameterSpec> specs) {
+        conv.declare(specs);
+      }
+
+      @Override
+      public <T> T forward(Ops<T> ops, Weights<T> weights, T x) {
+        return conv.apply(ops, weights, x);
+      }
+    };
+  }
+}
