@@ -35,23 +35,45 @@ record Fitting(int channels, int height, int width, Fit fit, Color background) {
   }
 
   Frame read(Path file) throws IOException {
+    Seen seen = seen(file);
+    return of(seen.planes, seen.height, seen.width);
+  }
+
+  /**
+   * A picture as it is to be seen.
+   *
+   * @param planes grey or RGB, and perhaps the opacity, as shares of white, row-major
+   * @param height in pixels
+   * @param width in pixels
+   * @param turned whether its file has it in another orientation
+   */
+  // The arrays are made for it alone.
+  @SuppressWarnings("ArrayRecordComponent")
+  record Seen(float[][] planes, int height, int width, boolean turned) {
+
+    boolean hasOpacity() {
+      return planes.length % 2 == 0;
+    }
+  }
+
+  static Seen seen(Path file) throws IOException {
     PictureFiles.Picture picture = PictureFiles.readWithOpacity(file, MOST_PIXELS);
     Orientation orientation = Orientation.of(file);
     int plane = picture.width() * picture.height();
-    int given = picture.pixels().channels();
-    float[][] planes = new float[given][];
-    for (int c = 0; c < given; c++) {
+    float[][] planes = new float[picture.pixels().channels()][];
+    for (int c = 0; c < planes.length; c++) {
       float[] values = Arrays.copyOfRange(picture.pixels().values(), c * plane, (c + 1) * plane);
       for (int i = 0; i < plane; i++) {
         values[i] = (float) ((values[i] + 1.0) / 2);
       }
       planes[c] = orientation.upright(values, picture.height(), picture.width());
     }
-    boolean turned = orientation.isTransposed();
-    return of(
+    boolean sideways = orientation.isTransposed();
+    return new Seen(
         planes,
-        turned ? picture.width() : picture.height(),
-        turned ? picture.height() : picture.width());
+        sideways ? picture.width() : picture.height(),
+        sideways ? picture.height() : picture.width(),
+        orientation != Orientation.UPRIGHT);
   }
 
   /**
