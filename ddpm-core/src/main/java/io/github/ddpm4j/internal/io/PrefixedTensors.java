@@ -16,13 +16,22 @@ final class PrefixedTensors implements TensorSource {
   private final Map<String, Object> metadata;
 
   PrefixedTensors(TensorSource whole, String prefix) {
-    this.whole = whole;
-    this.prefix = prefix;
-    this.tensors = below(whole.tensors(), prefix);
-    this.metadata = below(whole.metadata(), prefix);
+    this(whole, prefix, whole.tensors(), whole.metadata());
   }
 
-  static <T> Map<String, T> below(Map<String, T> all, String prefix) {
+  /** Of a source that holds more than it lists. */
+  PrefixedTensors(
+      TensorSource whole,
+      String prefix,
+      Map<String, TensorInfo> tensors,
+      Map<String, Object> metadata) {
+    this.whole = whole;
+    this.prefix = prefix;
+    this.tensors = below(tensors, prefix);
+    this.metadata = below(metadata, prefix);
+  }
+
+  private static <T> Map<String, T> below(Map<String, T> all, String prefix) {
     Map<String, T> some = new LinkedHashMap<>();
     all.forEach(
         (name, value) -> {
@@ -36,6 +45,11 @@ final class PrefixedTensors implements TensorSource {
   @Override
   public Map<String, TensorInfo> tensors() {
     return tensors;
+  }
+
+  @Override
+  public TensorInfo info(String name) {
+    return whole.info(prefix + name);
   }
 
   @Override

@@ -23,6 +23,21 @@ public interface TensorSource extends AutoCloseable {
   Map<String, TensorInfo> tensors();
 
   /**
+   * What a tensor is.
+   *
+   * @param name its name
+   * @return what the file says of it
+   * @throws IllegalArgumentException if there is no such tensor
+   */
+  default TensorInfo info(String name) {
+    TensorInfo info = tensors().get(name);
+    if (info == null) {
+      throw TensorSources.unknown(this, name);
+    }
+    return info;
+  }
+
+  /**
    * What the file holds beside tensors.
    *
    * @return texts ({@code String}), numbers ({@code Long}, {@code Double}), truth values and lists
@@ -53,7 +68,7 @@ public interface TensorSource extends AutoCloseable {
    *     type
    */
   default NDArray readFloat32(String name, NDManager manager) throws IOException {
-    TensorInfo info = TensorSources.require(this, name);
+    TensorInfo info = info(name);
     if (info.isReadable() && !info.type().isFloating()) {
       throw new IOException(about(name) + " must hold floats, but is " + info.kind());
     }

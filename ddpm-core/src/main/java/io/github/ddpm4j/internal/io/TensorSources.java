@@ -11,21 +11,13 @@ final class TensorSources {
 
   private TensorSources() {}
 
-  static TensorInfo require(TensorSource source, String name) {
-    TensorInfo info = source.tensors().get(name);
-    if (info == null) {
-      throw unknown(source, name);
-    }
-    return info;
-  }
-
   static IllegalArgumentException unknown(TensorSource source, String name) {
     return new IllegalArgumentException(
         "there is no " + source.about(name) + "; ask for one of its tensors()");
   }
 
   static TensorInfo requireReadable(TensorSource source, String name) throws IOException {
-    TensorInfo info = require(source, name);
+    TensorInfo info = source.info(name);
     if (!info.isReadable()) {
       throw new IOException(
           source.about(name)
@@ -37,7 +29,7 @@ final class TensorSources {
   }
 
   static void requireShape(TensorSource source, String name, NDArray target) {
-    TensorInfo info = require(source, name);
+    TensorInfo info = source.info(name);
     if (!info.shape().equals(target.getShape())) {
       throw new IllegalArgumentException(
           source.about(name)
