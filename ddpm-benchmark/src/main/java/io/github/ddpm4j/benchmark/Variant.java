@@ -15,6 +15,8 @@ enum Variant {
   COMPILED_FLOAT32(Execution.COMPILED, Precision.FLOAT32),
   /** As one program that computes in bfloat16. */
   COMPILED_BFLOAT16(Execution.COMPILED, Precision.BFLOAT16),
+  /** As one program that computes in float16, with a scaled loss in training. */
+  COMPILED_FLOAT16(Execution.COMPILED, Precision.FLOAT16),
   /** The step of {@link #COMPILED_FLOAT32} with its blocks recomputed for the gradient. */
   RECOMPUTED_FLOAT32(Execution.COMPILED, Precision.FLOAT32),
   /** The step of {@link #COMPILED_BFLOAT16} with its blocks recomputed for the gradient. */
@@ -34,6 +36,11 @@ enum Variant {
   /** What training computes again; it changes nothing but the whole step. */
   Recomputation recomputation() {
     return name().startsWith("RECOMPUTED") ? Recomputation.everywhere() : Recomputation.none();
+  }
+
+  /** Whether it is measured unless others are asked for: processors take very long in float16. */
+  boolean isUsual() {
+    return recomputation().isNone() && precision != Precision.FLOAT16;
   }
 
   /** What the user calls it, such as {@code compiled-float32}. */

@@ -70,7 +70,8 @@ class BenchmarkTest {
       value = {
         "--presets digits,mnist | --presets must be of digits, 28x28, cifar10, but was mnist",
         "--variants fast | --variants must be of primitives, eager-float32, compiled-float32,"
-            + " compiled-bfloat16, recomputed-float32, recomputed-bfloat16, but was fast",
+            + " compiled-bfloat16, compiled-float16, recomputed-float32, recomputed-bfloat16, but was"
+            + " fast",
         "--parts all | --parts must be of inference, step, pieces, bounds, but was all",
         "--device tpu | --device must be cpu, gpu0, gpu1, ..., but was tpu",
         "--repeats 0 | --repeats must be at least 1, but was 0",

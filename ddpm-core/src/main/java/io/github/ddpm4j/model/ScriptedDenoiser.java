@@ -33,7 +33,7 @@ public interface ScriptedDenoiser extends TrainableDenoiser {
    * The network's compute type. If it is not float32, runs compile the network with kernels and
    * matrices (weights with two or more dimensions) already converted to this type.
    *
-   * @return FLOAT32 or BFLOAT16
+   * @return FLOAT32, BFLOAT16 or FLOAT16; with the last, training scales the loss
    */
   default DataType computesIn() {
     return DataType.FLOAT32;

@@ -20,6 +20,10 @@ import io.github.ddpm4j.internal.ops.Float32;
  * correction of its bias counts the updates that were made. A timestep sampler that learns does not
  * learn from a skipped step.
  *
+ * <p>In a network that computes in float16, a gradient that overflows because of the {@linkplain
+ * TrainingStepListener.Event#lossScale() scale of the loss} makes no bad step: it is skipped under
+ * any guard, and a smaller scale follows.
+ *
  * @param mostInARow how many bad steps in a row end the run, at least 1
  * @param explosion how many times the usual value a loss or norm is to be for its step to be bad,
  *     more than 1; infinite if only those count that are not finite. Usual is the mean of the steps

@@ -27,7 +27,7 @@ public final class LossHistory {
    * Creates a history.
    *
    * @param losses the loss of step s at index s − 1; copied
-   * @param skipped the steps that a {@link Guard} skipped; copied
+   * @param skipped the steps that updated nothing; copied
    * @throws IndexOutOfBoundsException if there was no such step
    */
   public LossHistory(double[] losses, int[] skipped) {
@@ -61,10 +61,12 @@ public final class LossHistory {
   }
 
   /**
-   * Whether a step updated nothing, because its loss or gradient was bad.
+   * Whether a step updated nothing, because its loss or gradient was bad, or its gradient beyond
+   * float16.
    *
    * @param step the step, from 1
-   * @return true if the {@link Guard} skipped it
+   * @return true if the {@link Guard} skipped it, or it waits for a smaller {@linkplain
+   *     TrainingStepListener.Event#lossScale() scale of the loss}
    * @throws IndexOutOfBoundsException if there was no such step
    */
   public boolean isSkipped(int step) {

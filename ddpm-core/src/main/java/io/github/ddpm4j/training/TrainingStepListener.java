@@ -122,9 +122,10 @@ public interface TrainingStepListener {
 
     /**
      * Whether the step updated nothing, because its loss or gradient was not finite or exploded:
-     * see {@link Guard}. On a GPU, reading it waits for the step to finish.
+     * see {@link Guard}; or because its gradient was beyond float16: see {@link #lossScale()}. On a
+     * GPU, reading it waits for the step to finish.
      *
-     * @return false unless the run has a guard that skips
+     * @return false unless the run has a guard that skips, or a network that computes in float16
      * @throws IllegalStateException if a device failure ended the run and this could not be read
      * @throws DivergenceException if this or an earlier step ended the run; let it propagate to
      *     {@code fit}
@@ -137,6 +138,19 @@ public interface TrainingStepListener {
      * @return empty if none was due
      */
     Optional<Validation.Result> validation();
+
+    /**
+     * What the loss of the step was multiplied by before gradients were taken, so that float16
+     * holds them. A step whose gradient is not finite at that scale updates nothing, and the next
+     * one has half of it; after 2,000 finite gradients in a row it is doubled. On a GPU, reading it
+     * waits for the step to finish.
+     *
+     * @return a power of 2, 65536 at first; 1 if the network does not compute in float16
+     * @throws IllegalStateException if a device failure ended the run and this could not be read
+     * @throws DivergenceException if this or an earlier step ended the run; let it propagate to
+     *     {@code fit}
+     */
+    double lossScale();
 
     /**
      * The network with the current averaged weights, for sampling during the call: {@code

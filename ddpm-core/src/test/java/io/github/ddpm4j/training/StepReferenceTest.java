@@ -117,6 +117,9 @@ class StepReferenceTest {
         new Case(true, DataType.BFLOAT16, torch, 3, 0.1, Prediction.VELOCITY, 0.99),
         new Case(
             true, DataType.BFLOAT16, coarse, 1, Double.POSITIVE_INFINITY, Prediction.EPSILON, 0),
+        new Case(true, DataType.FLOAT16, torch, 1, 0.05, Prediction.EPSILON, 0.9),
+        new Case(
+            true, DataType.FLOAT16, coarse, 2, Double.POSITIVE_INFINITY, Prediction.VELOCITY, 0),
         new Case(false, DataType.FLOAT32, AdamOptimizer.PAPER, 1, 1, Prediction.EPSILON, 0.9),
         new Case(false, DataType.FLOAT32, torch, 3, 0.1, Prediction.PREVIOUS_MEAN, 0.99),
         new Case(false, DataType.FLOAT32, coarse, 1, 0.2, Prediction.VELOCITY, 0.5),

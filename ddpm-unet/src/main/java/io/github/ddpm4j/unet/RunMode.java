@@ -6,7 +6,8 @@ import io.github.ddpm4j.internal.ops.Script;
 import io.github.ddpm4j.internal.torch.Hardware;
 import io.github.ddpm4j.unet.UNet.Execution;
 import io.github.ddpm4j.unet.UNet.Precision;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -22,8 +23,8 @@ record RunMode(Execution execution, Script.Type type) {
 
   private static final String PYTORCH = "PyTorch";
 
-  /** Whether the user was told that bfloat16 is slow here. */
-  static final AtomicBoolean warned = new AtomicBoolean();
+  /** The precisions that the user was told to be slow here. */
+  static final Set<Precision> warned = ConcurrentHashMap.newKeySet();
 
   /** What a network starts with if nothing is asked for. */
   static RunMode standard(NDManager manager) {
@@ -45,44 +46,55 @@ record RunMode(Execution execution, Script.Type type) {
               + engine
               + "; choose execution EAGER");
     }
-    if (!compiled && precision == Precision.BFLOAT16) {
+    if (!compiled && (precision == Precision.BFLOAT16 || precision == Precision.FLOAT16)) {
       throw new IllegalArgumentException(
-          "execution EAGER computes in float32, but precision was BFLOAT16; choose execution"
-              + " COMPILED or precision FLOAT32");
+          "execution EAGER computes in float32, but precision was "
+              + precision
+              + "; choose execution COMPILED or precision FLOAT32");
     }
     Script.Type type =
         switch (precision) {
           case FLOAT32 -> Script.Type.FLOAT32;
           case BFLOAT16 -> bfloat16(manager.getDevice());
+          case FLOAT16 -> float16(manager.getDevice());
           case AUTO -> fastest(compiled, manager.getDevice());
         };
     return new RunMode(execution, type);
   }
 
   private static Script.Type bfloat16(Device device) {
-    warnIfSlow(Hardware.hasBfloat16(device), device);
+    warnIfSlow(Precision.BFLOAT16, Hardware.hasBfloat16(device), device);
     return Script.Type.BFLOAT16;
   }
 
+  private static Script.Type float16(Device device) {
+    warnIfSlow(Precision.FLOAT16, Hardware.hasFloat16(device), device);
+    return Script.Type.FLOAT16;
+  }
+
   /** Once: whoever asks for it does so for each network. */
-  static void warnIfSlow(boolean fast, Device device) {
-    if (!fast && warned.compareAndSet(false, true)) {
+  static void warnIfSlow(Precision precision, boolean fast, Device device) {
+    if (!fast && warned.add(precision)) {
       logger.warn(
-          "precision BFLOAT16 is slower than FLOAT32 on {}, which is not known to have instructions"
+          "precision {} is slower than FLOAT32 on {}, which is not known to have instructions"
               + " for it; precision AUTO takes what is faster",
+          precision,
           device);
     }
   }
 
   private static Script.Type fastest(boolean compiled, Device device) {
-    boolean fast = compiled && Hardware.hasBfloat16(device);
-    Script.Type type = fast ? Script.Type.BFLOAT16 : Script.Type.FLOAT32;
+    Script.Type type = compiled ? Script.Type.of(Hardware.fastest(device)) : Script.Type.FLOAT32;
     logger.info(
         "precision AUTO is {} on {}, {}",
         type,
         device,
         compiled
-            ? "which has " + (fast ? "" : "no ") + "instructions for bfloat16"
+            ? switch (type) {
+              case FLOAT32 -> "which has no instructions for bfloat16";
+              case BFLOAT16 -> "which has instructions for bfloat16";
+              case FLOAT16 -> "which has instructions for float16, but not for bfloat16";
+            }
             : "since execution is EAGER");
     return type;
   }
@@ -93,7 +105,11 @@ record RunMode(Execution execution, Script.Type type) {
 
   /** What {@link Precision#AUTO} became. */
   Precision precision() {
-    return type == Script.Type.BFLOAT16 ? Precision.BFLOAT16 : Precision.FLOAT32;
+    return switch (type) {
+      case FLOAT32 -> Precision.FLOAT32;
+      case BFLOAT16 -> Precision.BFLOAT16;
+      case FLOAT16 -> Precision.FLOAT16;
+    };
   }
 
   /**

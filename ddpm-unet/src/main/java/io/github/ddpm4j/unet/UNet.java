@@ -7,7 +7,6 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.io.FiniteWeights;
 import io.github.ddpm4j.internal.io.ModelFolder;
-import io.github.ddpm4j.internal.ops.Script;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.model.Condition;
@@ -92,8 +91,19 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
     BFLOAT16,
 
     /**
-     * {@link #BFLOAT16} if the CPU or GPU has instructions for it, otherwise {@link #FLOAT32}; the
-     * choice is logged at INFO level.
+     * 16 bits with more digits and a smaller range (float16, up to 65504) inside the network, for
+     * GPUs without bfloat16. Training multiplies the loss by a scale, which it adapts so that
+     * gradients stay within the range, as PyTorch's GradScaler does: a step whose gradient is
+     * beyond it updates nothing ({@link
+     * io.github.ddpm4j.training.TrainingStepListener.Event#lossScale}). Slower than {@link
+     * #FLOAT32} on processors, which is logged as a warning.
+     */
+    FLOAT16,
+
+    /**
+     * {@link #BFLOAT16} if the CPU or GPU has instructions for it, {@link #FLOAT16} on other GPUs
+     * with tensor cores (compute capability 7.0 to 7.5), otherwise {@link #FLOAT32}; the choice is
+     * logged at INFO level.
      */
     AUTO
   }
@@ -280,7 +290,8 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
    * @param precision the compute precision of a compiled network
    * @return this network
    * @throws IllegalArgumentException if {@link Execution#EAGER} is combined with {@link
-   *     Precision#BFLOAT16}, or {@link Execution#COMPILED} with an engine other than PyTorch
+   *     Precision#BFLOAT16} or {@link Precision#FLOAT16}, or {@link Execution#COMPILED} with an
+   *     engine other than PyTorch
    * @throws IllegalStateException if the network is closed or being trained
    */
   public UNet runAs(Execution execution, Precision precision) {
@@ -303,8 +314,8 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
   /**
    * The compute precision of the network.
    *
-   * @return {@link Precision#FLOAT32} or {@link Precision#BFLOAT16}, with {@link Precision#AUTO}
-   *     resolved
+   * @return {@link Precision#FLOAT32}, {@link Precision#BFLOAT16} or {@link Precision#FLOAT16},
+   *     with {@link Precision#AUTO} resolved
    */
   public Precision precision() {
     return runner.mode().precision();
@@ -412,7 +423,11 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
 
   @Override
   public DataType computesIn() {
-    return runner.mode().type() == Script.Type.BFLOAT16 ? DataType.BFLOAT16 : DataType.FLOAT32;
+    return switch (runner.mode().type()) {
+      case FLOAT32 -> DataType.FLOAT32;
+      case BFLOAT16 -> DataType.BFLOAT16;
+      case FLOAT16 -> DataType.FLOAT16;
+    };
   }
 
   @Override

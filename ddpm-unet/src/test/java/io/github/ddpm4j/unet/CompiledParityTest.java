@@ -247,10 +247,14 @@ class CompiledParityTest {
   void fit_compiled_gradientsOfAStepAsEager(Case c) {
     try (UNet compiled = busy(c.builder);
         UNet eager = compiled.copy().runAs(Execution.EAGER, Precision.FLOAT32);
-        UNet half = compiled.copy().runAs(Execution.COMPILED, Precision.BFLOAT16)) {
+        UNet half = compiled.copy().runAs(Execution.COMPILED, Precision.BFLOAT16);
+        UNet narrow = compiled.copy().runAs(Execution.COMPILED, Precision.FLOAT16)) {
       Map<String, float[]> expected = gradientsOfAStep(c, eager);
       assertGradients(c, "gradient of a step", gradientsOfAStep(c, compiled), expected);
       assertCosines(c, "gradient of a step", gradientsOfAStep(c, half), expected);
+      if (c.accumulation > 1) {
+        assertCosines(c, "gradient of a step", gradientsOfAStep(c, narrow), expected);
+      }
     }
   }
 

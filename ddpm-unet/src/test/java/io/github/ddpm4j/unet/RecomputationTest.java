@@ -42,6 +42,7 @@ class RecomputationTest {
         new Case(Execution.COMPILED, Precision.FLOAT32, 1, all),
         new Case(Execution.COMPILED, Precision.FLOAT32, 2, Recomputation.levels(0)),
         new Case(Execution.COMPILED, Precision.BFLOAT16, 1, Recomputation.levels(1)),
+        new Case(Execution.COMPILED, Precision.FLOAT16, 2, all),
         new Case(Execution.EAGER, Precision.FLOAT32, 1, Recomputation.levels(0)),
         new Case(Execution.EAGER, Precision.FLOAT32, 2, all));
   }

@@ -171,7 +171,8 @@ class TorchScriptExportTest {
     "paper, BFLOAT16",
     "gray, BFLOAT16",
     "heads, BFLOAT16",
-    "odd, BFLOAT16"
+    "odd, BFLOAT16",
+    "paper, FLOAT16"
   })
   void exportTorchScript_loadedByDjl_sameOutput(String name, Precision precision) throws Exception {
     Fixture fixture = Fixture.read(name);

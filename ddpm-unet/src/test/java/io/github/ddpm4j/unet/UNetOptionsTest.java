@@ -210,13 +210,13 @@ class UNetOptionsTest {
 
   @Test
   void bfloat16_withoutInstructionsForIt_warnsOnce() {
-    RunMode.warned.set(false);
+    RunMode.warned.clear();
     String log =
         logged(
             () -> {
-              RunMode.warnIfSlow(true, Device.cpu());
-              RunMode.warnIfSlow(false, Device.cpu());
-              RunMode.warnIfSlow(false, Device.cpu());
+              RunMode.warnIfSlow(Precision.BFLOAT16, true, Device.cpu());
+              RunMode.warnIfSlow(Precision.BFLOAT16, false, Device.cpu());
+              RunMode.warnIfSlow(Precision.BFLOAT16, false, Device.cpu());
             });
     assertThat(log.strip())
         .isEqualTo(
@@ -227,9 +227,26 @@ class UNetOptionsTest {
 
   @Test
   void bfloat16_askedFor_warnsAsTheHardwareIs() {
-    RunMode.warned.set(false);
+    RunMode.warned.clear();
     small().device(Device.cpu()).precision(Precision.BFLOAT16).build().close();
-    assertThat(RunMode.warned.get()).isNotEqualTo(Hardware.hasBfloat16(Device.cpu()));
+    assertThat(RunMode.warned.isEmpty()).isEqualTo(Hardware.hasBfloat16(Device.cpu()));
+  }
+
+  /** No processor is faster in it. */
+  @Test
+  void float16_askedFor_isHadWithAWarning() {
+    RunMode.warned.clear();
+    try (UNet unet = small().device(Device.cpu()).precision(Precision.FLOAT16).build()) {
+      assertRunsAs(unet, Execution.COMPILED, Precision.FLOAT16);
+      assertThat(unet.computesIn()).isEqualTo(DataType.FLOAT16);
+    }
+    assertThat(RunMode.warned).containsExactly(Precision.FLOAT16);
+    UNetBuilder eager = small().execution(Execution.EAGER).precision(Precision.FLOAT16);
+    assertThatThrownBy(eager::build)
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "execution EAGER computes in float32, but precision was FLOAT16; choose execution"
+                + " COMPILED or precision FLOAT32");
   }
 
   @Test

@@ -28,6 +28,7 @@ class UNetResourcesTest {
     "COMPILED, FLOAT32, 3, true",
     "COMPILED, BFLOAT16, 1, true",
     "COMPILED, BFLOAT16, 3, false",
+    "COMPILED, FLOAT16, 1, true",
     "EAGER, FLOAT32, 1, true",
     "EAGER, FLOAT32, 3, false"
   })

@@ -32,20 +32,24 @@ public final class Script {
   /** What a network computes in. */
   public enum Type {
     /** 32 bits throughout. */
-    FLOAT32(6),
+    FLOAT32(6, Float.MAX_VALUE),
     /** 16 bits with float32's range: weights and inputs are float32 and converted inside. */
-    BFLOAT16(15);
+    BFLOAT16(15, 0x1.fep127),
+    /** 16 bits with a range of its own, up to 65504; converted as {@link #BFLOAT16} is. */
+    FLOAT16(5, 65504);
 
     private final int code;
+    private final double greatest;
 
-    Type(int code) {
+    Type(int code, double greatest) {
       this.code = code;
+      this.greatest = greatest;
     }
 
     /**
      * The type of DJL's name.
      *
-     * @param type FLOAT32 or BFLOAT16
+     * @param type FLOAT32, BFLOAT16 or FLOAT16
      * @return the type
      * @throws IllegalArgumentException if it is another
      */
@@ -53,9 +57,10 @@ public final class Script {
       return switch (type) {
         case FLOAT32 -> FLOAT32;
         case BFLOAT16 -> BFLOAT16;
+        case FLOAT16 -> FLOAT16;
         default ->
             throw new IllegalArgumentException(
-                "networks compute in FLOAT32 or BFLOAT16, but not in " + type);
+                "networks compute in FLOAT32, BFLOAT16 or FLOAT16, but not in " + type);
       };
     }
 
@@ -66,6 +71,11 @@ public final class Script {
      */
     public int code() {
       return code;
+    }
+
+    /** The greatest finite number. */
+    double greatest() {
+      return greatest;
     }
   }
 

@@ -22,9 +22,6 @@ public final class ScriptOps implements Ops<Value> {
   /** TorchScript's number for whole numbers of 64 bits. */
   private static final int INT64 = 4;
 
-  /** (2 − 2⁻⁷) · 2¹²⁷. */
-  private static final double GREATEST_BFLOAT16 = 0x1.fep127;
-
   /** Up to this many tokens attention's table of weights is small enough to be held as a whole. */
   private static final int FEW_TOKENS = 512;
 
@@ -447,11 +444,10 @@ public final class ScriptOps implements Ops<Value> {
    * of one number would be: the engine refuses some of these constants and takes others.
    */
   private String number(double value) {
-    double greatest = type == Script.Type.FLOAT32 ? Float.MAX_VALUE : GREATEST_BFLOAT16;
     if (Double.isNaN(value)) {
       return "nan";
     }
-    if (Math.abs(value) > greatest) {
+    if (Math.abs(value) > type.greatest()) {
       return value > 0 ? "inf" : "-inf";
     }
     return Double.toString(value);

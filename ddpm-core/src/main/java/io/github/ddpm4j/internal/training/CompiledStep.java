@@ -33,6 +33,8 @@ final class CompiledStep implements Step {
   /** Whether a batch is a step, so that its call updates the weights too. */
   private final boolean whole;
 
+  private final Method accumulating;
+
   /** Where gradients are added up, if a step has several batches. */
   private final NDList sums;
 
@@ -50,7 +52,9 @@ final class CompiledStep implements Step {
     this.state = state;
     this.whole = settings.accumulation() == 1;
     this.sums = whole ? new NDList() : state.zeros(manager);
-    StepScript script = new StepScript(settings, state.weights().size());
+    boolean scales = Verdict.scales(network);
+    this.accumulating = StepScript.accumulating(scales);
+    StepScript script = new StepScript(settings, state.weights().size(), scales);
     this.program = Program.compile(script.methods(model, network, coefficients));
   }
 
@@ -73,8 +77,9 @@ final class CompiledStep implements Step {
     }
     return call.with(Argument.WEIGHTS, state.weights())
         .with(Argument.GRADIENTS, sums)
+        .with(Argument.JUDGED, state.judged())
         .with(Argument.TOTAL, step.total())
-        .of(program, Method.ACCUMULATE)
+        .of(program, accumulating)
         .head();
   }
 

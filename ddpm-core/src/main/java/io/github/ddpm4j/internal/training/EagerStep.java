@@ -40,7 +40,8 @@ final class EagerStep implements Step {
               + "; train without recomputation");
     }
     this.state = state;
-    this.program = Program.compile(new StepScript(settings, state.weights().size()).update());
+    this.program =
+        Program.compile(new StepScript(settings, state.weights().size(), false).update());
     // A caller's own backward pass adds to the same gradients.
     clearGradients();
   }

@@ -65,6 +65,11 @@ record LoopEvent(
   }
 
   @Override
+  public double lossScale() {
+    return log.scale(number);
+  }
+
+  @Override
   public void stop() {
     stopping.run();
   }

@@ -34,6 +34,9 @@ final class RunState {
   /** Numbers of steps from 0; absent from checkpoints of runs that skipped none. */
   private static final String SKIPPED = "history/skipped";
 
+  /** Those of them whose gradient was beyond float16; likewise. */
+  private static final String OVERFLOWED = "history/overflowed";
+
   private static final String SAMPLER = "timestepSampler/";
   static final String BATCHES = "batches";
   private static final String LISTENERS = "listeners";
@@ -90,9 +93,13 @@ final class RunState {
     tensors.put(LOSSES, doubles(own, past.losses()));
     tensors.put(NORMS, doubles(own, past.norms()));
     tensors.put(RATES, doubles(own, past.rates()));
-    if (past.skipped().length > 0) {
-      tensors.put(SKIPPED, doubles(own, Arrays.stream(past.skipped()).asDoubleStream().toArray()));
-    }
+    Map.of(SKIPPED, past.skipped(), OVERFLOWED, past.overflowed())
+        .forEach(
+            (name, of) -> {
+              if (of.length > 0) {
+                tensors.put(name, doubles(own, Arrays.stream(of).asDoubleStream().toArray()));
+              }
+            });
     draws.state().forEach((name, values) -> tensors.put(SAMPLER + name, doubles(own, values)));
     Map<String, Object> description = new LinkedHashMap<>(identity);
     description.put(BATCHES, batches);
@@ -139,13 +146,13 @@ final class RunState {
   void restore(CheckpointFile.Contents contents) {
     Map<String, NDArray> tensors = new TreeMap<>(contents.tensors());
     Map<String, NDArray> arrays = new TreeMap<>(this.arrays);
-    int[] skipped =
-        tensors.containsKey(SKIPPED)
-            ? Arrays.stream(take(tensors, SKIPPED)).mapToInt(step -> (int) step).toArray()
-            : new int[0];
     StepLog.Past past =
         new StepLog.Past(
-            take(tensors, LOSSES), take(tensors, NORMS), take(tensors, RATES), skipped);
+            take(tensors, LOSSES),
+            take(tensors, NORMS),
+            take(tensors, RATES),
+            takeSteps(tensors, SKIPPED),
+            takeSteps(tensors, OVERFLOWED));
     NDArray judged = arrays.get(StepState.JUDGED);
     boolean judgesFirst = judged != null && !tensors.containsKey(StepState.JUDGED);
     if (judgesFirst) {
@@ -168,7 +175,9 @@ final class RunState {
             array.set(new NDIndex("..."), value.toDevice(array.getDevice(), false));
           });
       if (judged != null && judgesFirst) {
-        judged.set(past.judged());
+        try (NDArray first = Upload.floats(judged.getManager(), past.judged(), judged.getShape())) {
+          judged.set(new NDIndex("..."), first);
+        }
       }
     }
     if (validations != null) {
@@ -216,6 +225,12 @@ final class RunState {
     for (int i = 0; any && i < listeners.size(); i++) {
       listeners.get(i).restore(String.valueOf(states.get(i)));
     }
+  }
+
+  private static int[] takeSteps(Map<String, NDArray> tensors, String name) {
+    return tensors.containsKey(name)
+        ? Arrays.stream(take(tensors, name)).mapToInt(step -> (int) step).toArray()
+        : new int[0];
   }
 
   private static double[] take(Map<String, NDArray> tensors, String name) {

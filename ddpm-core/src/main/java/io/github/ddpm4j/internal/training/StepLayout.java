@@ -50,7 +50,13 @@ final class StepLayout {
     /** How many bad steps there were since. */
     IN_A_ROW,
     USUAL_LOSS,
-    USUAL_NORM;
+    USUAL_NORM,
+    /** What the loss is multiplied by in float16. */
+    LOSS_SCALE,
+    /** How many gradients in a row were finite with it. */
+    GROWTH,
+    /** How many gradients were not. */
+    OVERFLOWS;
 
     private static final List<Judged> ALL = List.of(values());
 
@@ -63,11 +69,13 @@ final class StepLayout {
   enum LogColumn {
     LOSS,
     NORM,
-    /** 1 where the step updated nothing. */
+    /** 1 where the step updated nothing; 2 where that was for a gradient beyond float16. */
     SKIPPED,
     /** What was usual before the step, in a run that judges by it. */
     USUAL_LOSS,
-    USUAL_NORM;
+    USUAL_NORM,
+    /** What the loss was multiplied by, in float16. */
+    LOSS_SCALE;
 
     private static final List<LogColumn> ALL = List.of(values());
 
@@ -180,6 +188,20 @@ final class StepLayout {
             Argument.WEIGHTS,
             Argument.GRADIENTS,
             Argument.NUMBERS,
+            Argument.TOTAL,
+            Argument.INPUT_NOISE,
+            Argument.NOISE,
+            Argument.ROWS);
+
+    /** {@link #ACCUMULATE} of a loss that is scaled. */
+    static final Method ACCUMULATE_SCALED =
+        new Method(
+            "accumulate",
+            Argument.X0,
+            Argument.WEIGHTS,
+            Argument.GRADIENTS,
+            Argument.NUMBERS,
+            Argument.JUDGED,
             Argument.TOTAL,
             Argument.INPUT_NOISE,
             Argument.NOISE,

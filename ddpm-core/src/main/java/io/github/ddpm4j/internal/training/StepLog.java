@@ -16,6 +16,8 @@ import java.util.List;
 import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The losses and norms of a run. A step leaves them on the device; they are fetched when as many
@@ -23,6 +25,8 @@ import org.jspecify.annotations.Nullable;
  * steps in a row ends the run: the program has updated nothing since.
  */
 final class StepLog {
+
+  private static final Logger logger = LoggerFactory.getLogger(StepLog.class);
 
   /** The losses of this many steps are room for, at first. */
   private static final int FIRST_ROOM = 1024;
@@ -60,6 +64,12 @@ final class StepLog {
   private double[] norms = new double[FIRST_ROOM];
   private double[] rates = new double[FIRST_ROOM];
   private final BitSet skipped = new BitSet();
+
+  /** Those of the skipped steps that count as no bad ones. */
+  private final BitSet overflowed = new BitSet();
+
+  /** What losses were multiplied by in the steps of this run; 0 in those before it. */
+  private float[] scales = {};
 
   /** Steps that are done, and those of them whose loss and norm were read. */
   private int done;
@@ -155,6 +165,14 @@ final class StepLog {
     return skipped.get(step - 1);
   }
 
+  /** What the loss of a step was multiplied by. */
+  double scale(int step) {
+    if (step > read) {
+      readAll();
+    }
+    return step <= scales.length ? scales[step - 1] : 1;
+  }
+
   /** How many steps updated nothing, as far as they were read. */
   int skips() {
     return skipped.cardinality();
@@ -198,32 +216,53 @@ final class StepLog {
       for (int i = 0; i < row.length; i++) {
         row[i] = log[from + i];
       }
-      boolean bad = row[LogColumn.SKIPPED.place()] != 0;
-      if (bad && skippedBefore(read) + 1 >= guard.mostInARow()) {
+      boolean none = row[LogColumn.SKIPPED.place()] != 0;
+      boolean overflow = row[LogColumn.SKIPPED.place()] > 1;
+      if (none && !overflow && badBefore(read) + 1 >= guard.mostInARow()) {
         fail(row);
       }
+      keepScale(row[LogColumn.LOSS_SCALE.place()], overflow);
       losses[read] = row[LogColumn.LOSS.place()];
       norms[read] = row[LogColumn.NORM.place()];
-      skipped.set(read, bad);
+      skipped.set(read, none);
+      overflowed.set(read, overflow);
       for (Pass pass : passes.remove(0)) {
-        learn(pass, bad);
+        learn(pass, none);
       }
     }
   }
 
-  /** How many steps in a row were skipped just before one, which is counted from 0. */
-  private int skippedBefore(int step) {
-    return step - 1 - skipped.previousClearBit(step - 1);
+  /** The scale of the step that is read, where there is one: 0 elsewhere. */
+  private void keepScale(double scale, boolean overflow) {
+    if (scale > 0) {
+      if (read >= scales.length) {
+        scales = Arrays.copyOf(scales, room());
+      }
+      scales[read] = (float) scale;
+    }
+    if (overflow) {
+      logger.debug(
+          "step {} is skipped: its gradient, times {}, is beyond float16", read + 1, scale);
+    }
+  }
+
+  /** How many bad steps in a row there were just before one, which is counted from 0. */
+  private int badBefore(int step) {
+    int bad = 0;
+    for (int i = step - 1; i >= 0 && skipped.get(i); i--) {
+      bad += overflowed.get(i) ? 0 : 1;
+    }
+    return bad;
   }
 
   private int room() {
     return (int) Math.min(Integer.MAX_VALUE - Long.SIZE, Math.max(done + 1L, 2L * done));
   }
 
-  /** A bad step teaches nothing. */
-  private void learn(Pass pass, boolean bad) {
+  /** A step that is skipped teaches nothing. */
+  private void learn(Pass pass, boolean skipped) {
     try (NDArray each = pass.losses) {
-      if (draws.learns() && !bad) {
+      if (draws.learns() && !skipped) {
         draws.learn(pass.levels, pass.read());
       } else if (watched) {
         pass.read();
@@ -234,8 +273,8 @@ final class StepLog {
   /** Ends the run at the step that is read next. */
   private void fail(double[] row) {
     done = read;
-    int before = skippedBefore(read);
-    int good = read - before;
+    int before = badBefore(read);
+    int good = skipped.previousClearBit(read - 1) + 1;
     int[] timesteps = timesteps(passes.get(0));
     double last = good == 0 ? Double.NaN : losses[good - 1];
     failure =
@@ -276,16 +315,17 @@ final class StepLog {
    * @param norms the norms of the gradient
    * @param rates the learning rates, warm-up included
    * @param skipped the steps that updated nothing, from 0
+   * @param overflowed those of them whose gradient was beyond float16
    */
   @SuppressWarnings("ArrayRecordComponent") // handed over once, between two runs
-  record Past(double[] losses, double[] norms, double[] rates, int[] skipped) {
+  record Past(double[] losses, double[] norms, double[] rates, int[] skipped, int[] overflowed) {
 
     /**
      * What steps are judged by after a run that skipped none by itself: what was usual is the mean
      * of its last steps.
      */
     float[] judged() {
-      float[] judged = new float[Judged.values().length];
+      float[] judged = Verdict.first();
       judged[Judged.UPDATES.place()] = losses.length - skipped.length;
       judged[Judged.USUAL_LOSS.place()] = usual(losses);
       judged[Judged.USUAL_NORM.place()] = usual(norms);
@@ -311,7 +351,8 @@ final class StepLog {
         Arrays.copyOf(losses, done),
         Arrays.copyOf(norms, done),
         Arrays.copyOf(rates, done),
-        skipped.stream().toArray());
+        skipped.stream().toArray(),
+        overflowed.stream().toArray());
   }
 
   /** Goes on after what happened in another run. */
@@ -320,6 +361,7 @@ final class StepLog {
     norms = past.norms.clone();
     rates = past.rates.clone();
     Arrays.stream(past.skipped).forEach(skipped::set);
+    Arrays.stream(past.overflowed).forEach(overflowed::set);
     done = losses.length;
     read = done;
   }

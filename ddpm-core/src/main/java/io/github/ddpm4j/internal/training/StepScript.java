@@ -38,18 +38,29 @@ final class StepScript {
   private final int weights;
   private final Recomputation recomputation;
   private final Verdict verdict;
+  private final Method accumulating;
+
+  /** What the optimizer divides gradients by, once that was written. */
+  private String divisor = "None";
 
   /**
    * @param weights how many weights there are
+   * @param scales whether the loss is scaled
    */
-  StepScript(TrainingSettings settings, int weights) {
+  StepScript(TrainingSettings settings, int weights, boolean scales) {
     this.adam = settings.optimizer();
     this.clip = settings.gradientClip();
     this.batches = settings.accumulation();
     this.loss = settings.loss();
     this.weights = weights;
     this.recomputation = settings.recomputation();
-    this.verdict = new Verdict(settings.guard());
+    this.verdict = new Verdict(settings.guard(), scales);
+    this.accumulating = accumulating(scales);
+  }
+
+  /** The method that adds up gradients. */
+  static Method accumulating(boolean scales) {
+    return scales ? Method.ACCUMULATE_SCALED : Method.ACCUMULATE;
   }
 
   /**
@@ -67,7 +78,7 @@ final class StepScript {
     Value leaves = leaves(script, network);
     @Nullable ScriptTape tape = tape(script, leaves);
     Objective.Result<Value> result = objective(script, model, network, leaves, used, tape);
-    Value made = gradients(script, result.mean(), leaves, tape);
+    Value made = gradients(script, verdict.scaled(script, result.mean()), leaves, tape);
     Value detached = script.let("torch.detach(%s)", result.mean());
     script.run("torch.set_grad_enabled(False)");
     Value norm = norm(script, detached, made);
@@ -107,13 +118,13 @@ final class StepScript {
     @Nullable ScriptTape tape = tape(script, leaves);
     Objective.Result<Value> result = objective(script, model, network, leaves, used, tape);
     Value share = script.let("torch.div(%s, %d)", result.mean(), batches);
-    Value made = gradients(script, share, leaves, tape);
+    Value made = gradients(script, verdict.scaled(script, share), leaves, tape);
     script.run("torch.set_grad_enabled(False)");
     script.run("torch._foreach_add_(%s, %s)", Argument.GRADIENTS, floats(made));
     script.run("torch.add_(%s, torch.detach(%s))", Argument.TOTAL, share);
     return script.method(
-        Method.ACCUMULATE.text(),
-        Method.ACCUMULATE.signature(network.conditionKinds().size()),
+        accumulating.text(),
+        accumulating.signature(network.conditionKinds().size()),
         "Tensor",
         script.let("torch.detach(%s)", result.each()));
   }
@@ -198,14 +209,13 @@ final class StepScript {
   /** The global norm, and what follows from it: the verdict on the step, and the clipping. */
   private Value norm(Script script, Value mean, Value gradients) {
     Value norm =
-        script.let(
-            "torch.linalg_vector_norm(torch.stack(torch._foreach_norm(%s, 2, dtype=%d)))",
-            gradients, FLOAT32);
+        verdict.unscaled(
+            script,
+            script.let(
+                "torch.linalg_vector_norm(torch.stack(torch._foreach_norm(%s, 2, dtype=%d)))",
+                gradients, FLOAT32));
     verdict.judge(script, mean, norm, FLOAT32);
-    if (Double.isFinite(clip)) {
-      // Adam divides the gradient by it.
-      script.run("scale = torch.clamp_min(torch.div(%s, %s), 1.0)", norm, clip);
-    }
+    divisor = verdict.divisor(script, norm, clip);
     return norm;
   }
 
@@ -246,7 +256,7 @@ final class StepScript {
         adam.beta2(),
         adam.weightDecay(),
         number(StepNumber.EPSILON),
-        Double.isInfinite(clip) ? "None" : "scale",
+        divisor,
         verdict.bad());
   }
 }

@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.internal.torch.Program;
 import io.github.ddpm4j.internal.training.StepLayout.Argument;
 import io.github.ddpm4j.internal.training.StepLayout.Judged;
@@ -79,7 +80,7 @@ final class StepState {
     firstMoments = zeros(manager);
     secondMoments = zeros(manager);
     broken = manager.zeros(new Shape());
-    judged = manager.zeros(new Shape(Judged.values().length));
+    judged = Upload.floats(manager, Verdict.first(), new Shape(Judged.values().length));
     log = manager.zeros(new Shape(rows, LogColumn.values().length));
   }
 
@@ -92,6 +93,11 @@ final class StepState {
 
   NDList weights() {
     return weights;
+  }
+
+  /** What the next step is judged by. */
+  NDArray judged() {
+    return judged;
   }
 
   /** The names of the weights, in their order. */

@@ -131,7 +131,12 @@ public final class TrainingLoop implements AutoCloseable {
               settings.anyRange(),
               checkpoints.batchesBefore());
       StepState state =
-          new StepState(network, averaged, rows, Verdict.skips(settings.guard()), manager);
+          new StepState(
+              network,
+              averaged,
+              rows,
+              Verdict.skips(settings.guard(), Verdict.scales(network)),
+              manager);
       made =
           network instanceof ScriptedDenoiser scripted && scripted.isCompiled()
               ? new CompiledStep(model, scripted, settings, state, manager)

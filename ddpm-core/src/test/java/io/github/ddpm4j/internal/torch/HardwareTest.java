@@ -3,12 +3,14 @@ package io.github.ddpm4j.internal.torch;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ai.djl.Device;
+import ai.djl.ndarray.types.DataType;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class HardwareTest {
@@ -44,6 +46,27 @@ class HardwareTest {
   @ValueSource(strings = {"", " avx512_fp16", " avx512_bf161", " amx_int8"})
   void namesBfloat16_x86Without_false(String flags) {
     assertThat(Hardware.namesBfloat16(String.format(Locale.ROOT, X86, flags))).isFalse();
+  }
+
+  /** GTX 1050 Ti, P100, V100, T4 and GTX 16, A100, RTX 30, RTX 40, H100. */
+  @ParameterizedTest
+  @CsvSource({
+    "61, FLOAT32",
+    "60, FLOAT32",
+    "70, FLOAT16",
+    "75, FLOAT16",
+    "80, BFLOAT16",
+    "86, BFLOAT16",
+    "89, BFLOAT16",
+    "90, BFLOAT16"
+  })
+  void fastest_gpu_byItsCapability(int capability, DataType expected) {
+    assertThat(Hardware.fastest(capability)).isEqualTo(expected);
+  }
+
+  @Test
+  void hasFloat16_cpu_false() {
+    assertThat(Hardware.hasFloat16(Device.cpu())).isFalse();
   }
 
   @Test
