@@ -34,7 +34,9 @@ final class Likeness {
     return groups.values().stream().filter(group -> group.size() > 1).toList();
   }
 
-  /** Groups of two or more that look the same, of pictures that are not the same in their pixels. */
+  /**
+   * Groups of two or more that look the same, of pictures that are not the same in their pixels.
+   */
   static List<List<Integer>> alike(List<@Nullable Look> looks) {
     int[] parent = new int[looks.size()];
     Arrays.setAll(parent, i -> i);

@@ -104,7 +104,8 @@ class DataDoctorTest {
             "  " + reason);
     ByteArrayOutputStream printed = new ByteArrayOutputStream();
     doctor.print(new PrintStream(printed, true, StandardCharsets.UTF_8));
-    assertThat(printed.toString(StandardCharsets.UTF_8)).isEqualToNormalizingNewlines(doctor + "\n");
+    assertThat(printed.toString(StandardCharsets.UTF_8))
+        .isEqualToNormalizingNewlines(doctor + "\n");
   }
 
   /** Levels by hand: half of the pictures are black, half are (255, 51, 0). */
