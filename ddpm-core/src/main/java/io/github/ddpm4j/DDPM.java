@@ -180,8 +180,7 @@ public final class DDPM implements AutoCloseable {
    * @param folder the target folder; an existing model there is replaced
    * @throws IllegalStateException if the model has no denoiser, or one that cannot be saved, or a
    *     weight is NaN or infinite
-   * @throws IllegalArgumentException if {@code folder} has no name, or the metadata are too long to
-   *     be read again (32 MiB with the rest of {@code ddpm.json})
+   * @throws IllegalArgumentException if {@code folder} has no name
    * @throws java.nio.file.FileAlreadyExistsException if {@code folder} exists and is not a model
    * @throws IOException if writing fails, or another process writes to the folder for minutes; an
    *     existing model is left intact
@@ -199,6 +198,7 @@ public final class DDPM implements AutoCloseable {
    *
    * @param folder the target folder; an existing model there is replaced
    * @throws IllegalStateException if the model has no denoiser, or one that cannot be saved
+   * @throws IllegalArgumentException if {@code folder} has no name
    * @throws java.nio.file.FileAlreadyExistsException if {@code folder} exists and is not a model
    * @throws IOException if writing fails; an existing model is left intact
    */
@@ -288,7 +288,8 @@ public final class DDPM implements AutoCloseable {
    * @param metadata the words by name, in place of those that were there; see {@link
    *     Builder#metadata}
    * @return a model over the same network, which this model still owns if it did
-   * @throws IllegalArgumentException if a name or a word is no text that a file can hold
+   * @throws IllegalArgumentException if a name or a word is no text that a file can hold, or all
+   *     take more than 1 MiB
    */
   public DDPM withMetadata(Map<String, String> metadata) {
     Objects.requireNonNull(metadata, "metadata");
@@ -630,7 +631,7 @@ public final class DDPM implements AutoCloseable {
     /**
      * What is to be kept with the model for people: a licence, what the dataset is, a figure.
      *
-     * @param words texts by name; none by default
+     * @param words texts by name, 1 MiB of them at most; none by default
      * @return this builder
      */
     public Builder metadata(Map<String, String> words) {

@@ -45,7 +45,7 @@ public record Diffusion(
    * @throws IllegalArgumentException if the schedule ends with zero signal and the network predicts
    *     the noise, the posterior mean or F_θ of EDM, which do not determine x_0 there; if x̂_0
    *     divides by so small a signal that float32 cannot hold it; or if a name or a word is no text
-   *     that a file can hold, or a name is empty or there twice
+   *     that a file can hold, or a name is blank or there twice, or all take more than 1 MiB
    */
   public Diffusion {
     Objects.requireNonNull(variance, "variance");
@@ -55,6 +55,7 @@ public record Diffusion(
     metadata = Collections.unmodifiableMap(new LinkedHashMap<>(metadata));
     Words.requireNames(classNames);
     Words.requireTexts(metadata);
+    Words.requireShort(classNames, metadata);
     int last = schedule.timesteps() - 1;
     if (schedule.alphaBar(last) == 0 && prediction.needsSignal()) {
       throw new IllegalArgumentException(
@@ -104,8 +105,8 @@ public record Diffusion(
    * @param names the names of the classes
    * @param words what people say of the model
    * @return a description
-   * @throws IllegalArgumentException if a name or a word is no text that a file can hold, or a name
-   *     is empty or there twice
+   * @throws IllegalArgumentException if a name or a word is no text that a file can hold, a name is
+   *     blank or there twice, or all take more than 1 MiB
    */
   public Diffusion with(List<String> names, Map<String, String> words) {
     Objects.requireNonNull(names, "names");

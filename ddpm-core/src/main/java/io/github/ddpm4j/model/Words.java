@@ -2,14 +2,19 @@ package io.github.ddpm4j.model;
 
 import io.github.ddpm4j.internal.description.Quote;
 import java.nio.charset.StandardCharsets;
+import java.util.Collection;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.stream.Stream;
 
 /** What the words must be that a file holds for people. */
 final class Words {
+
+  /** All together, in UTF-8: a checkpoint has them in its header, which may not be much longer. */
+  private static final int MOST_BYTES = 1 << 20;
 
   private Words() {}
 
@@ -43,6 +48,23 @@ final class Words {
           requireText(
               "the metadata \"" + Quote.of(name) + "\"", Objects.requireNonNull(text, name));
         });
+  }
+
+  /** All of them. */
+  static void requireShort(List<String> names, Map<String, String> texts) {
+    long bytes =
+        Stream.of(names, texts.keySet(), texts.values())
+            .flatMap(Collection::stream)
+            .mapToLong(text -> text.getBytes(StandardCharsets.UTF_8).length)
+            .sum();
+    if (bytes > MOST_BYTES) {
+      throw new IllegalArgumentException(
+          "names of classes and metadata must take at most "
+              + MOST_BYTES
+              + " bytes together, but take "
+              + bytes
+              + "; keep long texts beside the model folder");
+    }
   }
 
   /** Half a pair of UTF-16 has no bytes in a file, and would come back as another character. */

@@ -1,6 +1,7 @@
 package io.github.ddpm4j.internal.files;
 
 import java.io.IOException;
+import java.nio.channels.ClosedChannelException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
@@ -35,6 +36,9 @@ public final class FolderClaim implements AutoCloseable {
   private static final Logger logger = LoggerFactory.getLogger(FolderClaim.class);
 
   private static final long PAUSE_MILLIS = 5;
+
+  /** A wait that nobody needs to be told of. */
+  private static final Duration QUIET = Duration.ofSeconds(2);
 
   /** The folders that writers of this process hold. */
   private static final Set<Path> claimed = ConcurrentHashMap.newKeySet();
@@ -86,11 +90,16 @@ public final class FolderClaim implements AutoCloseable {
   public static FolderClaim await(Path folder, Duration patience) throws IOException {
     long start = System.nanoTime();
     boolean interrupted = false;
+    boolean told = false;
     try {
       while (true) {
         Optional<FolderClaim> claim = of(folder);
         if (claim.isPresent()) {
           return claim.get();
+        }
+        if (!told && System.nanoTime() - start > QUIET.toNanos()) {
+          logger.info("{} is being written by another thread or process; waiting for it", folder);
+          told = true;
         }
         if (System.nanoTime() - start > patience.toNanos()) {
           throw new FileSystemException(
@@ -155,8 +164,11 @@ public final class FolderClaim implements AutoCloseable {
       return lock != null;
     } catch (OverlappingFileLockException e) {
       return false;
-    } catch (UnsupportedOperationException e) {
-      return true; // a file system without locks
+    } catch (ClosedChannelException e) {
+      throw e;
+    } catch (UnsupportedOperationException | IOException e) {
+      logger.debug("this file system has no locks", e);
+      return true;
     }
   }
 

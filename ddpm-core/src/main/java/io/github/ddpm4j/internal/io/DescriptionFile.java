@@ -8,7 +8,6 @@ import io.github.ddpm4j.internal.files.WholeFile;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -84,26 +83,6 @@ final class DescriptionFile {
             .replaceAll(
                 list -> list.group().replaceAll("\\s+", " ").replaceAll("(?<=\\[) | (?=])", ""))
         + "\n";
-  }
-
-  /**
-   * Refuses words for a model that would be written, but never read again.
-   *
-   * @param model the words
-   * @throws IllegalArgumentException if they are too long
-   */
-  static void requireReadable(Map<String, Object> model) {
-    WholeFile.Written any = new WholeFile.Written(Path.of(WEIGHTS), "0".repeat(64));
-    long length = text(any, model).getBytes(StandardCharsets.UTF_8).length;
-    // The name of a file and the digest take a little more.
-    if (length > MAX_BYTES - (1 << 10)) {
-      throw new IllegalArgumentException(
-          "the description of the model would take "
-              + length
-              + " bytes, but at most "
-              + (MAX_BYTES - (1 << 10))
-              + " are read again; shorten its metadata");
-    }
   }
 
   /* ---------------- Reading ---------------- */

@@ -44,8 +44,8 @@ final class ModelFiles {
   private static final Pattern STEMS =
       Pattern.compile(WEIGHTS_STEM + "|" + Pattern.quote(DESCRIPTION));
 
-  /** Longer than a large model takes to be written, and shorter than people look on. */
-  private static final Duration PATIENCE = Duration.ofMinutes(2);
+  /** Longer than a large model takes to be written. */
+  private static final Duration PATIENCE = Duration.ofMinutes(10);
 
   private ModelFiles() {}
 

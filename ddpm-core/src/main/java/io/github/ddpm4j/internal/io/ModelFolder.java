@@ -85,8 +85,7 @@ public final class ModelFolder {
    * @param folder where to; an older model there is replaced
    * @param contents the model
    * @param check may refuse the weights, which nobody changes meanwhile
-   * @throws IllegalArgumentException if {@code folder} has no name, or the description is too long
-   *     to be read again
+   * @throws IllegalArgumentException if {@code folder} has no name
    * @throws FileAlreadyExistsException if {@code folder} is something other than an older model or
    *     an empty folder, or holds more than that
    * @throws IOException if writing fails; what was there before is still there
@@ -95,7 +94,6 @@ public final class ModelFolder {
       throws IOException {
     Path target = replaceable(folder);
     Map<String, Object> model = ModelDescription.describe(contents);
-    DescriptionFile.requireReadable(model);
     Runnable read = contents.denoiser().beginReading();
     try {
       Map<String, NDArray> weights = contents.denoiser().weights();

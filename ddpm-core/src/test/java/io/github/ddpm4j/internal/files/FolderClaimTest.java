@@ -81,6 +81,24 @@ class FolderClaimTest {
     assertThat(lock()).exists();
   }
 
+  /** As some network file systems: claims hold in this process alone. */
+  @Test
+  void of_aFolderWithoutLocks_isClaimed() throws IOException {
+    WatchedFiles files =
+        new WatchedFiles(
+            folder,
+            change -> {
+              if (change.operation() == WatchedFiles.Operation.LOCK) {
+                throw new IOException("No locks available");
+              }
+            });
+    Path watched = files.path(folder);
+    try (FolderClaim claim = FolderClaim.of(watched).orElseThrow()) {
+      assertThat(FolderClaim.of(watched)).isEmpty();
+    }
+    assertThat(folder).isEmptyDirectory();
+  }
+
   @Test
   void await_aClaimedFolder_isRefusedAfterAWhile() throws IOException {
     try (FolderClaim claim = FolderClaim.of(folder).orElseThrow()) {

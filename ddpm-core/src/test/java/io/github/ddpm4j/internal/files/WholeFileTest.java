@@ -11,6 +11,7 @@ import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -36,6 +37,47 @@ class WholeFileTest {
     WholeFile.write(file, text("new"));
 
     assertThat(file).hasContent("new");
+  }
+
+  /**
+   * Else a loss of power takes the folders along, with all that was brought to the disk in them.
+   */
+  @Test
+  void write_missingFolders_areBroughtToTheDisk() throws IOException {
+    WatchedFiles files = new WatchedFiles(folder, change -> {});
+
+    WholeFile.write(files.path(folder.resolve("a/b/file.txt")), text("new"));
+
+    assertThat(files.journal())
+        .filteredOn(change -> change.operation() == WatchedFiles.Operation.SYNC)
+        .extracting(WatchedFiles.Change::file)
+        .contains(folder, folder.resolve("a"), folder.resolve("a/b"));
+  }
+
+  /** What a killed write leaves is told from what anybody else may have named so. */
+  @Test
+  void isLeftover_isTrueOfWhatAWriteLeft_only() throws IOException {
+    Pattern stem = Pattern.compile("file\\.txt");
+    WatchedFiles files =
+        new WatchedFiles(
+            folder,
+            change -> {
+              if (change.operation() == WatchedFiles.Operation.SYNC
+                  || change.operation() == WatchedFiles.Operation.DELETE) {
+                throw new IOException("killed");
+              }
+            });
+    assertThatThrownBy(() -> WholeFile.write(files.path(folder.resolve("file.txt")), text("new")))
+        .hasMessage("killed");
+    try (Stream<Path> left = Files.list(folder)) {
+      String name = left.findAny().orElseThrow().getFileName().toString();
+      assertThat(WholeFile.isLeftover(name, stem)).isTrue();
+      assertThat(WholeFile.isLeftover(name, Pattern.compile("file"))).isFalse();
+      assertThat(WholeFile.isLeftover(name.substring(1), stem)).isFalse();
+      assertThat(WholeFile.isLeftover(name + "2", stem)).isFalse();
+    }
+    assertThat(WholeFile.isLeftover(".file.txt.mine.part", stem)).isFalse();
+    assertThat(WholeFile.isLeftover("file.txt", stem)).isFalse();
   }
 
   @Test
