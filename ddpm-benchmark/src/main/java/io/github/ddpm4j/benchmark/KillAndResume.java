@@ -4,12 +4,15 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
-import ai.djl.training.dataset.Dataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.Training;
+import io.github.ddpm4j.loss.Loss;
 import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.spi.Ops;
 import io.github.ddpm4j.training.Checkpoints;
+import io.github.ddpm4j.training.Guard;
+import io.github.ddpm4j.training.Validation;
 import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNetBuilder;
 import java.io.IOException;
@@ -54,7 +57,9 @@ public final class KillAndResume implements Callable<Integer> {
     CONDITIONAL,
     SELF_CONDITIONED,
     IMPORTANCE_SAMPLED,
-    EDM;
+    EDM,
+    /** Steps with a certain image are not finite and are skipped; held-out images are measured. */
+    GUARDED;
 
     private UNetBuilder network() {
       UNetBuilder builder =
@@ -84,13 +89,14 @@ public final class KillAndResume implements Callable<Integer> {
         case CONDITIONAL -> training.conditionDropout(0.2);
         case IMPORTANCE_SAMPLED ->
             training.timestepSampler(TimestepSampler.lossSecondMoment(3, 0.01));
+        case GUARDED -> training.loss(new SpoiltLoss()).guard(Guard.skip());
         case EDM -> training.timestepSampler(TimestepSampler.logNormal(-1.2, 1.2));
         default -> training;
       };
     }
 
-    private Dataset data(NDManager manager) {
-      Random random = new Random(1);
+    private ArrayDataset data(NDManager manager, long seed) {
+      Random random = new Random(seed);
       float[] values = new float[IMAGES * SIDE * SIDE];
       for (int i = 0; i < values.length; i++) {
         values[i] = 2 * random.nextFloat() - 1;
@@ -106,6 +112,30 @@ public final class KillAndResume implements Callable<Integer> {
         builder.optLabels(manager.create(labels));
       }
       return builder.build();
+    }
+  }
+
+  /** The square error, but NaN with its gradients for images that are bright on the whole. */
+  private static final class SpoiltLoss implements Loss {
+
+    private static final double BRIGHT = 0.125;
+
+    @Override
+    public <T> T perImage(Ops<T> ops, T output, T target) {
+      return ops.meanPerImage(ops.square(ops.subtract(output, target)));
+    }
+
+    @Override
+    public <T> T perImage(Ops<T> ops, Input<T> input) {
+      // e^∞ · 0 where the mean is greater, and 0 elsewhere.
+      T above = ops.shift(ops.meanPerImage(input.x0()), -BRIGHT);
+      T spoilt = ops.scale(ops.exp(ops.scale(above, 1e6)), 0);
+      return ops.multiply(perImage(ops, input.output(), input.target()), ops.shift(spoilt, 1));
+    }
+
+    @Override
+    public String toString() {
+      return "spoilt";
     }
   }
 
@@ -187,11 +217,16 @@ public final class KillAndResume implements Callable<Integer> {
     System.getProperties().putIfAbsent("ai.djl.pytorch.num_threads", "1"); // the work is small
     try (NDManager manager = NDManager.newBaseManager();
         UNet network = kind.network().build()) {
-      kind.training(network)
+      Training training = kind.training(network);
+      if (kind == Kind.GUARDED) {
+        training.validation(
+            Validation.of(kind.data(manager, 2)).images(20).every(EVERY + 2).keepBest());
+      }
+      training
           .steps(steps)
           .checkpoints(Checkpoints.in(folder).everySteps(EVERY))
           .resume()
-          .fit(kind.data(manager))
+          .fit(kind.data(manager, 1))
           .close();
     }
   }
