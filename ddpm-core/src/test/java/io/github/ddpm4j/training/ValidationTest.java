@@ -458,16 +458,30 @@ class ValidationTest {
                 ops.add(ops.square(ops.subtract(input.output(), input.target())), marks));
           }
         };
+    // Once in one go, and once more after a checkpoint that knows of no best one.
+    for (int first : new int[] {0, 3}) {
+      Path own = temporary.resolve("run" + first);
+      if (first > 0) {
+        notFinite(infinite, own, first);
+      }
+      List<Validation.Result> results = notFinite(infinite, own, STEPS);
+      assertThat(results).extracting(Validation.Result::step).containsExactly(0L, 2L, 4L, 6L);
+      assertThat(results).noneMatch(Validation.Result::isBest);
+    }
+  }
+
+  private List<Validation.Result> notFinite(Loss loss, Path folder, int steps) {
     try (AffineDenoiser network = network(FORM);
         TrainedModel trained =
             training(network, FORM)
-                .loss(infinite)
+                .loss(loss)
+                .steps(steps)
                 .validation(Validation.of(images(3, 0.9)).every(2).patience(4).keepBest())
+                .checkpoints(folder)
+                .resume(Checkpoints.Change.STEPS)
                 .fit(images(6, -0.8))) {
-      assertThat(trained.validations()).hasSize(4);
-      assertThat(trained.validations()).noneMatch(Validation.Result::isBest);
-      assertThat(trained.losses().steps()).isEqualTo(6);
       assertThat(trained.ddpm().provenance()).doesNotContainKey("averagedWeightsOfStep");
+      return trained.validations();
     }
   }
 

@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.stream.DoubleStream;
 
 /** The validations of a run: their results, when they end it, and the best weights. */
 final class Validations {
@@ -170,13 +171,14 @@ final class Validations {
                 }
               });
     }
-    if (settings.keepsBest() && weights.size() < averaged.weights().size()) {
+    boolean anyBest = DoubleStream.of(bests).anyMatch(is -> is == 1);
+    if (settings.keepsBest() && anyBest && weights.size() < averaged.weights().size()) {
       return;
     }
     for (int i = 0; i < steps.length; i++) {
       results.add(new Result((long) steps[i], losses[i], bests[i] == 1));
     }
-    if (settings.keepsBest()) {
+    if (!weights.isEmpty()) {
       try (NDManager own = manager.newSubManager()) {
         weights.replaceAll(
             (name, kept) -> {
