@@ -48,6 +48,10 @@ public final class KillAndResume implements Callable<Integer> {
   private static final int SIDE = 8;
   private static final int IMAGES = 50;
   private static final int EVERY = 5;
+
+  /** The seed of held-out images, none of which is bright on the whole. */
+  private static final long HELD_OUT = 24;
+
   private static final long PATIENCE_SECONDS = 120;
 
   /** What is trained. */
@@ -220,7 +224,7 @@ public final class KillAndResume implements Callable<Integer> {
       Training training = kind.training(network);
       if (kind == Kind.GUARDED) {
         training.validation(
-            Validation.of(kind.data(manager, 2)).images(20).every(EVERY + 2).keepBest());
+            Validation.of(kind.data(manager, HELD_OUT)).images(20).every(EVERY + 2).keepBest());
       }
       training
           .steps(steps)
