@@ -138,7 +138,9 @@ public final class Ema {
   public static Ema powerFunction(double width) {
     double gamma = PowerProfile.gammaOf(width);
     return of(
-        (s, images, k) -> PowerProfile.decay(gamma, s, k), "power function of width %s", width);
+        (s, images, k) -> PowerProfile.decay(gamma, (double) s, k),
+        "power function of width %s",
+        width);
   }
 
   /**

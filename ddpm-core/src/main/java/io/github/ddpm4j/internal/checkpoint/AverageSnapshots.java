@@ -132,10 +132,10 @@ public final class AverageSnapshots {
     List<PowerProfile> tracked = new ArrayList<>();
     for (Entry entry : entries) {
       for (double own : WIDTHS) {
-        tracked.add(PowerProfile.of(own, entry.step()));
+        tracked.add(PowerProfile.of(own, (double) entry.step()));
       }
     }
-    PowerFit fit = PowerFit.of(PowerProfile.of(width, end), tracked);
+    PowerFit fit = PowerFit.of(PowerProfile.of(width, (double) end), tracked);
     if (fit.error() > MOST_ERROR) {
       throw new IllegalArgumentException(
           String.format(
