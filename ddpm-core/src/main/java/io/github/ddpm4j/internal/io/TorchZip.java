@@ -58,6 +58,8 @@ final class TorchZip implements TorchStorages {
       TensorSource source = TorchFile.of(file, fileBytes, opened, opened.unpickle());
       done = true;
       return source;
+    } catch (IOException e) {
+      throw opened.named(e);
     } finally {
       if (!done) {
         opened.close();
@@ -185,7 +187,9 @@ final class TorchZip implements TorchStorages {
   @Override
   public void read(PickledStorage storage, long first, ByteBuffer target) throws IOException {
     try (InputStream in = stream(entry(data(storage)))) {
-      in.skipNBytes(first);
+      if (in.skip(first) != first) {
+        throw new EOFException(file + " ends too early: it is cut off");
+      }
       byte[] piece = new byte[Math.min(PIECE_BYTES, target.remaining())];
       while (target.hasRemaining()) {
         int count = in.read(piece, 0, Math.min(piece.length, target.remaining()));
@@ -194,7 +198,23 @@ final class TorchZip implements TorchStorages {
         }
         target.put(piece, 0, count);
       }
+    } catch (IOException e) {
+      throw named(e);
     }
+  }
+
+  /** What Java's own reader of zip files finds names no file, or says nothing at all. */
+  private IOException named(IOException e) {
+    String message = e.getMessage();
+    return message != null && message.contains(file.toString())
+        ? e
+        : new IOException(
+            file
+                + " is a damaged zip file"
+                + (message == null
+                    ? ": a part lies beyond its end"
+                    : ": " + Quote.message(message)),
+            e);
   }
 
   @Override
