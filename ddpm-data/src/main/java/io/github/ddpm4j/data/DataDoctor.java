@@ -10,7 +10,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
-import java.util.Objects;
 import java.util.Queue;
 import java.util.concurrent.Future;
 import java.util.function.Predicate;
@@ -152,7 +151,13 @@ public final class DataDoctor {
   /* --- what is found --- */
 
   private List<Look> whole() {
-    return looks.stream().filter(Objects::nonNull).map(look -> (Look) look).toList();
+    List<Look> whole = new ArrayList<>();
+    for (Look look : looks) {
+      if (look != null) {
+        whole.add(look);
+      }
+    }
+    return whole;
   }
 
   private void examine() {
