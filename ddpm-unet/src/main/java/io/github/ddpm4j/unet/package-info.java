@@ -3,7 +3,8 @@
  *
  * <p>Users need {@link io.github.ddpm4j.unet.UNet}, {@link io.github.ddpm4j.unet.UNetBuilder},
  * {@link io.github.ddpm4j.unet.UNetConfig} and, for networks of other libraries, {@link
- * io.github.ddpm4j.unet.UNetLayout}. The files of the package, for readers of the source:
+ * io.github.ddpm4j.unet.UNetLayout} and {@link io.github.ddpm4j.unet.PublishedUNet}. The files of
+ * the package, for readers of the source:
  *
  * <ul>
  *   <li>The architecture: {@code UNetConfig} and {@code UNetLayout}, the validation of their

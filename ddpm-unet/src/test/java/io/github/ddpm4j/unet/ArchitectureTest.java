@@ -71,7 +71,7 @@ class ArchitectureTest {
       exported.add(export.source());
     }
     assertThat(publicTypes(exported, true))
-        .containsExactly("UNet", "UNetBuilder", "UNetConfig", "UNetLayout");
+        .containsExactly("PublishedUNet", "UNet", "UNetBuilder", "UNetConfig", "UNetLayout");
     assertThat(publicTypes(exported, false))
         .containsExactly(
             "UNet$Execution",

@@ -1,5 +1,6 @@
 package io.github.ddpm4j.unet;
 
+import static io.github.ddpm4j.unet.UNetLayout.WidthChange.LAST_BLOCK_UP;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ai.djl.engine.Engine;
@@ -11,13 +12,31 @@ import ai.djl.training.GradientCollector;
 import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.Condition.Kind;
+import io.github.ddpm4j.unet.UNetLayout.Activation;
+import io.github.ddpm4j.unet.UNetLayout.Attention;
+import io.github.ddpm4j.unet.UNetLayout.AttentionNorm;
+import io.github.ddpm4j.unet.UNetLayout.Block;
+import io.github.ddpm4j.unet.UNetLayout.Blocks;
+import io.github.ddpm4j.unet.UNetLayout.ClassPlace;
+import io.github.ddpm4j.unet.UNetLayout.Down;
+import io.github.ddpm4j.unet.UNetLayout.Embedding;
+import io.github.ddpm4j.unet.UNetLayout.Frequencies;
+import io.github.ddpm4j.unet.UNetLayout.Norm;
+import io.github.ddpm4j.unet.UNetLayout.Order;
+import io.github.ddpm4j.unet.UNetLayout.Outer;
+import io.github.ddpm4j.unet.UNetLayout.Resampling;
+import io.github.ddpm4j.unet.UNetLayout.Time;
+import io.github.ddpm4j.unet.UNetLayout.Up;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
-import org.junit.jupiter.api.Test;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /**
  * The gradient of every weight and of every input against central differences, in float64 and with
@@ -27,44 +46,72 @@ class GradientCheckTest {
 
   private static final double STEP = 1e-5;
   private static final String X = "x";
-  private static final String TIME = "sinusoids";
+  private static final String TIME = "times";
 
-  private final UNetConfig config =
-      UNet.builder()
-          .image(2, 4, 8)
-          .levelChannels(4, 8)
-          .groups(2)
-          .attentionAtLevels(0)
-          .heads(2)
-          .residualBlocks(1)
-          .dropout(0.2)
-          .classes(2)
-          .vectorCondition(3)
-          .imageCondition(2)
-          .selfConditioning()
-          .config();
-  private final Network network = new Network(config);
   private final Random random = new Random(5);
 
-  @Test
-  void gradient_everyWeightAndInput_asCentralDifferences() {
+  /** The paper's layout with every condition, and layouts that have each other option. */
+  static Stream<UNetBuilder> networks() {
+    UNetBuilder small =
+        UNet.builder()
+            .image(2, 4, 8)
+            .levelChannels(4, 8)
+            .groups(2)
+            .attentionAtLevels(0)
+            .heads(2)
+            .residualBlocks(1)
+            .dropout(0.2)
+            .classes(2);
+    UNetBuilder full =
+        small.config().toBuilder().vectorCondition(3).imageCondition(2).selfConditioning();
+    UNetLayout lucidrains =
+        UNetLayout.lucidrains(List.of(0))
+            // Without a norm at the end a loss of 10^7 would hide small differences.
+            .with(new Block(Time.SCALE_SHIFT, Order.CONVOLUTION_FIRST, Norm.RMS, 0.25))
+            .with(new Attention(Blocks.LAST, AttentionNorm.ALL, true, false, List.of(0), 3, 2))
+            .with(
+                new Embedding(
+                    6, 5, Activation.GELU, Frequencies.TIME_AND_FOURIER, ClassPlace.BEFORE, true));
+    UNetLayout residual =
+        UNetLayout.edmSong()
+            .with(
+                new Block(Time.SCALE_SHIFT, Order.NORM_FIRST, Norm.GROUP_OF_FOUR, Math.sqrt(0.5)));
+    UNetLayout layers =
+        UNetLayout.labml(6)
+            .with(new Block(Time.ADD, Order.CONVOLUTION_FIRST, Norm.GROUP, 0.5))
+            .with(new Resampling(Down.MEAN, Up.TRANSPOSED_4X4, false));
+    return Stream.of(
+        full,
+        small.config().toBuilder().layout(lucidrains),
+        small.config().toBuilder().layout(residual),
+        small.config().toBuilder().layout(layers.with(new Outer(6, false, LAST_BLOCK_UP, 3))));
+  }
+
+  @ParameterizedTest
+  @MethodSource("networks")
+  void gradient_everyWeightAndInput_asCentralDifferences(UNetBuilder builder) {
+    Network network = new Network(builder.config());
     try (NDManager manager = NDManager.newBaseManager()) {
       Map<String, NDArray> weights = new LinkedHashMap<>();
       for (ParameterSpec spec : network.parameters()) {
         weights.put(spec.name(), gaussian(manager, spec.shape(), 0.5));
       }
       weights.put(X, gaussian(manager, new Shape(2, 2, 4, 8), 1));
-      weights.put(TIME, manager.create(sinusoids(), new Shape(2, 4)).duplicate());
-      weights.put(Kind.VECTORS.name(), gaussian(manager, new Shape(2, 3), 1));
-      weights.put(Kind.IMAGES.name(), gaussian(manager, new Shape(2, 2, 4, 8), 1));
-      weights.put(Kind.PREVIOUS_X0.name(), gaussian(manager, new Shape(2, 2, 4, 8), 1));
+      int parts = network.timeEmbedding().inputs();
+      double[] times = network.timeEmbedding().inputs(new double[] {3, parts > 1 ? 700 : -0.4});
+      weights.put(TIME, manager.create(times, new Shape(2, parts)).duplicate());
+      for (Kind kind : arrays(network)) {
+        Shape shape = new Shape(2).addAll(network.config().conditionShape(kind));
+        weights.put(kind.name(), gaussian(manager, shape, 1));
+      }
+      int inputs = weights.size() - network.parameters().size();
       NDArray target = gaussian(manager, new Shape(2, 2, 4, 8), 1);
 
       Map<String, double[]> gradients = new LinkedHashMap<>();
       weights.values().forEach(weight -> weight.setRequiresGradient(true));
       try (GradientCollector collector = Engine.getInstance().newGradientCollector();
           NDManager pass = manager.newSubManager()) {
-        NDArray loss = loss(weights, target, pass);
+        NDArray loss = loss(network, weights, target, pass);
         // What autograd remembers must not lie in memory that Java may take back.
         System.gc();
         collector.backward(loss);
@@ -81,7 +128,7 @@ class GradientCheckTest {
           double[] gradient = Objects.requireNonNull(gradients.get(entry.getKey()));
           // One direction through all elements, and one element.
           for (double[] direction : directions(gradient.length)) {
-            double expected = slope(manager, weights, entry.getValue(), direction, target);
+            double expected = slope(network, manager, weights, entry.getValue(), direction, target);
             double actual = 0;
             for (int i = 0; i < direction.length; i++) {
               actual += gradient[i] * direction[i];
@@ -96,7 +143,7 @@ class GradientCheckTest {
       }
       System.out.printf(
           Locale.ROOT, "gradient check: largest relative difference %.2g (%s)%n", worst, where);
-      assertThat(network.parameters().size()).isEqualTo(weights.size() - 5).isGreaterThan(60);
+      assertThat(network.parameters().size()).isEqualTo(weights.size() - inputs).isGreaterThan(60);
       assertThat(worst).as(where).isLessThan(1e-6);
       // Softmax takes no notice of the bias of the keys.
       gradients.keySet().removeIf(name -> name.endsWith("to_k.bias"));
@@ -114,6 +161,7 @@ class GradientCheckTest {
   }
 
   private double slope(
+      Network network,
       NDManager manager,
       Map<String, NDArray> weights,
       NDArray weight,
@@ -128,7 +176,7 @@ class GradientCheckTest {
       }
       try (NDManager pass = manager.newSubManager()) {
         weight.set(new NDIndex(":"), pass.create(moved, weight.getShape()));
-        losses[side] = loss(weights, target, pass).getDouble();
+        losses[side] = loss(network, weights, target, pass).getDouble();
       }
     }
     try (NDArray old = manager.create(before, weight.getShape())) {
@@ -137,17 +185,19 @@ class GradientCheckTest {
     return (losses[1] - losses[0]) / (2 * STEP);
   }
 
-  private double[] sinusoids() {
-    return network.timeEmbedding().sinusoids(new double[] {3, 700});
+  /** Those of the network's conditions that are differentiated. */
+  private static List<Kind> arrays(Network network) {
+    return network.config().conditionKinds().stream().filter(kind -> kind != Kind.LABELS).toList();
   }
 
-  private NDArray loss(Map<String, NDArray> values, NDArray target, NDManager pass) {
+  private NDArray loss(
+      Network network, Map<String, NDArray> values, NDArray target, NDManager pass) {
     EagerOps ops = EagerOps.training(11, 3);
     Weights<NDArray> of = name -> Objects.requireNonNull(values.get(name), name);
     Map<Kind, NDArray> conditions = new EnumMap<>(Kind.class);
     // The second image has no class.
     conditions.put(Kind.LABELS, pass.create(new double[] {1, 2}).duplicate());
-    for (Kind kind : new Kind[] {Kind.VECTORS, Kind.IMAGES, Kind.PREVIOUS_X0}) {
+    for (Kind kind : arrays(network)) {
       conditions.put(kind, of.get(kind.name()));
     }
     NDArray y =
