@@ -84,7 +84,7 @@ enum TensorType {
     if (Float.isNaN(value)) {
       return (short) (bits >> Short.SIZE | 1 << 6);
     }
-    int even = bits >> Short.SIZE & 1;
-    return (short) (bits + 0x7fff + even >> Short.SIZE);
+    int even = (bits >> Short.SIZE) & 1;
+    return (short) ((bits + 0x7fff + even) >> Short.SIZE);
   }
 }

@@ -182,7 +182,7 @@ public final class EagerOps implements Ops<NDArray> {
         () -> {
           long channels = x.getShape().get(1);
           NDArray norm = x.norm(new int[] {1}, true);
-          NDArray factors = scale(weight, Math.sqrt(channels)).reshape(1, channels, 1, 1);
+          NDArray factors = scale(weight, Math.sqrt((double) channels)).reshape(1, channels, 1, 1);
           return x.div(atLeast(norm, LEAST_NORM)).mul(factors);
         });
   }
