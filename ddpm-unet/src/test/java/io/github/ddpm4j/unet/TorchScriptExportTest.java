@@ -182,6 +182,17 @@ class TorchScriptExportTest {
     }
   }
 
+  /** Fourier features, whose phases bfloat16 would lose, and what else other layouts have. */
+  @ParameterizedTest
+  @CsvSource({"lucidrains_fourier, FLOAT32", "lucidrains_fourier, BFLOAT16", "labml, FLOAT32"})
+  void exportTorchScript_otherLayouts_sameOutput(String name, Precision precision)
+      throws Exception {
+    try (UNet unet = PeerNetworks.builder(name).precision(precision).build()) {
+      disturb(unet);
+      compare(name, unet, noise(manager, new Shape(2, 3, 8, 8)), 3, 40.25);
+    }
+  }
+
   @ParameterizedTest
   @CsvSource({"FLOAT32", "BFLOAT16"})
   @Tag("slow")
