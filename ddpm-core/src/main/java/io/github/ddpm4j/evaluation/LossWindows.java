@@ -2,6 +2,8 @@ package io.github.ddpm4j.evaluation;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Scanner;
+import java.util.StringJoiner;
 
 /**
  * Losses of a run by quarter of the schedule, in windows of equally many steps. Memory does not
@@ -67,6 +69,35 @@ final class LossWindows {
       windows.add(new Window());
     }
     last().add(step);
+  }
+
+  /** Writes all windows, in words. */
+  void save(StringJoiner words) {
+    words.add(Long.toString(stepsPerWindow)).add(Integer.toString(windows.size()));
+    for (Window window : windows) {
+      words.add(Long.toString(window.steps));
+      for (int q = 0; q < QUARTERS; q++) {
+        words.add(Double.toString(window.sums[q])).add(Double.toString(window.squares[q]));
+        words.add(Long.toString(window.images[q]));
+      }
+    }
+  }
+
+  /** Goes on from what was written, in place of what is there. */
+  void restore(Scanner words) {
+    windows.clear();
+    stepsPerWindow = Long.parseLong(words.next());
+    int size = Integer.parseInt(words.next());
+    for (int i = 0; i < size; i++) {
+      Window window = new Window();
+      window.steps = Long.parseLong(words.next());
+      for (int q = 0; q < QUARTERS; q++) {
+        window.sums[q] = Double.parseDouble(words.next());
+        window.squares[q] = Double.parseDouble(words.next());
+        window.images[q] = Long.parseLong(words.next());
+      }
+      windows.add(window);
+    }
   }
 
   private Window last() {

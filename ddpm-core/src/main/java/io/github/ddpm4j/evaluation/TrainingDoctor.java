@@ -14,7 +14,11 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.NoSuchElementException;
+import java.util.Scanner;
+import java.util.StringJoiner;
 import java.util.stream.Collectors;
+import java.util.stream.DoubleStream;
 
 /**
  * Diagnoses a training run and reports its findings in words and numbers: {@code
@@ -187,6 +191,44 @@ public final class TrainingDoctor implements TrainingStepListener {
     }
   }
 
+  /** What was observed so far. */
+  @Override
+  public String state() {
+    read();
+    StringJoiner words = new StringJoiner(" ");
+    words.add(Long.toString(steps)).add(Long.toString(spikes)).add(Long.toString(averagedStep));
+    DoubleStream.of(norm, normWeight, greatestNorm, initialShare, lag, decay)
+        .forEach(value -> words.add(Double.toString(value)));
+    windows.save(words);
+    return words.toString();
+  }
+
+  /**
+   * Goes on from what the doctor of the run that is resumed had observed.
+   *
+   * @throws IllegalArgumentException if it is the state of another listener
+   */
+  @Override
+  public void restore(String state) {
+    try (Scanner words = new Scanner(state)) {
+      steps = Long.parseLong(words.next());
+      spikes = Long.parseLong(words.next());
+      averagedStep = Long.parseLong(words.next());
+      norm = Double.parseDouble(words.next());
+      normWeight = Double.parseDouble(words.next());
+      greatestNorm = Double.parseDouble(words.next());
+      initialShare = Double.parseDouble(words.next());
+      lag = Double.parseDouble(words.next());
+      decay = Double.parseDouble(words.next());
+      windows.restore(words);
+    } catch (NumberFormatException | NoSuchElementException e) {
+      throw new IllegalArgumentException(
+          "the checkpoint has the state of another listener in the place of the training doctor;"
+              + " add the same listeners in the same order",
+          e);
+    }
+  }
+
   private void read() {
     while (!pending.isEmpty()) {
       // The last first: asking for it fetches all of them at once.
@@ -216,8 +258,14 @@ public final class TrainingDoctor implements TrainingStepListener {
     greatestNorm = Math.max(greatestNorm, gradientNorm);
   }
 
-  /** The quarter of a level, from 0, the least noise. */
-  int quarter(Level level) {
+  /**
+   * The quarter of the schedule that a level lies in: the quartiles of ln SNR, if all timesteps are
+   * as likely.
+   *
+   * @param level the level
+   * @return from 0, the least noise, to 3
+   */
+  public int quarter(Level level) {
     double ratio = level.signal() / level.noise();
     int quarter = 0;
     while (quarter < borders.length && ratio * ratio <= borders[quarter]) {

@@ -125,6 +125,34 @@ class TrainingDoctorTest {
     assertThat(finding(report, "gradient norm").concern()).isFalse();
   }
 
+  /** More steps than there are windows: some were merged before the checkpoint, some after it. */
+  @Test
+  void report_ofAResumedRun_isThatOfOneInOneGo() {
+    TrainingDoctor whole = ddpm.trainingDoctor();
+    List<TrainingStepListener.Event> events = new ArrayList<>();
+    training().steps(150).listener(events::add).fit(data()).close();
+    events.forEach(whole::onStep);
+    TrainingDoctor first = ddpm.trainingDoctor();
+    events.subList(0, 77).forEach(first::onStep);
+    TrainingDoctor second = ddpm.trainingDoctor();
+    second.restore(first.state());
+    events.subList(77, 150).forEach(second::onStep);
+
+    assertThat(second.report()).isEqualTo(whole.report());
+    assertThat(second.state()).isEqualTo(whole.state());
+  }
+
+  @Test
+  void restore_ofAnotherListenersState_isRefused() {
+    for (String state : new String[] {"", "7", "of something else"}) {
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> ddpm.trainingDoctor().restore(state))
+          .withMessage(
+              "the checkpoint has the state of another listener in the place of the training"
+                  + " doctor; add the same listeners in the same order");
+    }
+  }
+
   /** By timestep, as the quarters of 100 timesteps of even draws are. */
   private static double mean(List<TrainingStepListener.Event> events, int quarter) {
     double sum = 0;
