@@ -2,6 +2,7 @@ package io.github.ddpm4j.training;
 
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.process.NoiseLevels;
+import java.util.Map;
 import java.util.Optional;
 
 /** A listener to a training run. */
@@ -13,6 +14,16 @@ public interface TrainingStepListener {
    * @param event the completed step
    */
   void onStep(Event event);
+
+  /**
+   * Called once, before {@link #onEnd}, when the run ends by an exception: it fails, is cancelled
+   * or interrupted, or another listener throws. What a listener throws here is added to that
+   * exception as suppressed.
+   *
+   * @param failure what {@code fit} is going to throw; a {@link
+   *     java.util.concurrent.CancellationException} if somebody ended the run
+   */
+  default void onFailure(Throwable failure) {}
 
   /**
    * Called once when the run ends, whether it succeeds or fails and even if other listeners throw.
@@ -151,6 +162,18 @@ public interface TrainingStepListener {
      *     {@code fit}
      */
     double lossScale();
+
+    /**
+     * The settings of the run, as the provenance of a model that was saved now would have them. On
+     * a GPU, asking waits for the step to finish.
+     *
+     * @return the settings by name; unmodifiable
+     * @throws IllegalStateException if a device failure ended the run and its losses could not be
+     *     read
+     * @throws DivergenceException if this or an earlier step ended the run; let it propagate to
+     *     {@code fit}
+     */
+    Map<String, Object> provenance();
 
     /**
      * The network with the current averaged weights, for sampling during the call: {@code

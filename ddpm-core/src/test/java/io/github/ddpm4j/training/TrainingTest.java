@@ -265,6 +265,11 @@ class TrainingTest {
       assertThat(events.get(4).learningRate()).isCloseTo(5e-3, within(1e-9));
       assertThat(events.get(9).learningRate()).isCloseTo(1e-2, within(1e-9));
       assertThat(events.get(19).learningRate()).isCloseTo(5e-3, within(1e-9));
+      Map<String, Object> settings = new LinkedHashMap<>(result.ddpm().provenance());
+      assertThat(settings.remove("weights")).isEqualTo("averaged");
+      assertThat(events.get(19).provenance()).isEqualTo(settings).containsEntry("steps", 20L);
+      assertThatThrownBy(() -> events.get(19).provenance().clear())
+          .isInstanceOf(UnsupportedOperationException.class);
     }
   }
 
@@ -320,6 +325,43 @@ class TrainingTest {
 
     assertThat(ofStep.getSuppressed()).hasSize(2).contains(ofEnd);
     assertThat(ends).containsExactly(1L, 1L, 1L);
+  }
+
+  /** All are told of the failure before they are told of the end, whatever the others throw. */
+  @Test
+  void onFailure_listenersThrow_allAreToldOnceBeforeTheEnd() {
+    List<Object> told = new ArrayList<>();
+    IllegalStateException ofStep = new IllegalStateException("of the step");
+    Error ofFailure = new Error("of the failure");
+    TrainingStepListener watcher =
+        new TrainingStepListener() {
+          @Override
+          public void onStep(TrainingStepListener.Event event) {
+            if (event.step() == 2) {
+              throw ofStep;
+            }
+          }
+
+          @Override
+          public void onFailure(Throwable failure) {
+            told.add(failure);
+            throw ofFailure;
+          }
+
+          @Override
+          public void onEnd(long steps) {
+            told.add(steps);
+          }
+        };
+
+    assertThatThrownBy(() -> training().listener(watcher).listener(watcher).fit(stripes))
+        .isSameAs(ofStep)
+        .hasSuppressedException(ofFailure);
+    assertThat(told).containsExactly(ofStep, ofStep, 2L, 2L);
+
+    told.clear();
+    training().steps(1).listener(watcher).fit(stripes).close();
+    assertThat(told).as("of a run that ends well").containsExactly(1L);
   }
 
   @Test

@@ -18,6 +18,9 @@ record Listeners(List<TrainingStepListener> all) {
   /** Every listener hears of the end, whatever the others throw; the first failure counts. */
   void tellEnd(long steps, @Nullable Throwable failed) {
     Throwable first = failed;
+    if (failed != null) {
+      all.forEach(listener -> attempt(() -> listener.onFailure(failed), failed));
+    }
     for (TrainingStepListener listener : all) {
       first = attempt(() -> listener.onEnd(steps), first);
     }

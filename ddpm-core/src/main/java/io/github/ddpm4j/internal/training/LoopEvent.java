@@ -4,8 +4,11 @@ import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.training.TrainingStepListener;
 import io.github.ddpm4j.training.Validation;
+import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.function.Supplier;
 
 /**
  * What listeners are told of a step.
@@ -19,6 +22,7 @@ import java.util.Optional;
  * @param emaDecay the factor of the old average
  * @param averaged the network over the averages
  * @param validation the validation after it, if there was one
+ * @param settings tells the settings of the run so far
  * @param stopping ends the run
  */
 record LoopEvent(
@@ -31,6 +35,7 @@ record LoopEvent(
     double emaDecay,
     Denoiser averaged,
     Optional<Validation.Result> validation,
+    Supplier<Map<String, Object>> settings,
     Runnable stopping)
     implements TrainingStepListener.Event {
 
@@ -67,6 +72,11 @@ record LoopEvent(
   @Override
   public double lossScale() {
     return log.scale(number);
+  }
+
+  @Override
+  public Map<String, Object> provenance() {
+    return Collections.unmodifiableMap(settings.get());
   }
 
   @Override

@@ -298,12 +298,17 @@ public final class TrainingLoop implements AutoCloseable {
 
   /** What the run is, with what it has done so far; fails if a step did. */
   private Map<String, Object> description() {
-    log.readAll();
     Map<String, Object> training = new LinkedHashMap<>();
     training.put("weights", "averaged");
-    training.putAll(settings.describe(log.history(), ownBatches, firstRate));
+    training.putAll(settingsSoFar());
     return RunCheckpoints.with(
         Objects.requireNonNull(identity, "identity").description(), training);
+  }
+
+  /** Fails if a step did. */
+  private Map<String, Object> settingsSoFar() {
+    log.readAll();
+    return settings.describe(log.history(), ownBatches, firstRate);
   }
 
   private TrainingOutcome run() {
@@ -431,6 +436,7 @@ public final class TrainingLoop implements AutoCloseable {
         decay,
         averaged,
         validation,
+        this::settingsSoFar,
         control::stop);
   }
 
