@@ -63,9 +63,13 @@ public final class Benchmark implements Callable<Integer> {
       paramLabel = "NAME",
       split = ",",
       description =
-          "What to measure, each in a process of its own: inference, step, pieces, bounds"
-              + " (default: all).")
-  private List<String> parts = Arrays.stream(Part.values()).map(Part::toString).toList();
+          "What to measure, each in a process of its own: inference, step, pieces,"
+              + " checkpoint, bounds (default: all but checkpoint).")
+  private List<String> parts =
+      Arrays.stream(Part.values())
+          .filter(part -> part != Part.CHECKPOINT)
+          .map(Part::toString)
+          .toList();
 
   @Option(
       names = "--device",

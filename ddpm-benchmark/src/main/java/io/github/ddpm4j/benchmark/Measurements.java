@@ -45,6 +45,9 @@ final class Measurements {
       case PIECES ->
           measurements.parameters =
               PieceTimes.measure(preset, variant, device, effort, measurements);
+      case CHECKPOINT ->
+          measurements.parameters =
+              CheckpointTimes.measure(preset, variant, device, effort, measurements);
       case BOUNDS -> Bounds.measure(device, effort, measurements);
     }
     return measurements;

@@ -10,6 +10,8 @@ enum Part {
   STEP,
   /** The pieces of a step: forward and backward, the optimizer, the average. */
   PIECES,
+  /** What a checkpoint takes from a run, and the step of one that was resumed. */
+  CHECKPOINT,
   /** What the machine can do: products of matrices and copies of memory. */
   BOUNDS;
 

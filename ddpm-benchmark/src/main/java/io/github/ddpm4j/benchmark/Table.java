@@ -1,6 +1,7 @@
 package io.github.ddpm4j.benchmark;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -73,13 +74,17 @@ final class Table {
   private void cells(BiFunction<Report.Row, Measure, String> cell) {
     List<List<String>> lines = new ArrayList<>();
     List<String> head = new ArrayList<>(List.of("network", "variant"));
-    for (Measure measure : Measure.values()) {
-      head.add(measure.title);
-    }
+    List<Measure> measured =
+        Arrays.stream(Measure.values())
+            .filter(
+                measure ->
+                    report.rows().stream().anyMatch(row -> row.measures().containsKey(measure.key)))
+            .toList();
+    measured.forEach(measure -> head.add(measure.title));
     lines.add(head);
     for (Report.Row row : report.rows()) {
       List<String> cells = new ArrayList<>(List.of(row.preset(), row.variant()));
-      for (Measure measure : Measure.values()) {
+      for (Measure measure : measured) {
         cells.add(cell.apply(row, measure));
       }
       lines.add(cells);

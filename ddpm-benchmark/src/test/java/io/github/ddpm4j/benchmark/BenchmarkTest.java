@@ -72,7 +72,7 @@ class BenchmarkTest {
         "--variants fast | --variants must be of primitives, eager-float32, compiled-float32,"
             + " compiled-bfloat16, compiled-float16, recomputed-float32, recomputed-bfloat16, but was"
             + " fast",
-        "--parts all | --parts must be of inference, step, pieces, bounds, but was all",
+        "--parts all | --parts must be of inference, step, pieces, checkpoint, bounds, but was all",
         "--device tpu | --device must be cpu, gpu0, gpu1, ..., but was tpu",
         "--repeats 0 | --repeats must be at least 1, but was 0",
         "--batch 0 | --batch must be at least 1, but was 0",
@@ -127,6 +127,7 @@ class BenchmarkTest {
         "step | compiled-float32 | stepMs firstStepMs",
         "pieces | primitives | forwardBackwardMs optimizerMs emaMs",
         "pieces | eager-float32 | forwardBackwardMs optimizerMs emaMs",
+        "checkpoint | compiled-float32 | stepAloneMs stepWithCheckpointMs copyMs stepResumedMs",
         "bounds | primitives | matmulFloat32Gflops matmulBfloat16Gflops copyGbPerSecond"
       })
   void child_part_measuresAll(String part, String variant, String measures) {
