@@ -79,6 +79,8 @@ final class ShutdownMain {
   }
 
   private static void evaluate(DDPM ddpm, NDManager manager) {
+    // What has not begun to compute is not waited for.
+    ddpm.sampling().sampler(Samplers.ddim(2)).seed(1).generate(1).close();
     tell(2);
     try {
       ddpm.bitsPerDim().of(data(manager));
