@@ -49,7 +49,8 @@ final class AttentionBlock {
     linear = style.linearLevels().contains(level);
     scale = config.layout().block().scale();
     boolean normed =
-        style.norm() == AttentionNorm.ALL || style.norm() == AttentionNorm.EXCEPT_MIDDLE && !middle;
+        style.norm() == AttentionNorm.ALL
+            || (style.norm() == AttentionNorm.EXCEPT_MIDDLE && !middle);
     norm = normed ? NormLayer.of(config, name + ".group_norm", channels) : null;
     query = new LinearLayer(name + ".to_q", channels, width, Initial.NORMAL, style.bias());
     key = new LinearLayer(name + ".to_k", channels, width, Initial.NORMAL, style.bias());

@@ -138,6 +138,7 @@ public enum PublishedUNet {
               .classes(1000)
               .layout(UNetLayout.edmDhariwal()));
 
+  @SuppressWarnings("ImmutableEnumChecker") // makes a new builder each time and holds nothing
   private final Supplier<UNetBuilder> builder;
 
   PublishedUNet(Supplier<UNetBuilder> builder) {

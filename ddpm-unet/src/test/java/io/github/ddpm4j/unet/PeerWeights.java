@@ -199,7 +199,7 @@ final class PeerWeights {
           }
         }
       }
-      put(to + ".memory." + (of == 0 ? "k" : "v"), tensor(values, tokens, heads * d));
+      put(to + ".memory." + (of == 0 ? "k" : "v"), tensor(values, tokens, (long) heads * d));
     }
   }
 

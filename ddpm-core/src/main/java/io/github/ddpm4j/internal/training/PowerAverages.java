@@ -61,7 +61,7 @@ final class PowerAverages implements AutoCloseable {
   void track(long step, NDManager host) {
     averages.forEach(
         (width, of) -> {
-          double decay = PowerProfile.decay(PowerProfile.gammaOf(width), step, 1);
+          double decay = PowerProfile.decay(PowerProfile.gammaOf(width), (double) step, 1);
           NDArray share =
               Upload.doubles(host, new double[] {1 - decay}, new Shape(), DataType.FLOAT64);
           program.call(METHOD, share, List.of(state.weights(), of)).close();

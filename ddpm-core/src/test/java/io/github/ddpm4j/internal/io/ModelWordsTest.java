@@ -144,7 +144,7 @@ class ModelWordsTest {
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(
             "classNames are for a network that is conditioned on labels, but "
-                + network
+                + String.valueOf((Object) network)
                 + " is not; leave them out, or build it with classes(2)");
     assertThat(DDPM.builder().classNames(List.of("cat", "dog")).build().classNames())
         .containsExactly("cat", "dog");
