@@ -13,7 +13,6 @@ import io.github.ddpm4j.unet.UNetLayout.Frequencies;
 import io.github.ddpm4j.unet.UNetLayout.Outer;
 import io.github.ddpm4j.unet.UNetLayout.WidthChange;
 import java.util.List;
-import java.util.function.Supplier;
 
 /**
  * The architectures of published networks of other libraries, by name. Those of the paper are
@@ -21,61 +20,95 @@ import java.util.function.Supplier;
  * and the prediction, and holds no weights.
  */
 public enum PublishedUNet {
-
   /** {@code 64x64_diffusion.pt} of guided-diffusion: ImageNet by class, 295,904,454 parameters. */
-  GUIDED_64(
-      () ->
-          guided(64, 192, 1, 2, 3, 4)
-              .residualBlocks(3)
-              .headChannels(64)
-              .dropout(0.1)
-              .classes(1000)),
+  GUIDED_64,
 
   /**
    * {@code 128x128_diffusion.pt} of guided-diffusion: ImageNet by class, 421,529,606 parameters.
    */
-  GUIDED_128(() -> guided(128, 256, 1, 1, 2, 3, 4).heads(4).classes(1000)),
+  GUIDED_128,
 
   /**
    * {@code 256x256_diffusion.pt} of guided-diffusion: ImageNet by class, 553,838,086 parameters.
    */
-  GUIDED_256(() -> guided(256, 256, 1, 1, 2, 2, 4, 4).headChannels(64).classes(1000)),
+  GUIDED_256,
 
   /**
    * {@code 256x256_diffusion_uncond.pt} and the LSUN networks of guided-diffusion: without classes,
    * 552,814,086 parameters.
    */
-  GUIDED_256_UNCONDITIONAL(() -> guided(256, 256, 1, 1, 2, 2, 4, 4).headChannels(64)),
+  GUIDED_256_UNCONDITIONAL,
 
   /**
    * {@code 512x512_diffusion.pt} of guided-diffusion: ImageNet by class, 558,997,638 parameters.
    */
-  GUIDED_512(
-      () ->
-          guided(512, 128, 1, 2, 2, 4, 4, 8, 8)
-              .headChannels(64)
-              .classes(1000)
-              .layout(UNetLayout.openai(true).with(embedding(256, ClassPlace.AFTER, false)))),
+  GUIDED_512,
 
   /**
    * {@code 64_256_upsampler.pt} of guided-diffusion: ImageNet by class, from pictures of 64x64 that
    * are enlarged bilinearly, 311,795,910 parameters.
    */
-  GUIDED_64_TO_256(
-      () -> guided(256, 192, 1, 1, 2, 2, 4, 4).heads(4).classes(1000).imageCondition(3)),
+  GUIDED_64_TO_256,
 
   /** The CIFAR-10 networks of improved-diffusion, 52,546,438 parameters. */
-  IMPROVED_CIFAR10(() -> improved(32, 128, 1, 2, 2, 2).attentionAt(16, 8).dropout(0.3)),
+  IMPROVED_CIFAR10,
 
   /** The ImageNet networks of improved-diffusion without classes, 121,063,942 parameters. */
-  IMPROVED_IMAGENET64(() -> improved(64, 128, 1, 2, 3, 4).attentionAt(16, 8)),
+  IMPROVED_IMAGENET64,
 
   /** The ImageNet network of improved-diffusion by class, 273,049,350 parameters. */
-  IMPROVED_IMAGENET64_CLASSES(() -> improved(64, 192, 1, 2, 3, 4).attentionAt(16, 8).classes(1000)),
+  IMPROVED_IMAGENET64_CLASSES,
 
   /** The example of denoising-diffusion-pytorch, {@code dim} 64, 35,711,491 parameters. */
-  LUCIDRAINS_64(
-      () ->
+  LUCIDRAINS_64,
+
+  /** labml's experiment on CelebA, 167,777,987 parameters, 10,752 of which are never used. */
+  LABML_CELEBA,
+
+  /** The network of diffusers' script {@code train_unconditional.py}, 113,673,219 parameters. */
+  DIFFUSERS_TRAIN_UNCONDITIONAL,
+
+  /**
+   * The U-Net of {@code CompVis/ldm-celebahq-256}, whose images are latents of 3x64x64, 274,056,163
+   * parameters.
+   */
+  LDM_CELEBAHQ,
+
+  /**
+   * EDM's DDPM++ for CIFAR-10 by class, 55,735,299 parameters, 1,152 of which only training uses.
+   */
+  EDM_CIFAR10,
+
+  /** EDM's DDPM++ for FFHQ, 61,805,571 parameters, 1,152 of which only training uses. */
+  EDM_FFHQ64,
+
+  /** EDM's ADM for ImageNet by class, 295,899,267 parameters. */
+  EDM_IMAGENET64;
+
+  /**
+   * A builder with the architecture.
+   *
+   * @return the builder
+   */
+  public UNetBuilder builder() {
+    return switch (this) {
+      case GUIDED_64 ->
+          guided(64, 192, 1, 2, 3, 4).residualBlocks(3).headChannels(64).dropout(0.1).classes(1000);
+      case GUIDED_128 -> guided(128, 256, 1, 1, 2, 3, 4).heads(4).classes(1000);
+      case GUIDED_256 -> guided(256, 256, 1, 1, 2, 2, 4, 4).headChannels(64).classes(1000);
+      case GUIDED_256_UNCONDITIONAL -> guided(256, 256, 1, 1, 2, 2, 4, 4).headChannels(64);
+      case GUIDED_512 ->
+          guided(512, 128, 1, 2, 2, 4, 4, 8, 8)
+              .headChannels(64)
+              .classes(1000)
+              .layout(UNetLayout.openai(true).with(embedding(256, ClassPlace.AFTER, false)));
+      case GUIDED_64_TO_256 ->
+          guided(256, 192, 1, 1, 2, 2, 4, 4).heads(4).classes(1000).imageCondition(3);
+      case IMPROVED_CIFAR10 -> improved(32, 128, 1, 2, 2, 2).attentionAt(16, 8).dropout(0.3);
+      case IMPROVED_IMAGENET64 -> improved(64, 128, 1, 2, 3, 4).attentionAt(16, 8);
+      case IMPROVED_IMAGENET64_CLASSES ->
+          improved(64, 192, 1, 2, 3, 4).attentionAt(16, 8).classes(1000);
+      case LUCIDRAINS_64 ->
           UNet.builder()
               .image(3, 128, 128)
               .levelChannels(64, 128, 256, 512)
@@ -83,11 +116,8 @@ public enum PublishedUNet {
               .heads(4)
               .dropout(0)
               .timeEmbedding(SIN_COS, HALF_MINUS_ONE)
-              .layout(UNetLayout.lucidrains(List.of(0, 1, 2)))),
-
-  /** labml's experiment on CelebA, 167,777,987 parameters, 10,752 of which are never used. */
-  LABML_CELEBA(
-      () ->
+              .layout(UNetLayout.lucidrains(List.of(0, 1, 2)));
+      case LABML_CELEBA ->
           UNet.builder()
               .image(3, 32, 32)
               .levelChannels(64, 128, 256, 1024)
@@ -96,38 +126,20 @@ public enum PublishedUNet {
               .dropout(0.1)
               .downsamplePadding(ALL_SIDES)
               .timeEmbedding(SIN_COS, HALF_MINUS_ONE)
-              .layout(UNetLayout.labml(64))),
-
-  /** The network of diffusers' script {@code train_unconditional.py}, 113,673,219 parameters. */
-  DIFFUSERS_TRAIN_UNCONDITIONAL(
-      () ->
+              .layout(UNetLayout.labml(64));
+      case DIFFUSERS_TRAIN_UNCONDITIONAL ->
           standard(64)
               .levelChannels(128, 128, 256, 256, 512, 512)
               .attentionAtLevels(4)
-              .headChannels(8)),
-
-  /**
-   * The U-Net of {@code CompVis/ldm-celebahq-256}, whose images are latents of 3x64x64, 274,056,163
-   * parameters.
-   */
-  LDM_CELEBAHQ(
-      () ->
+              .headChannels(8);
+      case LDM_CELEBAHQ ->
           standard(64)
               .levelChannels(224, 448, 672, 896)
               .attentionAtLevels(1, 2, 3)
-              .headChannels(32)),
-
-  /**
-   * EDM's DDPM++ for CIFAR-10 by class, 55,735,299 parameters, 1,152 of which only training uses.
-   */
-  EDM_CIFAR10(() -> song(32, 256, 256, 256).classes(10).dropout(0.13)),
-
-  /** EDM's DDPM++ for FFHQ, 61,805,571 parameters, 1,152 of which only training uses. */
-  EDM_FFHQ64(() -> song(64, 128, 256, 256, 256).dropout(0.05)),
-
-  /** EDM's ADM for ImageNet by class, 295,899,267 parameters. */
-  EDM_IMAGENET64(
-      () ->
+              .headChannels(32);
+      case EDM_CIFAR10 -> song(32, 256, 256, 256).classes(10).dropout(0.13);
+      case EDM_FFHQ64 -> song(64, 128, 256, 256, 256).dropout(0.05);
+      case EDM_IMAGENET64 ->
           standard(64)
               .baseChannels(192)
               .channelMultipliers(1, 2, 3, 4)
@@ -136,22 +148,8 @@ public enum PublishedUNet {
               .headChannels(64)
               .dropout(0.1)
               .classes(1000)
-              .layout(UNetLayout.edmDhariwal()));
-
-  @SuppressWarnings("ImmutableEnumChecker") // makes a new builder each time and holds nothing
-  private final Supplier<UNetBuilder> builder;
-
-  PublishedUNet(Supplier<UNetBuilder> builder) {
-    this.builder = builder;
-  }
-
-  /**
-   * A builder with the architecture.
-   *
-   * @return the builder
-   */
-  public UNetBuilder builder() {
-    return builder.get();
+              .layout(UNetLayout.edmDhariwal());
+    };
   }
 
   /**

@@ -33,6 +33,11 @@ public record UNetLayout(
   /**
    * Requires all parts.
    *
+   * @param block the residual blocks
+   * @param resampling the passage from one level to the next
+   * @param attention the attention blocks
+   * @param outer where the network begins and ends
+   * @param embedding the embedding of timestep and class
    * @throws NullPointerException if one is null
    */
   public UNetLayout {
@@ -88,6 +93,10 @@ public record UNetLayout(
     /**
      * Requires a scale that keeps something.
      *
+     * @param time how blocks take in the embedding
+     * @param order the order of their layers
+     * @param norm the norm
+     * @param scale what the sum of input and branch is multiplied by
      * @throws IllegalArgumentException if the scale is not greater than 0 and at most 1
      * @throws NullPointerException if an argument is null
      */
@@ -141,6 +150,9 @@ public record UNetLayout(
     /**
      * Requires both ways.
      *
+     * @param down how height and width are halved
+     * @param up how they are doubled
+     * @param shortcut whether residual blocks always have a convolution in their shortcut
      * @throws NullPointerException if an argument is null
      */
     public Resampling {
@@ -196,6 +208,13 @@ public record UNetLayout(
     /**
      * Copies the list.
      *
+     * @param blocks the residual blocks that attention follows
+     * @param norm the attention blocks that begin with a norm
+     * @param middle whether there is one in the middle
+     * @param bias whether queries, keys and values have a bias
+     * @param linearLevels the levels whose attention is linear
+     * @param headWidth the channels of a head, or 0
+     * @param memoryTokens the number of learned keys and values
      * @throws IllegalArgumentException if a number is negative, or more than 65,536
      * @throws NullPointerException if an argument is null
      */
@@ -240,6 +259,10 @@ public record UNetLayout(
     /**
      * Requires sizes that can be.
      *
+     * @param stemChannels the channels of the first convolution, or 0
+     * @param stemJoinsEnd whether its result joins the last one's input
+     * @param widthChange where channels change
+     * @param outGroups the groups of the last norm, or 0
      * @throws IllegalArgumentException if a number is negative, or more than 65,536
      * @throws NullPointerException if an argument is null
      */
@@ -303,6 +326,12 @@ public record UNetLayout(
     /**
      * Requires sizes that can be.
      *
+     * @param width the number of sinusoids or Fourier features, or 0
+     * @param hidden the width of the linear layers, or 0
+     * @param activation the activation between the linear layers
+     * @param frequencies what the timestep is turned into
+     * @param classPlace where the embedding of the class is added
+     * @param nullClass whether there is a row for images without a class
      * @throws IllegalArgumentException if a width is negative, 1, or more than 65,536
      * @throws NullPointerException if an argument is null
      */
