@@ -2,8 +2,8 @@ package io.github.ddpm4j.evaluation;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Scanner;
 import java.util.StringJoiner;
+import java.util.StringTokenizer;
 
 /**
  * Losses of a run by quarter of the schedule, in windows of equally many steps. Memory does not
@@ -84,17 +84,17 @@ final class LossWindows {
   }
 
   /** Goes on from what was written, in place of what is there. */
-  void restore(Scanner words) {
+  void restore(StringTokenizer words) {
     windows.clear();
-    stepsPerWindow = Long.parseLong(words.next());
-    int size = Integer.parseInt(words.next());
+    stepsPerWindow = Long.parseLong(words.nextToken());
+    int size = Integer.parseInt(words.nextToken());
     for (int i = 0; i < size; i++) {
       Window window = new Window();
-      window.steps = Long.parseLong(words.next());
+      window.steps = Long.parseLong(words.nextToken());
       for (int q = 0; q < QUARTERS; q++) {
-        window.sums[q] = Double.parseDouble(words.next());
-        window.squares[q] = Double.parseDouble(words.next());
-        window.images[q] = Long.parseLong(words.next());
+        window.sums[q] = Double.parseDouble(words.nextToken());
+        window.squares[q] = Double.parseDouble(words.nextToken());
+        window.images[q] = Long.parseLong(words.nextToken());
       }
       windows.add(window);
     }

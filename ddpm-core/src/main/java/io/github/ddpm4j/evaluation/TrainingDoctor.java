@@ -15,8 +15,9 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.NoSuchElementException;
-import java.util.Scanner;
+import java.util.Objects;
 import java.util.StringJoiner;
+import java.util.StringTokenizer;
 import java.util.stream.Collectors;
 import java.util.stream.DoubleStream;
 
@@ -210,16 +211,18 @@ public final class TrainingDoctor implements TrainingStepListener {
    */
   @Override
   public void restore(String state) {
-    try (Scanner words = new Scanner(state)) {
-      steps = Long.parseLong(words.next());
-      spikes = Long.parseLong(words.next());
-      averagedStep = Long.parseLong(words.next());
-      norm = Double.parseDouble(words.next());
-      normWeight = Double.parseDouble(words.next());
-      greatestNorm = Double.parseDouble(words.next());
-      initialShare = Double.parseDouble(words.next());
-      lag = Double.parseDouble(words.next());
-      decay = Double.parseDouble(words.next());
+    Objects.requireNonNull(state, "state");
+    StringTokenizer words = new StringTokenizer(state);
+    try {
+      steps = Long.parseLong(words.nextToken());
+      spikes = Long.parseLong(words.nextToken());
+      averagedStep = Long.parseLong(words.nextToken());
+      norm = Double.parseDouble(words.nextToken());
+      normWeight = Double.parseDouble(words.nextToken());
+      greatestNorm = Double.parseDouble(words.nextToken());
+      initialShare = Double.parseDouble(words.nextToken());
+      lag = Double.parseDouble(words.nextToken());
+      decay = Double.parseDouble(words.nextToken());
       windows.restore(words);
     } catch (NumberFormatException | NoSuchElementException e) {
       throw new IllegalArgumentException(

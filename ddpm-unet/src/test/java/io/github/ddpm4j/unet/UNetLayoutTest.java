@@ -26,6 +26,7 @@ import io.github.ddpm4j.unet.UNetLayout.Up;
 import io.github.ddpm4j.unet.UNetLayout.WidthChange;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 
@@ -214,11 +215,13 @@ class UNetLayoutTest {
           "every image must have a class, because the U-Net has none for images without one, but"
               + " image %d has none; give it a label between 0 and 2";
       refused(
-          String.format(message, 0),
+          String.format(Locale.ROOT, message, 0),
           () -> unet.requireUsable(x.getShape(), DataType.FLOAT32, Condition.none()));
-      refused(String.format(message, 0), () -> unet.predict(x, Levels.at(1, 2), Condition.none()));
       refused(
-          String.format(message, 1),
+          String.format(Locale.ROOT, message, 0),
+          () -> unet.predict(x, Levels.at(1, 2), Condition.none()));
+      refused(
+          String.format(Locale.ROOT, message, 1),
           () -> unet.predict(x, Levels.at(1, 2), Condition.labels(2, Condition.ABSENT)));
       assertThat(unet.predict(x, Levels.at(1, 2), Condition.labels(2, 0)).getShape())
           .isEqualTo(x.getShape());
