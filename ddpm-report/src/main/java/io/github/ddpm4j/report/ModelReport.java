@@ -11,7 +11,6 @@ import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.evaluation.Judge;
 import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.model.DataRange;
-import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
@@ -328,13 +327,7 @@ public final class ModelReport {
   }
 
   private Map<String, Object> settings() {
-    Map<String, Object> settings = new LinkedHashMap<>();
-    model.schedule().describe().forEach((name, value) -> settings.put("schedule: " + name, value));
-    settings.put("prediction", model.prediction());
-    settings.put("variance", model.variance());
-    if (model.denoiser().orElse(null) instanceof TrainableDenoiser network) {
-      network.describe().forEach((name, value) -> settings.put("network: " + name, value));
-    }
+    Map<String, Object> settings = ModelSettings.of(model);
     model.provenance().forEach((name, value) -> settings.put("training: " + name, value));
     settings.putAll(notes);
     return settings;

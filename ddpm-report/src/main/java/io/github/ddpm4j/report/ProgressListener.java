@@ -200,7 +200,7 @@ final class ProgressListener implements TrainingStepListener {
   }
 
   /** Hours, minutes and seconds. */
-  private static String time(double seconds) {
+  static String time(double seconds) {
     long whole = Math.round(seconds);
     return String.format(Locale.ROOT, "%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60);
   }

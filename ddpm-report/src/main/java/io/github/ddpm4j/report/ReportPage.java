@@ -51,7 +51,8 @@ public final class ReportPage {
       .bad { color: var(--bad); font-weight: 600; }
       """;
 
-  private final String title;
+  private String tab;
+  private final StringBuilder style = new StringBuilder(STYLE);
   private final StringBuilder body = new StringBuilder();
 
   /**
@@ -61,7 +62,7 @@ public final class ReportPage {
    * @param introduction the sentence below it
    */
   public ReportPage(String title, String introduction) {
-    this.title = title;
+    this.tab = title;
     body.append(
         String.format(
             Locale.ROOT, "<h1>%s</h1>\n<p>%s</p>\n", escaped(title), escaped(introduction)));
@@ -182,7 +183,23 @@ public final class ReportPage {
     WholeFile.writeText(file, html());
   }
 
-  private String html() {
+  /** Adds HTML as it is. */
+  void add(String html) {
+    body.append(html);
+  }
+
+  /** Adds to the style of the page. */
+  void style(String css) {
+    style.append(css);
+  }
+
+  /** What stands on the tab of a browser, in place of the heading. */
+  void tab(String words) {
+    tab = words;
+  }
+
+  /** The whole page. */
+  String html() {
     return String.format(
         Locale.ROOT,
         """
@@ -199,12 +216,13 @@ public final class ReportPage {
         %s</body>
         </html>
         """,
-        escaped(title),
-        STYLE,
+        escaped(tab),
+        style,
         body);
   }
 
-  private void section(String heading, String caption) {
+  /** Begins a section. */
+  void section(String heading, String caption) {
     body.append("<h2>").append(escaped(heading)).append("</h2>\n");
     if (!caption.isEmpty()) {
       body.append("<p>").append(escaped(caption)).append("</p>\n");
@@ -233,7 +251,8 @@ public final class ReportPage {
     return shares.stream().map(share -> String.format(Locale.ROOT, "%.1f", 100 * share)).toList();
   }
 
-  private static String escaped(String text) {
+  /** Text as HTML. */
+  static String escaped(String text) {
     return text.replace("&", "&amp;")
         .replace("<", "&lt;")
         .replace(">", "&gt;")

@@ -49,18 +49,7 @@ public final class TrainingProgress {
    */
   public static TrainingStepListener samples(
       DDPM ddpm, Path folder, int every, int columns, int count, UnaryOperator<Sampling> settings) {
-    Objects.requireNonNull(ddpm, "ddpm");
     Objects.requireNonNull(folder, "folder");
-    Objects.requireNonNull(settings, "settings");
-    if (every < 1 || columns < 1 || count < 1) {
-      throw new IllegalArgumentException(
-          "every, columns and count must be at least 1, but were "
-              + every
-              + ", "
-              + columns
-              + " and "
-              + count);
-    }
-    return new SampleGrids(ddpm, folder, every, columns, count, settings);
+    return new SampleGrids(new SampleDraw(ddpm, every, columns, count, settings), folder);
   }
 }
