@@ -31,6 +31,8 @@ final class DataFingerprint {
   /** In the fingerprint of records that differ from time to time. */
   private static final String RANDOM = " records, random";
 
+  private static final String OWN_BATCHES = "batches of its own";
+
   private DataFingerprint() {}
 
   /**
@@ -40,7 +42,7 @@ final class DataFingerprint {
    */
   static String of(Dataset dataset, NDManager manager) {
     if (!(dataset instanceof RandomAccessDataset indexed)) {
-      return "batches of its own";
+      return OWN_BATCHES;
     }
     return Datasets.read(
         () -> {
@@ -50,6 +52,18 @@ final class DataFingerprint {
               + (digest.equals(digest(indexed, manager)) ? " records, sample " + digest : RANDOM)
               + augmentation(indexed);
         });
+  }
+
+  /**
+   * What a run says of its data: their number and what is done to them, without reading any.
+   *
+   * @param dataset the dataset, prepared
+   * @return words for the provenance of a model
+   */
+  static String words(Dataset dataset) {
+    return dataset instanceof RandomAccessDataset indexed
+        ? indexed.size() + " records" + augmentation(indexed)
+        : OWN_BATCHES;
   }
 
   private static String augmentation(RandomAccessDataset dataset) {

@@ -58,6 +58,10 @@ public final class TrainingLoop implements AutoCloseable {
   private final TrainableDenoiser averaged;
   private final RunControl control;
   private final boolean ownBatches;
+
+  /** What the provenance says of the dataset. */
+  private final String dataset;
+
   private final TimestepSampler.Draws draws;
   private final Noising noising;
   private final Conditioning conditioning;
@@ -130,6 +134,7 @@ public final class TrainingLoop implements AutoCloseable {
               model.diffusion().dataRange(),
               settings.anyRange(),
               checkpoints.batchesBefore());
+      this.dataset = DataFingerprint.words(dataset);
       StepState state =
           new StepState(
               network,
@@ -308,7 +313,7 @@ public final class TrainingLoop implements AutoCloseable {
   /** Fails if a step did. */
   private Map<String, Object> settingsSoFar() {
     log.readAll();
-    return settings.describe(log.history(), ownBatches, firstRate);
+    return settings.describe(log.history(), ownBatches, dataset, firstRate);
   }
 
   private TrainingOutcome run() {
@@ -367,7 +372,7 @@ public final class TrainingLoop implements AutoCloseable {
   private TrainingOutcome outcome() {
     LossHistory losses = log.history();
     Map<String, Object> words =
-        new LinkedHashMap<>(settings.describe(losses, ownBatches, firstRate));
+        new LinkedHashMap<>(settings.describe(losses, ownBatches, dataset, firstRate));
     if (validations != null) {
       validations.giveBest().ifPresent(best -> words.put("averagedWeightsOfStep", best.step()));
     }

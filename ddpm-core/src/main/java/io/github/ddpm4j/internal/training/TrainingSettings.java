@@ -143,14 +143,17 @@ public record TrainingSettings(
    *
    * @param losses what the run left
    * @param ownBatches whether the run, and not the dataset, made the batches
+   * @param data what is said of the dataset
    * @param firstRate the learning rate of the first step, without its warm-up
    */
-  Map<String, Object> describe(LossHistory losses, boolean ownBatches, double firstRate) {
+  Map<String, Object> describe(
+      LossHistory losses, boolean ownBatches, String data, double firstRate) {
     Map<String, Object> settings = new LinkedHashMap<>();
     settings.put("steps", (long) losses.steps());
     if (ownBatches) {
       settings.put("batchSize", (long) batchSize);
     }
+    settings.put("data", data);
     settings.put("accumulation", (long) accumulation);
     settings.put("loss", loss.toString());
     if (!weighting.equals(Weighting.uniform())) {

@@ -163,6 +163,7 @@ class ModelFolderTest {
         .containsEntry("weights", "averaged")
         .containsEntry("steps", 3L)
         .containsEntry("batchSize", 4L)
+        .containsEntry("data", "4 records")
         .containsEntry("accumulation", 1L)
         .containsEntry("loss", "simple")
         .containsEntry("ema", "warm-up to 0.5")
