@@ -5,6 +5,7 @@ import io.github.ddpm4j.model.Condition.Kind;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.EnumSet;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
@@ -192,6 +193,17 @@ public final class UNetConfig {
    */
   public long parameterCount() {
     return new Network(this).parameters().stream().mapToLong(spec -> spec.shape().size()).sum();
+  }
+
+  /**
+   * The shapes of the weights by name, in the order of the network, without allocating arrays.
+   *
+   * @return the shapes that {@link UNet#weights()} would have; unmodifiable
+   */
+  public Map<String, Shape> weightShapes() {
+    Map<String, Shape> shapes = new LinkedHashMap<>();
+    new Network(this).parameters().forEach(spec -> shapes.put(spec.name(), spec.shape()));
+    return Collections.unmodifiableMap(shapes);
   }
 
   /**

@@ -1,7 +1,5 @@
 package io.github.ddpm4j.internal.io;
 
-import com.google.gson.Gson;
-import com.google.gson.GsonBuilder;
 import io.github.ddpm4j.internal.description.Description;
 import io.github.ddpm4j.internal.description.Quote;
 import io.github.ddpm4j.internal.files.WholeFile;
@@ -43,12 +41,6 @@ final class DescriptionFile {
 
   private static final Pattern DIGEST = Pattern.compile("[0-9a-f]{64}");
 
-  private static final Gson gson =
-      new GsonBuilder().setPrettyPrinting().disableHtmlEscaping().create();
-
-  /** A list without texts, lists and objects in it, as Gson indents it. */
-  private static final Pattern NUMBERS = Pattern.compile("\\[\\n[^\\[\\]{}\"]*]");
-
   private final Path file;
   private final byte[] bytes;
   private final Map<String, Object> values;
@@ -78,11 +70,7 @@ final class DescriptionFile {
     named.put(SHA256, weights.sha256());
     all.put(WEIGHTS, named);
     all.putAll(model);
-    return NUMBERS
-            .matcher(gson.toJson(all))
-            .replaceAll(
-                list -> list.group().replaceAll("\\s+", " ").replaceAll("(?<=\\[) | (?=])", ""))
-        + "\n";
+    return JsonFile.text(all);
   }
 
   /* ---------------- Reading ---------------- */
