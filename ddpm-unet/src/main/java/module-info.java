@@ -1,9 +1,13 @@
-/** The U-Net of Ho et al. 2020 as a DJL block and a denoiser of ddpm4j. */
+/**
+ * The U-Net of Ho et al. 2020 as a DJL block and a denoiser of ddpm4j, and models of other
+ * libraries.
+ */
 module io.github.ddpm4j.unet {
   requires transitive io.github.ddpm4j;
   requires org.slf4j;
   requires static org.jspecify;
 
+  exports io.github.ddpm4j.pretrained;
   exports io.github.ddpm4j.unet;
 
   provides io.github.ddpm4j.model.DenoiserProvider with

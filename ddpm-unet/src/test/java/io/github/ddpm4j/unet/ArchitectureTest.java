@@ -30,7 +30,7 @@ class ArchitectureTest {
   private static final JavaClasses CLASSES =
       new ClassFileImporter()
           .withImportOption(new ImportOption.DoNotIncludeTests())
-          .importPackages(ROOT + ".unet");
+          .importPackages(ROOT + ".unet", ROOT + ".pretrained");
 
   /** A rule over no classes passes: these must be there. */
   @Test
@@ -43,10 +43,17 @@ class ArchitectureTest {
   @Test
   void network_doesNotKnowTheFrontDoorTrainingAndSampling() {
     noClasses()
+        .that()
+        .resideInAPackage(ROOT + ".unet..")
         .should()
         .dependOnClassesThat()
         .resideInAnyPackage(
-            ROOT, ROOT + ".training", ROOT + ".sampling", ROOT + ".schedule", ROOT + ".examples..")
+            ROOT,
+            ROOT + ".training",
+            ROOT + ".sampling",
+            ROOT + ".schedule",
+            ROOT + ".pretrained",
+            ROOT + ".examples..")
         .check(CLASSES);
   }
 
@@ -71,9 +78,17 @@ class ArchitectureTest {
       exported.add(export.source());
     }
     assertThat(publicTypes(exported, true))
-        .containsExactly("PublishedUNet", "UNet", "UNetBuilder", "UNetConfig", "UNetLayout");
+        .containsExactly(
+            "Audit",
+            "Pretrained",
+            "PublishedUNet",
+            "UNet",
+            "UNetBuilder",
+            "UNetConfig",
+            "UNetLayout");
     assertThat(publicTypes(exported, false))
         .containsExactly(
+            "Pretrained$Options",
             "UNet$Execution",
             "UNet$Precision",
             "UNetConfig$DownsamplePadding",

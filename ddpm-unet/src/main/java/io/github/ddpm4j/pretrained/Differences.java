@@ -1,0 +1,62 @@
+package io.github.ddpm4j.pretrained;
+
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.unet.UNet;
+import io.github.ddpm4j.unet.UNetBuilder;
+import io.github.ddpm4j.unet.UNetConfig;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+
+/** How a model differs from one that is built without any option. */
+final class Differences {
+
+  private Differences() {}
+
+  static List<String> of(DDPM ddpm, UNetConfig config, Facts facts) {
+    List<String> lines = new ArrayList<>();
+    DDPM usual = DDPM.builder().build();
+    add(lines, "schedule", usual.schedule().describe(), ddpm.schedule().describe());
+    add(lines, "prediction", usual.prediction(), ddpm.prediction());
+    add(lines, "variance", usual.variance(), ddpm.variance());
+    add(lines, "data range", usual.dataRange(), ddpm.dataRange());
+    if (facts.thresholding() != null) {
+      lines.add("sampling with dynamic thresholding; sampling() has it");
+    } else if (!facts.clip()) {
+      lines.add("sampling without clipping; sampling() has it");
+    }
+    Map<String, Object> own = config.describe();
+    Map<String, Object> plain =
+        UNet.builder()
+            .image(
+                config.imageChannels(),
+                (int) config.imageShape().get(1),
+                (int) config.imageShape().get(2))
+            .levelChannels(own(config))
+            .attentionAtLevels()
+            .config()
+            .describe();
+    own.forEach(
+        (key, value) -> {
+          if (!key.equals("image") && !value.equals(plain.get(key))) {
+            lines.add("network " + key + " = " + value);
+          }
+        });
+    return lines;
+  }
+
+  private static int[] own(UNetConfig config) {
+    int[] channels = new int[config.levels()];
+    // What the groups of the default divide; only the number of levels matters.
+    Arrays.fill(channels, UNetBuilder.DEFAULT_GROUPS);
+    return channels;
+  }
+
+  private static void add(List<String> lines, String what, Object usual, Object own) {
+    if (!Objects.equals(usual, own)) {
+      lines.add(what + " " + own);
+    }
+  }
+}

@@ -1,0 +1,89 @@
+package io.github.ddpm4j.pretrained;
+
+import io.github.ddpm4j.unet.UNet;
+import io.github.ddpm4j.unet.UNetBuilder;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** What the caller says, and what was assumed because nobody said it. */
+final class Given {
+
+  private final Pretrained.Options options;
+  private final List<String> assumed = new ArrayList<>();
+
+  Given(Pretrained.Options options) {
+    this.options = options;
+  }
+
+  Pretrained.Options options() {
+    return options;
+  }
+
+  List<String> assumed() {
+    return assumed;
+  }
+
+  /** Notes what nobody said. */
+  void assume(String what) {
+    if (!assumed.contains(what)) {
+      assumed.add(what);
+    }
+  }
+
+  /** The shape of an image, which weights do not tell. */
+  int[] image(String where) throws IOException {
+    int[] image = options.image;
+    if (image == null) {
+      throw new IOException(
+          where
+              + " does not say how large images are: call options().image(channels, height, width)");
+    }
+    return image;
+  }
+
+  /** A builder with the caller's groups, or those of a library's code. */
+  UNetBuilder builder(int[] image, int groups, double epsilon) {
+    UNetBuilder builder =
+        UNet.builder()
+            .image(image[0], image[1], image[2])
+            .normEpsilon(epsilon)
+            .groups(options.groups > 0 ? options.groups : groups)
+            .dropout(options.dropout);
+    return builder;
+  }
+
+  /**
+   * The channels of the images that the network sees and of what it gives, beside those of the
+   * image itself.
+   */
+  static void channels(UNetBuilder builder, int image, int in, int out, String where)
+      throws IOException {
+    if (in < image || (out != image && out != 2 * image)) {
+      throw new IOException(
+          where
+              + " is of a network that sees "
+              + in
+              + " channels and gives "
+              + out
+              + ", which does not go with images of "
+              + image
+              + "; call options().image(channels, height, width) with others");
+    }
+    if (in > image) {
+      builder.imageCondition(in - image);
+    }
+    if (out == 2 * image) {
+      builder.learnedVariance();
+    }
+  }
+
+  /** The heads that the caller gave; null if none. */
+  @Nullable UNetBuilder heads(UNetBuilder builder) {
+    if (options.heads > 0) {
+      return builder.heads(options.heads);
+    }
+    return options.headChannels > 0 ? builder.headChannels(options.headChannels) : null;
+  }
+}

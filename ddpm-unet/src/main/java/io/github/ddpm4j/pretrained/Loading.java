@@ -1,0 +1,322 @@
+package io.github.ddpm4j.pretrained;
+
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.internal.io.TensorFiles;
+import io.github.ddpm4j.internal.io.TensorSource;
+import io.github.ddpm4j.internal.torch.Machine;
+import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.schedule.Schedule;
+import io.github.ddpm4j.unet.UNet;
+import io.github.ddpm4j.unet.UNetConfig;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** From files to a model: finds them, asks for what they do not tell, and fills the network. */
+final class Loading {
+
+  private static final Logger logger = LoggerFactory.getLogger(Pretrained.class);
+
+  private static final String CONFIG = "config.json";
+
+  /** The weights of a folder, the first that is there. */
+  private static final List<String> WEIGHTS =
+      List.of(
+          "diffusion_pytorch_model.safetensors",
+          "diffusion_pytorch_model.safetensors.index.json",
+          "diffusion_pytorch_model.fp16.safetensors",
+          "diffusion_pytorch_model.bin");
+
+  private final Pretrained.Options options;
+  private final Given given;
+
+  private Loading(Pretrained.Options options) {
+    this.options = options;
+    given = new Given(options);
+  }
+
+  static Pretrained load(Path path, Pretrained.Options options) throws IOException {
+    Loading loading = new Loading(options);
+    Machine.device(options.device);
+    if (Files.isDirectory(path)) {
+      return loading.folder(path);
+    }
+    if (!Files.exists(path)) {
+      throw new NoSuchFileException(
+          path.toString(), null, "there is no such folder or file of weights");
+    }
+    Path parent = path.toAbsolutePath().getParent();
+    Path name = path.getFileName();
+    if (parent != null
+        && name != null
+        && WEIGHTS.contains(name.toString())
+        && Files.isRegularFile(parent.resolve(CONFIG))) {
+      return loading.diffusers(parent.resolve(CONFIG), path, scheduler(parent));
+    }
+    return loading.file(path);
+  }
+
+  /* ---------------- Folders of diffusers ---------------- */
+
+  private Pretrained folder(Path folder) throws IOException {
+    Path index = folder.resolve("model_index.json");
+    if (Files.isRegularFile(index)) {
+      requirePipeline(ConfigFile.read(index));
+    }
+    if (Files.isRegularFile(folder.resolve("ddpm.json"))) {
+      throw new IOException(folder + " is a model of this library: load it by DDPM.load(folder)");
+    }
+    Path unet = Files.isDirectory(folder.resolve("unet")) ? folder.resolve("unet") : folder;
+    Path config = unet.resolve(CONFIG);
+    if (!Files.isRegularFile(config)) {
+      throw new NoSuchFileException(
+          folder.toString(),
+          null,
+          "no model of diffusers: it has neither "
+              + CONFIG
+              + " nor unet/"
+              + CONFIG
+              + "; choose such a folder, or a file of weights");
+    }
+    for (String name : WEIGHTS) {
+      if (Files.isRegularFile(unet.resolve(name))) {
+        return diffusers(config, unet.resolve(name), scheduler(folder));
+      }
+    }
+    throw new NoSuchFileException(
+        unet.toString(), null, "it has no weights, which are one of " + String.join(", ", WEIGHTS));
+  }
+
+  private static void requirePipeline(ConfigFile index) throws IOException {
+    String pipeline = index.text("_class_name", "");
+    if (!List.of("DDPMPipeline", "DDIMPipeline", "PNDMPipeline").contains(pipeline)) {
+      throw index.unsupported(
+          "_class_name",
+          pipeline.contains("LDM") || pipeline.contains("StableDiffusion")
+              ? "whose network works on latents"
+              : "a pipeline that is not known");
+    }
+  }
+
+  private static @Nullable Path scheduler(Path folder) {
+    String name = "scheduler_config.json";
+    Path parent = folder.getParent();
+    List<Path> places = new ArrayList<>();
+    places.add(folder.resolve(name));
+    places.add(folder.resolve("scheduler").resolve(name));
+    if (parent != null) {
+      places.add(parent.resolve("scheduler").resolve(name));
+    }
+    return places.stream().filter(Files::isRegularFile).findFirst().orElse(null);
+  }
+
+  private Pretrained diffusers(Path config, Path weights, @Nullable Path scheduler)
+      throws IOException {
+    Facts facts = scheduler == null ? Facts.none() : SchedulerFile.read(scheduler, given);
+    Variance variance = options.variance == null ? facts.variance() : options.variance;
+    Boolean learned = variance != null && variance.isLearned() ? Boolean.TRUE : null;
+    try (TensorSource source = TensorFiles.open(weights)) {
+      if (Boolean.parseBoolean(String.valueOf(source.metadata().get(DiffusersFolder.NULL_CLASS)))) {
+        options.nullClass = true;
+      }
+      UNetConfig own = options.architecture;
+      if (own == null) {
+        own = UNet2D.read(ConfigFile.read(config), learned, given);
+      }
+      NameTable table = Diffusers.table(own, Diffusers.isOld(PeerShapes.of(source)));
+      table.require(source, name -> false);
+      return filled(own, table, source, source, weights.toString(), "diffusers", facts);
+    }
+  }
+
+  /* ---------------- Files of weights ---------------- */
+
+  private Pretrained file(Path file) throws IOException {
+    try (TensorSource whole = TensorFiles.open(file)) {
+      WeightsFile found = WeightsFile.find(file, whole, options, given);
+      PeerFamily family = found.family();
+      if (family == null) {
+        throw new IOException(
+            file
+                + " is a network of diffusers, which needs the "
+                + CONFIG
+                + " that lies beside it in its folder: load the folder, or write a "
+                + CONFIG
+                + " beside a file of the name "
+                + WEIGHTS.get(0));
+      }
+      TensorSource source = whole.under(found.prefix());
+      PeerShapes shapes = PeerShapes.of(source);
+      Facts facts = family.facts(whole, found.prefix(), given);
+      UNetConfig config = options.architecture;
+      if (config == null && options.image == null && options.heads + options.headChannels == 0) {
+        Optional<Published> published = Published.find(family, shapes, given);
+        if (published.isPresent()) {
+          config = published.get().config();
+          facts = published.get().facts(facts);
+          options.newAttentionOrder |= published.get().newAttentionOrder();
+          given.assume(
+              "it is the published "
+                  + published.get().network()
+                  + ", whose shapes it has, with its size of images, heads and schedule");
+        }
+      }
+      if (config == null) {
+        config = configOf(family, shapes);
+      }
+      NameTable table = family.table(config, shapes, given);
+      table.require(source, family::isIdle);
+      String where = found.prefix().isEmpty() ? "" : ", below \"" + found.prefix() + "\"";
+      return filled(config, table, source, whole, file + where, family.title(), facts);
+    }
+  }
+
+  private UNetConfig configOf(PeerFamily family, PeerShapes shapes) throws IOException {
+    try {
+      return family.config(shapes, given);
+    } catch (IllegalArgumentException e) {
+      throw new IOException(
+          shapes.where() + " does not go with what was set: " + e.getMessage(), e);
+    }
+  }
+
+  /* ---------------- The model ---------------- */
+
+  private Pretrained filled(
+      UNetConfig config,
+      NameTable table,
+      TensorSource source,
+      TensorSource whole,
+      String from,
+      String family,
+      Facts facts)
+      throws IOException {
+    Facts complete = complete(facts, config, family, from);
+    UNet network = blank(config);
+    boolean done = false;
+    try {
+      table.read(source, network.weights());
+      DDPM ddpm =
+          DDPM.builder()
+              .schedule(Objects.requireNonNull(complete.schedule()))
+              .prediction(Objects.requireNonNull(complete.prediction()))
+              .variance(Objects.requireNonNull(complete.variance()))
+              .dataRange(
+                  Objects.requireNonNull(complete.range()).min(),
+                  Objects.requireNonNull(complete.range()).max())
+              .denoiser(network)
+              .build();
+      Audit audit = audit(config, table, source, whole, from, family, ddpm, complete);
+      audit.assumed().forEach(line -> logger.info("{}: assumed {}", from, line));
+      done = true;
+      return new Pretrained(ddpm, network, complete, audit);
+    } catch (IllegalArgumentException e) {
+      throw new IOException(from + " is not a valid model: " + e.getMessage(), e);
+    } finally {
+      if (!done) {
+        network.close();
+      }
+    }
+  }
+
+  private UNet blank(UNetConfig config) {
+    return options.device == null
+        ? UNet.builder(config).buildBlank()
+        : UNet.builder(config).device(options.device).buildBlank();
+  }
+
+  /** The facts with what the caller says before them, all known. */
+  private Facts complete(Facts facts, UNetConfig config, String family, String from)
+      throws IOException {
+    Schedule schedule = options.schedule == null ? facts.schedule() : options.schedule;
+    if (schedule == null) {
+      throw new IOException(
+          from
+              + " does not say the noise schedule: call options().schedule(...), such as"
+              + " Schedules.linear(1000)");
+    }
+    requireTimesteps(schedule, family, from);
+    Prediction prediction = options.prediction == null ? facts.prediction() : options.prediction;
+    if (prediction == null) {
+      throw new IOException(
+          from
+              + " does not say what the network predicts: call options().prediction(...), such as"
+              + " Prediction.EPSILON");
+    }
+    Variance variance = options.variance == null ? facts.variance() : options.variance;
+    if (variance == null) {
+      variance = config.learnedVariance() ? Variance.LEARNED_RANGE : Variance.FIXED_SMALL;
+      given.assume("variance " + variance);
+    }
+    DataRange range = options.range == null ? facts.range() : options.range;
+    if (range == null) {
+      range = DataRange.DEFAULT;
+      given.assume("images in " + range);
+    }
+    return new Facts(
+        schedule,
+        prediction,
+        variance,
+        range,
+        facts.clip(),
+        facts.thresholding(),
+        facts.sampler() == null ? Recipes.whole() : facts.sampler(),
+        facts.steps() > 0 ? facts.steps() : schedule.timesteps());
+  }
+
+  private void requireTimesteps(Schedule schedule, String family, String from) throws IOException {
+    if (schedule.timesteps() == 1000 || !family.contains("guided")) {
+      return;
+    }
+    if (options.rescaledTimesteps == null) {
+      throw new IOException(
+          from
+              + " does not say whether the network was told timesteps times 1000 / T, which"
+              + " matters for the "
+              + schedule.timesteps()
+              + " timesteps of the schedule: call options().rescaledTimesteps(value), as"
+              + " rescale_timesteps was");
+    }
+    if (options.rescaledTimesteps) {
+      throw new IOException(
+          from
+              + " was told timesteps times 1000 / "
+              + schedule.timesteps()
+              + ", which this version's networks are not");
+    }
+  }
+
+  private Audit audit(
+      UNetConfig config,
+      NameTable table,
+      TensorSource source,
+      TensorSource whole,
+      String from,
+      String family,
+      DDPM ddpm,
+      Facts facts) {
+    Map<String, ?> peers = table.peerShapes();
+    List<String> unused =
+        source.tensors().keySet().stream().filter(name -> !peers.containsKey(name)).toList();
+    return new Audit(
+        family,
+        from,
+        config.parameterCount(),
+        table.transforms(),
+        unused,
+        whole.tensors().size() - source.tensors().size(),
+        Differences.of(ddpm, config, facts),
+        given.assumed());
+  }
+}

@@ -1,0 +1,218 @@
+package io.github.ddpm4j.pretrained;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.io.TensorInfo;
+import io.github.ddpm4j.internal.io.TensorSource;
+import io.github.ddpm4j.internal.torch.GradMode;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.function.Function;
+import java.util.function.Predicate;
+
+/**
+ * Which weights of another library are which of ours, in both directions. A table has every weight
+ * of a network of ours once.
+ */
+final class NameTable {
+
+  /** How many names a message has. */
+  private static final int MOST_NAMES = 8;
+
+  /**
+   * Weights that belong together: usually one of ours and one of theirs.
+   *
+   * @param own the names of ours
+   * @param peer the names of theirs
+   * @param transform how the ones become the others
+   */
+  record Line(List<String> own, List<String> peer, Transform transform) {
+
+    static Line of(String own, String peer, Transform transform) {
+      return new Line(List.of(own), List.of(peer), transform);
+    }
+
+    List<Shape> peerShapes(Map<String, Shape> shapes) {
+      return transform.peerShapes().apply(own.stream().map(name -> shape(shapes, name)).toList());
+    }
+
+    private static Shape shape(Map<String, Shape> shapes, String name) {
+      return Objects.requireNonNull(shapes.get(name), name);
+    }
+  }
+
+  private final List<Line> lines = new ArrayList<>();
+  private final Map<String, Shape> shapes;
+
+  private NameTable(Map<String, Shape> shapes) {
+    this.shapes = shapes;
+  }
+
+  /**
+   * Makes a table.
+   *
+   * @param shapes the weights of ours
+   * @param line the line of a weight, asked for the first weight of each
+   */
+  static NameTable of(Map<String, Shape> shapes, Function<String, Line> line) {
+    NameTable table = new NameTable(shapes);
+    Set<String> covered = new HashSet<>();
+    for (String name : shapes.keySet()) {
+      if (!covered.contains(name)) {
+        Line next = line.apply(name);
+        covered.addAll(next.own());
+        table.lines.add(next);
+      }
+    }
+    return table;
+  }
+
+  /** The shapes of all weights in the other library, by their names there. */
+  Map<String, Shape> peerShapes() {
+    Map<String, Shape> all = new LinkedHashMap<>();
+    for (Line line : lines) {
+      List<Shape> own = line.peerShapes(shapes);
+      for (int i = 0; i < own.size(); i++) {
+        all.put(line.peer().get(i), own.get(i));
+      }
+    }
+    return all;
+  }
+
+  /**
+   * Checks that a source holds these weights, in these shapes, and nothing else of a network.
+   *
+   * @param source theirs
+   * @param known whether a name that is not in the table is known and means nothing
+   * @throws IOException if not, naming what is missing, not known or of another shape
+   */
+  void require(TensorSource source, Predicate<String> known) throws IOException {
+    Map<String, Shape> wanted = peerShapes();
+    List<String> missing =
+        wanted.keySet().stream().filter(name -> !source.tensors().containsKey(name)).toList();
+    List<String> unknown =
+        source.tensors().keySet().stream()
+            .filter(name -> !wanted.containsKey(name) && !known.test(name))
+            .toList();
+    if (!missing.isEmpty() || !unknown.isEmpty()) {
+      throw new IOException(
+          source.about("")
+              + ": "
+              + (missing.isEmpty() ? "" : missing.size() + " weights are missing: " + some(missing))
+              + (missing.isEmpty() || unknown.isEmpty() ? "" : "; ")
+              + (unknown.isEmpty() ? "" : unknown.size() + " are not known: " + some(unknown)));
+    }
+    for (Map.Entry<String, Shape> entry : wanted.entrySet()) {
+      TensorInfo info = source.info(entry.getKey());
+      if (info.isReadable() && !same(info.shape(), entry.getValue())) {
+        throw new IOException(
+            source.about(entry.getKey())
+                + " must have the shape "
+                + entry.getValue()
+                + " in this network, but has "
+                + info.shape());
+      }
+    }
+  }
+
+  private static String some(List<String> names) {
+    int more = names.size() - MOST_NAMES;
+    return String.join(", ", names.subList(0, Math.min(MOST_NAMES, names.size())))
+        + (more > 0 ? " and " + more + " more" : "");
+  }
+
+  /** Whether shapes are the same but for axes of length 1 at their ends. */
+  static boolean same(Shape one, Shape other) {
+    return Arrays.equals(trimmed(one), trimmed(other));
+  }
+
+  private static long[] trimmed(Shape shape) {
+    long[] sizes = shape.getShape();
+    int length = sizes.length;
+    while (length > 0 && sizes[length - 1] == 1) {
+      length--;
+    }
+    return Arrays.copyOf(sizes, length);
+  }
+
+  /**
+   * Reads weights, line by line.
+   *
+   * @param source theirs, which {@link #require} accepted
+   * @param weights ours, into which they are written
+   */
+  void read(TensorSource source, Map<String, NDArray> weights) throws IOException {
+    try (GradMode off = GradMode.off()) {
+      for (Line line : lines) {
+        read(source, line, weights);
+      }
+    }
+  }
+
+  private void read(TensorSource source, Line line, Map<String, NDArray> weights)
+      throws IOException {
+    NDArray first = Objects.requireNonNull(weights.get(line.own().get(0)));
+    String only = line.peer().get(0);
+    if (line.transform().isCopy() && source.info(only).shape().equals(first.getShape())) {
+      source.readInto(only, first);
+      return;
+    }
+    List<Shape> expected = line.peerShapes(shapes);
+    try (NDManager temporary = first.getManager().newSubManager()) {
+      NDList peers = new NDList();
+      for (int i = 0; i < expected.size(); i++) {
+        NDArray values = source.readFloat32(line.peer().get(i), temporary);
+        peers.add(values.reshape(expected.get(i)));
+      }
+      NDList own = line.transform().toOwn().apply(peers);
+      for (int i = 0; i < own.size(); i++) {
+        NDArray target = Objects.requireNonNull(weights.get(line.own().get(i)));
+        target.set(new NDIndex("..."), own.get(i).reshape(target.getShape()));
+      }
+    }
+  }
+
+  /**
+   * The weights under their names and in their shapes.
+   *
+   * @param weights ours
+   * @param manager owns the arrays that are returned
+   */
+  Map<String, NDArray> write(Map<String, NDArray> weights, NDManager manager) {
+    Map<String, NDArray> all = new LinkedHashMap<>();
+    try (GradMode off = GradMode.off()) {
+      for (Line line : lines) {
+        NDList own = new NDList();
+        for (String name : line.own()) {
+          NDArray copy = Objects.requireNonNull(weights.get(name), name).duplicate();
+          copy.attach(manager);
+          own.add(copy);
+        }
+        NDList peers = line.transform().toPeer().apply(own);
+        for (int i = 0; i < peers.size(); i++) {
+          all.put(line.peer().get(i), peers.get(i));
+        }
+      }
+    }
+    return all;
+  }
+
+  /** How many weights of theirs go through each transform. */
+  Map<String, Integer> transforms() {
+    Map<String, Integer> counts = new TreeMap<>();
+    lines.forEach(line -> counts.merge(line.transform().name(), line.peer().size(), Integer::sum));
+    return Collections.unmodifiableMap(counts);
+  }
+}

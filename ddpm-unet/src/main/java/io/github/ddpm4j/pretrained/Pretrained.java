@@ -1,0 +1,404 @@
+package io.github.ddpm4j.pretrained;
+
+import ai.djl.Device;
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.sampling.Sampler;
+import io.github.ddpm4j.sampling.Sampling;
+import io.github.ddpm4j.schedule.Schedule;
+import io.github.ddpm4j.unet.UNet;
+import io.github.ddpm4j.unet.UNetConfig;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A model of another library, loaded from its own files: a folder of diffusers, or a file of
+ * weights ({@code .safetensors}, {@code .pt}, {@code .pth}, {@code .ckpt}, {@code .bin}) of
+ * diffusers, guided-diffusion, improved-diffusion, denoising-diffusion-pytorch 2.x, labml or EDM.
+ * The library is recognised by the names of its weights. No Python is needed, and nothing in a file
+ * is run.
+ *
+ * <pre>{@code
+ * try (Pretrained model = Pretrained.load(Path.of("ddpm-cifar10-32"));
+ *     Samples samples = model.sampling().seed(42).generate(16)) {
+ *   samples.saveGrid(Path.of("samples.png"));
+ * }
+ * }</pre>
+ *
+ * <p>Most files of weights say nothing of the size of images, the schedule and the heads of
+ * attention. What neither the file nor a published network of the same shapes tells, the caller
+ * must: {@link #options()}. What was understood is in the {@link #audit()}.
+ *
+ * <p>{@link #ddpm()} is a model like any other: it samples, trains, evaluates, and {@link
+ * DDPM#save} keeps it as a model folder. {@link #saveDiffusers} writes what diffusers loads. Owns
+ * the network, which {@link #close()} frees.
+ */
+public final class Pretrained implements AutoCloseable {
+
+  private final DDPM ddpm;
+  private final UNet network;
+  private final Facts facts;
+  private final Audit audit;
+
+  Pretrained(DDPM ddpm, UNet network, Facts facts, Audit audit) {
+    this.ddpm = ddpm;
+    this.network = network;
+    this.facts = facts;
+    this.audit = audit;
+  }
+
+  /**
+   * Loads a model, of which the files tell everything.
+   *
+   * @param path the folder or file; see {@link Options#load}
+   * @return the model; the caller closes it
+   * @throws java.nio.file.NoSuchFileException if there is nothing at {@code path}
+   * @throws IOException as {@link Options#load}
+   */
+  public static Pretrained load(Path path) throws IOException {
+    return options().load(path);
+  }
+
+  /**
+   * What only the caller knows of a model.
+   *
+   * @return options that say nothing yet
+   */
+  public static Options options() {
+    return new Options();
+  }
+
+  /**
+   * The model. Its network belongs to this object.
+   *
+   * @return the model
+   */
+  public DDPM ddpm() {
+    return ddpm;
+  }
+
+  /**
+   * Sets up a sampling run as the files want it: {@link #sampler()} with the usual number of steps,
+   * and x̂_0 clipped or not, which a {@link DDPM} does not hold.
+   *
+   * @return a run that can be set up further
+   */
+  public Sampling sampling() {
+    Sampling sampling = ddpm.sampling().sampler(sampler()).clip(facts.clip());
+    double[] thresholding = facts.thresholding();
+    return thresholding == null
+        ? sampling
+        : sampling.dynamicThresholding(thresholding[0], thresholding[1]);
+  }
+
+  /**
+   * The sampler that the files suggest, with the number of steps that their library takes by
+   * default. Any other can be used as well.
+   *
+   * @return the sampler
+   */
+  public Sampler sampler() {
+    return sampler(facts.steps());
+  }
+
+  /**
+   * The sampler that the files suggest, with another number of steps.
+   *
+   * @param steps the number of network calls, at least 1
+   * @return the sampler
+   * @throws IllegalArgumentException if the sampler cannot have so many steps
+   */
+  public Sampler sampler(int steps) {
+    return Objects.requireNonNull(facts.sampler()).apply(steps);
+  }
+
+  /**
+   * What was found and done.
+   *
+   * @return the audit, which prints as a page
+   */
+  public Audit audit() {
+    return audit;
+  }
+
+  /** Frees the network. */
+  @Override
+  public void close() {
+    network.close();
+  }
+
+  @Override
+  public String toString() {
+    return "Pretrained[" + audit.family() + ", " + ddpm + "]";
+  }
+
+  /**
+   * Saves a model as diffusers' {@code DDPMPipeline.from_pretrained} loads it: {@code
+   * model_index.json}, {@code unet} and {@code scheduler}. The network must be one that UNet2DModel
+   * can be: that of the paper, and those loaded from diffusers. A table of classes keeps its last
+   * row for images without a class, which is one class more there.
+   *
+   * @param ddpm the model, with a {@link UNet}
+   * @param folder the folder; made if it is missing, must be empty or one that was written so
+   * @throws IllegalStateException if the model has another network or none, or a weight is NaN or
+   *     infinite
+   * @throws IllegalArgumentException if diffusers has no such network, schedule, prediction or
+   *     range of images; nothing is written then
+   * @throws java.nio.file.FileAlreadyExistsException if the folder holds anything else
+   * @throws IOException if writing fails
+   */
+  public static void saveDiffusers(DDPM ddpm, Path folder) throws IOException {
+    DiffusersFolder.write(ddpm, folder);
+  }
+
+  /**
+   * What only the caller knows. Whatever is set goes before what the files say. Setters check their
+   * own argument; {@link #load} checks how they go together with the files.
+   */
+  public static final class Options {
+
+    int @Nullable [] image;
+    int heads;
+    int headChannels;
+    int groups;
+    boolean newAttentionOrder;
+    boolean nullClass;
+    @Nullable Boolean rescaledTimesteps;
+    double dropout;
+    @Nullable UNetConfig architecture;
+    @Nullable Schedule schedule;
+    @Nullable Prediction prediction;
+    @Nullable Variance variance;
+    @Nullable DataRange range;
+    boolean raw;
+    @Nullable String prefix;
+    @Nullable Device device;
+
+    private Options() {}
+
+    /**
+     * The shape of an image. Weights do not tell height and width, and leave open whether channels
+     * are those of the image or of something beside it; the networks of EDM alone do.
+     *
+     * @param channels the channels of an image
+     * @param height the rows
+     * @param width the columns
+     * @return these options
+     * @throws IllegalArgumentException if one is less than 1
+     */
+    public Options image(int channels, int height, int width) {
+      requirePositive("image channels", channels);
+      requirePositive("image height", height);
+      requirePositive("image width", width);
+      image = new int[] {channels, height, width};
+      return this;
+    }
+
+    /**
+     * The number of heads of attention: {@code num_heads} of guided- and improved-diffusion.
+     *
+     * @param count at least 1
+     * @return these options
+     * @throws IllegalArgumentException if it is less than 1
+     */
+    public Options heads(int count) {
+      requirePositive("heads", count);
+      heads = count;
+      headChannels = 0;
+      return this;
+    }
+
+    /**
+     * The channels of a head of attention: {@code num_head_channels} of guided-diffusion.
+     *
+     * @param channels at least 1
+     * @return these options
+     * @throws IllegalArgumentException if it is less than 1
+     */
+    public Options headChannels(int channels) {
+      requirePositive("head channels", channels);
+      headChannels = channels;
+      heads = 0;
+      return this;
+    }
+
+    /**
+     * The groups of every normalisation, if the library's code was changed.
+     *
+     * @param count at least 1; by default those of the library's code
+     * @return these options
+     * @throws IllegalArgumentException if it is less than 1
+     */
+    public Options groups(int count) {
+      requirePositive("groups", count);
+      groups = count;
+      return this;
+    }
+
+    /**
+     * Whether guided-diffusion's {@code use_new_attention_order} was set, which the weights do not
+     * tell.
+     *
+     * @param value the default is false
+     * @return these options
+     */
+    public Options newAttentionOrder(boolean value) {
+      newAttentionOrder = value;
+      return this;
+    }
+
+    /**
+     * Whether {@code rescale_timesteps} of guided- or improved-diffusion was set, which matters
+     * where the schedule has other than 1000 timesteps.
+     *
+     * @param value whether the network was told the timestep times 1000 / T
+     * @return these options
+     */
+    public Options rescaledTimesteps(boolean value) {
+      rescaledTimesteps = value;
+      return this;
+    }
+
+    /**
+     * Whether the last row of diffusers' table of classes stands for images without a class.
+     *
+     * @param value the default is false: each row is a class, and each image must have one
+     * @return these options
+     */
+    public Options nullClass(boolean value) {
+      nullClass = value;
+      return this;
+    }
+
+    /**
+     * The rate of dropout when the network is trained on, where no configuration has one.
+     *
+     * @param rate the default is 0
+     * @return these options
+     * @throws IllegalArgumentException if it is outside [0, 1)
+     */
+    public Options dropout(double rate) {
+      if (!(rate >= 0 && rate < 1)) {
+        throw new IllegalArgumentException("dropout must be in [0, 1), but was " + rate);
+      }
+      dropout = rate;
+      return this;
+    }
+
+    /**
+     * The whole architecture, in place of what the weights tell.
+     *
+     * @param config the architecture, such as {@code PublishedUNet.GUIDED_256.config()}
+     * @return these options
+     */
+    public Options architecture(UNetConfig config) {
+      architecture = Objects.requireNonNull(config, "config");
+      return this;
+    }
+
+    /**
+     * The noise schedule that the model was trained with.
+     *
+     * @param value the schedule
+     * @return these options
+     */
+    public Options schedule(Schedule value) {
+      schedule = Objects.requireNonNull(value, "schedule");
+      return this;
+    }
+
+    /**
+     * What the network predicts.
+     *
+     * @param value the prediction
+     * @return these options
+     */
+    public Options prediction(Prediction value) {
+      prediction = Objects.requireNonNull(value, "prediction");
+      return this;
+    }
+
+    /**
+     * The variance of the reverse process.
+     *
+     * @param value the variance
+     * @return these options
+     */
+    public Options variance(Variance value) {
+      variance = Objects.requireNonNull(value, "variance");
+      return this;
+    }
+
+    /**
+     * The range of clean images.
+     *
+     * @param min black
+     * @param max white
+     * @return these options
+     * @throws IllegalArgumentException unless both are finite and {@code min < max}
+     */
+    public Options dataRange(double min, double max) {
+      range = new DataRange(min, max);
+      return this;
+    }
+
+    /**
+     * Whether to take the weights as they are where a checkpoint also has their averages.
+     *
+     * @param value the default is false: averages are taken where there are any
+     * @return these options
+     */
+    public Options raw(boolean value) {
+      raw = value;
+      return this;
+    }
+
+    /**
+     * Which network of a file to take, if it holds several.
+     *
+     * @param name what the names of its weights begin with, with the dot at the end
+     * @return these options
+     */
+    public Options prefix(String name) {
+      prefix = Objects.requireNonNull(name, "name");
+      return this;
+    }
+
+    /**
+     * Where to put the weights.
+     *
+     * @param value the device; the engine's default if not set
+     * @return these options
+     */
+    public Options device(Device value) {
+      device = Objects.requireNonNull(value, "device");
+      return this;
+    }
+
+    /**
+     * Loads a model: a folder with {@code model_index.json}, or with {@code config.json}, or a file
+     * of weights.
+     *
+     * @param path the folder or file
+     * @return the model; the caller closes it
+     * @throws java.nio.file.NoSuchFileException if there is nothing at {@code path}
+     * @throws IOException if reading fails, a file is damaged, holds a network or scheduler that
+     *     this library has not, weights are missing, not known or of another shape, or something
+     *     that the files do not tell was not set; the message names it and the way out
+     */
+    public Pretrained load(Path path) throws IOException {
+      Objects.requireNonNull(path, "path");
+      return Loading.load(path, this);
+    }
+
+    private static void requirePositive(String name, int value) {
+      if (value < 1) {
+        throw new IllegalArgumentException(name + " must be at least 1, but was " + value);
+      }
+    }
+  }
+}

@@ -1,0 +1,227 @@
+package io.github.ddpm4j.pretrained;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.internal.io.Safetensors;
+import io.github.ddpm4j.internal.torch.GradMode;
+import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.sampling.Samplers;
+import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.schedule.Level;
+import io.github.ddpm4j.schedule.Schedules;
+import io.github.ddpm4j.schedule.TimestepSpacing;
+import io.github.ddpm4j.unet.UNet;
+import io.github.ddpm4j.unet.UNetBuilder;
+import io.github.ddpm4j.unet.UNetConfig.DownsamplePadding;
+import io.github.ddpm4j.unet.UNetConfig.TimeDivisor;
+import io.github.ddpm4j.unet.UNetConfig.TimeOrder;
+import io.github.ddpm4j.unet.UNetLayout;
+import io.github.ddpm4j.unet.UNetLayout.Attention;
+import io.github.ddpm4j.unet.UNetLayout.AttentionNorm;
+import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/**
+ * Models as folders of diffusers, and back. What is written into target/diffusers is for {@code
+ * src/test/python/check_diffusers.py}, which asks diffusers itself.
+ */
+class DiffusersFolderTest {
+
+  private static final Path TARGET = Path.of("target", "diffusers");
+
+  @TempDir private Path folder;
+
+  private static UNetBuilder builder(String name) {
+    UNetBuilder builder =
+        UNet.builder()
+            .image(3, 8, 8)
+            .levelChannels(8, 16)
+            .residualBlocks(1)
+            .groups(4)
+            .attentionAtLevels(1)
+            .dropout(0)
+            .seed(4);
+    return switch (name) {
+      case "paper" -> builder;
+      case "classes" -> builder.classes(3).headChannels(4);
+      case "variance" ->
+          builder
+              .learnedVariance()
+              .normEpsilon(1e-5)
+              .downsamplePadding(DownsamplePadding.ALL_SIDES)
+              .timeEmbedding(TimeOrder.COS_SIN, TimeDivisor.HALF);
+      case "openai" -> builder.classes(3).headChannels(8).layout(UNetLayout.openai(true));
+      case "middle" ->
+          builder
+              .classes(3)
+              .layout(
+                  UNetLayout.openai(false)
+                      .with(
+                          new Attention(
+                              UNetLayout.Blocks.ALL,
+                              AttentionNorm.EXCEPT_MIDDLE,
+                              true,
+                              true,
+                              List.of(),
+                              0,
+                              0)));
+      default -> throw new IllegalArgumentException(name);
+    };
+  }
+
+  private static DDPM model(String name, UNet network) {
+    DDPM.Builder builder = DDPM.builder().denoiser(network);
+    return switch (name) {
+      case "variance" -> builder.variance(Variance.LEARNED_RANGE).build();
+      case "openai" ->
+          builder.schedule(Schedules.cosine(100)).prediction(Prediction.VELOCITY).build();
+      case "middle" ->
+          builder.schedule(Schedules.scaledLinear(500)).prediction(Prediction.X0).build();
+      default -> builder.build();
+    };
+  }
+
+  /** Weights of a trained size: those that a network begins with are nearly zero at its end. */
+  private static UNet network(String name) {
+    UNet network = builder(name).build();
+    Random random = new Random(7);
+    try (GradMode off = GradMode.off();
+        NDManager manager = NDManager.newBaseManager()) {
+      network
+          .weights()
+          .forEach(
+              (key, weight) -> {
+                Shape shape = weight.getShape();
+                float[] values = new float[(int) shape.size()];
+                double scale =
+                    shape.dimension() < 2 ? 0.3 : Math.sqrt((double) shape.get(0) / values.length);
+                boolean factor = key.contains("norm") && key.endsWith("weight");
+                for (int i = 0; i < values.length; i++) {
+                  values[i] = (float) ((factor ? 1 : 0) + scale * random.nextGaussian());
+                }
+                weight.set(new NDIndex("..."), manager.create(values, shape));
+              });
+    }
+    return network;
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"paper", "classes", "variance", "openai", "middle"})
+  void save_andLoad_sameModel(String name) throws IOException {
+    Path target = TARGET.resolve(name);
+    try (UNet network = network(name)) {
+      DDPM ddpm = model(name, network);
+      Pretrained.saveDiffusers(ddpm, target);
+      writeCheck(name, ddpm, network);
+      try (Pretrained loaded = Pretrained.load(target)) {
+        UNet again = loaded.ddpm().denoiser(UNet.class);
+        assertThat(again.config()).isEqualTo(network.config());
+        network
+            .weights()
+            .forEach((key, weight) -> assertThat(again.weights().get(key)).isEqualTo(weight));
+        for (int t = 0; t < ddpm.schedule().timesteps(); t++) {
+          assertThat(loaded.ddpm().schedule().beta(t)).isEqualTo(ddpm.schedule().beta(t));
+        }
+        assertThat(loaded.ddpm().prediction()).isEqualTo(ddpm.prediction());
+        assertThat(loaded.ddpm().variance()).isEqualTo(ddpm.variance());
+        assertThat(loaded.audit().assumed()).isEmpty();
+      }
+    }
+  }
+
+  /** An input, what the network makes of it, and ten steps of DDIM. */
+  private static void writeCheck(String name, DDPM ddpm, UNet network) throws IOException {
+    Map<String, NDArray> check = new LinkedHashMap<>();
+    try (NDManager manager = NDManager.newBaseManager()) {
+      Random random = new Random(8);
+      float[] values = new float[2 * 3 * 8 * 8];
+      for (int i = 0; i < values.length; i++) {
+        values[i] = (float) random.nextGaussian();
+      }
+      NDArray x = manager.create(values, new Shape(2, 3, 8, 8));
+      boolean labelled = network.config().classes() > 0;
+      Condition condition = labelled ? Condition.labels(0, 2) : Condition.none();
+      check.put("x", x);
+      check.put("timesteps", manager.create(new float[] {3, 80}));
+      if (labelled) {
+        check.put("labels", manager.create(new float[] {0, 2}));
+      }
+      NoiseLevels levels = NoiseLevels.of(List.of(new Level(3, 0.6, 0.8), new Level(80, 0.6, 0.8)));
+      check.put("prediction", network.predict(x, levels, condition));
+      try (Samples samples =
+          ddpm.sampling()
+              .sampler(Samplers.ddim(10).spacing(TimestepSpacing.LEADING).rawEpsilon(true))
+              .condition(condition)
+              .decode(x)) {
+        check.put("sample", samples.toNDArray(manager));
+      }
+      Safetensors.write(TARGET.resolve(name + ".safetensors"), check, Map.of());
+    }
+  }
+
+  @Test
+  void save_overOtherThings_refused() throws IOException {
+    Files.createDirectories(folder.resolve("mine"));
+    Files.writeString(folder.resolve("mine").resolve("thesis.txt"), "");
+    try (UNet network = builder("paper").build()) {
+      assertThatThrownBy(
+              () -> Pretrained.saveDiffusers(model("paper", network), folder.resolve("mine")))
+          .isInstanceOf(FileAlreadyExistsException.class)
+          .hasMessage(
+              folder.resolve("mine") + ": it holds thesis.txt, which is no part of a pipeline");
+      assertThat(folder.resolve("mine").resolve("unet")).doesNotExist();
+    }
+  }
+
+  @Test
+  void save_whatDiffusersHasNot_refusedBeforeWriting() {
+    try (UNet song = builder("paper").layout(UNetLayout.edmSong()).heads(1).build();
+        UNet vectors = builder("paper").vectorCondition(4).build();
+        UNet plain = builder("paper").build()) {
+      refused(
+          DDPM.builder().denoiser(song).build(),
+          "diffusers' UNet2DModel has no Block[time=ADD, order=NORM_FIRST, norm=GROUP_OF_FOUR,"
+              + " scale=0.7071067811865476]; export the network by exportTorchScript, or save the"
+              + " model by save(folder)");
+      refused(
+          DDPM.builder().denoiser(vectors).build(),
+          "diffusers' UNet2DModel has no vector conditioning; export the network by"
+              + " exportTorchScript, or save the model by save(folder)");
+      refused(
+          DDPM.builder().denoiser(plain).prediction(Prediction.edm(0.5)).build(),
+          "diffusers' DDPMScheduler has no prediction EDM(0.5), only [EPSILON, X0, VELOCITY]; save"
+              + " the model by save(folder)");
+      refused(
+          DDPM.builder().denoiser(plain).dataRange(0, 1).build(),
+          "diffusers' pipelines take images to be in [-1.0, 1.0], but the model's are in [0.0,"
+              + " 1.0]; train it on such images, or save it by save(folder)");
+    }
+  }
+
+  private void refused(DDPM ddpm, String message) {
+    Path target = folder.resolve("refused");
+    assertThatThrownBy(() -> Pretrained.saveDiffusers(ddpm, target))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(message);
+    assertThat(target).doesNotExist();
+  }
+}
