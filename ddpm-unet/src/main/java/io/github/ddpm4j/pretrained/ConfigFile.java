@@ -128,7 +128,7 @@ final class ConfigFile {
   }
 
   private static boolean same(@Nullable Object value, Object only) {
-    return value instanceof Number number && only instanceof Number other
+    return (value instanceof Number number && only instanceof Number other)
         ? number.doubleValue() == other.doubleValue()
         : only.equals(value);
   }

@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param variance the variance of the reverse process
  * @param range the range of images
  * @param clip whether x̂_0 is clipped to the range
- * @param thresholding the share and the greatest value of dynamic thresholding
+ * @param thresholding in place of clipping
  * @param sampler the sampler for a number of steps
  * @param steps the usual number of steps
  */
@@ -26,9 +26,17 @@ record Facts(
     @Nullable Variance variance,
     @Nullable DataRange range,
     boolean clip,
-    double @Nullable [] thresholding,
+    @Nullable Thresholding thresholding,
     @Nullable IntFunction<Sampler> sampler,
     int steps) {
+
+  /**
+   * Dynamic thresholding.
+   *
+   * @param share the share of values within
+   * @param greatest the greatest value
+   */
+  record Thresholding(double share, double greatest) {}
 
   /** Nobody says anything. */
   static Facts none() {

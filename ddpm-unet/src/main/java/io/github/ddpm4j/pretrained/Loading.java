@@ -42,8 +42,8 @@ final class Loading {
   private final Given given;
 
   private Loading(Pretrained.Options options) {
-    this.options = options;
-    given = new Given(options);
+    this.options = new Pretrained.Options(options);
+    given = new Given(this.options);
   }
 
   static Pretrained load(Path path, Pretrained.Options options) throws IOException {
@@ -125,7 +125,7 @@ final class Loading {
       throws IOException {
     Facts facts = scheduler == null ? Facts.none() : SchedulerFile.read(scheduler, given);
     Variance variance = options.variance == null ? facts.variance() : options.variance;
-    Boolean learned = variance != null && variance.isLearned() ? Boolean.TRUE : null;
+    Boolean learned = (variance != null && variance.isLearned()) ? Boolean.TRUE : null;
     try (TensorSource source = TensorFiles.open(weights)) {
       if (Boolean.parseBoolean(String.valueOf(source.metadata().get(DiffusersFolder.NULL_CLASS)))) {
         options.nullClass = true;

@@ -89,10 +89,10 @@ public final class Pretrained implements AutoCloseable {
    */
   public Sampling sampling() {
     Sampling sampling = ddpm.sampling().sampler(sampler()).clip(facts.clip());
-    double[] thresholding = facts.thresholding();
+    Facts.Thresholding thresholding = facts.thresholding();
     return thresholding == null
         ? sampling
-        : sampling.dynamicThresholding(thresholding[0], thresholding[1]);
+        : sampling.dynamicThresholding(thresholding.share(), thresholding.greatest());
   }
 
   /**
@@ -179,6 +179,26 @@ public final class Pretrained implements AutoCloseable {
     @Nullable Device device;
 
     private Options() {}
+
+    /** A copy, which what a file says may go into. */
+    Options(Options other) {
+      image = other.image;
+      heads = other.heads;
+      headChannels = other.headChannels;
+      groups = other.groups;
+      newAttentionOrder = other.newAttentionOrder;
+      nullClass = other.nullClass;
+      rescaledTimesteps = other.rescaledTimesteps;
+      dropout = other.dropout;
+      architecture = other.architecture;
+      schedule = other.schedule;
+      prediction = other.prediction;
+      variance = other.variance;
+      range = other.range;
+      raw = other.raw;
+      prefix = other.prefix;
+      device = other.device;
+    }
 
     /**
      * The shape of an image. Weights do not tell height and width, and leave open whether channels

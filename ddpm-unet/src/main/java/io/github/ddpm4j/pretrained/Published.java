@@ -49,7 +49,7 @@ record Published(
   static Optional<Published> find(PeerFamily family, PeerShapes shapes, Given given) {
     for (PublishedUNet network : PublishedUNet.values()) {
       if (network.name().startsWith(prefix(family))
-          || family instanceof OpenAi && network.name().startsWith("IMPROVED")) {
+          || (family instanceof OpenAi && network.name().startsWith("IMPROVED"))) {
         Published published = of(network);
         Map<String, Shape> wanted = family.table(published.config, shapes, given).peerShapes();
         boolean same =

@@ -3,6 +3,7 @@ package io.github.ddpm4j.pretrained;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.pretrained.Facts.Thresholding;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import java.io.IOException;
@@ -57,7 +58,7 @@ final class SchedulerFile {
     Prediction prediction = prediction(config);
     Variance variance = variance(config, type, given);
     boolean clip = clip(config, type);
-    double[] thresholding = thresholding(config);
+    Thresholding thresholding = thresholding(config);
     SuggestedSampler.Suggestion sampler =
         SuggestedSampler.read(config, type, schedule.timesteps(), given);
     requireNoFlow(config);
@@ -174,13 +175,12 @@ final class SchedulerFile {
     return clip;
   }
 
-  private static double @Nullable [] thresholding(ConfigFile config) throws IOException {
+  private static @Nullable Thresholding thresholding(ConfigFile config) throws IOException {
     if (!config.flag("thresholding", false)) {
       return null;
     }
-    return new double[] {
-      config.number("dynamic_thresholding_ratio", 0.995), config.number("sample_max_value", 1)
-    };
+    return new Thresholding(
+        config.number("dynamic_thresholding_ratio", 0.995), config.number("sample_max_value", 1));
   }
 
   private static void requireNoFlow(ConfigFile config) throws IOException {

@@ -32,7 +32,7 @@ record Transform(
   }
 
   boolean isCopy() {
-    return this == COPY;
+    return equals(COPY);
   }
 
   /** One weight whose values lie as they are under another shape. */
@@ -186,14 +186,15 @@ record Transform(
         peer -> {
           long classes = peer.get(0).getShape().get(1);
           NDArray bias = peer.get(1).expandDims(0);
-          NDArray rows = peer.get(0).transpose().mul(Math.sqrt(classes)).add(bias);
+          NDArray rows = peer.get(0).transpose().mul(Math.sqrt((double) classes)).add(bias);
           return new NDList(NDArrays.concat(new NDList(rows, bias), 0));
         },
         own -> {
           long classes = own.get(0).getShape().get(0) - 1;
           NDArray bias = own.get(0).get(new NDIndex("{}", classes));
           NDArray rows = own.get(0).get(new NDIndex(":{}", classes));
-          return new NDList(rows.sub(bias.expandDims(0)).div(Math.sqrt(classes)).transpose(), bias);
+          return new NDList(
+              rows.sub(bias.expandDims(0)).div(Math.sqrt((double) classes)).transpose(), bias);
         });
   }
 }

@@ -64,7 +64,7 @@ record WeightsFile(@Nullable PeerFamily family, String prefix) {
     }
     List<WeightsFile> averaged = all.stream().filter(WeightsFile::isAveraged).toList();
     List<WeightsFile> raw = all.stream().filter(found -> !found.isAveraged()).toList();
-    List<WeightsFile> chosen = averaged.isEmpty() || options.raw && !raw.isEmpty() ? raw : averaged;
+    List<WeightsFile> chosen = averaged.isEmpty() || options.raw ? raw : averaged;
     if (options.raw && raw.isEmpty()) {
       throw new IOException(file + " has no raw weights, only averages: call options().raw(false)");
     }
