@@ -8,8 +8,8 @@ import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.data.IdxFiles;
 import io.github.ddpm4j.data.LabeledImages;
 import io.github.ddpm4j.model.Condition;
-import io.github.ddpm4j.report.Plots;
 import io.github.ddpm4j.report.TrainingProgress;
+import io.github.ddpm4j.report.TrainingReport;
 import io.github.ddpm4j.sampling.Guidance;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Sampling;
@@ -24,7 +24,7 @@ import java.util.stream.IntStream;
 /**
  * Trains on Fashion-MNIST, or anything else in IDX files of 28x28 grey pictures, by class and, with
  * a fifth of the labels dropped, without: on a GPU where there is one. Started again, it goes on
- * from its last checkpoint. A grid with a row for each class is written as it goes.
+ * from its last checkpoint. Its report has grids with a row for each class.
  */
 public final class TrainFashionMnist {
 
@@ -69,10 +69,10 @@ public final class TrainFashionMnist {
       training.warmup(Math.min(200, steps / 10)).ema(0.999).conditionDropout(0.2);
       training.checkpoints(folder.resolve("checkpoints")).resume();
       training.listener(TrainingProgress.bar());
-      training.listener(TrainingProgress.samples(ddpm, folder, 500, 8, 8 * classes, shown));
+      var report = TrainingReport.of(ddpm, folder.resolve("report.html"));
+      training.listener(report.samples(500, 8, 8 * classes, shown));
       try (TrainedModel result = training.fit(pictures.toDataset(manager, batch))) {
         result.ddpm().save(folder.resolve("model"));
-        Plots.loss(result.losses().toArray(), folder.resolve("loss.png"));
       }
     }
     System.out.println(folder);

@@ -65,16 +65,18 @@ class TrainingExamplesTest {
   }
 
   @Test
-  void trainFashionMnist_short_writesGridAndModel() throws Exception {
+  void trainFashionMnist_short_writesReportAndModel() throws Exception {
     writeData();
     Path out = folder.resolve("out");
     String printed =
         Printed.by(() -> TrainFashionMnist.run(IdxFiles.training(folder), out, 3, 4, 8));
     assertThat(printed).contains(out.toString());
     // A row of eight for the one class of the data.
-    assertThat(ImageIO.read(out.resolve("samples-000003.png").toFile()).getWidth())
-        .isGreaterThan(8 * 28);
-    assertThat(out.resolve("loss.png")).isRegularFile();
+    assertThat(out.resolve("report.html"))
+        .content()
+        .contains("<strong>finished</strong> 3 of 3 steps")
+        .contains(
+            "alt=\"Samples after step 3\" data-step=\"3\" width=\"" + 2 * (8 * 29 + 1) + "\"");
     try (DDPM model = DDPM.load(out.resolve("model"))) {
       assertThat(model.provenance())
           .containsEntry("batchSize", 4L)

@@ -87,11 +87,16 @@ record Axis(double from, double to, boolean logarithmic, List<Double> ticks) {
     return Math.max(0, Math.min(1, place));
   }
 
+  /** A count in all its digits. */
+  static String count(long value) {
+    return String.format(Locale.ROOT, "%,d", value);
+  }
+
   /** A number in at most four digits, where whole numbers may have six. */
   static String number(double value) {
     double size = Math.abs(value);
     if (value == Math.rint(value) && size < MOST_PLAIN) {
-      return String.format(Locale.ROOT, "%,d", (long) value);
+      return count((long) value);
     }
     if (size >= LEAST_PLAIN && size < MOST_PLAIN) {
       int decimals = Math.max(0, 3 - (int) Math.floor(Math.log10(size)));

@@ -142,13 +142,13 @@ final class EventFile implements AutoCloseable {
     private final ByteArrayOutputStream out = new ByteArrayOutputStream();
 
     private Message field(int number, int kind) {
-      return varint((long) number << 3 | kind);
+      return varint(((long) number << 3) | kind);
     }
 
     private Message varint(long value) {
       long left = value;
       while ((left & ~0x7fL) != 0) {
-        out.write((int) (left & 0x7f | 0x80));
+        out.write((int) ((left & 0x7f) | 0x80));
         left >>>= 7;
       }
       out.write((int) left);

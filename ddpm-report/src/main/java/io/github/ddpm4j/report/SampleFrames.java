@@ -39,7 +39,7 @@ final class SampleFrames {
     while (frames.size() > MOST || (frames.size() > 2 && characters() > MOST_CHARACTERS)) {
       every *= 2;
       Frame last = last();
-      frames.removeIf(frame -> frame.number() % every != 0 && frame != last);
+      frames.removeIf(frame -> frame.number() % every != 0 && frame.number() != last.number());
     }
   }
 

@@ -119,8 +119,8 @@ final class TrainingPage {
 
   private String percent() {
     return history.steps == 0
-        ? "0 %"
-        : String.format(Locale.ROOT, "%d %%", 100 * history.step / history.steps);
+        ? "0\u00a0%"
+        : String.format(Locale.ROOT, "%d\u00a0%%", 100 * history.step / history.steps);
   }
 
   private void head() {
@@ -132,8 +132,8 @@ final class TrainingPage {
         """,
         state,
         facts.state().words,
-        Axis.number(history.step),
-        Axis.number(history.steps),
+        Axis.count(history.step),
+        Axis.count(history.steps),
         percent(),
         Math.max(1, history.steps),
         history.step);
@@ -162,12 +162,12 @@ final class TrainingPage {
     Map<String, String> figures = new LinkedHashMap<>();
     if (!history.loss.isEmpty()) {
       figures.put(
-          "Loss, mean of the last " + Axis.number(history.loss.smoothedOver()),
+          "Loss, mean of the last " + Axis.count(history.loss.smoothedOver()),
           Axis.number(last(history.loss.smoothed())));
     }
     if (history.bestStep > 0) {
       figures.put(
-          "Best validation, at step " + Axis.number(history.bestStep),
+          "Best validation, at step " + Axis.count(history.bestStep),
           Axis.number(history.bestLoss));
     }
     double seconds = history.seconds.isEmpty() ? 0 : last(history.seconds.smoothed());
@@ -176,13 +176,14 @@ final class TrainingPage {
     }
     figures.put("Time so far", ProgressListener.time(history.secondsSoFar));
     if (facts.state() == State.RUNNING && seconds > 0) {
-      figures.put("Time left", ProgressListener.time(seconds * (history.steps - history.step)));
+      figures.put(
+          "Time left", ProgressListener.time(seconds * (double) (history.steps - history.step)));
     }
     if (!history.memory.isEmpty()) {
       figures.put("Memory", Axis.number(Math.rint(last(history.memory.points()))) + " MiB");
     }
     if (history.skips > 0) {
-      figures.put("Skipped steps", Axis.number(history.skips));
+      figures.put("Skipped steps", Axis.count(history.skips));
     }
     page.add("<dl class=\"figures\">\n");
     figures.forEach(
@@ -221,7 +222,7 @@ final class TrainingPage {
           "<img %salt=\"Samples after step %s\" data-step=\"%d\" width=\"%d\" height=\"%d\"%s"
               + " src=\"data:image/png;base64,%s\">\n",
           scale > 1 ? "class=\"pixels\" " : "",
-          Axis.number(frame.step()),
+          Axis.count(frame.step()),
           frame.step(),
           scale * frame.width(),
           scale * frame.height(),
@@ -239,7 +240,7 @@ final class TrainingPage {
         <output id="shown" for="when">%2$s</output>
         </div>
         """,
-        frames.size() - 1, Axis.number(shown.step()));
+        frames.size() - 1, Axis.count(shown.step()));
   }
 
   private void loss() {
@@ -274,20 +275,20 @@ final class TrainingPage {
                 String.format(
                     Locale.ROOT,
                     "Up to step %s. The mean of the last %s steps is %s; the least of all is %s, the greatest %s.",
-                    Axis.number(history.step),
-                    Axis.number(series.smoothedOver()),
+                    Axis.count(history.step),
+                    Axis.count(series.smoothedOver()),
                     Axis.number(mean.get(mean.size() - 1).y()),
                     Axis.number(least),
                     Axis.number(most)),
                 steps(),
                 Axis.over(least, most))
             .line("raw", "each step", raw)
-            .line("mean", "mean of " + Axis.number(series.smoothedOver()), mean)
+            .line("mean", "mean of " + Axis.count(series.smoothedOver()), mean)
             .html());
   }
 
   private Axis steps() {
-    return Axis.fromZero(history.step);
+    return Axis.fromZero((double) history.step);
   }
 
   private static List<Place> places(
@@ -347,7 +348,7 @@ final class TrainingPage {
                     ? ", the best "
                         + Axis.number(history.bestLoss)
                         + " at step "
-                        + Axis.number(history.bestStep)
+                        + Axis.count(history.bestStep)
                     : "")
                 + ".",
             steps(),
@@ -359,7 +360,7 @@ final class TrainingPage {
       plot.dots(
           "best",
           "best, " + Axis.number(history.bestLoss),
-          List.of(new Place(history.bestStep, history.bestLoss)));
+          List.of(new Place((double) history.bestStep, history.bestLoss)));
     }
     page.add(plot.html());
   }
@@ -375,7 +376,7 @@ final class TrainingPage {
       add(
           "<tr><td class=\"%s\">%s</td><th scope=\"row\">%s</th><td>%s</td><td>%s</td></tr>\n",
           finding.concern() ? "bad" : "good",
-          finding.concern() ? "look" : "ok",
+          finding.concern() ? "check" : "ok",
           escaped(finding.subject()),
           escaped(finding.advice()),
           escaped(finding.figures()));
@@ -417,10 +418,10 @@ final class TrainingPage {
           new SvgPlot(
                   "skipped",
                   "Skipped steps",
-                  Axis.number(history.skips) + " steps updated nothing.",
+                  Axis.count(history.skips) + " steps updated nothing.",
                   steps(),
                   new Axis(-1, 1, false, List.of()))
-              .dots("bad", Axis.number(history.skips) + " skipped", places)
+              .dots("bad", Axis.count(history.skips) + " skipped", places)
               .html()
               .replace("class=\"plot\"", "class=\"plot low\""));
     }

@@ -413,7 +413,7 @@ public final class TrainingReport implements TrainingStepListener {
   private Map<String, String> data() {
     Map<String, String> data = new LinkedHashMap<>();
     if (dataset != null) {
-      data.put("records", Axis.number(dataset.size()));
+      data.put("records", Axis.count(dataset.size()));
     }
     List<String> classes = ddpm.classNames();
     if (!classes.isEmpty()) {

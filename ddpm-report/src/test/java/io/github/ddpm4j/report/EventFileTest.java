@@ -2,6 +2,7 @@ package io.github.ddpm4j.report;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HexFormat;
@@ -28,7 +29,9 @@ class EventFileTest {
     }
     byte[] expected;
     try (var golden = getClass().getResourceAsStream("events.hex")) {
-      expected = HexFormat.of().parseHex(new String(golden.readAllBytes()).strip());
+      expected =
+          HexFormat.of()
+              .parseHex(new String(golden.readAllBytes(), StandardCharsets.US_ASCII).strip());
     }
     assertThat(Files.readAllBytes(runs.resolve("events.out.tfevents.1700000000.ddpm4j.0")))
         .isEqualTo(expected);

@@ -139,10 +139,10 @@ class TrainingReportTest {
 
     String page = page();
     assertThat(page)
-        .contains("<title>100 % · A &lt;title&gt;</title>")
+        .contains("<title>100\u00a0% · A &lt;title&gt;</title>")
         .contains("<h1>A &lt;title&gt;</h1>")
         .contains(
-            "<p class=\"state finished\"><strong>finished</strong> 12 of 12 steps, 100 %</p>\n"
+            "<p class=\"state finished\"><strong>finished</strong> 12 of 12 steps, 100\u00a0%</p>\n"
                 + "<progress max=\"12\" value=\"12\" aria-label=\"Steps done\"></progress>")
         .contains("<time id=\"written\" datetime=\"2026-01-02T03:04:05Z\">2026-01-02 03:04:05 UTC")
         .contains("<th scope=\"row\">records</th><td>8</td>")
@@ -233,9 +233,17 @@ class TrainingReportTest {
         .fit(data)
         .close();
     assertThat(tabs)
-        .containsExactly("12 %", "12 %", "12 %", "50 %", "50 %", "50 %", "87 %", "87 %");
+        .containsExactly(
+            "12\u00a0%",
+            "12\u00a0%",
+            "12\u00a0%",
+            "50\u00a0%",
+            "50\u00a0%",
+            "50\u00a0%",
+            "87\u00a0%",
+            "87\u00a0%");
     assertThat(page())
-        .contains("<title>100 %")
+        .contains("<title>100\u00a0%")
         .contains("<dt>Speed</dt><dd>1 steps/s</dd>", "<dt>Time so far</dt><dd>0:00:08</dd>");
   }
 
@@ -259,7 +267,7 @@ class TrainingReportTest {
                 report.onStep(event);
                 if (event.step() == 1) {
                   assertThat(read())
-                      .contains("<strong>running</strong> 1 of 4 steps, 25 %")
+                      .contains("<strong>running</strong> 1 of 4 steps, 25\u00a0%")
                       .contains("data-seconds=\"7\" checked> Reload every 7 s</label>")
                       .contains("<dt>Time left</dt>")
                       .contains("<p id=\"stale\" class=\"message\" role=\"status\" hidden></p>");
@@ -276,7 +284,7 @@ class TrainingReportTest {
     RuntimeException failure = new IllegalStateException("no <space> left & more");
     assertThatThrownBy(() -> endingAt(3, failure)).isSameAs(failure);
     assertThat(page())
-        .contains("<strong>failed</strong> 3 of 9 steps, 33 %")
+        .contains("<strong>failed</strong> 3 of 9 steps, 33\u00a0%")
         .contains(
             "<p class=\"message\" role=\"alert\">java.lang.IllegalStateException: no &lt;space&gt;"
                 + " left &amp; more</p>");
@@ -284,7 +292,7 @@ class TrainingReportTest {
     assertThatThrownBy(() -> endingAt(4, null)).isInstanceOf(CancellationException.class);
     assertThat(Thread.interrupted()).isTrue();
     assertThat(page())
-        .contains("<strong>cancelled</strong> 4 of 9 steps, 44 %")
+        .contains("<strong>cancelled</strong> 4 of 9 steps, 44\u00a0%")
         .contains("training was interrupted after step 4 of 9");
 
     training(9, report())
@@ -297,7 +305,7 @@ class TrainingReportTest {
         .fit(data)
         .close();
     assertThat(page())
-        .contains("<strong>stopped early</strong> 5 of 9 steps, 55 %")
+        .contains("<strong>stopped early</strong> 5 of 9 steps, 55\u00a0%")
         .contains("<th scope=\"row\">training: steps</th><td>5</td>");
   }
 
