@@ -6,7 +6,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.data.IdxFiles;
 import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNet.Precision;
+import io.github.ddpm4j.unet.UNetBuilder;
 import java.awt.image.BufferedImage;
 import java.io.DataOutputStream;
 import java.io.FileNotFoundException;
@@ -86,6 +89,48 @@ class TrainingExamplesTest {
     Printed.by(() -> TrainFashionMnist.run(IdxFiles.training(folder), out, 3, 4, 8));
     try (DDPM model = DDPM.load(out.resolve("model"))) {
       assertThat(model.provenance()).containsEntry("steps", 3L);
+    }
+  }
+
+  @Test
+  void trainPictures_ofAFolder_goesOnAndListsWhatIsBroken() throws Exception {
+    Path pictures = Files.createDirectory(folder.resolve("pictures"));
+    Random random = new Random(1);
+    for (int i = 0; i < 6; i++) {
+      BufferedImage picture = new BufferedImage(20 + i, 30, BufferedImage.TYPE_INT_RGB);
+      picture.getRaster().setPixel(3, 4, new int[] {random.nextInt(256), 200, 0});
+      ImageIO.write(picture, "png", pictures.resolve(i + ".png").toFile());
+    }
+    Files.writeString(pictures.resolve("broken.png"), "no picture");
+    Path out = folder.resolve("out");
+    for (int steps : new int[] {2, 2}) {
+      UNetBuilder network = UNet.builder().image(3, 8, 8).baseChannels(4).groups(2);
+      network.channelMultipliers(1).residualBlocks(1);
+      String printed = Printed.by(() -> TrainPictures.run(pictures, out, network, 8, steps, 2, 3));
+      assertThat(printed).contains("broken.png").contains(out.toString());
+    }
+    assertThat(out.resolve("report.html")).content().contains("data:image/png");
+    try (DDPM model = DDPM.load(out.resolve("model"))) {
+      assertThat(model.prediction()).isEqualTo(Prediction.VELOCITY);
+      assertThat(model.provenance()).containsEntry("data", "6 records, seed 0: flips");
+    }
+  }
+
+  @Test
+  void conditionalMnist_short_writesAPictureAndAnAnimationForEachW() throws Exception {
+    byte[] pixels = new byte[20 * 28 * 28];
+    new Random(1).nextBytes(pixels);
+    byte[] labels = new byte[20];
+    for (int i = 0; i < labels.length; i++) {
+      labels[i] = (byte) (i % 10);
+    }
+    write("train-images-idx3-ubyte.gz", new int[] {0x803, 20, 28, 28}, pixels);
+    write("train-labels-idx1-ubyte.gz", new int[] {0x801, 20}, labels);
+    Path out = folder.resolve("out");
+    Printed.by(() -> ConditionalMnist.run(IdxFiles.training(folder), out, 8, 1, 10, 20));
+    for (String w : List.of("w0.0", "w0.5", "w2.0")) {
+      assertThat(ImageIO.read(out.resolve(w + ".png").toFile()).getWidth()).isGreaterThan(560);
+      assertThat(out.resolve(w + ".gif")).isNotEmptyFile();
     }
   }
 
