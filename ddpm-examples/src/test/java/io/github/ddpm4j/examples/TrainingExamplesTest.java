@@ -4,7 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.data.CifarFiles;
 import io.github.ddpm4j.data.IdxFiles;
+import io.github.ddpm4j.data.PictureDataset;
+import io.github.ddpm4j.evaluation.Features;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.unet.UNet;
@@ -131,6 +134,29 @@ class TrainingExamplesTest {
     for (String w : List.of("w0.0", "w0.5", "w2.0")) {
       assertThat(ImageIO.read(out.resolve(w + ".png").toFile()).getWidth()).isGreaterThan(560);
       assertThat(out.resolve(w + ".gif")).isNotEmptyFile();
+    }
+  }
+
+  @Test
+  void trainCifar10_ofItsFiles_writesReportModelAndDistance() throws Exception {
+    byte[] records = new byte[2 * 3073];
+    new Random(1).nextBytes(records);
+    records[0] = 3;
+    records[3073] = 9;
+    for (int i = 1; i <= 5; i++) {
+      Files.write(folder.resolve("data_batch_" + i + ".bin"), records);
+    }
+    Files.writeString(folder.resolve("batches.meta.txt"), "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n");
+    PictureDataset data = CifarFiles.cifar10Training(folder).setSampling(5, true).build();
+    UNetBuilder network = UNet.builder().image(3, 32, 32).baseChannels(2).groups(2);
+    network.channelMultipliers(1).residualBlocks(1);
+    Features few = Features.function(images -> images.mean(new int[] {3}).mean(new int[] {2}));
+    Path out = folder.resolve("out");
+    String printed = Printed.by(() -> TrainCifar10.run(data, out, network, 20, 2, few));
+    assertThat(printed).containsPattern("Fréchet distance [0-9.E-]+ of 10 images");
+    assertThat(out.resolve("report.html")).isNotEmptyFile();
+    try (DDPM model = DDPM.load(out.resolve("model"))) {
+      assertThat(model.provenance()).containsEntry("data", "10 records");
     }
   }
 
