@@ -134,8 +134,8 @@ final class Loading {
       if (own == null) {
         own = UNet2D.read(ConfigFile.read(config), learned, given);
       }
-      NameTable table = Diffusers.table(own, Diffusers.isOld(PeerShapes.of(source)));
-      table.require(source, name -> false);
+      NameTable table = Diffusers.table(own, Diffusers.isOld(PeerShapes.of(source, weights.toString())));
+      table.require(source, weights.toString(), name -> false);
       return filled(own, table, source, source, weights.toString(), "diffusers", facts);
     }
   }
@@ -157,7 +157,9 @@ final class Loading {
                 + WEIGHTS.get(0));
       }
       TensorSource source = whole.under(found.prefix());
-      PeerShapes shapes = PeerShapes.of(source);
+      String where =
+          file + (found.prefix().isEmpty() ? "" : ", below \"" + found.prefix() + "\"");
+      PeerShapes shapes = PeerShapes.of(source, where);
       Facts facts = family.facts(whole, found.prefix(), given);
       UNetConfig config = options.architecture;
       if (config == null && options.image == null && options.heads + options.headChannels == 0) {
@@ -176,9 +178,8 @@ final class Loading {
         config = configOf(family, shapes);
       }
       NameTable table = family.table(config, shapes, given);
-      table.require(source, family::isIdle);
-      String where = found.prefix().isEmpty() ? "" : ", below \"" + found.prefix() + "\"";
-      return filled(config, table, source, whole, file + where, family.title(), facts);
+      table.require(source, where, family::isIdle);
+      return filled(config, table, source, whole, where, family.title(), facts);
     }
   }
 

@@ -118,12 +118,12 @@ final class Lucidrains implements PeerFamily {
       older = "before 2.0 (GroupNorm in its blocks)";
     }
     if (shapes.names().stream().anyMatch(name -> name.contains(".fn.fn."))) {
-      older = "before 1.7 (attention within a PreNorm)";
+      older = "of before June 2023 (attention within a PreNorm)";
     }
     if (shapes.has("downs.0.3.weight")
         && shapes.has("downs.1.3.weight")
         && shapes.size("downs.0.3.weight", 2) == 4) {
-      older = "before 1.0 (4x4 convolutions between levels)";
+      older = "of before December 2022 (4x4 convolutions between levels)";
     }
     if (older != null) {
       throw new IOException(

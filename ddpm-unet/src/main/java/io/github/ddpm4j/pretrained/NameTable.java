@@ -95,10 +95,11 @@ final class NameTable {
    * Checks that a source holds these weights, in these shapes, and nothing else of a network.
    *
    * @param source theirs
+   * @param where how messages name it
    * @param known whether a name that is not in the table is known and means nothing
    * @throws IOException if not, naming what is missing, not known or of another shape
    */
-  void require(TensorSource source, Predicate<String> known) throws IOException {
+  void require(TensorSource source, String where, Predicate<String> known) throws IOException {
     Map<String, Shape> wanted = peerShapes();
     List<String> missing =
         wanted.keySet().stream().filter(name -> !source.tensors().containsKey(name)).toList();
@@ -107,12 +108,15 @@ final class NameTable {
             .filter(name -> !wanted.containsKey(name) && !known.test(name))
             .toList();
     if (!missing.isEmpty() || !unknown.isEmpty()) {
+      List<String> parts = new ArrayList<>();
+      if (!missing.isEmpty()) {
+        parts.add("missing (" + missing.size() + "): " + some(missing));
+      }
+      if (!unknown.isEmpty()) {
+        parts.add("not known (" + unknown.size() + "): " + some(unknown));
+      }
       throw new IOException(
-          source.about("")
-              + ": "
-              + (missing.isEmpty() ? "" : missing.size() + " weights are missing: " + some(missing))
-              + (missing.isEmpty() || unknown.isEmpty() ? "" : "; ")
-              + (unknown.isEmpty() ? "" : unknown.size() + " are not known: " + some(unknown)));
+          where + " does not have the weights of this network; " + String.join("; ", parts));
     }
     for (Map.Entry<String, Shape> entry : wanted.entrySet()) {
       TensorInfo info = source.info(entry.getKey());

@@ -12,12 +12,12 @@ import java.util.stream.IntStream;
 /** The shapes of another library's weights, before any value is read. */
 record PeerShapes(Map<String, Shape> shapes, String where) {
 
-  /** Of a source that holds nothing else. */
-  static PeerShapes of(TensorSource source) {
+  /** Of a source that holds nothing else; {@code where} is how messages name it. */
+  static PeerShapes of(TensorSource source, String where) {
     return new PeerShapes(
         source.tensors().entrySet().stream()
             .collect(Collectors.toMap(Map.Entry::getKey, entry -> entry.getValue().shape())),
-        source.about(""));
+        where);
   }
 
   Set<String> names() {

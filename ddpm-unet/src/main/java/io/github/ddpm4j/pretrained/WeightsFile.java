@@ -27,7 +27,6 @@ record WeightsFile(@Nullable PeerFamily family, String prefix) {
           new String[] {"all_modules.0.W", "NCSN++ of score_sde"},
           new String[] {"all_modules.0.weight", "NCSN++ of score_sde"},
           new String[] {"timeembed1.model.0.weight", "ContextUnet of Conditional_Diffusion_MNIST"},
-          new String[] {"downs.0.0.blocks.0.proj.weight", "denoising-diffusion-pytorch before 0.7"},
           new String[] {"text_model.embeddings.token_embedding.weight", "a text encoder"},
           new String[] {"decoder.conv_in.weight", "an autoencoder"});
 
