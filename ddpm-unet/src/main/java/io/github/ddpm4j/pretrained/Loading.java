@@ -134,7 +134,8 @@ final class Loading {
       if (own == null) {
         own = UNet2D.read(ConfigFile.read(config), learned, given);
       }
-      NameTable table = Diffusers.table(own, Diffusers.isOld(PeerShapes.of(source, weights.toString())));
+      NameTable table =
+          Diffusers.table(own, Diffusers.isOld(PeerShapes.of(source, weights.toString())));
       table.require(source, weights.toString(), name -> false);
       return filled(own, table, source, source, weights.toString(), "diffusers", facts);
     }
@@ -157,8 +158,7 @@ final class Loading {
                 + WEIGHTS.get(0));
       }
       TensorSource source = whole.under(found.prefix());
-      String where =
-          file + (found.prefix().isEmpty() ? "" : ", below \"" + found.prefix() + "\"");
+      String where = file + (found.prefix().isEmpty() ? "" : ", below \"" + found.prefix() + "\"");
       PeerShapes shapes = PeerShapes.of(source, where);
       Facts facts = family.facts(whole, found.prefix(), given);
       UNetConfig config = options.architecture;

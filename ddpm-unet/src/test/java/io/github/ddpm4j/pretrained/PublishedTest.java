@@ -89,8 +89,7 @@ class PublishedTest {
     PeerFamily family = family(network);
 
     Published found =
-        Published.find(
-                family, shapes(family, network.config()), new Given(Pretrained.options()))
+        Published.find(family, shapes(family, network.config()), new Given(Pretrained.options()))
             .orElseThrow();
 
     assertThat(found.network()).isEqualTo(network);
@@ -99,8 +98,7 @@ class PublishedTest {
 
   @Test
   void find_otherShapes_none() {
-    UNetConfig other =
-        PublishedUNet.GUIDED_64.builder().classes(999).config();
+    UNetConfig other = PublishedUNet.GUIDED_64.builder().classes(999).config();
     assertThat(
             Published.find(
                 new OpenAi(), shapes(new OpenAi(), other), new Given(Pretrained.options())))
@@ -155,8 +153,7 @@ class PublishedTest {
   @Test
   void read_nothingButTheClass_itsDefaults() throws IOException {
     UNetConfig config = read("{'_class_name': 'UNet2DModel', 'sample_size': 64}");
-    assertThat(config)
-        .isEqualTo(PublishedUNet.LDM_CELEBAHQ.builder().headChannels(8).config());
+    assertThat(config).isEqualTo(PublishedUNet.LDM_CELEBAHQ.builder().headChannels(8).config());
   }
 
   @ParameterizedTest
@@ -187,7 +184,10 @@ class PublishedTest {
   void read_whatIsNotKnown_refused(String line) {
     String[] parts = line.split(" \\| ", 2);
     String json = "{'sample_size': 64, " + parts[0] + "}";
-    String whole = parts[0].contains("_class_name") ? json : json.replace("{", "{'_class_name': 'UNet2DModel', ");
+    String whole =
+        parts[0].contains("_class_name")
+            ? json
+            : json.replace("{", "{'_class_name': 'UNet2DModel', ");
     assertThatThrownBy(() -> read(whole))
         .isInstanceOf(IOException.class)
         .hasMessage(folder.resolve("config.json") + parts[1]);

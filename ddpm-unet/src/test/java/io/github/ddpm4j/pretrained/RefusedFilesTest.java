@@ -59,11 +59,7 @@ class RefusedFilesTest {
   }
 
   private static Options guided() {
-    return Pretrained.options()
-        .image(3, 8, 8)
-        .heads(2)
-        .groups(4)
-        .schedule(Schedules.linear(1000));
+    return Pretrained.options().image(3, 8, 8).heads(2).groups(4).schedule(Schedules.linear(1000));
   }
 
   /* ---------------- Folders ---------------- */
@@ -183,8 +179,7 @@ class RefusedFilesTest {
     Path file = file(weights("improved"));
     refused(
         file,
-        file
-            + " does not say how large images are: call options().image(channels, height, width)");
+        file + " does not say how large images are: call options().image(channels, height, width)");
     refused(
         file,
         Pretrained.options().image(3, 8, 8),
@@ -239,9 +234,7 @@ class RefusedFilesTest {
     refused(
         file(weights),
         guided(),
-        "tensor out.0.weight of "
-            + file
-            + " must have the shape (8) in this network, but has (9)");
+        "tensor out.0.weight of " + file + " must have the shape (8) in this network, but has (9)");
   }
 
   @Test
@@ -253,8 +246,7 @@ class RefusedFilesTest {
     refused(
         file,
         guided(),
-        file
-            + " has several networks: call options().prefix(name) with one of \"one.\", \"two.\"");
+        file + " has several networks: call options().prefix(name) with one of \"one.\", \"two.\"");
     refused(
         file,
         guided().prefix("one.").heads(3),

@@ -109,8 +109,7 @@ class SchedulerFileTest {
                 + " 0.3], 'variance_type': 'learned_range', 'thresholding': true,"
                 + " 'dynamic_thresholding_ratio': 0.9, 'sample_max_value': 1.5}");
 
-    assertThat(schedule(facts).describe())
-        .isEqualTo(Schedules.ofBetas(0.1, 0.2, 0.3).describe());
+    assertThat(schedule(facts).describe()).isEqualTo(Schedules.ofBetas(0.1, 0.2, 0.3).describe());
     assertThat(facts.prediction()).isEqualTo(Prediction.X0);
     assertThat(facts.variance()).isEqualTo(Variance.LEARNED_RANGE);
     assertThat(facts.thresholding()).isEqualTo(new Facts.Thresholding(0.9, 1.5));

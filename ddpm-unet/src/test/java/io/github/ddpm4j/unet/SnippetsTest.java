@@ -17,6 +17,7 @@ import io.github.ddpm4j.evaluation.Features;
 import io.github.ddpm4j.evaluation.FrechetDistance;
 import io.github.ddpm4j.evaluation.TorchScriptFeatures;
 import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.pretrained.Pretrained;
 import io.github.ddpm4j.sampling.Guidance;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
@@ -43,6 +44,12 @@ class SnippetsTest {
   private static final Pattern SNIPPET = Pattern.compile("```java\n(.*?)```", Pattern.DOTALL);
   private static final Path SOURCE =
       Path.of("src/test/java/io/github/ddpm4j/unet/SnippetsTest.java");
+
+  static void ofAnotherLibrary() throws IOException {
+    try (Pretrained model = Pretrained.load(Path.of("google/ddpm-cifar10-32"))) {
+      model.sampling().seed(42).generate(16).close();
+    }
+  }
 
   static void firstOfAll(Dataset dataset) throws IOException {
     try (UNet unet = UNet.builder().image(3, 32, 32).build();
@@ -212,7 +219,7 @@ class SnippetsTest {
         snippets(Path.of("../README.md")).stream()
             .filter(snippet -> !snippet.contains("PictureFolder"))
             .toList();
-    assertThat(found).hasSize(17);
+    assertThat(found).hasSize(18);
     assertThat(found).allSatisfy(snippet -> assertThat(source).contains(squeezed(snippet)));
   }
 
