@@ -177,6 +177,7 @@ final class Loading {
       if (config == null) {
         config = configOf(family, shapes);
       }
+      config = rescaled(config, facts);
       NameTable table = family.table(config, shapes, given);
       table.require(source, where, family::isIdle);
       return filled(config, table, source, whole, where, family.title(), facts);
@@ -289,13 +290,15 @@ final class Loading {
               + " timesteps of the schedule: call options().rescaledTimesteps(value), as"
               + " rescale_timesteps was");
     }
-    if (options.rescaledTimesteps) {
-      throw new IOException(
-          from
-              + " was told timesteps times 1000 / "
-              + schedule.timesteps()
-              + ", which this version's networks are not");
-    }
+  }
+
+  /** A network of OpenAI's that was told t · 1000 / T. */
+  private UNetConfig rescaled(UNetConfig config, Facts facts) {
+    Schedule schedule = options.schedule == null ? facts.schedule() : options.schedule;
+    boolean told = Boolean.TRUE.equals(options.rescaledTimesteps);
+    return schedule == null || !told
+        ? config
+        : config.toBuilder().timestepScale(1000.0 / schedule.timesteps()).config();
   }
 
   private Audit audit(

@@ -362,6 +362,9 @@ final class UNet2D {
     if (config.vectorCondition() > 0 || config.selfConditioning()) {
       throw inexpressible(config.selfConditioning() ? "self-conditioning" : "vector conditioning");
     }
+    if (config.timestepScale() != 1) {
+      throw inexpressible("timesteps times " + config.timestepScale());
+    }
     Block block = new Block(layout.block().time(), Order.NORM_FIRST, Norm.GROUP, 1);
     if (!layout.block().equals(block)) {
       throw inexpressible(layout.block().toString());

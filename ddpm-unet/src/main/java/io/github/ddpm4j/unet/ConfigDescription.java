@@ -30,6 +30,7 @@ final class ConfigDescription {
           "downsamplePadding",
           "timeOrder",
           "timeDivisor",
+          "timestepScale",
           "classes",
           "vectorCondition",
           "imageCondition",
@@ -59,6 +60,9 @@ final class ConfigDescription {
     map.put("timeOrder", config.timeOrder().name());
     map.put("timeDivisor", config.timeDivisor().name());
     // Only what is there, so that the words for an unconditional network stay as they were.
+    if (config.timestepScale() != 1) {
+      map.put("timestepScale", config.timestepScale());
+    }
     putPositive(map, "classes", config.classes());
     putPositive(map, "vectorCondition", config.vectorCondition());
     putPositive(map, "imageCondition", config.imageCondition());
@@ -102,6 +106,9 @@ final class ConfigDescription {
                 from.choice("timeOrder", TimeOrder.class),
                 from.choice("timeDivisor", TimeDivisor.class));
     readHeads(from, builder);
+    if (from.has("timestepScale")) {
+      builder.timestepScale(from.number("timestepScale"));
+    }
     if (from.has("classes")) {
       builder.classes(from.integer("classes"));
     }

@@ -7,6 +7,7 @@ import io.github.ddpm4j.internal.ops.Script.Value;
 import io.github.ddpm4j.spi.Ops;
 import io.github.ddpm4j.unet.UNetLayout.Activation;
 import io.github.ddpm4j.unet.UNetLayout.Frequencies;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -18,8 +19,8 @@ import java.util.List;
  * sin(t · ω_0), sin(t · ω_1), …, cos(t · ω_0), cos(t · ω_1), …    (or the cosines first)
  * </pre>
  *
- * <p>with half = ⌊channels / 2⌋ and the divisor half − 1 as in the paper's code, or half. An odd
- * channel stays 0.
+ * <p>of timesteps t that a scale may have multiplied before, with half = ⌊channels / 2⌋ and the
+ * divisor half − 1 as in the paper's code, or half. An odd channel stays 0.
  *
  * <p>Instead, the frequencies can be weights, and the features those of {@link
  * Ops#fourierFeatures}, before which the timestep itself may stand. Then the timestep is all that
@@ -40,6 +41,7 @@ final class TimeEmbedding {
   private final boolean cosineFirst;
   private final int divisor;
   private final double[] frequencies;
+  private final double scale;
   private final Frequencies kind;
   private final boolean gelu;
   private final LinearLayer linear1;
@@ -50,6 +52,7 @@ final class TimeEmbedding {
     kind = config.layout().embedding().frequencies();
     gelu = config.layout().embedding().activation() == Activation.GELU;
     cosineFirst = config.timeOrder() == UNetConfig.TimeOrder.COS_SIN;
+    scale = config.timestepScale();
     int half = channels / 2;
     divisor =
         switch (config.timeDivisor()) {
@@ -85,7 +88,9 @@ final class TimeEmbedding {
 
   /** What goes into the network for one timestep per image, row-major (N, {@link #inputs}). */
   double[] inputs(double[] timesteps) {
-    return kind == Frequencies.SINUSOIDS ? sinusoids(timesteps) : timesteps.clone();
+    return kind == Frequencies.SINUSOIDS
+        ? sinusoids(timesteps)
+        : Arrays.stream(timesteps).map(t -> t * scale).toArray();
   }
 
   /** The numbers per image that go into the network. */
@@ -100,7 +105,7 @@ final class TimeEmbedding {
     for (int n = 0; n < timesteps.length; n++) {
       int row = n * channels;
       for (int i = 0; i < half; i++) {
-        double angle = timesteps[n] * frequencies[i];
+        double angle = timesteps[n] * scale * frequencies[i];
         values[row + (cosineFirst ? half : 0) + i] = Math.sin(angle);
         values[row + (cosineFirst ? 0 : half) + i] = Math.cos(angle);
       }
@@ -112,7 +117,9 @@ final class TimeEmbedding {
    * Writes down what {@link #inputs} gives for timesteps that no Java has seen, of any type and
    * shape (N); sinusoids are in float64 on the way.
    */
-  Value write(Script script, Value timesteps) {
+  Value write(Script script, Value given) {
+    Value timesteps =
+        scale == 1 ? given : script.let("torch.mul(torch.to(%s, %d), %s)", given, FLOAT64, scale);
     if (kind != Frequencies.SINUSOIDS) {
       return script.let("torch.to(torch.unsqueeze(%s, 1), %d)", timesteps, FLOAT32);
     }

@@ -55,6 +55,7 @@ public final class UNetBuilder {
   UNetConfig.DownsamplePadding downsamplePadding = UNetConfig.DownsamplePadding.RIGHT_BOTTOM;
   UNetConfig.TimeOrder timeOrder = UNetConfig.TimeOrder.SIN_COS;
   UNetConfig.TimeDivisor timeDivisor = UNetConfig.TimeDivisor.HALF_MINUS_ONE;
+  double timestepScale = 1;
   int classes;
   int vectorCondition;
   int imageCondition;
@@ -312,6 +313,23 @@ public final class UNetBuilder {
   public UNetBuilder timeEmbedding(UNetConfig.TimeOrder order, UNetConfig.TimeDivisor divisor) {
     timeOrder = Objects.requireNonNull(order, "order");
     timeDivisor = Objects.requireNonNull(divisor, "divisor");
+    return this;
+  }
+
+  /**
+   * What timesteps are multiplied by before they are embedded: 1 by default. Networks of
+   * improved-diffusion are told t · 1000 / T, whatever T is ({@code rescale_timesteps}).
+   *
+   * @param scale the factor
+   * @return this builder
+   * @throws IllegalArgumentException if it is not greater than 0, or not finite
+   */
+  public UNetBuilder timestepScale(double scale) {
+    if (!(scale > 0 && Double.isFinite(scale))) {
+      throw new IllegalArgumentException(
+          "timestep scale must be greater than 0 and finite, but was " + scale);
+    }
+    timestepScale = scale;
     return this;
   }
 

@@ -64,6 +64,7 @@ public final class UNetConfig {
   private final DownsamplePadding downsamplePadding;
   private final TimeOrder timeOrder;
   private final TimeDivisor timeDivisor;
+  private final double timestepScale;
   private final int classes;
   private final int vectorCondition;
   private final int imageCondition;
@@ -92,6 +93,7 @@ public final class UNetConfig {
     downsamplePadding = builder.downsamplePadding;
     timeOrder = builder.timeOrder;
     timeDivisor = builder.timeDivisor;
+    timestepScale = builder.timestepScale;
     classes = builder.classes;
     vectorCondition = builder.vectorCondition;
     imageCondition = builder.imageCondition;
@@ -164,6 +166,7 @@ public final class UNetConfig {
             .normEpsilon(normEpsilon)
             .downsamplePadding(downsamplePadding)
             .timeEmbedding(timeOrder, timeDivisor)
+            .timestepScale(timestepScale)
             .layout(layout);
     int base = baseChannels();
     if (Arrays.stream(levelChannels).allMatch(channels -> channels % base == 0)) {
@@ -376,6 +379,15 @@ public final class UNetConfig {
    */
   public TimeDivisor timeDivisor() {
     return timeDivisor;
+  }
+
+  /**
+   * What timesteps are multiplied by before they are embedded.
+   *
+   * @return greater than 0; usually 1
+   */
+  public double timestepScale() {
+    return timestepScale;
   }
 
   /**

@@ -221,6 +221,41 @@ class PretrainedTest {
     }
   }
 
+  /** At timestep 4 t of 4000 it sees what it would see at t of 1000. */
+  @Test
+  void load_rescaledTimesteps_asTheNetworkWasTold() throws IOException {
+    try (NDManager manager = NDManager.newBaseManager()) {
+      Peer peer = Peer.read("improved", manager);
+      Path file = peer.write(folder);
+      Options options = peer.options().schedule(Schedules.cosine(4000)).rescaledTimesteps(true);
+      try (Pretrained model = options.load(file);
+          Pretrained plain = peer.options().load(file)) {
+        UNet network = model.ddpm().denoiser(UNet.class);
+        assertThat(network.config().timestepScale()).isEqualTo(0.25);
+        NoiseLevels four = NoiseLevels.of(List.of(new Level(1200, 1, 1), new Level(8, 1, 1)));
+        NoiseLevels one = NoiseLevels.of(List.of(new Level(300, 1, 1), new Level(2, 1, 1)));
+        float[] expected =
+            plain
+                .ddpm()
+                .denoiser(UNet.class)
+                .predict(peer.input(), one, peer.condition())
+                .toFloatArray();
+        for (Execution execution : Execution.values()) {
+          network.runAs(execution, Precision.FLOAT32);
+          assertSame(
+              "rescaled " + execution,
+              network.predict(peer.input(), four, peer.condition()).toFloatArray(),
+              expected);
+        }
+        Path saved = folder.resolve("saved");
+        model.ddpm().save(saved);
+        try (UNet again = UNet.load(saved)) {
+          assertThat(again.config()).isEqualTo(network.config());
+        }
+      }
+    }
+  }
+
   /** They belong to the tests of the reader. */
   private static Path torch(String name) {
     return Path.of("../ddpm-core/src/test/resources/torch", name);

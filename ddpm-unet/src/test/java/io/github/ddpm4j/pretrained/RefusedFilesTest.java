@@ -207,10 +207,6 @@ class RefusedFilesTest {
             + " rescale_timesteps was");
     refused(
         file,
-        guided().schedule(Schedules.cosine(4000)).rescaledTimesteps(true),
-        file + " was told timesteps times 1000 / 4000, which this version's networks are not");
-    refused(
-        file,
         guided().groups(3),
         file
             + " does not go with what was set: groups must divide the channels of every level, but 3"

@@ -16,6 +16,7 @@ import io.github.ddpm4j.unet.UNetConfig.TimeOrder;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.stream.StreamSupport;
@@ -58,12 +59,14 @@ class TimeEmbeddingTest {
     }
   }
 
-  private static TimeEmbedding embedding(TimeOrder order, TimeDivisor divisor, int channels) {
+  private static TimeEmbedding embedding(
+      TimeOrder order, TimeDivisor divisor, int channels, double scale) {
     return new TimeEmbedding(
         UNet.builder()
             .image(1, 8, 8)
             .levelChannels(channels)
             .timeEmbedding(order, divisor)
+            .timestepScale(scale)
             .config());
   }
 
@@ -78,23 +81,25 @@ class TimeEmbeddingTest {
       throws IOException {
     Golden golden = Golden.read(key);
     assertThat(golden.timesteps).hasSize(7);
-    TimeEmbedding embedding = embedding(order, divisor, channels);
-    assertThat(embedding.sinusoids(golden.timesteps))
-        .hasSize(7 * channels)
-        .containsExactly(golden.values, within(TOLERANCE));
+    assertValues(embedding(order, divisor, channels, 1), golden.timesteps, golden.values);
+    double[] fourTimes = Arrays.stream(golden.timesteps).map(t -> 4 * t).toArray();
+    assertValues(embedding(order, divisor, channels, 0.25), fourTimes, golden.values);
+  }
 
-    // as exported programs work them out
+  /** As Java works them out, and as exported programs do. */
+  private static void assertValues(TimeEmbedding embedding, double[] steps, double[] expected) {
+    assertThat(embedding.sinusoids(steps))
+        .hasSize(expected.length)
+        .containsExactly(expected, within(TOLERANCE));
     Script script = new Script();
     Value written = embedding.write(script, new Value("t"));
     try (Program program = Program.compile(script.method("of", "t: Tensor", "Tensor", written));
         NDManager manager = NDManager.newBaseManager()) {
-      NDArray timesteps = manager.create(golden.timesteps);
+      NDArray timesteps = manager.create(steps);
       float[] values = program.call("of", timesteps, List.of()).head().toFloatArray();
-      assertThat(values).hasSize(7 * channels);
+      assertThat(values).hasSize(expected.length);
       for (int i = 0; i < values.length; i++) {
-        assertThat((double) values[i])
-            .as("value %s", i)
-            .isCloseTo(golden.values[i], within(OF_FLOATS));
+        assertThat((double) values[i]).as("value %s", i).isCloseTo(expected[i], within(OF_FLOATS));
       }
     }
   }

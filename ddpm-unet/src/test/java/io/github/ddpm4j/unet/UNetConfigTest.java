@@ -182,7 +182,7 @@ class UNetConfigTest {
             + " imageCondition, learnedVariance, levelChannels, linearAttentionLevels,"
             + " memoryTokens, normEpsilon, nullClass, outGroups, resamplingShortcut,"
             + " residualBlocks, selfConditioning, stemChannels, stemJoinsEnd, timeDivisor,"
-            + " timeOrder, up, vectorCondition, widthChange; did you mean groups?",
+            + " timeOrder, timestepScale, up, vectorCondition, widthChange; did you mean groups?",
         map -> map.put("group", 32));
     refused(
         "\"image\" of the U-Net description must be [channels, height, width], but was [32, 32]",
@@ -247,6 +247,12 @@ class UNetConfigTest {
     refused("dropout must be in [0, 1), but was NaN", () -> b.dropout(Double.NaN));
     refused("groups must be at least 1, but was 0", () -> b.groups(0));
     refused("norm epsilon must be greater than 0 and finite, but was 0.0", () -> b.normEpsilon(0));
+    refused(
+        "timestep scale must be greater than 0 and finite, but was -1.0",
+        () -> b.timestepScale(-1));
+    refused(
+        "timestep scale must be greater than 0 and finite, but was Infinity",
+        () -> b.timestepScale(Double.POSITIVE_INFINITY));
     refused(
         "norm epsilon must be greater than 0 and finite, but was Infinity",
         () -> b.normEpsilon(Double.POSITIVE_INFINITY));
