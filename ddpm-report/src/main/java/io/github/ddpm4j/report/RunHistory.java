@@ -38,6 +38,8 @@ final class RunHistory {
 
   long steps;
   long skips;
+
+  /** With all that was done between steps. */
   double secondsSoFar;
 
   /** The best validation; none before the first one. */
@@ -54,11 +56,14 @@ final class RunHistory {
     }
   }
 
-  /** Takes in what is known of a step as soon as it is done. */
+  /**
+   * Takes in what is known of a step as soon as it is done.
+   *
+   * @param took how many seconds it took; NaN if that is not known
+   */
   void begin(TrainingStepListener.Event event, double took) {
     step = event.step();
     steps = event.steps();
-    secondsSoFar += took;
     seconds.add(step, took);
     learningRate.add(step, event.learningRate());
     event.validation().ifPresent(this::validated);

@@ -176,8 +176,9 @@ final class TrainingPage {
     }
     figures.put("Time so far", ProgressListener.time(history.secondsSoFar));
     if (facts.state() == State.RUNNING && seconds > 0) {
-      figures.put(
-          "Time left", ProgressListener.time(seconds * (double) (history.steps - history.step)));
+      double each = history.secondsSoFar / (double) history.seconds.count();
+      double left = (double) (history.steps - history.step);
+      figures.put("Time left", ProgressListener.time(each * left));
     }
     if (!history.memory.isEmpty()) {
       figures.put("Memory", Axis.number(Math.rint(last(history.memory.points()))) + " MiB");

@@ -7,7 +7,6 @@ import ai.djl.training.dataset.RandomAccessDataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.evaluation.TrainingDoctor;
 import io.github.ddpm4j.image.Pictures;
-import io.github.ddpm4j.internal.files.Uninterrupted;
 import io.github.ddpm4j.internal.files.WholeFile;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.Sampling;
@@ -113,6 +112,10 @@ public final class TrainingReport implements TrainingStepListener {
   private boolean begun;
   private boolean warned;
   private long lastStepEnded;
+
+  /** Until when time was added up. */
+  private long counted;
+
   private long due;
   private long memoryDue;
 
@@ -122,7 +125,7 @@ public final class TrainingReport implements TrainingStepListener {
     this.nanoTime = nanoTime;
     this.clock = clock;
     this.doctor = ddpm.trainingDoctor();
-    this.lastStepEnded = nanoTime.getAsLong();
+    this.counted = nanoTime.getAsLong();
   }
 
   /**
@@ -246,6 +249,8 @@ public final class TrainingReport implements TrainingStepListener {
   @Override
   public void onStep(Event event) {
     long now = nanoTime.getAsLong();
+    // Of the first step it is not known when it began.
+    double seconds = begun ? (now - lastStepEnded) / NANOS : Double.NaN;
     if (!begun) {
       begun = true;
       due = now;
@@ -254,8 +259,8 @@ public final class TrainingReport implements TrainingStepListener {
         tensorBoard.resumeAfter(event.step() - 1);
       }
     }
-    double seconds = (now - lastStepEnded) / NANOS;
     history.begin(event, seconds);
+    count(now);
     last = event;
     doctor.onStep(event);
     pending.add(new Pending(event, seconds));
@@ -275,6 +280,12 @@ public final class TrainingReport implements TrainingStepListener {
       due = end + Math.max(every.toNanos(), SHARE * (end - now));
     }
     lastStepEnded = nanoTime.getAsLong();
+  }
+
+  /** Adds the time that has passed since the last time. */
+  private void count(long now) {
+    history.secondsSoFar += (now - counted) / NANOS;
+    counted = now;
   }
 
   private boolean draw(Event event) {
@@ -345,6 +356,7 @@ public final class TrainingReport implements TrainingStepListener {
   /** Writes the last page. */
   @Override
   public void onEnd(long steps) {
+    count(nanoTime.getAsLong());
     doctor.onEnd(steps);
     try {
       read();
@@ -377,11 +389,7 @@ public final class TrainingReport implements TrainingStepListener {
     }
     String page = TrainingPage.html(history, facts(state));
     try {
-      Uninterrupted.run(
-          () -> {
-            WholeFile.writeText(html, page);
-            return html;
-          });
+      WholeFile.writeText(html, page);
       warned = false;
     } catch (IOException e) {
       if (!warned) {
@@ -495,7 +503,7 @@ public final class TrainingReport implements TrainingStepListener {
 
   private String pageBefore() {
     try {
-      return Uninterrupted.run(() -> Files.exists(html) ? Files.readString(html) : "");
+      return Files.exists(html) ? Files.readString(html) : "";
     } catch (IOException e) {
       LOG.warn("{} cannot be read, and its samples are lost: {}", html, e.toString());
       return "";

@@ -20,7 +20,9 @@ import io.github.ddpm4j.training.Validation;
 import io.github.ddpm4j.unet.UNet;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -247,6 +249,19 @@ class TrainingReportTest {
         .contains("<dt>Speed</dt><dd>1 steps/s</dd>", "<dt>Time so far</dt><dd>0:00:08</dd>");
   }
 
+  /** A page takes a tenth of a second by this clock, so that the next one is due in ten. */
+  @Test
+  void page_thatTakesLong_isWrittenLessOften() {
+    TrainingReport report =
+        TrainingReport.of(ddpm, html, () -> nanos += SECOND / 10, () -> Instant.EPOCH)
+            .every(Duration.ZERO);
+    training(9, report)
+        .listener(event -> assertThat(read()).contains("<title>11\u00a0%"))
+        .fit(data)
+        .close();
+    assertThat(read()).contains("<title>100\u00a0%");
+  }
+
   private String read() {
     try {
       return page();
@@ -257,25 +272,55 @@ class TrainingReportTest {
 
   @Test
   void page_whileTheRunGoesOn_reloadsAndSaysWhatIsLeft() {
-    training(
-            4,
-            new TrainingStepListener() {
-              private final TrainingReport report = report().every(Duration.ofSeconds(7));
-
-              @Override
-              public void onStep(Event event) {
-                report.onStep(event);
-                if (event.step() == 1) {
-                  assertThat(read())
-                      .contains("<strong>running</strong> 1 of 4 steps, 25\u00a0%")
-                      .contains("data-seconds=\"7\" checked> Reload every 7 s</label>")
-                      .contains("<dt>Time left</dt>")
-                      .contains("<p id=\"stale\" class=\"message\" role=\"status\" hidden></p>");
-                }
+    TrainingReport report = report().every(Duration.ofSeconds(7));
+    training(9, report)
+        .listener(
+            event -> {
+              if (event.step() == 4) { // with samples, and so with a page
+                assertThat(read())
+                    .contains("<strong>running</strong> 4 of 9 steps, 44\u00a0%")
+                    .contains("data-seconds=\"7\" checked> Reload every 7 s</label>")
+                    .contains("<dt>Time left</dt>")
+                    .contains("<p id=\"stale\" class=\"message\" role=\"status\" hidden></p>");
               }
             })
         .fit(data)
         .close();
+  }
+
+  /** What is no number is in no curve, and in no mean. */
+  @Test
+  void page_ofSkippedAndScaledSteps_showsThem() throws IOException {
+    TrainingReport report = TrainingReport.of(ddpm, html, () -> nanos, () -> Instant.EPOCH);
+    for (int step = 1; step <= 20; step++) {
+      boolean bad = step == 7 || step == 9;
+      report.onStep(
+          new StubEvent(step, 20, bad ? Double.NaN : 0.5, bad, step <= 7 ? 65_536 : 32_768));
+    }
+    report.onEnd(20);
+    assertThat(page())
+        .contains("<dt>Skipped steps</dt><dd>2</dd>", "2 steps updated nothing.")
+        .contains("<figcaption>Scale of the loss in float16</figcaption>")
+        .contains("The last one is 32,768.")
+        .contains("the least of all is 0.5, the greatest 0.5.")
+        .contains("mean 1.000, greatest 1.000, above 10 times the mean in 0 of 18 steps")
+        .doesNotContain("NaN", "Infinity");
+  }
+
+  @Test
+  void page_ofALongRun_staysSmallAndKeepsExtremes() throws IOException {
+    TrainingReport report =
+        TrainingReport.of(ddpm, html, () -> nanos, () -> Instant.EPOCH).every(Duration.ofDays(1));
+    int steps = 200_000;
+    for (int step = 1; step <= steps; step++) {
+      double loss = step == 123_456 ? 99 : 0.1 + Math.abs(Math.sin(step));
+      report.onStep(new StubEvent(step, steps, loss, false, 1));
+    }
+    report.onEnd(steps);
+    assertThat(page())
+        .hasSizeLessThan(200_000)
+        .contains("the greatest 99.", "200,000 of 200,000 steps");
+    assertThat(report.state()).hasSizeLessThan(200_000);
   }
 
   /** However it ends, the page says so, with all that was done until then. */
@@ -400,18 +445,43 @@ class TrainingReportTest {
   @Test
   void page_thatCannotBeWritten_doesNotEndTheRun() throws IOException {
     html = Files.writeString(folder.resolve("file"), "no folder").resolve("report.html");
-    try (var result = training(6, report()).fit(data)) {
-      assertThat(result.losses().steps()).isEqualTo(6);
-    }
+    String said =
+        saidBy(
+            () -> {
+              try (var result = training(12, report()).fit(data)) {
+                assertThat(result.losses().steps()).isEqualTo(12);
+              }
+            });
     assertThat(folder.resolve("file")).hasContent("no folder");
+    assertThat(count(said, "The report cannot be written, and training goes on: "))
+        .as("warnings in " + said)
+        .isOne();
+  }
+
+  private static String saidBy(Runnable task) {
+    PrintStream before = System.err;
+    ByteArrayOutputStream said = new ByteArrayOutputStream();
+    System.setErr(new PrintStream(said, true, StandardCharsets.UTF_8));
+    try {
+      task.run();
+    } finally {
+      System.setErr(before);
+    }
+    return said.toString(StandardCharsets.UTF_8);
   }
 
   @Test
   void tensorBoard_thatCannotBeWritten_doesNotEndTheRun() throws IOException {
     Path file = Files.writeString(folder.resolve("file"), "no folder");
-    try (var result = training(6, report().tensorBoard(file)).fit(data)) {
-      assertThat(result.losses().steps()).isEqualTo(6);
-    }
+    String said =
+        saidBy(
+            () -> {
+              try (var result = training(6, report().tensorBoard(file)).fit(data)) {
+                assertThat(result.losses().steps()).isEqualTo(6);
+              }
+            });
+    assertThat(count(said, "cannot be written for TensorBoard, and training goes on without"))
+        .isOne();
     assertThat(page()).contains("finished");
   }
 
@@ -453,6 +523,9 @@ class TrainingReportTest {
     SampleFrames frames = new SampleFrames();
     for (int i = 0; i < 1000; i++) {
       frames.add(100L * i, 1, 1, "" + i);
+      List<SampleFrames.Frame> all = frames.all();
+      assertThat(all).hasSizeLessThanOrEqualTo(SampleFrames.MOST);
+      assertThat(all.get(all.size() - 1).step()).isEqualTo(100L * i);
     }
     List<Long> steps = frames.all().stream().map(SampleFrames.Frame::step).toList();
     assertThat(steps).hasSizeBetween(SampleFrames.MOST / 2, SampleFrames.MOST);
