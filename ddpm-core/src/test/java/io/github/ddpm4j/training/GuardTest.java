@@ -235,6 +235,38 @@ class GuardTest {
     }
   }
 
+  /** TensorFlow's ε depends on the number of the update, too: it must not count skipped steps. */
+  @ParameterizedTest
+  @MethodSource("forms")
+  void epsilonBeforeCorrection_countsUpdates(Form form) {
+    Consumer<Training> large =
+        training ->
+            training.optimizer(
+                new AdamOptimizer(
+                    0.9, 0.999, 0.02, 0, AdamOptimizer.EpsilonPlacement.BEFORE_CORRECTION));
+    List<Float> images = images(STEPS, form.accumulation, BAD);
+    Left guarded =
+        train(
+            form,
+            Mark.LOSS,
+            images,
+            temporary.resolve("guarded"),
+            large.andThen(t -> t.guard(Guard.skip())));
+    assertThat(guarded.history.skipped()).isEqualTo(BAD);
+    Left never =
+        train(
+            form,
+            Mark.LOSS,
+            without(images, form.accumulation, BAD),
+            temporary.resolve("never"),
+            large);
+    never.arrays.forEach(
+        (name, values) ->
+            assertThat(Objects.requireNonNull(guarded.arrays.get(name)))
+                .as(name)
+                .containsExactly(values, within(2e-5f)));
+  }
+
   /** A guard that finds nothing changes no bit. */
   @ParameterizedTest
   @MethodSource("forms")

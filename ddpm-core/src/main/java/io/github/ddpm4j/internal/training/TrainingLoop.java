@@ -18,6 +18,7 @@ import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
+import io.github.ddpm4j.training.AdamOptimizer;
 import io.github.ddpm4j.training.LossHistory;
 import io.github.ddpm4j.training.Validation;
 import java.util.LinkedHashMap;
@@ -87,6 +88,9 @@ public final class TrainingLoop implements AutoCloseable {
   /** Null without checkpoints and snapshots. */
   private final @Nullable RunIdentity identity;
 
+  /** Whether a step may leave everything as it was. */
+  private final boolean skips;
+
   private double firstRate;
 
   /** Whether the loss is known to give one number per image. */
@@ -107,6 +111,7 @@ public final class TrainingLoop implements AutoCloseable {
     this.averaged = averaged;
     this.control = control;
     this.ownBatches = dataset instanceof RandomAccessDataset;
+    this.skips = Verdict.skips(settings.guard(), Verdict.scales(network));
     this.draws =
         Given.returned(
             settings.timestepSampler().begin(model.diffusion().schedule()), "the timestep sampler");
@@ -135,13 +140,7 @@ public final class TrainingLoop implements AutoCloseable {
               settings.anyRange(),
               checkpoints.batchesBefore());
       this.dataset = DataFingerprint.words(dataset);
-      StepState state =
-          new StepState(
-              network,
-              averaged,
-              rows,
-              Verdict.skips(settings.guard(), Verdict.scales(network)),
-              manager);
+      StepState state = new StepState(network, averaged, rows, skips, manager);
       made =
           network instanceof ScriptedDenoiser scripted && scripted.isCompiled()
               ? new CompiledStep(model, scripted, settings, state, manager)
@@ -397,14 +396,10 @@ public final class TrainingLoop implements AutoCloseable {
     }
     double rate = tracked * settings.warmth(done);
     double decay = settings.ema().decayAfter(done + 1L, settings.imagesPerStep());
+    long update = update();
     StepLayout.Numbers numbers =
         new StepLayout.Numbers(
-            rate,
-            settings.optimizer().correctedEpsilon(done + 1L),
-            1 - decay,
-            // Those of a run that this one goes on from without its guard.
-            done + 1L - log.skips(),
-            log.row());
+            rate, settings.optimizer().correctedEpsilon(update), 1 - decay, update, log.row());
     List<StepLog.Pass> passes = log.begin(rate);
     try (NDManager scope = manager.newSubManager();
         NDManager host = reading.newSubManager()) {
@@ -452,6 +447,19 @@ public final class TrainingLoop implements AutoCloseable {
     // A step that ended the run, and is not known yet, has no validation after it.
     log.readAll();
     return Optional.of(validations.validate(log.done()));
+  }
+
+  /**
+   * The number of the update that comes, as the optimizer counts them: without skipped steps. On a
+   * GPU those are known once they were read, which is waited for while its ε depends on them.
+   */
+  private long update() {
+    AdamOptimizer optimizer = settings.optimizer();
+    long most = log.done() + 1L - log.skips();
+    if (skips && (float) optimizer.correctedEpsilon(most) != (float) optimizer.epsilon()) {
+      log.readAll();
+    }
+    return log.done() + 1L - log.skips();
   }
 
   private void begun(double rate) {
