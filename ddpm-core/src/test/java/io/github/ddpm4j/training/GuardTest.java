@@ -267,6 +267,25 @@ class GuardTest {
                 .containsExactly(values, within(2e-5f)));
   }
 
+  /** A run whose steps were all skipped has no mean loss, and can be saved all the same. */
+  @Test
+  void allSkipped_canBeSaved() throws IOException {
+    Form form = new Form(true, 1, 1);
+    Path folder = temporary.resolve("model");
+    try (AffineDenoiser network = network(form);
+        TrainedModel trained =
+            training(network, form, Mark.LOSS, 3)
+                .guard(Guard.skip())
+                .fit(ordered(images(3, 1, 1, 2, 3)))) {
+      assertThat(trained.losses().mean(100)).isNaN();
+      trained.ddpm().save(folder);
+      assertThat(trained.ddpm().provenance())
+          .containsEntry("skippedSteps", 3L)
+          .doesNotContainKey("meanLossOfLast100Steps");
+    }
+    assertThat(folder.resolve("ddpm.json")).exists();
+  }
+
   /** A guard that finds nothing changes no bit. */
   @ParameterizedTest
   @MethodSource("forms")

@@ -183,7 +183,11 @@ public record TrainingSettings(
     }
     settings.put("ema", ema.toString());
     settings.put("seed", seed);
-    settings.put("meanLossOfLast100Steps", losses.mean(100));
+    double mean = losses.mean(100);
+    if (!Double.isNaN(mean)) {
+      // All of them may have been skipped, and JSON has no NaN.
+      settings.put("meanLossOfLast100Steps", mean);
+    }
     History.add(settings, before);
     return settings;
   }
