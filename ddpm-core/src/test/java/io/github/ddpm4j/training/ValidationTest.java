@@ -20,11 +20,15 @@ import io.github.ddpm4j.loss.Weighting;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.spi.Ops;
+import java.io.IOException;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -349,6 +353,74 @@ class ValidationTest {
     // Ended is ended.
     assertThat(resumable(broken, training -> {})).isEqualTo(results);
     assertThat(kept).isEqualTo(best);
+  }
+
+  /** Images that cannot be read on a thread that is interrupted, as many files. */
+  private static final class Interrupting extends RandomAccessDataset {
+    private final RandomAccessDataset images;
+    private final AtomicBoolean next = new AtomicBoolean();
+
+    Interrupting(RandomAccessDataset images) {
+      super(
+          new ArrayDataset.Builder()
+              .setData(NDManager.newBaseManager().zeros(new Shape(1)))
+              .setSampling(1, false));
+      this.images = images;
+    }
+
+    @Override
+    public Record get(NDManager owner, long index) throws IOException {
+      if (next.getAndSet(false)) {
+        Thread.currentThread().interrupt();
+      }
+      if (Thread.currentThread().isInterrupted()) {
+        throw new ClosedByInterruptException();
+      }
+      return images.get(owner, index);
+    }
+
+    @Override
+    protected long availableSize() {
+      return images.size();
+    }
+
+    @Override
+    public void prepare(@Nullable Progress progress) {}
+  }
+
+  private TrainedModel interruptible(
+      AffineDenoiser network, Interrupting heldOut, Path folder, boolean interrupted) {
+    return clean(network, FORM)
+        .steps(8)
+        .validation(Validation.of(heldOut).images(5).every(2))
+        .checkpoints(folder)
+        .listener(event -> heldOut.next.set(interrupted && event.step() == 3))
+        .resume()
+        .fit(images(6, -0.8));
+  }
+
+  /** The run is then cancelled, with a checkpoint, and no validation is missing in the end. */
+  @Test
+  void interruptedWhileItValidates_isCancelled_andGoesOn() {
+    Interrupting heldOut = new Interrupting(images(5, 0.3));
+    List<Validation.Result> whole;
+    try (AffineDenoiser network = network(FORM);
+        TrainedModel trained = interruptible(network, heldOut, temporary.resolve("whole"), false)) {
+      whole = trained.validations();
+    }
+    Path broken = temporary.resolve("broken");
+    try (AffineDenoiser network = network(FORM)) {
+      assertThatThrownBy(() -> interruptible(network, heldOut, broken, true))
+          .isInstanceOf(CancellationException.class)
+          .hasMessage(
+              "training was interrupted after step 4 of 8; the network holds the weights of that"
+                  + " step, and TrainedModel.soFar(exception) the averaged ones");
+      assertThat(Thread.interrupted()).isTrue();
+    }
+    try (AffineDenoiser network = network(FORM);
+        TrainedModel trained = interruptible(network, heldOut, broken, false)) {
+      assertThat(trained.validations()).isEqualTo(whole);
+    }
   }
 
   @Test

@@ -27,6 +27,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.CancellationException;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -385,11 +386,11 @@ public final class TrainingLoop implements AutoCloseable {
   }
 
   private LoopEvent step() {
-    if (validations != null && validations.isDueAtOnce()) {
-      // Also tells what is wrong with its images before any step.
-      validations.validate(log.done());
-    }
     int done = log.done();
+    if (validations != null && validations.isDueBefore(done)) {
+      // Also tells what is wrong with its images before any step.
+      validate(validations);
+    }
     double tracked = settings.trackedRate(done);
     if (done == 0) {
       begun(tracked);
@@ -408,7 +409,7 @@ public final class TrainingLoop implements AutoCloseable {
       for (int i = 0; i < settings.accumulation(); i++) {
         long pass = (long) done * settings.accumulation() + i;
         // 1. x_0 ~ q(x_0)
-        try (Batch records = read();
+        try (Batch records = read(data::next);
             NDManager own = scope.newSubManager()) {
           // 2. t ~ q(t), ε ~ N(0, I)
           TrainingBatch batch = drawn(own, records, pass, done, images);
@@ -446,7 +447,11 @@ public final class TrainingLoop implements AutoCloseable {
     }
     // A step that ended the run, and is not known yet, has no validation after it.
     log.readAll();
-    return Optional.of(validations.validate(log.done()));
+    return Optional.of(validate(validations));
+  }
+
+  private Validation.Result validate(Validations due) {
+    return read(() -> due.validate(log.done()));
   }
 
   /**
@@ -532,9 +537,9 @@ public final class TrainingLoop implements AutoCloseable {
   }
 
   /** Many files cannot be read on a thread that is interrupted, which is then the reason. */
-  private Batch read() {
+  private <T> T read(Supplier<T> reading) {
     try {
-      return data.next();
+      return reading.get();
     } catch (RuntimeException e) {
       if (Thread.currentThread().isInterrupted()) {
         CancellationException interrupted = ended("interrupted");

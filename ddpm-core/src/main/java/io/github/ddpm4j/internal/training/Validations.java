@@ -61,9 +61,14 @@ final class Validations {
     return List.copyOf(results);
   }
 
-  /** Whether there is none yet. */
-  boolean isDueAtOnce() {
-    return results.isEmpty();
+  /**
+   * Whether there is none yet, or the one after the last step is missing: a run that was
+   * interrupted while it validated goes on with it.
+   *
+   * @param done the number of steps that are done
+   */
+  boolean isDueBefore(int done) {
+    return results.isEmpty() || (isDueAfter(done) && results.get(results.size() - 1).step() < done);
   }
 
   boolean isDueAfter(int step) {
