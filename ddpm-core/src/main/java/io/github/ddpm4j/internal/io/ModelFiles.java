@@ -7,11 +7,13 @@ import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.TreeSet;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
@@ -46,6 +48,9 @@ final class ModelFiles {
 
   /** Longer than a large model takes to be written. */
   private static final Duration PATIENCE = Duration.ofMinutes(10);
+
+  /** So often a folder is made anew that another one deletes. */
+  private static final int MOST_ATTEMPTS = 100;
 
   private ModelFiles() {}
 
@@ -120,10 +125,10 @@ final class ModelFiles {
   static void write(
       Path target, WholeFile.Content weights, Function<WholeFile.Written, String> description)
       throws IOException {
-    boolean made = !Files.exists(target);
-    makeFolder(target);
+    AtomicBoolean made = new AtomicBoolean();
+    FolderClaim claimed = claim(target, made);
     boolean done = false;
-    try (FolderClaim claim = FolderClaim.await(target, PATIENCE)) {
+    try (claimed) {
       requireReplaceable(target);
       replace(target, weights, description);
       done = true;
@@ -132,10 +137,33 @@ final class ModelFiles {
     } catch (IOException e) {
       throw unwritten(target, e);
     } finally {
-      if (made && !done) {
-        // What another one has written there meanwhile stays.
-        attempt(target, Files::deleteIfExists);
+      if (!done) {
+        unmake(target, made);
       }
+    }
+  }
+
+  /** Makes the folder, and once more if one that had made it, and failed, took it away. */
+  private static FolderClaim claim(Path target, AtomicBoolean made) throws IOException {
+    for (int attempt = 1; ; attempt++) {
+      made.set(!Files.exists(target));
+      makeFolder(target);
+      try {
+        return FolderClaim.await(target, PATIENCE);
+      } catch (IOException e) {
+        if (!(e instanceof NoSuchFileException) || attempt == MOST_ATTEMPTS) {
+          unmake(target, made);
+          throw unwritten(target, e);
+        }
+        logger.debug("{} was deleted while its lock was waited for", target, e);
+      }
+    }
+  }
+
+  /** What another one has written there meanwhile stays. */
+  private static void unmake(Path target, AtomicBoolean made) {
+    if (made.get()) {
+      attempt(target, Files::deleteIfExists);
     }
   }
 
@@ -205,14 +233,16 @@ final class ModelFiles {
     }
   }
 
-  /** Whether a folder's description names a file. One that cannot be read may name any. */
+  /** Whether a folder's description names a file. One that is there, but not read, may name any. */
   private static Predicate<String> named(Path target) {
     try {
       String weights = DescriptionFile.read(target).weights();
       return weights::equals;
-    } catch (NoSuchFileException e) {
-      return name -> false;
     } catch (IOException e) {
+      // Not by the kind of the failure: a link to nowhere is there, too.
+      if (Files.notExists(target.resolve(DESCRIPTION), LinkOption.NOFOLLOW_LINKS)) {
+        return name -> false;
+      }
       logger.debug("{} does not tell its files, so all are kept", target, e);
       return name -> true;
     }

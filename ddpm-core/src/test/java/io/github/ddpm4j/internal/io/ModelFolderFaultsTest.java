@@ -12,6 +12,7 @@ import io.github.ddpm4j.internal.files.WatchedFiles.Change;
 import io.github.ddpm4j.internal.files.WatchedFiles.Operation;
 import io.github.ddpm4j.internal.files.WholeFile;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
@@ -24,6 +25,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -306,6 +309,78 @@ class ModelFolderFaultsTest {
             folder.toRealPath()
                 + ": it exists and is no model folder, so it is not replaced; choose another name");
     assertThat(weights).hasContent("precious");
+  }
+
+  /** The description is on a volume that is not there now: it may name the weights. */
+  @Test
+  void save_overALinkToNowhere_deletesNothingBeforeItIsWritten() throws IOException {
+    Path folder = make(Before.A_MODEL, temporary.resolve("model"));
+    Path volume = temporary.resolve("volume.json");
+    Files.move(folder.resolve("ddpm.json"), volume);
+    Files.createSymbolicLink(folder.resolve("ddpm.json"), volume);
+    assertThat(load(folder)).isEqualTo(OLD);
+    Path away = Files.move(volume, temporary.resolve("away.json"));
+    WatchedFiles files =
+        new WatchedFiles(
+            folder,
+            change -> {
+              if (change.operation() == Operation.SYNC) {
+                throw new IOException("full");
+              }
+            });
+    assertThatThrownBy(() -> models.get(NEW).save(files.path(folder)))
+        .hasMessageEndingWith(": full");
+    Files.move(away, volume);
+    assertThat(load(folder)).isEqualTo(OLD);
+  }
+
+  /** The folder is new, and goes with the save that made it, but not with the one that waits. */
+  @Test
+  void save_waitsForOneThatFails_isWritten() throws Exception {
+    Path folder = temporary.resolve("model");
+    CountDownLatch begun = new CountDownLatch(1);
+    CountDownLatch waited = new CountDownLatch(1);
+    CompletableFuture<Void> failing =
+        CompletableFuture.runAsync(
+            () ->
+                write(
+                    folder,
+                    out -> {
+                      begun.countDown();
+                      uninterrupted(waited);
+                      throw new IOException("full");
+                    }));
+    begun.await();
+    CompletableFuture<Thread> thread = new CompletableFuture<>();
+    CompletableFuture<Void> waiting =
+        CompletableFuture.runAsync(
+            () -> {
+              thread.complete(Thread.currentThread());
+              write(folder, out -> out.write(1));
+            });
+    while (thread.get().getState() != Thread.State.TIMED_WAITING) {
+      Thread.onSpinWait();
+    }
+    waited.countDown();
+    assertThatThrownBy(failing::get).hasRootCauseMessage("full");
+    waiting.get();
+    assertThat(folder.resolve("ddpm.json")).hasContent("{}");
+  }
+
+  private static void write(Path folder, WholeFile.Content weights) {
+    try {
+      ModelFiles.write(folder, weights, written -> "{}");
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static void uninterrupted(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
   }
 
   /** What it names cannot be known, so nothing goes before there is a new one. */
