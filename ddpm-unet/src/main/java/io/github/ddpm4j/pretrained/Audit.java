@@ -1,6 +1,7 @@
 package io.github.ddpm4j.pretrained;
 
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /**
@@ -41,7 +42,7 @@ public record Audit(
     StringBuilder page = new StringBuilder();
     page.append("Network of ").append(family).append('\n');
     page.append("Weights from ").append(source).append('\n');
-    page.append(String.format(java.util.Locale.ROOT, "%,d parameters%n", parameters));
+    page.append(String.format(Locale.ROOT, "%,d parameters\n", parameters));
     section(
         page,
         "Tensors used",
