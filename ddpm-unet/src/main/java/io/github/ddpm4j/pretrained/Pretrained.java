@@ -54,13 +54,27 @@ public final class Pretrained implements AutoCloseable {
   /**
    * Loads a model, of which the files tell everything.
    *
-   * @param path the folder or file; see {@link Options#load}
+   * @param path the folder or file; see {@link Options#load(Path)}
    * @return the model; the caller closes it
    * @throws java.nio.file.NoSuchFileException if there is nothing at {@code path}
-   * @throws IOException as {@link Options#load}
+   * @throws IOException as {@link Options#load(Path)}
    */
   public static Pretrained load(Path path) throws IOException {
     return options().load(path);
+  }
+
+  /**
+   * Loads a model by its name from the cache of Hugging Face on this machine; see {@link
+   * Options#load(String)}.
+   *
+   * @param id the name, such as {@code google/ddpm-cifar10-32}
+   * @return the model; the caller closes it
+   * @throws IllegalArgumentException if it is no name
+   * @throws java.nio.file.NoSuchFileException if it is not there, saying how to get it
+   * @throws IOException as {@link Options#load(Path)}
+   */
+  public static Pretrained load(String id) throws IOException {
+    return options().load(id);
   }
 
   /**
@@ -157,7 +171,7 @@ public final class Pretrained implements AutoCloseable {
 
   /**
    * What only the caller knows. Whatever is set goes before what the files say. Setters check their
-   * own argument; {@link #load} checks how they go together with the files.
+   * own argument; {@link #load(Path)} checks how they go together with the files.
    */
   public static final class Options {
 
@@ -177,6 +191,7 @@ public final class Pretrained implements AutoCloseable {
     boolean raw;
     @Nullable String prefix;
     @Nullable Device device;
+    private String revision = "main";
 
     private Options() {}
 
@@ -198,6 +213,7 @@ public final class Pretrained implements AutoCloseable {
       raw = other.raw;
       prefix = other.prefix;
       device = other.device;
+      revision = other.revision;
     }
 
     /**
@@ -413,6 +429,34 @@ public final class Pretrained implements AutoCloseable {
     public Pretrained load(Path path) throws IOException {
       Objects.requireNonNull(path, "path");
       return Loading.load(path, this);
+    }
+
+    /**
+     * Which state of a model to load by its name.
+     *
+     * @param name a branch, a tag or a commit; {@code main} by default
+     * @return these options
+     */
+    public Options revision(String name) {
+      revision = Objects.requireNonNull(name, "name");
+      return this;
+    }
+
+    /**
+     * Loads a model by its name from the cache of Hugging Face on this machine, where its tools
+     * leave what they download. Nothing is downloaded here. The environment variables {@code
+     * HF_HUB_CACHE}, {@code HF_HOME} and {@code XDG_CACHE_HOME} are obeyed.
+     *
+     * @param id the name, such as {@code google/ddpm-cifar10-32}
+     * @return the model; the caller closes it
+     * @throws IllegalArgumentException if it is no name, or the revision is none
+     * @throws java.nio.file.NoSuchFileException if it is not there, saying how to get it
+     * @throws IOException as {@link #load(Path)}
+     */
+    public Pretrained load(String id) throws IOException {
+      Objects.requireNonNull(id, "id");
+      HubCache cache = HubCache.of(System::getenv, Path.of(System.getProperty("user.home", "")));
+      return load(cache.snapshot(id, revision));
     }
 
     private static void requirePositive(String name, int value) {

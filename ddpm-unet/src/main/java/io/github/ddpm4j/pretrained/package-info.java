@@ -13,7 +13,8 @@
  *       libraries have none, so their files tell the architecture by {@code PeerShapes}.
  *   <li>All else of a model ({@code Facts}): {@code SchedulerFile}, {@code SuggestedSampler},
  *       {@code TrainerBuffers}, {@code Published}, and what the caller says ({@code Given}).
- *   <li>The ways in and out: {@code WeightsFile}, {@code DiffusersFolder}.
+ *   <li>The ways in and out: {@code Loading}, {@code WeightsFile}, {@code HubCache}, {@code
+ *       DiffusersFolder}.
  * </ul>
  */
 @NullMarked

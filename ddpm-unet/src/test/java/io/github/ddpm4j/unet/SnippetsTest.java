@@ -46,7 +46,7 @@ class SnippetsTest {
       Path.of("src/test/java/io/github/ddpm4j/unet/SnippetsTest.java");
 
   static void ofAnotherLibrary() throws IOException {
-    try (Pretrained model = Pretrained.load(Path.of("google/ddpm-cifar10-32"))) {
+    try (Pretrained model = Pretrained.load("google/ddpm-cifar10-32")) {
       model.sampling().seed(42).generate(16).close();
     }
   }
