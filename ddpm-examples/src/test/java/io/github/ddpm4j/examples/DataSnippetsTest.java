@@ -15,6 +15,7 @@ import ai.djl.training.dataset.Record;
 import ai.djl.util.Progress;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainedModel;
+import io.github.ddpm4j.Training;
 import io.github.ddpm4j.data.ArrayFiles;
 import io.github.ddpm4j.data.CifarFiles;
 import io.github.ddpm4j.data.DataDoctor;
@@ -24,6 +25,7 @@ import io.github.ddpm4j.data.PictureFolder;
 import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.report.TrainingReport;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.unet.UNet;
@@ -38,7 +40,7 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The Java snippets of docs/data.md, and README's about pictures, stand here word for word. */
+/** The Java snippets of docs/data.md, and README's about pictures and reports, word for word. */
 class DataSnippetsTest {
 
   private static final Pattern SNIPPET = Pattern.compile("```java\n(.*?)```", Pattern.DOTALL);
@@ -115,6 +117,12 @@ class DataSnippetsTest {
     return dataset;
   }
 
+  static void watched(DDPM ddpm, Training training) {
+    training.listener(
+        TrainingReport.of(ddpm, Path.of("report.html"))
+            .samples(500, 8, 64, s -> s.sampler(Samplers.ddim(50))));
+  }
+
   @Test
   void documents_holdTheseSnippets() throws IOException {
     String source = squeezed(Files.readString(SOURCE));
@@ -122,9 +130,12 @@ class DataSnippetsTest {
         Stream.concat(
                 snippets(Path.of("../docs/data.md")),
                 snippets(Path.of("../README.md"))
-                    .filter(snippet -> snippet.contains("PictureFolder")))
+                    .filter(
+                        snippet ->
+                            snippet.contains("PictureFolder")
+                                || snippet.contains("TrainingReport")))
             .toList();
-    assertThat(found).hasSize(7);
+    assertThat(found).hasSize(8);
     assertThat(found).allSatisfy(snippet -> assertThat(source).contains(squeezed(snippet)));
   }
 
