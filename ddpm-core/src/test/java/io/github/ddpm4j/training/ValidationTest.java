@@ -16,8 +16,10 @@ import io.github.ddpm4j.NativeResources;
 import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.Training;
 import io.github.ddpm4j.loss.Loss;
+import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.loss.Weighting;
 import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.spi.Ops;
 import java.io.IOException;
@@ -31,6 +33,7 @@ import java.util.concurrent.CancellationException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
+import org.apache.commons.rng.UniformRandomProvider;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -207,6 +210,40 @@ class ValidationTest {
       assertThat(sorted.get(k)).isCloseTo((k + 0.5) / 4 - 0.5, within(1.01));
     }
     assertThat(sorted.stream().distinct()).hasSize(10);
+  }
+
+  /** A sampler that draws levels unevenly makes up for it, as in training. */
+  @Test
+  void importance_counts() {
+    List<List<Double>> losses = new ArrayList<>();
+    for (double weight : new double[] {1, 4}) {
+      TimestepSampler sampler =
+          schedule -> {
+            TimestepSampler.Draws uniform = TimestepSampler.uniform().begin(schedule);
+            return new TimestepSampler.Draws() {
+              @Override
+              public NoiseLevels draw(int images, UniformRandomProvider random) {
+                return uniform.draw(images, random);
+              }
+
+              @Override
+              public double weight(NoiseLevels levels, int image) {
+                return weight;
+              }
+            };
+          };
+      try (AffineDenoiser network = network(FORM);
+          TrainedModel trained =
+              training(network, FORM)
+                  .timestepSampler(sampler)
+                  .steps(1)
+                  .validation(Validation.of(images(5, 0.9)).images(5))
+                  .fit(images(6, -0.8))) {
+        losses.add(List.of(trained.losses().loss(1), trained.validations().get(0).loss()));
+      }
+    }
+    assertThat(losses.get(1).get(0)).isCloseTo(4 * losses.get(0).get(0), within(1e-5));
+    assertThat(losses.get(1).get(1)).isCloseTo(4 * losses.get(0).get(1), within(1e-5));
   }
 
   private static List<Double> sorted(List<Double> asked) {

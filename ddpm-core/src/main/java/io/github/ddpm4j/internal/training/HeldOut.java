@@ -14,6 +14,7 @@ import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.random.CounterRandom;
 import io.github.ddpm4j.internal.torch.GradMode;
+import io.github.ddpm4j.internal.training.StepLayout.Column;
 import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DenoisingModel;
@@ -22,6 +23,7 @@ import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.training.Validation;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.Iterator;
 import java.util.List;
@@ -33,8 +35,10 @@ import org.apache.commons.rng.sampling.ArraySampler;
  * The loss of held-out images, each at a level and with noise that it always has.
  *
  * <pre>
- *   L = 1/K Σ_k w(t_k) L_k(x_k, t_k, ε_k)      x_k: record ⌊k N / K⌋ of N
+ *   L = 1/K Σ_k i(t_k) w(t_k) L_k(x_k, t_k, ε_k)      x_k: record ⌊k N / K⌋ of N
  * </pre>
+ *
+ * <p>w is the run's weighting, and i makes up for levels that are drawn unevenly, as in training.
  *
  * <p>The levels t_k are the middles of K strata of equal probability, of {@value #POOL} K draws of
  * the run's distribution, in an order that is drawn.
@@ -178,7 +182,10 @@ final class HeldOut {
       throw new IllegalArgumentException(
           "loss " + run.loss() + " must give one number per image, but gave " + each.getShape());
     }
-    return StepState.toDoubles(each);
+    double[] losses = StepState.toDoubles(each);
+    double[] importance = numbers.of(Column.IMPORTANCE);
+    Arrays.setAll(losses, k -> importance[k] * losses[k]);
+    return losses;
   }
 
   /** Records evenly spread over the dataset, in batches. */
