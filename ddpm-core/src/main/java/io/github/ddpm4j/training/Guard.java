@@ -13,7 +13,9 @@ import io.github.ddpm4j.internal.ops.Float32;
  * <p>A bad step is judged where it is computed, before anything is updated: weights, moments of the
  * optimizer and averages stay as they were before the step, whose images and noise are given up.
  * With accumulation, all batches of the step are. The run goes on with the next step, and stops
- * with a {@link DivergenceException} at the last of {@link #mostInARow()} bad steps in a row.
+ * with a {@link DivergenceException} at the last of {@link #mostInARow()} bad steps in a row. The
+ * averages of {@link io.github.ddpm4j.PostHocEma} alone, whose profile has all steps of the run,
+ * count the weights of before once more.
  *
  * <p>A skipped step counts as a step: a run of N steps tries N times, and the learning rate, the
  * decay of averages and the place in the data depend on the number of the step as ever. Adam's

@@ -373,7 +373,7 @@ class GuardTest {
                   + "; the weights are those after step 6; the learning rate was "
                   + (double) 0.05f
                   + ", the loss NaN, the gradient norm NaN; lower the learning rate, lengthen the"
-                  + " warm-up, clip the gradient norm, or skip such steps by guard(Guard.skip())");
+                  + " warm-up, or clip the gradient norm");
       before.arrays.forEach(
           (name, values) -> {
             if (name.startsWith("weights/")) {

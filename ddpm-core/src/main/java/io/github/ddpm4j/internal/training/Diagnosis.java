@@ -98,8 +98,10 @@ final class Diagnosis {
         + ", the gradient norm "
         + norm
         + batches.apply(step)
-        + "; lower the learning rate, lengthen the warm-up, clip the gradient norm, or skip such"
-        + " steps by guard(Guard.skip())";
+        + "; lower the learning rate, lengthen the warm-up, "
+        + (guard.mostInARow() > 1
+            ? "or clip the gradient norm"
+            : "clip the gradient norm, or skip such steps by guard(Guard.skip())");
   }
 
   private static String reason(Guard guard, int step, double[] row) {
