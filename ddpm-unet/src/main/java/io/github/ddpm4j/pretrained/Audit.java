@@ -28,7 +28,18 @@ public record Audit(
     List<String> differences,
     List<String> assumed) {
 
-  /** Copies the collections. */
+  /**
+   * Copies the collections.
+   *
+   * @param family the library
+   * @param source the file of the weights, and what their names begin with
+   * @param parameters the number of values of the network
+   * @param transforms how many tensors were used, by how they became weights
+   * @param unused tensors that are known to mean nothing
+   * @param elsewhere the number of other tensors in the file
+   * @param differences how the model differs from the defaults
+   * @param assumed what nobody says, and how it was understood
+   */
   public Audit {
     transforms = Map.copyOf(transforms);
     unused = List.copyOf(unused);
