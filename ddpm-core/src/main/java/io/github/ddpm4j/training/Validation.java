@@ -18,9 +18,9 @@ import java.util.Objects;
  * self-conditioned network sees no estimate. Nothing that training draws depends on it: weights are
  * the same bits with and without.
  *
- * <p>The first validation is that of the weights that the run begins with. Results go to listeners
- * and {@code TrainedModel.validations()}, and are part of checkpoints, as is what early stopping
- * goes by.
+ * <p>Results are in {@code TrainedModel.validations()} and in checkpoints, as is what early
+ * stopping goes by. The first is that of the weights that the run begins with; later ones go to
+ * listeners too, with the step after which they were made.
  *
  * @see io.github.ddpm4j.Training#validation(Validation)
  */
