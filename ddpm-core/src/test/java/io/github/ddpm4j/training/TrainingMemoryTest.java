@@ -7,6 +7,7 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.MemoryWatch;
+import io.github.ddpm4j.NativeResources;
 import io.github.ddpm4j.PostHocEma;
 import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.Training;
@@ -15,6 +16,8 @@ import io.github.ddpm4j.model.TinyDenoiser;
 import java.nio.file.Path;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
@@ -30,6 +33,7 @@ class TrainingMemoryTest {
   private static final int SIZE = 16;
   private static final int FEW = 100;
   private static final int MANY = 2000;
+  private static final int SETTLED_MILLIS = 500;
 
   @TempDir private Path folder;
 
@@ -46,11 +50,30 @@ class TrainingMemoryTest {
     train(FEW, MemoryWatch.ofArrays());
   }
 
-  /** Looks where a snapshot is not being written. */
+  /** A snapshot is written beside the steps, from arrays that are gone once it is. */
   @Test
   void fit_withSnapshots_leavesNoArrays() {
     PostHocEma averages = PostHocEma.in(folder.resolve("averages")).everySteps(FEW / 4 - 1);
-    train(FEW, MemoryWatch.ofArrays(), training -> training.postHocEma(averages));
+    train(
+        FEW,
+        MemoryWatch.ofArrays(),
+        training -> training.postHocEma(averages).listener(TrainingMemoryTest::settle));
+  }
+
+  /** Waits before a look until nothing has been freed for a while. */
+  private static void settle(TrainingStepListener.Event event) {
+    if (event.step() % (FEW / 2) == 0) {
+      int least = NativeResources.inAll();
+      long since = System.nanoTime();
+      while (System.nanoTime() - since < TimeUnit.MILLISECONDS.toNanos(SETTLED_MILLIS)) {
+        LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(1));
+        int now = NativeResources.inAll();
+        if (now < least) {
+          least = now;
+          since = System.nanoTime();
+        }
+      }
+    }
   }
 
   @Test
@@ -99,8 +122,9 @@ class TrainingMemoryTest {
             }
           };
       Training training = DDPM.builder().denoiser(network).build().training();
-      training.batchSize(16).steps(steps).seed(1).listener(watch);
+      training.batchSize(16).steps(steps).seed(1);
       more.accept(training);
+      training.listener(watch);
       try (TrainedModel result = training.fit(data)) {
         assertThat(result.losses().steps()).isEqualTo(steps);
       }
