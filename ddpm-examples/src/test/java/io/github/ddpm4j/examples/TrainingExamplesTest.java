@@ -160,6 +160,20 @@ class TrainingExamplesTest {
     }
   }
 
+  /** Before a network is made, let alone trained. */
+  @Test
+  void mainsOfPeers_noData_sayWhichFolder() {
+    String nowhere = folder.resolve("nowhere").toString();
+    for (ThrowingCallable main :
+        List.<ThrowingCallable>of(
+            () -> TrainPictures.main(new String[] {nowhere, folder.resolve("out").toString()}),
+            () -> ConditionalMnist.main(new String[] {nowhere}),
+            () -> TrainCifar10.main(new String[] {nowhere, folder.resolve("out").toString()}))) {
+      assertThatThrownBy(main).isInstanceOf(IOException.class).hasMessageContaining(nowhere);
+    }
+    assertThat(folder.resolve("out")).doesNotExist();
+  }
+
   private void writeData() throws IOException {
     byte[] pixels = new byte[8 * 28 * 28];
     new Random(1).nextBytes(pixels);
