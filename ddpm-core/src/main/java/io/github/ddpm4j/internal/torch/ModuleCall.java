@@ -30,6 +30,10 @@ public final class ModuleCall implements AutoCloseable {
 
   private static final String LIBRARY = "ai.djl.pytorch.jni.PyTorchLibrary";
 
+  /** Read once, as DJL does. */
+  private static final boolean CUDA_STREAM =
+      Boolean.getBoolean("ai.djl.pytorch.enable_cuda_stream");
+
   /** (module, method, arguments, no inference tensors, a CUDA stream of its own) to a result. */
   private static final MethodHandle RUN;
 
@@ -126,13 +130,12 @@ public final class ModuleCall implements AutoCloseable {
     long[] handles = arguments.stream().mapToLong(IValue::getHandle).toArray();
     // In DJL's other mode results are inference tensors, which autograd refuses ever after.
     boolean training = true;
-    boolean stream = Boolean.getBoolean("ai.djl.pytorch.enable_cuda_stream");
     try (IValue result =
         (IValue)
             RESULT.invokeExact(
                 (long)
                     RUN.invokeExact(
-                        (long) module.getHandle(), method, handles, training, stream))) {
+                        (long) module.getHandle(), method, handles, training, CUDA_STREAM))) {
       return result.toNDList((PtNDManager) owner);
     } catch (RuntimeException | Error e) {
       throw e;
