@@ -23,7 +23,7 @@ import org.jspecify.annotations.Nullable;
  * tensors. It can be read to its end even if it is deleted meanwhile, or replaced by another of its
  * name.
  */
-final class SafetensorsReader implements TensorSource {
+final class SafetensorsReader extends LocatedTensors {
 
   private static final int LENGTH_BYTES = Long.BYTES;
   private static final int PIECE_BYTES = 1 << 16;
@@ -221,23 +221,7 @@ final class SafetensorsReader implements TensorSource {
   }
 
   @Override
-  public NDArray read(String name, NDManager manager) throws IOException {
-    TensorInfo info = TensorSources.requireReadable(this, name);
-    return EngineMemory.create(manager, info.type(), info.shape(), values(name));
-  }
-
-  @Override
-  public void readInto(String name, NDArray target) throws IOException {
-    TensorInfo info = TensorSources.requireReadable(this, name);
-    TensorSources.requireShape(this, name, target);
-    if (info.type() == target.getDataType()) {
-      EngineMemory.fill(target, values(name));
-    } else {
-      TensorSources.convertInto(this, name, target);
-    }
-  }
-
-  private EngineMemory.Bytes values(String name) {
+  EngineMemory.Bytes values(String name) {
     SafetensorsHeader.Entry entry = entries.get(name);
     if (entry == null) {
       throw TensorSources.unknown(this, name);

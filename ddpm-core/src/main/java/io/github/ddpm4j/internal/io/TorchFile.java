@@ -1,7 +1,5 @@
 package io.github.ddpm4j.internal.io;
 
-import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.pickle.PickledStorage;
@@ -19,7 +17,7 @@ import org.jspecify.annotations.Nullable;
  * A checkpoint of {@code torch.save}. Names are the keys on the way to a tensor, joined by dots.
  * What an optimizer remembers is not listed; {@link #under} with its name has it.
  */
-final class TorchFile implements TensorSource {
+final class TorchFile extends LocatedTensors {
 
   /** Many tensors may share values, but nobody expands few values to very many. */
   private static final long MOST_TIMES_THE_FILE = 16;
@@ -107,7 +105,7 @@ final class TorchFile implements TensorSource {
         return new PrefixedTensors(this, prefix, tensors, values);
       }
     }
-    return TensorSource.super.under(prefix);
+    return super.under(prefix);
   }
 
   @Override
@@ -119,7 +117,8 @@ final class TorchFile implements TensorSource {
     return info;
   }
 
-  private EngineMemory.Bytes values(String name) {
+  @Override
+  EngineMemory.Bytes values(String name) {
     PickledTensor tensor =
         Objects.requireNonNullElseGet(
             tree.weights().tensors().get(name),
@@ -140,23 +139,6 @@ final class TorchFile implements TensorSource {
             shape,
             stride,
             about(name)));
-  }
-
-  @Override
-  public NDArray read(String name, NDManager manager) throws IOException {
-    TensorInfo info = TensorSources.requireReadable(this, name);
-    return EngineMemory.create(manager, info.type(), info.shape(), values(name));
-  }
-
-  @Override
-  public void readInto(String name, NDArray target) throws IOException {
-    TensorInfo info = TensorSources.requireReadable(this, name);
-    TensorSources.requireShape(this, name, target);
-    if (info.type() == target.getDataType()) {
-      EngineMemory.fill(target, values(name));
-    } else {
-      TensorSources.convertInto(this, name, target);
-    }
   }
 
   @Override
