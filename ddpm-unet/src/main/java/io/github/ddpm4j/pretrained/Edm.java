@@ -202,9 +202,7 @@ final class Edm implements PeerFamily {
           case "conv_out" -> song ? at("dec", side, 0) + "aux_conv" : "out_conv";
           case "class_embedding" -> "map_label";
           case "time_proj" -> "map_noise";
-          default ->
-              throw new IllegalArgumentException(
-                  "networks of EDM have no " + name + "; save the model otherwise");
+          default -> throw Line.unknown(name, "EDM");
         };
     if (module.equals("map_noise")) {
       return Line.of(name, "map_noise.freqs", Transform.copy());

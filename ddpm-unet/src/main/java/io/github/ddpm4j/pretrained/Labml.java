@@ -117,17 +117,7 @@ final class Labml implements PeerFamily {
         name ->
             Place.of(name)
                 .map(place -> inside(name, place, config.residualBlocks()))
-                .orElseGet(() -> outside(name)));
-  }
-
-  private static Line outside(String name) {
-    int dot = name.lastIndexOf('.');
-    String module = OUTSIDE.get(name.substring(0, dot));
-    if (module == null) {
-      throw new IllegalArgumentException(
-          "networks of labml have no " + name + "; save the model otherwise");
-    }
-    return Line.of(name, module + name.substring(dot), Transform.copy());
+                .orElseGet(() -> Line.outside(name, OUTSIDE, "labml")));
   }
 
   private static Line inside(String name, Place place, int blocks) {

@@ -178,22 +178,16 @@ final class Lucidrains implements PeerFamily {
   }
 
   private static Line outside(String name, UNetConfig config) {
-    int dot = name.lastIndexOf('.');
-    String module = name.substring(0, dot);
+    String module = name.substring(0, name.lastIndexOf('.'));
     if (module.startsWith("final_resnet.")) {
       return residual(name, "final_res_block", module.substring(module.indexOf('.') + 1));
     }
     if (name.equals("time_proj.weight")) {
       return Line.of(name, FOURIER, Transform.copy());
     }
-    String theirs = OUTSIDE.get(module);
-    if (theirs == null) {
-      throw new IllegalArgumentException(
-          "networks of denoising-diffusion-pytorch have no " + name + "; save the model otherwise");
-    }
+    Line line = Line.outside(name, OUTSIDE, "denoising-diffusion-pytorch");
     boolean swapped = config.selfConditioning() && name.equals("conv_in.weight");
-    return Line.of(
-        name, theirs + name.substring(dot), swapped ? Transform.swappedInputs() : Transform.copy());
+    return swapped ? new Line(line.own(), line.peer(), Transform.swappedInputs()) : line;
   }
 
   private static Line inside(String name, Place place, UNetConfig config) {

@@ -44,6 +44,21 @@ final class NameTable {
       return new Line(List.of(own), List.of(peer), transform);
     }
 
+    /** A layer that is none of the blocks', and the same but for its name. */
+    static Line outside(String own, Map<String, String> modules, String library) {
+      int dot = own.lastIndexOf('.');
+      String module = modules.get(own.substring(0, dot));
+      if (module == null) {
+        throw unknown(own, library);
+      }
+      return of(own, module + own.substring(dot), Transform.copy());
+    }
+
+    static IllegalArgumentException unknown(String own, String library) {
+      return new IllegalArgumentException(
+          "networks of " + library + " have no " + own + "; save the model otherwise");
+    }
+
     List<Shape> peerShapes(Map<String, Shape> shapes) {
       return transform.peerShapes().apply(own.stream().map(name -> shape(shapes, name)).toList());
     }

@@ -220,17 +220,7 @@ final class OpenAi implements PeerFamily {
         name ->
             Place.of(name)
                 .map(place -> inside(name, place, config, packing, own))
-                .orElseGet(() -> outside(name)));
-  }
-
-  private static Line outside(String name) {
-    int dot = name.lastIndexOf('.');
-    String module = OUTSIDE.get(name.substring(0, dot));
-    if (module == null) {
-      throw new IllegalArgumentException(
-          "networks of guided-diffusion have no " + name + "; save the model otherwise");
-    }
-    return Line.of(name, module + name.substring(dot), Transform.copy());
+                .orElseGet(() -> Line.outside(name, OUTSIDE, "guided-diffusion")));
   }
 
   private static Line inside(

@@ -16,7 +16,6 @@ import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
@@ -27,21 +26,6 @@ import java.util.stream.IntStream;
  * code made of an input. Their files hold both; here they are apart, as people have them.
  */
 final class Peer {
-
-  static final List<String> NAMES =
-      List.of(
-          "unet2d_ldm",
-          "unet2d_scaleshift",
-          "guided_updown",
-          "guided_new_order",
-          "improved",
-          "improved_add",
-          "lucidrains",
-          "lucidrains_selfcond",
-          "lucidrains_fourier",
-          "labml",
-          "edm_song",
-          "edm_adm");
 
   private static final Set<String> BESIDE =
       Set.of("input", "timesteps", "output", "raw", "sigmas", "labels", "previous_x0");

@@ -20,6 +20,7 @@ import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedules;
+import io.github.ddpm4j.unet.PeerNetworks;
 import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNet.Execution;
 import io.github.ddpm4j.unet.UNet.Precision;
@@ -83,7 +84,7 @@ class PretrainedTest {
   @TempDir private Path folder;
 
   static List<String> names() {
-    return Peer.NAMES;
+    return PeerNetworks.NAMES;
   }
 
   @ParameterizedTest

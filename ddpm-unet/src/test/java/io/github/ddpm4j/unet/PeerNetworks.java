@@ -28,9 +28,9 @@ import java.util.List;
 import java.util.Map;
 
 /** The architectures of the fixtures in src/test/resources/peers, and their weights as ours. */
-final class PeerNetworks {
+public final class PeerNetworks {
 
-  static final List<String> NAMES =
+  public static final List<String> NAMES =
       List.of(
           "unet2d_ldm",
           "unet2d_scaleshift",
