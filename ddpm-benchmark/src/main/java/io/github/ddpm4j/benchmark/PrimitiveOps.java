@@ -256,6 +256,16 @@ final class PrimitiveOps implements Ops<NDArray> {
   }
 
   @Override
+  public NDArray layerNorm(NDArray x, NDArray weight, NDArray bias, double eps) {
+    return SIMPLE.layerNorm(x, weight, bias, eps);
+  }
+
+  @Override
+  public NDArray causalAttention(NDArray query, NDArray key, NDArray value, int heads) {
+    return SIMPLE.causalAttention(query, key, value, heads);
+  }
+
+  @Override
   public NDArray linearAttention(NDArray query, NDArray key, NDArray value, int heads) {
     return SIMPLE.linearAttention(query, key, value, heads);
   }

@@ -105,6 +105,21 @@ public interface Ops<T> {
   T rmsNorm(T x, T weight);
 
   /**
+   * Layer normalisation over the last axis (Ba, Kiros and Hinton 2016),
+   *
+   * <pre>y = (x − mean) / √(variance + eps) · weight + bias</pre>
+   *
+   * <p>with the biased variance.
+   *
+   * @param x shape (…, C), such as tokens
+   * @param weight shape (C)
+   * @param bias shape (C)
+   * @param eps added to the variance to avoid division by zero
+   * @return shape of {@code x}
+   */
+  T layerNorm(T x, T weight, T bias, double eps);
+
+  /**
    * The activation x · sigmoid(x), also called swish.
    *
    * @param x any shape
@@ -121,6 +136,17 @@ public interface Ops<T> {
    */
   default T gelu(T x) {
     return scope(() -> multiply(scale(x, 0.5), shift(erf(scale(x, Math.sqrt(0.5))), 1)));
+  }
+
+  /**
+   * The activation x · sigmoid(1.702 x), the quick approximation of {@link #gelu} (Hendrycks and
+   * Gimpel 2016) that CLIP was trained with.
+   *
+   * @param x any shape
+   * @return shape of {@code x}
+   */
+  default T quickGelu(T x) {
+    return scope(() -> scale(silu(scale(x, 1.702)), 1 / 1.702));
   }
 
   /**
@@ -146,8 +172,8 @@ public interface Ops<T> {
    * Looks up rows of an embedding table.
    *
    * @param table shape (R, C)
-   * @param rows the row indices, integer-valued in any type, in [0, R), shape (N)
-   * @return shape (N, C)
+   * @param rows the row indices, integer-valued in any type, in [0, R), shape (N) or (N, L)
+   * @return shape (N, C) or (N, L, C)
    */
   T embedding(T table, T rows);
 
@@ -415,6 +441,18 @@ public interface Ops<T> {
    * @return tokens, shape of {@code query}
    */
   T attention(T query, T key, T value, int heads);
+
+  /**
+   * {@link #attention} in which no token sees those that come after it: token i takes part of the
+   * keys and values 0 to i alone.
+   *
+   * @param query tokens, shape (N, L, C)
+   * @param key tokens, shape of {@code query}
+   * @param value tokens, shape of {@code query}
+   * @param heads the number of heads, a divisor of C
+   * @return tokens, shape of {@code query}
+   */
+  T causalAttention(T query, T key, T value, int heads);
 
   /**
    * Attention of a cost that grows with the number of tokens and not with its square (Shen et al.

@@ -137,13 +137,20 @@ final class CountingOps implements Ops<CountingOps.Value> {
   }
 
   @Override
+  public Value layerNorm(Value x, Value weight, Value bias, double eps) {
+    requireSame(weight.shape.get(0), x.shape.get(x.shape.dimension() - 1));
+    return used(new Value(x.shape, weight.layer), 0, weight, bias);
+  }
+
+  @Override
   public Value fourierFeatures(Value t, Value frequencies) {
     return used(like(frequencies, t.shape.get(0), 2 * frequencies.shape.get(0)), 0, frequencies);
   }
 
   @Override
   public Value embedding(Value table, Value rows) {
-    return used(like(table, rows.shape.get(0), table.shape.get(1)), 0, table);
+    Shape shape = new Shape().addAll(rows.shape).add(table.shape.get(1));
+    return used(new Value(shape, table.layer), 0, table);
   }
 
   /** The products q · kᵀ and (…) · v belong to the layer that made the query. */
@@ -153,6 +160,12 @@ final class CountingOps implements Ops<CountingOps.Value> {
     Work work = layer(query.layer);
     work.multiplyAdds = sum(work.multiplyAdds, product(2, query.shape.size(), tokens));
     return query;
+  }
+
+  /** Counts as if every token saw all, as is usual. */
+  @Override
+  public Value causalAttention(Value query, Value key, Value value, int heads) {
+    return attention(query, key, value, heads);
   }
 
   /** The products softmax(k)ᵀ · v and q · (…) belong to the layer that made the query. */

@@ -2,6 +2,7 @@ package io.github.ddpm4j.internal.ops;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
+import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.NDScope;
 import ai.djl.ndarray.index.NDIndex;
@@ -40,6 +41,9 @@ public final class EagerOps implements Ops<NDArray> {
 
   /** Beyond this, eˣ − 1 keeps its digits when it is worked out like that. */
   private static final double SMALL = 0.5;
+
+  /** How many weights attention holds at once, for each image and head. */
+  static final int MOST_PAIRS = 1 << 22;
 
   /** The smallest norm that images are divided by. */
   static final double LEAST_NORM = 1e-12;
@@ -185,6 +189,11 @@ public final class EagerOps implements Ops<NDArray> {
           NDArray factors = scale(weight, Math.sqrt((double) channels)).reshape(1, channels, 1, 1);
           return x.div(atLeast(norm, LEAST_NORM)).mul(factors);
         });
+  }
+
+  @Override
+  public NDArray layerNorm(NDArray x, NDArray weight, NDArray bias, double eps) {
+    return LayerNorm.layerNorm(x, weight.getShape(), weight, bias, (float) eps).singletonOrThrow();
   }
 
   @Override
@@ -361,8 +370,23 @@ public final class EagerOps implements Ops<NDArray> {
     return scope(() -> tokens.transpose(0, 2, 1).reshape(like.getShape()));
   }
 
+  /**
+   * {@inheritDoc}
+   *
+   * <p>Where there are many pairs of queries and keys, some queries follow the others, so that
+   * weights are held for {@value #MOST_PAIRS} pairs per image and head.
+   */
   @Override
   public NDArray attention(NDArray query, NDArray key, NDArray value, int heads) {
+    return attention(query, key, value, heads, false);
+  }
+
+  @Override
+  public NDArray causalAttention(NDArray query, NDArray key, NDArray value, int heads) {
+    return attention(query, key, value, heads, true);
+  }
+
+  private NDArray attention(NDArray query, NDArray key, NDArray value, int heads, boolean causal) {
     return scope(
         () -> {
           Shape shape = query.getShape();
@@ -372,9 +396,49 @@ public final class EagerOps implements Ops<NDArray> {
           NDArray k = split(key, heads);
           NDArray v = split(value, heads);
           NDArray kt = heads == 1 ? k.transpose(0, 2, 1) : k.transpose(0, 1, 3, 2);
-          NDArray mixed = q.matMul(kt).softmax(-1).matMul(v);
+          long queries = shape.get(1);
+          long atOnce = Math.max(1, MOST_PAIRS / key.getShape().get(1));
+          NDList parts = new NDList();
+          for (long first = 0; first < queries; first += atOnce) {
+            long from = first;
+            long to = Math.min(queries, first + atOnce);
+            parts.add(scope(() -> weighted(rows(q, from, to), kt, v, causal ? from : -1)));
+          }
+          NDArray mixed =
+              parts.size() == 1
+                  ? parts.head()
+                  : NDArrays.concat(parts, -2 + q.getShape().dimension());
           return heads == 1 ? mixed : mixed.transpose(0, 2, 1, 3).reshape(shape);
         });
+  }
+
+  /** Some of the tokens; all of them are no copy. */
+  private static NDArray rows(NDArray tokens, long from, long to) {
+    return tokens.get(new NDIndex("..., {}:{}, :", from, to));
+  }
+
+  /** {@code first} is the place of the first query if it sees no later keys, and −1 otherwise. */
+  private static NDArray weighted(NDArray q, NDArray kt, NDArray v, long first) {
+    NDArray scores = q.matMul(kt);
+    if (first >= 0) {
+      scores = scores.add(unseen(scores, first));
+    }
+    return scores.softmax(-1).matMul(v);
+  }
+
+  /** −∞ for the keys behind each query, and 0 for the others. */
+  private static NDArray unseen(NDArray scores, long first) {
+    NDManager manager = scores.getManager();
+    int axes = scores.getShape().dimension();
+    long queries = scores.getShape().get(axes - 2);
+    long keys = scores.getShape().get(axes - 1);
+    NDArray own = manager.arange(first, first + queries, 1, DataType.FLOAT64);
+    NDArray others = manager.arange(0, keys, 1, DataType.FLOAT64);
+    NDArray later = others.reshape(1, keys).gt(own.reshape(queries, 1));
+    DataType type = scores.getDataType();
+    NDArray zeros = manager.zeros(later.getShape(), type);
+    return NDArrays.where(
+        later, manager.full(later.getShape(), Float.NEGATIVE_INFINITY, type), zeros);
   }
 
   @Override

@@ -172,6 +172,18 @@ public final class ScriptOps implements Ops<Value> {
         x, groups, normal(x, weight), normal(x, bias), number(eps));
   }
 
+  /**
+   * {@inheritDoc}
+   *
+   * <p>Weights are of the types that {@link #groupNorm} takes.
+   */
+  @Override
+  public Value layerNorm(Value x, Value weight, Value bias, double eps) {
+    return script.let(
+        "torch.layer_norm(%s, [torch.size(%s, 0)], %s, %s, %s)",
+        x, weight, normal(x, weight), normal(x, bias), number(eps));
+  }
+
   private String normal(Value x, Value weight) {
     return type == Script.Type.FLOAT32
         ? weight.name()
@@ -373,7 +385,7 @@ public final class ScriptOps implements Ops<Value> {
   @Override
   public Value attention(Value query, Value key, Value value, int heads) {
     if (heads > 1) {
-      return script.let("%s", fused(query, key, value, heads));
+      return script.let("%s", fused(query, key, value, heads, false));
     }
     String products =
         String.format(
@@ -386,16 +398,22 @@ public final class ScriptOps implements Ops<Value> {
             value);
     return script.let(
         "(%s if torch.le(torch.size(%s, 1), %d) else %s)",
-        products, query, FEW_TOKENS, fused(query, key, value, heads));
+        products, query, FEW_TOKENS, fused(query, key, value, heads, false));
   }
 
-  private static String fused(Value query, Value key, Value value, int heads) {
+  @Override
+  public Value causalAttention(Value query, Value key, Value value, int heads) {
+    return script.let("%s", fused(query, key, value, heads, true));
+  }
+
+  private static String fused(Value query, Value key, Value value, int heads, boolean causal) {
     return String.format(
         Locale.ROOT,
-        "torch.flatten(torch.transpose(torch.scaled_dot_product_attention(%s, %s, %s), 1, 2), 2)",
+        "torch.flatten(torch.transpose(torch.scaled_dot_product_attention(%s, %s, %s%s), 1, 2), 2)",
         split(query, heads),
         split(key, heads),
-        split(value, heads));
+        split(value, heads),
+        causal ? ", is_causal=True" : "");
   }
 
   /** (N, L, C) as (N, heads, L, C / heads). */

@@ -418,6 +418,80 @@ class EagerOpsTest {
     assertClose(actual, expected, 1e-12);
   }
 
+  /** Token by token: the last of the first i tokens, seen alone. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 3})
+  void causalAttention_everyToken_seesThoseBefore(int heads) {
+    int length = 5;
+    NDArray q = array(DataType.FLOAT64, 2, length, 6);
+    NDArray k = array(DataType.FLOAT64, 2, length, 6);
+    NDArray v = array(DataType.FLOAT64, 2, length, 6);
+
+    NDArray actual = ops.causalAttention(q, k, v, heads);
+
+    assertThat(actual.getShape()).isEqualTo(q.getShape());
+    for (int i = 0; i < length; i++) {
+      NDIndex seen = new NDIndex(":, :{}", i + 1);
+      NDArray all = ops.attention(q.get(seen), k.get(seen), v.get(seen), heads);
+      NDArray last = all.get(new NDIndex(":, {}", i));
+      assertClose(actual.get(new NDIndex(":, {}", i)), last.toDoubleArray(), 1e-12);
+    }
+  }
+
+  /** More pairs than are held at once: every query as if it were alone. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2})
+  void attention_manyTokens_everyQueryAsAlone(int heads) {
+    int keys = 3000;
+    int queries = 2 * (EagerOps.MOST_PAIRS / keys) + 1;
+    NDArray q = array(DataType.FLOAT64, 1, queries, 2);
+    NDArray k = array(DataType.FLOAT64, 1, keys, 2);
+    NDArray v = array(DataType.FLOAT64, 1, keys, 2);
+
+    NDArray actual = ops.attention(q, k, v, heads);
+
+    assertThat(actual.getShape()).isEqualTo(q.getShape());
+    for (int i : new int[] {0, 1397, 1398, 2795, 2796}) {
+      NDIndex one = new NDIndex(":, {}:{}", i, i + 1);
+      double[] alone = ops.attention(q.get(one), k, v, heads).toDoubleArray();
+      assertClose(actual.get(one), alone, 1e-12);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"FLOAT32", "FLOAT64"})
+  void layerNorm_bothTypes_asDefined(DataType type) {
+    int channels = 5;
+    double eps = 1e-2;
+    NDArray x = array(type, 2, 3, channels);
+    NDArray weight = array(type, channels);
+    NDArray bias = array(type, channels);
+    double[] values = doubles(x);
+    double[] expected = new double[values.length];
+    for (int first = 0; first < values.length; first += channels) {
+      double[] row = Arrays.copyOfRange(values, first, first + channels);
+      double mean = Arrays.stream(row).average().orElseThrow();
+      double variance = Arrays.stream(row).map(a -> (a - mean) * (a - mean)).sum() / channels;
+      for (int c = 0; c < channels; c++) {
+        double normal = (row[c] - mean) / Math.sqrt(variance + eps);
+        expected[first + c] = normal * doubles(weight)[c] + doubles(bias)[c];
+      }
+    }
+
+    NDArray actual = ops.layerNorm(x, weight, bias, eps);
+
+    assertThat(actual.getShape()).isEqualTo(x.getShape());
+    // The engine takes ε as a float.
+    assertClose(actual, expected, type == DataType.FLOAT32 ? 1e-5 : 1e-7);
+  }
+
+  @Test
+  void quickGelu_values_asDefined() {
+    double[] x = {-700, -3, -0.5, 0, 0.1, 2, 800};
+    double[] expected = each(x, v -> v / (1 + Math.exp(-1.702 * v)));
+    assertClose(ops.quickGelu(manager.create(x)), expected, 1e-12);
+  }
+
   @ParameterizedTest
   @CsvSource({"1, 4, 4", "2, 3, 5", "3, 5, 2"})
   void attention_otherKeys_everyHeadAsDefined(int heads, int queries, int keys) {

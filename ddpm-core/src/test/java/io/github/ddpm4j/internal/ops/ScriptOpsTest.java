@@ -170,9 +170,21 @@ class ScriptOpsTest {
         norm(2, 1e-5).images(3, 6, 5, 4).weight(6).weight(6),
         norm(6, 1e-2).images(2, 6, 1, 3).weight(6).weight(6),
         norm(8, 1e-6).images(1, 32, 8, 8).weight(32).weight(32),
+        layerNorm(1e-5).features(2, 7, 5).weight(5).weight(5),
+        layerNorm(1e-2).features(3, 6).weight(6).weight(6),
+        layerNorm(1e-5).features(1, 3, 64).weight(64).weight(64),
         rms().images(1, 2, 3, 1).weight(2),
         rms().images(2, 6, 5, 4).weight(6),
         rms().images(1, 32, 8, 8).weight(32));
+  }
+
+  private static Case layerNorm(double eps) {
+    return new Case("layerNorm " + eps) {
+      @Override
+      <T> T apply(Ops<T> ops, List<T> in) {
+        return ops.layerNorm(in.get(0), in.get(1), in.get(2), eps);
+      }
+    };
   }
 
   private static Case rms() {
@@ -193,7 +205,7 @@ class ScriptOpsTest {
     };
   }
 
-  /** One head changes its way at 512 tokens. */
+  /** One head changes its way at 512 tokens when compiled, and at 2048 at once. */
   private static Stream<Case> attentions() {
     return Stream.of(
         attention(1, 1, 1, 3),
@@ -205,6 +217,11 @@ class ScriptOpsTest {
         attention(2, 2, 529, 8),
         attention(8, 3, 16, 24),
         attention(8, 1, 7, 8),
+        attention(2, 1, 2100, 4),
+        causal(1, 2, 1, 3),
+        causal(1, 2, 7, 5),
+        causal(3, 2, 9, 6),
+        causal(1, 1, 2100, 2),
         otherKeys(1, 2, 5, 3, 4),
         otherKeys(1, 1, 600, 7, 8),
         otherKeys(3, 2, 4, 9, 6),
@@ -223,6 +240,15 @@ class ScriptOpsTest {
         return ops.attention(ops.scale(in.get(0), 5), in.get(1), in.get(2), heads);
       }
     }.features(n, queries, channels).features(n, keys, channels).features(n, keys, channels);
+  }
+
+  private static Case causal(int heads, long n, long length, long channels) {
+    return new Case("causalAttention " + heads) {
+      @Override
+      <T> T apply(Ops<T> ops, List<T> in) {
+        return ops.causalAttention(ops.scale(in.get(0), 5), in.get(1), in.get(2), heads);
+      }
+    }.features(n, length, channels).features(n, length, channels).features(n, length, channels);
   }
 
   private static Case linear(int heads, long n, long queries, long keys, long channels) {
@@ -366,6 +392,12 @@ class ScriptOpsTest {
           @Override
           <T> T apply(Ops<T> ops, List<T> in) {
             return ops.gelu(ops.scale(in.get(0), 4));
+          }
+        }.images(2, 3, 5, 4),
+        new Case("quickGelu") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.quickGelu(ops.scale(in.get(0), 4));
           }
         }.images(2, 3, 5, 4),
         new Case("abs") {
@@ -603,19 +635,22 @@ class ScriptOpsTest {
   /**
    * Rows are no value to differentiate: the gradient is that of the table, with a row taken twice.
    */
-  @Test
-  void embedding_everyType_valuesAndGradientAsEager() {
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void embedding_everyType_valuesAndGradientAsEager(boolean tokens) {
+    Shape shape = tokens ? new Shape(1, 3) : new Shape(3);
     NDArray table = array(new Shape(4, 5));
-    NDArray rows = manager.create(new float[] {3, 0, 3}).duplicate();
-    NDArray probe = array(new Shape(3, 5));
+    NDArray rows = manager.create(new float[] {3, 0, 3}, shape).duplicate();
+    NDArray probe = array(shape.add(5));
     table.setRequiresGradient(true);
     NDArray expected;
     try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
       expected = EagerOps.inference().embedding(table, rows);
       collector.backward(expected.mul(probe).sum());
     }
+    assertThat(expected.getShape()).isEqualTo(probe.getShape());
     for (int i = 0; i < 3; i++) {
-      assertThat(expected.get(i).toFloatArray())
+      assertThat(expected.reshape(3, 5).get(i).toFloatArray())
           .containsExactly(table.get(new int[] {3, 0, 3}[i]).toFloatArray());
     }
     assertThat(table.getGradient().get(1).toFloatArray()).containsOnly(0);
