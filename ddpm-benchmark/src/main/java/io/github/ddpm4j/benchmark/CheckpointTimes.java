@@ -6,6 +6,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import ai.djl.training.dataset.Dataset;
+import ai.djl.training.tracker.Tracker;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.Training;
 import io.github.ddpm4j.training.AdamOptimizer;
@@ -21,8 +22,9 @@ import java.util.List;
 import java.util.stream.Stream;
 
 /**
- * What a checkpoint takes from a training run: the time of the step that waits for its copy, of
- * steps that do not, of a copy of as much memory, and of the steps of a run that was resumed.
+ * What a checkpoint takes from a training run: how long the run waits for it before its next step,
+ * the time of that step, which has the file written beside it, of steps that do not, of a copy of
+ * as much memory, and of the steps of a run that was resumed.
  */
 final class CheckpointTimes {
 
@@ -62,7 +64,14 @@ final class CheckpointTimes {
     long parameters;
     Steps first = new Steps(count);
     try (Subject subject = new Subject(preset, variant, device)) {
-      train(subject, effort, training -> training.checkpoints(every(folder)).listener(first));
+      train(
+          subject,
+          effort,
+          training ->
+              training
+                  .checkpoints(every(folder))
+                  .learningRate(first.timed(Constants.LEARNING_RATE))
+                  .listener(first));
       parameters = subject.unet().config().parameterCount();
       measurements.put(Measure.COPY, copy(device, parameters, effort));
     }
@@ -75,6 +84,7 @@ final class CheckpointTimes {
     }
     measurements.put(Measure.STEP_ALONE, Spread.of(array(first.alone)));
     measurements.put(Measure.STEP_WITH_CHECKPOINT, Spread.of(array(first.waiting)));
+    measurements.put(Measure.WAIT, Spread.of(array(first.waits)));
     measurements.put(Measure.STEP_RESUMED, Spread.of(array(second.alone)));
     return parameters;
   }
@@ -133,10 +143,25 @@ final class CheckpointTimes {
     private final int count;
     private final List<Double> waiting = new ArrayList<>();
     private final List<Double> alone = new ArrayList<>();
+    private final List<Double> waits = new ArrayList<>();
     private long last;
+
+    /** When a step ended after which a checkpoint was due; 0 after others. */
+    private long due;
 
     Steps(int count) {
       this.count = count;
+    }
+
+    /** A constant rate that is asked for when a step begins, and sees how long that was held up. */
+    Tracker timed(float rate) {
+      return step -> {
+        if (due != 0) {
+          waits.add(Repeats.millisSince(due));
+          due = 0;
+        }
+        return rate;
+      };
     }
 
     @Override
@@ -152,6 +177,8 @@ final class CheckpointTimes {
       }
       if (waiting.size() >= count && alone.size() >= count) {
         event.stop();
+      } else if (warm && event.step() % EVERY == 0) {
+        due = last;
       }
     }
   }

@@ -9,6 +9,7 @@ enum Measure {
   STEP("stepMs", "whole step ms"),
   STEP_ALONE("stepAloneMs", "step between checkpoints ms"),
   STEP_WITH_CHECKPOINT("stepWithCheckpointMs", "step with a checkpoint ms"),
+  WAIT("checkpointWaitMs", "wait for a checkpoint ms"),
   COPY("copyMs", "copy of the state ms"),
   STEP_RESUMED("stepResumedMs", "step when resumed ms"),
   DDIM("ddim50Ms", "DDIM-50 ms"),

@@ -127,7 +127,7 @@ class BenchmarkTest {
         "step | compiled-float32 | stepMs firstStepMs",
         "pieces | primitives | forwardBackwardMs optimizerMs emaMs",
         "pieces | eager-float32 | forwardBackwardMs optimizerMs emaMs",
-        "checkpoint | compiled-float32 | stepAloneMs stepWithCheckpointMs copyMs stepResumedMs",
+        "checkpoint | compiled-float32 | stepAloneMs stepWithCheckpointMs checkpointWaitMs copyMs stepResumedMs",
         "bounds | primitives | matmulFloat32Gflops matmulBfloat16Gflops copyGbPerSecond"
       })
   void child_part_measuresAll(String part, String variant, String measures) {
