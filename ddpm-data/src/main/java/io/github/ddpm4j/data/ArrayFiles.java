@@ -17,6 +17,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipInputStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Reads arrays that were saved by Python: {@code .npy} and {@code .npz} of NumPy, and {@code
@@ -84,13 +85,22 @@ public final class ArrayFiles {
       InputStream in, Path file, NDManager manager, Map<String, NDArray> arrays)
       throws IOException {
     ZipInputStream zip = new ZipInputStream(in);
-    for (ZipEntry entry = zip.getNextEntry(); entry != null; entry = zip.getNextEntry()) {
+    for (ZipEntry entry = next(zip, file); entry != null; entry = next(zip, file)) {
       String name = entry.getName();
       String plain = name.endsWith(NPY) ? name.substring(0, name.length() - NPY.length()) : name;
       arrays.put(plain, NumpyFile.read(zip, name + " of " + file, manager));
     }
     if (arrays.isEmpty()) {
       throw new IOException(file + " is no archive of NumPy, or holds no arrays");
+    }
+  }
+
+  private static @Nullable ZipEntry next(ZipInputStream zip, Path file) throws IOException {
+    try {
+      return zip.getNextEntry();
+    } catch (IllegalArgumentException e) {
+      // So the JDK says that a name is no UTF-8.
+      throw new IOException(file + " is a damaged archive: a name in it is no UTF-8", e);
     }
   }
 

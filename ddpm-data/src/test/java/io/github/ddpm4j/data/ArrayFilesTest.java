@@ -17,6 +17,8 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Map;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipOutputStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -26,6 +28,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** The files that make_files.py wrote with NumPy and safetensors. */
 class ArrayFilesTest {
+
+  /** The bytes of a zip file before the name of its first entry. */
+  private static final int LOCAL_HEADER = 30;
 
   private static final int COUNT = 3;
 
@@ -143,6 +148,15 @@ class ArrayFilesTest {
     Path empty = Files.writeString(folder.resolve("a.npz"), "no archive");
     assertThatThrownBy(() -> ArrayFiles.read(empty, manager))
         .hasMessage(empty + " is no archive of NumPy, or holds no arrays");
+    Path named = folder.resolve("c.npz");
+    try (ZipOutputStream to = new ZipOutputStream(Files.newOutputStream(named))) {
+      to.putNextEntry(new ZipEntry("é"));
+    }
+    byte[] damaged = Files.readAllBytes(named);
+    damaged[LOCAL_HEADER] = (byte) 0xff;
+    Files.write(named, damaged);
+    assertThatThrownBy(() -> ArrayFiles.read(named, manager))
+        .hasMessage(named + " is a damaged archive: a name in it is no UTF-8");
     Path nowhere = folder.resolve("b.npy");
     assertThatThrownBy(() -> ArrayFiles.read(nowhere, manager))
         .isInstanceOf(NoSuchFileException.class)

@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
@@ -83,7 +84,7 @@ final class TorchZip implements TorchStorages {
       throw new IOException(file + " has more than " + MOST_ENTRIES + " entries");
     }
     String pickle = null;
-    for (ZipEntry entry : Collections.list(zip.entries())) {
+    for (ZipEntry entry : entriesOf()) {
       String name = entry.getName();
       if (entries.put(name, entry) != null) {
         throw new IOException(file + " has the entry " + Quote.of(name) + " twice");
@@ -120,6 +121,15 @@ final class TorchZip implements TorchStorages {
                   + ", but only \"little\" is read; save it on another machine");
         }
       }
+    }
+  }
+
+  private List<? extends ZipEntry> entriesOf() throws IOException {
+    try {
+      return Collections.list(zip.entries());
+    } catch (IllegalArgumentException e) {
+      // So the JDK says that a comment is no UTF-8; of names it says so when it opens a file.
+      throw new IOException(file + " is a damaged zip file: it has a text that is no UTF-8", e);
     }
   }
 

@@ -9,6 +9,7 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import com.google.gson.Gson;
 import com.google.gson.reflect.TypeToken;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
@@ -338,6 +339,21 @@ class TorchFileTest {
     assertThatThrownBy(() -> TensorFiles.open(file(Arrays.copyOf(whole, whole.length / 2))))
         .isInstanceOf(IOException.class)
         .hasMessageStartingWith(folder.resolve("file") + " is no whole zip file, or is cut off: ");
+  }
+
+  @Test
+  void container_withCommentThatIsNoText_isRefused() throws IOException {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    try (ZipOutputStream to = new ZipOutputStream(bytes)) {
+      ZipEntry entry = new ZipEntry("a/é");
+      entry.setComment("#");
+      to.putNextEntry(entry);
+    }
+    byte[] damaged = bytes.toByteArray();
+    for (int i = 0; i < damaged.length; i++) {
+      damaged[i] = damaged[i] == '#' ? (byte) 0xff : damaged[i];
+    }
+    assertRefused(file(damaged), "FILE is a damaged zip file: it has a text that is no UTF-8");
   }
 
   @Test
