@@ -28,13 +28,21 @@ class CheckpointFolderTest {
 
   private static final int PIECES = 12;
 
+  /** So many that a loss of power between two of them leaves hundreds of states. */
+  private static final int MANY_PIECES = 40;
+
   @TempDir private Path temporary;
 
   private static Entry write(CheckpointFolder folder, long step, int keepLast) throws IOException {
+    return write(folder, step, keepLast, PIECES);
+  }
+
+  private static Entry write(CheckpointFolder folder, long step, int keepLast, int pieces)
+      throws IOException {
     return folder.write(
         step,
         out -> {
-          for (int i = 0; i < PIECES; i++) {
+          for (int i = 0; i < pieces; i++) {
             out.write(text(step).getBytes(StandardCharsets.UTF_8));
             out.flush();
           }
@@ -175,13 +183,13 @@ class CheckpointFolderTest {
       Path real = temporary.resolve("disk" + existing);
       CheckpointFolder direct = new CheckpointFolder(real);
       for (int step = 1; step <= existing; step++) {
-        write(direct, step, 2);
+        write(direct, step, 2, MANY_PIECES);
       }
       WatchedFiles files = new WatchedFiles(real, change -> {});
       Map<Path, byte[]> before = contents(real);
-      write(new CheckpointFolder(files.path(real)), existing + 1L, 2);
+      write(new CheckpointFolder(files.path(real)), existing + 1L, 2, MANY_PIECES);
       List<Change> changes = files.journal();
-      assertThat(changes).hasSizeGreaterThan(PIECES + 3);
+      assertThat(changes).hasSizeGreaterThan(MANY_PIECES + 3);
 
       Set<String> seen = new HashSet<>();
       for (int count = 0; count <= changes.size(); count++) {
@@ -194,7 +202,7 @@ class CheckpointFolderTest {
         }
       }
     }
-    assertThat(states).isGreaterThan(150);
+    assertThat(states).isGreaterThan(880);
   }
 
   private static void requireOldOrNew(Path rebuilt, long old, boolean written) throws IOException {
@@ -207,7 +215,7 @@ class CheckpointFolderTest {
       assertThat(newest.map(Entry::step)).isPresent().get().isIn(old, old + 1);
     }
     if (newest.isPresent()) {
-      assertThat(newest.get().file()).hasContent(text(newest.get().step()).repeat(PIECES));
+      assertThat(newest.get().file()).hasContent(text(newest.get().step()).repeat(MANY_PIECES));
     }
     assertThat(names(rebuilt)).noneMatch(name -> name.endsWith(".part"));
   }

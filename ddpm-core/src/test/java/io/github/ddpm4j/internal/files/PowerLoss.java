@@ -1,7 +1,6 @@
 package io.github.ddpm4j.internal.files;
 
 import io.github.ddpm4j.internal.files.WatchedFiles.Change;
-import io.github.ddpm4j.internal.files.WatchedFiles.Operation;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -12,12 +11,15 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What may be on the disk when the power is lost after some changes. Bytes that were not forced may
- * be there, missing, cut in half, zero or wrong; names that were not forced may be there or not,
- * the newest first.
+ * be there, missing, cut off anywhere, zero or wrong; of the changes of names that no force of
+ * their folder has confirmed, any may be there without the others.
  */
 public final class PowerLoss {
 
@@ -26,7 +28,9 @@ public final class PowerLoss {
     KEPT,
     LOST,
     HALVED,
+    NEARLY_WHOLE,
     ZEROED,
+    TORN,
     FLIPPED
   }
 
@@ -41,6 +45,12 @@ public final class PowerLoss {
         case KEPT -> all;
         case LOST -> Arrays.copyOf(all, forced);
         case HALVED -> Arrays.copyOf(all, forced + loose / 2);
+        case NEARLY_WHOLE -> Arrays.copyOf(all, all.length - Math.min(loose, 1));
+        case TORN -> {
+          // The later blocks got there first.
+          Arrays.fill(all, forced, forced + loose / 2, (byte) 0);
+          yield all;
+        }
         case ZEROED -> {
           Arrays.fill(all, forced, all.length, (byte) 0);
           yield all;
@@ -79,44 +89,41 @@ public final class PowerLoss {
           inode.forced = bytes.length;
           names.put(path, inode);
         });
+    Map<Path, Inode> confirmed = new LinkedHashMap<>(names);
+    List<Renaming> loose = new ArrayList<>();
     Set<Path> folders = new LinkedHashSet<>();
-    // The names as they were before each change of a name that no folder's force has confirmed.
-    List<Map<Path, Inode>> undone = new ArrayList<>();
-    List<Path> changedIn = new ArrayList<>();
     for (Change change : changes.subList(0, count)) {
       Path file = change.file();
       switch (change.operation()) {
-        case WRITE -> names.get(file).written.writeBytes(change.bytes());
+        case WRITE -> named(names, file).written.writeBytes(change.bytes());
         case SYNC -> {
           Inode inode = names.get(file);
           if (inode != null) {
             inode.forced = inode.written.size();
           } else {
-            confirm(file, undone, changedIn);
+            loose.stream().filter(renaming -> renaming.isIn(file)).forEach(r -> r.apply(confirmed));
+            loose.removeIf(renaming -> renaming.isIn(file));
           }
         }
         // The loss of a folder takes everything in it along: no state of its own.
         case MAKE_FOLDER -> folders.add(file);
         case OPEN, MOVE, DELETE -> {
-          undone.add(new LinkedHashMap<>(names));
-          changedIn.add(change.target().getParent());
-          if (change.operation() == Operation.OPEN) {
-            names.putIfAbsent(file, new Inode());
-          } else {
-            Inode inode = names.remove(file);
-            if (change.operation() == Operation.MOVE) {
-              names.put(change.target(), inode);
-            }
-          }
+          Renaming renaming = Renaming.of(change, names);
+          renaming.apply(names);
+          loose.add(renaming);
         }
         case MAY_WRITE, LOCK, READ ->
             throw new IllegalArgumentException(change + " changes nothing");
       }
     }
     List<PowerLoss> states = new ArrayList<>();
-    List<Map<Path, Inode>> possible = new ArrayList<>(undone);
-    possible.add(names);
-    for (Map<Path, Inode> survived : possible) {
+    for (int subset = 0; subset < 1 << loose.size(); subset++) {
+      Map<Path, Inode> survived = new LinkedHashMap<>(confirmed);
+      for (int i = 0; i < loose.size(); i++) {
+        if ((subset >> i & 1) != 0) {
+          loose.get(i).apply(survived);
+        }
+      }
       for (Bytes damage : Bytes.values()) {
         Map<Path, byte[]> files = new LinkedHashMap<>();
         survived.forEach((path, inode) -> files.put(path, inode.after(damage)));
@@ -126,13 +133,30 @@ public final class PowerLoss {
     return states;
   }
 
-  /** A folder that was forced has the changes of its names; older ones of others came before. */
-  private static void confirm(Path folder, List<Map<Path, Inode>> undone, List<Path> changedIn) {
-    for (int i = changedIn.size() - 1; i >= 0; i--) {
-      if (changedIn.get(i).equals(folder)) {
-        undone.subList(0, i + 1).clear();
-        changedIn.subList(0, i + 1).clear();
-        return;
+  private static Inode named(Map<Path, Inode> names, Path file) {
+    return Objects.requireNonNull(names.get(file), file::toString);
+  }
+
+  /** A change of names: at once, or not at all. */
+  private record Renaming(Path from, Path to, @Nullable Inode inode) {
+
+    static Renaming of(Change change, Map<Path, Inode> names) {
+      Path file = change.file();
+      return switch (change.operation()) {
+        case OPEN -> new Renaming(file, file, names.getOrDefault(file, new Inode()));
+        case MOVE -> new Renaming(file, change.target(), named(names, file));
+        default -> new Renaming(file, file, null);
+      };
+    }
+
+    boolean isIn(Path folder) {
+      return folder.equals(to.getParent());
+    }
+
+    void apply(Map<Path, Inode> names) {
+      names.remove(from);
+      if (inode != null) {
+        names.put(to, inode);
       }
     }
   }
@@ -153,7 +177,8 @@ public final class PowerLoss {
   /** What tells two states apart. */
   public String key() {
     StringBuilder key = new StringBuilder();
-    files.forEach((path, bytes) -> key.append(path).append(Arrays.hashCode(bytes)).append(';'));
+    new TreeMap<>(files)
+        .forEach((path, bytes) -> key.append(path).append(Arrays.hashCode(bytes)).append(';'));
     return key.toString();
   }
 }
