@@ -607,6 +607,18 @@ public final class DDPM implements AutoCloseable {
     }
 
     /**
+     * The range of clean images, in each channel its own if they were normalized by a mean and a
+     * deviation per channel. {@code Normalization.range()} of ddpm-data has it.
+     *
+     * @param range the default is {@link DataRange#DEFAULT}
+     * @return this builder
+     */
+    public Builder dataRange(DataRange range) {
+      this.dataRange = Objects.requireNonNull(range, "range");
+      return this;
+    }
+
+    /**
      * The network. The caller keeps ownership: closing the model does not close it.
      *
      * @param denoiser the network; optional if only the forward process is needed
@@ -647,8 +659,8 @@ public final class DDPM implements AutoCloseable {
      * @throws IllegalArgumentException if timesteps and a schedule of a different length are both
      *     set, the prediction cannot be used with the schedule, or the variance is learned and the
      *     network does not predict one; if class names are blank, there twice, or not as many as
-     *     the network has classes; or if a name or a word of the metadata is no text that a file
-     *     can hold
+     *     the network has classes; if the data range is one of another number of channels than the
+     *     network's images; or if a name or a word of the metadata is no text that a file can hold
      */
     public DDPM build() {
       Schedule chosen = schedule;

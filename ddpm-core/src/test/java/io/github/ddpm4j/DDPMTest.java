@@ -21,6 +21,7 @@ import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -70,6 +71,44 @@ class DDPMTest {
     assertThat(ddpm.variance()).isEqualTo(Variance.FIXED_SMALL);
     assertThat(ddpm.dataRange()).isEqualTo(new DataRange(0, 255));
     assertThat(ddpm.denoiser()).containsSame(denoiser);
+  }
+
+  @Test
+  void dataRange_perChannel_isThatOfEach() {
+    DataRange range = new DataRange(List.of(-2.0, 0.0), List.of(1.0, 3.0));
+    assertThat(range).hasToString("[-2.0, 1.0] × [0.0, 3.0]");
+    assertThat(range.isPerChannel()).isTrue();
+    assertThat(range.min()).isEqualTo(-2);
+    assertThat(range.max()).isEqualTo(3);
+    assertThat(range.channel(1)).isEqualTo(new DataRange(0, 3));
+    assertThat(DDPM.builder().dataRange(range).build().dataRange()).isEqualTo(range);
+
+    DataRange alike = new DataRange(List.of(-2.0, -2.0), List.of(1.0, 1.0));
+    assertThat(alike).isEqualTo(new DataRange(-2, 1));
+    assertThat(alike.isPerChannel()).isFalse();
+    assertThat(alike.channel(7)).isEqualTo(alike);
+  }
+
+  @Test
+  void dataRange_perChannelThatDoesNotFit_isRefused() {
+    assertThatThrownBy(() -> new DataRange(List.of(0.0, 1.0), List.of(1.0)))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "a data range needs a least and a greatest value per channel, or one of each for all,"
+                + " but has [0.0, 1.0] and [1.0]");
+    assertThatThrownBy(() -> new DataRange(List.of(0.0, 1.0), List.of(1.0, 1.0)))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "data range must have finite ends with min < max, but was [1.0, 1.0] in channel 1");
+    DataRange range = new DataRange(List.of(-2.0, 0.0), List.of(1.0, 3.0));
+    try (TinyDenoiser network = new TinyDenoiser(6, 0, 1)) {
+      DDPM.Builder builder = DDPM.builder().dataRange(range).denoiser(network);
+      assertThatThrownBy(builder::build)
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage(
+              "the data range is one of 2 channels, [-2.0, 1.0] × [0.0, 3.0], but the network's"
+                  + " images have 1; give a range for each, or one for all");
+    }
   }
 
   @Test

@@ -9,6 +9,7 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.Dataset;
 import io.github.ddpm4j.evaluation.BitsPerDimResult.Sums;
 import io.github.ddpm4j.internal.bound.VariationalBound;
+import io.github.ddpm4j.internal.data.ChannelRanges;
 import io.github.ddpm4j.internal.data.Images;
 import io.github.ddpm4j.internal.data.PictureRange;
 import io.github.ddpm4j.internal.ops.EagerOps;
@@ -358,6 +359,10 @@ public final class BitsPerDim {
   private final class Run {
     private final Schedule schedule = diffusion.schedule();
     private final DataRange range = diffusion.dataRange();
+
+    /** That of the terms: no bit depends on the scale of a channel, so each may go to [−1, 1]. */
+    private final DataRange scale = range.isPerChannel() ? DataRange.DEFAULT : range;
+
     private final VariationalBound bound = bound();
     private final TimestepRanges ranges =
         timesteps == 0 || timesteps == schedule.timesteps()
@@ -378,7 +383,7 @@ public final class BitsPerDim {
     }
 
     private VariationalBound bound() {
-      VariationalBound exact = VariationalBound.over(range.min(), range.max()).levels(levels);
+      VariationalBound exact = VariationalBound.over(scale.min(), scale.max()).levels(levels);
       return approximateIntegral ? exact.withApproximateIntegral() : exact;
     }
 
@@ -499,7 +504,7 @@ public final class BitsPerDim {
               x.toType(DataType.FLOAT64, false), levels, output.toType(DataType.FLOAT64, false));
       NDArray estimate = answer.x0();
       if (clip) {
-        estimate = estimate.clip(range.min(), range.max());
+        estimate = ChannelRanges.clip(estimate, range);
       }
       Variance variance = diffusion.variance();
       double[] least = each(t, i -> variance.leastLogVariance(schedule, i));
@@ -509,23 +514,28 @@ public final class BitsPerDim {
         NDArray ofV = column(x0, i -> (greatest[i] - least[i]) / 2);
         logVariance = answer.variance().get().mul(ofV).add(logVariance);
       }
+      NDArray posterior = column(x0, i -> schedule.posteriorLogVarianceClipped(t[i]));
+      NDArray truth = x0;
+      if (range.isPerChannel()) {
+        NDArray one = column(x0, i -> 1);
+        truth = ChannelRanges.toUnit(ops, x0, one, range);
+        estimate = ChannelRanges.toUnit(ops, estimate, one, range);
+        logVariance = ChannelRanges.logVarianceOfUnit(ops, logVariance, x0, one, range);
+        posterior = ChannelRanges.logVarianceOfUnit(ops, posterior, x0, one, range);
+      }
       // 3. the term; both means hold the same multiple of x_t, which is left out where it cancels
       NDArray fromX0 = column(x0, i -> schedule.posteriorMeanX0(t[i]));
       NDArray bits;
       if (t[0] == 0) {
-        bits = bound.decoder(ops, x0, estimate, logVariance);
+        bits = bound.decoder(ops, truth, estimate, logVariance);
       } else {
         bits =
             VariationalBound.kl(
-                ops,
-                x0.mul(fromX0),
-                column(x0, i -> schedule.posteriorLogVarianceClipped(t[i])),
-                estimate.mul(fromX0),
-                logVariance);
+                ops, truth.mul(fromX0), posterior, estimate.mul(fromX0), logVariance);
       }
-      double scale = DISTORTION_SCALE / (range.max() - range.min());
+      double shown = DISTORTION_SCALE / (scale.max() - scale.min());
       double[] errors =
-          ops.meanPerImage(ops.square(estimate.sub(x0))).mul(scale * scale).toDoubleArray();
+          ops.meanPerImage(ops.square(estimate.sub(truth))).mul(shown * shown).toDoubleArray();
       double[] values = bits.toDoubleArray();
       for (int i = 0; i < values.length; i++) {
         if (Double.isNaN(values[i]) || Double.isNaN(errors[i])) {
@@ -555,8 +565,9 @@ public final class BitsPerDim {
         return;
       }
       warned = true;
-      double steps = (levels - 1) / (range.max() - range.min());
-      try (NDArray places = x0.sub(range.min()).muli(steps);
+      double steps = (levels - 1) / 2.0;
+      try (NDArray unit = ChannelRanges.toUnit(x0, range);
+          NDArray places = unit.add(1).muli(steps);
           NDArray nearest = places.round();
           NDArray distances = places.sub(nearest).abs();
           NDArray greatest = distances.max()) {

@@ -20,6 +20,7 @@ import java.util.StringJoiner;
 import java.util.StringTokenizer;
 import java.util.stream.Collectors;
 import java.util.stream.DoubleStream;
+import java.util.stream.IntStream;
 
 /**
  * Diagnoses a training run and reports its findings in words and numbers: {@code
@@ -418,7 +419,7 @@ public final class TrainingDoctor implements TrainingStepListener {
     FeatureRows.require("training images", real, 2, "an examination");
     int channels = Math.toIntExact(samples.getShape().get(1));
     List<Finding> findings = new ArrayList<>();
-    findings.add(clipping(drawn, real));
+    findings.add(clipping(channels, drawn, real));
     for (int c = 0; c < channels; c++) {
       findings.add(colour(c, channels, drawn, real));
     }
@@ -426,9 +427,9 @@ public final class TrainingDoctor implements TrainingStepListener {
     return new Diagnosis(findings);
   }
 
-  private Finding clipping(double[][] drawn, double[][] real) {
-    double share = clippedShare(drawn);
-    double ofReal = clippedShare(real);
+  private Finding clipping(int channels, double[][] drawn, double[][] real) {
+    double share = clippedShare(channels, drawn);
+    double ofReal = clippedShare(channels, real);
     String figures =
         words(
             "%.1f %% of the values lie at the ends of the data range, of the training images %.1f %%",
@@ -443,11 +444,19 @@ public final class TrainingDoctor implements TrainingStepListener {
         : new Finding("clipping", false, figures, "as the data");
   }
 
-  private double clippedShare(double[][] rows) {
+  private double clippedShare(int channels, double[][] rows) {
+    return IntStream.range(0, channels)
+        .mapToDouble(c -> clippedShare(range.channel(c), channelValues(c, channels, rows)))
+        .average()
+        .orElse(0);
+  }
+
+  private static double clippedShare(DataRange range, double[] values) {
     double margin = CLIPPED * (range.max() - range.min());
-    return Arrays.stream(rows)
-        .flatMapToDouble(Arrays::stream)
-        .map(value -> value <= range.min() + margin || value >= range.max() - margin ? 1 : 0)
+    double least = range.min() + margin;
+    double greatest = range.max() - margin;
+    return Arrays.stream(values)
+        .map(value -> value <= least || value >= greatest ? 1 : 0)
         .average()
         .orElse(0);
   }
@@ -467,9 +476,9 @@ public final class TrainingDoctor implements TrainingStepListener {
             + (ofData > 0
                 ? words(", contrast %.2f of the data's", contrast)
                 : words(", deviation %s where the data has none", number(Math.sqrt(spread))));
+    DataRange own = range.channel(channel);
     boolean drifts =
-        Math.abs(drift) > SIGNIFICANT * error
-            && Math.abs(drift) > DRIFT * (range.max() - range.min());
+        Math.abs(drift) > SIGNIFICANT * error && Math.abs(drift) > DRIFT * (own.max() - own.min());
     boolean flat = contrast < LEAST_CONTRAST || contrast > 1 / LEAST_CONTRAST;
     String subject = "colour, channel " + channel;
     if (drifts) {

@@ -150,7 +150,7 @@ public final class Pictures {
       greatest = Math.max(greatest, value);
     }
     Images.Extent extent = new Images.Extent(least, greatest);
-    DataRange range = new DataRange(layout.minimum, layout.maximum);
+    DataRange range = layout.range;
     if (PictureRange.beyond(extent, range).filter(PictureRange::isWhole).isPresent()) {
       throw new IllegalArgumentException(
           "images must lie in "
@@ -190,9 +190,20 @@ public final class Pictures {
               + maximum
               + "]");
     }
-    return with(
-        new Layout(
-            minimum, maximum, layout.columns, layout.gap, layout.enlarge, layout.background));
+    return dataRange(new DataRange(minimum, maximum));
+  }
+
+  /**
+   * The values shown as black and as white, as a model has them: {@code ddpm.dataRange()}.
+   *
+   * @param range the range, of all channels or of each
+   * @return pictures with that range
+   * @throws IllegalArgumentException if it has ranges for another number of channels
+   */
+  public Pictures dataRange(DataRange range) {
+    Objects.requireNonNull(range, "range");
+    range.requireChannels("the images", channels);
+    return with(new Layout(range, layout.columns, layout.gap, layout.enlarge, layout.background));
   }
 
   /**
@@ -204,14 +215,7 @@ public final class Pictures {
    */
   public Pictures columns(int columns) {
     requireAtLeast(1, "columns", columns);
-    return with(
-        new Layout(
-            layout.minimum,
-            layout.maximum,
-            columns,
-            layout.gap,
-            layout.enlarge,
-            layout.background));
+    return with(new Layout(layout.range, columns, layout.gap, layout.enlarge, layout.background));
   }
 
   /**
@@ -233,14 +237,7 @@ public final class Pictures {
    */
   public Pictures gap(int gap) {
     requireAtLeast(0, "gap", gap);
-    return with(
-        new Layout(
-            layout.minimum,
-            layout.maximum,
-            layout.columns,
-            gap,
-            layout.enlarge,
-            layout.background));
+    return with(new Layout(layout.range, layout.columns, gap, layout.enlarge, layout.background));
   }
 
   /**
@@ -253,14 +250,7 @@ public final class Pictures {
    */
   public Pictures enlarge(int enlarge) {
     requireAtLeast(1, "enlarge", enlarge);
-    return with(
-        new Layout(
-            layout.minimum,
-            layout.maximum,
-            layout.columns,
-            layout.gap,
-            enlarge,
-            layout.background));
+    return with(new Layout(layout.range, layout.columns, layout.gap, enlarge, layout.background));
   }
 
   /**
@@ -272,14 +262,7 @@ public final class Pictures {
    */
   public Pictures background(Color background) {
     Objects.requireNonNull(background, "background");
-    return with(
-        new Layout(
-            layout.minimum,
-            layout.maximum,
-            layout.columns,
-            layout.gap,
-            layout.enlarge,
-            background));
+    return with(new Layout(layout.range, layout.columns, layout.gap, layout.enlarge, background));
   }
 
   /**
@@ -534,11 +517,15 @@ public final class Pictures {
     int enlarge = layout.enlarge;
     int[] row = new int[width * enlarge];
     for (int band = 0; band < canvas.getRaster().getNumBands(); band++) {
-      int start = (image * channels + Math.min(band, channels - 1)) * height * width;
+      int channel = Math.min(band, channels - 1);
+      DataRange range = layout.range.channel(channel);
+      double black = range.min();
+      double white = range.max();
+      int start = (image * channels + channel) * height * width;
       for (int y = 0; y < height * enlarge; y++) {
         if (y % enlarge == 0) {
           for (int x = 0; x < row.length; x++) {
-            row[x] = level(values[start + y / enlarge * width + x / enlarge]);
+            row[x] = level(values[start + y / enlarge * width + x / enlarge], black, white);
           }
         }
         canvas.getRaster().setSamples(left, top + y, row.length, 1, band, row);
@@ -546,8 +533,8 @@ public final class Pictures {
     }
   }
 
-  private int level(float value) {
-    double share = (value - layout.minimum) / (layout.maximum - layout.minimum);
+  private static int level(float value, double black, double white) {
+    double share = (value - black) / (white - black);
     return (int) Math.round(LEVELS * Math.max(0, Math.min(1, share)));
   }
 
@@ -562,12 +549,12 @@ public final class Pictures {
     }
   }
 
-  private record Layout(
-      double minimum, double maximum, int columns, int gap, int enlarge, Color background) {
+  private record Layout(DataRange range, int columns, int gap, int enlarge, Color background) {
 
     static Layout standard(int count) {
       int columns = (int) Math.ceil(Math.sqrt(count));
-      return new Layout(DEFAULT_MINIMUM, DEFAULT_MAXIMUM, columns, DEFAULT_GAP, 1, DARK_GREY);
+      DataRange range = new DataRange(DEFAULT_MINIMUM, DEFAULT_MAXIMUM);
+      return new Layout(range, columns, DEFAULT_GAP, 1, DARK_GREY);
     }
   }
 }

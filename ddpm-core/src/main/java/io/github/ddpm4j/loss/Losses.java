@@ -1,8 +1,10 @@
 package io.github.ddpm4j.loss;
 
 import io.github.ddpm4j.internal.bound.VariationalBound;
+import io.github.ddpm4j.internal.data.ChannelRanges;
 import io.github.ddpm4j.internal.ops.Float32;
 import io.github.ddpm4j.loss.Loss.Input.Coefficient;
+import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.spi.Ops;
 
 /** Factories for training objectives. */
@@ -121,8 +123,11 @@ public final class Losses {
 
   /** L_t or L_0 of each image, in bits per dimension. */
   private static <T> T bound(Ops<T> ops, Loss.Input<T> input, T output) {
+    DataRange range = input.dataRange();
     VariationalBound bound =
-        VariationalBound.over(input.dataRange().min(), input.dataRange().max());
+        range.isPerChannel()
+            ? VariationalBound.over(-1, 1)
+            : VariationalBound.over(range.min(), range.max());
     return bound(ops, input, output, bound);
   }
 
@@ -136,14 +141,26 @@ public final class Losses {
       T ofV = input.coefficient(Coefficient.LOG_VARIANCE_OF_V);
       logVariance = ops.add(ops.multiply(input.variance().get(), ofV), logVariance);
     }
+    T truth = input.x0();
+    T first = input.coefficient(Coefficient.FIRST);
+    T posteriorLogVariance = input.coefficient(Coefficient.POSTERIOR_LOG_VARIANCE);
+    DataRange range = input.dataRange();
+    if (range.isPerChannel()) {
+      // No bit depends on the scale of a channel: all goes to [−1, 1].
+      truth = ChannelRanges.toUnit(ops, truth, first, range);
+      x0 = ChannelRanges.toUnit(ops, x0, first, range);
+      posteriorLogVariance =
+          ChannelRanges.logVarianceOfUnit(ops, posteriorLogVariance, truth, first, range);
+      logVariance = ChannelRanges.logVarianceOfUnit(ops, logVariance, truth, first, range);
+    }
     // Both means hold the same multiple of x_t, which is left out: its factor is 0 at timestep 0.
     T factor = input.coefficient(Coefficient.POSTERIOR_X0);
     return bound.term(
         ops,
-        ops.meanPerImage(input.coefficient(Coefficient.FIRST)),
-        input.x0(),
-        ops.multiply(input.x0(), factor),
-        input.coefficient(Coefficient.POSTERIOR_LOG_VARIANCE),
+        ops.meanPerImage(first),
+        truth,
+        ops.multiply(truth, factor),
+        posteriorLogVariance,
         ops.multiply(x0, factor),
         logVariance);
   }

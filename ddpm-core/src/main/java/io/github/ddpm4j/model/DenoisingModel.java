@@ -42,7 +42,7 @@ public final class DenoisingModel {
    * @param denoiser the network; its owner closes it
    * @return the model
    * @throws IllegalArgumentException if the variance is learned and the network does not predict
-   *     one
+   *     one, or the data range is one of another number of channels than the network's images
    */
   public static DenoisingModel of(Diffusion diffusion, Denoiser denoiser) {
     Objects.requireNonNull(diffusion, "diffusion");
@@ -55,6 +55,11 @@ public final class DenoisingModel {
               + " UNet.builder().learnedVariance(), let your own say so by predictsVariance(), or"
               + " build DDPM with Variance.FIXED_LARGE");
     }
+    denoiser
+        .imageShape()
+        .map(image -> image.get(0))
+        .ifPresent(
+            channels -> diffusion.dataRange().requireChannels("the network's images", channels));
     return new DenoisingModel(diffusion, denoiser);
   }
 

@@ -7,7 +7,9 @@ import io.github.ddpm4j.internal.data.Images;
 import io.github.ddpm4j.internal.data.PictureRange;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.schedule.Level;
+import java.util.List;
 import java.util.Locale;
+import java.util.stream.IntStream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -30,9 +32,20 @@ record GivenImages(DataRange range, boolean any) {
 
   private static final String INSIST = "call anyRange() if they are meant";
 
-  /** Refuses pictures that are not float32 or float64, finite, and in the range or near it. */
+  /**
+   * Refuses pictures that are not float32 or float64, finite, and in the range or near it.
+   *
+   * @param pictures (N, C, H, W), or one of (C, H, W)
+   */
   void requirePictures(String name, NDArray pictures) {
-    requirePictures(name, requireFinite(name, pictures));
+    requireFinite(name, pictures);
+    if (pictures.getShape().dimension() == 3) {
+      try (NDArray batch = pictures.expandDims(0)) {
+        requirePictures(name, Images.extents(batch, range));
+      }
+    } else {
+      requirePictures(name, Images.extents(pictures, range));
+    }
   }
 
   /**
@@ -46,20 +59,35 @@ record GivenImages(DataRange range, boolean any) {
     try (NDManager scope = images.getManager().newSubManager()) {
       NDArray looked = mask.toDevice(images.getDevice(), true);
       looked.attach(scope);
-      NDArray known = looked.gt(0).broadcast(images.getShape());
+      NDArray known = looked.gt(0);
       if (known.any().getBoolean()) {
-        NDArray some = images.get(known);
-        some.attach(scope);
-        requirePictures("the known pixels of " + name, Images.Extent.of(some));
+        requirePictures("the known pixels of " + name, extents(scope, images, known));
       }
     }
   }
 
-  private void requirePictures(String name, Images.Extent extent) {
+  /** Of the pixels that are known, in each channel if the range is so. */
+  private List<Images.Extent> extents(NDManager scope, NDArray images, NDArray known) {
+    if (!range.isPerChannel()) {
+      return List.of(extent(scope, images, known));
+    }
+    return IntStream.range(0, range.minima().size())
+        .mapToObj(c -> extent(scope, images.get(":, {}:{}", c, c + 1), known))
+        .toList();
+  }
+
+  private static Images.Extent extent(NDManager scope, NDArray images, NDArray known) {
+    NDArray some = images.get(known.broadcast(images.getShape()));
+    some.attach(scope);
+    return Images.Extent.of(some);
+  }
+
+  private void requirePictures(String name, List<Images.Extent> extents) {
     if (any) {
       return;
     }
-    Images.requireNearRange(name, extent, range, INSIST);
+    Images.requireNearRange(name, extents, range, INSIST);
+    Images.Extent extent = Images.together(extents);
     PictureRange.within(extent, range)
         .ifPresent(
             usual ->
@@ -79,6 +107,8 @@ record GivenImages(DataRange range, boolean any) {
    *
    * <pre>
    *   x_t = signal · x_0 + noise · ε:    E[x_t²] ≤ signal² · max x_0² + noise²
+   *
+   *   with the mean over the channels of each one's max x_0²
    * </pre>
    *
    * @param images finite, (N, C, H, W) or one of (C, H, W)
@@ -89,8 +119,7 @@ record GivenImages(DataRange range, boolean any) {
     if (any) {
       return;
     }
-    double farthest = Math.max(Math.abs(range.min()), Math.abs(range.max()));
-    double spread = Math.hypot(level.signal() * farthest, level.noise());
+    double spread = Math.hypot(level.signal() * farthest(), level.noise());
     int count = images.getShape().dimension() == 4 ? Math.toIntExact(images.getShape().get(0)) : 1;
     double values = (double) images.getShape().size() / count;
     double most = (GREATEST_SPREAD + DEVIATIONS / Math.sqrt(values)) * spread;
@@ -113,6 +142,17 @@ record GivenImages(DataRange range, boolean any) {
                 spreads[i]));
       }
     }
+  }
+
+  /** The greatest root mean square of clean images. */
+  private double farthest() {
+    double squares = 0;
+    int channels = range.minima().size();
+    for (int c = 0; c < channels; c++) {
+      squares +=
+          Math.pow(Math.max(Math.abs(range.minima().get(c)), Math.abs(range.maxima().get(c))), 2);
+    }
+    return Math.sqrt(squares / channels);
   }
 
   private static double[] spreads(NDArray images, int count) {

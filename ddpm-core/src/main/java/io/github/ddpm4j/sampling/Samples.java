@@ -119,7 +119,7 @@ public final class Samples implements AutoCloseable {
     }
     try (Turns.Turn turn = turns.use();
         NDArray one = images.get("{}:{}", image, image + 1)) {
-      Pictures.write(Pictures.of(one).dataRange(range.min(), range.max()).toImages().get(0), file);
+      Pictures.write(Pictures.of(one).dataRange(range).toImages().get(0), file);
     }
   }
 
@@ -165,7 +165,7 @@ public final class Samples implements AutoCloseable {
   }
 
   private Pictures pictures() {
-    return Pictures.of(images).dataRange(range.min(), range.max());
+    return Pictures.of(images).dataRange(range);
   }
 
   @Override

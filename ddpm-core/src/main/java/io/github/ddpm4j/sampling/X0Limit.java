@@ -1,6 +1,7 @@
 package io.github.ddpm4j.sampling;
 
 import ai.djl.ndarray.NDArray;
+import io.github.ddpm4j.internal.data.ChannelRanges;
 import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.model.DataRange;
 import java.util.function.UnaryOperator;
@@ -24,22 +25,20 @@ record X0Limit(String name, UnaryOperator<NDArray> change) {
 
   /** x̂_0 within the range of clean images. */
   static X0Limit clip(DataRange range) {
-    return new X0Limit("clip to " + range, x0 -> x0.clip(range.min(), range.max()));
+    return new X0Limit("clip to " + range, x0 -> ChannelRanges.clip(x0, range));
   }
 
   /**
    * Dynamic thresholding (Saharia et al. 2022, section 2.3): s is the quantile {@code ratio} of
    * |x̂_0| in an image, but at least 1 and at most {@code greatest}; then {@code clip(x̂_0, −s, s)
-   * / s}. All of it as if the data range were [−1, 1].
+   * / s}. All of it as if the data range were [−1, 1] in each channel.
    */
   static X0Limit dynamic(DataRange range, double ratio, double greatest) {
-    double centre = (range.min() + range.max()) / 2;
-    double half = (range.max() - range.min()) / 2;
     String name = "dynamic in " + range + ", " + ratio + ", " + greatest;
     return new X0Limit(
         name,
         x0 -> {
-          NDArray unit = x0.sub(centre).div(half);
+          NDArray unit = ChannelRanges.toUnit(x0, range);
           int images = Math.toIntExact(x0.getShape().get(0));
           NDArray sizes = unit.abs().reshape(images, -1).sort(1);
           // the quantile between two neighbours, by linear interpolation
@@ -52,7 +51,7 @@ record X0Limit(String name, UnaryOperator<NDArray> change) {
               low.add(high.sub(low).mul(place - below))
                   .clip(1, greatest)
                   .reshape(PerImage.column(x0, new double[images]).getShape());
-          return unit.minimum(s).maximum(s.neg()).div(s).mul(half).add(centre);
+          return ChannelRanges.fromUnit(unit.minimum(s).maximum(s.neg()).div(s), range);
         });
   }
 }

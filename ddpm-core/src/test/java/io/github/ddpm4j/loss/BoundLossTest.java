@@ -122,6 +122,23 @@ class BoundLossTest {
         });
   }
 
+  /** Each channel by itself, over its own range: no bit depends on the scale of a channel. */
+  @ParameterizedTest
+  @CsvSource({"FIXED_LARGE", "LEARNED", "LEARNED_RANGE"})
+  void vlb_rangePerChannel_isTheMeanOfTheChannels(Variance variance) {
+    Setup setup = new Setup(variance, new DataRange(List.of(-2.1, -0.5), List.of(2.6, 0.7)));
+    check(
+        Losses.vlb(),
+        setup,
+        x -> {
+          double[] first = setup.boundOf(0, x);
+          double[] second = setup.boundOf(1, x);
+          double[] means = new double[first.length];
+          Arrays.setAll(means, i -> 1000 * (first[i] + second[i]) / 2);
+          return means;
+        });
+  }
+
   private static double[] scaled(double[] values, double factor) {
     return Arrays.stream(values).map(value -> factor * value).toArray();
   }
@@ -149,15 +166,20 @@ class BoundLossTest {
     private final double[] says;
 
     Setup(Variance variance) {
-      diffusion =
-          new Diffusion(Schedules.linear(1000), Prediction.EPSILON, variance, DataRange.DEFAULT);
+      this(variance, DataRange.DEFAULT);
+    }
+
+    Setup(Variance variance, DataRange range) {
+      diffusion = new Diffusion(Schedules.linear(1000), Prediction.EPSILON, variance, range);
       Random random = new Random(5);
       boolean learned = variance.isLearned();
       int half = SIZE / TIMESTEPS.length;
       says = new double[learned ? 2 * SIZE : SIZE];
       for (int i = 0; i < SIZE; i++) {
         int t = TIMESTEPS[i / half];
-        x0[i] = (float) (random.nextInt(256) / 127.5 - 1);
+        DataRange own = range.channel(i / (half / 2) % 2);
+        double share = random.nextInt(256) / 255.0;
+        x0[i] = (float) (own.min() + share * (own.max() - own.min()));
         noise[i] = random.nextGaussian();
         Schedule schedule = diffusion.schedule();
         xt[i] = (float) (schedule.signal(t) * x0[i] + schedule.noise(t) * noise[i]);
@@ -211,6 +233,33 @@ class BoundLossTest {
           in.get(3),
           in.get(3),
           columns);
+    }
+
+    /** The bound of one channel alone, in float64. */
+    double[] boundOf(int channel, double[] x) {
+      DataRange own = diffusion.dataRange().channel(channel);
+      try (NDManager scope = manager.newSubManager()) {
+        EagerOps ops = EagerOps.inference();
+        Loss.Input<NDArray> all = input(ops, LossCheck.upload(scope, x, arguments()));
+        UnaryOperator<NDArray> only = array -> array.get(":, {}:{}", channel, channel + 1);
+        Map<Coefficient, NDArray> columns = new EnumMap<>(Coefficient.class);
+        for (Coefficient coefficient : Coefficient.values()) {
+          columns.put(coefficient, all.coefficient(coefficient));
+        }
+        TestInput<NDArray> one =
+            new TestInput<>(
+                new Diffusion(
+                    diffusion.schedule(), diffusion.prediction(), diffusion.variance(), own),
+                only.apply(all.output()),
+                only.apply(all.output()),
+                all.variance().map(only),
+                only.apply(all.x0()),
+                only.apply(all.xt()),
+                only.apply(all.xt()),
+                columns);
+        return Losses.bound(ops, one, one.output(), VariationalBound.over(own.min(), own.max()))
+            .toDoubleArray();
+      }
     }
 
     /** The bound in float64, whose values are the reference code's, of one mean and another v. */

@@ -15,7 +15,7 @@ import java.util.stream.IntStream;
  * </pre>
  *
  * <p>With other means than the default the values leave [−1, 1]: build the model with {@link
- * #range}, and turn samples into pictures by {@link #restore}.
+ * #range}, which it keeps.
  *
  * @param mean the mean of each channel, or one for all
  * @param deviation the deviation of each channel, or one for all
@@ -84,20 +84,21 @@ public record Normalization(List<Double> mean, List<Double> deviation) {
   }
 
   /**
-   * The range of all values, for {@code DDPM.builder().dataRange(range.min(), range.max())}. A
-   * model has one range for all channels, so with different means it is wider than each channel's
-   * own, and clips less.
+   * The range of the values of each channel, for {@code DDPM.builder().dataRange(range)}: the model
+   * keeps it, so that samples are clipped and shown right in each channel.
    *
-   * @return from the darkest to the brightest value of any channel; [−1, 1] for {@link #CENTRED}
+   * @return from black to white; [−1, 1] for {@link #CENTRED}
    */
   public DataRange range() {
-    return new DataRange(
-        IntStream.range(0, mean.size()).mapToDouble(c -> value(0, c)).min().orElseThrow(),
-        IntStream.range(0, mean.size()).mapToDouble(c -> value(1, c)).max().orElseThrow());
+    return new DataRange(ends(0), ends(1));
+  }
+
+  private List<Double> ends(double share) {
+    return IntStream.range(0, mean.size()).mapToObj(c -> (double) value(share, c)).toList();
   }
 
   /**
-   * Turns normalized images, such as samples, into pictures for viewing.
+   * Brings normalized images, such as samples, to [−1, 1], which features and judges take.
    *
    * @param images float32, shape (N, C, H, W) or (C, H, W); neither closed nor modified
    * @return a new array of that shape in the manager of {@code images}: black is −1, white is 1

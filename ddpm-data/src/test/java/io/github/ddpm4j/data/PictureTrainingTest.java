@@ -176,12 +176,34 @@ class PictureTrainingTest {
             "training data (image 0 of the dataset (bright/1.png)) must lie in the data range"
                 + " [-1.0, 1.0], but holds values from 0.074");
     DataRange range = normal.build().normalization().range();
-    assertThat(range.min()).isEqualTo((float) (-0.485 / 0.229));
-    assertThat(range.max()).isEqualTo((float) ((1 - 0.406) / 0.225));
+    assertThat(range.minima())
+        .containsExactly(
+            (double) (float) (-0.485 / 0.229),
+            (double) (float) (-0.456 / 0.224),
+            (double) (float) (-0.406 / 0.225));
+    assertThat(range.maxima())
+        .containsExactly(
+            (double) (float) ((1 - 0.485) / 0.229),
+            (double) (float) ((1 - 0.456) / 0.224),
+            (double) (float) ((1 - 0.406) / 0.225));
+    DataRange narrow =
+        new DataRange(range.minima(), List.of(range.maxima().get(0), 2.0, range.maxima().get(2)));
+    try (PixelScale network = new PixelScale(IMAGE)) {
+      DDPM ddpm = DDPM.builder().timesteps(10).dataRange(narrow).denoiser(network).build();
+      Dataset data = normal.build();
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> ddpm.training().steps(1).fit(data))
+          .withMessage(
+              "training data (image 0 of the dataset (bright/1.png)) must lie in the data range"
+                  + " [-2.0357143878936768, 2.0] of channel 1, but holds values from"
+                  + " 0.20518207550048828 to 2.4285714626312256; scale them to the range, or set"
+                  + " dataRange(min, max) when building DDPM");
+    }
+    assertThat(Normalization.CENTRED.range()).isEqualTo(DataRange.DEFAULT);
     try (PixelScale network = new PixelScale(IMAGE)) {
       DDPM.builder()
           .timesteps(10)
-          .dataRange(range.min(), range.max())
+          .dataRange(range)
           .denoiser(network)
           .build()
           .training()

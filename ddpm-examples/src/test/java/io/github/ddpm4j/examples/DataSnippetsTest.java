@@ -24,7 +24,6 @@ import io.github.ddpm4j.data.PictureDataset;
 import io.github.ddpm4j.data.PictureFolder;
 import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.model.Condition;
-import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.report.TrainingReport;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
@@ -83,8 +82,7 @@ class DataSnippetsTest {
             .setSampling(16, true)
             .normalization(Normalization.IMAGENET)
             .build();
-    DataRange range = photos.normalization().range();
-    DDPM ddpm = DDPM.builder().dataRange(range.min(), range.max()).denoiser(network).build();
+    DDPM ddpm = DDPM.builder().dataRange(photos.normalization().range()).denoiser(network).build();
     return ddpm;
   }
 

@@ -10,7 +10,6 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.evaluation.Judge;
 import io.github.ddpm4j.image.Pictures;
-import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
@@ -232,9 +231,8 @@ public final class ModelReport {
   }
 
   private Path write(NDArray images, int columns, int side, Path file) throws IOException {
-    DataRange range = model.dataRange();
     Pictures.of(images)
-        .dataRange(range.min(), range.max())
+        .dataRange(model.dataRange())
         .columns(columns)
         .enlarge(PictureTable.enlargement(images, side))
         .save(file);

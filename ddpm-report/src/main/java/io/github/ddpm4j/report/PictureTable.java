@@ -86,7 +86,7 @@ public final class PictureTable {
     String[] words = rows.toArray(String[]::new);
     try (NDArray all = NDArrays.stack(cells)) {
       Pictures.of(all)
-          .dataRange(range.min(), range.max())
+          .dataRange(range)
           .columns(cells.size() / rows.size())
           .enlarge(enlargement(all, LEAST_SIDE))
           .columnLabels(columns)

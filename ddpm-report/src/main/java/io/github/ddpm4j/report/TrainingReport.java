@@ -298,7 +298,7 @@ public final class TrainingReport implements TrainingStepListener {
       NDArray array = samples.toNDArray(manager);
       grid =
           Pictures.of(array)
-              .dataRange(ddpm.dataRange().min(), ddpm.dataRange().max())
+              .dataRange(ddpm.dataRange())
               .columns(drawing.columns())
               .gap(1)
               .background(LINES)

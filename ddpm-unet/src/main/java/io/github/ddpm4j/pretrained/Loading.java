@@ -214,9 +214,7 @@ final class Loading {
               .schedule(Objects.requireNonNull(complete.schedule()))
               .prediction(Objects.requireNonNull(complete.prediction()))
               .variance(Objects.requireNonNull(complete.variance()))
-              .dataRange(
-                  Objects.requireNonNull(complete.range()).min(),
-                  Objects.requireNonNull(complete.range()).max())
+              .dataRange(Objects.requireNonNull(complete.range()))
               .denoiser(network)
               .build();
       Audit audit = audit(config, table, source, whole, from, family, ddpm, complete);

@@ -4,11 +4,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.djl.Device;
+import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.sampling.Samples;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -33,6 +38,25 @@ class UNetLoadTest {
                   assertThat(loaded.weights().get(name)).as(name).isEqualTo(weight);
                   assertThat(there.weights().get(name)).as(name).isEqualTo(weight);
                 });
+      }
+    }
+  }
+
+  @Test
+  void load_rangePerChannel_samplesTheSame() throws IOException {
+    DataRange range = new DataRange(List.of(-2.1, -2.0), List.of(2.2, 2.6));
+    try (UNet saved = UNet.builder().image(2, 4, 4).levelChannels(4).groups(2).seed(1).build()) {
+      DDPM ddpm = DDPM.builder().timesteps(3).dataRange(range).denoiser(saved).build();
+      ddpm.save(folder);
+      assertThat(Files.readString(folder.resolve("ddpm.json")))
+          .contains("\n  \"dataRange\": [\n    [-2.1, 2.2],\n    [-2.0, 2.6]\n  ],\n");
+      try (DDPM loaded = DDPM.load(folder);
+          Samples expected = ddpm.sampling().seed(1).generate(2);
+          Samples samples = loaded.sampling().seed(1).generate(2);
+          NDManager manager = NDManager.newBaseManager()) {
+        assertThat(loaded.dataRange()).isEqualTo(range);
+        assertThat(samples.toNDArray(manager).toFloatArray())
+            .containsExactly(expected.toNDArray(manager).toFloatArray());
       }
     }
   }

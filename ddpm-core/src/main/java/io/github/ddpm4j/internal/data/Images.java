@@ -8,6 +8,7 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.model.DataRange;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.IntStream;
 
 /**
  * What images must be to be trained on, sampled from and evaluated. Messages name the images by
@@ -65,6 +66,40 @@ public final class Images {
     public boolean isFinite() {
       return Double.isFinite(least) && Double.isFinite(greatest);
     }
+  }
+
+  /**
+   * The extents of a batch, in each channel its own if the range is so.
+   *
+   * @param images float32 or float64, not empty, with the channel as second axis
+   * @param range the range
+   * @return an extent per channel of the range, or one of all
+   * @throws IllegalArgumentException if there are more or fewer channels than ranges
+   */
+  public static List<Extent> extents(NDArray images, DataRange range) {
+    if (!range.isPerChannel()) {
+      return List.of(Extent.of(images));
+    }
+    int channels = range.minima().size();
+    range.requireChannels("images of shape " + images.getShape(), images.getShape().get(1));
+    return IntStream.range(0, channels)
+        .mapToObj(
+            c -> {
+              try (NDArray channel = images.get(":, {}", c)) {
+                return Extent.of(channel);
+              }
+            })
+        .toList();
+  }
+
+  /**
+   * The extent of all channels.
+   *
+   * @param extents that of each, at least one
+   * @return an extent that holds them
+   */
+  public static Extent together(List<Extent> extents) {
+    return extents.stream().reduce(Extent::with).orElseThrow();
   }
 
   /**
@@ -169,7 +204,10 @@ public final class Images {
    * @throws IllegalArgumentException if a value is NaN or infinite
    */
   public static Extent requireFinite(String name, NDArray images) {
-    Extent extent = Extent.of(images);
+    return requireFinite(name, Extent.of(images));
+  }
+
+  private static Extent requireFinite(String name, Extent extent) {
     if (!extent.isFinite()) {
       throw new IllegalArgumentException(
           name + " must be finite, but holds NaN or infinity; look for broken images");
@@ -181,27 +219,37 @@ public final class Images {
    * Refuses images outside the range of clean images, up to rounding.
    *
    * @param name what messages call the images
-   * @param images float32 or float64, not empty
+   * @param images a batch, float32 or float64, not empty
    * @param range the range
    * @return their extent
    * @throws IllegalArgumentException if a value is NaN, infinite or outside the range
    */
   public static Extent requireInRange(String name, NDArray images, DataRange range) {
-    Extent extent = requireFinite(name, images);
-    double tolerance = RANGE_TOLERANCE * (range.max() - range.min());
-    if (extent.least() < range.min() - tolerance || extent.greatest() > range.max() + tolerance) {
-      throw new IllegalArgumentException(
-          name
-              + " must lie in the data range "
-              + range
-              + ", but holds values from "
-              + extent.least()
-              + " to "
-              + extent.greatest()
-              + PictureRange.advice(extent, range)
-              + ", or set dataRange(min, max) when building DDPM");
+    List<Extent> extents = extents(images, range);
+    Extent all = requireFinite(name, together(extents));
+    for (int c = 0; c < extents.size(); c++) {
+      Extent extent = extents.get(c);
+      DataRange own = range.channel(c);
+      double tolerance = RANGE_TOLERANCE * (own.max() - own.min());
+      if (extent.least() < own.min() - tolerance || extent.greatest() > own.max() + tolerance) {
+        throw new IllegalArgumentException(
+            name
+                + " must lie in the data range "
+                + own
+                + ofChannel(range, c)
+                + ", but holds values from "
+                + extent.least()
+                + " to "
+                + extent.greatest()
+                + PictureRange.advice(all, range)
+                + ", or set dataRange(min, max) when building DDPM");
+      }
     }
-    return extent;
+    return all;
+  }
+
+  private static String ofChannel(DataRange range, int channel) {
+    return range.isPerChannel() ? " of channel " + channel : "";
   }
 
   /**
@@ -209,41 +257,45 @@ public final class Images {
    * that are given by hand, where estimates may lie a little outside.
    *
    * @param name what messages call the pictures
-   * @param images float32 or float64, not empty
+   * @param images a batch, float32 or float64, not empty
    * @param range the range
    * @param insist how to have them taken all the same, the end of the message
-   * @return their extent
    * @throws IllegalArgumentException if a value is NaN, infinite or beyond
    */
-  public static Extent requireNearRange(
-      String name, NDArray images, DataRange range, String insist) {
-    Extent extent = requireFinite(name, images);
-    requireNearRange(name, extent, range, insist);
-    return extent;
+  public static void requireNearRange(String name, NDArray images, DataRange range, String insist) {
+    List<Extent> extents = extents(images, range);
+    requireFinite(name, together(extents));
+    requireNearRange(name, extents, range, insist);
   }
 
   /**
    * As {@link #requireNearRange(String, NDArray, DataRange, String)}, of finite values.
    *
    * @param name what messages call the pictures
-   * @param extent their extent
+   * @param extents what {@link #extents} returned
    * @param range the range
    * @param insist how to have them taken all the same, the end of the message
    * @throws IllegalArgumentException if a value is beyond
    */
-  public static void requireNearRange(String name, Extent extent, DataRange range, String insist) {
-    if (PictureRange.isBeyond(extent, range)) {
-      throw new IllegalArgumentException(
-          name
-              + " must lie in the data range "
-              + range
-              + " or near it, but hold values from "
-              + extent.least()
-              + " to "
-              + extent.greatest()
-              + PictureRange.advice(extent, range)
-              + ", or "
-              + insist);
+  public static void requireNearRange(
+      String name, List<Extent> extents, DataRange range, String insist) {
+    for (int c = 0; c < extents.size(); c++) {
+      Extent extent = extents.get(c);
+      DataRange own = range.channel(c);
+      if (PictureRange.isBeyond(extent, own)) {
+        throw new IllegalArgumentException(
+            name
+                + " must lie in the data range "
+                + own
+                + ofChannel(range, c)
+                + " or near it, but hold values from "
+                + extent.least()
+                + " to "
+                + extent.greatest()
+                + PictureRange.advice(together(extents), range)
+                + ", or "
+                + insist);
+      }
     }
   }
 }

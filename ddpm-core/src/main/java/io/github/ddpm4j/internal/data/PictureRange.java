@@ -3,8 +3,11 @@ package io.github.ddpm4j.internal.data;
 import io.github.ddpm4j.internal.data.Images.Extent;
 import io.github.ddpm4j.model.DataRange;
 import java.math.BigDecimal;
+import java.math.MathContext;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /**
  * What the values of pictures tell of the range that they were made in, and the line of code that
@@ -26,6 +29,9 @@ public record PictureRange(double min, double max, double least) {
   private static final List<PictureRange> USUAL =
       List.of(UNIT, CENTRED, new PictureRange(0, 255, 16), new PictureRange(0, 65_535, 4096));
 
+  /** More than float32 has. */
+  private static final MathContext DIGITS = new MathContext(9);
+
   /** From this width on, a data range is one of whole numbers, of which [−1, 1] is next to none. */
   private static final double WIDE = 100;
 
@@ -42,7 +48,7 @@ public record PictureRange(double min, double max, double least) {
         .filter(usual -> values.least() >= usual.min && values.greatest() <= usual.max)
         .findFirst()
         .filter(usual -> values.greatest() >= usual.least)
-        .filter(usual -> usual.min != range.min() || usual.max != range.max());
+        .filter(usual -> !range.equals(new DataRange(usual.min, usual.max)));
   }
 
   /**
@@ -116,9 +122,14 @@ public record PictureRange(double min, double max, double least) {
    * The line of code that maps this range to a model's.
    *
    * @param range the data range of the model
-   * @return such as {@code images.div(127.5).sub(1)}
+   * @return such as {@code images.div(127.5).sub(1)}, one per channel if the range is so
    */
   public String mapping(DataRange range) {
+    if (range.isPerChannel()) {
+      return IntStream.range(0, range.minima().size())
+          .mapToObj(c -> mapping(range.channel(c)) + " in channel " + c)
+          .collect(Collectors.joining(", "));
+    }
     double factor = (range.max() - range.min()) / (max - min);
     double offset = range.min() - min * factor;
     String scaled =
@@ -142,7 +153,7 @@ public record PictureRange(double min, double max, double least) {
   }
 
   private static String number(double value) {
-    return BigDecimal.valueOf(value).stripTrailingZeros().toPlainString();
+    return BigDecimal.valueOf(value).round(DIGITS).stripTrailingZeros().toPlainString();
   }
 
   @Override

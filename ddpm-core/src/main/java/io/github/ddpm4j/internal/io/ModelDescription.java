@@ -21,9 +21,13 @@ import java.util.Map;
 import java.util.OptionalLong;
 import java.util.ServiceLoader;
 import java.util.TreeSet;
+import java.util.stream.IntStream;
 
 /** A model in words, as model folders and checkpoints hold it, and back. */
 public final class ModelDescription {
+
+  /** The range of clean images. */
+  private static final String DATA_RANGE = "dataRange";
 
   /** The names of the classes that a model was trained on. */
   private static final String CLASS_NAMES = "classNames";
@@ -111,7 +115,7 @@ public final class ModelDescription {
     description.put("schedule", diffusion.schedule().describe());
     description.put("prediction", diffusion.prediction().describe());
     description.put("variance", diffusion.variance().name());
-    description.put("dataRange", List.of(diffusion.dataRange().min(), diffusion.dataRange().max()));
+    description.put(DATA_RANGE, words(diffusion.dataRange()));
     description.put("denoiser", network);
     if (!diffusion.classNames().isEmpty()) {
       description.put(CLASS_NAMES, diffusion.classNames());
@@ -184,10 +188,36 @@ public final class ModelDescription {
     return providers;
   }
 
+  /** Two numbers, or a pair of them for each channel. */
+  private static List<?> words(DataRange range) {
+    return range.isPerChannel()
+        ? IntStream.range(0, range.minima().size())
+            .mapToObj(c -> List.of(range.minima().get(c), range.maxima().get(c)))
+            .toList()
+        : List.of(range.min(), range.max());
+  }
+
   private static DataRange range(Description model) {
-    double[] ends = model.numbers("dataRange");
+    List<Double> minima = new ArrayList<>();
+    List<Double> maxima = new ArrayList<>();
+    if (model.value(DATA_RANGE) instanceof List<?> parts
+        && !parts.isEmpty()
+        && parts.stream().allMatch(List.class::isInstance)) {
+      for (Object part : parts) {
+        if (!(part instanceof List<?> pair
+            && pair.size() == 2
+            && pair.get(0) instanceof Number min
+            && pair.get(1) instanceof Number max)) {
+          throw model.refused(DATA_RANGE, "a list of two numbers, or one of such pairs");
+        }
+        minima.add(min.doubleValue());
+        maxima.add(max.doubleValue());
+      }
+      return new DataRange(minima, maxima);
+    }
+    double[] ends = model.numbers(DATA_RANGE);
     if (ends.length != 2) {
-      throw model.refused("dataRange", "a list of two numbers");
+      throw model.refused(DATA_RANGE, "a list of two numbers, or one of such pairs");
     }
     return new DataRange(ends[0], ends[1]);
   }

@@ -5,6 +5,7 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
+import io.github.ddpm4j.internal.data.ChannelRanges;
 import io.github.ddpm4j.internal.data.RecordNames;
 import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.random.CounterRandom;
@@ -216,7 +217,7 @@ final class Conditioning {
       NDArray xt = batch.xt();
       xt.attach(scope);
       NDArray x0 = model.ask(xt, batch.levels(), condition).x0();
-      NDArray clipped = x0.clip(range.min(), range.max());
+      NDArray clipped = ChannelRanges.clip(x0, range);
       clipped.attach(owner);
       return condition.and(Condition.previousX0(clipped));
     }

@@ -209,7 +209,7 @@ final class TrainingData {
     } catch (IllegalArgumentException e) {
       List<Integer> refused = new ArrayList<>();
       for (int i = 0; i < images.getShape().get(0); i++) {
-        try (NDArray image = images.get(i)) {
+        try (NDArray image = images.get("{}:{}", i, i + 1)) {
           Images.requireInRange("an image", image, range);
         } catch (IllegalArgumentException own) {
           refused.add(i);

@@ -594,8 +594,14 @@ class ModelFolderTest {
             + " but was 7",
         "\"variance\"|\"varianz\"|FILE is not valid: the model lacks \"variance\"",
         "[-1.0, 1.0]|[1.0]|"
-            + "FILE is not valid: \"dataRange\" of the model must be a list of two numbers, but was"
-            + " [1.0]",
+            + "FILE is not valid: \"dataRange\" of the model must be a list of two numbers, or one of"
+            + " such pairs, but was [1.0]",
+        "[-1.0, 1.0]|[[0, 1], [1, 2, 3]]|"
+            + "FILE is not valid: \"dataRange\" of the model must be a list of two numbers, or one of"
+            + " such pairs, but was [[0, 1], [1, 2, 3]]",
+        "[-1.0, 1.0]|[[0, 1], [1, 1]]|"
+            + "FILE is not valid: data range must have finite ends with min < max, but was [1.0,"
+            + " 1.0] in channel 1",
         "[-1.0, 1.0]|[1, -1]|"
             + "FILE is not valid: data range must have finite ends with min < max, but was [1.0,"
             + " -1.0]",
