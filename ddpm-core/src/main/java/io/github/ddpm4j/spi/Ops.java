@@ -193,7 +193,7 @@ public interface Ops<T> {
    * Adds one value per image and channel to every pixel of that channel.
    *
    * @param x images, shape (N, C, H, W)
-   * @param values shape (N, C)
+   * @param values shape (N, C), or (C) for the same in every image
    * @return shape of {@code x}
    */
   T addPerChannel(T x, T values);
@@ -202,7 +202,7 @@ public interface Ops<T> {
    * Multiplies every pixel of a channel by one value per image and channel.
    *
    * @param x images, shape (N, C, H, W)
-   * @param values shape (N, C)
+   * @param values shape (N, C), or (C) for the same in every image
    * @return shape of {@code x}
    */
   T multiplyPerChannel(T x, T values);

@@ -240,12 +240,14 @@ public final class ScriptOps implements Ops<Value> {
 
   @Override
   public Value addPerChannel(Value x, Value values) {
-    return script.let("torch.add(%s, torch.unsqueeze(torch.unsqueeze(%s, -1), -1))", x, values);
+    return script.let(
+        "torch.add(%s, torch.unsqueeze(torch.unsqueeze(%s, -1), -1))", x, converted(values));
   }
 
   @Override
   public Value multiplyPerChannel(Value x, Value values) {
-    return script.let("torch.mul(%s, torch.unsqueeze(torch.unsqueeze(%s, -1), -1))", x, values);
+    return script.let(
+        "torch.mul(%s, torch.unsqueeze(torch.unsqueeze(%s, -1), -1))", x, converted(values));
   }
 
   @Override

@@ -461,6 +461,12 @@ class ScriptOpsTest {
             return ops.addPerChannel(scaled, shift);
           }
         }.images(3, 5, 2, 7).features(3, 10),
+        new Case("scale and shift per channel, the same in every image") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.addPerChannel(ops.multiplyPerChannel(in.get(0), in.get(1)), in.get(2));
+          }
+        }.images(3, 5, 2, 7).weight(5).weight(5),
         new Case("concatenated features") {
           @Override
           <T> T apply(Ops<T> ops, List<T> in) {
