@@ -11,5 +11,6 @@ module io.github.ddpm4j.unet {
   exports io.github.ddpm4j.unet;
 
   provides io.github.ddpm4j.model.DenoiserProvider with
-      io.github.ddpm4j.unet.internal.UNetProvider;
+      io.github.ddpm4j.unet.internal.UNetProvider,
+      io.github.ddpm4j.unet.internal.ContextUNetProvider;
 }

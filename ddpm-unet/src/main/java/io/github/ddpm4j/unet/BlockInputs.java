@@ -88,7 +88,12 @@ final class BlockInputs {
   }
 
   void requireImages(Shape images, DataType type) {
-    requireImages(images);
+    requireImages(images, type, config.imageShape());
+  }
+
+  /** Checks images against the shape of one. */
+  static void requireImages(Shape images, DataType type, Shape image) {
+    requireImages(images, image);
     if (type != DataType.FLOAT32) {
       throw new IllegalArgumentException(
           "images must be float32, but are " + type + "; convert them by toType");
@@ -96,14 +101,18 @@ final class BlockInputs {
   }
 
   private void requireImages(Shape images) {
-    if (images.dimension() != 4 || !images.slice(1).equals(config.imageShape())) {
+    requireImages(images, config.imageShape());
+  }
+
+  private static void requireImages(Shape images, Shape image) {
+    if (images.dimension() != 4 || !images.slice(1).equals(image)) {
       throw new IllegalArgumentException(
           String.format(
               Locale.ROOT,
               "images must have the shape (N, %d, %d, %d), but have %s",
-              config.imageChannels(),
-              config.imageShape().get(1),
-              config.imageShape().get(2),
+              image.get(0),
+              image.get(1),
+              image.get(2),
               images));
     }
   }

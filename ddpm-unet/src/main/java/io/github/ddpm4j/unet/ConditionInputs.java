@@ -7,6 +7,8 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Condition.Kind;
 import java.util.Arrays;
+import java.util.Set;
+import java.util.function.Function;
 
 /**
  * A condition as the network takes it in: checked against what the network was built for, and one
@@ -14,10 +16,42 @@ import java.util.Arrays;
  */
 final class ConditionInputs {
 
-  private final UNetConfig config;
+  private final String network;
+  private final boolean hasOptions;
+  private final Set<Kind> kinds;
+  private final int classes;
+  private final boolean nullClass;
+  private final Function<Kind, Shape> shapes;
+
+  private ConditionInputs(
+      String network,
+      boolean hasOptions,
+      Set<Kind> kinds,
+      int classes,
+      boolean nullClass,
+      Function<Kind, Shape> shapes) {
+    this.network = network;
+    this.hasOptions = hasOptions;
+    this.kinds = kinds;
+    this.classes = classes;
+    this.nullClass = nullClass;
+    this.shapes = shapes;
+  }
 
   ConditionInputs(UNetConfig config) {
-    this.config = config;
+    this(
+        "the U-Net",
+        true,
+        config.conditionKinds(),
+        config.classes(),
+        config.layout().embedding().nullClass(),
+        config::conditionShape);
+  }
+
+  /** Of a network that takes classes alone, and images without one. */
+  static ConditionInputs ofClasses(String network, int classes) {
+    return new ConditionInputs(
+        network, false, Set.of(Kind.LABELS), classes, true, kind -> new Shape());
   }
 
   /** The arrays, in the order of the kinds, in the manager of the images and on their device. */
@@ -26,7 +60,7 @@ final class ConditionInputs {
     requireCondition(condition, n);
     NDList inputs = new NDList();
     try {
-      for (Kind kind : config.conditionKinds()) {
+      for (Kind kind : kinds) {
         inputs.add(
             kind == Kind.LABELS
                 ? Beside.upload(images, rows(condition, n), new Shape(n))
@@ -41,17 +75,16 @@ final class ConditionInputs {
   }
 
   /** The rows of the table of classes; the last is for images without a class. */
-  private double[] rows(Condition condition, int n) {
+  double[] rows(Condition condition, int n) {
     double[] rows = new double[n];
-    int none = config.classes();
-    Arrays.setAll(rows, i -> condition.isNone() ? none : condition.label(i).orElse(none));
+    Arrays.setAll(rows, i -> condition.isNone() ? classes : condition.label(i).orElse(classes));
     return rows;
   }
 
   private NDArray array(Kind kind, Condition condition, int n, NDManager owner) {
     return condition.has(kind)
         ? condition.array(kind, owner)
-        : owner.zeros(new Shape(n).addAll(config.conditionShape(kind)));
+        : owner.zeros(new Shape(n).addAll(shapes.apply(kind)));
   }
 
   void requireCondition(Condition condition, int images) {
@@ -79,21 +112,23 @@ final class ConditionInputs {
   }
 
   private void requireLabel(int image, int label) {
-    boolean nullClass = config.layout().embedding().nullClass();
-    if (label == Condition.ABSENT && config.classes() > 0 && !nullClass) {
+    if (label == Condition.ABSENT && classes > 0 && !nullClass) {
       throw new IllegalArgumentException(
-          "every image must have a class, because the U-Net has none for images without one, but"
-              + " image "
+          "every image must have a class, because "
+              + network
+              + " has none for images without one, but image "
               + image
               + " has none; give it a label between 0 and "
-              + (config.classes() - 1));
+              + (classes - 1));
     }
-    if (label >= config.classes()) {
+    if (label >= classes) {
       throw new IllegalArgumentException(
           "labels must be between 0 and "
-              + (config.classes() - 1)
-              + ", because the U-Net has "
-              + config.classes()
+              + (classes - 1)
+              + ", because "
+              + network
+              + " has "
+              + classes
               + " classes, but that of image "
               + image
               + " was "
@@ -103,24 +138,27 @@ final class ConditionInputs {
   }
 
   private void requireKind(Condition condition, Kind kind) {
-    if (!config.conditionKinds().contains(kind)) {
+    if (!kinds.contains(kind)) {
       throw new IllegalArgumentException(
-          "the U-Net cannot be conditioned on "
+          network
+              + " cannot be conditioned on "
               + kind
               + ", but was given a "
               + condition
-              + "; build it with "
-              + option(kind)
-              + ", or leave them out");
+              + "; "
+              + (hasOptions ? "build it with " + option(kind) + ", or " : "")
+              + "leave them out");
     }
-    Shape own = config.conditionShape(kind);
+    Shape own = shapes.apply(kind);
     if (!condition.shape(kind).equals(own)) {
       throw new IllegalArgumentException(
           "the condition's "
               + kind
               + " must have the shape "
               + new Shape(condition.size().orElseThrow()).addAll(own)
-              + ", as the U-Net was built for, but have "
+              + ", as "
+              + network
+              + " was built for, but have "
               + new Shape(condition.size().orElseThrow()).addAll(condition.shape(kind)));
     }
   }

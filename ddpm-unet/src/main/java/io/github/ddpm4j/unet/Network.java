@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
  * block on the way up seeing what a block on the way down made (Ronneberger et al. 2015; Ho et al.
  * 2020, appendix B). Holds no weights; immutable.
  */
-final class Network {
+final class Network implements Blueprint {
 
   /** The level of parts that are not worth recomputing. */
   private static final int NEVER_RECOMPUTED = -1;
@@ -218,14 +218,29 @@ final class Network {
     return specs;
   }
 
-  /** Every weight, in the order of the network. */
-  List<ParameterSpec> parameters() {
+  @Override
+  public List<ParameterSpec> parameters() {
     return parameters;
   }
 
-  /** The number of layers with dropout, numbered from 0. */
-  int dropoutLayers() {
+  @Override
+  public int conditions() {
+    return config.conditionKinds().size();
+  }
+
+  @Override
+  public int dropoutLayers() {
     return dropoutLayers;
+  }
+
+  @Override
+  public int levelInputs() {
+    return timeEmbedding.inputs();
+  }
+
+  @Override
+  public double[] levelInputs(double[] timesteps) {
+    return timeEmbedding.inputs(timesteps);
   }
 
   TimeEmbedding timeEmbedding() {
@@ -275,13 +290,9 @@ final class Network {
         });
   }
 
-  /**
-   * The prediction for what lies outside the network; see {@code ScriptedDenoiser.forward}.
-   *
-   * @param weights in the order of {@link #parameters()}
-   * @param conditions those of the network's kinds, in their order
-   */
-  <T> T forward(Ops<T> ops, List<T> weights, T x, T levels, List<T> conditions) {
+  /** The conditions are those of the network's kinds, in their order. */
+  @Override
+  public <T> T forward(Ops<T> ops, List<T> weights, T x, T levels, List<T> conditions) {
     Map<String, T> byName = new HashMap<>();
     for (int i = 0; i < weights.size(); i++) {
       byName.put(parameters().get(i).name(), weights.get(i));

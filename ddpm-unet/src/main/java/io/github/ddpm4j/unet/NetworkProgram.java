@@ -24,13 +24,13 @@ final class NetworkProgram implements AutoCloseable {
   private static final String INFER = "infer";
   private static final String TRAIN = "train";
 
-  private final Network network;
+  private final Blueprint network;
   private final Program program;
 
-  NetworkProgram(Network network, Script.Type type, boolean channelsLast) {
+  NetworkProgram(Blueprint network, Script.Type type, boolean channelsLast) {
     this.network = network;
     List<Value> weights = arguments("p[%d]", network.parameters().size());
-    List<Value> conditions = arguments("c%d", network.config().conditionKinds().size());
+    List<Value> conditions = arguments("c%d", network.conditions());
     Value x = new Value("x");
     Value levels = new Value("levels");
     Script infer = new Script();

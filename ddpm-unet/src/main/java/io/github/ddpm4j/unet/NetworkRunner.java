@@ -16,13 +16,13 @@ import org.jspecify.annotations.Nullable;
  */
 final class NetworkRunner implements AutoCloseable {
 
-  private final Network network;
+  private final Blueprint network;
   private final Device device;
   private final ReentrantLock compiling = new ReentrantLock();
   private volatile RunMode mode;
   private volatile @Nullable NetworkProgram program;
 
-  NetworkRunner(Network network, Device device, RunMode mode) {
+  NetworkRunner(Blueprint network, Device device, RunMode mode) {
     this.network = network;
     this.device = device;
     this.mode = mode;
@@ -72,8 +72,8 @@ final class NetworkRunner implements AutoCloseable {
 
   /** What the network takes timesteps in as. */
   private NDArray times(NDArray x, double[] timesteps) {
-    Shape shape = new Shape(timesteps.length, network.timeEmbedding().inputs());
-    return Beside.upload(x, network.timeEmbedding().inputs(timesteps), shape);
+    Shape shape = new Shape(timesteps.length, network.levelInputs());
+    return Beside.upload(x, network.levelInputs(timesteps), shape);
   }
 
   private NDList inOrder(Weights<NDArray> weights) {

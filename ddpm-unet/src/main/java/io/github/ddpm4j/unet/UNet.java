@@ -437,7 +437,7 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
 
   @Override
   public double[] levelFeatures(NoiseLevels levels) {
-    return network.timeEmbedding().inputs(timesteps(levels));
+    return network.levelInputs(timesteps(levels));
   }
 
   /** {@inheritDoc} */

@@ -10,6 +10,7 @@ import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
 import com.tngtech.archunit.library.GeneralCodingRules;
 import io.github.ddpm4j.model.DenoiserProvider;
+import io.github.ddpm4j.unet.internal.ContextUNetProvider;
 import io.github.ddpm4j.unet.internal.UNetProvider;
 import java.io.IOException;
 import java.io.InputStream;
@@ -80,6 +81,7 @@ class ArchitectureTest {
     assertThat(publicTypes(exported, true))
         .containsExactly(
             "Audit",
+            "ContextUNet",
             "Pretrained",
             "PublishedUNet",
             "UNet",
@@ -88,6 +90,7 @@ class ArchitectureTest {
             "UNetLayout");
     assertThat(publicTypes(exported, false))
         .containsExactly(
+            "ContextUNet$Config",
             "Pretrained$Options",
             "UNet$Execution",
             "UNet$Precision",
@@ -137,16 +140,17 @@ class ArchitectureTest {
   @Test
   void provider_onBothPaths_isTheSame() throws IOException, URISyntaxException {
     String service = DenoiserProvider.class.getName();
-    String provider = UNetProvider.class.getName();
+    List<String> providers =
+        List.of(UNetProvider.class.getName(), ContextUNetProvider.class.getName());
     assertThat(module().provides())
         .singleElement()
         .satisfies(
             provides -> {
               assertThat(provides.service()).isEqualTo(service);
-              assertThat(provides.providers()).containsExactly(provider);
+              assertThat(provides.providers()).containsExactlyElementsOf(providers);
             });
     assertThat(classes().resolve("META-INF/services/" + service))
         .content()
-        .isEqualToIgnoringNewLines(provider);
+        .isEqualToIgnoringNewLines(String.join("", providers));
   }
 }
