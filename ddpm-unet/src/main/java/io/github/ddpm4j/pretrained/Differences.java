@@ -1,11 +1,13 @@
 package io.github.ddpm4j.pretrained;
 
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNetBuilder;
 import io.github.ddpm4j.unet.UNetConfig;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -15,10 +17,10 @@ final class Differences {
 
   private Differences() {}
 
-  static List<String> of(DDPM ddpm, UNetConfig config, Facts facts) {
+  static List<String> of(DDPM ddpm, Architecture architecture, Facts facts) {
     List<String> lines = new ArrayList<>();
     DDPM usual = DDPM.builder().build();
-    add(lines, "schedule", usual.schedule().describe(), ddpm.schedule().describe());
+    add(lines, "schedule", usual.schedule().describe(), words(ddpm.schedule()));
     add(lines, "prediction", usual.prediction(), ddpm.prediction());
     add(lines, "variance", usual.variance(), ddpm.variance());
     add(lines, "data range", usual.dataRange(), ddpm.dataRange());
@@ -27,6 +29,13 @@ final class Differences {
     } else if (!facts.clip()) {
       lines.add("sampling without clipping; sampling() has it");
     }
+    architecture.settings().forEach((key, value) -> lines.add("network " + key + " = " + value));
+    return lines;
+  }
+
+  /** How a network differs from the usual one of its size. */
+  static Map<String, Object> ofNetwork(UNetConfig config) {
+    Map<String, Object> different = new LinkedHashMap<>();
     Map<String, Object> own = config.describe();
     Map<String, Object> plain =
         UNet.builder()
@@ -41,10 +50,18 @@ final class Differences {
     own.forEach(
         (key, value) -> {
           if (!key.equals("image") && !value.equals(plain.get(key))) {
-            lines.add("network " + key + " = " + value);
+            different.put(key, value);
           }
         });
-    return lines;
+    return different;
+  }
+
+  /** Not hundreds of numbers. */
+  private static Object words(Schedule schedule) {
+    Map<String, Object> words = schedule.describe();
+    return words.containsKey("betas")
+        ? "of " + schedule.timesteps() + " single values of β"
+        : words;
   }
 
   private static int[] own(UNetConfig config) {

@@ -30,7 +30,7 @@ import java.util.stream.IntStream;
  * {@code SongUNet} with the options of DDPM++, and {@code DhariwalUNet}, of NVlabs/edm. Blocks are
  * named by the size of their images.
  */
-final class Edm implements PeerFamily {
+final class Edm implements UNetFamily {
 
   private static final int GROUPS = 32;
   private static final int HEAD_CHANNELS = 64;

@@ -22,7 +22,7 @@ import java.util.stream.IntStream;
  * {@code UNet} of labml's annotated DDPM. Its attention has a norm that is never applied, and which
  * is written back with the values that it begins with.
  */
-final class Labml implements PeerFamily {
+final class Labml implements UNetFamily {
 
   private static final int GROUPS = 32;
   private static final double EPSILON = 1e-5;

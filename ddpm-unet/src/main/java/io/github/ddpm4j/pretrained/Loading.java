@@ -5,16 +5,18 @@ import io.github.ddpm4j.internal.io.TensorFiles;
 import io.github.ddpm4j.internal.io.TensorSource;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.schedule.Schedule;
-import io.github.ddpm4j.unet.UNet;
+import io.github.ddpm4j.unet.ContextUNet;
 import io.github.ddpm4j.unet.UNetConfig;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -137,7 +139,8 @@ final class Loading {
       NameTable table =
           Diffusers.table(own, Diffusers.isOld(PeerShapes.of(source, weights.toString())));
       table.require(source, weights.toString(), name -> false);
-      return filled(own, table, source, source, weights.toString(), "diffusers", facts);
+      return filled(
+          Architecture.of(own), table, source, source, weights.toString(), "diffusers", facts);
     }
   }
 
@@ -161,30 +164,79 @@ final class Loading {
       String where = file + (found.prefix().isEmpty() ? "" : ", below \"" + found.prefix() + "\"");
       PeerShapes shapes = PeerShapes.of(source, where);
       Facts facts = family.facts(whole, found.prefix(), given);
-      UNetConfig config = options.architecture;
-      if (config == null && options.image == null && options.heads + options.headChannels == 0) {
-        Optional<Published> published = Published.find(family, shapes, given);
-        if (published.isPresent()) {
-          config = published.get().config();
-          facts = published.get().facts(facts);
-          options.newAttentionOrder |= published.get().newAttentionOrder();
-          given.assume(
-              "it is the published "
-                  + published.get().network()
-                  + ", whose shapes it has, with its size of images, heads and schedule");
-        }
-      }
-      if (config == null) {
-        config = configOf(family, shapes);
-      }
-      config = rescaled(config, facts);
-      NameTable table = family.table(config, shapes, given);
-      table.require(source, where, family::isIdle);
-      return filled(config, table, source, whole, where, family.title(), facts);
+      return family instanceof UNetFamily unets
+          ? unet(unets, shapes, source, whole, facts)
+          : contextUnet(family, shapes, source, whole, facts);
     }
   }
 
-  private UNetConfig configOf(PeerFamily family, PeerShapes shapes) throws IOException {
+  private Pretrained contextUnet(
+      PeerFamily family, PeerShapes shapes, TensorSource source, TensorSource whole, Facts facts)
+      throws IOException {
+    if (options.architecture != null) {
+      throw new IOException(
+          shapes.where()
+              + " is a network of "
+              + family.title()
+              + ", whose weights tell its architecture: leave out options().architecture(...)");
+    }
+    Schedule schedule = options.schedule == null ? facts.schedule() : options.schedule;
+    ContextUNet.Config config;
+    try {
+      config = TeaPearce.config(shapes, Objects.requireNonNull(schedule));
+    } catch (IllegalArgumentException e) {
+      throw new IOException(shapes.where() + " cannot be loaded: " + e.getMessage(), e);
+    }
+    requireImage(family, shapes, config);
+    NameTable table = TeaPearce.table(config);
+    table.require(source, shapes.where(), family::isIdle);
+    return filled(
+        Architecture.of(config), table, source, whole, shapes.where(), family.title(), facts);
+  }
+
+  private void requireImage(PeerFamily family, PeerShapes shapes, ContextUNet.Config config)
+      throws IOException {
+    int[] own = {config.imageChannels(), ContextUNet.SIDE, ContextUNet.SIDE};
+    if (options.image != null && !Arrays.equals(options.image, own)) {
+      throw new IOException(
+          shapes.where()
+              + " is a network of "
+              + family.title()
+              + " for images of "
+              + Arrays.toString(own)
+              + ", but options().image(...) was "
+              + Arrays.toString(options.image));
+    }
+  }
+
+  private Pretrained unet(
+      UNetFamily family, PeerShapes shapes, TensorSource source, TensorSource whole, Facts told)
+      throws IOException {
+    Facts facts = told;
+    UNetConfig config = options.architecture;
+    if (config == null && options.image == null && options.heads + options.headChannels == 0) {
+      Optional<Published> published = Published.find(family, shapes, given);
+      if (published.isPresent()) {
+        config = published.get().config();
+        facts = published.get().facts(facts);
+        options.newAttentionOrder |= published.get().newAttentionOrder();
+        given.assume(
+            "it is the published "
+                + published.get().network()
+                + ", whose shapes it has, with its size of images, heads and schedule");
+      }
+    }
+    if (config == null) {
+      config = configOf(family, shapes);
+    }
+    config = rescaled(config, facts);
+    NameTable table = family.table(config, shapes, given);
+    table.require(source, shapes.where(), family::isIdle);
+    return filled(
+        Architecture.of(config), table, source, whole, shapes.where(), family.title(), facts);
+  }
+
+  private UNetConfig configOf(UNetFamily family, PeerShapes shapes) throws IOException {
     try {
       return family.config(shapes, given);
     } catch (IllegalArgumentException e) {
@@ -196,7 +248,7 @@ final class Loading {
   /* ---------------- The model ---------------- */
 
   private Pretrained filled(
-      UNetConfig config,
+      Architecture architecture,
       NameTable table,
       TensorSource source,
       TensorSource whole,
@@ -204,8 +256,8 @@ final class Loading {
       String family,
       Facts facts)
       throws IOException {
-    Facts complete = complete(facts, config, family, from);
-    UNet network = blank(config);
+    Facts complete = complete(facts, architecture, family, from);
+    TrainableDenoiser network = architecture.blank().on(options.device);
     boolean done = false;
     try {
       table.read(source, network.weights());
@@ -217,7 +269,7 @@ final class Loading {
               .dataRange(Objects.requireNonNull(complete.range()))
               .denoiser(network)
               .build();
-      Audit audit = audit(config, table, source, whole, from, family, ddpm, complete);
+      Audit audit = audit(architecture, table, source, whole, from, family, ddpm, complete);
       audit.assumed().forEach(line -> logger.info("{}: assumed {}", from, line));
       done = true;
       return new Pretrained(ddpm, network, complete, audit);
@@ -230,14 +282,8 @@ final class Loading {
     }
   }
 
-  private UNet blank(UNetConfig config) {
-    return options.device == null
-        ? UNet.builder(config).buildBlank()
-        : UNet.builder(config).device(options.device).buildBlank();
-  }
-
   /** The facts with what the caller says before them, all known. */
-  private Facts complete(Facts facts, UNetConfig config, String family, String from)
+  private Facts complete(Facts facts, Architecture architecture, String family, String from)
       throws IOException {
     Schedule schedule = options.schedule == null ? facts.schedule() : options.schedule;
     if (schedule == null) {
@@ -256,7 +302,7 @@ final class Loading {
     }
     Variance variance = options.variance == null ? facts.variance() : options.variance;
     if (variance == null) {
-      variance = config.learnedVariance() ? Variance.LEARNED_RANGE : Variance.FIXED_SMALL;
+      variance = architecture.predictsVariance() ? Variance.LEARNED_RANGE : Variance.FIXED_SMALL;
       given.assume("variance " + variance);
     }
     DataRange range = options.range == null ? facts.range() : options.range;
@@ -300,7 +346,7 @@ final class Loading {
   }
 
   private Audit audit(
-      UNetConfig config,
+      Architecture architecture,
       NameTable table,
       TensorSource source,
       TensorSource whole,
@@ -314,11 +360,11 @@ final class Loading {
     return new Audit(
         family,
         from,
-        config.parameterCount(),
+        architecture.parameterCount(),
         table.transforms(),
         unused,
         whole.tensors().size() - source.tensors().size(),
-        Differences.of(ddpm, config, facts),
+        Differences.of(ddpm, architecture, facts),
         given.assumed());
   }
 }

@@ -29,7 +29,7 @@ import java.util.Map;
 import java.util.stream.IntStream;
 
 /** {@code Unet} of lucidrains/denoising-diffusion-pytorch 2.x, whose shapes tell all of it. */
-final class Lucidrains implements PeerFamily {
+final class Lucidrains implements UNetFamily {
 
   private static final String FOURIER = "time_mlp.0.weights";
 

@@ -32,7 +32,7 @@ import java.util.stream.IntStream;
  * {@code UNetModel} of openai/guided-diffusion and openai/improved-diffusion. All blocks of a way
  * are one flat list, in which the passages between levels count.
  */
-final class OpenAi implements PeerFamily {
+final class OpenAi implements UNetFamily {
 
   private static final int GROUPS = 32;
   private static final double EPSILON = 1e-5;

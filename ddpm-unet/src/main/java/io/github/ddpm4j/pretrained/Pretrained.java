@@ -3,6 +3,7 @@ package io.github.ddpm4j.pretrained;
 import ai.djl.Device;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.sampling.Sampler;
@@ -18,9 +19,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * A model of another library, loaded from its own files: a folder of diffusers, or a file of
  * weights ({@code .safetensors}, {@code .pt}, {@code .pth}, {@code .ckpt}, {@code .bin}) of
- * diffusers, guided-diffusion, improved-diffusion, denoising-diffusion-pytorch 2.x, labml or EDM.
- * The library is recognised by the names of its weights. No Python is needed, and nothing in a file
- * is run.
+ * diffusers, guided-diffusion, improved-diffusion, denoising-diffusion-pytorch 2.x, labml, EDM or
+ * Conditional Diffusion MNIST. The library is recognised by the names of its weights. No Python is
+ * needed, and nothing in a file is run.
  *
  * <pre>{@code
  * try (Pretrained model = Pretrained.load(Path.of("ddpm-cifar10-32"));
@@ -40,11 +41,11 @@ import org.jspecify.annotations.Nullable;
 public final class Pretrained implements AutoCloseable {
 
   private final DDPM ddpm;
-  private final UNet network;
+  private final TrainableDenoiser network;
   private final Facts facts;
   private final Audit audit;
 
-  Pretrained(DDPM ddpm, UNet network, Facts facts, Audit audit) {
+  Pretrained(DDPM ddpm, TrainableDenoiser network, Facts facts, Audit audit) {
     this.ddpm = ddpm;
     this.network = network;
     this.facts = facts;

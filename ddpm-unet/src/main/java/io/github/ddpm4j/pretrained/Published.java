@@ -46,7 +46,7 @@ record Published(
   }
 
   /** The published network of a family whose weights have exactly these shapes. */
-  static Optional<Published> find(PeerFamily family, PeerShapes shapes, Given given) {
+  static Optional<Published> find(UNetFamily family, PeerShapes shapes, Given given) {
     for (PublishedUNet network : PublishedUNet.values()) {
       if (network.name().startsWith(prefix(family))
           || (family instanceof OpenAi && network.name().startsWith("IMPROVED"))) {
@@ -69,7 +69,7 @@ record Published(
     return Optional.empty();
   }
 
-  private static String prefix(PeerFamily family) {
+  private static String prefix(UNetFamily family) {
     if (family instanceof OpenAi) {
       return "GUIDED";
     }

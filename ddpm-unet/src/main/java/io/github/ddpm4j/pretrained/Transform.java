@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.index.NDIndex;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import java.util.List;
 import java.util.function.Function;
@@ -168,6 +169,34 @@ record Transform(
           long tokens = own.get(0).getShape().get(0);
           NDArray all = NDArrays.stack(own).reshape(2, tokens, heads, -1);
           return new NDList(linear ? all.transpose(0, 2, 3, 1) : all.transpose(0, 2, 1, 3));
+        });
+  }
+
+  /**
+   * A factor and a summand per channel, of a batch norm whose statistics stand still:
+   *
+   * <pre>
+   * factor = weight / √(variance + eps)      summand = bias − mean · factor
+   * </pre>
+   *
+   * @param eps added to the variance
+   */
+  static Transform batchNorm(double eps) {
+    return new Transform(
+        "batch norms made factors and summands, which are not written back",
+        own -> List.of(own.get(0), own.get(0), own.get(0), own.get(0)),
+        peer -> {
+          NDList doubles = new NDList();
+          peer.forEach(array -> doubles.add(array.toType(DataType.FLOAT64, true)));
+          NDArray factor = doubles.get(0).div(doubles.get(3).add(eps).sqrt());
+          NDArray summand = doubles.get(1).sub(doubles.get(2).mul(factor));
+          return new NDList(
+              factor.toType(DataType.FLOAT32, true), summand.toType(DataType.FLOAT32, true));
+        },
+        own -> {
+          throw new IllegalArgumentException(
+              "batch norms became factors and summands when they were loaded, and their statistics"
+                  + " are not written back; save the model by save(folder)");
         });
   }
 

@@ -19,14 +19,13 @@ import org.jspecify.annotations.Nullable;
 record WeightsFile(@Nullable PeerFamily family, String prefix) {
 
   private static final List<PeerFamily> FAMILIES =
-      List.of(new OpenAi(), new Lucidrains(), new Labml(), new Edm());
+      List.of(new OpenAi(), new Lucidrains(), new Labml(), new Edm(), new TeaPearce());
 
   /** Names of networks that are known and not loaded. */
   private static final List<String[]> OTHERS =
       List.of(
           new String[] {"all_modules.0.W", "NCSN++ of score_sde"},
           new String[] {"all_modules.0.weight", "NCSN++ of score_sde"},
-          new String[] {"timeembed1.model.0.weight", "ContextUnet of Conditional_Diffusion_MNIST"},
           new String[] {"text_model.embeddings.token_embedding.weight", "a text encoder"},
           new String[] {"decoder.conv_in.weight", "an autoencoder"});
 
@@ -107,7 +106,7 @@ record WeightsFile(@Nullable PeerFamily family, String prefix) {
             + " holds no network that is known"
             + (wanted == null ? "" : " below \"" + wanted + "\"")
             + "; known are those of diffusers (UNet2DModel), guided-diffusion,"
-            + " improved-diffusion, denoising-diffusion-pytorch 2.x, labml and EDM; its "
+            + " improved-diffusion, denoising-diffusion-pytorch 2.x, labml, EDM and Conditional Diffusion MNIST; its "
             + source.tensors().size()
             + " tensors begin with "
             + names);

@@ -139,7 +139,7 @@ class PretrainedTest {
     }
     try (TensorSource source = TensorFiles.open(path)) {
       WeightsFile found = WeightsFile.find(path, source, peer.options(), given);
-      PeerFamily family = Objects.requireNonNull(found.family());
+      UNetFamily family = (UNetFamily) Objects.requireNonNull(found.family());
       return family.table(
           network.config(), PeerShapes.of(source.under(found.prefix()), path.toString()), given);
     }

@@ -25,7 +25,7 @@ class PublishedTest {
 
   @TempDir private Path folder;
 
-  private static PeerFamily family(PublishedUNet network) {
+  private static UNetFamily family(PublishedUNet network) {
     String name = network.name();
     if (name.startsWith("GUIDED") || name.startsWith("IMPROVED")) {
       return new OpenAi();
@@ -35,7 +35,7 @@ class PublishedTest {
         : name.startsWith("LABML") ? new Labml() : new Edm();
   }
 
-  private static PeerShapes shapes(PeerFamily family, UNetConfig config) {
+  private static PeerShapes shapes(UNetFamily family, UNetConfig config) {
     PeerShapes none = new PeerShapes(Map.of(), "the file");
     Given given = new Given(Pretrained.options());
     return new PeerShapes(family.table(config, none, given).peerShapes(), "the file");
@@ -62,7 +62,7 @@ class PublishedTest {
       names = {"DIFFUSERS_TRAIN_UNCONDITIONAL", "LDM_CELEBAHQ"})
   void config_ofItsShapes_theArchitecture(PublishedUNet network) throws IOException {
     UNetConfig config = network.config();
-    PeerFamily family = family(network);
+    UNetFamily family = family(network);
 
     UNetConfig told = family.config(shapes(family, config), new Given(options(config)));
 
@@ -86,7 +86,7 @@ class PublishedTest {
       mode = EnumSource.Mode.EXCLUDE,
       names = {"DIFFUSERS_TRAIN_UNCONDITIONAL", "LDM_CELEBAHQ"})
   void find_ofItsShapes_theNetwork(PublishedUNet network) {
-    PeerFamily family = family(network);
+    UNetFamily family = family(network);
 
     Published found =
         Published.find(family, shapes(family, network.config()), new Given(Pretrained.options()))
