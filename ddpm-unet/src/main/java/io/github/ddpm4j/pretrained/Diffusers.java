@@ -1,7 +1,9 @@
 package io.github.ddpm4j.pretrained;
 
-import io.github.ddpm4j.pretrained.NameTable.Line;
 import io.github.ddpm4j.unet.UNetConfig;
+import io.github.ddpm4j.unet.internal.peers.NameTable;
+import io.github.ddpm4j.unet.internal.peers.NameTable.Line;
+import io.github.ddpm4j.unet.internal.peers.Transform;
 
 /**
  * diffusers' UNet2DModel, whose names are ours, but for those of attention in files of 2022. Not

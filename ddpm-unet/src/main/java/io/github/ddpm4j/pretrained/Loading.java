@@ -11,6 +11,8 @@ import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.unet.ContextUNet;
 import io.github.ddpm4j.unet.UNetConfig;
+import io.github.ddpm4j.unet.internal.peers.ConfigFile;
+import io.github.ddpm4j.unet.internal.peers.NameTable;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;

@@ -7,6 +7,7 @@ import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.unet.PublishedUNet;
 import io.github.ddpm4j.unet.UNetConfig;
+import io.github.ddpm4j.unet.internal.peers.NameTable;
 import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;

@@ -6,6 +6,7 @@ import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.pretrained.Facts.Thresholding;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
+import io.github.ddpm4j.unet.internal.peers.ConfigFile;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;

@@ -7,6 +7,7 @@ import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.UniPcSampler;
 import io.github.ddpm4j.schedule.TimestepSpacing;
+import io.github.ddpm4j.unet.internal.peers.ConfigFile;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;

@@ -18,6 +18,7 @@ import io.github.ddpm4j.unet.UNetLayout.Order;
 import io.github.ddpm4j.unet.UNetLayout.Resampling;
 import io.github.ddpm4j.unet.UNetLayout.Time;
 import io.github.ddpm4j.unet.UNetLayout.Up;
+import io.github.ddpm4j.unet.internal.peers.ConfigFile;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;

@@ -8,7 +8,8 @@
  * <ul>
  *   <li>Name tables, which of our weights is which of theirs, one file for each library: {@code
  *       Diffusers}, {@code OpenAi}, {@code Lucidrains}, {@code Labml} and {@code Edm}, over {@code
- *       NameTable}, {@code Transform} and {@code Place}. A table is used in both directions.
+ *       Place} and the {@code NameTable} and {@code Transform} of {@code unet.internal.peers}. A
+ *       table is used in both directions.
  *   <li>Architectures: {@code UNet2D} reads and writes the configuration of diffusers; the other
  *       libraries have none, so their files tell the architecture by {@code PeerShapes}.
  *   <li>All else of a model ({@code Facts}): {@code SchedulerFile}, {@code SuggestedSampler},

@@ -2,6 +2,7 @@ package io.github.ddpm4j.unet;
 
 import io.github.ddpm4j.spi.Ops;
 import java.util.List;
+import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
 
 /** A network without weights: what it declares, takes in and computes. Immutable. */
 interface Blueprint {

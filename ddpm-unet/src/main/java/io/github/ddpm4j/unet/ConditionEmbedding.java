@@ -3,6 +3,11 @@ package io.github.ddpm4j.unet;
 import io.github.ddpm4j.model.Condition.Kind;
 import io.github.ddpm4j.spi.Ops;
 import io.github.ddpm4j.unet.UNetLayout.ClassPlace;
+import io.github.ddpm4j.unet.internal.layers.EmbeddingTable;
+import io.github.ddpm4j.unet.internal.layers.Initial;
+import io.github.ddpm4j.unet.internal.layers.LinearLayer;
+import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
+import io.github.ddpm4j.unet.internal.layers.Weights;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 

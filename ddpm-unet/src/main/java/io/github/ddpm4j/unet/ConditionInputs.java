@@ -6,6 +6,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Condition.Kind;
+import io.github.ddpm4j.unet.internal.running.Beside;
 import java.util.Arrays;
 import java.util.Set;
 import java.util.function.Function;

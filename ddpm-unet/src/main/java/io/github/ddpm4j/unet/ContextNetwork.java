@@ -10,6 +10,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.function.Function;
+import io.github.ddpm4j.unet.internal.layers.Weights;
+import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
+import io.github.ddpm4j.unet.internal.layers.Initial;
+import io.github.ddpm4j.unet.internal.layers.LinearLayer;
+import io.github.ddpm4j.unet.internal.layers.ConvLayer;
+import io.github.ddpm4j.unet.internal.layers.NormLayer;
 
 /**
  * The layers of a {@link ContextUNet}: two levels down to a vector and up again, with pairs of

@@ -27,6 +27,11 @@ import java.util.OptionalInt;
 import java.util.Set;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
+import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
+import io.github.ddpm4j.unet.internal.running.FirstWeights;
+import io.github.ddpm4j.unet.internal.running.Usage;
+import io.github.ddpm4j.unet.internal.running.RunMode;
+import io.github.ddpm4j.unet.internal.running.Beside;
 
 /**
  * The small network for images of {@value #SIDE} x {@value #SIDE} pixels of Conditional Diffusion

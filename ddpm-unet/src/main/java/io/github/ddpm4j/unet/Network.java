@@ -2,7 +2,14 @@ package io.github.ddpm4j.unet;
 
 import io.github.ddpm4j.model.Condition.Kind;
 import io.github.ddpm4j.spi.Ops;
-import io.github.ddpm4j.unet.ResidualBlock.Size;
+import io.github.ddpm4j.unet.internal.layers.AttentionBlock;
+import io.github.ddpm4j.unet.internal.layers.ConvLayer;
+import io.github.ddpm4j.unet.internal.layers.Initial;
+import io.github.ddpm4j.unet.internal.layers.NormLayer;
+import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
+import io.github.ddpm4j.unet.internal.layers.ResidualBlock;
+import io.github.ddpm4j.unet.internal.layers.ResidualBlock.Size;
+import io.github.ddpm4j.unet.internal.layers.Weights;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -71,6 +78,7 @@ final class Network implements Blueprint {
   }
 
   private final UNetConfig config;
+  private final ResidualBlock.Style style;
   private final ConvLayer convIn;
   private final TimeEmbedding timeEmbedding;
   private final ConditionEmbedding conditionEmbedding;
@@ -90,6 +98,7 @@ final class Network implements Blueprint {
 
   Network(UNetConfig config) {
     this.config = config;
+    style = LayerStyles.block(config);
     joins = config.layout().outer().stemJoinsEnd();
     List<LevelWidths> widths = LevelWidths.of(config);
     int levels = config.levels();
@@ -129,7 +138,7 @@ final class Network implements Blueprint {
       down.add(new Level(stages, passage));
     }
 
-    int middle = config.layout().attention().middle() ? AttentionBlock.MIDDLE : NONE;
+    int middle = config.layout().attention().middle() ? LayerStyles.MIDDLE : NONE;
     middle1 = stage("mid_block", 0, channels, channels, layer++, middle);
     middle2 = stage("mid_block", 1, channels, channels, layer++, NONE);
 
@@ -154,8 +163,8 @@ final class Network implements Blueprint {
 
     int out = config.outputChannels();
     joined =
-        joins ? new ResidualBlock(config, "final_resnet", channels + stem, stem, layer++) : null;
-    normOut = joins ? null : NormLayer.last(config, "conv_norm_out", channels);
+        joins ? new ResidualBlock(style, "final_resnet", channels + stem, stem, layer++) : null;
+    normOut = joins ? null : LayerStyles.lastNorm(config).of("conv_norm_out", channels);
     convOut =
         joins
             ? new ConvLayer("conv_out", stem, out, 1, 1, 0, Initial.ALMOST_ZERO)
@@ -167,10 +176,11 @@ final class Network implements Blueprint {
   /** {@code attention} is the level of the attention behind the block, or {@link #NONE}. */
   private Stage stage(String name, int j, int in, int out, int layer, int attention) {
     return new Stage(
-        new ResidualBlock(config, name + ".resnets." + j, in, out, layer),
+        new ResidualBlock(style, name + ".resnets." + j, in, out, layer),
         attention == NONE
             ? null
-            : new AttentionBlock(config, name + ".attentions." + j, attention, out));
+            : new AttentionBlock(
+                LayerStyles.attention(config, attention, out), name + ".attentions." + j, out));
   }
 
   /** What is behind the blocks of a level on the way down. */
@@ -180,7 +190,7 @@ final class Network implements Blueprint {
       return widthsChangeInPassages() ? new Passage(null, Resampler.sameSize(name, in, out)) : null;
     }
     return config.layout().resampling().down() == UNetLayout.Down.RESIDUAL
-        ? new Passage(new ResidualBlock(config, name, in, out, layer, Size.HALVED), null)
+        ? new Passage(new ResidualBlock(style, name, in, out, layer, Size.HALVED), null)
         : new Passage(null, new Downsample(config, name, in, out));
   }
 
@@ -191,7 +201,7 @@ final class Network implements Blueprint {
       return widthsChangeInPassages() ? new Passage(null, Resampler.sameSize(name, in, out)) : null;
     }
     return config.layout().resampling().up() == UNetLayout.Up.RESIDUAL
-        ? new Passage(new ResidualBlock(config, name, in, out, layer, Size.DOUBLED), null)
+        ? new Passage(new ResidualBlock(style, name, in, out, layer, Size.DOUBLED), null)
         : new Passage(null, new Upsample(config, name, in, out));
   }
 

@@ -7,6 +7,9 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.TrainableDenoiser;
+import io.github.ddpm4j.unet.internal.layers.Weights;
+import io.github.ddpm4j.unet.internal.running.Beside;
+import io.github.ddpm4j.unet.internal.running.RunMode;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 

@@ -2,6 +2,8 @@ package io.github.ddpm4j.unet;
 
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.model.Condition.Kind;
+import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
+import io.github.ddpm4j.unet.internal.layers.Weights;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;

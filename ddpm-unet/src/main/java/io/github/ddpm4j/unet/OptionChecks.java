@@ -1,6 +1,7 @@
 package io.github.ddpm4j.unet;
 
 import io.github.ddpm4j.internal.description.Quote;
+import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;

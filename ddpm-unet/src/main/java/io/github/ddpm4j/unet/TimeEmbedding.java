@@ -7,6 +7,11 @@ import io.github.ddpm4j.internal.ops.Script.Value;
 import io.github.ddpm4j.spi.Ops;
 import io.github.ddpm4j.unet.UNetLayout.Activation;
 import io.github.ddpm4j.unet.UNetLayout.Frequencies;
+import io.github.ddpm4j.unet.internal.layers.EmbeddingTable;
+import io.github.ddpm4j.unet.internal.layers.Initial;
+import io.github.ddpm4j.unet.internal.layers.LinearLayer;
+import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
+import io.github.ddpm4j.unet.internal.layers.Weights;
 import java.util.Arrays;
 import java.util.List;
 

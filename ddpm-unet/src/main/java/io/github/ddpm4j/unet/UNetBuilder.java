@@ -3,6 +3,7 @@ package io.github.ddpm4j.unet;
 import ai.djl.Device;
 import io.github.ddpm4j.unet.UNet.Execution;
 import io.github.ddpm4j.unet.UNet.Precision;
+import io.github.ddpm4j.unet.internal.running.FirstWeights;
 import java.security.SecureRandom;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;

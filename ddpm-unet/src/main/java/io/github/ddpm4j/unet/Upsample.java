@@ -2,6 +2,10 @@ package io.github.ddpm4j.unet;
 
 import io.github.ddpm4j.spi.Ops;
 import io.github.ddpm4j.unet.UNetLayout.Up;
+import io.github.ddpm4j.unet.internal.layers.ConvLayer;
+import io.github.ddpm4j.unet.internal.layers.Initial;
+import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
+import io.github.ddpm4j.unet.internal.layers.Weights;
 import java.util.List;
 
 /**

@@ -15,13 +15,15 @@
  *       parts {@code ResidualBlock}, {@code AttentionBlock}, {@code TimeEmbedding}, {@code
  *       ConditionEmbedding}, {@code Downsample} and {@code Upsample} (each a {@code Resampler}),
  *       over the layers that have weights ({@code ConvLayer}, {@code LinearLayer}, {@code
- *       NormLayer}, {@code EmbeddingTable}).
+ *       NormLayer}, {@code EmbeddingTable}). Blocks and layers that autoencoders have too lie in
+ *       {@code internal.layers}; {@code LayerStyles} says how an architecture wants them.
  *   <li>Running it: {@code NetworkRunner} as its {@code RunMode} says, {@code NetworkProgram}
  *       compiled, {@code TorchScriptExport} into a file, {@code NetworkSummary} over shapes alone
  *       ({@code CountingOps}).
  *   <li>What goes in: {@code BlockInputs} from DJL, {@code ConditionInputs} from a condition.
  *   <li>Its life cycle: {@code UNetBlock} holds the weights, {@code FirstWeights} initializes them,
- *       and {@code Usage} controls access to them.
+ *       and {@code Usage} controls access to them; with {@code RunMode} they lie in {@code
+ *       internal.running}.
  * </ul>
  */
 @NullMarked

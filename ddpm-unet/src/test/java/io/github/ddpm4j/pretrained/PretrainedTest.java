@@ -24,6 +24,7 @@ import io.github.ddpm4j.unet.PeerNetworks;
 import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNet.Execution;
 import io.github.ddpm4j.unet.UNet.Precision;
+import io.github.ddpm4j.unet.internal.peers.NameTable;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;

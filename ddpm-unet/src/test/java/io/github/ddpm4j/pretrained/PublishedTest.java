@@ -8,6 +8,7 @@ import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.unet.PublishedUNet;
 import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNetConfig;
+import io.github.ddpm4j.unet.internal.peers.ConfigFile;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

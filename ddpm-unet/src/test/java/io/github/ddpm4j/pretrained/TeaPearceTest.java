@@ -37,6 +37,7 @@ import java.util.Random;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import io.github.ddpm4j.unet.internal.peers.NameTable;
 
 /** ContextUnet of Conditional Diffusion MNIST, with an output that its own code made. */
 class TeaPearceTest {

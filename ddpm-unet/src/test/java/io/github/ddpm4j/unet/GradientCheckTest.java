@@ -27,6 +27,8 @@ import io.github.ddpm4j.unet.UNetLayout.Outer;
 import io.github.ddpm4j.unet.UNetLayout.Resampling;
 import io.github.ddpm4j.unet.UNetLayout.Time;
 import io.github.ddpm4j.unet.UNetLayout.Up;
+import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
+import io.github.ddpm4j.unet.internal.layers.Weights;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;

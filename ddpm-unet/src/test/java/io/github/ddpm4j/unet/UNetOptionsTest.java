@@ -13,6 +13,7 @@ import io.github.ddpm4j.internal.torch.Hardware;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.unet.UNet.Execution;
 import io.github.ddpm4j.unet.UNet.Precision;
+import io.github.ddpm4j.unet.internal.running.RunMode;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;

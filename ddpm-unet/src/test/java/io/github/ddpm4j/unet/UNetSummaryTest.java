@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 

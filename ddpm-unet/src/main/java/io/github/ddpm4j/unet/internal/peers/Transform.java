@@ -1,4 +1,4 @@
-package io.github.ddpm4j.pretrained;
+package io.github.ddpm4j.unet.internal.peers;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
@@ -18,7 +18,7 @@ import java.util.function.Function;
  * @param toOwn ours, float32, from theirs of these shapes
  * @param toPeer theirs from ours
  */
-record Transform(
+public record Transform(
     String name,
     Function<List<Shape>, List<Shape>> peerShapes,
     Function<NDList, NDList> toOwn,
@@ -27,17 +27,32 @@ record Transform(
   private static final Transform COPY =
       new Transform("copied", own -> own, peer -> peer, own -> own);
 
-  /** The same values in the same shape. */
-  static Transform copy() {
+  /**
+   * The same values in the same shape.
+   *
+   * @return the transform
+   */
+  public static Transform copy() {
     return COPY;
   }
 
-  boolean isCopy() {
+  /**
+   * Whether it is {@link #copy}.
+   *
+   * @return whether it is
+   */
+  public boolean isCopy() {
     return equals(COPY);
   }
 
-  /** One weight whose values lie as they are under another shape. */
-  static Transform reshaped(String name, Function<Shape, Shape> peerShape) {
+  /**
+   * One weight whose values lie as they are under another shape.
+   *
+   * @param name what an audit calls it
+   * @param peerShape their shape for ours
+   * @return the transform
+   */
+  public static Transform reshaped(String name, Function<Shape, Shape> peerShape) {
     return new Transform(
         name,
         own -> List.of(peerShape.apply(own.get(0))),
@@ -46,8 +61,13 @@ record Transform(
         own -> new NDList(own.get(0).reshape(peerShape.apply(own.get(0).getShape()))));
   }
 
-  /** A linear layer as a convolution of one pixel, with so many axes of length 1. */
-  static Transform flattened(int axes) {
+  /**
+   * A linear layer as a convolution of one pixel.
+   *
+   * @param axes the number of axes of length 1 behind the matrix
+   * @return the transform
+   */
+  public static Transform flattened(int axes) {
     return axes == 0 ? COPY : reshaped("flattened", own -> withOnes(own, axes));
   }
 
@@ -59,8 +79,12 @@ record Transform(
     return longer;
   }
 
-  /** A matrix whose rows are their columns. */
-  static Transform transposed() {
+  /**
+   * A matrix whose rows are their columns.
+   *
+   * @return the transform
+   */
+  public static Transform transposed() {
     return new Transform(
         "transposed",
         own -> List.of(new Shape(own.get(0).get(1), own.get(0).get(0))),
@@ -68,8 +92,12 @@ record Transform(
         own -> new NDList(own.get(0).transpose()));
   }
 
-  /** A convolution whose two halves of input channels are in the other order. */
-  static Transform swappedInputs() {
+  /**
+   * A convolution whose two halves of input channels are in the other order.
+   *
+   * @return the transform
+   */
+  public static Transform swappedInputs() {
     Function<NDList, NDList> swap =
         list -> {
           NDArray weight = list.get(0);
@@ -87,8 +115,9 @@ record Transform(
    * @param packing how they lie there
    * @param heads the number of heads
    * @param axes the axes of length 1 behind the matrix
+   * @return the transform
    */
-  static Transform split(Packing packing, int heads, int axes) {
+  public static Transform split(Packing packing, int heads, int axes) {
     return new Transform(
         "split into queries, keys and values",
         own -> {
@@ -148,8 +177,12 @@ record Transform(
   /**
    * The keys and values of memory, two weights of ours of shape (tokens, heads · d): theirs is (2,
    * heads, tokens, d), or (2, heads, d, tokens) where attention is linear.
+   *
+   * @param linear whether attention is linear
+   * @param heads the number of heads
+   * @return the transform
    */
-  static Transform memory(boolean linear, int heads) {
+  public static Transform memory(boolean linear, int heads) {
     return new Transform(
         "memory split into keys and values",
         own -> {
@@ -180,8 +213,9 @@ record Transform(
    * </pre>
    *
    * @param eps added to the variance
+   * @return the transform
    */
-  static Transform batchNorm(double eps) {
+  public static Transform batchNorm(double eps) {
     return new Transform(
         "batch norms made factors and summands, which are not written back",
         own -> List.of(own.get(0), own.get(0), own.get(0), own.get(0)),
@@ -204,8 +238,10 @@ record Transform(
    * A table with one row per class and one for none, from a linear layer on one-hot rows times
    * √classes: the row of a class is its column times that, plus the bias; the row for none is the
    * bias.
+   *
+   * @return the transform
    */
-  static Transform oneHot() {
+  public static Transform oneHot() {
     return new Transform(
         "table made of a linear layer on one-hot rows",
         own -> {

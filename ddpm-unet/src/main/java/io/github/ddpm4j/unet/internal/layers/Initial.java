@@ -1,7 +1,7 @@
-package io.github.ddpm4j.unet;
+package io.github.ddpm4j.unet.internal.layers;
 
 /** How large a layer starts. */
-enum Initial {
+public enum Initial {
   /** Variance scaling of scale 1. */
   NORMAL(1),
   /** The last layer of a residual branch, which starts as good as zero (Ho et al. 2020, code). */

@@ -1,4 +1,4 @@
-package io.github.ddpm4j.unet;
+package io.github.ddpm4j.unet.internal.running;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
@@ -6,11 +6,12 @@ import ai.djl.ndarray.NDScope;
 import ai.djl.nn.Parameter;
 import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.internal.random.CounterRandom;
+import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
 import java.util.function.Function;
 
 /** Makes the first value of each weight. */
 @FunctionalInterface
-interface FirstWeights {
+public interface FirstWeights {
 
   /**
    * The first value of a weight.
@@ -18,12 +19,16 @@ interface FirstWeights {
    * @param owner what the value is attached to
    * @param spec the weight
    * @param index its place in the order of the weights
+   * @return the value
    */
   NDArray value(NDManager owner, ParameterSpec spec, int index);
 
   /**
    * Uniform values within the limits of the specs, ones for the weights of norms, zeros for biases:
    * the same for the same seed, whatever came before.
+   *
+   * @param seed the seed
+   * @return what makes them
    */
   static FirstWeights drawn(long seed) {
     return (owner, spec, index) -> {
@@ -39,12 +44,21 @@ interface FirstWeights {
     };
   }
 
-  /** Zeros, for those who are about to overwrite them. */
+  /**
+   * Zeros, for those who are about to overwrite them.
+   *
+   * @return what makes them
+   */
   static FirstWeights zeros() {
     return (owner, spec, index) -> kept(owner.zeros(spec.shape()));
   }
 
-  /** Copies of the weights of another network, by name. */
+  /**
+   * Copies of the weights of another network.
+   *
+   * @param weights the others by name
+   * @return what makes them
+   */
   static FirstWeights copied(Function<String, NDArray> weights) {
     return (owner, spec, index) -> {
       NDArray weight = kept(weights.apply(spec.name()).duplicate());

@@ -1,4 +1,4 @@
-package io.github.ddpm4j.pretrained;
+package io.github.ddpm4j.unet.internal.peers;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
@@ -26,7 +26,7 @@ import java.util.function.Predicate;
  * Which weights of another library are which of ours, in both directions. A table has every weight
  * of a network of ours once.
  */
-final class NameTable {
+public final class NameTable {
 
   /** How many names a message has. */
   private static final int MOST_NAMES = 8;
@@ -38,14 +38,30 @@ final class NameTable {
    * @param peer the names of theirs
    * @param transform how the ones become the others
    */
-  record Line(List<String> own, List<String> peer, Transform transform) {
+  public record Line(List<String> own, List<String> peer, Transform transform) {
 
-    static Line of(String own, String peer, Transform transform) {
+    /**
+     * One weight of theirs for one of ours.
+     *
+     * @param own the name of ours
+     * @param peer the name of theirs
+     * @param transform how the one becomes the other
+     * @return the line
+     */
+    public static Line of(String own, String peer, Transform transform) {
       return new Line(List.of(own), List.of(peer), transform);
     }
 
-    /** A layer that is none of the blocks', and the same but for its name. */
-    static Line outside(String own, Map<String, String> modules, String library) {
+    /**
+     * A layer that is none of the blocks', and the same but for its name.
+     *
+     * @param own the name of a weight of ours
+     * @param modules their names of such layers by ours
+     * @param library what messages call the library
+     * @return the line
+     * @throws IllegalArgumentException if it is another layer
+     */
+    public static Line outside(String own, Map<String, String> modules, String library) {
       int dot = own.lastIndexOf('.');
       String module = modules.get(own.substring(0, dot));
       if (module == null) {
@@ -54,7 +70,14 @@ final class NameTable {
       return of(own, module + own.substring(dot), Transform.copy());
     }
 
-    static IllegalArgumentException unknown(String own, String library) {
+    /**
+     * A complaint about a weight of ours.
+     *
+     * @param own its name
+     * @param library what messages call the library
+     * @return the complaint
+     */
+    public static IllegalArgumentException unknown(String own, String library) {
       return new IllegalArgumentException(
           "networks of " + library + " have no " + own + "; save the model otherwise");
     }
@@ -80,8 +103,9 @@ final class NameTable {
    *
    * @param shapes the weights of ours
    * @param line the line of a weight, asked for the first weight of each
+   * @return the table
    */
-  static NameTable of(Map<String, Shape> shapes, Function<String, Line> line) {
+  public static NameTable of(Map<String, Shape> shapes, Function<String, Line> line) {
     NameTable table = new NameTable(shapes);
     Set<String> covered = new HashSet<>();
     for (String name : shapes.keySet()) {
@@ -94,8 +118,12 @@ final class NameTable {
     return table;
   }
 
-  /** The shapes of all weights in the other library, by their names there. */
-  Map<String, Shape> peerShapes() {
+  /**
+   * The shapes of all weights in the other library.
+   *
+   * @return them, by their names there
+   */
+  public Map<String, Shape> peerShapes() {
     Map<String, Shape> all = new LinkedHashMap<>();
     for (Line line : lines) {
       List<Shape> own = line.peerShapes(shapes);
@@ -114,7 +142,8 @@ final class NameTable {
    * @param known whether a name that is not in the table is known and means nothing
    * @throws IOException if not, naming what is missing, not known or of another shape
    */
-  void require(TensorSource source, String where, Predicate<String> known) throws IOException {
+  public void require(TensorSource source, String where, Predicate<String> known)
+      throws IOException {
     Map<String, Shape> wanted = peerShapes();
     List<String> missing =
         wanted.keySet().stream().filter(name -> !source.tensors().containsKey(name)).toList();
@@ -152,8 +181,14 @@ final class NameTable {
         + (more > 0 ? " and " + more + " more" : "");
   }
 
-  /** Whether shapes are the same but for axes of length 1 at their ends. */
-  static boolean same(Shape one, Shape other) {
+  /**
+   * Whether shapes are the same but for axes of length 1 at their ends.
+   *
+   * @param one a shape
+   * @param other another
+   * @return whether they are
+   */
+  public static boolean same(Shape one, Shape other) {
     return Arrays.equals(trimmed(one), trimmed(other));
   }
 
@@ -171,8 +206,9 @@ final class NameTable {
    *
    * @param source theirs, which {@link #require} accepted
    * @param weights ours, into which they are written
+   * @throws IOException if reading fails
    */
-  void read(TensorSource source, Map<String, NDArray> weights) throws IOException {
+  public void read(TensorSource source, Map<String, NDArray> weights) throws IOException {
     try (GradMode off = GradMode.off()) {
       for (Line line : lines) {
         read(source, line, weights);
@@ -208,8 +244,9 @@ final class NameTable {
    *
    * @param weights ours
    * @param manager owns the arrays that are returned
+   * @return theirs by name
    */
-  Map<String, NDArray> write(Map<String, NDArray> weights, NDManager manager) {
+  public Map<String, NDArray> write(Map<String, NDArray> weights, NDManager manager) {
     Map<String, NDArray> all = new LinkedHashMap<>();
     try (GradMode off = GradMode.off()) {
       for (Line line : lines) {
@@ -228,8 +265,12 @@ final class NameTable {
     return all;
   }
 
-  /** How many weights of theirs go through each transform. */
-  Map<String, Integer> transforms() {
+  /**
+   * How many weights of theirs go through each transform.
+   *
+   * @return the numbers by the names of transforms
+   */
+  public Map<String, Integer> transforms() {
     Map<String, Integer> counts = new TreeMap<>();
     lines.forEach(line -> counts.merge(line.transform().name(), line.peer().size(), Integer::sum));
     return Collections.unmodifiableMap(counts);

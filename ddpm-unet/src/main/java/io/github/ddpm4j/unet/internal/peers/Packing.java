@@ -1,7 +1,7 @@
-package io.github.ddpm4j.pretrained;
+package io.github.ddpm4j.unet.internal.peers;
 
 /** How queries, keys and values lie in one matrix, from the outer to the inner index. */
-enum Packing {
+public enum Packing {
   /** All queries, all keys, all values. */
   QKV_HEAD,
   /** Head by head, and in each the queries, the keys and the values. */

@@ -1,4 +1,4 @@
-package io.github.ddpm4j.unet;
+package io.github.ddpm4j.unet.internal.running;
 
 import io.github.ddpm4j.internal.torch.GradMode;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
@@ -9,10 +9,10 @@ import org.jspecify.annotations.Nullable;
  * trains it the thread of that run. A change waits for the uses that have begun, and uses that come
  * after it find the network changed, claimed or closed.
  */
-final class Usage {
+public final class Usage {
 
   /** The time in which a network is used or changed. */
-  interface Hold extends AutoCloseable {
+  public interface Hold extends AutoCloseable {
     @Override
     void close();
   }
@@ -24,15 +24,19 @@ final class Usage {
 
   private final ReentrantReadWriteLock lock = new ReentrantReadWriteLock();
 
+  /** Nobody uses it yet. */
+  public Usage() {}
+
   /** Set by whoever is alone, so that it cannot come up during a use. */
   private volatile @Nullable Claim claim;
 
   /**
    * Begins a use of the network as it stands, beside others.
    *
+   * @return what ends it
    * @throws IllegalStateException if another thread trains the network
    */
-  Hold shared() {
+  public Hold shared() {
     GradMode.lock(lock.readLock());
     Claim held = claim;
     if (held != null && held.owner != Thread.currentThread()) {
@@ -45,9 +49,10 @@ final class Usage {
   /**
    * Begins a change of the network, once every other thread's uses have ended.
    *
+   * @return what ends it
    * @throws IllegalStateException if the network is being trained, or this thread is using it
    */
-  Hold alone() {
+  public Hold alone() {
     if (lock.getReadHoldCount() > 0) {
       throw new IllegalStateException(
           "the network is predicting on this thread, "
@@ -64,8 +69,12 @@ final class Usage {
     return lock.writeLock()::unlock;
   }
 
-  /** Claims the network for a training run on this thread, which must be alone. */
-  Runnable claim() {
+  /**
+   * Claims the network for a training run on this thread, which must be alone.
+   *
+   * @return what ends the claim
+   */
+  public Runnable claim() {
     Claim mine = new Claim();
     claim = mine;
     return () -> release(mine);

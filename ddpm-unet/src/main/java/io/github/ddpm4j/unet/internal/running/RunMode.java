@@ -1,9 +1,10 @@
-package io.github.ddpm4j.unet;
+package io.github.ddpm4j.unet.internal.running;
 
 import ai.djl.Device;
 import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.internal.ops.Script;
 import io.github.ddpm4j.internal.torch.Hardware;
+import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNet.Execution;
 import io.github.ddpm4j.unet.UNet.Precision;
 import java.util.Set;
@@ -17,17 +18,22 @@ import org.slf4j.LoggerFactory;
  * @param execution compiled or operation by operation
  * @param type what it computes in
  */
-record RunMode(Execution execution, Script.Type type) {
+public record RunMode(Execution execution, Script.Type type) {
 
   private static final Logger logger = LoggerFactory.getLogger(UNet.class);
 
   private static final String PYTORCH = "PyTorch";
 
   /** The precisions that the user was told to be slow here. */
-  static final Set<Precision> warned = ConcurrentHashMap.newKeySet();
+  public static final Set<Precision> warned = ConcurrentHashMap.newKeySet();
 
-  /** What a network starts with if nothing is asked for. */
-  static RunMode standard(NDManager manager) {
+  /**
+   * What a network starts with if nothing is asked for.
+   *
+   * @param manager that of its weights
+   * @return the mode
+   */
+  public static RunMode standard(NDManager manager) {
     boolean pytorch = manager.getEngine().getEngineName().equals(PYTORCH);
     return new RunMode(pytorch ? Execution.COMPILED : Execution.EAGER, Script.Type.FLOAT32);
   }
@@ -35,9 +41,13 @@ record RunMode(Execution execution, Script.Type type) {
   /**
    * What was asked for, on the engine and device of a manager.
    *
+   * @param execution compiled or operation by operation
+   * @param precision what to compute in
+   * @param manager that of the weights
+   * @return the mode
    * @throws IllegalArgumentException if it cannot be had, naming what can
    */
-  static RunMode of(Execution execution, Precision precision, NDManager manager) {
+  public static RunMode of(Execution execution, Precision precision, NDManager manager) {
     boolean compiled = execution == Execution.COMPILED;
     String engine = manager.getEngine().getEngineName();
     if (compiled && !engine.equals(PYTORCH)) {
@@ -72,8 +82,14 @@ record RunMode(Execution execution, Script.Type type) {
     return Script.Type.FLOAT16;
   }
 
-  /** Once: whoever asks for it does so for each network. */
-  static void warnIfSlow(Precision precision, boolean fast, Device device) {
+  /**
+   * Warns once of a precision: whoever asks for it does so for each network.
+   *
+   * @param precision the precision
+   * @param fast whether the device has instructions for it
+   * @param device the device
+   */
+  public static void warnIfSlow(Precision precision, boolean fast, Device device) {
     if (!fast && warned.add(precision)) {
       logger.warn(
           "precision {} is slower than FLOAT32 on {}, which is not known to have instructions"
@@ -99,12 +115,21 @@ record RunMode(Execution execution, Script.Type type) {
     return type;
   }
 
-  boolean isCompiled() {
+  /**
+   * Whether the network runs as a program.
+   *
+   * @return whether it does
+   */
+  public boolean isCompiled() {
     return execution == Execution.COMPILED;
   }
 
-  /** What {@link Precision#AUTO} became. */
-  Precision precision() {
+  /**
+   * What {@link Precision#AUTO} became.
+   *
+   * @return any precision but that
+   */
+  public Precision precision() {
     return switch (type) {
       case FLOAT32 -> Precision.FLOAT32;
       case BFLOAT16 -> Precision.BFLOAT16;
@@ -116,8 +141,11 @@ record RunMode(Execution execution, Script.Type type) {
    * Whether images lie in memory with the channels last in inference. Measured: on the CPU it takes
    * 7 % off in float32 and adds in bfloat16; in training its normalisation costs more than its
    * convolutions save.
+   *
+   * @param device that of the weights
+   * @return whether they do
    */
-  boolean channelsLast(Device device) {
+  public boolean channelsLast(Device device) {
     return type == Script.Type.FLOAT32 && !device.isGpu();
   }
 }
