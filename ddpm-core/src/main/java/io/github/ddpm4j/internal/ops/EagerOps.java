@@ -432,8 +432,10 @@ public final class EagerOps implements Ops<NDArray> {
     int axes = scores.getShape().dimension();
     long queries = scores.getShape().get(axes - 2);
     long keys = scores.getShape().get(axes - 1);
-    NDArray own = manager.arange(first, first + queries, 1, DataType.FLOAT64);
-    NDArray others = manager.arange(0, keys, 1, DataType.FLOAT64);
+    int place = Math.toIntExact(first);
+    int end = Math.toIntExact(first + queries);
+    NDArray own = manager.arange(place, end, 1, DataType.INT64);
+    NDArray others = manager.arange(0, Math.toIntExact(keys), 1, DataType.INT64);
     NDArray later = others.reshape(1, keys).gt(own.reshape(queries, 1));
     DataType type = scores.getDataType();
     NDArray zeros = manager.zeros(later.getShape(), type);
