@@ -6,16 +6,16 @@ import io.github.ddpm4j.internal.io.TensorSource;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
-import io.github.ddpm4j.unet.internal.peers.NameTable.Line;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.unet.ContextUNet;
+import io.github.ddpm4j.unet.internal.peers.NameTable;
+import io.github.ddpm4j.unet.internal.peers.NameTable.Line;
+import io.github.ddpm4j.unet.internal.peers.Transform;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
-import io.github.ddpm4j.unet.internal.peers.NameTable;
-import io.github.ddpm4j.unet.internal.peers.Transform;
 
 /**
  * {@code ContextUnet} of Conditional Diffusion MNIST (Pearce), alone or within its {@code DDPM}.

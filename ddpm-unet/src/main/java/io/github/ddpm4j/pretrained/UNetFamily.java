@@ -1,8 +1,8 @@
 package io.github.ddpm4j.pretrained;
 
 import io.github.ddpm4j.unet.UNetConfig;
-import java.io.IOException;
 import io.github.ddpm4j.unet.internal.peers.NameTable;
+import java.io.IOException;
 
 /** Networks of another library that our U-Net can be. */
 interface UNetFamily extends PeerFamily {

@@ -1,8 +1,8 @@
 package io.github.ddpm4j.unet;
 
 import io.github.ddpm4j.spi.Ops;
-import java.util.List;
 import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
+import java.util.List;
 
 /** A network without weights: what it declares, takes in and computes. Immutable. */
 interface Blueprint {

@@ -3,6 +3,12 @@ package io.github.ddpm4j.unet;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.Parameter;
 import io.github.ddpm4j.spi.Ops;
+import io.github.ddpm4j.unet.internal.layers.ConvLayer;
+import io.github.ddpm4j.unet.internal.layers.Initial;
+import io.github.ddpm4j.unet.internal.layers.LinearLayer;
+import io.github.ddpm4j.unet.internal.layers.NormLayer;
+import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
+import io.github.ddpm4j.unet.internal.layers.Weights;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -10,12 +16,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.function.Function;
-import io.github.ddpm4j.unet.internal.layers.Weights;
-import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
-import io.github.ddpm4j.unet.internal.layers.Initial;
-import io.github.ddpm4j.unet.internal.layers.LinearLayer;
-import io.github.ddpm4j.unet.internal.layers.ConvLayer;
-import io.github.ddpm4j.unet.internal.layers.NormLayer;
 
 /**
  * The layers of a {@link ContextUNet}: two levels down to a vector and up again, with pairs of

@@ -16,6 +16,11 @@ import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.spi.Ops;
 import io.github.ddpm4j.unet.UNet.Execution;
+import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
+import io.github.ddpm4j.unet.internal.running.Beside;
+import io.github.ddpm4j.unet.internal.running.FirstWeights;
+import io.github.ddpm4j.unet.internal.running.RunMode;
+import io.github.ddpm4j.unet.internal.running.Usage;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -27,11 +32,6 @@ import java.util.OptionalInt;
 import java.util.Set;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
-import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
-import io.github.ddpm4j.unet.internal.running.FirstWeights;
-import io.github.ddpm4j.unet.internal.running.Usage;
-import io.github.ddpm4j.unet.internal.running.RunMode;
-import io.github.ddpm4j.unet.internal.running.Beside;
 
 /**
  * The small network for images of {@value #SIDE} x {@value #SIDE} pixels of Conditional Diffusion

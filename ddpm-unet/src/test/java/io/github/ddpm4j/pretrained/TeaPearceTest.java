@@ -25,6 +25,7 @@ import io.github.ddpm4j.unet.ContextUNet;
 import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNet.Execution;
 import io.github.ddpm4j.unet.UNetConfig;
+import io.github.ddpm4j.unet.internal.peers.NameTable;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -37,7 +38,6 @@ import java.util.Random;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import io.github.ddpm4j.unet.internal.peers.NameTable;
 
 /** ContextUnet of Conditional Diffusion MNIST, with an output that its own code made. */
 class TeaPearceTest {
