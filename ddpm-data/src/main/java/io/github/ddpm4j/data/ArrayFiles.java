@@ -5,6 +5,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
+import io.github.ddpm4j.internal.io.NumpyFile;
 import io.github.ddpm4j.internal.io.Safetensors;
 import java.io.BufferedInputStream;
 import java.io.IOException;

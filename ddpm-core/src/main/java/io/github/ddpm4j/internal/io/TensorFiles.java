@@ -21,9 +21,9 @@ public final class TensorFiles {
 
   /**
    * Opens a file, whatever it is called: safetensors, the index of several ({@code
-   * *.safetensors.index.json}), or a checkpoint of {@code torch.save} ({@code .pt}, {@code .pth},
-   * {@code .ckpt}, {@code .bin}), old or new. No value is read yet, and nothing of a checkpoint is
-   * run.
+   * *.safetensors.index.json}), arrays of NumPy ({@code .npz}), or a checkpoint of {@code
+   * torch.save} ({@code .pt}, {@code .pth}, {@code .ckpt}, {@code .bin}), old or new. No value is
+   * read yet, and nothing of a checkpoint is run.
    *
    * @param file the file
    * @return what it holds; closed by the caller

@@ -43,7 +43,7 @@ final class TorchZip implements TorchStorages {
   }
 
   /**
-   * Opens a container.
+   * Opens a container, or an archive of NumPy, which is a zip file, too.
    *
    * @param file the file
    * @param fileBytes its size
@@ -55,12 +55,18 @@ final class TorchZip implements TorchStorages {
     TorchZip opened = new TorchZip(file, zip(file));
     boolean done = false;
     try {
-      opened.list();
-      TensorSource source = TorchFile.of(file, fileBytes, opened, opened.unpickle());
+      List<ZipEntry> all = opened.entriesOf();
+      TensorSource source;
+      if (NpzTensors.areArrays(all)) {
+        source = NpzTensors.open(file, opened.zip, all);
+      } else {
+        opened.list(all);
+        source = TorchFile.of(file, fileBytes, opened, opened.unpickle());
+      }
       done = true;
       return source;
     } catch (IOException e) {
-      throw opened.named(e);
+      throw named(file, e);
     } finally {
       if (!done) {
         opened.close();
@@ -79,12 +85,9 @@ final class TorchZip implements TorchStorages {
     }
   }
 
-  private void list() throws IOException {
-    if (zip.size() > MOST_ENTRIES) {
-      throw new IOException(file + " has more than " + MOST_ENTRIES + " entries");
-    }
+  private void list(List<ZipEntry> all) throws IOException {
     String pickle = null;
-    for (ZipEntry entry : entriesOf()) {
+    for (ZipEntry entry : all) {
       String name = entry.getName();
       if (entries.put(name, entry) != null) {
         throw new IOException(file + " has the entry " + Quote.of(name) + " twice");
@@ -124,9 +127,12 @@ final class TorchZip implements TorchStorages {
     }
   }
 
-  private List<? extends ZipEntry> entriesOf() throws IOException {
+  private List<ZipEntry> entriesOf() throws IOException {
+    if (zip.size() > MOST_ENTRIES) {
+      throw new IOException(file + " has more than " + MOST_ENTRIES + " entries");
+    }
     try {
-      return Collections.list(zip.entries());
+      return List.copyOf(Collections.list(zip.entries()));
     } catch (IllegalArgumentException e) {
       // So the JDK says that a comment is no UTF-8; of names it says so when it opens a file.
       throw new IOException(file + " is a damaged zip file: it has a text that is no UTF-8", e);
@@ -209,12 +215,12 @@ final class TorchZip implements TorchStorages {
         target.put(piece, 0, count);
       }
     } catch (IOException e) {
-      throw named(e);
+      throw named(file, e);
     }
   }
 
   /** What Java's own reader of zip files finds names no file, or says nothing at all. */
-  private IOException named(IOException e) {
+  static IOException named(Path file, IOException e) {
     String message = e.getMessage();
     return message != null && message.contains(file.toString())
         ? e

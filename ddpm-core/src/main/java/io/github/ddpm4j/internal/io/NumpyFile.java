@@ -1,4 +1,4 @@
-package io.github.ddpm4j.data;
+package io.github.ddpm4j.internal.io;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
@@ -7,6 +7,7 @@ import ai.djl.ndarray.types.Shape;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -15,12 +16,12 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Reads an array as NumPy saves it (NEP 1): {@code \x93NUMPY}, a version, the length of a header (2
- * bytes in version 1, 4 from version 2 on, little-endian), the header, and the values.
+ * An array as NumPy saves it (NEP 1): {@code \x93NUMPY}, a version, the length of a header (2 bytes
+ * in version 1, 4 from version 2 on, little-endian), the header, and the values.
  *
  * <p>Types that the engine lacks are widened: 16 bits to int32, uint32 to int64.
  */
-final class NumpyFile {
+public final class NumpyFile {
 
   private static final byte[] MAGIC = {(byte) 0x93, 'N', 'U', 'M', 'P', 'Y'};
 
@@ -29,7 +30,14 @@ final class NumpyFile {
           "\\{\\s*'descr':\\s*(.*?)\\s*,\\s*'fortran_order':\\s*(True|False)\\s*,"
               + "\\s*'shape':\\s*\\(([0-9, ]*)\\)\\s*,?\\s*}\\s*");
 
+  private static final Pattern SIMPLE = Pattern.compile("'([<>|=])([a-zA-Z])([0-9]{1,8})'");
+
   private static final int LONGEST_HEADER = 1 << 20;
+
+  /** Values begin at a multiple of it. */
+  private static final int ALIGNMENT = 64;
+
+  private static final int PIECE_BYTES = 1 << 16;
 
   private NumpyFile() {}
 
@@ -37,25 +45,32 @@ final class NumpyFile {
   private record Type(char kind, int bytes, boolean big, DataType type) {
 
     static Type of(String descr, String name) throws IOException {
-      Matcher simple = Pattern.compile("'([<>|=])([a-zA-Z])([0-9]+)'").matcher(descr);
+      Matcher simple = SIMPLE.matcher(descr);
       if (!simple.matches()) {
         throw refused(name, descr);
       }
       char kind = simple.group(2).charAt(0);
       int bytes = Integer.parseInt(simple.group(3));
-      DataType type =
-          switch (kind + simple.group(3)) {
-            case "b1" -> DataType.BOOLEAN;
-            case "i1" -> DataType.INT8;
-            case "u1" -> DataType.UINT8;
-            case "i2", "u2", "i4" -> DataType.INT32;
-            case "u4", "i8" -> DataType.INT64;
-            case "f2" -> DataType.FLOAT16;
-            case "f4" -> DataType.FLOAT32;
-            case "f8" -> DataType.FLOAT64;
-            default -> throw refused(name, descr);
-          };
+      DataType type = array(kind + simple.group(3));
+      if (type == DataType.UNKNOWN) {
+        throw refused(name, descr);
+      }
       return new Type(kind, bytes, simple.group(1).equals(">"), type);
+    }
+
+    /** What values become; UNKNOWN if they cannot. */
+    private static DataType array(String kind) {
+      return switch (kind) {
+        case "b1" -> DataType.BOOLEAN;
+        case "i1" -> DataType.INT8;
+        case "u1" -> DataType.UINT8;
+        case "i2", "u2", "i4" -> DataType.INT32;
+        case "u4", "i8" -> DataType.INT64;
+        case "f2" -> DataType.FLOAT16;
+        case "f4" -> DataType.FLOAT32;
+        case "f8" -> DataType.FLOAT64;
+        default -> DataType.UNKNOWN;
+      };
     }
 
     private static IOException refused(String name, String descr) {
@@ -70,7 +85,42 @@ final class NumpyFile {
     }
   }
 
-  static NDArray read(InputStream in, String name, NDManager manager) throws IOException {
+  /** What is written before the values. */
+  private record Header(String descr, boolean fortran, long[] shape) {}
+
+  /**
+   * Reads an array.
+   *
+   * @param in what holds it, and nothing behind it
+   * @param name how messages name it
+   * @param manager owns the array that is returned
+   * @return the values, in the usual order
+   * @throws IOException if reading fails, it is no such array, it holds more or less than its
+   *     header says, or values that are not read
+   */
+  public static NDArray read(InputStream in, String name, NDManager manager) throws IOException {
+    Header header = header(in, name);
+    Type type = Type.of(header.descr, name);
+    return values(in, name, type, header.fortran, header.shape, manager);
+  }
+
+  /**
+   * Reads what an array is, and none of its values.
+   *
+   * @param in what holds it
+   * @param name how messages name it
+   * @return shape and type
+   * @throws IOException if reading fails, or it is no such array
+   */
+  static TensorInfo info(InputStream in, String name) throws IOException {
+    Header header = header(in, name);
+    Matcher simple = SIMPLE.matcher(header.descr);
+    DataType type =
+        simple.matches() ? Type.array(simple.group(2) + simple.group(3)) : DataType.UNKNOWN;
+    return new TensorInfo(new Shape(header.shape), type, header.descr);
+  }
+
+  private static Header header(InputStream in, String name) throws IOException {
     byte[] head = exactly(in, MAGIC.length + 2, name);
     if (!Arrays.equals(head, 0, MAGIC.length, MAGIC, 0, MAGIC.length)) {
       throw new IOException(name + " is no array of NumPy: it does not begin with \\x93NUMPY");
@@ -95,8 +145,45 @@ final class NumpyFile {
     if (!parts.matches()) {
       throw new IOException(name + " has a header that is not NumPy's: " + header);
     }
-    Type type = Type.of(parts.group(1), name);
-    return values(in, name, type, parts.group(2).equals("True"), shape(parts.group(3)), manager);
+    try {
+      return new Header(parts.group(1), parts.group(2).equals("True"), shape(parts.group(3)));
+    } catch (NumberFormatException e) {
+      throw new IOException(name + " is damaged: its shape is (" + parts.group(3) + ")", e);
+    }
+  }
+
+  /**
+   * Writes an array.
+   *
+   * @param out where to; not closed
+   * @param array float32; not closed
+   * @throws IOException if writing fails
+   */
+  static void write(OutputStream out, NDArray array) throws IOException {
+    StringBuilder shape = new StringBuilder();
+    for (long axis : array.getShape().getShape()) {
+      shape.append(axis).append(", ");
+    }
+    StringBuilder header = new StringBuilder("{'descr': '<f4', 'fortran_order': False, 'shape': (");
+    header.append(shape.toString().stripTrailing()).append("), }");
+    int before = MAGIC.length + 2 + Short.BYTES;
+    while ((before + header.length() + 1) % ALIGNMENT != 0) {
+      header.append(' ');
+    }
+    byte[] text = header.append('\n').toString().getBytes(StandardCharsets.US_ASCII);
+    out.write(MAGIC);
+    out.write(new byte[] {1, 0, (byte) text.length, (byte) (text.length >> Byte.SIZE)});
+    out.write(text);
+    EngineMemory.show(
+        array,
+        values -> {
+          byte[] piece = new byte[Math.min(values.remaining(), PIECE_BYTES)];
+          while (values.hasRemaining()) {
+            int some = Math.min(values.remaining(), piece.length);
+            values.get(piece, 0, some);
+            out.write(piece, 0, some);
+          }
+        });
   }
 
   private static long[] shape(String text) {
