@@ -28,7 +28,7 @@ import java.util.stream.IntStream;
  */
 public final class TrainFashionMnist {
 
-  private static final int STEPS = 9_000;
+  private static final int STEPS = 4_500;
   private static final int BATCH = 64;
   private static final int CHANNELS = 32;
 
@@ -54,6 +54,7 @@ public final class TrainFashionMnist {
     int classes = Arrays.stream(pictures.labels()).max().orElseThrow() + 1;
     var network = UNet.builder().image(1, 28, 28).baseChannels(channels).classes(classes).seed(1);
     network.channelMultipliers(1, 2, 4).residualBlocks(1).attentionAtLevels(2).groups(8);
+    network.precision(UNet.Precision.AUTO);
     Tracker rate = s -> (float) (6e-4 * Math.max(0.01, Math.min(1, (steps - s) / (0.4 * steps))));
     int[] rows = IntStream.range(0, 8 * classes).map(i -> i / 8).toArray();
     UnaryOperator<Sampling> shown =
