@@ -14,6 +14,7 @@ module io.github.ddpm4j {
   requires static ai.djl.pytorch_engine;
   requires com.google.gson;
   requires static java.desktop; // for the package image
+  requires static java.net.http; // for the package internal.hub
   requires transitive org.apache.commons.rng.api;
   requires org.apache.commons.rng.sampling;
   requires org.apache.commons.rng.simple;
@@ -37,6 +38,8 @@ module io.github.ddpm4j {
       io.github.ddpm4j.data;
   exports io.github.ddpm4j.internal.files to
       io.github.ddpm4j.report,
+      io.github.ddpm4j.unet;
+  exports io.github.ddpm4j.internal.hub to
       io.github.ddpm4j.unet;
   exports io.github.ddpm4j.internal.io to
       io.github.ddpm4j.data,

@@ -5,6 +5,7 @@
 @SuppressWarnings("module") // the module that is exported to is compiled after this one
 module io.github.ddpm4j.unet {
   requires transitive io.github.ddpm4j;
+  requires java.net.http; // for models by name, which the core downloads
   requires org.slf4j;
   requires static org.jspecify;
 

@@ -2,6 +2,7 @@ package io.github.ddpm4j.pretrained;
 
 import ai.djl.Device;
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.internal.hub.Hub;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.prediction.Prediction;
@@ -13,6 +14,7 @@ import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNetConfig;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -39,6 +41,9 @@ import org.jspecify.annotations.Nullable;
  * the network, which {@link #close()} frees.
  */
 public final class Pretrained implements AutoCloseable {
+
+  /** The folders of a pipeline that are read. */
+  private static final List<String> COMPONENTS = List.of("unet", "scheduler");
 
   private final DDPM ddpm;
   private final TrainableDenoiser network;
@@ -76,6 +81,68 @@ public final class Pretrained implements AutoCloseable {
    */
   public static Pretrained load(String id) throws IOException {
     return options().load(id);
+  }
+
+  /**
+   * Downloads a model from Hugging Face's hub; see {@link #download(String, String, Progress)}.
+   *
+   * @param id the name, such as {@code google/ddpm-cifar10-32}
+   * @param revision a branch such as {@code main}, a tag or a commit
+   * @return the folder, for {@link #load(Path)}
+   * @throws IOException as {@link #download(String, String, Progress)}
+   */
+  public static Path download(String id, String revision) throws IOException {
+    return download(id, revision, (file, bytes, total) -> {});
+  }
+
+  /**
+   * Downloads a model from Hugging Face's hub into its cache on this machine, which Python's tools
+   * share: the files that {@link #load(Path)} reads and are not there yet, safetensors before
+   * pickles. Sizes are checked, and of large files the SHA-256. A download that broke goes on where
+   * it was when it is called again; an interrupt ends it. From then on, {@link #load(String)} finds
+   * the model without the network.
+   *
+   * <p>Beside the variables of {@link Options#load(String)}, {@code HF_ENDPOINT} names another hub,
+   * {@code HF_TOKEN} is a token for models that are not for everybody, which is sent to the hub
+   * alone, and {@code HF_HUB_OFFLINE} forbids downloads. Proxies are those of the JDK's system
+   * properties.
+   *
+   * @param id the name, such as {@code google/ddpm-cifar10-32}
+   * @param revision a branch such as {@code main}, a tag or a commit
+   * @param progress hears how far it is
+   * @return the folder, for {@link #load(Path)}
+   * @throws IllegalArgumentException if a name is none, or a variable of the environment has a
+   *     value that makes no sense
+   * @throws java.nio.file.NoSuchFileException if the hub has no such model or revision
+   * @throws java.nio.file.AccessDeniedException if the hub does not let this user have it
+   * @throws java.io.InterruptedIOException if the thread was interrupted, which it still is
+   *     afterwards
+   * @throws IOException if the model is no folder of diffusers, the hub cannot be reached, breaks
+   *     off again and again, or sends something other than it said, or the disk is too small
+   */
+  public static Path download(String id, String revision, Progress progress) throws IOException {
+    return download(Hub.ofEnvironment(), id, revision, progress);
+  }
+
+  static Path download(Hub hub, String id, String revision, Progress progress) throws IOException {
+    Objects.requireNonNull(id, "id");
+    Objects.requireNonNull(revision, "revision");
+    Objects.requireNonNull(progress, "progress");
+    return hub.download(id, revision, COMPONENTS, progress::downloaded);
+  }
+
+  /** What hears how far a download is. */
+  @FunctionalInterface
+  public interface Progress {
+
+    /**
+     * Hears of one file, on the thread that downloads; what this throws ends the download.
+     *
+     * @param file its name in the model, such as {@code unet/config.json}
+     * @param bytes how many bytes of it are there, those of earlier downloads among them
+     * @param total how many it has
+     */
+    void downloaded(String file, long bytes, long total);
   }
 
   /**
@@ -444,9 +511,10 @@ public final class Pretrained implements AutoCloseable {
     }
 
     /**
-     * Loads a model by its name from the cache of Hugging Face on this machine, where its tools
-     * leave what they download. Nothing is downloaded here. The environment variables {@code
-     * HF_HUB_CACHE}, {@code HF_HOME} and {@code XDG_CACHE_HOME} are obeyed.
+     * Loads a model by its name from the cache of Hugging Face on this machine, where {@link
+     * #download} and Python's tools leave what they download. Nothing is downloaded here. The
+     * environment variables {@code HF_HUB_CACHE}, {@code HF_HOME} and {@code XDG_CACHE_HOME} are
+     * obeyed.
      *
      * @param id the name, such as {@code google/ddpm-cifar10-32}
      * @return the model; the caller closes it
@@ -456,8 +524,7 @@ public final class Pretrained implements AutoCloseable {
      */
     public Pretrained load(String id) throws IOException {
       Objects.requireNonNull(id, "id");
-      HubCache cache = HubCache.of(System::getenv, Path.of(System.getProperty("user.home", "")));
-      return load(cache.snapshot(id, revision));
+      return load(Hub.ofEnvironment().snapshot(id, revision));
     }
 
     private static void requirePositive(String name, int value) {

@@ -42,6 +42,12 @@ class WeightsSnippetsTest {
     return model;
   }
 
+  static Pretrained fromTheHub() throws IOException {
+    Path folder = Pretrained.download("google/ddpm-cifar10-32", "main");
+    Pretrained model = Pretrained.load(folder);
+    return model;
+  }
+
   private static void back(Trained trained, Path folder) throws IOException {
     Pretrained.saveDiffusers(trained.ddpm(), folder);
   }
@@ -55,7 +61,7 @@ class WeightsSnippetsTest {
             .results()
             .map((MatchResult result) -> squeezed(result.group(1)))
             .toList();
-    assertThat(found).hasSize(3);
+    assertThat(found).hasSize(4);
     assertThat(found).allSatisfy(snippet -> assertThat(source).contains(snippet));
   }
 

@@ -97,6 +97,7 @@ class ArchitectureTest {
         .containsExactly(
             "ContextUNet$Config",
             "Pretrained$Options",
+            "Pretrained$Progress",
             "UNet$Execution",
             "UNet$Precision",
             "UNetConfig$DownsamplePadding",

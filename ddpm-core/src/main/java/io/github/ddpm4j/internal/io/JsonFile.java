@@ -44,10 +44,22 @@ public final class JsonFile {
     try (InputStream in = Files.newInputStream(file)) {
       bytes = in.readNBytes(MAX_BYTES);
     }
+    return parse(file.toString(), bytes);
+  }
+
+  /**
+   * Reads what was read.
+   *
+   * @param what what the bytes are, for messages
+   * @param bytes JSON in UTF-8
+   * @return as {@link #read}
+   * @throws IOException if they hold anything but one object
+   */
+  public static Map<String, @Nullable Object> parse(String what, byte[] bytes) throws IOException {
     try {
       return StrictJson.map(new ByteArrayInputStream(bytes));
     } catch (StrictJson.Malformed e) {
-      throw new IOException(file + " " + e.getMessage(), e);
+      throw new IOException(what + " " + e.getMessage(), e);
     }
   }
 

@@ -1,4 +1,4 @@
-package io.github.ddpm4j.pretrained;
+package io.github.ddpm4j.internal.hub;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -11,15 +11,17 @@ import org.jspecify.annotations.Nullable;
 /**
  * The folder where Hugging Face's tools keep what they have downloaded: {@code
  * models--org--name/snapshots/COMMIT} holds the files of a commit, and {@code refs/NAME} says which
- * commit a name stands for. It is only read.
+ * commit a name stands for.
  */
 final class HubCache {
+
+  /** A commit, which stands for the same files for ever. */
+  static final Pattern COMMIT = Pattern.compile("[0-9a-f]{40}");
 
   private static final Pattern ID =
       Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}");
 
   private static final Pattern REVISION = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._/-]{0,255}");
-  private static final Pattern COMMIT = Pattern.compile("[0-9a-f]{40}");
 
   private final Path folder;
 
@@ -52,16 +54,8 @@ final class HubCache {
     return value != null && !value.isEmpty();
   }
 
-  /**
-   * The files of a model.
-   *
-   * @param id the name of the model, {@code org/name}
-   * @param revision a branch, a tag or a commit
-   * @return the folder of the snapshot
-   * @throws IllegalArgumentException if a name is none
-   * @throws NoSuchFileException if the model or the revision is not there, saying how to get it
-   */
-  Path snapshot(String id, String revision) throws IOException {
+  /** Checks that names are such, before they become parts of paths and addresses. */
+  static void requireNames(String id, String revision) {
     if (!ID.matcher(id).matches() || id.contains("--") || id.contains("..")) {
       throw new IllegalArgumentException(
           "the name of a model must be like google/ddpm-cifar10-32, but was \""
@@ -72,25 +66,57 @@ final class HubCache {
       throw new IllegalArgumentException(
           "a revision must be a branch, a tag or a commit, but was \"" + revision + "\"");
     }
-    Path model = folder.resolve("models--" + id.replace("/", "--"));
+  }
+
+  /** The folder of a model, there or not. */
+  Path model(String id) {
+    return folder.resolve(folderName(id));
+  }
+
+  /** The folder for the locks of those who write to a model. */
+  Path locks(String id) {
+    return folder.resolve(".locks").resolve(folderName(id));
+  }
+
+  private static String folderName(String id) {
+    return "models--" + id.replace("/", "--");
+  }
+
+  /**
+   * The files of a model.
+   *
+   * @param id the name of the model, {@code org/name}
+   * @param revision a branch, a tag or a commit
+   * @return the folder of the snapshot
+   * @throws IllegalArgumentException if a name is none
+   * @throws NoSuchFileException if the model or the revision is not there, saying how to get it
+   */
+  Path snapshot(String id, String revision) throws IOException {
+    requireNames(id, revision);
+    Path model = model(id);
     if (!Files.isDirectory(model)) {
-      throw missing(model, id, "");
+      throw missing(model, id, revision);
     }
     Path ref = model.resolve("refs").resolve(revision);
     String commit = Files.isRegularFile(ref) ? Files.readString(ref).strip() : revision;
     Path snapshot = model.resolve("snapshots").resolve(commit);
     if (!COMMIT.matcher(commit).matches() || !Files.isDirectory(snapshot)) {
-      throw missing(snapshot, id, " --revision " + revision);
+      throw missing(snapshot, id, revision);
     }
     return snapshot;
   }
 
-  private static NoSuchFileException missing(Path where, String id, String options) {
+  private static NoSuchFileException missing(Path where, String id, String revision) {
     return new NoSuchFileException(
         where.toString(),
         null,
-        "the model is not in the cache of Hugging Face; get it by: huggingface-cli download "
+        "the model is not in the cache of Hugging Face; get it by Pretrained.download(\""
             + id
-            + options);
+            + "\", \""
+            + revision
+            + "\"), or by: huggingface-cli download "
+            + id
+            + " --revision "
+            + revision);
   }
 }
