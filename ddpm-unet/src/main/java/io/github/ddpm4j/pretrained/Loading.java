@@ -53,6 +53,7 @@ final class Loading {
   static Pretrained load(Path path, Pretrained.Options options) throws IOException {
     Loading loading = new Loading(options);
     Machine.device(options.device);
+    TensorFlowCheckpoint.refuse(path);
     if (Files.isDirectory(path)) {
       return loading.folder(path);
     }
@@ -149,7 +150,7 @@ final class Loading {
   /* ---------------- Files of weights ---------------- */
 
   private Pretrained file(Path file) throws IOException {
-    try (TensorSource whole = TensorFiles.open(file)) {
+    try (TensorSource whole = opened(file)) {
       WeightsFile found = WeightsFile.find(file, whole, options, given);
       PeerFamily family = found.family();
       if (family == null) {
@@ -169,6 +170,20 @@ final class Loading {
       return family instanceof UNetFamily unets
           ? unet(unets, shapes, source, whole, facts)
           : contextUnet(family, shapes, source, whole, facts);
+    }
+  }
+
+  private static TensorSource opened(Path file) throws IOException {
+    TensorSource source = TensorFiles.open(file);
+    boolean done = false;
+    try {
+      TensorSource named = TensorFlowNames.of(source);
+      done = true;
+      return named;
+    } finally {
+      if (!done) {
+        source.close();
+      }
     }
   }
 

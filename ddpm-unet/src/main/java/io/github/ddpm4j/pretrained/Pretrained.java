@@ -20,10 +20,10 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A model of another library, loaded from its own files: a folder of diffusers, or a file of
- * weights ({@code .safetensors}, {@code .pt}, {@code .pth}, {@code .ckpt}, {@code .bin}) of
- * diffusers, guided-diffusion, improved-diffusion, denoising-diffusion-pytorch 2.x, labml, EDM or
- * Conditional Diffusion MNIST. The library is recognised by the names of its weights. No Python is
- * needed, and nothing in a file is run.
+ * weights ({@code .safetensors}, {@code .pt}, {@code .pth}, {@code .ckpt}, {@code .bin}, {@code
+ * .npz}) of the paper's authors, diffusers, guided-diffusion, improved-diffusion,
+ * denoising-diffusion-pytorch 2.x, labml, EDM or Conditional Diffusion MNIST. The library is
+ * recognised by the names of its weights. No Python is needed, and nothing in a file is run.
  *
  * <pre>{@code
  * try (Pretrained model = Pretrained.load(Path.of("ddpm-cifar10-32"));
@@ -235,6 +235,25 @@ public final class Pretrained implements AutoCloseable {
    */
   public static void saveDiffusers(DDPM ddpm, Path folder) throws IOException {
     DiffusersFolder.write(ddpm, folder);
+  }
+
+  /**
+   * Saves the weights of a network of the paper as the code of its authors has them: an archive of
+   * NumPy with the variables of TensorFlow by their names, such as {@code model/conv_in/W}. It has
+   * no place for the size of images and the schedule, which {@link #options()} give when the file
+   * is loaded.
+   *
+   * @param ddpm the model, with a {@link UNet} as the paper has it, of any size, and images in [−1,
+   *     1]
+   * @param file the file; missing folders are made, an existing file is replaced
+   * @throws IllegalStateException if the model has another network or none, or a weight is NaN or
+   *     infinite
+   * @throws IllegalArgumentException if the authors' code has no such network, prediction or range
+   *     of images; nothing is written then
+   * @throws IOException if writing fails; what was there before is still there
+   */
+  public static void saveNpz(DDPM ddpm, Path file) throws IOException {
+    PaperCode.write(ddpm, file);
   }
 
   /**

@@ -74,6 +74,9 @@ record Published(
     if (family instanceof OpenAi) {
       return "GUIDED";
     }
+    if (family instanceof PaperCode) {
+      return "PAPER";
+    }
     return family instanceof Lucidrains ? "LUCIDRAINS" : family instanceof Labml ? "LABML" : "EDM";
   }
 

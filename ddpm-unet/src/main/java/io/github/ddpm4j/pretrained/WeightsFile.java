@@ -19,7 +19,8 @@ import org.jspecify.annotations.Nullable;
 record WeightsFile(@Nullable PeerFamily family, String prefix) {
 
   private static final List<PeerFamily> FAMILIES =
-      List.of(new OpenAi(), new Lucidrains(), new Labml(), new Edm(), new TeaPearce());
+      List.of(
+          new OpenAi(), new Lucidrains(), new Labml(), new Edm(), new TeaPearce(), new PaperCode());
 
   /** Names of networks that are known and not loaded. */
   private static final List<String[]> OTHERS =
@@ -105,8 +106,9 @@ record WeightsFile(@Nullable PeerFamily family, String prefix) {
         file
             + " holds no network that is known"
             + (wanted == null ? "" : " below \"" + wanted + "\"")
-            + "; known are those of diffusers (UNet2DModel), guided-diffusion,"
-            + " improved-diffusion, denoising-diffusion-pytorch 2.x, labml, EDM and Conditional Diffusion MNIST; its "
+            + "; known are those of the paper's authors, diffusers (UNet2DModel), guided-diffusion,"
+            + " improved-diffusion, denoising-diffusion-pytorch 2.x, labml, EDM and Conditional"
+            + " Diffusion MNIST; its "
             + source.tensors().size()
             + " tensors begin with "
             + names);

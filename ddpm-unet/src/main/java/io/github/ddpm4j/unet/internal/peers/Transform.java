@@ -93,6 +93,39 @@ public record Transform(
   }
 
   /**
+   * A convolution of which height and width are the first axes and the outputs the last.
+   *
+   * @return the transform
+   */
+  public static Transform outputsLast() {
+    return new Transform(
+        "transposed",
+        own -> {
+          Shape shape = own.get(0);
+          return List.of(new Shape(shape.get(2), shape.get(3), shape.get(1), shape.get(0)));
+        },
+        peer -> new NDList(peer.get(0).transpose(3, 2, 0, 1)),
+        own -> new NDList(own.get(0).transpose(2, 3, 1, 0)));
+  }
+
+  /**
+   * A convolution of one pixel as a matrix of inputs and outputs.
+   *
+   * @return the transform
+   */
+  public static Transform transposedPixel() {
+    return new Transform(
+        "transposed",
+        own -> List.of(new Shape(own.get(0).get(1), own.get(0).get(0))),
+        // The shape of ours is known to whom writes into it.
+        peer -> new NDList(peer.get(0).transpose()),
+        own -> {
+          Shape shape = own.get(0).getShape();
+          return new NDList(own.get(0).reshape(shape.get(0), shape.get(1)).transpose());
+        });
+  }
+
+  /**
    * A convolution whose two halves of input channels are in the other order.
    *
    * @return the transform
