@@ -4,8 +4,10 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
+import java.awt.Color;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 
@@ -183,5 +185,66 @@ public final class LabeledImages {
         .optLabels(manager.create(Arrays.stream(labels).asLongStream().toArray()))
         .setSampling(batchSize, true, true)
         .build();
+  }
+
+  /**
+   * The images as a dataset that can change them at random and normalize them.
+   *
+   * @return a builder, which requires {@code setSampling}
+   */
+  public PictureDataset.Builder<?> pictures() {
+    return pictures(height, width);
+  }
+
+  /**
+   * As {@link #pictures()}, of another size: the whole of an image by Lanczos' filter, or its
+   * middle where the proportions differ.
+   *
+   * @param newHeight the height, at least 1
+   * @param newWidth the width, at least 1
+   * @return a builder, which requires {@code setSampling}
+   * @throws IllegalArgumentException if a number is less than 1
+   */
+  public PictureDataset.Builder<?> pictures(int newHeight, int newWidth) {
+    if (newHeight < 1 || newWidth < 1) {
+      throw new IllegalArgumentException(
+          "height and width must be at least 1, but were " + newHeight + " and " + newWidth);
+    }
+    Shape image = new Shape(1, newHeight, newWidth);
+    Fitting fitting = Fitting.of(image, PictureFolder.Fit.CENTRE_CROP, Color.WHITE);
+    return new PixelSource.Builder(image, new Fitted(this, fitting));
+  }
+
+  /** The images in 16 bits, of which pictures of 8 bits lose nothing. */
+  private record Fitted(LabeledImages images, Fitting fitting) implements Source {
+
+    @Override
+    public int size() {
+      return images.size();
+    }
+
+    @Override
+    public Frame frame(int index) {
+      float[] shares = images.pixels(index);
+      for (int i = 0; i < shares.length; i++) {
+        shares[i] = (shares[i] + 1) / 2;
+      }
+      return fitting.of(new float[][] {shares}, images.height, images.width);
+    }
+
+    @Override
+    public int label(int index) {
+      return images.label(index);
+    }
+
+    @Override
+    public String name(int index) {
+      return "image " + index;
+    }
+
+    @Override
+    public List<String> classNames() {
+      return List.of();
+    }
   }
 }

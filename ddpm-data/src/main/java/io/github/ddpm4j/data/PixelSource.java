@@ -44,16 +44,16 @@ record PixelSource(Shape image, byte[] pixels, int[] labels, List<String> classN
   }
 
   PictureDataset.Builder<?> dataset() {
-    return new Builder(this);
+    return new Builder(image, this);
   }
 
-  /** Builds a dataset of them. */
-  private static final class Builder extends PictureDataset.Builder<Builder> {
+  /** Builds a dataset of pictures that need no reading. */
+  static final class Builder extends PictureDataset.Builder<Builder> {
 
-    private final PixelSource source;
+    private final Source source;
 
-    Builder(PixelSource source) {
-      super(source.image);
+    Builder(Shape image, Source source) {
+      super(image);
       this.source = source;
     }
 

@@ -10,7 +10,9 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import ai.djl.training.dataset.Batch;
+import java.io.IOException;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.IntStream;
@@ -44,6 +46,53 @@ class DigitsTest {
     for (float value : all(DIGITS.training())) {
       assertThat(value).isBetween(-1f, 1f);
       assertThat(value * 8).isEqualTo(Math.round(value * 8));
+    }
+  }
+
+  /** In 16 bits, so to half of a level. */
+  @Test
+  void pictures_areTheImages_andCanBeChanged() throws Exception {
+    LabeledImages some = DIGITS.training().slice(0, 6);
+    PictureDataset plain = some.pictures().setSampling(6, true).build();
+    try (NDManager manager = NDManager.newBaseManager()) {
+      NDArray images = some.toArray(manager);
+      NDArray first = plain.first(manager, 6);
+      assertThat(first.getShape()).isEqualTo(images.getShape());
+      assertThat(first.sub(images).abs().max().getFloat()).isLessThanOrEqualTo(1.01f / 65535);
+      assertThat(plain.get(manager, 3).getLabels().head().getLong()).isEqualTo(some.label(3));
+      assertThat(plain.nameOf(3)).isEqualTo("image 3");
+
+      PictureDataset flipped =
+          some.pictures().setSampling(6, true).horizontalFlips().verticalFlips().build();
+      assertThat(flipped.augmentation()).isEqualTo("seed 0: flips, vertical flips");
+      try (Batch batch = flipped.getData(manager).iterator().next()) {
+        for (int i = 0; i < 6; i++) {
+          NDArray image = images.get((Long) batch.getIndices().get(i));
+          NDArray seen = batch.getData().head().get(i);
+          assertThat(
+                  List.of(image, image.flip(1), image.flip(2), image.flip(1, 2)).stream()
+                      .mapToDouble(one -> one.sub(seen).abs().max().getFloat())
+                      .min()
+                      .orElseThrow())
+              .isLessThanOrEqualTo(1.01 / 65535);
+        }
+      }
+      PictureDataset larger = some.pictures(16, 12).setSampling(6, true).build();
+      assertThat(larger.imageShape()).isEqualTo(new Shape(1, 16, 12));
+    }
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> some.pictures(0, 4))
+        .withMessage("height and width must be at least 1, but were 0 and 4");
+  }
+
+  /** Twice as large, the mean of four pixels is about the one that they were. */
+  @Test
+  void pictures_ofAnotherSize_areResampled() throws IOException {
+    LabeledImages some = DIGITS.training().slice(0, 6);
+    try (NDManager manager = NDManager.newBaseManager()) {
+      NDArray large = some.pictures(16, 16).setSampling(6, true).build().first(manager, 6);
+      NDArray means = large.reshape(6, 1, 8, 2, 8, 2).mean(new int[] {5}).mean(new int[] {3});
+      assertThat(means.sub(some.toArray(manager)).abs().mean().getFloat()).isLessThan(0.1f);
     }
   }
 

@@ -5,10 +5,13 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.data.CifarFiles;
+import io.github.ddpm4j.data.Digits;
 import io.github.ddpm4j.data.IdxFiles;
+import io.github.ddpm4j.data.Normalization;
 import io.github.ddpm4j.data.PictureDataset;
 import io.github.ddpm4j.evaluation.Features;
 import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNet.Precision;
@@ -25,6 +28,8 @@ import java.util.Random;
 import java.util.stream.Stream;
 import java.util.zip.GZIPOutputStream;
 import javax.imageio.ImageIO;
+import javax.imageio.ImageReader;
+import javax.imageio.stream.ImageInputStream;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -138,6 +143,68 @@ class TrainingExamplesTest {
   }
 
   @Test
+  void labmlMnist_short_writesSamplesStripsAndAnimations() throws Exception {
+    UNetBuilder network = UNet.builder().image(1, 32, 32).baseChannels(2).groups(2);
+    network.channelMultipliers(1).residualBlocks(1);
+    PictureDataset data =
+        Digits.load()
+            .training()
+            .slice(0, 8)
+            .pictures(32, 32)
+            .normalization(new Normalization(List.of(0.0), List.of(1.0)))
+            .setSampling(4, true)
+            .build();
+    Path out = folder.resolve("out");
+    Printed.by(() -> LabmlMnist.run(data, out, network, 4, 2, 6));
+    Printed.by(() -> LabmlEvaluation.run(Digits.load().training(), out));
+    assertThat(out.resolve("samples-000002.png")).isNotEmptyFile();
+    assertThat(out.resolve("samples-000004.png")).isNotEmptyFile();
+    for (String name : List.of("sample", "interpolation")) {
+      assertThat(frames(out.resolve(name + ".gif"))).isEqualTo(name.equals("sample") ? 6 : 21);
+      BufferedImage strip = ImageIO.read(out.resolve(name + ".png").toFile());
+      assertThat(strip.getHeight()).isEqualTo(4 * 32 + 4);
+    }
+    try (DDPM model = DDPM.load(out.resolve("model"))) {
+      assertThat(model.dataRange()).isEqualTo(new DataRange(0, 1));
+      assertThat(model.provenance()).containsEntry("steps", 4L).containsEntry("batchSize", 4L);
+    }
+  }
+
+  private static int frames(Path gif) throws IOException {
+    ImageReader reader = ImageIO.getImageReadersByFormatName("gif").next();
+    try (ImageInputStream in = ImageIO.createImageInputStream(gif.toFile())) {
+      reader.setInput(in);
+      return reader.getNumImages(true);
+    } finally {
+      reader.dispose();
+    }
+  }
+
+  @Test
+  void trainTinyImageNet_ofItsLayout_keepsTheRangeOfEachChannel() throws Exception {
+    Path data = Files.createDirectories(folder.resolve("tiny"));
+    Files.writeString(data.resolve("wnids.txt"), "n02\nn01\n");
+    Files.writeString(data.resolve("words.txt"), "n01\tcat\nn02\tdog\n");
+    for (String name : List.of("train/n01/images/a", "train/n02/images/b", "val/images/v")) {
+      BufferedImage picture = new BufferedImage(64, 64, BufferedImage.TYPE_INT_RGB);
+      picture.getRaster().setPixel(3, 4, new int[] {255, 200, 0});
+      Path file = data.resolve(name + ".JPEG");
+      Files.createDirectories(file.getParent());
+      ImageIO.write(picture, "jpg", file.toFile());
+    }
+    Files.writeString(data.resolve("val/val_annotations.txt"), "v.JPEG\tn02\t0\t0\t9\t9\n");
+    UNetBuilder network = UNet.builder().image(3, 64, 64).baseChannels(2).groups(2);
+    network.channelMultipliers(1).residualBlocks(1);
+    Path out = folder.resolve("out");
+    Printed.by(() -> TrainTinyImageNet.run(data, out, network, 1, 2, 2));
+    assertThat(out.resolve("report.html")).content().contains("data:image/png");
+    try (DDPM model = DDPM.load(out.resolve("model"))) {
+      assertThat(model.dataRange()).isEqualTo(Normalization.IMAGENET.range());
+      assertThat(model.classNames()).containsExactly("cat", "dog");
+    }
+  }
+
+  @Test
   void trainCifar10_ofItsFiles_writesReportModelAndDistance() throws Exception {
     byte[] records = new byte[2 * 3073];
     new Random(1).nextBytes(records);
@@ -168,6 +235,9 @@ class TrainingExamplesTest {
         List.<ThrowingCallable>of(
             () -> TrainPictures.main(new String[] {nowhere, folder.resolve("out").toString()}),
             () -> ConditionalMnist.main(new String[] {nowhere}),
+            () -> LabmlMnist.main(new String[] {nowhere}),
+            () -> LabmlEvaluation.main(new String[] {nowhere}),
+            () -> TrainTinyImageNet.main(new String[] {nowhere, folder.resolve("out").toString()}),
             () -> TrainCifar10.main(new String[] {nowhere, folder.resolve("out").toString()}))) {
       assertThatThrownBy(main).isInstanceOf(IOException.class).hasMessageContaining(nowhere);
     }
@@ -239,7 +309,8 @@ class TrainingExamplesTest {
     assertThatThrownBy(() -> CompareObjectives.main(new String[] {"simple", "edm"}))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(
-            "objectives must be of [simple, min-SNR-5, hybrid, EDM], but were [simple, edm]");
+            "objectives must be of [simple, simple-small, bound, bound-small, min-SNR-5, hybrid, EDM],"
+                + " but were [simple, edm]");
   }
 
   @Test
@@ -248,7 +319,7 @@ class TrainingExamplesTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"simple", "min-SNR-5", "EDM"})
+  @ValueSource(strings = {"simple", "simple-small", "bound", "bound-small", "min-SNR-5", "EDM"})
   @Tag("slow")
   void compareObjectives_others_judgeAndMeasure(String objective) {
     assertObjective(objective);
