@@ -271,6 +271,16 @@ final class PrimitiveOps implements Ops<NDArray> {
   }
 
   @Override
+  public NDArray gatedGelu(NDArray x) {
+    return SIMPLE.gatedGelu(x);
+  }
+
+  @Override
+  public NDArray crop(NDArray x, int height, int width) {
+    return SIMPLE.crop(x, height, width);
+  }
+
+  @Override
   public NDArray appendTokens(NDArray tokens, NDArray more) {
     return SIMPLE.appendTokens(tokens, more);
   }

@@ -150,6 +150,15 @@ public interface Ops<T> {
   }
 
   /**
+   * A value times the {@link #gelu} of another, where both lie behind each other on the last axis
+   * (Shazeer 2020, "GLU Variants Improve Transformer", GEGLU).
+   *
+   * @param x shape (…, 2C)
+   * @return the first half times the GELU of the second, shape (…, C)
+   */
+  T gatedGelu(T x);
+
+  /**
    * The linear layer x · weightᵀ + bias over the last axis.
    *
    * @param x shape (…, C)
@@ -389,6 +398,17 @@ public interface Ops<T> {
    * @return shape (N, D, H, W) or (N, D)
    */
   T channelsAfter(T x, T like);
+
+  /**
+   * The pixels at the top left. Doubled images of which the last row or column is left out are
+   * those that nearest neighbours would give in the odd size.
+   *
+   * @param x images, shape (N, C, H, W)
+   * @param height the number of rows that stay, at most H
+   * @param width the number of columns that stay, at most W
+   * @return shape (N, C, height, width)
+   */
+  T crop(T x, int height, int width);
 
   /**
    * Doubles height and width by repeating every pixel.

@@ -233,6 +233,17 @@ final class CountingOps implements Ops<CountingOps.Value> {
   }
 
   @Override
+  public Value gatedGelu(Value x) {
+    int last = x.shape.dimension() - 1;
+    return new Value(x.shape.slice(0, last).add(x.shape.get(last) / 2), x.layer);
+  }
+
+  @Override
+  public Value crop(Value x, int height, int width) {
+    return like(x, x.shape.get(0), x.shape.get(1), height, width);
+  }
+
+  @Override
   public Value upsampleNearest2x(Value x) {
     Shape s = x.shape;
     return like(x, s.get(0), s.get(1), 2 * s.get(2), 2 * s.get(3));

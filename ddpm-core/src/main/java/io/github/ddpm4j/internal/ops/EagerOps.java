@@ -356,6 +356,22 @@ public final class EagerOps implements Ops<NDArray> {
   }
 
   @Override
+  public NDArray gatedGelu(NDArray x) {
+    return scope(
+        () -> {
+          int last = x.getShape().dimension() - 1;
+          long half = x.getShape().get(last) / 2;
+          NDArray gate = x.get(new NDIndex("..., {}:", half));
+          return multiply(x.get(new NDIndex("..., :{}", half)), gelu(gate));
+        });
+  }
+
+  @Override
+  public NDArray crop(NDArray x, int height, int width) {
+    return x.get(new NDIndex(":, :, :{}, :{}", height, width));
+  }
+
+  @Override
   public NDArray upsampleNearest2x(NDArray x) {
     return scope(() -> x.repeat(3, 2).repeat(2, 2));
   }

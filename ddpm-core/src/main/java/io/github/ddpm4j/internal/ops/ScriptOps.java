@@ -357,6 +357,17 @@ public final class ScriptOps implements Ops<Value> {
   }
 
   @Override
+  public Value gatedGelu(Value x) {
+    Value halves = script.let("torch.chunk(%s, 2, -1)", x);
+    return script.let("torch.mul(%1$s[0], torch.gelu(%1$s[1]))", halves);
+  }
+
+  @Override
+  public Value crop(Value x, int height, int width) {
+    return script.let("torch.slice(torch.slice(%s, 2, 0, %d), 3, 0, %d)", x, height, width);
+  }
+
+  @Override
   public Value upsampleNearest2x(Value x) {
     return script.let("torch.upsample_nearest2d(%s, None, [2.0, 2.0])", x);
   }

@@ -346,6 +346,39 @@ class EagerOpsTest {
   }
 
   @Test
+  void gatedGelu_lastAxis_firstHalfTimesGeluOfTheSecond() {
+    double[] x = {1, -2, 3, 0.5, -1, 2, 7, 0, -0.3, 4, 1, -3};
+    double[] gates = {3, 0.5, 7, 0, 1, -3};
+    double[] values = {1, -2, -1, 2, -0.3, 4};
+    double[] gelu = doubles(ops.gelu(manager.create(gates)));
+    double[] expected = new double[values.length];
+    Arrays.setAll(expected, i -> values[i] * gelu[i]);
+
+    NDArray actual = ops.gatedGelu(manager.create(x, new Shape(1, 3, 4)));
+
+    assertThat(actual.getShape()).isEqualTo(new Shape(1, 3, 2));
+    assertClose(actual, expected, 1e-12);
+  }
+
+  /** As torch's interpolate gives them: pixel i of n is pixel ⌊i · m / n⌋ of m. */
+  @Test
+  void crop_ofDoubled_nearestNeighboursOfTheOddSize() {
+    NDArray x = array(DataType.FLOAT64, 1, 1, 3, 4);
+    double[] pixels = doubles(x);
+    double[] expected = new double[5 * 7];
+    for (int i = 0; i < 5; i++) {
+      for (int j = 0; j < 7; j++) {
+        expected[i * 7 + j] = pixels[i * 3 / 5 * 4 + j * 4 / 7];
+      }
+    }
+
+    NDArray actual = ops.crop(ops.upsampleNearest2x(x), 5, 7);
+
+    assertThat(actual.getShape()).isEqualTo(new Shape(1, 1, 5, 7));
+    assertClose(actual, expected, 0);
+  }
+
+  @Test
   void embedding_rows_inTheirOrder() {
     NDArray table = manager.create(new float[] {1, 2, 3, 4, 5, 6}, new Shape(3, 2));
     NDArray rows = manager.create(new float[] {2, 0, 2});

@@ -509,6 +509,18 @@ class ScriptOpsTest {
             return ops.concatChannels(ops.channelsAfter(in.get(0), in.get(1)), in.get(1));
           }
         }.images(2, 5, 3, 4).images(2, 3, 3, 4),
+        new Case("gatedGelu") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.gatedGelu(in.get(0));
+          }
+        }.features(2, 3, 10),
+        new Case("crop") {
+          @Override
+          <T> T apply(Ops<T> ops, List<T> in) {
+            return ops.crop(ops.upsampleNearest2x(in.get(0)), 5, 8);
+          }
+        }.images(2, 3, 3, 4),
         new Case("upsampleNearest2x") {
           @Override
           <T> T apply(Ops<T> ops, List<T> in) {
