@@ -5,11 +5,13 @@
 @SuppressWarnings("module") // the module that is exported to is compiled after this one
 module io.github.ddpm4j.unet {
   requires transitive io.github.ddpm4j;
+  requires static java.desktop; // for pictures as answers of a server
   requires java.net.http; // for models by name, which the core downloads
   requires org.slf4j;
   requires static org.jspecify;
 
   exports io.github.ddpm4j.pretrained;
+  exports io.github.ddpm4j.serving;
   exports io.github.ddpm4j.unet;
   exports io.github.ddpm4j.unet.internal.layers to
       io.github.ddpm4j.latent;

@@ -2,7 +2,15 @@ package io.github.ddpm4j.pretrained;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import ai.djl.MalformedModelException;
+import ai.djl.inference.Predictor;
+import ai.djl.modality.Input;
+import ai.djl.modality.Output;
 import ai.djl.ndarray.NDManager;
+import ai.djl.repository.zoo.Criteria;
+import ai.djl.repository.zoo.ModelNotFoundException;
+import ai.djl.repository.zoo.ZooModel;
+import ai.djl.translate.TranslateException;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.schedule.Schedules;
@@ -13,6 +21,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -48,6 +57,19 @@ class WeightsSnippetsTest {
     return model;
   }
 
+  private static void serve(Path folder, Path png)
+      throws IOException, ModelNotFoundException, MalformedModelException, TranslateException {
+    Criteria<Input, Output> criteria =
+        Criteria.builder().setTypes(Input.class, Output.class).optModelPath(folder).build();
+    try (ZooModel<Input, Output> model = criteria.loadModel();
+        Predictor<Input, Output> predictor = model.newPredictor()) {
+      Input request = new Input();
+      request.add("seed", "42");
+      request.add("count", "16");
+      Files.write(png, predictor.predict(request).getData().getAsBytes());
+    }
+  }
+
   private static void back(Trained trained, Path folder) throws IOException {
     Pretrained.saveDiffusers(trained.ddpm(), folder);
   }
@@ -61,12 +83,30 @@ class WeightsSnippetsTest {
             .results()
             .map((MatchResult result) -> squeezed(result.group(1)))
             .toList();
-    assertThat(found).hasSize(4);
+    assertThat(found).hasSize(5);
     assertThat(found).allSatisfy(snippet -> assertThat(source).contains(snippet));
   }
 
   private static String squeezed(String code) {
     return code.replaceAll("\\s+", "");
+  }
+
+  /** The properties stand in the document, too. */
+  @Test
+  void serving_runs() throws Exception {
+    Path folder = temporary.resolve("served");
+    try (UNet network =
+        UNet.builder().image(1, 4, 4).baseChannels(4).channelMultipliers(1).groups(2).build()) {
+      DDPM.builder().timesteps(5).denoiser(network).build().save(folder);
+    }
+    String document = Files.readString(Path.of("../docs/weights.md"));
+    int start = document.indexOf("```properties\n") + "```properties\n".length();
+    Files.writeString(
+        folder.resolve("serving.properties"),
+        document.substring(start, document.indexOf("```", start)));
+    Path png = temporary.resolve("served.png");
+    serve(folder, png);
+    assertThat(ImageIO.read(png.toFile()).getWidth()).isGreaterThan(16);
   }
 
   /** The first and the last, on a small model, with the sampler that its file asks for. */

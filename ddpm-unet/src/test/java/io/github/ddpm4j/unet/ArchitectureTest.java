@@ -31,7 +31,7 @@ class ArchitectureTest {
   private static final JavaClasses CLASSES =
       new ClassFileImporter()
           .withImportOption(new ImportOption.DoNotIncludeTests())
-          .importPackages(ROOT + ".unet", ROOT + ".pretrained");
+          .importPackages(ROOT + ".unet", ROOT + ".pretrained", ROOT + ".serving");
 
   /** A rule over no classes passes: these must be there. */
   @Test
@@ -54,6 +54,7 @@ class ArchitectureTest {
             ROOT + ".sampling",
             ROOT + ".schedule",
             ROOT + ".pretrained",
+            ROOT + ".serving",
             ROOT + ".examples..")
         .check(CLASSES);
   }
@@ -89,6 +90,7 @@ class ArchitectureTest {
             "ContextUNet",
             "Pretrained",
             "PublishedUNet",
+            "ServingFactory",
             "UNet",
             "UNetBuilder",
             "UNetConfig",

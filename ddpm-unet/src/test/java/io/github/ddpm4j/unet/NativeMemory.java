@@ -10,18 +10,18 @@ import java.nio.file.Path;
 import java.util.Map;
 
 /** What of the engine's memory is in use. */
-final class NativeMemory {
+public final class NativeMemory {
 
   private static final Path STATUS = Path.of("/proc/self/status");
 
   private NativeMemory() {}
 
-  static boolean isKnown() {
+  public static boolean isKnown() {
     return Files.isReadable(STATUS);
   }
 
   /** The resident memory of this process. */
-  static long residentKb() {
+  public static long residentKb() {
     try {
       return Files.readAllLines(STATUS).stream()
           .filter(line -> line.startsWith("VmRSS:"))
@@ -34,7 +34,7 @@ final class NativeMemory {
   }
 
   /** The number of arrays, managers and compiled programs that are open in this process. */
-  static int resources() {
+  public static int resources() {
     try (NDManager manager = NDManager.newBaseManager()) {
       return below(manager.getParentManager()) - 1;
     }

@@ -36,6 +36,9 @@ final class ModelFiles {
   /** The file of the weights in version 1, which gave it one name for all models. */
   static final String WEIGHTS_1 = "weights.safetensors";
 
+  /** What DJL looks for in a folder: how to load it, whatever model it holds. It stays. */
+  private static final String SERVING = "serving.properties";
+
   private static final String WEIGHTS_STEM = "weights";
 
   private static final int DIGEST_DIGITS = 16;
@@ -103,6 +106,7 @@ final class ModelFiles {
         || (name.equals(WEIGHTS_1) && besideDescription)
         || WholeFile.isLeftover(name, STEMS)
         || name.equals(FolderClaim.LOCK)
+        || name.equals(SERVING)
         // What a file system keeps in the root of a volume.
         || name.equals("lost+found");
   }
