@@ -43,9 +43,11 @@ module io.github.ddpm4j {
       io.github.ddpm4j.unet;
   exports io.github.ddpm4j.internal.io to
       io.github.ddpm4j.data,
+      io.github.ddpm4j.latent,
       io.github.ddpm4j.unet;
   exports io.github.ddpm4j.internal.ops to
       io.github.ddpm4j.data,
+      io.github.ddpm4j.latent,
       io.github.ddpm4j.unet;
   exports io.github.ddpm4j.internal.picture to
       io.github.ddpm4j.data;
@@ -53,8 +55,10 @@ module io.github.ddpm4j {
       io.github.ddpm4j.data,
       io.github.ddpm4j.unet;
   exports io.github.ddpm4j.internal.description to
+      io.github.ddpm4j.latent,
       io.github.ddpm4j.unet;
   exports io.github.ddpm4j.internal.torch to
+      io.github.ddpm4j.latent,
       io.github.ddpm4j.unet;
 
   uses io.github.ddpm4j.model.DenoiserProvider;
