@@ -22,8 +22,8 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The conditioning of each image in a batch: a class label, a vector, an image, or several of
- * these.
+ * The conditioning of each image in a batch: a class label, a vector, an image, a context such as
+ * an encoded text, or several of these.
  *
  * <pre>{@code
  * Condition digits = Condition.labels(0, 1, 2);
@@ -33,6 +33,9 @@ import org.jspecify.annotations.Nullable;
  * <p>For each {@link Kind}, an image's condition is either present or absent. A network built for
  * the kind treats an absent label as an extra class, the null class, with a learned embedding (Ho
  * and Salimans 2022, "Classifier-Free Diffusion Guidance"); an absent vector or image is all zeros.
+ * A context cannot be absent where a network takes one: what stands for none is the encoded empty
+ * text, or a text to stay away from, which is given beside it ({@link #contexts(NDArray,
+ * NDArray)}).
  *
  * <p>Immutable. A condition borrows its arrays: the caller owns them, must not modify them while
  * the condition is in use, and closes them afterwards. Selecting, concatenating and dropping do not
@@ -54,6 +57,8 @@ public final class Condition {
     VECTORS("vectors"),
     /** An image of the same size, which the network sees beside the noisy one. */
     IMAGES("images"),
+    /** A sequence of tokens, which the network attends to, such as an encoded text. */
+    CONTEXTS("contexts"),
     /**
      * The denoised estimate of the previous step, for self-conditioning (Chen, Zhang and Hinton
      * 2022, "Analog Bits", section 3). Supplied by training and sampling.
@@ -75,12 +80,28 @@ public final class Condition {
   private static final Condition NONE = new Condition(0, new EnumMap<>(Kind.class));
 
   /** The condition of one kind for one image. */
-  private sealed interface Entry permits Label, Row {}
+  private sealed interface Value permits Label, Row {}
 
-  private record Label(int value) implements Entry {}
+  private record Label(int value) implements Value {}
 
   /** One row of an array. */
-  private record Row(NDArray source, int index) implements Entry {}
+  private record Row(NDArray source, int index) implements Value {}
+
+  /**
+   * A value, and what it becomes when it is dropped.
+   *
+   * @param dropped null where it is absent then
+   */
+  private record Entry(Value value, @Nullable Value dropped) {
+
+    static Entry kept(Value value) {
+      return new Entry(value, value);
+    }
+
+    @Nullable Entry drop() {
+      return dropped == null ? null : kept(dropped);
+    }
+  }
 
   /**
    * The conditions of one kind, with an entry per image, null where it is absent.
@@ -89,12 +110,26 @@ public final class Condition {
    */
   private record Part(Shape shape, List<@Nullable Entry> entries) {
 
-    Part map(IntPredicate keep) {
-      List<@Nullable Entry> kept = new ArrayList<>();
+    Part drop(IntPredicate which) {
+      List<@Nullable Entry> left = new ArrayList<>();
       for (int i = 0; i < entries.size(); i++) {
-        kept.add(keep.test(i) ? entries.get(i) : null);
+        Entry entry = entries.get(i);
+        left.add(entry != null && which.test(i) ? entry.drop() : entry);
       }
-      return new Part(shape, kept);
+      return new Part(shape, left);
+    }
+
+    Part kept() {
+      List<@Nullable Entry> all = new ArrayList<>();
+      for (Entry entry : entries) {
+        all.add(entry == null ? null : Entry.kept(entry.value));
+      }
+      return new Part(shape, all);
+    }
+
+    @Nullable Value value(int image) {
+      Entry entry = entries.get(image);
+      return entry == null ? null : entry.value;
     }
 
     Part select(int... rows) {
@@ -145,7 +180,7 @@ public final class Condition {
                 + " was "
                 + perImage[i]);
       }
-      entries.add(perImage[i] == ABSENT ? null : new Label(perImage[i]));
+      entries.add(perImage[i] == ABSENT ? null : new Entry(new Label(perImage[i]), null));
     }
     return of(Kind.LABELS, new Part(new Shape(), entries));
   }
@@ -211,6 +246,53 @@ public final class Condition {
   }
 
   /**
+   * One context per image, without one that stands for none: {@link #dropped} leaves it absent,
+   * which networks refuse, so this serves sampling without guidance.
+   *
+   * @param contexts S tokens per image, float32, shape (N, S, X); borrowed
+   * @return the condition of N images
+   * @throws IllegalArgumentException if the array has a different shape or type
+   * @see #contexts(NDArray, NDArray)
+   */
+  public static Condition contexts(NDArray contexts) {
+    Given.open(contexts, "contexts");
+    return rows(Kind.CONTEXTS, contexts, "(N, S, X)", 3);
+  }
+
+  /**
+   * One context per image, and what each becomes when it is {@linkplain #dropped dropped}: the
+   * encoded empty text as networks learned it, or at sampling a text to stay away from (a negative
+   * prompt).
+   *
+   * @param contexts S tokens per image, float32, shape (N, S, X); borrowed
+   * @param unconditional the same for images without a condition, shape (N, S, X), or (1, S, X) for
+   *     all images alike; borrowed
+   * @return the condition of N images
+   * @throws IllegalArgumentException if an array has a different shape or type
+   */
+  public static Condition contexts(NDArray contexts, NDArray unconditional) {
+    Condition own = contexts(contexts);
+    Given.open(unconditional, "unconditional");
+    Part without = rows(Kind.CONTEXTS, unconditional, "(N, S, X)", 3).part(Kind.CONTEXTS);
+    Part with = own.part(Kind.CONTEXTS);
+    int count = without.entries.size();
+    if (!without.shape.equals(with.shape) || (count != 1 && count != own.size)) {
+      throw new IllegalArgumentException(
+          "unconditional contexts must have the shape of the contexts, "
+              + contexts.getShape()
+              + ", or be one for all, but have "
+              + unconditional.getShape()
+              + "; pad texts to one number of tokens before they are encoded");
+    }
+    List<@Nullable Entry> entries = new ArrayList<>();
+    for (int i = 0; i < own.size; i++) {
+      entries.add(
+          new Entry(new Row(contexts, i), new Row(unconditional, count == 1 ? 0 : i)));
+    }
+    return of(Kind.CONTEXTS, new Part(with.shape, entries));
+  }
+
+  /**
    * The denoised estimates of the previous step, for self-conditioning.
    *
    * @param x0 x̂_0, float32, shape (N, C, H, W), that of the noisy images; borrowed
@@ -219,7 +301,7 @@ public final class Condition {
    */
   public static Condition previousX0(NDArray x0) {
     Given.open(x0, "x0");
-    return rows(Kind.PREVIOUS_X0, x0, "(N, C, H, W)", 4);
+    return rows(Kind.PREVIOUS_X0, x0, "(N, C, H, W)", 4).kept();
   }
 
   private static Condition rows(Kind kind, NDArray array, String wanted, int dimensions) {
@@ -239,7 +321,7 @@ public final class Condition {
     }
     List<@Nullable Entry> entries = new ArrayList<>();
     for (int i = 0; i < shape.get(0); i++) {
-      entries.add(new Row(array, i));
+      entries.add(new Entry(new Row(array, i), null));
     }
     return of(kind, new Part(shape.slice(1), entries));
   }
@@ -310,8 +392,23 @@ public final class Condition {
   }
 
   /**
-   * This condition with every label, vector and image absent: the unconditional half of
-   * classifier-free guidance. The previous x̂_0, which the network produced itself, is kept.
+   * This condition as one that {@link #dropped} leaves as it is, in guidance and in training: such
+   * as the known part of a picture that is filled in as a text says. What is absent stays absent.
+   *
+   * <pre>{@code
+   * Condition.contexts(text, emptyText).and(Condition.images(known).kept())
+   * }</pre>
+   *
+   * @return a condition of the same size and kinds; for {@link #none()}, itself
+   */
+  public Condition kept() {
+    return map(size, Part::kept);
+  }
+
+  /**
+   * This condition with every label, vector and image absent and every context that of no
+   * condition: the unconditional half of classifier-free guidance. What is {@linkplain #kept kept}
+   * stays, and so does the previous x̂_0, which the network produced itself.
    *
    * @return a condition of the same size and kinds; for {@link #none()}, itself
    */
@@ -322,8 +419,8 @@ public final class Condition {
   /**
    * This condition with the conditions of some images dropped.
    *
-   * @param which selects the images whose labels, vectors and images become absent; called exactly
-   *     once per image, so it may be random
+   * @param which selects the images whose labels, vectors and images become absent, and whose
+   *     contexts those of no condition; called exactly once per image, so it may be random
    * @return a condition of the same size and kinds; for {@link #none()}, itself
    * @see #dropped()
    */
@@ -337,10 +434,7 @@ public final class Condition {
     for (int image = 0; image < size; image++) {
       drops[image] = which.test(image);
     }
-    Map<Kind, Part> kept = new EnumMap<>(parts);
-    kept.replaceAll(
-        (kind, part) -> kind == Kind.PREVIOUS_X0 ? part : part.map(image -> !drops[image]));
-    return new Condition(size, kept);
+    return map(size, part -> part.drop(image -> drops[image]));
   }
 
   /**
@@ -462,16 +556,16 @@ public final class Condition {
   public OptionalInt label(int image) {
     requireImage(image);
     Part part = parts.get(Kind.LABELS);
-    return part != null && part.entries.get(image) instanceof Label label
+    return part != null && part.value(image) instanceof Label label
         ? OptionalInt.of(label.value)
         : OptionalInt.empty();
   }
 
   /**
-   * The shape of one vector or image of a kind.
+   * The shape of one vector, image or context of a kind.
    *
    * @param kind the kind
-   * @return (D) or (K, H, W); a scalar shape for labels
+   * @return (D), (K, H, W) or (S, X); a scalar shape for labels
    * @throws IllegalArgumentException if this condition lacks the kind
    */
   public Shape shape(Kind kind) {
@@ -480,13 +574,15 @@ public final class Condition {
   }
 
   /**
-   * The vectors or images of a kind as one array, with zeros for absent ones. Gradients that are
-   * recorded go through it to the arrays of the condition, so that an encoder before them learns.
+   * The vectors, images or contexts of a kind as one array, with zeros for absent vectors and
+   * images. Gradients that are recorded go through it to the arrays of the condition, so that an
+   * encoder before them learns.
    *
    * @param kind the kind, not {@link Kind#LABELS}
    * @param manager owns the returned array and determines its device
-   * @return a new array, float32, shape (N, D) or (N, K, H, W)
-   * @throws IllegalArgumentException if this condition lacks the kind, or it is {@link Kind#LABELS}
+   * @return a new array, float32, shape (N, D), (N, K, H, W) or (N, S, X)
+   * @throws IllegalArgumentException if this condition lacks the kind, it is {@link Kind#LABELS},
+   *     or the context of an image is absent
    */
   public NDArray array(Kind kind, NDManager manager) {
     Objects.requireNonNull(kind, "kind");
@@ -495,10 +591,13 @@ public final class Condition {
       throw new IllegalArgumentException("labels have no array; ask for each by label(image)");
     }
     Part part = part(kind);
+    if (kind == Kind.CONTEXTS) {
+      requireContexts(part);
+    }
     try (NDList pieces = new NDList()) {
       for (int i = 0; i < size; ) {
         int end = i + 1;
-        while (end < size && follows(part.entries.get(i), part.entries.get(end), end - i)) {
+        while (end < size && follows(part.value(i), part.value(end), end - i)) {
           end++;
         }
         pieces.add(piece(part, i, end, manager));
@@ -511,8 +610,19 @@ public final class Condition {
     }
   }
 
-  /** Whether an entry lies {@code distance} rows behind another, or both are absent. */
-  private static boolean follows(@Nullable Entry first, @Nullable Entry other, int distance) {
+  private static void requireContexts(Part part) {
+    int absent = part.entries.indexOf(null);
+    if (absent >= 0) {
+      throw new IllegalArgumentException(
+          "every image must have a context, but image "
+              + absent
+              + " has none; give the encoded empty text as well, by contexts(contexts,"
+              + " unconditional)");
+    }
+  }
+
+  /** Whether a value lies {@code distance} rows behind another, or both are absent. */
+  private static boolean follows(@Nullable Value first, @Nullable Value other, int distance) {
     if (first instanceof Row start && other instanceof Row row) {
       return row.source == start.source && row.index == start.index + distance;
     }
@@ -520,7 +630,7 @@ public final class Condition {
   }
 
   private static NDArray piece(Part part, int from, int to, NDManager manager) {
-    if (part.entries.get(from) instanceof Row row) {
+    if (part.value(from) instanceof Row row) {
       NDArray rows =
           Given.open(row.source, "an array of the condition")
               .get(new NDIndex("{}:{}", (long) row.index, (long) row.index + to - from));
@@ -566,7 +676,7 @@ public final class Condition {
     int more = part.entries.size() - SHOWN;
     return part.entries.stream()
         .limit(SHOWN)
-        .map(entry -> entry instanceof Label label ? "" + label.value : "-")
+        .map(entry -> entry != null && entry.value instanceof Label label ? "" + label.value : "-")
         .collect(
             Collectors.joining(", ", kind + " [", more > 0 ? ", … and " + more + " more]" : "]"));
   }

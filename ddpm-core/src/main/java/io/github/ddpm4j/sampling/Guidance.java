@@ -315,8 +315,29 @@ public final class Guidance {
         .anyMatch(ratio -> mixture(own, ratio).asksFree());
   }
 
+  /** Refuses contexts beside which nothing stands for none, where the network is asked so. */
+  private void requireUnconditional(Condition own) {
+    for (Condition condition : own.isNone() ? conditions() : List.of(own)) {
+      Condition dropped = condition.dropped();
+      for (int i = 0; i < dropped.size().orElse(0); i++) {
+        if (condition.has(Condition.Kind.CONTEXTS)
+            && !dropped.isPresent(Condition.Kind.CONTEXTS, i)) {
+          throw new IllegalArgumentException(
+              "guidance asks the network without a condition, but nothing stands for none beside"
+                  + " the context of image "
+                  + i
+                  + "; give the encoded empty text, or one to stay away from, by"
+                  + " Condition.contexts(contexts, unconditional)");
+        }
+      }
+    }
+  }
+
   /** Refuses conditions that do not fit a run of {@code count} images. */
   void requireFit(Condition own, int count) {
+    if (asksFree(own)) {
+      requireUnconditional(own);
+    }
     long leads = pulls.stream().filter(pull -> pull.towards != null && pull.scale > 0).count();
     if (rescale > 0
         && own.isNone()

@@ -4,20 +4,25 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.Answer;
 import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.model.Condition.Kind;
 import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.spi.SamplingPlan;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.stream.IntStream;
 
 /**
  * Executes rows of {@link SamplingPlan}s. Chains that stand at different rows of different plans
- * share one network call, and each gets what it would get alone.
+ * share one network call, and each gets what it would get alone. Contexts of different numbers of
+ * tokens do not fit into one array, so there is a call for each number.
  */
 final class PlanExecutor {
 
@@ -32,8 +37,8 @@ final class PlanExecutor {
   }
 
   /**
-   * What every chain would be one row further, by one network call. No chain has moved; each move
-   * is to be taken or refused.
+   * What every chain would be one row further, by one network call, or one for each number of
+   * tokens that contexts have. No chain has moved; each move is to be taken or refused.
    *
    * @param chains at least one, none of them at its end, with images of one shape, type and device
    * @return the move of each, whose arrays belong to the chain's manager
@@ -84,34 +89,60 @@ final class PlanExecutor {
     }
   }
 
-  /** One network call for all chains and all that each asks, and each one's answer. */
+  /** The same images under one of the conditions that a chain asks about. */
+  private record Question(Chain chain, Condition condition) {}
+
+  /** The network's answers to all that the chains ask, and what each chain makes of its own. */
   private List<Answer> ask(List<Chain> chains) {
-    NDList images = new NDList();
-    List<NoiseLevels> levels = new ArrayList<>();
-    List<Condition> conditions = new ArrayList<>();
-    List<Integer> questions = new ArrayList<>();
-    boolean selfConditions = model.denoiser().conditionKinds().contains(Condition.Kind.PREVIOUS_X0);
+    List<Question> all = new ArrayList<>();
+    List<Integer> counts = new ArrayList<>();
+    boolean selfConditions = model.denoiser().conditionKinds().contains(Kind.PREVIOUS_X0);
     for (int i = 0; i < chains.size(); i++) {
       Chain chain = chains.get(i);
       List<Condition> own = ChainFailure.of(i, k -> chains.get(k).questions(selfConditions));
-      questions.add(own.size());
-      for (Condition condition : own) {
-        images.add(chain.x());
-        levels.add(chain.levels());
-        conditions.add(condition);
+      own.forEach(condition -> all.add(new Question(chain, condition)));
+      counts.add(own.size());
+    }
+    Map<Shape, List<Integer>> together = new LinkedHashMap<>();
+    for (int i = 0; i < all.size(); i++) {
+      together.computeIfAbsent(context(all.get(i)), shape -> new ArrayList<>()).add(i);
+    }
+    NDArray[] outputs = new NDArray[all.size()];
+    for (List<Integer> places : together.values()) {
+      List<NDArray> parts = outputs(places.stream().map(all::get).toList());
+      for (int i = 0; i < parts.size(); i++) {
+        outputs[places.get(i)] = parts.get(i);
       }
     }
-    NDArray x = images.size() == 1 ? images.get(0) : NDArrays.concat(images);
-    NDArray output = model.output(x, NoiseLevels.concat(levels), joined(conditions, levels));
-    List<NDArray> parts = images.size() == 1 ? List.of(output) : split(output, levels);
     List<Answer> answers = new ArrayList<>();
     int first = 0;
     for (int i = 0; i < chains.size(); i++) {
-      List<NDArray> own = parts.subList(first, first + questions.get(i));
+      List<NDArray> own = List.of(outputs).subList(first, first + counts.get(i));
       answers.add(ChainFailure.of(i, k -> chains.get(k).combine(own)));
-      first += questions.get(i);
+      first += counts.get(i);
     }
     return answers;
+  }
+
+  /** What questions of one call share. */
+  private static Shape context(Question question) {
+    Condition condition = question.condition;
+    return condition.has(Kind.CONTEXTS) ? condition.shape(Kind.CONTEXTS) : new Shape();
+  }
+
+  /** One network call, and what it says to each question. */
+  private List<NDArray> outputs(List<Question> questions) {
+    NDList images = new NDList();
+    List<NoiseLevels> levels = new ArrayList<>();
+    List<Condition> conditions = new ArrayList<>();
+    for (Question question : questions) {
+      images.add(question.chain.x());
+      levels.add(question.chain.levels());
+      conditions.add(question.condition);
+    }
+    NDArray x = images.size() == 1 ? images.get(0) : NDArrays.concat(images);
+    NDArray output = model.output(x, NoiseLevels.concat(levels), joined(conditions, levels));
+    return images.size() == 1 ? List.of(output) : split(output, levels);
   }
 
   private static List<NDArray> split(NDArray output, List<NoiseLevels> levels) {

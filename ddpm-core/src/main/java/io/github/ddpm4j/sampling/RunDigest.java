@@ -9,6 +9,8 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.Arrays;
+import java.util.stream.IntStream;
 
 /** What a run that goes on from a file must have as the run that was saved had it. */
 enum RunDigest {
@@ -102,10 +104,34 @@ enum RunDigest {
             add(kind == Kind.LABELS ? "" + label : "" + condition.isPresent(kind, i));
           }
           if (kind != Kind.LABELS) {
-            add(condition.array(kind, scope));
+            add(present(condition, kind).array(kind, scope));
           }
+          addDropped(condition.dropped(), kind);
         }
       }
+    }
+
+    /** What guidance finds where it asks without the condition, unless that is nothing. */
+    private void addDropped(Condition dropped, Kind kind) {
+      int[] images = imagesWith(dropped, kind);
+      if (images.length > 0) {
+        add("dropped " + Arrays.toString(images));
+        if (kind == Kind.CONTEXTS) {
+          add(present(dropped, kind).array(kind, scope));
+        }
+      }
+    }
+
+    /** Contexts have no array where one is absent. */
+    private static Condition present(Condition condition, Kind kind) {
+      int[] images = imagesWith(condition, kind);
+      return kind == Kind.CONTEXTS && images.length > 0 ? condition.select(images) : condition;
+    }
+
+    private static int[] imagesWith(Condition condition, Kind kind) {
+      return IntStream.range(0, condition.size().orElse(0))
+          .filter(image -> condition.isPresent(kind, image))
+          .toArray();
     }
   }
 }

@@ -523,7 +523,7 @@ public interface Ops<T> {
   /**
    * Converts input features to the network's compute type.
    *
-   * @param features features from outside, shape (N, F)
+   * @param features features from outside, shape (N, F), or tokens, shape (N, L, C)
    * @return the same features
    */
   default T enterFeatures(T features) {

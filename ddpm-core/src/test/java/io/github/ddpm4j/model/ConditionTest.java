@@ -162,6 +162,55 @@ class ConditionTest {
     assertThat(all.shape(Kind.VECTORS)).isEqualTo(new Shape(1));
   }
 
+  @Test
+  void contexts_dropped_areThoseOfNoCondition() {
+    Condition own = Condition.contexts(rows(1, 3, 2, 2), rows(5, 3, 2, 2));
+    Condition shared = Condition.contexts(rows(1, 3, 2, 2), rows(-1, 1, 2, 2));
+    assertThat(own.shape(Kind.CONTEXTS)).isEqualTo(new Shape(2, 2));
+    assertThat(own).hasToString("Condition of 3 images by contexts (2, 2)");
+    assertThat(array(own, Kind.CONTEXTS)).containsExactly(1, 2, 3, 4, 11, 12, 13, 14, 21, 22, 23, 24);
+    assertThat(array(own.dropped(image -> image == 1), Kind.CONTEXTS))
+        .containsExactly(1, 2, 3, 4, 15, 16, 17, 18, 21, 22, 23, 24);
+    assertThat(array(own.dropped(), Kind.CONTEXTS))
+        .containsExactly(5, 6, 7, 8, 15, 16, 17, 18, 25, 26, 27, 28)
+        .isEqualTo(array(own.dropped().dropped(), Kind.CONTEXTS));
+    assertThat(array(shared.dropped(image -> image > 0), Kind.CONTEXTS))
+        .containsExactly(1, 2, 3, 4, -1, 0, 1, 2, -1, 0, 1, 2);
+    Condition chosen = own.select(2, 0).concat(shared.select(1).dropped());
+    assertThat(array(chosen.dropped(), Kind.CONTEXTS))
+        .containsExactly(25, 26, 27, 28, 5, 6, 7, 8, -1, 0, 1, 2);
+    assertThat(own.dropped().isPresent(Kind.CONTEXTS, 0)).isTrue();
+  }
+
+  /** Zeros would be a context that no network has learned. */
+  @Test
+  void contexts_withoutOneForNone_areNeverZeros() {
+    Condition own = Condition.contexts(rows(1, 3, 2, 2));
+    Condition dropped = own.dropped(image -> image == 1);
+    assertThat(dropped.isPresent(Kind.CONTEXTS, 0)).isTrue();
+    assertThat(dropped.isPresent(Kind.CONTEXTS, 1)).isFalse();
+    refused(
+        "every image must have a context, but image 1 has none; give the encoded empty text as"
+            + " well, by contexts(contexts, unconditional)",
+        () -> dropped.array(Kind.CONTEXTS, manager));
+  }
+
+  @Test
+  void kept_dropped_staysAsItIs() {
+    Condition condition =
+        Condition.labels(1, Condition.ABSENT)
+            .and(Condition.images(rows(1, 2, 1, 1, 1)))
+            .kept()
+            .and(Condition.vectors(rows(1, 2, 1)));
+    Condition dropped = condition.dropped();
+    assertThat(labels(dropped)).containsExactly(1, -1);
+    assertThat(array(dropped, Kind.IMAGES)).containsExactly(1, 11);
+    assertThat(array(dropped, Kind.VECTORS)).containsExactly(0, 0);
+    Condition contexts = Condition.contexts(rows(1, 1, 1, 2), rows(5, 1, 1, 2));
+    assertThat(array(contexts.kept().dropped(), Kind.CONTEXTS)).containsExactly(1, 2);
+    assertThat(Condition.none().kept().isNone()).isTrue();
+  }
+
   /** As in training of guidance: an image goes without all of its conditions, or without none. */
   @Test
   void dropped_byChance_isAskedOncePerImage() {
@@ -255,6 +304,20 @@ class ConditionTest {
         "the condition's previous x̂_0 must be float32 of the shape (N, C, H, W), one row per image,"
             + " but are float32 of the shape (0, 1, 2, 2)",
         () -> Condition.previousX0(manager.ones(new Shape(0, 1, 2, 2))));
+    refused(
+        "the condition's contexts must be float32 of the shape (N, S, X), one row per image, but"
+            + " are float32 of the shape (3, 2)",
+        () -> Condition.contexts(manager.ones(new Shape(3, 2))));
+    refused(
+        "unconditional contexts must have the shape of the contexts, (3, 2, 4), or be one for all,"
+            + " but have (1, 1, 4); pad texts to one number of tokens before they are encoded",
+        () ->
+            Condition.contexts(manager.ones(new Shape(3, 2, 4)), manager.ones(new Shape(1, 1, 4))));
+    refused(
+        "unconditional contexts must have the shape of the contexts, (3, 2, 4), or be one for all,"
+            + " but have (2, 2, 4); pad texts to one number of tokens before they are encoded",
+        () ->
+            Condition.contexts(manager.ones(new Shape(3, 2, 4)), manager.ones(new Shape(2, 2, 4))));
     Condition two = Condition.labels(0, 1);
     refused(
         "conditions that are combined must be of the same images, but one is of 2 and the other of"

@@ -24,8 +24,8 @@ import org.jspecify.annotations.Nullable;
  * from another place in a batch, or from another batch, shows.
  *
  * <p>The network is f(x, t, c) = 0.3 x + 0.1 sin(2 x) + 0.2 sin(t / 100) + c, with c what
- * conditions add in a pixel: 0.1 (label + 1) + 0.15 vector + 0.1 image + 0.2 (x̂_0 of the row
- * before). It may say a variance too, 0.5 sin(x + c).
+ * conditions add in a pixel: 0.1 (label + 1) + 0.15 vector + 0.1 image + 0.05 Σ_s (s + 1) token_s of
+ * the context + 0.2 (x̂_0 of the row before). It may say a variance too, 0.5 sin(x + c).
  */
 final class ByHand {
 
@@ -70,6 +70,17 @@ final class ByHand {
         NDArray images = condition.array(Kind.IMAGES, x.getManager());
         added = added.add(images.toType(x.getDataType(), false).mul(0.1));
       }
+      if (condition.has(Kind.CONTEXTS)) {
+        NDArray contexts =
+            condition.array(Kind.CONTEXTS, x.getManager()).toType(x.getDataType(), false);
+        NDArray places =
+            x.getManager()
+                .arange(1f, contexts.getShape().get(1) + 1f)
+                .toType(x.getDataType(), false)
+                .reshape(1, -1, 1);
+        NDArray sums = contexts.mul(places).sum(new int[] {1, 2});
+        added = added.add(sums.reshape(-1, 1, 1, 1).mul(0.05));
+      }
       if (condition.has(Kind.PREVIOUS_X0)) {
         NDArray before = condition.array(Kind.PREVIOUS_X0, x.getManager());
         added = added.add(before.toType(x.getDataType(), false).mul(0.2));
@@ -102,6 +113,9 @@ final class ByHand {
     /** What the conditions of each image add, by pixel; of none, 0. */
     double[][] own = {};
 
+    /** What conditions that are never dropped add, and contexts in place of others. */
+    double[][] always = {};
+
     boolean hasOwn;
     List<Pull> pulls = new ArrayList<>();
     double rescale;
@@ -124,6 +138,7 @@ final class ByHand {
       terms.selfConditions = selfConditions;
       terms.learnsVariance = learnsVariance;
       terms.own = own;
+      terms.always = always;
       terms.hasOwn = hasOwn;
       terms.limit = limit;
       return terms;
@@ -150,6 +165,11 @@ final class ByHand {
     for (int row = 0; row < plan.steps().size(); row++) {
       SamplingPlan.Step step = plan.steps().get(row);
       double[] added = terms.selfConditions ? each(before, v -> 0.2 * (float) v) : new double[size];
+      if (terms.always.length > 0) {
+        for (int i = 0; i < size; i++) {
+          added[i] += terms.always[image][i];
+        }
+      }
       double[] epsilon = new double[size];
       double[] variance = new double[size];
       double[] x0 = asked(terms, step, image, x, added, epsilon, variance);

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.fail;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.Golden;
@@ -227,6 +228,24 @@ class EveryUseTest {
     return rows;
   }
 
+  /** What contexts add. */
+  private static double[][] tokens(NDArray contexts) {
+    int count = (int) contexts.getShape().get(1);
+    int width = (int) contexts.getShape().get(2);
+    float[] values = contexts.toFloatArray();
+    double[] sums = new double[IMAGES];
+    for (int i = 0; i < values.length; i++) {
+      sums[i / (count * width)] += 0.05 * (i / width % count + 1) * values[i];
+    }
+    return adds(sums);
+  }
+
+  private static double[][] negated(double[][] values) {
+    return Arrays.stream(values)
+        .map(row -> ByHand.each(row, v -> -v))
+        .toArray(double[][]::new);
+  }
+
   private static Option guidedBetween(String name, double least, double greatest) {
     return labelled(name)
         .with(
@@ -238,6 +257,8 @@ class EveryUseTest {
     Variance small = Variance.FIXED_SMALL;
     NDArray vectors = shared(new Shape(IMAGES, 1));
     NDArray images = shared(BATCH);
+    NDArray contexts = shared(new Shape(IMAGES, 4, 2));
+    NDArray negative = shared(new Shape(IMAGES + 1, 4, 2)).get(new NDIndex("1:"));
     double[][] others = adds(0.4, 0.2, 0);
     Condition towards = Condition.labels(3, 1, Condition.ABSENT);
     double middle = Level.of(Schedules.linear(1000), 333).sigma();
@@ -298,6 +319,17 @@ class EveryUseTest {
             .sees(Kind.VECTORS, Kind.IMAGES)
             .on(Condition.vectors(vectors), rows(vectors, 0.15))
             .on(Condition.images(images), rows(images, 0.1)),
+        option("contexts").sees(Kind.CONTEXTS).on(Condition.contexts(contexts), tokens(contexts)),
+        option("contexts, guided away from others")
+            .sees(Kind.CONTEXTS, Kind.IMAGES)
+            .on(
+                Condition.contexts(contexts, negative),
+                sum(tokens(contexts), negated(tokens(negative))))
+            .on(Condition.images(images).kept(), new double[IMAGES][PIXELS])
+            .with(
+                guided(Guidance.classifierFree(2.5)),
+                pulls(new ByHand.Pull(null, 2.5, 0, INFINITE)))
+            .with(s -> {}, t -> t.always = sum(tokens(negative), rows(images, 0.1))),
         labelled("self-conditioned").sees(Kind.PREVIOUS_X0),
         labelled("self-conditioned and guided")
             .sees(Kind.PREVIOUS_X0)

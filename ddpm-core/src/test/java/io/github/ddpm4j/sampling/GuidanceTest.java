@@ -665,6 +665,22 @@ class GuidanceTest {
         () -> sampling(Prediction.EPSILON).guidance(Guidance.classifierFree(2)).generate(1),
         "classifier-free guidance needs a condition to lead to, but the run has none; call"
             + " condition(...)");
+    Condition contexts = Condition.contexts(manager.ones(new Shape(1, 3, 2)));
+    String missing =
+        "guidance asks the network without a condition, but nothing stands for none beside the"
+            + " context of image 0; give the encoded empty text, or one to stay away from, by"
+            + " Condition.contexts(contexts, unconditional)";
+    assertRefused(
+        () ->
+            sampling(Prediction.EPSILON)
+                .condition(contexts)
+                .guidance(Guidance.classifierFree(2))
+                .generate(1),
+        missing);
+    assertRefused(
+        () ->
+            sampling(Prediction.EPSILON).guidance(Guidance.towards(contexts, 2)).generate(1),
+        missing);
     assertRefused(
         () -> sampling(Prediction.EPSILON).condition(Condition.labels(0, 1)).generate(3),
         "the condition must be of 1 image, which stands for all, or of each of the 3 that are"

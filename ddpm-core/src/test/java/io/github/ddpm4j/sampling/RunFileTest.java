@@ -122,6 +122,26 @@ class RunFileTest {
   }
 
   @Test
+  void restore_contextsOrWhatStandsForNoneThatDiffer_refused() throws IOException {
+    Shape shape = new Shape(IMAGES, 3, 2);
+    NDArray contexts = array(shape, false);
+    NDArray others = array(shape, true);
+    Condition own = Condition.contexts(contexts, contexts);
+    assertRefused(
+        sampling -> sampling.condition(own).start(IMAGES),
+        sampling -> sampling.condition(Condition.contexts(others, contexts)).start(IMAGES),
+        "condition");
+    assertRefused(
+        sampling -> sampling.condition(own).start(IMAGES),
+        sampling -> sampling.condition(Condition.contexts(contexts, others)).start(IMAGES),
+        "condition");
+    assertRefused(
+        sampling -> sampling.start(IMAGES),
+        sampling -> sampling.condition(labels(-1, 0).kept()).start(IMAGES),
+        "condition");
+  }
+
+  @Test
   void restore_knownPixelsOrMaskThatDifferFarBehind_refused() throws IOException {
     String start = "start: other images, mask or latents, or another use of them";
     Shape shape = new Shape(IMAGES, 1, 2, 2);

@@ -2,6 +2,7 @@ package io.github.ddpm4j.sampling;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
@@ -9,20 +10,27 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.NativeResources;
+import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.model.Condition.Kind;
+import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.noise.NoiseSource;
+import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.sampling.SamplingRun.State;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.NoSuchElementException;
+import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -451,5 +459,59 @@ class RunsTogetherTest {
       assertThat(other.restore(file).step()).isEqualTo(2);
       assertThat(pixels(other.finish())).isEqualTo(whole);
     }
+  }
+
+  /** Contexts of 3 and of 5 tokens do not fit into one array. */
+  @Test
+  void advance_contextsOfDifferentLengths_askedApartAndAsAlone() {
+    List<Long> calls = new ArrayList<>();
+    ByHand.Network byHand = new ByHand.Network(EnumSet.of(Kind.CONTEXTS), false);
+    Denoiser network =
+        new Denoiser() {
+          @Override
+          public Set<Kind> conditionKinds() {
+            return byHand.conditionKinds();
+          }
+
+          @Override
+          public NDArray predict(NDArray x, NoiseLevels levels, Condition condition) {
+            calls.add(x.getShape().get(0));
+            return byHand.predict(x, levels, condition);
+          }
+        };
+    DDPM model = DDPM.builder().timesteps(50).denoiser(network).build();
+    List<Supplier<Sampling>> settings =
+        List.of(
+            () -> contexts(model, 1, 3, 2),
+            () -> contexts(model, 2, 5, 1),
+            () -> contexts(model, 3, 5, 3));
+    List<double[]> alone = settings.stream().map(s -> pixels(s.get().generate(2))).toList();
+    calls.clear();
+    List<SamplingRun> runs = settings.stream().map(s -> s.get().start(2)).toList();
+    try {
+      while (runs.get(0).hasNext()) {
+        SamplingRun.advance(runs);
+      }
+      assertThat(calls).hasSize(10).startsWith(4L, 6L);
+      for (int i = 0; i < runs.size(); i++) {
+        double[] together = pixels(runs.get(i).finish());
+        assertThat(together).containsExactly(alone.get(i), within(1e-5));
+        assertThat(together).isNotEqualTo(alone.get((i + 1) % 3));
+      }
+    } finally {
+      runs.forEach(SamplingRun::close);
+    }
+  }
+
+  private Sampling contexts(DDPM model, long seed, int tokens, double scale) {
+    NDArray contexts = manager.arange(2f * tokens * 2).div(40).reshape(2, tokens, 2);
+    Condition condition = Condition.contexts(contexts, contexts.neg());
+    return model
+        .sampling()
+        .sampler(Samplers.ddim(5))
+        .shape(1, 2, 2)
+        .seed(seed)
+        .condition(condition)
+        .guidance(Guidance.classifierFree(scale));
   }
 }

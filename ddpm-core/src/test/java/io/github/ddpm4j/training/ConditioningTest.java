@@ -4,7 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.pytorch.jni.JniUtils;
 import ai.djl.training.dataset.ArrayDataset;
@@ -73,6 +75,7 @@ class ConditioningTest {
     private final List<double[]> asked = new ArrayList<>();
 
     private final List<Boolean> recorded = new ArrayList<>();
+    private final List<double[]> contexts = new ArrayList<>();
 
     Noting(Set<Kind> kinds) {
       this.kinds = kinds;
@@ -114,6 +117,9 @@ class ConditioningTest {
                   ? values(condition, Kind.PREVIOUS_X0, x.getManager())
                   : null,
               Golden.values(x)));
+      if (condition.has(Kind.CONTEXTS)) {
+        contexts.add(values(condition, Kind.CONTEXTS, x.getManager()));
+      }
       return network.predictForTraining(x, levels, condition, pass);
     }
 
@@ -234,6 +240,43 @@ class ConditioningTest {
       }
       assertThat(drops).as("of 96").isBetween(15, 45);
     }
+  }
+
+  @Test
+  void conditionDropout_contexts_becomeThoseOfNoCondition() {
+    NDArray empty = manager.full(new Shape(1, 2, 3), -1f);
+    try (Noting network = new Noting(EnumSet.of(Kind.CONTEXTS))) {
+      training(network)
+          .conditionDropout(0.3)
+          .condition((images, labels) -> Condition.contexts(tokens(labels), empty))
+          .fit(data(true))
+          .close();
+      int drops = 0;
+      for (int step = 0; step < 12; step++) {
+        double[] seen = network.contexts.get(step);
+        assertThat(seen).hasSize(8 * 6);
+        for (int i = 0; i < 8; i++) {
+          boolean dropped = dropped(step, i, 0.3);
+          drops += dropped ? 1 : 0;
+          assertThat(seen[6 * i] == -1).as("step %s, image %s", step, i).isEqualTo(dropped);
+        }
+      }
+      assertThat(drops).as("of 96").isBetween(15, 45);
+      Training without =
+          training(network)
+              .conditionDropout(0.3)
+              .condition((images, labels) -> Condition.contexts(tokens(labels)));
+      assertThatThrownBy(() -> without.fit(data(true)))
+          .hasMessageMatching(
+              "conditionDropout was 0\\.3, but nothing stands for none beside the context of image"
+                  + " \\d+ of (batch 0 of )?the dataset; give the encoded empty text as well, by"
+                  + " Condition\\.contexts\\(contexts, unconditional\\)");
+    }
+  }
+
+  private static NDArray tokens(NDList labels) {
+    NDArray classes = labels.head().toType(DataType.FLOAT32, true).reshape(-1, 1, 1);
+    return classes.tile(new long[] {1, 2, 3});
   }
 
   @Test

@@ -118,8 +118,26 @@ final class Conditioning {
       }
       return Condition.none();
     }
-    return whole(images, labels, names)
-        .dropped(image -> dropout > 0 && drops.at(step, first + image).nextDouble() < dropout);
+    Condition all = whole(images, labels, names);
+    if (dropout > 0 && all.has(Kind.CONTEXTS)) {
+      requireUnconditional(all.dropped(), names);
+    }
+    return all.dropped(
+        image -> dropout > 0 && drops.at(step, first + image).nextDouble() < dropout);
+  }
+
+  private void requireUnconditional(Condition dropped, RecordNames names) {
+    for (int i = 0; i < dropped.size().orElse(0); i++) {
+      if (!dropped.isPresent(Kind.CONTEXTS, i)) {
+        throw new IllegalArgumentException(
+            "conditionDropout was "
+                + dropout
+                + ", but nothing stands for none beside the context of "
+                + names.image(i)
+                + "; give the encoded empty text as well, by Condition.contexts(contexts,"
+                + " unconditional)");
+      }
+    }
   }
 
   /** The condition of all images, without an estimate. */
