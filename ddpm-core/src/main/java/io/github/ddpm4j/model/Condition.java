@@ -286,8 +286,7 @@ public final class Condition {
     }
     List<@Nullable Entry> entries = new ArrayList<>();
     for (int i = 0; i < own.size; i++) {
-      entries.add(
-          new Entry(new Row(contexts, i), new Row(unconditional, count == 1 ? 0 : i)));
+      entries.add(new Entry(new Row(contexts, i), new Row(unconditional, count == 1 ? 0 : i)));
     }
     return of(Kind.CONTEXTS, new Part(with.shape, entries));
   }

@@ -168,7 +168,8 @@ class ConditionTest {
     Condition shared = Condition.contexts(rows(1, 3, 2, 2), rows(-1, 1, 2, 2));
     assertThat(own.shape(Kind.CONTEXTS)).isEqualTo(new Shape(2, 2));
     assertThat(own).hasToString("Condition of 3 images by contexts (2, 2)");
-    assertThat(array(own, Kind.CONTEXTS)).containsExactly(1, 2, 3, 4, 11, 12, 13, 14, 21, 22, 23, 24);
+    assertThat(array(own, Kind.CONTEXTS))
+        .containsExactly(1, 2, 3, 4, 11, 12, 13, 14, 21, 22, 23, 24);
     assertThat(array(own.dropped(image -> image == 1), Kind.CONTEXTS))
         .containsExactly(1, 2, 3, 4, 15, 16, 17, 18, 21, 22, 23, 24);
     assertThat(array(own.dropped(), Kind.CONTEXTS))

@@ -24,8 +24,8 @@ import org.jspecify.annotations.Nullable;
  * from another place in a batch, or from another batch, shows.
  *
  * <p>The network is f(x, t, c) = 0.3 x + 0.1 sin(2 x) + 0.2 sin(t / 100) + c, with c what
- * conditions add in a pixel: 0.1 (label + 1) + 0.15 vector + 0.1 image + 0.05 Σ_s (s + 1) token_s of
- * the context + 0.2 (x̂_0 of the row before). It may say a variance too, 0.5 sin(x + c).
+ * conditions add in a pixel: 0.1 (label + 1) + 0.15 vector + 0.1 image + 0.05 Σ_s (s + 1) token_s
+ * of the context + 0.2 (x̂_0 of the row before). It may say a variance too, 0.5 sin(x + c).
  */
 final class ByHand {
 

@@ -241,9 +241,7 @@ class EveryUseTest {
   }
 
   private static double[][] negated(double[][] values) {
-    return Arrays.stream(values)
-        .map(row -> ByHand.each(row, v -> -v))
-        .toArray(double[][]::new);
+    return Arrays.stream(values).map(row -> ByHand.each(row, v -> -v)).toArray(double[][]::new);
   }
 
   private static Option guidedBetween(String name, double least, double greatest) {

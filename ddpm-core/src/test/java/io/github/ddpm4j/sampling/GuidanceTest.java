@@ -678,8 +678,7 @@ class GuidanceTest {
                 .generate(1),
         missing);
     assertRefused(
-        () ->
-            sampling(Prediction.EPSILON).guidance(Guidance.towards(contexts, 2)).generate(1),
+        () -> sampling(Prediction.EPSILON).guidance(Guidance.towards(contexts, 2)).generate(1),
         missing);
     assertRefused(
         () -> sampling(Prediction.EPSILON).condition(Condition.labels(0, 1)).generate(3),

@@ -75,7 +75,7 @@ final class BlockInputs {
     int place = CONDITIONS;
     for (Kind kind : config.conditionKinds()) {
       Shape wanted = new Shape(shapes[0].get(0)).addAll(config.conditionShape(kind));
-      if (!shapes[place].equals(wanted)) {
+      if (!ConditionInputs.fits(shapes[place], wanted)) {
         throw new IllegalArgumentException(
             kind + " must have the shape " + wanted + ", but have " + shapes[place]);
       }
@@ -171,6 +171,7 @@ final class BlockInputs {
                 case LABELS -> Condition.labels(labels(input));
                 case VECTORS -> Condition.vectors(input);
                 case IMAGES -> Condition.images(input);
+                case CONTEXTS -> Condition.contexts(input);
                 case PREVIOUS_X0 -> Condition.previousX0(input);
               });
     }

@@ -10,6 +10,7 @@ import io.github.ddpm4j.unet.internal.running.Beside;
 import java.util.Arrays;
 import java.util.Set;
 import java.util.function.Function;
+import java.util.stream.IntStream;
 
 /**
  * A condition as the network takes it in: checked against what the network was built for, and one
@@ -92,6 +93,7 @@ final class ConditionInputs {
     if (condition.isNone()) {
       if (images > 0) {
         requireLabel(0, Condition.ABSENT);
+        requireContext(0, false);
       }
       return;
     }
@@ -109,6 +111,19 @@ final class ConditionInputs {
     }
     for (int i = 0; i < images; i++) {
       requireLabel(i, condition.label(i).orElse(Condition.ABSENT));
+      requireContext(i, condition.isPresent(Kind.CONTEXTS, i));
+    }
+  }
+
+  private void requireContext(int image, boolean present) {
+    if (!present && kinds.contains(Kind.CONTEXTS)) {
+      throw new IllegalArgumentException(
+          "every image must have a context, because "
+              + network
+              + " attends to one, but image "
+              + image
+              + " has none; give an encoded text by Condition.contexts(contexts), the empty one for"
+              + " none");
     }
   }
 
@@ -151,7 +166,7 @@ final class ConditionInputs {
               + "leave them out");
     }
     Shape own = shapes.apply(kind);
-    if (!condition.shape(kind).equals(own)) {
+    if (!fits(condition.shape(kind), own)) {
       throw new IllegalArgumentException(
           "the condition's "
               + kind
@@ -164,11 +179,19 @@ final class ConditionInputs {
     }
   }
 
+  /** Whether a shape is the wanted one, which may leave lengths open. */
+  static boolean fits(Shape shape, Shape wanted) {
+    return shape.dimension() == wanted.dimension()
+        && IntStream.range(0, shape.dimension())
+            .allMatch(axis -> wanted.get(axis) < 0 || wanted.get(axis) == shape.get(axis));
+  }
+
   private static String option(Kind kind) {
     return switch (kind) {
       case LABELS -> "classes(n)";
       case VECTORS -> "vectorCondition(length)";
       case IMAGES -> "imageCondition(channels)";
+      case CONTEXTS -> "contextCondition(channels)";
       case PREVIOUS_X0 -> "selfConditioning()";
     };
   }

@@ -34,6 +34,7 @@ final class ConfigDescription {
           "classes",
           "vectorCondition",
           "imageCondition",
+          "contextCondition",
           "selfConditioning",
           "learnedVariance");
 
@@ -66,6 +67,7 @@ final class ConfigDescription {
     putPositive(map, "classes", config.classes());
     putPositive(map, "vectorCondition", config.vectorCondition());
     putPositive(map, "imageCondition", config.imageCondition());
+    putPositive(map, "contextCondition", config.contextCondition());
     if (config.selfConditioning()) {
       map.put("selfConditioning", true);
     }
@@ -117,6 +119,9 @@ final class ConfigDescription {
     }
     if (from.has("imageCondition")) {
       builder.imageCondition(from.integer("imageCondition"));
+    }
+    if (from.has("contextCondition")) {
+      builder.contextCondition(from.integer("contextCondition"));
     }
     builder.selfConditioning = from.flag("selfConditioning");
     builder.learnedVariance = from.flag("learnedVariance");

@@ -7,12 +7,17 @@ import io.github.ddpm4j.unet.UNetLayout.Time;
 import io.github.ddpm4j.unet.internal.layers.AttentionBlock;
 import io.github.ddpm4j.unet.internal.layers.NormLayer;
 import io.github.ddpm4j.unet.internal.layers.ResidualBlock;
+import io.github.ddpm4j.unet.internal.layers.Transformer;
+import java.util.List;
 
 /** How the blocks of an architecture are. */
 final class LayerStyles {
 
   /** The level of the attention in the middle. */
   static final int MIDDLE = -1;
+
+  /** Of the norm in front of transformers, whatever that of the others is. */
+  private static final double TRANSFORMER_EPSILON = 1e-6;
 
   private LayerStyles() {}
 
@@ -45,6 +50,22 @@ final class LayerStyles {
         config.dropout(),
         block.scale(),
         config.layout().resampling().shortcut());
+  }
+
+  /** {@code level} is that of the network, or {@link #MIDDLE}. */
+  static Transformer.Style transformer(UNetConfig config, int level, int channels) {
+    UNetLayout.Transformers transformers = config.layout().transformers();
+    boolean middle = level == MIDDLE;
+    int at = middle ? config.levels() - 1 : level;
+    List<Integer> depths = transformers.depths();
+    NormLayer.Style norm = norm(config);
+    return new Transformer.Style(
+        config.heads(at, channels),
+        new NormLayer.Style(norm.groups(), norm.ofFour(), TRANSFORMER_EPSILON),
+        config.contextCondition(),
+        depths.isEmpty() ? 1 : depths.get(at),
+        transformers.linearProjection(),
+        !middle && transformers.contextOnlyLevels().contains(at));
   }
 
   /** {@code level} is that of the network, or {@link #MIDDLE}. */

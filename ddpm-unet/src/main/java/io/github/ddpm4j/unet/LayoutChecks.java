@@ -1,7 +1,10 @@
 package io.github.ddpm4j.unet;
 
+import io.github.ddpm4j.unet.UNetConfig.DownsamplePadding;
+import io.github.ddpm4j.unet.UNetLayout.Attention;
 import io.github.ddpm4j.unet.UNetLayout.Down;
 import io.github.ddpm4j.unet.UNetLayout.Norm;
+import io.github.ddpm4j.unet.UNetLayout.Transformers;
 import io.github.ddpm4j.unet.UNetLayout.Up;
 import io.github.ddpm4j.unet.UNetLayout.WidthChange;
 
@@ -28,11 +31,75 @@ final class LayoutChecks {
       }
     }
     requirePassages(layout);
+    requireTransformers(config);
     if (layout.outer().outGroups() > 0 && layout.block().norm() == Norm.RMS) {
       throw new IllegalArgumentException(
           "out groups need a norm by groups, but were "
               + layout.outer().outGroups()
               + " with the norm RMS; leave them at 0");
+    }
+  }
+
+  /** Where halving rounds up, and doubling can leave out what is too much. */
+  static boolean takesAnySize(UNetConfig config) {
+    UNetLayout.Resampling resampling = config.layout().resampling();
+    return config.downsamplePadding() == DownsamplePadding.ALL_SIDES
+        && resampling.down() == Down.CONVOLUTION
+        && resampling.up() == Up.CONVOLUTION;
+  }
+
+  private static void requireTransformers(UNetConfig config) {
+    Transformers transformers = config.layout().transformers();
+    Attention attention = config.layout().attention();
+    int depths = transformers.depths().size();
+    if (depths > 0 && depths != config.levels()) {
+      throw new IllegalArgumentException(
+          "transformer depths must be given for each of the "
+              + config.levels()
+              + " levels, but were for "
+              + depths);
+    }
+    for (int level : transformers.contextOnlyLevels()) {
+      if (!config.attentionLevels.contains(level)) {
+        throw new IllegalArgumentException(
+            "context-only attention must be at levels that have attention, but level "
+                + level
+                + " has none; add it by attentionAtLevels");
+      }
+    }
+    if (attention.middle() && transformers.middleBlocks() < 2) {
+      throw new IllegalArgumentException(
+          "attention in the middle needs 2 residual blocks there, but there are "
+              + transformers.middleBlocks()
+              + "; leave attention().middle() out");
+    }
+    Transformers paper = UNetLayout.paper().transformers();
+    if (config.contextCondition() == 0) {
+      Transformers plain =
+          new Transformers(
+              paper.depths(), false, paper.contextOnlyLevels(), transformers.middleBlocks());
+      if (!transformers.equals(plain)) {
+        throw new IllegalArgumentException(
+            "transformers need a context, but the network has none and "
+                + transformers
+                + "; call contextCondition(channels)");
+      }
+      return;
+    }
+    Attention own = UNetLayout.paper().attention();
+    if (!attention.equals(
+        new Attention(
+            attention.blocks(),
+            own.norm(),
+            attention.middle(),
+            own.bias(),
+            own.linearLevels(),
+            own.headWidth(),
+            own.memoryTokens()))) {
+      throw new IllegalArgumentException(
+          "networks with a context have transformers for attention, which can have other blocks and"
+              + " middles alone, but it was "
+              + attention);
     }
   }
 

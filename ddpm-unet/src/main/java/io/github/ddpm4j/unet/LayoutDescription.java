@@ -15,6 +15,7 @@ import io.github.ddpm4j.unet.UNetLayout.Order;
 import io.github.ddpm4j.unet.UNetLayout.Outer;
 import io.github.ddpm4j.unet.UNetLayout.Resampling;
 import io.github.ddpm4j.unet.UNetLayout.Time;
+import io.github.ddpm4j.unet.UNetLayout.Transformers;
 import io.github.ddpm4j.unet.UNetLayout.Up;
 import io.github.ddpm4j.unet.UNetLayout.WidthChange;
 import java.util.Arrays;
@@ -72,6 +73,10 @@ final class LayoutDescription {
     map.put("embeddingFrequencies", layout.embedding().frequencies().name());
     map.put("classPlace", layout.embedding().classPlace().name());
     map.put("nullClass", layout.embedding().nullClass());
+    map.put("transformerDepths", layout.transformers().depths());
+    map.put("linearProjection", layout.transformers().linearProjection());
+    map.put("contextOnlyLevels", layout.transformers().contextOnlyLevels());
+    map.put("middleBlocks", layout.transformers().middleBlocks());
     return map;
   }
 
@@ -95,7 +100,7 @@ final class LayoutDescription {
             from.choice("attentionNorm", AttentionNorm.class),
             from.flag("attentionMiddle"),
             from.flag("attentionBias"),
-            Arrays.stream(from.integers("linearAttentionLevels")).boxed().toList(),
+            list(from, "linearAttentionLevels"),
             from.integer("headWidth"),
             from.integer("memoryTokens")),
         new Outer(
@@ -109,6 +114,15 @@ final class LayoutDescription {
             from.choice("embeddingActivation", Activation.class),
             from.choice("embeddingFrequencies", Frequencies.class),
             from.choice("classPlace", ClassPlace.class),
-            from.flag("nullClass")));
+            from.flag("nullClass")),
+        new Transformers(
+            list(from, "transformerDepths"),
+            from.flag("linearProjection"),
+            list(from, "contextOnlyLevels"),
+            from.integer("middleBlocks")));
+  }
+
+  private static List<Integer> list(Description from, String key) {
+    return Arrays.stream(from.integers(key)).boxed().toList();
   }
 }

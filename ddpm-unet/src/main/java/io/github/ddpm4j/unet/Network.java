@@ -9,6 +9,7 @@ import io.github.ddpm4j.unet.internal.layers.NormLayer;
 import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
 import io.github.ddpm4j.unet.internal.layers.ResidualBlock;
 import io.github.ddpm4j.unet.internal.layers.ResidualBlock.Size;
+import io.github.ddpm4j.unet.internal.layers.Transformer;
 import io.github.ddpm4j.unet.internal.layers.Weights;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -35,22 +36,43 @@ final class Network implements Blueprint {
   /** Where there is no attention. */
   private static final int NONE = -2;
 
-  /** A residual block, with attention behind it where the level has it. */
-  private record Stage(ResidualBlock residual, @Nullable AttentionBlock attention) {
+  /** What blocks see beside the images; a context only in networks that were built for one. */
+  private record Beside<T>(T time, @Nullable T context) {}
+
+  /**
+   * A residual block, with attention behind it where the level has it, which is a transformer where
+   * the network has a context.
+   */
+  private record Stage(
+      ResidualBlock residual,
+      @Nullable AttentionBlock attention,
+      @Nullable Transformer transformer) {
+
+    static Stage plain(ResidualBlock residual) {
+      return new Stage(residual, null, null);
+    }
 
     void declare(List<ParameterSpec> specs) {
       residual.declare(specs);
       if (attention != null) {
         attention.declare(specs);
       }
+      if (transformer != null) {
+        transformer.declare(specs);
+      }
     }
 
-    <T> T forward(Ops<T> ops, Weights<T> weights, T x, T time) {
-      if (attention == null) {
-        return residual.forward(ops, weights, x, time);
+    <T> T forward(Ops<T> ops, Weights<T> weights, T x, Beside<T> beside) {
+      if (attention == null && transformer == null) {
+        return residual.forward(ops, weights, x, beside.time);
       }
-      AttentionBlock last = attention;
-      return ops.scope(() -> last.forward(ops, weights, residual.forward(ops, weights, x, time)));
+      return ops.scope(
+          () -> {
+            T h = residual.forward(ops, weights, x, beside.time);
+            return transformer == null
+                ? Objects.requireNonNull(attention).forward(ops, weights, h)
+                : transformer.forward(ops, weights, h, Objects.requireNonNull(beside.context));
+          });
     }
   }
 
@@ -83,8 +105,7 @@ final class Network implements Blueprint {
   private final TimeEmbedding timeEmbedding;
   private final ConditionEmbedding conditionEmbedding;
   private final List<Level> down = new ArrayList<>();
-  private final Stage middle1;
-  private final Stage middle2;
+  private final List<Stage> middle = new ArrayList<>();
   private final List<Level> up = new ArrayList<>();
 
   /** Whether the stem joins the end, and of the way down only residual blocks join the way up. */
@@ -138,9 +159,11 @@ final class Network implements Blueprint {
       down.add(new Level(stages, passage));
     }
 
-    int middle = config.layout().attention().middle() ? LayerStyles.MIDDLE : NONE;
-    middle1 = stage("mid_block", 0, channels, channels, layer++, middle);
-    middle2 = stage("mid_block", 1, channels, channels, layer++, NONE);
+    for (int j = 0; j < config.layout().transformers().middleBlocks(); j++) {
+      boolean attention = j == 0 && config.layout().attention().middle();
+      int place = attention ? LayerStyles.MIDDLE : NONE;
+      middle.add(stage("mid_block", j, channels, channels, layer++, place));
+    }
 
     int blocksUp = config.residualBlocks() + (joins ? 0 : 1);
     for (int level = levels - 1; level >= 0; level--) {
@@ -175,12 +198,20 @@ final class Network implements Blueprint {
 
   /** {@code attention} is the level of the attention behind the block, or {@link #NONE}. */
   private Stage stage(String name, int j, int in, int out, int layer, int attention) {
-    return new Stage(
-        new ResidualBlock(style, name + ".resnets." + j, in, out, layer),
-        attention == NONE
-            ? null
-            : new AttentionBlock(
-                LayerStyles.attention(config, attention, out), name + ".attentions." + j, out));
+    ResidualBlock residual = new ResidualBlock(style, name + ".resnets." + j, in, out, layer);
+    if (attention == NONE) {
+      return Stage.plain(residual);
+    }
+    String own = name + ".attentions." + j;
+    return config.contextCondition() > 0
+        ? new Stage(
+            residual,
+            null,
+            new Transformer(LayerStyles.transformer(config, attention, out), own, out))
+        : new Stage(
+            residual,
+            new AttentionBlock(LayerStyles.attention(config, attention, out), own, out),
+            null);
   }
 
   /** What is behind the blocks of a level on the way down. */
@@ -202,7 +233,7 @@ final class Network implements Blueprint {
     }
     return config.layout().resampling().up() == UNetLayout.Up.RESIDUAL
         ? new Passage(new ResidualBlock(style, name, in, out, layer, Size.DOUBLED), null)
-        : new Passage(null, new Upsample(config, name, in, out));
+        : new Passage(null, new Upsample(config, name, in, out, number - 1));
   }
 
   private boolean widthsChangeInPassages() {
@@ -215,8 +246,7 @@ final class Network implements Blueprint {
     timeEmbedding.declare(specs);
     conditionEmbedding.declare(specs);
     down.forEach(level -> level.declare(specs));
-    middle1.declare(specs);
-    middle2.declare(specs);
+    middle.forEach(stage -> stage.declare(specs));
     up.forEach(level -> level.declare(specs));
     if (joined != null) {
       joined.declare(specs);
@@ -271,7 +301,10 @@ final class Network implements Blueprint {
   <T> T forward(Ops<T> ops, Weights<T> weights, Inputs<T> inputs) {
     return ops.scope(
         () -> {
-          T time = kept(ops, List.of(), none -> embedded(ops, weights, inputs));
+          Beside<T> beside =
+              new Beside<>(
+                  kept(ops, List.of(), none -> embedded(ops, weights, inputs)),
+                  inputs.conditions().get(Kind.CONTEXTS));
           Deque<T> skips = new ArrayDeque<>();
           T stem =
               kept(ops, List.of(), none -> convIn.apply(ops, weights, withImages(ops, inputs)));
@@ -281,22 +314,22 @@ final class Network implements Blueprint {
           T h = stem;
           for (int level = 0; level < down.size(); level++) {
             for (Stage stage : down.get(level).stages) {
-              h = stage(ops, weights, level, stage, List.of(h), time);
+              h = stage(ops, weights, level, stage, List.of(h), beside);
               skips.push(h);
             }
             Passage passage = down.get(level).passage;
             if (passage != null) {
-              h = passed(ops, weights, level, passage, h, time);
+              h = passed(ops, weights, level, passage, h, beside);
               if (!joins) {
                 skips.push(h);
               }
             }
           }
-          h = middle(ops, weights, h, time);
+          h = middle(ops, weights, h, beside);
           for (int i = 0; i < up.size(); i++) {
-            h = upward(ops, weights, up.size() - 1 - i, up.get(i), h, time, skips);
+            h = upward(ops, weights, up.size() - 1 - i, up.get(i), h, beside, skips);
           }
-          return end(ops, weights, h, stem, time);
+          return end(ops, weights, h, stem, beside);
         });
   }
 
@@ -315,7 +348,7 @@ final class Network implements Blueprint {
           kind,
           switch (kind) {
             case LABELS -> value;
-            case VECTORS -> ops.enterFeatures(value);
+            case VECTORS, CONTEXTS -> ops.enterFeatures(value);
             case IMAGES, PREVIOUS_X0 -> ops.enter(value);
           });
     }
@@ -352,55 +385,64 @@ final class Network implements Blueprint {
 
   /** A stage of one value, or of two whose channels follow each other. */
   private static <T> T stage(
-      Ops<T> ops, Weights<T> weights, int level, Stage stage, List<T> inputs, T time) {
+      Ops<T> ops, Weights<T> weights, int level, Stage stage, List<T> inputs, Beside<T> beside) {
+    int images = inputs.size();
     List<T> all = new ArrayList<>(inputs);
-    all.add(time);
+    all.add(beside.time);
+    if (stage.transformer != null) {
+      all.add(Objects.requireNonNull(beside.context));
+    }
     return ops.recomputable(
         level,
         all,
         in -> {
-          T x = in.size() == 2 ? in.get(0) : ops.concatChannels(in.get(0), in.get(1));
-          return stage.forward(ops, weights, x, in.get(in.size() - 1));
+          T x = images == 1 ? in.get(0) : ops.concatChannels(in.get(0), in.get(1));
+          T context = in.size() > images + 1 ? in.get(images + 1) : null;
+          return stage.forward(ops, weights, x, new Beside<>(in.get(images), context));
         });
   }
 
-  private <T> T middle(Ops<T> ops, Weights<T> weights, T x, T time) {
+  private <T> T middle(Ops<T> ops, Weights<T> weights, T x, Beside<T> beside) {
+    if (middle.isEmpty()) {
+      return x;
+    }
     int level = down.size() - 1;
     return ops.scope(
         () -> {
-          T h = stage(ops, weights, level, middle1, List.of(x), time);
-          return stage(ops, weights, level, middle2, List.of(h), time);
+          T h = x;
+          for (Stage stage : middle) {
+            h = stage(ops, weights, level, stage, List.of(h), beside);
+          }
+          return h;
         });
   }
 
   /** From one level to the next. */
   private static <T> T passed(
-      Ops<T> ops, Weights<T> weights, int level, Passage passage, T x, T time) {
+      Ops<T> ops, Weights<T> weights, int level, Passage passage, T x, Beside<T> beside) {
     if (passage.residual != null) {
-      return stage(ops, weights, level, new Stage(passage.residual, null), List.of(x), time);
+      return stage(ops, weights, level, Stage.plain(passage.residual), List.of(x), beside);
     }
     Resampler layer = Objects.requireNonNull(passage.layer);
     return kept(ops, List.of(x), in -> layer.forward(ops, weights, in.get(0)));
   }
 
   private static <T> T upward(
-      Ops<T> ops, Weights<T> weights, int level, Level up, T x, T time, Deque<T> skips) {
+      Ops<T> ops, Weights<T> weights, int level, Level up, T x, Beside<T> beside, Deque<T> skips) {
     return ops.scope(
         () -> {
           T h = x;
           for (Stage stage : up.stages) {
-            h = stage(ops, weights, level, stage, List.of(h, skips.pop()), time);
+            h = stage(ops, weights, level, stage, List.of(h, skips.pop()), beside);
           }
-          return up.passage == null ? h : passed(ops, weights, level, up.passage, h, time);
+          return up.passage == null ? h : passed(ops, weights, level, up.passage, h, beside);
         });
   }
 
   /** From the last value of the way up, and where it joins the end the first of all. */
-  private <T> T end(Ops<T> ops, Weights<T> weights, T x, T stem, T time) {
+  private <T> T end(Ops<T> ops, Weights<T> weights, T x, T stem, Beside<T> beside) {
     T h =
-        joined == null
-            ? x
-            : stage(ops, weights, 0, new Stage(joined, null), List.of(x, stem), time);
+        joined == null ? x : stage(ops, weights, 0, Stage.plain(joined), List.of(x, stem), beside);
     NormLayer norm = normOut;
     return kept(
         ops,

@@ -22,6 +22,9 @@ final class NetworkSummary {
   private static final Pattern BLOCK =
       Pattern.compile(".*?\\.(resnets|attentions|downsamplers|upsamplers)\\.\\d+|[^.]+");
 
+  /** Those of CLIP. */
+  private static final int CONTEXT_TOKENS = 77;
+
   private record Row(String name, String output, String parameters, String multiplyAdds) {
 
     Row(String name, Shape output, long parameters, long multiplyAdds) {
@@ -74,10 +77,16 @@ final class NetworkSummary {
     UNetConfig config = network.config();
     Map<Kind, CountingOps.Value> conditions = new EnumMap<>(Kind.class);
     for (Kind kind : config.conditionKinds()) {
-      conditions.put(kind, one(config.conditionShape(kind)));
+      Shape row = config.conditionShape(kind);
+      conditions.put(kind, one(row.dimension() > 0 && row.get(0) < 0 ? counted(row) : row));
     }
     return new Inputs<>(
         one(config.imageShape()), one(new Shape(network.timeEmbedding().inputs())), conditions);
+  }
+
+  /** A context of the usual length. */
+  private static Shape counted(Shape context) {
+    return new Shape(CONTEXT_TOKENS, context.get(1));
   }
 
   private static CountingOps.Value one(Shape row) {

@@ -11,6 +11,7 @@ import io.github.ddpm4j.unet.UNetLayout.ClassPlace;
 import io.github.ddpm4j.unet.UNetLayout.Embedding;
 import io.github.ddpm4j.unet.UNetLayout.Frequencies;
 import io.github.ddpm4j.unet.UNetLayout.Outer;
+import io.github.ddpm4j.unet.UNetLayout.Transformers;
 import io.github.ddpm4j.unet.UNetLayout.WidthChange;
 import java.util.List;
 
@@ -75,6 +76,44 @@ public enum PublishedUNet {
   LDM_CELEBAHQ,
 
   /**
+   * The U-Net of {@code CompVis/ldm-text2im-large-256}, whose images are latents of 4x32x32 and
+   * whose contexts are texts encoded by LDMBert, 872,300,484 parameters.
+   */
+  LDM_TEXT2IM_LARGE,
+
+  /**
+   * Stable Diffusion 1.x, whose images are latents of 4x64x64 and whose contexts are texts encoded
+   * by CLIP, 859,520,964 parameters.
+   */
+  STABLE_DIFFUSION_1,
+
+  /**
+   * Stable Diffusion 1.x for filling in: mask and masked latents beside, 859,535,364 parameters.
+   */
+  STABLE_DIFFUSION_1_INPAINTING,
+
+  /** InstructPix2Pix: the latents of a picture beside, 859,532,484 parameters. */
+  INSTRUCT_PIX2PIX,
+
+  /**
+   * Stable Diffusion 2.x, whose contexts are texts encoded by OpenCLIP, 865,910,724 parameters. The
+   * networks for pictures of 768x768 take latents of 4x96x96: {@code builder().image(4, 96, 96)}.
+   */
+  STABLE_DIFFUSION_2,
+
+  /** Stable Diffusion 2 for filling in: mask and masked latents beside, 865,925,124 parameters. */
+  STABLE_DIFFUSION_2_INPAINTING,
+
+  /** Stable Diffusion 2 with a depth map beside, 865,913,604 parameters. */
+  STABLE_DIFFUSION_2_DEPTH,
+
+  /**
+   * The upscaler of Stable Diffusion 2: a small picture beside, and its noise level as a class,
+   * 473,398,020 parameters.
+   */
+  STABLE_DIFFUSION_X4_UPSCALER,
+
+  /**
    * EDM's DDPM++ for CIFAR-10 by class, 55,735,299 parameters, 1,152 of which only training uses.
    */
   EDM_CIFAR10,
@@ -137,6 +176,28 @@ public enum PublishedUNet {
               .levelChannels(224, 448, 672, 896)
               .attentionAtLevels(1, 2, 3)
               .headChannels(32);
+      case LDM_TEXT2IM_LARGE -> latent(32, 1280, false).heads(8);
+      case STABLE_DIFFUSION_1 -> latent(64, 768, false).heads(8);
+      case STABLE_DIFFUSION_1_INPAINTING -> latent(64, 768, false).heads(8).imageCondition(5);
+      case INSTRUCT_PIX2PIX -> latent(64, 768, false).heads(8).imageCondition(4);
+      case STABLE_DIFFUSION_2 -> latent(64, 1024, true).headsPerLevel(5, 10, 20, 20);
+      case STABLE_DIFFUSION_2_INPAINTING ->
+          latent(64, 1024, true).headsPerLevel(5, 10, 20, 20).imageCondition(5);
+      case STABLE_DIFFUSION_2_DEPTH ->
+          latent(64, 1024, true).headsPerLevel(5, 10, 20, 20).imageCondition(1);
+      case STABLE_DIFFUSION_X4_UPSCALER ->
+          standard(128)
+              .image(4, 128, 128)
+              .levelChannels(256, 512, 512, 1024)
+              .attentionAtLevels(1, 2, 3)
+              .heads(8)
+              .contextCondition(1024)
+              .imageCondition(3)
+              .classes(1000)
+              .layout(
+                  UNetLayout.paper()
+                      .with(new Transformers(List.of(), true, List.of(1, 2), 2))
+                      .with(embedding(0, ClassPlace.AFTER, false)));
       case EDM_CIFAR10 -> song(32, 256, 256, 256).classes(10).dropout(0.13);
       case EDM_FFHQ64 -> song(64, 128, 256, 256, 256).dropout(0.05);
       case EDM_IMAGENET64 ->
@@ -169,6 +230,16 @@ public enum PublishedUNet {
         .dropout(0)
         .downsamplePadding(ALL_SIDES)
         .timeEmbedding(COS_SIN, HALF);
+  }
+
+  private static UNetBuilder latent(int side, int context, boolean linearProjection) {
+    return standard(side)
+        .image(4, side, side)
+        .levelChannels(320, 640, 1280, 1280)
+        .attentionAtLevels(0, 1, 2)
+        .contextCondition(context)
+        .layout(
+            UNetLayout.paper().with(new Transformers(List.of(), linearProjection, List.of(), 2)));
   }
 
   private static UNetBuilder guided(int side, int base, int... multipliers) {

@@ -69,6 +69,7 @@ final class TorchScriptExport {
       case LABELS -> "labels";
       case VECTORS -> "vectors";
       case IMAGES -> "images";
+      case CONTEXTS -> "contexts";
       case PREVIOUS_X0 -> "previous_x0";
     };
   }

@@ -40,17 +40,19 @@ import org.jspecify.annotations.Nullable;
  * UNet unet = UNet.builder().image(3, 32, 32).baseChannels(128).build();
  * }</pre>
  *
- * <p>It can be conditioned on classes, vectors, images and its own denoised estimate
- * (self-conditioning): see {@link UNetBuilder#classes}, {@link UNetBuilder#vectorCondition}, {@link
- * UNetBuilder#imageCondition} and {@link UNetBuilder#selfConditioning}.
+ * <p>It can be conditioned on classes, vectors, images, contexts such as encoded texts, and its own
+ * denoised estimate (self-conditioning): see {@link UNetBuilder#classes}, {@link
+ * UNetBuilder#vectorCondition}, {@link UNetBuilder#imageCondition}, {@link
+ * UNetBuilder#contextCondition} and {@link UNetBuilder#selfConditioning}.
  *
  * <p>It is both a denoiser of this library and a DJL block. As a block it takes two inputs, images
  * of shape (N, C, H, W) and timesteps of shape (N), followed by one for each {@link Condition.Kind}
  * that it was built for, in their order: labels of shape (N), {@value Condition#ABSENT} for none,
- * vectors of shape (N, D), images of shape (N, K, H, W), previous x̂_0 of the shape of the images.
- * Its single output has the shape of the images, or twice their channels with a {@linkplain
- * UNetBuilder#learnedVariance() learned variance}. All weights are direct parameters of the block,
- * with the names and layout of diffusers' UNet2DModel, so published weights need no conversion.
+ * vectors of shape (N, D), images of shape (N, K, H, W), contexts of shape (N, S, X), previous x̂_0
+ * of the shape of the images. Its single output has the shape of the images, or twice their
+ * channels with a {@linkplain UNetBuilder#learnedVariance() learned variance}. All weights are
+ * direct parameters of the block, with the names and layout of diffusers' UNet2DModel, so published
+ * weights need no conversion.
  *
  * <p>It owns its weights, in its own manager, until {@link #close()} frees them. Results are
  * attached to the images' manager. {@link #predict} is thread-safe. Training, loading, {@link

@@ -60,6 +60,7 @@ public final class UNetBuilder {
   int classes;
   int vectorCondition;
   int imageCondition;
+  int contextCondition;
   boolean selfConditioning;
   boolean learnedVariance;
   UNetLayout layout = UNetLayout.paper();
@@ -378,6 +379,23 @@ public final class UNetBuilder {
   public UNetBuilder imageCondition(int channels) {
     OptionChecks.requireBetween("image condition", 1, OptionChecks.MOST_PIXELS, channels);
     imageCondition = channels;
+    return this;
+  }
+
+  /**
+   * Enables conditioning on contexts, such as encoded texts (Rombach et al. 2022, "High-Resolution
+   * Image Synthesis with Latent Diffusion Models", section 3.3): attention, at its levels and in
+   * the middle, becomes a transformer between pixels and the tokens of the context, of which there
+   * may be any number. Every image must have a context; the encoded empty text stands for none. How
+   * the transformers are is said by {@link UNetLayout#transformers()}. None by default.
+   *
+   * @param channels the channels of a token
+   * @return this builder
+   * @throws IllegalArgumentException if it is less than 1 or more than 65,536
+   */
+  public UNetBuilder contextCondition(int channels) {
+    OptionChecks.requireBetween("context condition", 1, OptionChecks.MOST_PIXELS, channels);
+    contextCondition = channels;
     return this;
   }
 

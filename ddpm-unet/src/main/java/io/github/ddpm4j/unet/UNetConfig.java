@@ -68,6 +68,7 @@ public final class UNetConfig {
   private final int classes;
   private final int vectorCondition;
   private final int imageCondition;
+  private final int contextCondition;
   private final boolean selfConditioning;
   private final boolean learnedVariance;
   private final UNetLayout layout;
@@ -97,12 +98,15 @@ public final class UNetConfig {
     classes = builder.classes;
     vectorCondition = builder.vectorCondition;
     imageCondition = builder.imageCondition;
+    contextCondition = builder.contextCondition;
     selfConditioning = builder.selfConditioning;
     learnedVariance = builder.learnedVariance;
     layout = builder.layout;
 
-    OptionChecks.requireDivisible("height", height, levels());
-    OptionChecks.requireDivisible("width", width, levels());
+    if (!LayoutChecks.takesAnySize(this)) {
+      OptionChecks.requireDivisible("height", height, levels());
+      OptionChecks.requireDivisible("width", width, levels());
+    }
     attentionLevels = attentionLevels(builder);
     LayoutChecks.require(this);
     OptionChecks.requireWeights(new Network(this).parameters());
@@ -181,6 +185,7 @@ public final class UNetConfig {
     builder.classes = classes;
     builder.vectorCondition = vectorCondition;
     builder.imageCondition = imageCondition;
+    builder.contextCondition = contextCondition;
     builder.selfConditioning = selfConditioning;
     builder.learnedVariance = learnedVariance;
     if (headsPerLevel.length > 0) {
@@ -211,7 +216,8 @@ public final class UNetConfig {
 
   /**
    * The multiply-adds of one prediction, computed from shapes: those of convolutions, linear layers
-   * and attention. As usual, element-wise operations and biases are not counted.
+   * and attention. As usual, element-wise operations and biases are not counted. Contexts count
+   * with 77 tokens, those of CLIP.
    *
    * @return the number per image, at most {@link Long#MAX_VALUE}
    */
@@ -249,7 +255,7 @@ public final class UNetConfig {
   }
 
   /**
-   * The number of levels; each after the first has half the size of the previous one.
+   * The number of levels; each after the first has half the size of the previous one, rounded up.
    *
    * @return at least 1
    */
@@ -288,7 +294,7 @@ public final class UNetConfig {
   }
 
   /**
-   * Whether the residual blocks of a level are followed by self-attention.
+   * Whether the residual blocks of a level are followed by attention.
    *
    * @param level the level, 0 at full size
    * @return true if so; the middle block has attention whatever the levels have, unless the
@@ -418,6 +424,15 @@ public final class UNetConfig {
   }
 
   /**
+   * The channels of the tokens of contexts, which the network attends to.
+   *
+   * @return 0 for none
+   */
+  public int contextCondition() {
+    return contextCondition;
+  }
+
+  /**
    * Whether the network uses self-conditioning.
    *
    * @return true if so
@@ -456,18 +471,37 @@ public final class UNetConfig {
     if (imageCondition > 0) {
       kinds.add(Kind.IMAGES);
     }
+    if (contextCondition > 0) {
+      kinds.add(Kind.CONTEXTS);
+    }
     if (selfConditioning) {
       kinds.add(Kind.PREVIOUS_X0);
     }
     return Collections.unmodifiableSet(kinds);
   }
 
-  /** The shape of the rows of a condition, without the first axis. */
+  /** The rows of a level. */
+  int heightAt(int level) {
+    return halved(height, level);
+  }
+
+  /** The columns of a level. */
+  int widthAt(int level) {
+    return halved(width, level);
+  }
+
+  private static int halved(int size, int times) {
+    int factor = 1 << times;
+    return (size + factor - 1) / factor;
+  }
+
+  /** The shape of the rows of a condition, without the first axis; −1 for any length. */
   Shape conditionShape(Kind kind) {
     return switch (kind) {
       case LABELS -> new Shape();
       case VECTORS -> new Shape(vectorCondition);
       case IMAGES -> new Shape(imageCondition, height, width);
+      case CONTEXTS -> new Shape(-1, contextCondition);
       case PREVIOUS_X0 -> imageShape();
     };
   }
@@ -528,7 +562,8 @@ public final class UNetConfig {
       OptionChecks.requireLevel(level, levels());
       chosen.add(level);
     }
-    int[] sides = IntStream.range(0, levels()).map(i -> Math.max(height, width) >> i).toArray();
+    int[] sides =
+        IntStream.range(0, levels()).map(i -> Math.max(heightAt(i), widthAt(i))).toArray();
     for (int side : builder.attentionSides) {
       int level = IntStream.range(0, levels()).filter(i -> sides[i] == side).findFirst().orElse(-1);
       if (level >= 0) {

@@ -18,9 +18,15 @@ import java.util.Objects;
  * @param attention the attention blocks
  * @param outer where the network begins and ends, and where its channels change
  * @param embedding the embedding of timestep and class
+ * @param transformers what attention is in networks with a context, and the middle
  */
 public record UNetLayout(
-    Block block, Resampling resampling, Attention attention, Outer outer, Embedding embedding) {
+    Block block,
+    Resampling resampling,
+    Attention attention,
+    Outer outer,
+    Embedding embedding,
+    Transformers transformers) {
 
   private static final UNetLayout PAPER =
       new UNetLayout(
@@ -28,7 +34,8 @@ public record UNetLayout(
           new Resampling(Down.CONVOLUTION, Up.CONVOLUTION, false),
           new Attention(Blocks.ALL, AttentionNorm.ALL, true, true, List.of(), 0, 0),
           new Outer(0, false, WidthChange.FIRST_BLOCK, 0),
-          new Embedding(0, 0, Activation.SILU, Frequencies.SINUSOIDS, ClassPlace.AFTER, true));
+          new Embedding(0, 0, Activation.SILU, Frequencies.SINUSOIDS, ClassPlace.AFTER, true),
+          new Transformers(List.of(), false, List.of(), 2));
 
   /**
    * Requires all parts.
@@ -38,6 +45,7 @@ public record UNetLayout(
    * @param attention the attention blocks
    * @param outer where the network begins and ends
    * @param embedding the embedding of timestep and class
+   * @param transformers what attention is in networks with a context
    * @throws NullPointerException if one is null
    */
   public UNetLayout {
@@ -46,6 +54,7 @@ public record UNetLayout(
     Objects.requireNonNull(attention, "attention");
     Objects.requireNonNull(outer, "outer");
     Objects.requireNonNull(embedding, "embedding");
+    Objects.requireNonNull(transformers, "transformers");
   }
 
   /* ---------------- Residual blocks ---------------- */
@@ -228,6 +237,49 @@ public record UNetLayout(
     }
   }
 
+  /**
+   * Transformers (Rombach et al. 2022), which attention blocks are in networks with a {@linkplain
+   * UNetBuilder#contextCondition context}: self-attention, attention to the context and a gated
+   * feed-forward layer. The number of residual blocks in the middle counts for all networks.
+   *
+   * @param depths how many follow each other in a block of each level, that of the last in the
+   *     middle too; empty for one each
+   * @param linearProjection whether the projections around them are linear layers and not
+   *     convolutions of one pixel, which compute the same
+   * @param contextOnlyLevels the levels where pixels attend to the context alone, twice, and not to
+   *     each other; never in the middle
+   * @param middleBlocks the residual blocks of the middle: 2, with attention between them; 1
+   *     without attention; or 0
+   */
+  public record Transformers(
+      List<Integer> depths,
+      boolean linearProjection,
+      List<Integer> contextOnlyLevels,
+      int middleBlocks) {
+
+    /**
+     * Copies the lists.
+     *
+     * @param depths how many follow each other in a block of each level, or empty
+     * @param linearProjection whether the projections around them are linear layers
+     * @param contextOnlyLevels the levels where pixels attend to the context alone
+     * @param middleBlocks the residual blocks of the middle
+     * @throws IllegalArgumentException if a depth is not between 1 and 1,024, a level is negative,
+     *     or the middle has not 0, 1 or 2 blocks
+     * @throws NullPointerException if an argument is null
+     */
+    public Transformers {
+      depths = List.copyOf(depths);
+      depths.forEach(
+          depth ->
+              OptionChecks.requireBetween("transformer depth", 1, OptionChecks.MOST_BLOCKS, depth));
+      contextOnlyLevels = List.copyOf(contextOnlyLevels);
+      contextOnlyLevels.forEach(
+          level -> OptionChecks.requireAtLeast("context-only level", 0, level));
+      OptionChecks.requireBetween("middle blocks", 0, 2, middleBlocks);
+    }
+  }
+
   /* ---------------- Beginning and end ---------------- */
 
   /** Where channels change from one level to the next. */
@@ -393,7 +445,8 @@ public record UNetLayout(
         new Resampling(Down.CONVOLUTION_2X2, Up.CONVOLUTION, false),
         new Attention(Blocks.LAST, AttentionNorm.ALL, true, false, linearLevels, 32, 4),
         new Outer(0, true, WidthChange.PASSAGE, 0),
-        new Embedding(0, 0, Activation.GELU, Frequencies.SINUSOIDS, ClassPlace.AFTER, true));
+        new Embedding(0, 0, Activation.GELU, Frequencies.SINUSOIDS, ClassPlace.AFTER, true),
+        PAPER.transformers);
   }
 
   /**
@@ -445,7 +498,7 @@ public record UNetLayout(
    * @return the layout
    */
   public UNetLayout with(Block other) {
-    return new UNetLayout(other, resampling, attention, outer, embedding);
+    return new UNetLayout(other, resampling, attention, outer, embedding, transformers);
   }
 
   /**
@@ -455,7 +508,7 @@ public record UNetLayout(
    * @return the layout
    */
   public UNetLayout with(Resampling other) {
-    return new UNetLayout(block, other, attention, outer, embedding);
+    return new UNetLayout(block, other, attention, outer, embedding, transformers);
   }
 
   /**
@@ -465,7 +518,7 @@ public record UNetLayout(
    * @return the layout
    */
   public UNetLayout with(Attention other) {
-    return new UNetLayout(block, resampling, other, outer, embedding);
+    return new UNetLayout(block, resampling, other, outer, embedding, transformers);
   }
 
   /**
@@ -475,7 +528,7 @@ public record UNetLayout(
    * @return the layout
    */
   public UNetLayout with(Outer other) {
-    return new UNetLayout(block, resampling, attention, other, embedding);
+    return new UNetLayout(block, resampling, attention, other, embedding, transformers);
   }
 
   /**
@@ -485,6 +538,16 @@ public record UNetLayout(
    * @return the layout
    */
   public UNetLayout with(Embedding other) {
-    return new UNetLayout(block, resampling, attention, outer, other);
+    return new UNetLayout(block, resampling, attention, outer, other, transformers);
+  }
+
+  /**
+   * The same layout with other transformers.
+   *
+   * @param other the transformers
+   * @return the layout
+   */
+  public UNetLayout with(Transformers other) {
+    return new UNetLayout(block, resampling, attention, outer, embedding, other);
   }
 }

@@ -10,14 +10,22 @@ import java.util.List;
 
 /**
  * Doubles height and width: by repeating pixels, which a 3x3 convolution may smooth, or by a
- * transposed 4x4 convolution.
+ * transposed 4x4 convolution. Where the level above has an odd height or width, what is one too
+ * many is left out before the convolution.
  */
 final class Upsample implements Resampler {
 
   private final Up kind;
   private final ConvLayer conv;
+  private final int height;
+  private final int width;
+  private final boolean crops;
 
-  Upsample(UNetConfig config, String name, int in, int out) {
+  /** {@code above} is the level that the passage leads to. */
+  Upsample(UNetConfig config, String name, int in, int out, int above) {
+    height = config.heightAt(above);
+    width = config.widthAt(above);
+    crops = height % 2 != 0 || width % 2 != 0;
     kind = config.layout().resampling().up();
     conv =
         kind == Up.TRANSPOSED_4X4
@@ -37,7 +45,10 @@ final class Upsample implements Resampler {
   @Override
   public <T> T forward(Ops<T> ops, Weights<T> weights, T x) {
     return switch (kind) {
-      case CONVOLUTION, RESIDUAL -> conv.applyUpsampled(ops, weights, x);
+      case CONVOLUTION, RESIDUAL ->
+          crops
+              ? conv.apply(ops, weights, ops.crop(ops.upsampleNearest2x(x), height, width))
+              : conv.applyUpsampled(ops, weights, x);
       case TRANSPOSED_4X4 -> conv.applyTransposed(ops, weights, x);
       case NEAREST -> ops.upsampleNearest2x(x);
     };

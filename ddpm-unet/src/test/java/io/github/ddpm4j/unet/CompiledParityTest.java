@@ -122,6 +122,8 @@ class CompiledParityTest {
         new Case("images", paper().imageCondition(2), 3, 1),
         new Case("its own estimate", paper().selfConditioning(), 3, 3),
         new Case("a variance", paper().learnedVariance(), 3, 1),
+        new Case("contexts", paper().contextCondition(6).heads(2), 3, 3),
+        new Case("contexts alone, linear layers, images of odd sizes", contexts(), 2, 1),
         new Case("every kind of condition", everyKind(), 3, 3),
         new Case("256 tokens and all but the paddings of images of one channel", gray(), 3, 3));
   }
@@ -158,6 +160,16 @@ class CompiledParityTest {
         .imageCondition(1)
         .selfConditioning()
         .learnedVariance();
+  }
+
+  private static UNetBuilder contexts() {
+    return paper()
+        .image(2, 7, 10)
+        .residualBlocks(1)
+        .downsamplePadding(DownsamplePadding.ALL_SIDES)
+        .contextCondition(6)
+        .layout(
+            UNetLayout.paper().with(new UNetLayout.Transformers(List.of(), true, List.of(1), 2)));
   }
 
   private static UNetBuilder gray() {
@@ -569,10 +581,16 @@ class CompiledParityTest {
                 case LABELS -> Condition.labels(IntStream.range(0, n).map(i -> 2 - i).toArray());
                 case VECTORS -> Condition.vectors(random(manager, shape, 4));
                 case IMAGES -> Condition.images(random(manager, shape, 5));
+                case CONTEXTS -> contexts(unet, manager, n);
                 case PREVIOUS_X0 -> Condition.previousX0(random(manager, shape, 6));
               });
     }
     return condition.dropped(image -> image == 1);
+  }
+
+  private static Condition contexts(UNet unet, NDManager manager, int n) {
+    Shape shape = new Shape(n, 5, unet.config().contextCondition());
+    return Condition.contexts(random(manager, shape, 7), random(manager, shape, 8));
   }
 
   private static NDArray images(UNet unet, NDManager manager, int n, long seed) {

@@ -82,8 +82,14 @@ class GradientCheckTest {
         UNetLayout.labml(6)
             .with(new Block(Time.ADD, Order.CONVOLUTION_FIRST, Norm.GROUP, 0.5))
             .with(new Resampling(Down.MEAN, Up.TRANSPOSED_4X4, false));
+    UNetLayout linear =
+        UNetLayout.paper().with(new UNetLayout.Transformers(List.of(2, 1), true, List.of(), 2));
+    UNetLayout contextOnly =
+        UNetLayout.paper().with(new UNetLayout.Transformers(List.of(), false, List.of(0), 2));
     return Stream.of(
         full,
+        small.config().toBuilder().contextCondition(5).layout(linear),
+        small.config().toBuilder().contextCondition(3).layout(contextOnly),
         small.config().toBuilder().layout(lucidrains),
         small.config().toBuilder().layout(residual),
         small.config().toBuilder().layout(layers.with(new Outer(6, false, LAST_BLOCK_UP, 3))));
@@ -103,7 +109,11 @@ class GradientCheckTest {
       double[] times = network.timeEmbedding().inputs(new double[] {3, parts > 1 ? 700 : -0.4});
       weights.put(TIME, manager.create(times, new Shape(2, parts)).duplicate());
       for (Kind kind : arrays(network)) {
-        Shape shape = new Shape(2).addAll(network.config().conditionShape(kind));
+        Shape row = network.config().conditionShape(kind);
+        Shape shape =
+            kind == Kind.CONTEXTS
+                ? new Shape(2, 3, network.config().contextCondition())
+                : new Shape(2).addAll(row);
         weights.put(kind.name(), gaussian(manager, shape, 1));
       }
       int inputs = weights.size() - network.parameters().size();

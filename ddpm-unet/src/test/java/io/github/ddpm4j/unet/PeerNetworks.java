@@ -169,8 +169,8 @@ public final class PeerNetworks {
                 new Resampling(Down.MEAN, Up.NEAREST, false),
                 new Attention(Blocks.ALL, AttentionNorm.NONE, false, true, List.of(1), 0, 2),
                 new Outer(12, false, WidthChange.FIRST_BLOCK, 2),
-                new Embedding(
-                    6, 20, Activation.GELU, Frequencies.FOURIER, ClassPlace.BEFORE, true)));
+                new Embedding(6, 20, Activation.GELU, Frequencies.FOURIER, ClassPlace.BEFORE, true),
+                UNetLayout.paper().transformers()));
   }
 
   static Map<String, Tensor> weights(String name, Map<String, Tensor> from) {

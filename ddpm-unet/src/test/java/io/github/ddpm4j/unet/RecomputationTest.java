@@ -11,6 +11,7 @@ import ai.djl.training.dataset.ArrayDataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.Training;
+import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.spi.Ops;
@@ -102,6 +103,14 @@ class RecomputationTest {
                     losses.add(event.loss());
                     norms.add(event.gradientNorm());
                   });
+      if (network.config().contextCondition() > 0) {
+        training.condition(
+            (images, labels) ->
+                Condition.labels(labels.head())
+                    .and(
+                        Condition.contexts(
+                            labels.head().reshape(-1, 1, 1).tile(new long[] {1, 3, 4}))));
+      }
       try (TrainedModel trained = training.fit(images(manager))) {
         assertThat(trained.losses().steps()).isEqualTo(STEPS);
       }
@@ -116,20 +125,22 @@ class RecomputationTest {
     }
   }
 
+  /** With transformers where steps accumulate, and self-attention elsewhere. */
   private static UNet network(Case how) {
-    return UNet.builder()
-        .image(2, SIDE, SIDE)
-        .baseChannels(8)
-        .groups(4)
-        .channelMultipliers(1, 2)
-        .residualBlocks(1)
-        .attentionAt(4)
-        .classes(3)
-        .dropout(0.2)
-        .seed(1)
-        .execution(how.execution)
-        .precision(how.precision)
-        .build();
+    UNetBuilder builder =
+        UNet.builder()
+            .image(2, SIDE, SIDE)
+            .baseChannels(8)
+            .groups(4)
+            .channelMultipliers(1, 2)
+            .residualBlocks(1)
+            .attentionAt(4)
+            .classes(3)
+            .dropout(0.2)
+            .seed(1)
+            .execution(how.execution)
+            .precision(how.precision);
+    return (how.accumulation > 1 ? builder.contextCondition(4) : builder).build();
   }
 
   private static ArrayDataset images(NDManager manager) {

@@ -176,13 +176,14 @@ class UNetConfigTest {
     refused(
         "the U-Net description has the unknown setting \"group\"; known are attentionBias,"
             + " attentionBlocks, attentionLevels, attentionMiddle, attentionNorm, blockNorm,"
-            + " blockOrder, blockScale, blockTime, classPlace, classes, down, downsamplePadding,"
+            + " blockOrder, blockScale, blockTime, classPlace, classes, contextCondition,"
+            + " contextOnlyLevels, down, downsamplePadding,"
             + " dropout, embeddingActivation, embeddingFrequencies, embeddingHidden,"
             + " embeddingWidth, groups, headChannels, headWidth, heads, headsPerLevel, image,"
             + " imageCondition, learnedVariance, levelChannels, linearAttentionLevels,"
-            + " memoryTokens, normEpsilon, nullClass, outGroups, resamplingShortcut,"
+            + " linearProjection, memoryTokens, middleBlocks, normEpsilon, nullClass, outGroups, resamplingShortcut,"
             + " residualBlocks, selfConditioning, stemChannels, stemJoinsEnd, timeDivisor,"
-            + " timeOrder, timestepScale, up, vectorCondition, widthChange; did you mean groups?",
+            + " timeOrder, timestepScale, transformerDepths, up, vectorCondition, widthChange; did you mean groups?",
         map -> map.put("group", 32));
     refused(
         "\"image\" of the U-Net description must be [channels, height, width], but was [32, 32]",
