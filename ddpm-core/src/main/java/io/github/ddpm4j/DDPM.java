@@ -71,7 +71,7 @@ public final class DDPM implements AutoCloseable {
       @Nullable Denoiser denoiser,
       boolean ownsDenoiser,
       Map<String, Object> provenance) {
-    this(diffusion, denoiser, ownsDenoiser, new Life(provenance));
+    this(diffusion, denoiser, ownsDenoiser, new Life(provenance, null));
   }
 
   private DDPM(Diffusion diffusion, @Nullable Denoiser denoiser, boolean ownsDenoiser, Life life) {
@@ -135,7 +135,8 @@ public final class DDPM implements AutoCloseable {
   static DDPM owning(ModelFolder.Contents contents, Path folder) throws IOException {
     boolean done = false;
     try {
-      DDPM loaded = new DDPM(contents.diffusion(), contents.denoiser(), true, contents.training());
+      Life life = new Life(contents.training(), contents.sha256());
+      DDPM loaded = new DDPM(contents.diffusion(), contents.denoiser(), true, life);
       done = true;
       return loaded;
     } catch (IllegalArgumentException e) {
@@ -208,7 +209,7 @@ public final class DDPM implements AutoCloseable {
 
   private void save(Path folder, Consumer<Map<String, NDArray>> check) throws IOException {
     ModelFolder.write(
-        folder, new ModelFolder.Contents(diffusion, trainable("saved"), provenance()), check);
+        folder, new ModelFolder.Contents(diffusion, trainable("saved"), provenance(), null), check);
   }
 
   /**
@@ -349,7 +350,7 @@ public final class DDPM implements AutoCloseable {
 
   /** This model as the owner of its network, which it frees when it is closed. */
   DDPM owning() {
-    return new DDPM(diffusion, required("owning()").denoiser(), true, provenance());
+    return new DDPM(diffusion, required("owning()").denoiser(), true, life);
   }
 
   /**
@@ -393,7 +394,7 @@ public final class DDPM implements AutoCloseable {
    * @throws IllegalStateException if the model has no denoiser
    */
   public Sampling sampling() {
-    return Sampling.of(required("sampling"), provenance());
+    return Sampling.of(required("sampling"), life.provenanceAndFile());
   }
 
   /**

@@ -703,6 +703,7 @@ public final class Training {
   TrainedModel train(TrainingSettings settings, Dataset dataset, RunControl control) {
     Runnable release = denoiser.beginTraining();
     try {
+      life.leavesItsFile();
       TrainingOutcome outcome = TrainingLoop.run(model, denoiser, settings, dataset, control);
       boolean done = false;
       try {

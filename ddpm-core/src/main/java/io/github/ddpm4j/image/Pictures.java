@@ -18,6 +18,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Objects;
 import java.util.stream.IntStream;
 
@@ -401,8 +402,37 @@ public final class Pictures {
    *     left as it is
    */
   public static void write(BufferedImage picture, Path file) throws IOException {
+    write(picture, file, Map.of());
+  }
+
+  /**
+   * Writes a picture to a PNG file with its provenance, as {@link #write(BufferedImage, Path)} does
+   * without.
+   *
+   * @param picture the picture, of grey or sRGB in at most 16 bits, with transparency or not
+   * @param file the file; missing folders are created, an existing file is replaced
+   * @param provenance texts by name, which {@link #provenance} reads; those of {@link
+   *     io.github.ddpm4j.sampling.Samples#provenance} for a sample
+   * @throws IOException if writing fails
+   * @throws IllegalArgumentException if a PNG file cannot hold the picture; an existing file is
+   *     left as it is
+   */
+  public static void write(BufferedImage picture, Path file, Map<String, String> provenance)
+      throws IOException {
     Objects.requireNonNull(file, "file");
-    PictureFiles.write(picture, file);
+    PictureFiles.write(picture, file, provenance);
+  }
+
+  /**
+   * What a PNG file says of how its picture was drawn.
+   *
+   * @param file a file that this library wrote
+   * @return texts by name, in the order in which they were written; unmodifiable, and empty for
+   *     other files
+   * @throws IOException if it is missing or damaged; the message names it
+   */
+  public static Map<String, String> provenance(Path file) throws IOException {
+    return PictureFiles.words(Objects.requireNonNull(file, "file"));
   }
 
   /**

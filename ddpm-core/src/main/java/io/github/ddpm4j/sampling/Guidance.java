@@ -529,6 +529,17 @@ public final class Guidance {
         + rescale;
   }
 
+  /** As a caller writes it, where that is short. */
+  String text() {
+    if (pulls.isEmpty() && slopes.isEmpty()) {
+      return "none";
+    }
+    Guidance plain = pulls.isEmpty() ? NONE : classifierFree(pulls.get(0).scale);
+    return plain.settings().equals(settings())
+        ? "classifierFree(" + pulls.get(0).scale + ")"
+        : settings();
+  }
+
   @Override
   public String toString() {
     return "Guidance["

@@ -6,11 +6,14 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.image.Pictures;
+import io.github.ddpm4j.internal.picture.PictureFiles;
 import io.github.ddpm4j.internal.torch.Turns;
 import io.github.ddpm4j.model.DataRange;
+import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
@@ -29,13 +32,16 @@ public final class Samples implements AutoCloseable {
   private final Shape shape;
   private final DataRange range;
   private final @Nullable Long seed;
+  private final SampleNotes notes;
   private final Turns turns =
       new Turns(
           "Samples",
           "these samples are closed and their images are freed; copy them by toNDArray(manager)"
               + " before closing");
 
-  Samples(NDManager manager, NDArray images, DataRange range, @Nullable Long seed) {
+  Samples(
+      NDManager manager, NDArray images, DataRange range, @Nullable Long seed, SampleNotes notes) {
+    this.notes = notes;
     this.manager = manager;
     this.images = images;
     this.shape = images.getShape();
@@ -101,7 +107,34 @@ public final class Samples implements AutoCloseable {
   }
 
   /**
-   * Writes one image to a PNG file at its original size, without a border.
+   * How an image was drawn, as {@link #save} writes it into the file: {@code ddpm4j} and {@code
+   * djl}, the versions; {@code model}, the SHA-256 of the file of the weights, where they were
+   * loaded from a model folder; {@code use}, {@code noise} for images drawn from noise; {@code
+   * sampler}, as {@link Samplers#parse} reads it; {@code seed}, unless the noise was the caller's;
+   * {@code images}, {@code image}, the number of images and the index of this one; {@code
+   * batchSize}; {@code label}, {@code class}, {@code condition}, {@code guidance}, and {@code
+   * limit}, what was done to x̂_0.
+   *
+   * @param image the index of the image, from 0
+   * @return the words in this order; unmodifiable
+   * @throws IndexOutOfBoundsException if there is no such image
+   * @throws IllegalStateException if the samples are closed
+   */
+  public Map<String, String> provenance(int image) {
+    requireImage(image);
+    return notes.of(image);
+  }
+
+  private void requireImage(int image) {
+    int size = size();
+    if (image < 0 || image >= size) {
+      throw new IndexOutOfBoundsException("image must lie in [0, " + size + "), but was " + image);
+    }
+  }
+
+  /**
+   * Writes one image to a PNG file at its original size, without a border, with its {@linkplain
+   * #provenance provenance}, which {@link Pictures#provenance} reads.
    *
    * @param image the index of the image, from 0
    * @param file the target file; replaced if it exists
@@ -113,20 +146,19 @@ public final class Samples implements AutoCloseable {
    */
   public void save(int image, Path file) throws IOException {
     Objects.requireNonNull(file, "file");
-    int size = size();
-    if (image < 0 || image >= size) {
-      throw new IndexOutOfBoundsException("image must lie in [0, " + size + "), but was " + image);
-    }
+    requireImage(image);
     try (Turns.Turn turn = turns.use();
         NDArray one = images.get("{}:{}", image, image + 1)) {
-      Pictures.write(Pictures.of(one).dataRange(range).toImages().get(0), file);
+      BufferedImage picture = Pictures.of(one).dataRange(range).toImages().get(0);
+      Pictures.write(picture, file, notes.of(image));
     }
   }
 
   /**
    * Writes all images to one PNG file, in a roughly square grid. Small images are enlarged by an
    * integer factor until their longer side has at least {@value #LEAST_GRID_SIDE} pixels; {@link
-   * io.github.ddpm4j.image.Pictures} offers other layouts.
+   * io.github.ddpm4j.image.Pictures} offers other layouts. The file says how they were drawn, as
+   * that of {@link #save} does.
    *
    * @param file the target file; replaced if it exists
    * @throws IllegalStateException if the samples are closed
@@ -137,7 +169,7 @@ public final class Samples implements AutoCloseable {
   public void saveGrid(Path file) throws IOException {
     Objects.requireNonNull(file, "file");
     try (Turns.Turn turn = turns.use()) {
-      grid().save(file);
+      save(grid(), file);
     }
   }
 
@@ -155,8 +187,13 @@ public final class Samples implements AutoCloseable {
   public void saveGrid(Path file, int columns) throws IOException {
     Objects.requireNonNull(file, "file");
     try (Turns.Turn turn = turns.use()) {
-      grid().columns(columns).save(file);
+      save(grid().columns(columns), file);
     }
+  }
+
+  private void save(Pictures grid, Path file) throws IOException {
+    PictureFiles.requireSuffix(PictureFiles.PNG, file);
+    Pictures.write(grid.toGrid(), file, notes.ofAll());
   }
 
   private Pictures grid() {

@@ -7,6 +7,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.data.Images;
+import io.github.ddpm4j.internal.description.History;
 import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.internal.random.Seeds;
@@ -23,6 +24,7 @@ import io.github.ddpm4j.spi.SamplingPlan;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -100,8 +102,9 @@ public final class Sampling {
    * Sets up a run with the defaults, as {@code ddpm.sampling()} does.
    *
    * @param model the model to sample from; the run does not close its network
-   * @param provenance how its weights were made, that of {@code ddpm.provenance()}; empty if it is
-   *     unknown. Guidance that needs what they did not learn is refused
+   * @param provenance how its weights were made, that of {@code ddpm.provenance()}, and {@value
+   *     History#WEIGHTS_SHA256} if they are those of a file; empty if it is unknown. Guidance that
+   *     needs what they did not learn is refused
    * @return a run
    */
   public static Sampling of(DenoisingModel model, Map<String, Object> provenance) {
@@ -841,13 +844,32 @@ public final class Sampling {
             draws.seed(),
             count,
             batchSize,
-            origin);
+            origin,
+            notes(draws, count, own, origin));
     return new SamplingRun(
         new PlanExecutor(model),
         job,
         List.copyOf(listeners),
         timeLimit,
         Machine.newManager(denoiser.device().orElse(null)));
+  }
+
+  private SampleNotes notes(Draws draws, int count, Condition own, Origin origin) {
+    Map<String, String> words = new LinkedHashMap<>();
+    Object model = provenance.get(History.WEIGHTS_SHA256);
+    if (model != null) {
+      words.put("model", model.toString());
+    }
+    words.put("use", origin.use());
+    words.put("sampler", sampler.toString());
+    if (draws.seed() != null) {
+      words.put("seed", draws.seed().toString());
+    }
+    words.put("images", Integer.toString(count));
+    words.put("batchSize", Integer.toString(batchSize));
+    words.put("guidance", guidance.text());
+    words.put("limit", limit().name());
+    return new SampleNotes(words, own, diffusion.classNames());
   }
 
   private static Samples finish(SamplingRun run) {

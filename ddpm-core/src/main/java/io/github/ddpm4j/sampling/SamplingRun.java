@@ -79,7 +79,8 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
       @Nullable Long seed,
       int count,
       int batchSize,
-      Origin origin) {}
+      Origin origin,
+      SampleNotes notes) {}
 
   private final PlanExecutor executor;
   private final Job job;
@@ -459,7 +460,7 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
     // Samples outlive whatever NDScope the run is in.
     NDScope.unregister(all);
     closed = true;
-    return new Samples(results, all, job.model.diffusion().dataRange(), job.seed);
+    return new Samples(results, all, job.model.diffusion().dataRange(), job.seed, job.notes);
   }
 
   /**

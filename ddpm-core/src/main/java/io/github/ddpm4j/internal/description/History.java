@@ -12,6 +12,9 @@ import java.util.Map;
  */
 public final class History {
 
+  /** The entry of a provenance that has the SHA-256 of the file of the weights: {@value}. */
+  public static final String WEIGHTS_SHA256 = "weightsSha256";
+
   /** The entry of a provenance that lists the runs before the last. */
   public static final String BEFORE = "before";
 

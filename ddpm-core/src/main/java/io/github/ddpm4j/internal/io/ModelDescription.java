@@ -92,7 +92,7 @@ public final class ModelDescription {
       }
       Map<String, Object> training = model.has(TRAINING) ? model.object(TRAINING) : Map.of();
       done = true;
-      return new ModelFolder.Contents(diffusion, denoiser, training);
+      return new ModelFolder.Contents(diffusion, denoiser, training, null);
     } finally {
       if (!done) {
         denoiser.close();

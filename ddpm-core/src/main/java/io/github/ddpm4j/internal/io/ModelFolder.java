@@ -45,9 +45,18 @@ public final class ModelFolder {
    * @param diffusion what the model is apart from its network
    * @param denoiser the network; closed by whoever reads the folder
    * @param training how the weights were made; empty if nothing is known
+   * @param sha256 the SHA-256 of the file of the weights; null if there is none, or it is not known
    */
   public record Contents(
-      Diffusion diffusion, TrainableDenoiser denoiser, Map<String, Object> training) {}
+      Diffusion diffusion,
+      TrainableDenoiser denoiser,
+      Map<String, Object> training,
+      @Nullable String sha256) {
+
+    Contents in(String file) {
+      return new Contents(diffusion, denoiser, training, file);
+    }
+  }
 
   /**
    * Checks that a model can be written, as far as that can be told without writing it.
@@ -152,8 +161,10 @@ public final class ModelFolder {
     }
     // First of all: once it is open it stays, whatever becomes of the folder.
     try (SafetensorsReader reader = SafetensorsReader.open(file)) {
-      return ModelDescription.of(
-          description.values(), device, new Checked(file, reader, digest(description)));
+      Contents contents =
+          ModelDescription.of(
+              description.values(), device, new Checked(file, reader, digest(description)));
+      return description.sha256().map(contents::in).orElse(contents);
     } catch (IllegalArgumentException e) {
       throw new IOException(
           description.file() + " is not valid: " + Quote.message(e.getMessage()), e);

@@ -8,15 +8,19 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Properties;
 
-/** The versions of the libraries that write model folders. */
-final class Versions {
+/** The versions of the libraries that write model folders and pictures. */
+public final class Versions {
 
   private static final String FILE = "version.properties";
 
   private Versions() {}
 
-  /** The version of this library, and of DJL. */
-  static Map<String, String> ofLibraries() {
+  /**
+   * The version of this library, and of DJL.
+   *
+   * @return by the names of the libraries
+   */
+  public static Map<String, String> ofLibraries() {
     Map<String, String> versions = new LinkedHashMap<>();
     versions.put("ddpm4j", own());
     versions.put("djl", Engine.getDjlVersion());

@@ -3,6 +3,7 @@ package io.github.ddpm4j.internal.picture;
 import io.github.ddpm4j.internal.description.Quote;
 import io.github.ddpm4j.internal.files.WholeFile;
 import java.awt.image.BufferedImage;
+import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.AccessDeniedException;
@@ -14,6 +15,7 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.regex.Pattern;
@@ -36,6 +38,9 @@ public final class PictureFiles {
 
   /** What the readers for JPEG say of a file that ends early, which they read all the same. */
   private static final Pattern CUT_OFF = Pattern.compile("Truncated|Premature end");
+
+  /** How PNG files begin. */
+  private static final byte[] SIGNATURE = {(byte) 0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
 
   private PictureFiles() {}
 
@@ -206,14 +211,42 @@ public final class PictureFiles {
   }
 
   /**
+   * Reads the words of a PNG file.
+   *
+   * @param file the file
+   * @return what {@link #write} wrote into it; empty if it has none, or is no PNG file
+   * @throws IOException if it is missing or damaged; the message names it
+   */
+  public static Map<String, String> words(Path file) throws IOException {
+    try (InputStream in = Files.newInputStream(file);
+        ImageInputStream stream = new MemoryCacheImageInputStream(in)) {
+      byte[] start = new byte[SIGNATURE.length];
+      stream.readFully(start);
+      if (!Arrays.equals(start, SIGNATURE)) {
+        return Map.of();
+      }
+      stream.seek(0);
+      return PngWords.read(stream);
+    } catch (EOFException e) {
+      throw new IOException(file + " is cut off", e);
+    } catch (NoSuchFileException e) {
+      throw missing(file, e);
+    } catch (IOException | RuntimeException e) {
+      throw new IOException(file + " is damaged: " + Quote.of(e.getMessage()), e);
+    }
+  }
+
+  /**
    * Writes a PNG file, whole or not at all.
    *
    * @param picture the picture
    * @param file the file
+   * @param words texts that go into it by name, for {@link #words}; may be empty
    * @throws IOException if writing fails
    * @throws IllegalArgumentException if a PNG file cannot hold it
    */
-  public static void write(BufferedImage picture, Path file) throws IOException {
+  public static void write(BufferedImage picture, Path file, Map<String, String> words)
+      throws IOException {
     requireSuffix(PNG, file);
     if (!Pixels.areValues(picture)) {
       throw unwritable(picture, Pixels.describe(picture));
@@ -222,7 +255,7 @@ public final class PictureFiles {
         file,
         out -> {
           try (MemoryCacheImageOutputStream png = new MemoryCacheImageOutputStream(out)) {
-            if (!ImageIO.write(picture, "png", png)) {
+            if (!PngWords.write(picture, words, png)) {
               throw unwritable(picture, "of a kind that Java does not write");
             }
           }

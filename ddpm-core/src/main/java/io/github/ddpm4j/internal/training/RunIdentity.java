@@ -73,7 +73,8 @@ final class RunIdentity {
     own.put(SETTINGS, texts(network, settings, data, validationData));
     own.put(
         CheckpointModel.MODEL,
-        ModelDescription.describe(new ModelFolder.Contents(model.diffusion(), network, Map.of())));
+        ModelDescription.describe(
+            new ModelFolder.Contents(model.diffusion(), network, Map.of(), null)));
     description = CheckpointFile.asRead(own);
   }
 

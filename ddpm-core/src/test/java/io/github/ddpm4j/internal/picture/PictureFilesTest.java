@@ -20,6 +20,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.zip.CRC32;
 import java.util.zip.DeflaterOutputStream;
 import javax.imageio.IIOImage;
@@ -400,7 +401,7 @@ class PictureFilesTest {
         picture.setRGB(i % 3, i / 3, 0xFF000000 | 0x11AAC9 * i);
       }
       picture.setRGB(0, 0, 0x80336699);
-      PictureFiles.write(picture, file);
+      PictureFiles.write(picture, file, Map.of());
       Pixels expected = Pixels.of(picture);
       Pixels found = PictureFiles.read(file).pixels();
       // 5 and 6 bits are spread over 8, and shares of an alpha are divided by it
@@ -421,7 +422,7 @@ class PictureFilesTest {
             PixelsTest.opaque(PixelsTest.SRGB, type, 1, 258, 65534),
             PixelsTest.transparent(PixelsTest.GREY, type, false, 258, 1000),
             PixelsTest.transparent(PixelsTest.SRGB, type, false, 1, 258, 65534, 1000))) {
-      PictureFiles.write(picture, file);
+      PictureFiles.write(picture, file, Map.of());
       assertThat(PictureFiles.read(file).pixels().values())
           .containsExactly(Pixels.of(picture).values());
     }

@@ -1,0 +1,57 @@
+package io.github.ddpm4j.sampling;
+
+import io.github.ddpm4j.internal.io.Versions;
+import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.model.Condition.Kind;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/** How the images of a run were drawn, in the words that their files get. */
+final class SampleNotes {
+
+  private final Map<String, String> words = new LinkedHashMap<>();
+  private final Condition condition;
+  private final List<String> classNames;
+
+  /**
+   * @param words what holds for all images
+   * @param condition that of each image
+   */
+  SampleNotes(Map<String, String> words, Condition condition, List<String> classNames) {
+    this.words.putAll(Versions.ofLibraries());
+    this.words.putAll(words);
+    this.condition = condition;
+    this.classNames = classNames;
+  }
+
+  /** What holds for all images. */
+  Map<String, String> ofAll() {
+    return Collections.unmodifiableMap(words);
+  }
+
+  /** What holds for one of them. */
+  Map<String, String> of(int image) {
+    Map<String, String> all = new LinkedHashMap<>(words);
+    all.put("image", Integer.toString(image));
+    if (condition.has(Kind.LABELS) && condition.label(image).isPresent()) {
+      int label = condition.label(image).getAsInt();
+      all.put("label", Integer.toString(label));
+      if (label < classNames.size()) {
+        all.put("class", classNames.get(label));
+      }
+    }
+    List<Kind> others =
+        Stream.of(Kind.values())
+            .filter(kind -> kind != Kind.LABELS && condition.has(kind))
+            .filter(kind -> condition.isPresent(kind, image))
+            .toList();
+    if (!others.isEmpty()) {
+      all.put("condition", others.stream().map(Kind::toString).collect(Collectors.joining(", ")));
+    }
+    return Collections.unmodifiableMap(all);
+  }
+}
