@@ -1,0 +1,273 @@
+package io.github.ddpm4j.latent;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.io.TensorFiles;
+import io.github.ddpm4j.internal.io.TensorSource;
+import io.github.ddpm4j.internal.ops.EagerOps;
+import io.github.ddpm4j.internal.ops.Script;
+import io.github.ddpm4j.internal.ops.Script.Value;
+import io.github.ddpm4j.internal.ops.ScriptOps;
+import io.github.ddpm4j.internal.torch.GradMode;
+import io.github.ddpm4j.internal.torch.Machine;
+import io.github.ddpm4j.internal.torch.Program;
+import io.github.ddpm4j.unet.UNet.Execution;
+import io.github.ddpm4j.unet.UNet.Precision;
+import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
+import io.github.ddpm4j.unet.internal.peers.NameTable;
+import io.github.ddpm4j.unet.internal.peers.Transform;
+import io.github.ddpm4j.unet.internal.running.FirstWeights;
+import io.github.ddpm4j.unet.internal.running.RunMode;
+import io.github.ddpm4j.unet.internal.running.Usage;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Predicate;
+import java.util.function.UnaryOperator;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The weights of a network and how its passes run: each operation by operation, or as a program,
+ * which is compiled when the pass is first taken. Many threads take passes at once; changes wait
+ * for them.
+ */
+final class WeightedNetwork implements AutoCloseable {
+
+  private static final String INFER = "infer";
+  private static final String TRAIN = "train";
+
+  private final String what;
+  private final NDManager manager;
+  private final Map<String, NDArray> weights = new LinkedHashMap<>();
+  private final Usage usage = new Usage();
+  private final ReentrantLock compiling = new ReentrantLock();
+  private final Map<Pass, Program> programs = new HashMap<>();
+  private volatile RunMode mode;
+  private volatile boolean closed;
+
+  /**
+   * A network of given first weights.
+   *
+   * @param what how messages call it
+   */
+  WeightedNetwork(
+      String what, List<ParameterSpec> specs, @Nullable Device device, FirstWeights first) {
+    this.what = what;
+    manager = Machine.newManager(device);
+    manager.setName(what);
+    boolean done = false;
+    try (GradMode off = GradMode.off()) {
+      for (int i = 0; i < specs.size(); i++) {
+        weights.put(specs.get(i).name(), first.value(manager, specs.get(i), i));
+      }
+      mode = RunMode.standard(manager);
+      done = true;
+    } finally {
+      if (!done) {
+        manager.close();
+      }
+    }
+  }
+
+  /**
+   * A network with the weights of a file.
+   *
+   * @param old the old name of a weight; a file that has one has them all
+   * @param unused whether a tensor of the file means nothing
+   */
+  static WeightedNetwork read(
+      String what,
+      List<ParameterSpec> specs,
+      @Nullable Device device,
+      Path file,
+      UnaryOperator<String> old,
+      Predicate<String> unused)
+      throws IOException {
+    Map<String, Shape> shapes = new LinkedHashMap<>();
+    specs.forEach(spec -> shapes.put(spec.name(), spec.shape()));
+    try (TensorSource source = TensorFiles.open(file)) {
+      boolean isOld =
+          shapes.keySet().stream()
+              .anyMatch(
+                  name ->
+                      !old.apply(name).equals(name)
+                          && source.tensors().containsKey(old.apply(name)));
+      UnaryOperator<String> theirs = isOld ? old : UnaryOperator.identity();
+      NameTable table =
+          NameTable.of(
+              shapes, name -> NameTable.Line.of(name, theirs.apply(name), Transform.copy()));
+      table.require(source, file.toString(), unused);
+      WeightedNetwork network = new WeightedNetwork(what, specs, device, FirstWeights.zeros());
+      boolean done = false;
+      try {
+        table.read(source, network.weights);
+        done = true;
+        return network;
+      } finally {
+        if (!done) {
+          network.close();
+        }
+      }
+    }
+  }
+
+  static long count(List<ParameterSpec> specs) {
+    return specs.stream().mapToLong(spec -> spec.shape().size()).sum();
+  }
+
+  Device device() {
+    return manager.getDevice();
+  }
+
+  RunMode mode() {
+    return mode;
+  }
+
+  Map<String, NDArray> weights() {
+    try (Usage.Hold hold = usage.shared()) {
+      requireOpen();
+      return Collections.unmodifiableMap(weights);
+    }
+  }
+
+  void runAs(Execution execution, Precision precision) {
+    try (Usage.Hold hold = usage.alone()) {
+      requireOpen();
+      RunMode other = RunMode.of(execution, precision, manager);
+      forget();
+      mode = other;
+    }
+  }
+
+  private void requireOpen() {
+    if (closed) {
+      throw new IllegalStateException(what + " is closed and its weights are freed; load it again");
+    }
+  }
+
+  /** Requires arrays to lie where the weights are. */
+  void requireDevice(NDArray array, String name) {
+    if (!array.getDevice().equals(device())) {
+      throw new IllegalArgumentException(
+          name
+              + " must be on the device of "
+              + what
+              + ", "
+              + device()
+              + ", but is on "
+              + array.getDevice()
+              + "; move it by toDevice(…)");
+    }
+  }
+
+  /** A pass that records nothing; the result is attached to the manager of the first array. */
+  NDArray infer(Pass pass, NDArray... in) {
+    try (Usage.Hold hold = usage.shared();
+        GradMode off = GradMode.off()) {
+      requireOpen();
+      return mode.isCompiled()
+          ? program(pass).call(INFER, in[0], List.of(list()), rest(in)).head()
+          : eager(pass, in);
+    }
+  }
+
+  /** A pass that records gradients. */
+  NDArray train(Pass pass, NDArray... in) {
+    try (Usage.Hold hold = usage.shared()) {
+      requireOpen();
+      return mode.isCompiled()
+          ? program(pass).callRecording(TRAIN, in[0], List.of(list()), rest(in)).head()
+          : eager(pass, in);
+    }
+  }
+
+  private NDArray eager(Pass pass, NDArray... in) {
+    EagerOps ops = EagerOps.inference();
+    return ops.scope(() -> pass.forward(ops, this::weight, List.of(in)));
+  }
+
+  private NDArray weight(String name) {
+    return Objects.requireNonNull(weights.get(name), name);
+  }
+
+  private NDList list() {
+    return new NDList(weights.values());
+  }
+
+  private static NDArray[] rest(NDArray... in) {
+    NDArray[] rest = new NDArray[in.length - 1];
+    System.arraycopy(in, 1, rest, 0, rest.length);
+    return rest;
+  }
+
+  private Program program(Pass pass) {
+    GradMode.lock(compiling);
+    try {
+      return programs.computeIfAbsent(pass, this::compile);
+    } finally {
+      compiling.unlock();
+    }
+  }
+
+  private Program compile(Pass pass) {
+    Map<String, Value> values = new HashMap<>();
+    int i = 0;
+    for (String name : weights.keySet()) {
+      values.put(name, new Value("p[" + i++ + "]"));
+    }
+    List<Value> in = IntStream.range(0, pass.inputs()).mapToObj(k -> new Value("x" + k)).toList();
+    String arguments =
+        "x0: Tensor, p: List[Tensor]"
+            + in.stream()
+                .skip(1)
+                .map(value -> ", " + value + ": Tensor")
+                .collect(Collectors.joining());
+    Script infer = new Script();
+    boolean last = mode.channelsLast(device());
+    ScriptOps plain = ScriptOps.inference(infer, mode.type(), last);
+    Value inferred = pass.forward(plain, name -> value(values, name), in);
+    // These networks have no dropout, so there are no seeds.
+    Script train = new Script();
+    ScriptOps recording = ScriptOps.training(train, mode.type(), new Value("none"));
+    Value trained = pass.forward(recording, name -> value(values, name), in);
+    return Program.compile(
+        infer.method(INFER, arguments, "Tensor", inferred)
+            + train.method(TRAIN, arguments, "Tensor", trained));
+  }
+
+  private static Value value(Map<String, Value> values, String name) {
+    return Objects.requireNonNull(values.get(name), name);
+  }
+
+  private void forget() {
+    GradMode.lock(compiling);
+    try {
+      new ArrayList<>(programs.values()).forEach(Program::close);
+      programs.clear();
+    } finally {
+      compiling.unlock();
+    }
+  }
+
+  /** Frees weights and programs, once the passes that have begun are done. */
+  @Override
+  public void close() {
+    try (Usage.Hold hold = usage.alone()) {
+      closed = true;
+      forget();
+      manager.close();
+    }
+  }
+}
