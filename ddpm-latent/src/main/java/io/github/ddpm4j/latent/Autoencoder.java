@@ -1,0 +1,438 @@
+package io.github.ddpm4j.latent;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.ops.EagerOps;
+import io.github.ddpm4j.internal.torch.GradMode;
+import io.github.ddpm4j.internal.torch.Machine;
+import io.github.ddpm4j.unet.UNet;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Turns images into latents and back: the autoencoders of latent diffusion (Rombach et al. 2021,
+ * section 3.1) with a Kullback-Leibler penalty, diffusers' {@code AutoencoderKL}, or with a book of
+ * codes, {@code VQModel}.
+ *
+ * <pre>{@code
+ * try (Autoencoder autoencoder = Autoencoder.load(folder.resolve("vae"));
+ *     Autoencoder.Latents latents = autoencoder.encode(images)) {
+ *   NDArray again = autoencoder.decode(latents.mode());
+ * }
+ * }</pre>
+ *
+ * <p>Images are in [−1, 1], float32, of shape (N, C, H, W), where H and W are multiples of {@link
+ * #factor}. Latents have the shape (N, {@link #latentChannels}, H / factor, W / factor), and are
+ * multiplied by {@link #scale}, as the networks that work on them were trained.
+ *
+ * <p>It owns its weights, which are float32, until {@link #close()} frees them. Thread-safe.
+ */
+public final class Autoencoder implements AutoCloseable {
+
+  /** Logarithms of variances are kept in this range, as in CompVis' code. */
+  private static final double LEAST_LOG_VARIANCE = -30;
+
+  private static final double MOST_LOG_VARIANCE = 20;
+
+  private final AutoencoderConfig config;
+  private final AutoencoderNetwork network;
+  private final WeightedNetwork weighted;
+  private final double scale;
+
+  private Autoencoder(
+      AutoencoderConfig config,
+      AutoencoderNetwork network,
+      WeightedNetwork weighted,
+      double scale) {
+    this.config = config;
+    this.network = network;
+    this.weighted = weighted;
+    this.scale = scale;
+  }
+
+  /**
+   * Loads an autoencoder onto the engine's default device, with the scale that its configuration
+   * says. If that says none, an AutoencoderKL has 0.18215, as in diffusers, and a VQModel has 1.
+   *
+   * <p>The latter is what the models were trained with, such as ldm-celebahq-256, where diffusers
+   * divides by 0.18215 since 2023, which spoils their pictures. Copies that a newer version has
+   * saved say 0.18215 although it is wrong: load them with {@link #load(Path, Device, double)}.
+   *
+   * @param folder a folder with {@code config.json} and weights, usually {@code vae} or {@code
+   *     vqvae} in that of the model
+   * @return the autoencoder; the caller closes it
+   * @throws java.nio.file.NoSuchFileException if there is no configuration, or no weights
+   * @throws IOException if reading fails, a file is invalid, or the autoencoder is of another kind
+   */
+  public static Autoencoder load(Path folder) throws IOException {
+    return load(folder, Machine.device(null), null);
+  }
+
+  /**
+   * Loads an autoencoder onto a device, with another scale.
+   *
+   * @param folder as for {@link #load(Path)}
+   * @param device where to put the weights
+   * @param scale what latents are multiplied by, positive
+   * @return the autoencoder; the caller closes it
+   * @throws IllegalArgumentException if the scale is not positive
+   * @throws java.nio.file.NoSuchFileException if there is no configuration, or no weights
+   * @throws IOException if reading fails, a file is invalid, or the autoencoder is of another kind
+   */
+  public static Autoencoder load(Path folder, Device device, double scale) throws IOException {
+    if (!(scale > 0 && scale < Double.POSITIVE_INFINITY)) {
+      throw new IllegalArgumentException("scale must be positive, but was " + scale);
+    }
+    return load(folder, device, Double.valueOf(scale));
+  }
+
+  private static Autoencoder load(Path folder, Device device, @Nullable Double scale)
+      throws IOException {
+    PartFolder part = PartFolder.ofDiffusers(Objects.requireNonNull(folder, "folder"));
+    AutoencoderConfig config = AutoencoderConfig.read(part.config());
+    AutoencoderNetwork network = network(config, folder);
+    WeightedNetwork weighted =
+        WeightedNetwork.read(
+            "the autoencoder",
+            network.parameters(),
+            device,
+            part.weights(),
+            AutoencoderNetwork::oldName,
+            name -> false);
+    return new Autoencoder(config, network, weighted, scale == null ? config.scale() : scale);
+  }
+
+  private static AutoencoderNetwork network(AutoencoderConfig config, Path folder)
+      throws IOException {
+    try {
+      return new AutoencoderNetwork(config);
+    } catch (IllegalArgumentException e) {
+      throw new IOException(folder + " is no valid autoencoder: " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * What an encoder says of images: a normal distribution of latents per pixel, or, with a book of
+   * codes, vectors. Closing it frees its arrays.
+   */
+  public static final class Latents implements AutoCloseable {
+
+    private final NDArray mean;
+    private final @Nullable NDArray logVariance;
+    private final double scale;
+
+    private Latents(NDArray mean, @Nullable NDArray logVariance, double scale) {
+      this.mean = mean;
+      this.logVariance = logVariance;
+      this.scale = scale;
+    }
+
+    /**
+     * The means, or the vectors before they are quantized, as the encoder gives them.
+     *
+     * @return without a scale, owned by these latents
+     */
+    public NDArray mean() {
+      return mean;
+    }
+
+    /**
+     * The natural logarithms of the variances, in [−30, 20].
+     *
+     * @return for latents without a scale, owned by these latents; empty with a book of codes
+     */
+    public Optional<NDArray> logVariance() {
+      return Optional.ofNullable(logVariance);
+    }
+
+    /**
+     * The most likely latents: the means times the scale.
+     *
+     * @return attached to the manager of the images
+     */
+    public NDArray mode() {
+      return EagerOps.inference().scale(mean, scale);
+    }
+
+    /**
+     * Draws latents:
+     *
+     * <pre>z = scale · (mean + exp(½ logVariance) · noise)</pre>
+     *
+     * <p>and with a book of codes those of {@link #mode()}, which has no variance.
+     *
+     * @param noise standard normal, of the shape of {@link #mean}
+     * @return attached to the manager of the images
+     * @throws IllegalArgumentException if the noise has another shape
+     */
+    public NDArray draw(NDArray noise) {
+      if (!noise.getShape().equals(mean.getShape())) {
+        throw new IllegalArgumentException(
+            "noise must have the shape of the latents, "
+                + mean.getShape()
+                + ", but has "
+                + noise.getShape());
+      }
+      NDArray spread = logVariance;
+      if (spread == null) {
+        return mode();
+      }
+      EagerOps ops = EagerOps.inference();
+      return ops.scope(
+          () -> ops.scale(mean.add(ops.exp(ops.scale(spread, 0.5)).mul(noise)), scale));
+    }
+
+    /** Frees the arrays. */
+    @Override
+    public void close() {
+      mean.close();
+      if (logVariance != null) {
+        logVariance.close();
+      }
+    }
+  }
+
+  /**
+   * Encodes images.
+   *
+   * @param images in [−1, 1], float32, shape (N, C, H, W)
+   * @return the latents, attached to the manager of the images
+   * @throws IllegalArgumentException if the images have another type, shape or device
+   * @throws IllegalStateException if the autoencoder is closed
+   */
+  public Latents encode(NDArray images) {
+    requireImages(images);
+    try (GradMode off = GradMode.off()) {
+      return latents(weighted.infer(new AutoencoderNetwork.Encode(network), images));
+    }
+  }
+
+  /**
+   * Encodes images and records gradients of whatever is worked out of the latents.
+   *
+   * @param images as for {@link #encode}
+   * @return the latents, attached to the manager of the images
+   * @throws IllegalArgumentException if the images have another type, shape or device
+   * @throws IllegalStateException if the autoencoder is closed
+   */
+  public Latents encodeForTraining(NDArray images) {
+    requireImages(images);
+    return latents(weighted.train(new AutoencoderNetwork.Encode(network), images));
+  }
+
+  private Latents latents(NDArray encoded) {
+    if (config.quantized()) {
+      return new Latents(encoded, null, scale);
+    }
+    try (encoded) {
+      NDList halves = encoded.split(2, 1);
+      EagerOps ops = EagerOps.inference();
+      NDArray half = halves.get(1);
+      NDArray logVariance =
+          ops.scope(() -> ops.atMost(ops.atLeast(half, LEAST_LOG_VARIANCE), MOST_LOG_VARIANCE));
+      half.close();
+      return new Latents(halves.get(0), logVariance, scale);
+    }
+  }
+
+  /**
+   * Decodes latents. With a book of codes, each pixel's vector is first replaced by the nearest.
+   *
+   * @param latents times the scale, float32, shape (N, {@link #latentChannels}, H, W)
+   * @return images, about [−1, 1], shape (N, C, factor · H, factor · W), attached to the manager of
+   *     the latents
+   * @throws IllegalArgumentException if the latents have another type, shape or device
+   * @throws IllegalStateException if the autoencoder is closed
+   */
+  public NDArray decode(NDArray latents) {
+    requireLatents(latents);
+    try (GradMode off = GradMode.off();
+        NDArray raw = unscaled(latents);
+        NDArray nearest = config.quantized() ? quantized(raw) : raw.duplicate()) {
+      return decodeRaw(nearest);
+    }
+  }
+
+  /** Latents without a scale, as they are. */
+  NDArray decodeRaw(NDArray raw) {
+    return weighted.infer(new AutoencoderNetwork.Decode(network), raw);
+  }
+
+  /**
+   * Decodes latents and records gradients. With a book of codes, the gradient of a code goes to the
+   * vector in whose place it is (van den Oord et al. 2017, section 3.2).
+   *
+   * @param latents as for {@link #decode}
+   * @return images, attached to the manager of the latents
+   * @throws IllegalArgumentException if the latents have another type, shape or device
+   * @throws IllegalStateException if the autoencoder is closed
+   */
+  public NDArray decodeForTraining(NDArray latents) {
+    requireLatents(latents);
+    NDArray raw = unscaled(latents);
+    if (config.quantized()) {
+      NDArray codes = quantized(raw);
+      raw = raw.add(codes.sub(raw).stopGradient());
+    }
+    return weighted.train(new AutoencoderNetwork.Decode(network), raw);
+  }
+
+  /**
+   * The numbers of the nearest codes.
+   *
+   * @param latents as for {@link #decode}
+   * @return int64, shape (N, H, W), attached to the manager of the latents
+   * @throws IllegalArgumentException if the latents have another type, shape or device
+   * @throws IllegalStateException if the autoencoder is closed, or has no book of codes
+   */
+  public NDArray codes(NDArray latents) {
+    if (!config.quantized()) {
+      throw new IllegalStateException(
+          "the autoencoder has no book of codes, so its latents have no numbers");
+    }
+    requireLatents(latents);
+    try (GradMode off = GradMode.off();
+        NDArray raw = unscaled(latents)) {
+      return CodeBook.nearest(raw, book(), latents.getManager());
+    }
+  }
+
+  private NDArray book() {
+    return Objects.requireNonNull(weights().get(AutoencoderNetwork.codeBook()));
+  }
+
+  private NDArray quantized(NDArray raw) {
+    NDManager manager = raw.getManager();
+    try (NDArray numbers = CodeBook.nearest(raw, book(), manager)) {
+      return CodeBook.codes(numbers, book(), manager);
+    }
+  }
+
+  private NDArray unscaled(NDArray latents) {
+    return EagerOps.inference().scale(latents, 1 / scale);
+  }
+
+  private void requireImages(NDArray images) {
+    Shape shape = requireFour(images, "images", config.inChannels());
+    int factor = factor();
+    if (shape.get(2) % factor != 0 || shape.get(3) % factor != 0) {
+      throw new IllegalArgumentException(
+          "images must have a height and a width that are multiples of "
+              + factor
+              + ", but have the shape "
+              + shape
+              + "; cut or resize them");
+    }
+  }
+
+  private void requireLatents(NDArray latents) {
+    requireFour(latents, "latents", config.decodedChannels());
+  }
+
+  private Shape requireFour(NDArray array, String name, int channels) {
+    Shape shape = array.getShape();
+    if (shape.dimension() != 4 || shape.get(1) != channels || shape.size() == 0) {
+      throw new IllegalArgumentException(
+          name + " must have the shape (N, " + channels + ", H, W), but have " + shape);
+    }
+    if (array.getDataType() != DataType.FLOAT32) {
+      throw new IllegalArgumentException(
+          name + " must be float32, but are " + array.getDataType() + "; call toType first");
+    }
+    weighted.requireDevice(array, name);
+    return shape;
+  }
+
+  /**
+   * The side of an image divided by that of its latents.
+   *
+   * @return 2 to the power of the levels less one, 8 for Stable Diffusion
+   */
+  public int factor() {
+    return config.factor();
+  }
+
+  /**
+   * What latents are multiplied by for the network that works on them.
+   *
+   * @return the factor
+   */
+  public double scale() {
+    return scale;
+  }
+
+  /**
+   * The channels of latents.
+   *
+   * @return the number
+   */
+  public int latentChannels() {
+    return config.decodedChannels();
+  }
+
+  /**
+   * The channels of images.
+   *
+   * @return the number
+   */
+  public int imageChannels() {
+    return config.inChannels();
+  }
+
+  /**
+   * Whether latents are vectors of a book of codes.
+   *
+   * @return whether they are
+   */
+  public boolean isQuantized() {
+    return config.quantized();
+  }
+
+  /**
+   * The device of the weights.
+   *
+   * @return the device
+   */
+  public Device device() {
+    return weighted.device();
+  }
+
+  /**
+   * The live weights under diffusers' names, owned by this autoencoder. To train it, let them
+   * require gradients.
+   *
+   * @return the weights; unmodifiable
+   * @throws IllegalStateException if the autoencoder is closed
+   */
+  public Map<String, NDArray> weights() {
+    return weighted.weights();
+  }
+
+  /**
+   * Changes execution mode and precision. Waits for what is in progress.
+   *
+   * @param execution compiled or operation by operation
+   * @param precision what a compiled autoencoder computes in; results are float32 always
+   * @return this autoencoder
+   * @throws IllegalArgumentException if they do not go together, as for {@link UNet#runAs}
+   * @throws IllegalStateException if the autoencoder is closed
+   */
+  public Autoencoder runAs(UNet.Execution execution, UNet.Precision precision) {
+    weighted.runAs(execution, precision);
+    return this;
+  }
+
+  /** Frees the weights, once what has begun is done. */
+  @Override
+  public void close() {
+    weighted.close();
+  }
+}
