@@ -8,6 +8,7 @@ import io.github.ddpm4j.evaluation.TrainingDoctor;
 import io.github.ddpm4j.internal.checkpoint.CheckpointFolder;
 import io.github.ddpm4j.internal.checkpoint.CheckpointModel;
 import io.github.ddpm4j.internal.io.FiniteWeights;
+import io.github.ddpm4j.internal.io.ModelFile;
 import io.github.ddpm4j.internal.io.ModelFolder;
 import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.torch.Machine;
@@ -28,6 +29,7 @@ import io.github.ddpm4j.sampling.Sampling;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -57,6 +59,9 @@ import org.jspecify.annotations.Nullable;
  * {@link TrainedModel#detach}.
  */
 public final class DDPM implements AutoCloseable {
+
+  /** How the name of a model in one file ends. */
+  private static final String ONE_FILE = ".safetensors";
 
   /** The paper's number of timesteps: {@value}. */
   public static final int DEFAULT_TIMESTEPS = 1000;
@@ -104,15 +109,15 @@ public final class DDPM implements AutoCloseable {
   }
 
   /**
-   * Loads a model written by {@link #save} onto a device, or the averaged weights of a checkpoint
-   * that a training run wrote, which may still be going on.
+   * Loads a model written by {@link #save} or {@link #saveSafetensors} onto a device, or the
+   * averaged weights of a checkpoint that a training run wrote, which may still be going on.
    *
    * <p>A folder is read as it was at one moment: if a save replaces it meanwhile, also one of
    * another process, the result is the old model or the new one. The weights are compared with
    * their SHA-256 while they are read; the system property {@code ddpm4j.checkDigests} set to
    * {@code false} leaves that out. Folders of all earlier versions of the format are read.
    *
-   * @param folder the model folder, or the file of a checkpoint
+   * @param folder the model folder, or the file of a model or checkpoint
    * @param device where to put the weights
    * @return the model; the caller closes it
    * @throws IllegalArgumentException if the device is a GPU that the engine does not see
@@ -124,10 +129,14 @@ public final class DDPM implements AutoCloseable {
     Objects.requireNonNull(folder, "folder");
     Machine.device(Objects.requireNonNull(device, "device"));
     Optional<CheckpointFolder.Entry> checkpoint = CheckpointFolder.Entry.of(folder);
-    ModelFolder.Contents contents =
-        checkpoint.isPresent()
-            ? CheckpointModel.read(checkpoint.get(), device)
-            : ModelFolder.read(folder, device);
+    ModelFolder.Contents contents;
+    if (checkpoint.isPresent()) {
+      contents = CheckpointModel.read(checkpoint.get(), device);
+    } else if (folder.toString().endsWith(ONE_FILE) && !Files.isDirectory(folder)) {
+      contents = ModelFile.read(folder, device);
+    } else {
+      contents = ModelFolder.read(folder, device);
+    }
     return owning(contents, folder);
   }
 
@@ -208,8 +217,36 @@ public final class DDPM implements AutoCloseable {
   }
 
   private void save(Path folder, Consumer<Map<String, NDArray>> check) throws IOException {
-    ModelFolder.write(
-        folder, new ModelFolder.Contents(diffusion, trainable("saved"), provenance(), null), check);
+    ModelFolder.write(folder, contents(), check);
+  }
+
+  private ModelFolder.Contents contents() {
+    return new ModelFolder.Contents(diffusion, trainable("saved"), provenance(), null);
+  }
+
+  /**
+   * Saves the model to one file of safetensors, to be handed on: the weights under their own names,
+   * which other tools read as they are, and among the words about them, as {@code ddpm4j}, all that
+   * {@link #save} writes into {@code ddpm.json}. {@link #load(Path)} loads it bit by bit. The write
+   * is atomic: at every instant a reader finds the old file or the new one, whole.
+   *
+   * @param file the target, whose name ends in {@code .safetensors}; missing folders are made, an
+   *     existing file is replaced
+   * @throws IllegalStateException if the model has no denoiser, or one that cannot be saved, or a
+   *     weight is NaN or infinite
+   * @throws IllegalArgumentException if the name ends otherwise
+   * @throws IOException if writing fails; an existing file is left intact
+   */
+  public void saveSafetensors(Path file) throws IOException {
+    if (!file.toString().endsWith(ONE_FILE)) {
+      throw new IllegalArgumentException(
+          "the name of the file must end in " + ONE_FILE + ", but was " + file);
+    }
+    ModelFile.write(
+        file,
+        contents(),
+        weights ->
+            FiniteWeights.require(weights, "call saveUnchecked(folder) to keep them for a look"));
   }
 
   /**

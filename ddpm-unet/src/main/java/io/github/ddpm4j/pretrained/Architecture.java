@@ -50,6 +50,17 @@ record Architecture(
     return new Architecture(settings, config.weightShapes(), false, config::buildBlank);
   }
 
+  /** What a network that is there is, that is not so by default. */
+  static Map<String, Object> settings(TrainableDenoiser network) {
+    if (network instanceof UNet unet) {
+      return Differences.ofNetwork(unet.config());
+    }
+    Map<String, Object> settings = new LinkedHashMap<>();
+    settings.put("type", network.type());
+    settings.putAll(network.describe());
+    return settings;
+  }
+
   long parameterCount() {
     return weightShapes.values().stream().mapToLong(Shape::size).sum();
   }

@@ -17,7 +17,7 @@ final class Differences {
 
   private Differences() {}
 
-  static List<String> of(DDPM ddpm, Architecture architecture, Facts facts) {
+  static List<String> of(DDPM ddpm, Map<String, Object> network, Facts facts) {
     List<String> lines = new ArrayList<>();
     DDPM usual = DDPM.builder().build();
     add(lines, "schedule", usual.schedule().describe(), words(ddpm.schedule()));
@@ -29,7 +29,7 @@ final class Differences {
     } else if (!facts.clip()) {
       lines.add("sampling without clipping; sampling() has it");
     }
-    architecture.settings().forEach((key, value) -> lines.add("network " + key + " = " + value));
+    network.forEach((key, value) -> lines.add("network " + key + " = " + value));
     return lines;
   }
 

@@ -25,6 +25,23 @@ final class Given {
     return assumed;
   }
 
+  /** Whether anything was set that is about the model itself. */
+  boolean isAnythingSaid() {
+    return options.image != null
+        || options.heads + options.headChannels + options.groups > 0
+        || options.newAttentionOrder
+        || options.nullClass
+        || options.rescaledTimesteps != null
+        || options.dropout > 0
+        || options.architecture != null
+        || options.schedule != null
+        || options.prediction != null
+        || options.variance != null
+        || options.range != null
+        || options.raw
+        || options.prefix != null;
+  }
+
   /** Notes what nobody said. */
   void assume(String what) {
     if (!assumed.contains(what)) {

@@ -1,6 +1,8 @@
 package io.github.ddpm4j.pretrained;
 
+import ai.djl.ndarray.NDArray;
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.internal.io.ModelFile;
 import io.github.ddpm4j.internal.io.TensorFiles;
 import io.github.ddpm4j.internal.io.TensorSource;
 import io.github.ddpm4j.internal.torch.Machine;
@@ -13,6 +15,7 @@ import io.github.ddpm4j.unet.ContextUNet;
 import io.github.ddpm4j.unet.UNetConfig;
 import io.github.ddpm4j.unet.internal.peers.ConfigFile;
 import io.github.ddpm4j.unet.internal.peers.NameTable;
+import io.github.ddpm4j.unet.internal.peers.Transform;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -151,6 +154,9 @@ final class Loading {
 
   private Pretrained file(Path file) throws IOException {
     try (TensorSource whole = opened(file)) {
+      if (ModelFile.isOne(whole.metadata())) {
+        return own(file);
+      }
       WeightsFile found = WeightsFile.find(file, whole, options, given);
       PeerFamily family = found.family();
       if (family == null) {
@@ -170,6 +176,49 @@ final class Loading {
       return family instanceof UNetFamily unets
           ? unet(unets, shapes, source, whole, facts)
           : contextUnet(family, shapes, source, whole, facts);
+    }
+  }
+
+  /** A model of this library in one file. */
+  private Pretrained own(Path file) throws IOException {
+    if (given.isAnythingSaid()) {
+      throw new IOException(
+          file
+              + " is a model of this library, which says everything about itself: call"
+              + " Pretrained.load(file), or set nothing but device(...)");
+    }
+    DDPM ddpm = DDPM.load(file, Machine.device(options.device));
+    boolean done = false;
+    TrainableDenoiser network = ddpm.denoiser(TrainableDenoiser.class);
+    try {
+      Facts facts =
+          new Facts(
+              ddpm.schedule(),
+              ddpm.prediction(),
+              ddpm.variance(),
+              ddpm.dataRange(),
+              SamplingWords.clips(ddpm),
+              SamplingWords.thresholding(ddpm),
+              Recipes.whole(),
+              ddpm.schedule().timesteps());
+      Audit audit =
+          new Audit(
+              "this library",
+              file.toString(),
+              network.weights().values().stream().mapToLong(NDArray::size).sum(),
+              Map.of(Transform.copy().name(), network.weights().size()),
+              List.of(),
+              0,
+              Differences.of(ddpm, Architecture.settings(network), facts),
+              List.of());
+      done = true;
+      return new Pretrained(ddpm, network, facts, audit);
+    } catch (IllegalArgumentException e) {
+      throw new IOException(file + " is not a valid model: " + e.getMessage(), e);
+    } finally {
+      if (!done) {
+        network.close();
+      }
     }
   }
 
@@ -285,6 +334,7 @@ final class Loading {
               .variance(Objects.requireNonNull(complete.variance()))
               .dataRange(Objects.requireNonNull(complete.range()))
               .denoiser(network)
+              .metadata(SamplingWords.of(complete))
               .build();
       Audit audit = audit(architecture, table, source, whole, from, family, ddpm, complete);
       audit.assumed().forEach(line -> logger.info("{}: assumed {}", from, line));
@@ -381,7 +431,7 @@ final class Loading {
         table.transforms(),
         unused,
         whole.tensors().size() - source.tensors().size(),
-        Differences.of(ddpm, architecture, facts),
+        Differences.of(ddpm, architecture.settings(), facts),
         given.assumed());
   }
 }

@@ -2,6 +2,7 @@ package io.github.ddpm4j.pretrained;
 
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.pretrained.Facts.Thresholding;
 import io.github.ddpm4j.schedule.Schedule;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -30,15 +31,16 @@ final class SchedulerWriter {
     map.put("beta_end", name == null ? 0.02 : words.get("betaEnd"));
     map.put("beta_schedule", name == null ? "linear" : name);
     map.put("beta_start", name == null ? 1e-4 : words.get("betaStart"));
-    map.put("clip_sample", true);
+    Thresholding thresholding = SamplingWords.thresholding(ddpm);
+    map.put("clip_sample", SamplingWords.clips(ddpm) && thresholding == null);
     map.put("clip_sample_range", 1.0);
-    map.put("dynamic_thresholding_ratio", 0.995);
+    map.put("dynamic_thresholding_ratio", thresholding == null ? 0.995 : thresholding.share());
     map.put("num_train_timesteps", schedule.timesteps());
     map.put("prediction_type", prediction(ddpm.prediction()));
     map.put("rescale_betas_zero_snr", false);
-    map.put("sample_max_value", 1.0);
+    map.put("sample_max_value", thresholding == null ? 1.0 : thresholding.greatest());
     map.put("steps_offset", 0);
-    map.put("thresholding", false);
+    map.put("thresholding", thresholding != null);
     map.put("timestep_spacing", "leading");
     // A table says any schedule, to the last digit.
     map.put(

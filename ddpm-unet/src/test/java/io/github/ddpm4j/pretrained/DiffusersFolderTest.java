@@ -8,6 +8,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.internal.io.JsonFile;
 import io.github.ddpm4j.internal.io.Safetensors;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.Condition;
@@ -122,6 +123,65 @@ class DiffusersFolderTest {
               });
     }
     return network;
+  }
+
+  /**
+   * How x̂_0 is limited stays with a model, through training's copy, a folder and a file of ours.
+   */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "\"clip_sample\": false",
+        "\"clip_sample\": true",
+        "\"thresholding\": true, \"dynamic_thresholding_ratio\": 0.9, \"sample_max_value\": 1.5"
+      })
+  void save_limitOfX0_asTheFilesSay(String words) throws IOException {
+    Path first = folder.resolve("first");
+    try (UNet network = network("paper")) {
+      Pretrained.saveDiffusers(DDPM.builder().denoiser(network).build(), first);
+    }
+    Files.writeString(
+        first.resolve("scheduler").resolve("scheduler_config.json"),
+        "{\"_class_name\": \"DDPMScheduler\", " + words + "}");
+    Path second = folder.resolve("second");
+    Path file = folder.resolve("own.safetensors");
+    try (Pretrained model = Pretrained.load(first)) {
+      model.ddpm().save(folder.resolve("own"));
+      model.ddpm().saveSafetensors(file);
+      try (DDPM own = DDPM.load(folder.resolve("own"));
+          Pretrained again = Pretrained.load(file)) {
+        Pretrained.saveDiffusers(own, second);
+        assertThat(again.audit().differences()).isEqualTo(model.audit().differences());
+      }
+    }
+    Map<String, Object> written =
+        JsonFile.read(second.resolve("scheduler").resolve("scheduler_config.json"));
+    boolean thresholding = words.startsWith("\"thresholding");
+    assertThat(written.get("clip_sample")).isEqualTo(words.equals("\"clip_sample\": true"));
+    assertThat(written.get("thresholding")).isEqualTo(thresholding);
+    assertThat(written.get("dynamic_thresholding_ratio")).isEqualTo(thresholding ? 0.9 : 0.995);
+    assertThat(written.get("sample_max_value")).isEqualTo(thresholding ? 1.5 : 1.0);
+    try (Pretrained back = Pretrained.load(second)) {
+      assertThat(SamplingWords.clips(back.ddpm()))
+          .isEqualTo(!words.equals("\"clip_sample\": false"));
+    }
+  }
+
+  @Test
+  void save_limitOfX0ThatIsNone_refused() throws IOException {
+    try (UNet network = network("paper")) {
+      for (String words : List.of("off", "1 b", "1 2 3")) {
+        DDPM ddpm =
+            DDPM.builder().denoiser(network).metadata(Map.of(SamplingWords.KEY, words)).build();
+        assertThatThrownBy(() -> Pretrained.saveDiffusers(ddpm, folder.resolve("none")))
+            .isInstanceOf(IllegalArgumentException.class)
+            .hasMessage(
+                "the metadata pretrained.x0Limit must be none or two numbers, share and greatest"
+                    + " value, but was "
+                    + words);
+      }
+      assertThat(folder.resolve("none")).doesNotExist();
+    }
   }
 
   @ParameterizedTest

@@ -8,6 +8,7 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
+import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.internal.io.Safetensors;
 import io.github.ddpm4j.internal.io.TensorFiles;
@@ -129,6 +130,38 @@ class PretrainedTest {
                 assertThat(Math.abs(actual[i] - expected[i])).as(key).isLessThanOrEqualTo(most);
               }
             });
+      }
+    }
+  }
+
+  /** One file of our own names, with all that a model is beside its weights. */
+  @ParameterizedTest
+  @MethodSource("names")
+  void saveSafetensors_ofAPeer_sameBitsAndSettings(String name) throws IOException {
+    try (NDManager manager = NDManager.newBaseManager()) {
+      Peer peer = Peer.read(name, manager);
+      Path file = folder.resolve("own.safetensors");
+      try (Pretrained model = peer.options().load(peer.write(folder))) {
+        DDPM ddpm = model.ddpm();
+        ddpm.saveSafetensors(file);
+        try (Pretrained again = Pretrained.load(file);
+            DDPM plain = DDPM.load(file)) {
+          UNet network = ddpm.denoiser(UNet.class);
+          for (DDPM own : List.of(again.ddpm(), plain)) {
+            assertThat(own.schedule().describe()).isEqualTo(ddpm.schedule().describe());
+            assertThat(own.prediction()).isEqualTo(ddpm.prediction());
+            assertThat(own.variance()).isEqualTo(ddpm.variance());
+            assertThat(own.dataRange()).isEqualTo(ddpm.dataRange());
+            assertThat(own.denoiser(UNet.class).config()).isEqualTo(network.config());
+            Map<String, NDArray> weights = own.denoiser(UNet.class).weights();
+            assertThat(weights.keySet()).isEqualTo(network.weights().keySet());
+            weights.forEach(
+                (key, weight) -> assertThat(weight).isEqualTo(network.weights().get(key)));
+          }
+          assertThat(again.audit().family()).isEqualTo("this library");
+          assertThat(again.audit().parameters()).isEqualTo(network.config().parameterCount());
+          assertThat(again.audit().differences()).isEqualTo(model.audit().differences());
+        }
       }
     }
   }

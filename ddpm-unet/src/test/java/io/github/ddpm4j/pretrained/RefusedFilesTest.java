@@ -2,12 +2,15 @@ package io.github.ddpm4j.pretrained;
 
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.internal.io.Safetensors;
 import io.github.ddpm4j.pretrained.Pretrained.Options;
 import io.github.ddpm4j.schedule.Schedules;
+import io.github.ddpm4j.unet.UNet;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -252,6 +255,24 @@ class RefusedFilesTest {
             + " 2, 4, 8 or 16 would do");
     Pretrained.Options chosen = guided().prefix("two.");
     chosen.load(file).close();
+  }
+
+  /** A model of ours says everything itself. */
+  @Test
+  void load_ownFileWithOptions_refused() throws IOException {
+    Path file = folder.resolve("own.safetensors");
+    try (UNet network =
+        UNet.builder().image(1, 8, 8).levelChannels(4).groups(2).attentionAtLevels().build()) {
+      DDPM.builder().denoiser(network).build().saveSafetensors(file);
+    }
+    String message =
+        file
+            + " is a model of this library, which says everything about itself: call"
+            + " Pretrained.load(file), or set nothing but device(...)";
+    refused(file, Pretrained.options().image(1, 8, 8), message);
+    refused(file, Pretrained.options().schedule(Schedules.linear(10)), message);
+    refused(file, Pretrained.options().prefix(""), message);
+    Pretrained.options().device(Device.cpu()).load(file).close();
   }
 
   @Test

@@ -242,6 +242,13 @@ class TeaPearceTest {
       double after = Arrays.stream(losses, 18, 24).average().orElseThrow();
       assertThat(after).as("from %s", before).isLessThan(0.8 * before);
       trained.ddpm().save(folder.resolve("saved"));
+      Path file = folder.resolve("own.safetensors");
+      trained.ddpm().saveSafetensors(file);
+      try (Pretrained again = Pretrained.load(file)) {
+        assertThat(again.audit().differences()).isEqualTo(model.audit().differences());
+        assertThat(again.ddpm().denoiser(ContextUNet.class).weights().get("out.3.bias"))
+            .isEqualTo(trained.ddpm().denoiser(ContextUNet.class).weights().get("out.3.bias"));
+      }
       try (DDPM again = DDPM.load(folder.resolve("saved"))) {
         ContextUNet own = trained.ddpm().denoiser(ContextUNet.class);
         again

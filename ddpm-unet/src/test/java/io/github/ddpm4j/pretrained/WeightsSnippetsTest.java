@@ -15,6 +15,7 @@ import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.unet.UNet;
+import io.github.ddpm4j.unet.UNetBuilder;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -72,6 +73,8 @@ class WeightsSnippetsTest {
 
   private static void back(Trained trained, Path folder) throws IOException {
     Pretrained.saveDiffusers(trained.ddpm(), folder);
+    trained.ddpm().saveSafetensors(folder.resolveSibling("model.safetensors"));
+    Pretrained.saveNpz(trained.ddpm(), folder.resolveSibling("model.npz"));
   }
 
   @Test
@@ -118,11 +121,23 @@ class WeightsSnippetsTest {
           Samples samples = model.sampling().sampler(model.sampler(3)).seed(42).generate(2)) {
         assertThat(samples.size()).isEqualTo(2);
         assertThat(model.sampler()).hasToString("ddpm:1000, leading");
-        back(new Trained(model.ddpm()), temporary.resolve("again"));
-        try (Pretrained again = Pretrained.load(temporary.resolve("again"))) {
-          assertThat(again.ddpm().denoiser(UNet.class).config())
-              .isEqualTo(model.ddpm().denoiser(UNet.class).config());
+      }
+    }
+    UNetBuilder small = UNet.builder().image(3, 8, 8).levelChannels(32).attentionAtLevels();
+    try (UNet network = small.residualBlocks(1).build()) {
+      back(new Trained(DDPM.builder().denoiser(network).build()), temporary.resolve("again"));
+      for (String name : List.of("again", "model.safetensors")) {
+        try (Pretrained again = Pretrained.load(temporary.resolve(name))) {
+          assertThat(again.ddpm().denoiser(UNet.class).config()).isEqualTo(network.config());
         }
+      }
+      try (Pretrained again =
+          Pretrained.options()
+              .image(3, 8, 8)
+              .dropout(0.1)
+              .schedule(Schedules.linear(1000))
+              .load(temporary.resolve("model.npz"))) {
+        assertThat(again.ddpm().denoiser(UNet.class).config()).isEqualTo(network.config());
       }
     }
   }

@@ -6,6 +6,7 @@ import io.github.ddpm4j.internal.files.WholeFile;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -61,10 +62,7 @@ final class DescriptionFile {
    * @return JSON, indented, but lists of numbers on one line
    */
   static String text(WholeFile.Written weights, Map<String, Object> model) {
-    Map<String, Object> all = new LinkedHashMap<>();
-    all.put(FORMAT, NAME);
-    all.put(VERSION, NEWEST);
-    all.put(SAVED_BY, Versions.ofLibraries());
+    Map<String, Object> all = head();
     Map<String, Object> named = new LinkedHashMap<>();
     named.put(FILE, String.valueOf(weights.file().getFileName()));
     named.put(SHA256, weights.sha256());
@@ -73,7 +71,42 @@ final class DescriptionFile {
     return JsonFile.text(all);
   }
 
+  /**
+   * The text of a description that lies in the file of the weights.
+   *
+   * @param model the words for the model
+   * @return JSON, as above
+   */
+  static String text(Map<String, Object> model) {
+    Map<String, Object> all = head();
+    all.putAll(model);
+    return JsonFile.text(all);
+  }
+
+  private static Map<String, Object> head() {
+    Map<String, Object> all = new LinkedHashMap<>();
+    all.put(FORMAT, NAME);
+    all.put(VERSION, NEWEST);
+    all.put(SAVED_BY, Versions.ofLibraries());
+    return all;
+  }
+
   /* ---------------- Reading ---------------- */
+
+  /**
+   * Reads a description that lies in the file of the weights.
+   *
+   * @param file the file, for messages
+   * @param text the description
+   * @return what it says; format and version are known
+   * @throws IOException if it is no description that this version knows
+   */
+  static DescriptionFile of(Path file, String text) throws IOException {
+    byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+    DescriptionFile read = new DescriptionFile(file, bytes, parse(file, bytes));
+    read.requireKnown();
+    return read;
+  }
 
   /**
    * Reads the description of a folder.
