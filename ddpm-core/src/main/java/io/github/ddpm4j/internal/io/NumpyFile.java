@@ -86,7 +86,7 @@ public final class NumpyFile {
   }
 
   /** What is written before the values. */
-  private record Header(String descr, boolean fortran, long[] shape) {}
+  private record Header(String descr, boolean fortran, Shape shape) {}
 
   /**
    * Reads an array.
@@ -101,7 +101,7 @@ public final class NumpyFile {
   public static NDArray read(InputStream in, String name, NDManager manager) throws IOException {
     Header header = header(in, name);
     Type type = Type.of(header.descr, name);
-    return values(in, name, type, header.fortran, header.shape, manager);
+    return values(in, name, type, header.fortran, header.shape.getShape(), manager);
   }
 
   /**
@@ -117,7 +117,7 @@ public final class NumpyFile {
     Matcher simple = SIMPLE.matcher(header.descr);
     DataType type =
         simple.matches() ? Type.array(simple.group(2) + simple.group(3)) : DataType.UNKNOWN;
-    return new TensorInfo(new Shape(header.shape), type, header.descr);
+    return new TensorInfo(header.shape, type, header.descr);
   }
 
   private static Header header(InputStream in, String name) throws IOException {
@@ -146,7 +146,8 @@ public final class NumpyFile {
       throw new IOException(name + " has a header that is not NumPy's: " + header);
     }
     try {
-      return new Header(parts.group(1), parts.group(2).equals("True"), shape(parts.group(3)));
+      return new Header(
+          parts.group(1), parts.group(2).equals("True"), new Shape(shape(parts.group(3))));
     } catch (NumberFormatException e) {
       throw new IOException(name + " is damaged: its shape is (" + parts.group(3) + ")", e);
     }
