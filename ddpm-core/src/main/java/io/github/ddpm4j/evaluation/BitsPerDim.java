@@ -312,7 +312,7 @@ public final class BitsPerDim {
     Run run = new Run();
     // Read on the CPU, where the indices of datasets must be; batches move to the network.
     try (NDManager reading = Machine.newManager(Device.cpu())) {
-      EvaluationData.visit(dataset, reading, batchSize, images, run::add);
+      EvaluationData.visit(dataset, reading, batchSize, images, denoiser.imageShape(), run::add);
     }
     return run.sums.result();
   }

@@ -34,12 +34,18 @@ final class EvaluationData {
   }
 
   /** Shows the first {@code most} images of a dataset to a visitor, a batch at a time. */
-  static void visit(Dataset dataset, NDManager manager, int batchSize, long most, Visitor visitor) {
+  static void visit(
+      Dataset dataset,
+      NDManager manager,
+      int batchSize,
+      long most,
+      Optional<Shape> image,
+      Visitor visitor) {
     long seen =
         Datasets.read(
             () -> {
               dataset.prepare();
-              return visitEach(dataset, manager, batchSize, most, visitor);
+              return visitEach(dataset, manager, batchSize, most, image, visitor);
             });
     if (seen == 0) {
       throw new IllegalArgumentException(
@@ -58,13 +64,18 @@ final class EvaluationData {
   }
 
   private static long visitEach(
-      Dataset dataset, NDManager manager, int batchSize, long most, Visitor visitor)
+      Dataset dataset,
+      NDManager manager,
+      int batchSize,
+      long most,
+      Optional<Shape> image,
+      Visitor visitor)
       throws IOException, TranslateException {
     Iterator<Batch> batches = batches(dataset, manager, batchSize, most);
     long seen = 0;
     for (long number = 1; seen < most && batches.hasNext(); number++) {
       try (Batch batch = next(dataset, batches, manager, seen, batchSize)) {
-        NDArray images = Datasets.images(batch, RecordNames.ofBatch(number));
+        NDArray images = Datasets.images(batch, RecordNames.ofBatch(number), image);
         long count = images.getShape().get(0);
         if (count > most - seen) {
           count = most - seen;

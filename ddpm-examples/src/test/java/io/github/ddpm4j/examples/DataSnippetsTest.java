@@ -27,6 +27,7 @@ import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.report.TrainingReport;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.unet.UNet;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -39,7 +40,7 @@ import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The Java snippets of docs/data.md, and README's about pictures and reports, word for word. */
+/** The Java snippets of docs/data.md and docs/TOUR.md, and README's about pictures and reports. */
 class DataSnippetsTest {
 
   private static final Pattern SNIPPET = Pattern.compile("```java\n(.*?)```", Pattern.DOTALL);
@@ -62,6 +63,15 @@ class DataSnippetsTest {
       }
     }
     photos.brokenFiles().forEach(System.out::println);
+  }
+
+  static TrainedModel vectors(NDManager manager, float[] points) {
+    NDArray spiral = manager.create(points, new Shape(points.length / 2, 2)); // pairs in [−1, 1]
+    Dataset data = new ArrayDataset.Builder().setData(spiral).setSampling(250, true).build();
+    DenseNetwork network = new DenseNetwork(2, 128); // its images: (2, 1, 1)
+    DDPM ddpm = DDPM.builder().schedule(Schedules.cosine(50)).denoiser(network).build();
+    TrainedModel trained = ddpm.training().steps(6000).learningRate(2e-3).ema(0.995).fit(data);
+    return trained;
   }
 
   static PictureFolder folder() throws IOException {
@@ -126,14 +136,15 @@ class DataSnippetsTest {
     String source = squeezed(Files.readString(SOURCE));
     List<String> found =
         Stream.concat(
-                snippets(Path.of("../docs/data.md")),
+                Stream.concat(
+                    snippets(Path.of("../docs/data.md")), snippets(Path.of("../docs/TOUR.md"))),
                 snippets(Path.of("../README.md"))
                     .filter(
                         snippet ->
                             snippet.contains("PictureFolder")
                                 || snippet.contains("TrainingReport")))
             .toList();
-    assertThat(found).hasSize(8);
+    assertThat(found).hasSize(9);
     assertThat(found).allSatisfy(snippet -> assertThat(source).contains(squeezed(snippet)));
   }
 
@@ -199,6 +210,32 @@ class DataSnippetsTest {
       DDPM ddpm = DDPM.builder().timesteps(10).denoiser(unet).build();
       try (TrainedModel trained = ddpm.training().epochs(1).fit(ofDjl(new Gradients.Builder()))) {
         assertThat(trained.losses().steps()).isEqualTo(2);
+      }
+    }
+  }
+
+  /** The U-Net takes signals as docs/data.md has it. */
+  @Test
+  void signals_areTakenByAUNetOfOneLevel() {
+    try (NDManager manager = NDManager.newBaseManager();
+        UNet unet =
+            UNet.builder()
+                .image(2, 1, 8)
+                .baseChannels(4)
+                .channelMultipliers(1)
+                .residualBlocks(1)
+                .groups(2)
+                .build()) {
+      Dataset data =
+          new ArrayDataset.Builder()
+              .setData(manager.zeros(new Shape(4, 2, 8)))
+              .setSampling(2, true)
+              .build();
+      DDPM ddpm = DDPM.builder().timesteps(10).denoiser(unet).build();
+      try (TrainedModel trained = ddpm.training().steps(2).anyRange().seed(1).fit(data);
+          Samples samples =
+              trained.ddpm().sampling().sampler(Samplers.ddim(2)).seed(1).generate(3)) {
+        assertThat(samples.toNDArray(manager).getShape()).isEqualTo(new Shape(3, 2, 1, 8));
       }
     }
   }

@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import ai.djl.training.dataset.Dataset;
+import com.sun.management.OperatingSystemMXBean;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.data.PictureFolder;
@@ -22,6 +23,7 @@ import java.awt.image.ComponentColorModel;
 import java.awt.image.DataBuffer;
 import java.awt.image.IndexColorModel;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -208,9 +210,14 @@ final class MixedPictures {
   /**
    * Makes the pictures, kills a run, goes on, measures.
    *
-   * @param args nothing; or {@code train}, pictures and results, for the process that is killed
+   * @param args nothing; {@code measure} and pictures; or {@code train}, pictures and results, for
+   *     the process that is killed
    */
   public static void main(String[] args) throws Exception {
+    if (args.length == 2) {
+      measure(Path.of(args[1]));
+      return;
+    }
     if (args.length > 0) {
       train(Path.of(args[1]), Path.of(args[2]), CHANNELS, STEPS, () -> {});
       return;
@@ -264,55 +271,81 @@ final class MixedPictures {
       data.prepare();
       double listed = (System.nanoTime() - began) / 1e9;
       int epoch = Math.toIntExact((data.size() + BATCH - 1) / BATCH);
-      double[] cold = times(ddpm, data, epoch);
+      double[] cold = times(ddpm, data, epoch, () -> {});
       ArrayDataset memory =
           new ArrayDataset.Builder()
               .setData(data.first(manager, Math.toIntExact(data.size())))
               .optLabels(manager.create(new long[Math.toIntExact(data.size())]))
               .setSampling(BATCH, true)
               .build();
-      List<double[]> ofPictures = new ArrayList<>();
-      List<double[]> ofMemory = new ArrayList<>();
+      double[][] ratios = new double[2][TURNS];
       for (int turn = 0; turn < TURNS; turn++) {
-        ofPictures.add(times(ddpm, data, STEPS_OF_A_TURN));
-        ofMemory.add(times(ddpm, memory, STEPS_OF_A_TURN));
+        double[] ofPictures = turn(ddpm, data);
+        double[] ofMemory = turn(ddpm, memory);
+        for (int i = 0; i < 2; i++) {
+          ratios[i][turn] = ofPictures[i] / ofMemory[i];
+        }
+        System.out.printf(
+            Locale.ROOT,
+            "a step with a warm cache %.1f ms, %.1f ms of processors; of data in memory %.1f ms,"
+                + " %.1f ms%n",
+            ofPictures[0],
+            ofPictures[1],
+            ofMemory[0],
+            ofMemory[1]);
       }
-      double warm = median(ofPictures);
-      double plain = median(ofMemory);
       System.out.printf(
           Locale.ROOT,
           "%d pictures looked through in %.2f s; first epoch of %d steps %.2f s; a step with a warm"
-              + " cache %.2f ms, of data in memory %.2f ms, ratio %.3f%n",
+              + " cache takes %.3f of that with data in memory, and %.3f of its processors' time%n",
           data.size(),
           listed,
           epoch,
           Arrays.stream(cold).sum() / 1e3,
-          warm,
-          plain,
-          warm / plain);
+          median(ratios[0]),
+          median(ratios[1]));
     }
   }
 
-  /** Milliseconds of each step. */
-  private static double[] times(DDPM ddpm, Dataset data, int steps) {
+  /** The median of the milliseconds of a step, and the mean of those of the processors. */
+  private static double[] turn(DDPM ddpm, Dataset data) {
+    long[] before = new long[1];
+    double[] times = times(ddpm, data, STEPS_OF_A_TURN, () -> before[0] = processors());
+    double all = (processors() - before[0]) / 1e6 / (STEPS_OF_A_TURN - FIRST_STEPS);
+    return new double[] {median(Arrays.copyOfRange(times, FIRST_STEPS, times.length)), all};
+  }
+
+  private static long processors() {
+    return ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class).getProcessCpuTime();
+  }
+
+  /**
+   * Milliseconds of each step.
+   *
+   * @param warm runs after the first steps
+   */
+  private static double[] times(DDPM ddpm, Dataset data, int steps, Runnable warm) {
     long[] at = new long[steps + 1];
     at[0] = System.nanoTime();
     ddpm.training()
         .batchSize(BATCH)
         .steps(steps)
         .seed(1)
-        .listener(event -> at[(int) event.step()] = System.nanoTime())
+        .listener(
+            event -> {
+              int step = Math.toIntExact(event.step());
+              at[step] = System.nanoTime();
+              if (step == FIRST_STEPS) {
+                warm.run();
+              }
+            })
         .fit(data)
         .close();
     return IntStream.range(0, steps).mapToDouble(i -> (at[i + 1] - at[i]) / 1e6).toArray();
   }
 
-  private static double median(List<double[]> turns) {
-    double[] sorted =
-        turns.stream()
-            .flatMapToDouble(turn -> Arrays.stream(turn).skip(FIRST_STEPS))
-            .sorted()
-            .toArray();
-    return sorted[sorted.length / 2];
+  private static double median(double[] values) {
+    double[] sorted = Arrays.stream(values).sorted().toArray();
+    return (sorted[(sorted.length - 1) / 2] + sorted[sorted.length / 2]) / 2;
   }
 }

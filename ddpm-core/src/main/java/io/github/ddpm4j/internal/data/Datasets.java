@@ -2,6 +2,7 @@ package io.github.ddpm4j.internal.data;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.Batch;
 import ai.djl.training.dataset.RandomAccessDataset;
 import ai.djl.translate.TranslateException;
@@ -9,6 +10,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Supplier;
 
 /** How datasets are read, in training and in evaluation alike. */
@@ -99,20 +101,39 @@ public final class Datasets {
   }
 
   /**
-   * The images of a batch.
+   * The images of a batch. Signals of shape (C, L) and vectors of shape (C) are images of height 1
+   * to a network of (C, 1, L) or (C, 1, 1).
    *
-   * @param batch the batch
+   * @param batch the batch, whose first array becomes the result
    * @param names its names
-   * @return the first array of its data
+   * @param image the shape (C, H, W) of the network's images, if it tells
+   * @return the first array of its data; owned by the batch
    * @throws IllegalArgumentException if it has no data
    */
-  public static NDArray images(Batch batch, RecordNames names) {
+  public static NDArray images(Batch batch, RecordNames names, Optional<Shape> image) {
     if (batch.getData().isEmpty()) {
       throw new IllegalArgumentException(
           "the images must be the first array of the data of a batch, but "
               + names.all()
               + " has no data; put the images into the data, not into the labels");
     }
-    return batch.getData().head();
+    NDArray read = batch.getData().head();
+    Shape own = read.getShape();
+    if (image.isEmpty() || own.dimension() < 2 || !isFlat(own.slice(1), image.get())) {
+      return read;
+    }
+    NDArray images = read.reshape(new Shape(own.get(0)).addAll(image.get()));
+    images.attach(batch.getManager());
+    batch.getData().set(0, images);
+    return images;
+  }
+
+  /** Whether a record is a signal or a vector of as many channels and values as an image. */
+  private static boolean isFlat(Shape record, Shape image) {
+    return record.dimension() < image.dimension()
+        && image.dimension() == 3
+        && image.get(1) == 1
+        && record.get(0) == image.get(0)
+        && record.size() == image.size();
   }
 }

@@ -152,7 +152,7 @@ final class HeldOut {
 
   private double[] losses(
       TrainableDenoiser network, Batch batch, RecordNames names, int first, NDManager own) {
-    NDArray read = Datasets.images(batch, names);
+    NDArray read = Datasets.images(batch, names, network.imageShape());
     String name = "validation data (" + names.all() + ")";
     Images.requireFloat32(name, read, model.diffusion().dataRange());
     Images.requireBatch(name, read, network.imageShape());

@@ -150,7 +150,7 @@ final class TrainingData {
 
   private void check(Batch batch) {
     RecordNames names = names();
-    NDArray images = Datasets.images(batch, names);
+    NDArray images = Datasets.images(batch, names, imageShape);
     String name = "training data (" + names.all() + ")";
     Images.requireFloat32(name, images, range);
     Images.requireBatch(name, images, imageShape);
