@@ -13,6 +13,9 @@ import java.util.function.IntUnaryOperator;
 /**
  * The weights of another library's network under our names, which they only rearrange, but for the
  * labels of SongUNet. Written from the libraries' sources; knows which weights it has used.
+ *
+ * <p>It says again what the product's name tables say, so that a mistake in those is found: with
+ * theirs, both sides of a comparison would have it.
  */
 final class PeerWeights {
 
