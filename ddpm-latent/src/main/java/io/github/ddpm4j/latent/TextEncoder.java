@@ -13,7 +13,6 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.Objects;
-import java.util.function.Predicate;
 import java.util.function.UnaryOperator;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -32,10 +31,6 @@ import org.jspecify.annotations.Nullable;
  * <p>It owns its weights, which are float32, until {@link #close()} frees them. Thread-safe.
  */
 public final class TextEncoder implements AutoCloseable {
-
-  /** Positions are numbers that old files keep; logits were of use in training alone. */
-  private static final Predicate<String> UNUSED =
-      name -> name.endsWith("embeddings.position_ids") || name.startsWith("to_logits.");
 
   private final TextConfig config;
   private final TextNetwork network;
@@ -80,8 +75,13 @@ public final class TextEncoder implements AutoCloseable {
             device,
             part.weights(),
             UnaryOperator.identity(),
-            UNUSED);
+            TextEncoder::isUnused);
     return new TextEncoder(config, network, weighted);
+  }
+
+  /** Positions are numbers that old files keep; logits were of use in training alone. */
+  private static boolean isUnused(String tensor) {
+    return tensor.endsWith("embeddings.position_ids") || tensor.startsWith("to_logits.");
   }
 
   /**

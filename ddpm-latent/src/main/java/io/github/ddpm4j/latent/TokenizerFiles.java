@@ -154,8 +154,8 @@ final class TokenizerFiles {
     if (!flag("tokenize_chinese_chars") || !flag("do_basic_tokenize")) {
       throw new IOException(
           folder.resolve(CONFIG)
-              + ": \"tokenize_chinese_chars\" and \"do_basic_tokenize\" must be true, another way to"
-              + " find words is not known");
+              + ": \"tokenize_chinese_chars\" and \"do_basic_tokenize\" must be true, another way"
+              + " to find words is not known");
     }
     readAdded();
     int unknown = id("unk_token", "[UNK]");

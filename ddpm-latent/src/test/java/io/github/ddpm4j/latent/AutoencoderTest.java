@@ -12,6 +12,7 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.GradientCollector;
 import com.google.gson.Gson;
+import com.google.gson.JsonParser;
 import io.github.ddpm4j.unet.UNet.Execution;
 import io.github.ddpm4j.unet.UNet.Precision;
 import io.github.ddpm4j.unet.internal.peers.ConfigFile;
@@ -19,6 +20,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -261,8 +263,8 @@ class AutoencoderTest {
     config.put("_class_name", type);
     config.put("layers_per_block", 2);
     config.put("latent_channels", latent);
-    config.put("down_block_types", java.util.Collections.nCopies(levels, "DownEncoderBlock2D"));
-    config.put("up_block_types", java.util.Collections.nCopies(levels, "UpDecoderBlock2D"));
+    config.put("down_block_types", Collections.nCopies(levels, "DownEncoderBlock2D"));
+    config.put("up_block_types", Collections.nCopies(levels, "UpDecoderBlock2D"));
     config.put(
         "block_out_channels",
         List.of(widths.split(", ", -1)).stream().map(Integer::valueOf).toList());
@@ -319,7 +321,7 @@ class AutoencoderTest {
   void load_otherConfiguration_refused(String key, String value, String message)
       throws IOException {
     PartFixture fixture = fixture("autoencoder_kl");
-    fixture.config.put(key, com.google.gson.JsonParser.parseString(value));
+    fixture.config.put(key, JsonParser.parseString(value));
     assertThatThrownBy(() -> load(fixture))
         .isInstanceOf(IOException.class)
         .hasMessage(folder.resolve("config.json") + message);

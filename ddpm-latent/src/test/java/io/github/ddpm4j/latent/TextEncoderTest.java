@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
 import com.google.gson.Gson;
 import io.github.ddpm4j.unet.UNet.Execution;
 import io.github.ddpm4j.unet.UNet.Precision;
@@ -14,7 +15,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -125,8 +125,8 @@ class TextEncoderTest {
             + " quick_gelu, which this version does not load",
         "model_type | t5 | \"model_type\" is t5, another text encoder than CLIPTextModel and"
             + " LDMBertModel, which this version does not load",
-        "num_attention_heads | 3 | \"num_attention_heads\" must be a divisor of hidden_size, 16, but"
-            + " was 3",
+        "num_attention_heads | 3 | \"num_attention_heads\" must be a divisor of hidden_size, 16,"
+            + " but was 3",
         "vocab_size | 0 | \"vocab_size\" must be at least 1, but was 0"
       })
   void load_otherConfiguration_refused(String key, String value, String message)
@@ -181,7 +181,7 @@ class TextEncoderTest {
                 + ": it has no weights, which are one of model.safetensors,"
                 + " model.safetensors.index.json, model.fp16.safetensors, pytorch_model.bin");
     fixture.weights.remove("text_model.final_layer_norm.bias");
-    fixture.weights.put("other", manager.zeros(new ai.djl.ndarray.types.Shape(1)));
+    fixture.weights.put("other", manager.zeros(new Shape(1)));
     assertThatThrownBy(() -> load(fixture))
         .isInstanceOf(IOException.class)
         .hasMessage(
@@ -193,21 +193,19 @@ class TextEncoderTest {
   @Test
   void encode_wrongTokens_refused() throws IOException {
     try (TextEncoder encoder = load(fixture("ldmbert"))) {
-      Map<int[][], String> wrong =
-          Map.of(
-              new int[0][], "prompts must be at least 1, but were 0",
-              new int[][] {{1, 2}, {1}},
-                  "prompts must have the same number of tokens, but had 2 and 1; fill them up, as"
-                      + " Tokenizer.encode does",
-              new int[][] {{32}},
-                  "tokens must be in [0, 32), but one was 32; use the tokenizer of the same model",
-              new int[][] {new int[10]}, "tokens of a prompt must be from 1 to 9, but were 10",
-              new int[][] {{}}, "tokens of a prompt must be from 1 to 9, but were 0");
-      wrong.forEach(
-          (ids, message) ->
-              assertThatThrownBy(() -> encoder.encode(manager, ids))
-                  .isInstanceOf(IllegalArgumentException.class)
-                  .hasMessage(message));
+      assertRefused(encoder, "prompts must be at least 1, but were 0");
+      assertRefused(
+          encoder,
+          "prompts must have the same number of tokens, but had 2 and 1; fill them up, as"
+              + " Tokenizer.encode does",
+          new int[] {1, 2},
+          new int[] {1});
+      assertRefused(
+          encoder,
+          "tokens must be in [0, 32), but one was 32; use the tokenizer of the same model",
+          new int[] {32});
+      assertRefused(encoder, "tokens of a prompt must be from 1 to 9, but were 10", new int[10]);
+      assertRefused(encoder, "tokens of a prompt must be from 1 to 9, but were 0", new int[0]);
       assertThatThrownBy(() -> encoder.encode(2, manager, new int[] {1}))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessage("skipped layers must be in [0, 2), but were 2");
@@ -216,5 +214,11 @@ class TextEncoderTest {
           .isInstanceOf(IllegalStateException.class)
           .hasMessage("the text encoder is closed and its weights are freed; load it again");
     }
+  }
+
+  private void assertRefused(TextEncoder encoder, String message, int[]... ids) {
+    assertThatThrownBy(() -> encoder.encode(manager, ids))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(message);
   }
 }

@@ -136,7 +136,8 @@ class TokenizerTest {
         "{\"added_tokens_decoder\": []} | FOLDER/tokenizer_config.json: \"added_tokens_decoder\""
             + " must be an object, but was []",
         "{\"added_tokens_decoder\": {\"x\": 1}} | FOLDER/tokenizer_config.json:"
-            + " \"added_tokens_decoder\" must be numbers of tokens with their content, but was x: 1",
+            + " \"added_tokens_decoder\" must be numbers of tokens with their content, but was x:"
+            + " 1",
         "{\"added_tokens_decoder\": {\"7\": {\"content\": \"!\"}}} | FOLDER: the token ! has two"
             + " numbers, 0 and 7",
         "{\"added_tokens_decoder\": {\"600\": {\"content\": \"w\u00f6\", \"single_word\": true}}} |"
@@ -159,8 +160,8 @@ class TokenizerTest {
         "{\"tokenize_chinese_chars\": false} | FOLDER/tokenizer_config.json:"
             + " \"tokenize_chinese_chars\" and \"do_basic_tokenize\" must be true, another way to"
             + " find words is not known",
-        "{\"added_tokens_decoder\": {\"107\": {\"content\": \"new\"}}} | FOLDER adds tokens to those"
-            + " of BERT, [new, [UNK], [SEP], [PAD], [CLS], [MASK]], which are not read"
+        "{\"added_tokens_decoder\": {\"107\": {\"content\": \"new\"}}} | FOLDER adds tokens to"
+            + " those of BERT, [new, [UNK], [SEP], [PAD], [CLS], [MASK]], which are not read"
       })
   void load_configurationOfBERT_refused(String config, String message) throws IOException {
     Files.writeString(copy("bert").resolve("tokenizer_config.json"), config);
