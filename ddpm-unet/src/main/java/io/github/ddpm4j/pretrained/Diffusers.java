@@ -6,8 +6,9 @@ import io.github.ddpm4j.unet.internal.peers.NameTable.Line;
 import io.github.ddpm4j.unet.internal.peers.Transform;
 
 /**
- * diffusers' UNet2DModel, whose names are ours, but for those of attention in files of 2022. Not
- * one of the families whose shapes tell the architecture: {@link UNet2D} reads it.
+ * diffusers' UNet2DModel and UNet2DConditionModel, whose names are ours, but for those of
+ * self-attention in files of 2022; transformers never had others. Not families whose shapes tell
+ * the architecture: {@link UNet2D} and {@link UNet2DCondition} read it.
  */
 final class Diffusers {
 
@@ -30,7 +31,7 @@ final class Diffusers {
   }
 
   private static String oldName(String name) {
-    return name.contains(".attentions.")
+    return name.contains(".attentions.") && !name.contains(".transformer_blocks.")
         ? name.replace(".to_q.", ".query.")
             .replace(".to_k.", ".key.")
             .replace(".to_v.", ".value.")

@@ -20,7 +20,10 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
-/** Writes a model as a folder of diffusers. */
+/**
+ * Writes a model as a folder of diffusers. Where it sees a context, pipelines have parts beside the
+ * network that a model lacks, so the folder has no index, and the network is loaded from it.
+ */
 final class DiffusersFolder {
 
   /** In the words about the weights: the last row of the table of classes is for none. */
@@ -44,7 +47,11 @@ final class DiffusersFolder {
               + ddpm.dataRange()
               + "; train it on such images, or save it by save(folder)");
     }
-    Map<String, @Nullable Object> unet = UNet2D.write(network.config(), VERSION);
+    boolean seesContext = network.config().contextCondition() > 0;
+    Map<String, @Nullable Object> unet =
+        seesContext
+            ? UNet2DCondition.write(network.config(), VERSION)
+            : UNet2D.write(network.config(), VERSION);
     Map<String, @Nullable Object> scheduler = SchedulerWriter.write(ddpm, VERSION);
     Map<String, NDArray> weights = network.weights();
     FiniteWeights.require(weights, "diffusers would draw nothing with them");
@@ -65,7 +72,9 @@ final class DiffusersFolder {
     WholeFile.writeText(folder.resolve("unet").resolve("config.json"), JsonFile.text(unet));
     WholeFile.writeText(
         folder.resolve("scheduler").resolve("scheduler_config.json"), JsonFile.text(scheduler));
-    WholeFile.writeText(folder.resolve(INDEX), JsonFile.text(index));
+    if (!seesContext) {
+      WholeFile.writeText(folder.resolve(INDEX), JsonFile.text(index));
+    }
   }
 
   /** Nothing but such a folder is written over. */

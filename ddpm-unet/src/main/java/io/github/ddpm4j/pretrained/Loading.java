@@ -140,7 +140,11 @@ final class Loading {
       }
       UNetConfig own = options.architecture;
       if (own == null) {
-        own = UNet2D.read(ConfigFile.read(config), learned, given);
+        ConfigFile file = ConfigFile.read(config);
+        own =
+            UNet2DCondition.is(file)
+                ? UNet2DCondition.read(file, learned, given)
+                : UNet2D.read(file, learned, given);
       }
       NameTable table =
           Diffusers.table(own, Diffusers.isOld(PeerShapes.of(source, weights.toString())));
@@ -171,6 +175,15 @@ final class Loading {
       }
       TensorSource source = whole.under(found.prefix());
       String where = file + (found.prefix().isEmpty() ? "" : ", below \"" + found.prefix() + "\"");
+      Optional<TensorSource> averages =
+          family instanceof CompVis && !options.raw
+              ? CompVis.averages(whole, found.prefix())
+              : Optional.empty();
+      if (averages.isPresent()) {
+        source = averages.get();
+        where = file + ", the averages of what is below \"" + found.prefix() + "\"";
+        given.assume("the averaged weights, of the two in the file, below \"model_ema.\"");
+      }
       PeerShapes shapes = PeerShapes.of(source, where);
       Facts facts = family.facts(whole, found.prefix(), given);
       return family instanceof UNetFamily unets

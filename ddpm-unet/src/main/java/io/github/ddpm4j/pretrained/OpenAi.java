@@ -70,13 +70,7 @@ final class OpenAi implements UNetFamily {
 
   @Override
   public UNetConfig config(PeerShapes shapes, Given given) throws IOException {
-    if (shapes.any("input_blocks.1.1.transformer_blocks.")
-        || shapes.names().stream().anyMatch(name -> name.contains(".transformer_blocks."))) {
-      throw new IOException(
-          shapes.where()
-              + " is a network that text guides (latent or stable diffusion), which this version"
-              + " does not load");
-    }
+    boolean seesContext = CompVis.seesContext(shapes.names());
     int[] image = given.image(shapes.where());
     int outputs = shapes.count(k -> "output_blocks." + k + ".0.");
     boolean mean = false;
@@ -114,11 +108,15 @@ final class OpenAi implements UNetFamily {
     }
     int[] attention =
         IntStream.range(0, levels)
-            .filter(i -> shapes.has(first(i, blocks) + ".1.qkv.weight"))
+            .filter(
+                i ->
+                    shapes.has(
+                        first(i, blocks) + (seesContext ? ".1.proj_in.weight" : ".1.qkv.weight")))
             .toArray();
     boolean scaleShift = shapes.size("input_blocks.1.0.emb_layers.1.weight", 0) == 2 * channels[0];
     boolean residual = levels > 1 && shapes.any("input_blocks." + perLevel + ".0.in_layers.");
     int width = shapes.size("time_embed.0.weight", 1);
+    UNetLayout layout = layout(shapes, channels, width, scaleShift, residual, mean);
     UNetBuilder builder =
         given
             .builder(image, GROUPS, EPSILON)
@@ -127,7 +125,7 @@ final class OpenAi implements UNetFamily {
             .attentionAtLevels(attention)
             .downsamplePadding(DownsamplePadding.ALL_SIDES)
             .timeEmbedding(TimeOrder.COS_SIN, TimeDivisor.HALF)
-            .layout(layout(shapes, channels, width, scaleShift, residual, mean));
+            .layout(layout);
     if (given.heads(builder) == null) {
       throw new IOException(
           shapes.where()
@@ -143,7 +141,12 @@ final class OpenAi implements UNetFamily {
         shapes.size(signature(), 1),
         shapes.size("out.2.weight", 0),
         shapes.where());
-    if (!given.options().newAttentionOrder) {
+    if (seesContext) {
+      builder
+          .contextCondition(CompVis.contextChannels(shapes))
+          .layout(
+              CompVis.layout(layout, shapes, levels, attention, level -> first(level, blocks)));
+    } else if (!given.options().newAttentionOrder) {
       given.assume("queries, keys and values head by head (use_new_attention_order was not set)");
     }
     return builder.config();
@@ -230,6 +233,9 @@ final class OpenAi implements UNetFamily {
       String name, Place place, UNetConfig config, Packing packing, Map<String, Shape> own) {
     String block = block(place, config.residualBlocks(), own);
     String kind = "." + place.kind();
+    if (place.part() == Part.ATTENTION && config.contextCondition() > 0) {
+      return Line.of(name, block + "." + place.rest(), Transform.copy());
+    }
     if (place.part() != Part.ATTENTION) {
       String layer = RESIDUAL.get(place.layer());
       if (layer == null) {
@@ -272,9 +278,11 @@ final class OpenAi implements UNetFamily {
       default -> {
         int index = place.part() == Part.PASSAGE ? blocks : place.index();
         if (place.part() == Part.PASSAGE) {
-          String attention =
-              "up_blocks." + place.block() + ".attentions." + blocks + ".to_q.weight";
-          element = own.containsKey(attention) ? 2 : 1;
+          String attention = "up_blocks." + place.block() + ".attentions." + blocks;
+          boolean behind =
+              own.containsKey(attention + ".to_q.weight")
+                  || own.containsKey(attention + ".proj_in.weight");
+          element = behind ? 2 : 1;
         }
         return "output_blocks." + (place.block() * (blocks + 1) + index) + "." + element;
       }

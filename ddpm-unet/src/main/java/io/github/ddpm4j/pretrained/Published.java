@@ -8,6 +8,7 @@ import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.unet.PublishedUNet;
 import io.github.ddpm4j.unet.UNetConfig;
 import io.github.ddpm4j.unet.internal.peers.NameTable;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -49,8 +50,7 @@ record Published(
   /** The published network of a family whose weights have exactly these shapes. */
   static Optional<Published> find(UNetFamily family, PeerShapes shapes, Given given) {
     for (PublishedUNet network : PublishedUNet.values()) {
-      if (network.name().startsWith(prefix(family))
-          || (family instanceof OpenAi && network.name().startsWith("IMPROVED"))) {
+      if (prefixes(family).stream().anyMatch(network.name()::startsWith)) {
         Published published = of(network);
         Map<String, Shape> wanted = family.table(published.config, shapes, given).peerShapes();
         boolean same =
@@ -70,14 +70,18 @@ record Published(
     return Optional.empty();
   }
 
-  private static String prefix(UNetFamily family) {
+  private static List<String> prefixes(UNetFamily family) {
     if (family instanceof OpenAi) {
-      return "GUIDED";
+      return List.of("GUIDED", "IMPROVED");
+    }
+    if (family instanceof CompVis) {
+      return List.of("LDM_TEXT2IM", "STABLE_DIFFUSION", "INSTRUCT");
     }
     if (family instanceof PaperCode) {
-      return "PAPER";
+      return List.of("PAPER");
     }
-    return family instanceof Lucidrains ? "LUCIDRAINS" : family instanceof Labml ? "LABML" : "EDM";
+    return List.of(
+        family instanceof Lucidrains ? "LUCIDRAINS" : family instanceof Labml ? "LABML" : "EDM");
   }
 
   /** What the published model is beside its network. */

@@ -127,7 +127,7 @@ final class SuggestedSampler {
   }
 
   /** The timesteps of leading spacing, each later by an offset. */
-  private static int[] shifted(int timesteps, int steps, int offset) {
+  static int[] shifted(int timesteps, int steps, int offset) {
     int[] shifted = TimestepSpacing.LEADING.timesteps(timesteps, steps);
     Arrays.setAll(shifted, i -> shifted[i] + offset);
     if (shifted[0] >= timesteps) {

@@ -42,7 +42,10 @@ final class TrainerBuffers {
     int timesteps = betas.length;
     try {
       for (Schedule candidate :
-          List.of(Schedules.sigmoidJabri(timesteps), Schedules.cosine(timesteps))) {
+          List.of(
+              Schedules.sigmoidJabri(timesteps),
+              Schedules.cosine(timesteps),
+              Schedules.scaledLinear(timesteps))) {
         if (same(betas, candidate::beta)) {
           return candidate;
         }

@@ -21,9 +21,9 @@ import io.github.ddpm4j.unet.UNetLayout.Up;
 import io.github.ddpm4j.unet.internal.peers.ConfigFile;
 import java.io.IOException;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -74,6 +74,31 @@ final class UNet2D {
     }
     int image = variance ? out / 2 : out;
     int[] size = size(config, given);
+    try {
+      UNetBuilder builder =
+          builder(config)
+              .image(image, size[0], size[1])
+              .levelChannels(channels)
+              .residualBlocks(config.integer("layers_per_block", 2))
+              .attentionAtLevels(
+                  IntStream.range(0, levels).filter(i -> isAttention(down.get(i))).toArray())
+              .layout(layout(config, residual, scaleShift, given));
+      if (config.mentions("attention_head_dim") && !config.has("attention_head_dim")) {
+        builder.heads(1);
+      } else {
+        builder.headChannels(config.integer("attention_head_dim", 8));
+      }
+      classes(config, given, builder);
+      Given.channels(builder, image, in, out, config.file().toString());
+      config.requireAllSeen();
+      return builder.config();
+    } catch (IllegalArgumentException e) {
+      throw new IOException(config.file() + " is not valid: " + e.getMessage(), e);
+    }
+  }
+
+  /** What is said in the same words of all networks. */
+  static UNetBuilder builder(ConfigFile config) throws IOException {
     int padding = config.integer("downsample_padding", 1);
     if (padding != 0 && padding != 1) {
       throw config.refused("downsample_padding", "0 or 1");
@@ -82,38 +107,27 @@ final class UNet2D {
     if (shift != 0 && shift != 1) {
       throw config.refused("freq_shift", "0 or 1");
     }
-    try {
-      UNetBuilder builder =
-          UNet.builder()
-              .image(image, size[0], size[1])
-              .levelChannels(channels)
-              .residualBlocks(config.integer("layers_per_block", 2))
-              .attentionAtLevels(
-                  IntStream.range(0, levels).filter(i -> isAttention(down.get(i))).toArray())
-              .dropout(config.number("dropout", 0))
-              .groups(config.integer("norm_num_groups", 32))
-              .normEpsilon(config.number("norm_eps", 1e-5))
-              .downsamplePadding(
-                  padding == 0 ? DownsamplePadding.RIGHT_BOTTOM : DownsamplePadding.ALL_SIDES)
-              .timeEmbedding(
-                  config.flag("flip_sin_to_cos", true) ? TimeOrder.COS_SIN : TimeOrder.SIN_COS,
-                  shift == 0 ? TimeDivisor.HALF : TimeDivisor.HALF_MINUS_ONE)
-              .layout(layout(config, residual, scaleShift, given));
-      if (config.mentions("attention_head_dim") && !config.has("attention_head_dim")) {
-        builder.heads(1);
-      } else {
-        builder.headChannels(config.integer("attention_head_dim", 8));
-      }
-      if (config.has("num_class_embeds")) {
-        int rows = config.integer("num_class_embeds", 0);
-        builder.classes(given.options().nullClass ? rows - 1 : rows);
-      }
-      Given.channels(builder, image, in, out, config.file().toString());
-      config.requireAllSeen();
-      return builder.config();
-    } catch (IllegalArgumentException e) {
-      throw new IOException(config.file() + " is not valid: " + e.getMessage(), e);
+    return UNet.builder()
+        .dropout(config.number("dropout", 0))
+        .groups(config.integer("norm_num_groups", 32))
+        .normEpsilon(config.number("norm_eps", 1e-5))
+        .downsamplePadding(
+            padding == 0 ? DownsamplePadding.RIGHT_BOTTOM : DownsamplePadding.ALL_SIDES)
+        .timeEmbedding(
+            config.flag("flip_sin_to_cos", true) ? TimeOrder.COS_SIN : TimeOrder.SIN_COS,
+            shift == 0 ? TimeDivisor.HALF : TimeDivisor.HALF_MINUS_ONE);
+  }
+
+  static void classes(ConfigFile config, Given given, UNetBuilder builder) throws IOException {
+    if (config.has("num_class_embeds")) {
+      int rows = config.integer("num_class_embeds", 0);
+      builder.classes(given.options().nullClass ? rows - 1 : rows);
     }
+  }
+
+  /** Whether the table of classes has a row for none. */
+  static boolean nullClass(ConfigFile config, Given given) {
+    return !config.has("num_class_embeds") || given.options().nullClass;
   }
 
   private static void requireClass(ConfigFile config) throws IOException {
@@ -125,7 +139,8 @@ final class UNet2D {
       throw config.unsupported(
           "_class_name",
           switch (name) {
-            case "UNet2DConditionModel" -> "a network that text guides";
+            case "ControlNetModel" -> "a ControlNet, which adds to another network";
+            case "UNet3DConditionModel", "UNetMotionModel" -> "a network for moving pictures";
             case "AutoencoderKL", "VQModel" -> "an autoencoder";
             default -> "another network than " + CLASS;
           });
@@ -184,7 +199,7 @@ final class UNet2D {
     return ofAttention;
   }
 
-  private static boolean scaleShift(ConfigFile config) throws IOException {
+  static boolean scaleShift(ConfigFile config) throws IOException {
     String style = config.text("resnet_time_scale_shift", "default");
     if (!style.equals("default") && !style.equals("scale_shift")) {
       throw config.refused("resnet_time_scale_shift", "default or scale_shift");
@@ -193,9 +208,15 @@ final class UNet2D {
   }
 
   private static void requireOrdinary(ConfigFile config) throws IOException {
+    requireUsual(config);
+    config.requireOnly("mid_block_type", "UNetMidBlock2D", "another middle");
+    config.ignore("num_train_timesteps");
+  }
+
+  /** What all networks could have otherwise. */
+  static void requireUsual(ConfigFile config) throws IOException {
     config.requireOnly("center_input_sample", false, "which moves the images");
     config.requireOnly("time_embedding_type", "positional", "as NCSN++ has");
-    config.requireOnly("mid_block_type", "UNetMidBlock2D", "another middle");
     config.requireOnly("mid_block_scale_factor", 1, "another scale of the middle alone");
     if (config.has("class_embed_type")) {
       throw config.unsupported("class_embed_type", "classes that are no table");
@@ -204,10 +225,9 @@ final class UNet2D {
     if (!activation.equals("silu") && !activation.equals("swish")) {
       throw config.unsupported("act_fn", "another activation than silu");
     }
-    config.ignore("num_train_timesteps");
   }
 
-  private static int[] size(ConfigFile config, Given given) throws IOException {
+  static int[] size(ConfigFile config, Given given) throws IOException {
     int[] image = given.options().image;
     if (image != null) {
       config.ignore("sample_size");
@@ -264,7 +284,7 @@ final class UNet2D {
                 embedding.activation(),
                 embedding.frequencies(),
                 embedding.classPlace(),
-                !config.has("num_class_embeds") || given.options().nullClass));
+                nullClass(config, given)));
   }
 
   /* ---------------- Writing ---------------- */
@@ -286,48 +306,58 @@ final class UNet2D {
       down.add(block(config.hasAttention(i), residual, "Down"));
       up.add(block(config.hasAttention(levels - 1 - i), residual, "Up"));
     }
-    Shape image = config.imageShape();
-    Map<String, @Nullable Object> map = new LinkedHashMap<>();
-    map.put("_class_name", CLASS);
-    map.put("_diffusers_version", version);
-    map.put("act_fn", "silu");
+    Map<String, @Nullable Object> map = words(config, CLASS, version);
     map.put("add_attention", layout.attention().middle());
     map.put("attention_head_dim", headChannels(config));
     map.put(
         "attn_norm_num_groups",
         scaleShift && layout.attention().norm() == AttentionNorm.ALL ? config.groups() : null);
+    map.put("down_block_types", down);
+    map.put("downsample_type", residual ? "resnet" : "conv");
+    map.put("mid_block_type", "UNetMidBlock2D");
+    map.put("num_train_timesteps", null);
+    map.put("up_block_types", up);
+    map.put("upsample_type", residual ? "resnet" : "conv");
+    return map;
+  }
+
+  /** What is said in the same words of all networks, in the order of the alphabet. */
+  static Map<String, @Nullable Object> words(UNetConfig config, String name, String version) {
+    Map<String, @Nullable Object> map = new TreeMap<>();
+    UNetLayout layout = config.layout();
+    Shape image = config.imageShape();
+    int channels = config.imageChannels();
+    int hidden = layout.embedding().hidden();
+    map.put("_class_name", name);
+    map.put("_diffusers_version", version);
+    map.put("act_fn", "silu");
     map.put(
-        "block_out_channels", IntStream.range(0, levels).map(config::channelsAt).boxed().toList());
+        "block_out_channels",
+        IntStream.range(0, config.levels()).map(config::channelsAt).boxed().toList());
     map.put("center_input_sample", false);
     map.put("class_embed_type", null);
-    map.put("down_block_types", down);
     map.put(
         "downsample_padding", config.downsamplePadding() == DownsamplePadding.RIGHT_BOTTOM ? 0 : 1);
-    map.put("downsample_type", residual ? "resnet" : "conv");
     map.put("dropout", config.dropout());
     map.put("flip_sin_to_cos", config.timeOrder() == TimeOrder.COS_SIN);
     map.put("freq_shift", config.timeDivisor() == TimeDivisor.HALF ? 0 : 1);
-    int channels = config.imageChannels();
     map.put("in_channels", channels + config.imageCondition());
     map.put("layers_per_block", config.residualBlocks());
     map.put("mid_block_scale_factor", 1);
-    map.put("mid_block_type", "UNetMidBlock2D");
     map.put("norm_eps", config.normEpsilon());
     map.put("norm_num_groups", config.groups());
     map.put(
         "num_class_embeds",
         config.classes() == 0 ? null : config.classes() + (layout.embedding().nullClass() ? 1 : 0));
-    map.put("num_train_timesteps", null);
     map.put("out_channels", config.learnedVariance() ? 2 * channels : channels);
-    map.put("resnet_time_scale_shift", scaleShift ? "scale_shift" : "default");
+    map.put(
+        "resnet_time_scale_shift",
+        layout.block().time() == Time.SCALE_SHIFT ? "scale_shift" : "default");
     map.put(
         "sample_size",
         image.get(1) == image.get(2) ? image.get(1) : List.of(image.get(1), image.get(2)));
-    int hidden = layout.embedding().hidden();
     map.put("time_embedding_dim", hidden == 0 ? null : hidden);
     map.put("time_embedding_type", "positional");
-    map.put("up_block_types", up);
-    map.put("upsample_type", residual ? "resnet" : "conv");
     return map;
   }
 
@@ -352,27 +382,18 @@ final class UNet2D {
     List<Integer> sizes =
         with.stream().map(i -> config.channelsAt(i) / config.headsAt(i)).distinct().toList();
     if (sizes.size() > 1) {
-      throw inexpressible("heads of " + sizes + " channels at different levels");
+      throw inexpressible(CLASS, "heads of " + sizes + " channels at different levels");
     }
     return sizes.get(0);
   }
 
   private static void requireExpressible(UNetConfig config) {
+    requireExpressible(config, CLASS);
     UNetLayout layout = config.layout();
     UNetLayout paper = UNetLayout.paper();
-    if (config.vectorCondition() > 0 || config.selfConditioning()) {
-      throw inexpressible(config.selfConditioning() ? "self-conditioning" : "vector conditioning");
-    }
-    if (config.timestepScale() != 1) {
-      throw inexpressible("timesteps times " + config.timestepScale());
-    }
-    Block block = new Block(layout.block().time(), Order.NORM_FIRST, Norm.GROUP, 1);
-    if (!layout.block().equals(block)) {
-      throw inexpressible(layout.block().toString());
-    }
     Resampling residual = new Resampling(Down.RESIDUAL, Up.RESIDUAL, false);
     if (!layout.resampling().equals(residual) && !layout.resampling().equals(paper.resampling())) {
-      throw inexpressible(layout.resampling().toString());
+      throw inexpressible(CLASS, layout.resampling().toString());
     }
     AttentionNorm usual =
         layout.attention().norm() == AttentionNorm.EXCEPT_MIDDLE
@@ -384,10 +405,35 @@ final class UNet2D {
         new Attention(
             own.blocks(), usual, layout.attention().middle(), own.bias(), List.of(), 0, 0);
     if (!layout.attention().equals(attention)) {
-      throw inexpressible(layout.attention().toString());
+      throw inexpressible(CLASS, layout.attention().toString());
+    }
+    if (!layout.transformers().equals(paper.transformers())) {
+      throw inexpressible(CLASS, layout.transformers().toString());
+    }
+    int factor = 1 << (config.levels() - 1);
+    Shape image = config.imageShape();
+    if (image.get(1) % factor != 0 || image.get(2) % factor != 0) {
+      throw inexpressible(CLASS, "images of odd sizes, such as " + image);
+    }
+  }
+
+  /** What no network of diffusers that is read here can be. */
+  static void requireExpressible(UNetConfig config, String name) {
+    UNetLayout layout = config.layout();
+    UNetLayout paper = UNetLayout.paper();
+    if (config.vectorCondition() > 0 || config.selfConditioning()) {
+      throw inexpressible(
+          name, config.selfConditioning() ? "self-conditioning" : "vector conditioning");
+    }
+    if (config.timestepScale() != 1) {
+      throw inexpressible(name, "timesteps times " + config.timestepScale());
+    }
+    Block block = new Block(layout.block().time(), Order.NORM_FIRST, Norm.GROUP, 1);
+    if (!layout.block().equals(block)) {
+      throw inexpressible(name, layout.block().toString());
     }
     if (!layout.outer().equals(paper.outer())) {
-      throw inexpressible(layout.outer().toString());
+      throw inexpressible(name, layout.outer().toString());
     }
     Embedding mine = layout.embedding();
     Embedding usualOne = paper.embedding();
@@ -399,14 +445,14 @@ final class UNet2D {
             usualOne.frequencies(),
             usualOne.classPlace(),
             mine.nullClass()))) {
-      throw inexpressible(mine.toString());
+      throw inexpressible(name, mine.toString());
     }
   }
 
-  private static IllegalArgumentException inexpressible(String what) {
+  static IllegalArgumentException inexpressible(String name, String what) {
     return new IllegalArgumentException(
         "diffusers' "
-            + CLASS
+            + name
             + " has no "
             + what
             + "; export the network by exportTorchScript, or save the model by save(folder)");

@@ -52,6 +52,7 @@ record WeightsFile(@Nullable PeerFamily family, String prefix) {
       }
       add(all, name, null, Diffusers.SIGNATURE);
     }
+    all.replaceAll(found -> found.family instanceof OpenAi ? openAi(source, found.prefix) : found);
     // Where averages are kept with a copy of what they are averages of, that is no second network.
     all.removeIf(found -> found.prefix.contains("online_model."));
     String wanted = options.prefix;
@@ -83,6 +84,12 @@ record WeightsFile(@Nullable PeerFamily family, String prefix) {
               + "\"");
     }
     return chosen.get(0);
+  }
+
+  /** Networks with a context have the same names, and more. */
+  private static WeightsFile openAi(TensorSource source, String prefix) {
+    boolean seesContext = CompVis.seesContext(source.under(prefix).tensors().keySet());
+    return new WeightsFile(seesContext ? new CompVis() : new OpenAi(), prefix);
   }
 
   private static void add(

@@ -2,6 +2,7 @@ package io.github.ddpm4j.pretrained;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import io.github.ddpm4j.internal.io.Safetensors;
@@ -28,7 +29,7 @@ import java.util.stream.IntStream;
 final class Peer {
 
   private static final Set<String> BESIDE =
-      Set.of("input", "timesteps", "output", "raw", "sigmas", "labels", "previous_x0");
+      Set.of("input", "timesteps", "output", "raw", "sigmas", "labels", "previous_x0", "context");
 
   private final String name;
   private final Map<String, NDArray> weights = new LinkedHashMap<>();
@@ -62,7 +63,7 @@ final class Peer {
   }
 
   boolean isDiffusers() {
-    return name.startsWith("unet2d");
+    return name.startsWith("unet");
   }
 
   Map<String, NDArray> weights() {
@@ -80,13 +81,17 @@ final class Peer {
     Safetensors.write(
         target.resolve("unet").resolve("diffusion_pytorch_model.safetensors"), weights, Map.of());
     JsonObject config = json(name + ".json").getAsJsonObject("args");
-    config.addProperty("_class_name", "UNet2DModel");
+    boolean plain = name.startsWith("unet2d");
+    config.addProperty("_class_name", plain ? "UNet2DModel" : "UNet2DConditionModel");
     Files.writeString(target.resolve("unet").resolve("config.json"), config.toString());
     Files.createDirectories(target.resolve("scheduler"));
     Files.writeString(
         target.resolve("scheduler").resolve("scheduler_config.json"),
         "{\"_class_name\": \"DDPMScheduler\"}");
-    Files.writeString(target.resolve("model_index.json"), "{\"_class_name\": \"DDPMPipeline\"}");
+    if (plain) {
+      Files.writeString(
+          target.resolve("model_index.json"), "{\"_class_name\": \"DDPMPipeline\"}");
+    }
     return target;
   }
 
@@ -95,6 +100,7 @@ final class Peer {
     Options options = Pretrained.options();
     return switch (name) {
       case "unet2d_ldm", "unet2d_scaleshift" -> options;
+      case "unet_sd1", "unet_sd2", "unet_sd_inpaint", "unet_upscaler" -> options;
       case "guided_updown" -> openai(options).headChannels(4);
       case "guided_new_order" -> openai(options).headChannels(4).newAttentionOrder(true);
       case "improved" -> openai(options).heads(2);
@@ -114,8 +120,11 @@ final class Peer {
     return options.image(3, 8, 8).groups(4).schedule(Schedules.linear(1000));
   }
 
+  /** The noisy images; networks with a context have 4 channels of their own. */
   NDArray input() {
-    return beside("input");
+    return beside.containsKey("context")
+        ? beside("input").get(new NDIndex(":, :4"))
+        : beside("input");
   }
 
   /** What the network gives, before preconditioning. */
@@ -133,14 +142,24 @@ final class Peer {
   }
 
   Condition condition() {
+    if (beside.containsKey("context")) {
+      Condition condition = labels().and(Condition.contexts(beside("context")));
+      return beside("input").getShape().get(1) > 4
+          ? condition.and(Condition.images(beside("input").get(new NDIndex(":, 4:"))))
+          : condition;
+    }
+    return beside.containsKey("previous_x0")
+        ? Condition.previousX0(beside("previous_x0"))
+        : labels();
+  }
+
+  private Condition labels() {
     if (beside.containsKey("labels")) {
       float[] labels = beside("labels").toFloatArray();
       return Condition.labels(
           IntStream.range(0, labels.length).map(i -> (int) labels[i]).toArray());
     }
-    return beside.containsKey("previous_x0")
-        ? Condition.previousX0(beside("previous_x0"))
-        : Condition.none();
+    return Condition.none();
   }
 
   private NDArray beside(String tensor) {

@@ -28,6 +28,7 @@ import io.github.ddpm4j.unet.UNet.Precision;
 import io.github.ddpm4j.unet.internal.peers.NameTable;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -83,10 +84,16 @@ class PretrainedTest {
         the averaged weights, of the two in the file, below "ema.ema_model.model."
         images in [-1, 1] (auto_normalize was not unset)""";
 
+  /** Of UNet2DConditionModel. */
+  private static final List<String> WITH_CONTEXT =
+      List.of("unet_sd1", "unet_sd2", "unet_sd_inpaint", "unet_upscaler");
+
   @TempDir private Path folder;
 
   static List<String> names() {
-    return PeerNetworks.NAMES;
+    List<String> names = new ArrayList<>(PeerNetworks.NAMES);
+    names.addAll(WITH_CONTEXT);
+    return names;
   }
 
   @ParameterizedTest

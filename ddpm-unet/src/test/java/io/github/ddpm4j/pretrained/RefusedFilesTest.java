@@ -156,9 +156,10 @@ class RefusedFilesTest {
             + " load; DDPM++ and ADM are");
     refused(
         file("input_blocks.0.0.weight", "input_blocks.1.1.transformer_blocks.0.norm1.weight"),
+        Pretrained.options().image(4, 8, 8),
         file
-            + " is a network that text guides (latent or stable diffusion), which this version does"
-            + " not load");
+            + " has 0 output blocks with the first passage in number -1, which no network of"
+            + " guided-diffusion or improved-diffusion has");
     refused(
         file("downs.0.0.block1.proj.weight", "downs.0.0.block1.norm.weight"),
         file

@@ -5,6 +5,7 @@ import io.github.ddpm4j.internal.description.Quote;
 import io.github.ddpm4j.internal.io.JsonFile;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -170,6 +171,25 @@ public final class ConfigFile {
       return list.stream().map(Object::toString).toList();
     }
     throw refused(key, "a list of strings");
+  }
+
+  /**
+   * Truth values, of which one may stand for all.
+   *
+   * @param key the key
+   * @param count how many there must be in a list
+   * @return the values; all false if there is none
+   * @throws IOException if it is of another kind or length, naming file, key and value
+   */
+  public List<Boolean> flags(String key, int count) throws IOException {
+    if (values.get(key) instanceof List<?> list) {
+      seen.add(key);
+      if (list.size() != count || !list.stream().allMatch(item -> item instanceof Boolean)) {
+        throw refused(key, "true, false or " + count + " of these");
+      }
+      return list.stream().map(Boolean.TRUE::equals).toList();
+    }
+    return Collections.nCopies(count, flag(key, false));
   }
 
   private interface Reading<T> {
