@@ -144,8 +144,7 @@ final class OpenAi implements UNetFamily {
     if (seesContext) {
       builder
           .contextCondition(CompVis.contextChannels(shapes))
-          .layout(
-              CompVis.layout(layout, shapes, levels, attention, level -> first(level, blocks)));
+          .layout(CompVis.layout(layout, shapes, levels, attention, level -> first(level, blocks)));
     } else if (!given.options().newAttentionOrder) {
       given.assume("queries, keys and values head by head (use_new_attention_order was not set)");
     }
@@ -221,12 +220,14 @@ final class OpenAi implements UNetFamily {
   public NameTable table(UNetConfig config, PeerShapes shapes, Given given) {
     Packing packing = given.options().newAttentionOrder ? Packing.QKV_HEAD : Packing.HEAD_QKV;
     Map<String, Shape> own = config.weightShapes();
-    return NameTable.of(
-        own,
-        name ->
-            Place.of(name)
-                .map(place -> inside(name, place, config, packing, own))
-                .orElseGet(() -> Line.outside(name, OUTSIDE, "guided-diffusion")));
+    return NameTable.of(own, name -> line(name, config, packing, own));
+  }
+
+  /** The line of a weight, whose network has the weights of {@code own}. */
+  static Line line(String name, UNetConfig config, Packing packing, Map<String, Shape> own) {
+    return Place.of(name)
+        .map(place -> inside(name, place, config, packing, own))
+        .orElseGet(() -> Line.outside(name, OUTSIDE, "guided-diffusion"));
   }
 
   private static Line inside(

@@ -21,9 +21,10 @@ import org.jspecify.annotations.Nullable;
 /**
  * A model of another library, loaded from its own files: a folder of diffusers, or a file of
  * weights ({@code .safetensors}, {@code .pt}, {@code .pth}, {@code .ckpt}, {@code .bin}, {@code
- * .npz}) of the paper's authors, diffusers, guided-diffusion, improved-diffusion,
- * denoising-diffusion-pytorch 2.x, labml, EDM or Conditional Diffusion MNIST. The library is
- * recognised by the names of its weights. No Python is needed, and nothing in a file is run.
+ * .npz}) of the paper's authors, diffusers, latent and Stable Diffusion, guided-diffusion,
+ * improved-diffusion, denoising-diffusion-pytorch 2.x, labml, EDM or Conditional Diffusion MNIST.
+ * The library is recognised by the names of its weights. No Python is needed, and nothing in a file
+ * is run.
  *
  * <pre>{@code
  * try (Pretrained model = Pretrained.load(Path.of("ddpm-cifar10-32"));

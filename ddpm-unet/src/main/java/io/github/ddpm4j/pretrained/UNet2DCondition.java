@@ -81,17 +81,35 @@ final class UNet2DCondition {
               .attentionAtLevels(attention)
               .contextCondition(one(config, "cross_attention_dim", CONTEXT))
               .layout(layout(config, levels, attention, given));
-      if (config.isList("attention_head_dim")) {
-        builder.headsPerLevel(config.integers("attention_head_dim"));
-      } else {
-        builder.heads(config.integer("attention_head_dim", HEADS));
-      }
+      heads(config, channels, builder);
       UNet2D.classes(config, given, builder);
       Given.channels(builder, image, in, out, config.file().toString());
       config.requireAllSeen();
       return builder.config();
     } catch (IllegalArgumentException e) {
       throw new IOException(config.file() + " is not valid: " + e.getMessage(), e);
+    }
+  }
+
+  /** The numbers of heads, and where heads have the same size everywhere, that size. */
+  private static void heads(ConfigFile config, int[] channels, UNetBuilder builder)
+      throws IOException {
+    String key = "attention_head_dim";
+    if (!config.isList(key)) {
+      builder.heads(config.integer(key, HEADS));
+      return;
+    }
+    int[] heads = config.integers(key);
+    if (heads.length != channels.length || Arrays.stream(heads).anyMatch(count -> count < 1)) {
+      throw config.refused(key, "a number from 1 on, or one for each level");
+    }
+    int size = channels[0] / heads[0];
+    if (Arrays.stream(heads).distinct().count() == 1) {
+      builder.heads(heads[0]);
+    } else if (IntStream.range(0, heads.length).allMatch(i -> heads[i] * size == channels[i])) {
+      builder.headChannels(size);
+    } else {
+      builder.headsPerLevel(heads);
     }
   }
 

@@ -113,8 +113,9 @@ record WeightsFile(@Nullable PeerFamily family, String prefix) {
         file
             + " holds no network that is known"
             + (wanted == null ? "" : " below \"" + wanted + "\"")
-            + "; known are those of the paper's authors, diffusers (UNet2DModel), guided-diffusion,"
-            + " improved-diffusion, denoising-diffusion-pytorch 2.x, labml, EDM and Conditional"
+            + "; known are those of the paper's authors, diffusers (UNet2DModel), latent and stable"
+            + " diffusion (CompVis), guided-diffusion, improved-diffusion,"
+            + " denoising-diffusion-pytorch 2.x, labml, EDM and Conditional"
             + " Diffusion MNIST; its "
             + source.tensors().size()
             + " tensors begin with "

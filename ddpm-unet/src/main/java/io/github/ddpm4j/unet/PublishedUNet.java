@@ -180,11 +180,10 @@ public enum PublishedUNet {
       case STABLE_DIFFUSION_1 -> latent(64, 768, false).heads(8);
       case STABLE_DIFFUSION_1_INPAINTING -> latent(64, 768, false).heads(8).imageCondition(5);
       case INSTRUCT_PIX2PIX -> latent(64, 768, false).heads(8).imageCondition(4);
-      case STABLE_DIFFUSION_2 -> latent(64, 1024, true).headsPerLevel(5, 10, 20, 20);
+      case STABLE_DIFFUSION_2 -> latent(64, 1024, true).headChannels(64);
       case STABLE_DIFFUSION_2_INPAINTING ->
-          latent(64, 1024, true).headsPerLevel(5, 10, 20, 20).imageCondition(5);
-      case STABLE_DIFFUSION_2_DEPTH ->
-          latent(64, 1024, true).headsPerLevel(5, 10, 20, 20).imageCondition(1);
+          latent(64, 1024, true).headChannels(64).imageCondition(5);
+      case STABLE_DIFFUSION_2_DEPTH -> latent(64, 1024, true).headChannels(64).imageCondition(1);
       case STABLE_DIFFUSION_X4_UPSCALER ->
           standard(128)
               .image(4, 128, 128)

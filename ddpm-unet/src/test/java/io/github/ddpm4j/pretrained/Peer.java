@@ -89,8 +89,7 @@ final class Peer {
         target.resolve("scheduler").resolve("scheduler_config.json"),
         "{\"_class_name\": \"DDPMScheduler\"}");
     if (plain) {
-      Files.writeString(
-          target.resolve("model_index.json"), "{\"_class_name\": \"DDPMPipeline\"}");
+      Files.writeString(target.resolve("model_index.json"), "{\"_class_name\": \"DDPMPipeline\"}");
     }
     return target;
   }

@@ -147,7 +147,8 @@ class RefusedFilesTest {
         file("a", "b", "c", "d", "e", "f"),
         file
             + " holds no network that is known; known are those of the paper's authors, diffusers"
-            + " (UNet2DModel), guided-diffusion, improved-diffusion, denoising-diffusion-pytorch"
+            + " (UNet2DModel), latent and stable diffusion (CompVis), guided-diffusion,"
+            + " improved-diffusion, denoising-diffusion-pytorch"
             + " 2.x, labml, EDM and Conditional Diffusion MNIST; its 6 tensors begin with [a, b, c, d, e]");
     refused(
         file("map_layer0.weight", "enc.8x8_aux_residual.weight"),
