@@ -20,6 +20,7 @@ import com.tngtech.archunit.library.GeneralCodingRules;
 import io.github.ddpm4j.internal.random.Seeds;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.ObjectInputStream;
 import java.lang.module.ModuleDescriptor;
 import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
@@ -88,6 +89,26 @@ class ArchitectureTest {
   @Test
   void packages_haveNoCycles() {
     slices().matching(ROOT + ".(**)").should().beFreeOfCycles().check(CLASSES);
+  }
+
+  /** What a file says is a word: no class is looked for by it, and none is made. */
+  @Test
+  void readersOfFiles_loadNoClasses() {
+    noClasses()
+        .that()
+        .resideInAnyPackage(
+            ROOT + ".internal.pickle", ROOT + ".internal.io", ROOT + ".internal.hub")
+        .should()
+        .callMethod(Class.class, "forName", String.class)
+        .orShould()
+        .callMethod(ClassLoader.class, "loadClass", String.class)
+        .orShould()
+        .dependOnClassesThat()
+        .resideInAnyPackage("java.lang.reflect", "java.lang.invoke..")
+        .orShould()
+        .dependOnClassesThat()
+        .areAssignableTo(ObjectInputStream.class)
+        .check(CLASSES);
   }
 
   static Stream<String> packages() {

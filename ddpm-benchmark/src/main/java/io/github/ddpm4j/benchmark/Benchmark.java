@@ -64,10 +64,10 @@ public final class Benchmark implements Callable<Integer> {
       split = ",",
       description =
           "What to measure, each in a process of its own: inference, step, pieces,"
-              + " checkpoint, bounds (default: all but checkpoint).")
+              + " checkpoint, load, bounds (default: all but checkpoint and load).")
   private List<String> parts =
       Arrays.stream(Part.values())
-          .filter(part -> part != Part.CHECKPOINT)
+          .filter(part -> part != Part.CHECKPOINT && part != Part.LOAD)
           .map(Part::toString)
           .toList();
 

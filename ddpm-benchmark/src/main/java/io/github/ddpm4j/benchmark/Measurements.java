@@ -48,6 +48,9 @@ final class Measurements {
       case CHECKPOINT ->
           measurements.parameters =
               CheckpointTimes.measure(preset, variant, device, effort, measurements);
+      case LOAD ->
+          measurements.parameters =
+              LoadTimes.measure(preset, variant, device, effort, measurements);
       case BOUNDS -> Bounds.measure(device, effort, measurements);
     }
     return measurements;

@@ -12,6 +12,8 @@ enum Part {
   PIECES,
   /** What a checkpoint takes from a run, and the step of one that was resumed. */
   CHECKPOINT,
+  /** Loading a model, beside reading its file. */
+  LOAD,
   /** What the machine can do: products of matrices and copies of memory. */
   BOUNDS;
 

@@ -72,7 +72,7 @@ class BenchmarkTest {
         "--variants fast | --variants must be of primitives, eager-float32, compiled-float32,"
             + " compiled-bfloat16, compiled-float16, recomputed-float32, recomputed-bfloat16, but was"
             + " fast",
-        "--parts all | --parts must be of inference, step, pieces, checkpoint, bounds, but was all",
+        "--parts all | --parts must be of inference, step, pieces, checkpoint, load, bounds, but was all",
         "--device tpu | --device must be cpu, gpu0, gpu1, ..., but was tpu",
         "--repeats 0 | --repeats must be at least 1, but was 0",
         "--batch 0 | --batch must be at least 1, but was 0",
@@ -128,6 +128,7 @@ class BenchmarkTest {
         "pieces | primitives | forwardBackwardMs optimizerMs emaMs",
         "pieces | eager-float32 | forwardBackwardMs optimizerMs emaMs",
         "checkpoint | compiled-float32 | stepAloneMs stepWithCheckpointMs checkpointWaitMs copyMs stepResumedMs",
+        "load | compiled-float32 | readWeightsMs readIntoNewMemoryMs loadMs loadPerRead loadPeakPerSize",
         "bounds | primitives | matmulFloat32Gflops matmulBfloat16Gflops copyGbPerSecond"
       })
   void child_part_measuresAll(String part, String variant, String measures) {

@@ -173,13 +173,13 @@ public final class ContextUNet implements ScriptedDenoiser {
     }
 
     /**
-     * Builds a network whose weights are all zero, to be overwritten.
+     * Builds a network whose weights are not set, all of them to be overwritten.
      *
      * @param device where to put the weights; null for the engine's default
      * @return the network; the caller closes it
      */
     public ContextUNet buildBlank(@Nullable Device device) {
-      return new ContextUNet(this, device, FirstWeights.zeros());
+      return new ContextUNet(this, device, FirstWeights.unset());
     }
   }
 

@@ -496,14 +496,15 @@ public final class UNetBuilder {
   }
 
   /**
-   * Builds a network whose weights are all zero, which saves random initialization if they will be
-   * overwritten through {@link UNet#weights()}.
+   * Builds a network whose weights are not set: they hold whatever is in the memory. All of them
+   * must be overwritten through {@link UNet#weights()} before it is used, which then takes no
+   * longer than that.
    *
    * @return the network; the caller closes it
    * @throws IllegalArgumentException as {@link #build()}
    */
   public UNet buildBlank() {
-    return asChosen(new UNet(config(), firstSeed(), device, FirstWeights.zeros(), false));
+    return asChosen(new UNet(config(), firstSeed(), device, FirstWeights.unset(), false));
   }
 
   private long firstSeed() {

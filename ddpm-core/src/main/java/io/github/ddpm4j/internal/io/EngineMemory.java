@@ -10,6 +10,7 @@ import io.github.ddpm4j.internal.torch.GradMode;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Raw values of tensors on their way between files and the engine's own memory, without a copy
@@ -87,13 +88,40 @@ final class EngineMemory {
     }
     try (GradMode off = GradMode.off();
         NDManager temporary = array.getManager().newSubManager()) {
-      if (isInOrder(array, temporary)) {
-        pieces(array, temporary, (first, piece) -> bytes.read(first, inOrder(piece)));
+      ByteBuffer own = ownMemory(array, temporary);
+      if (own == null) {
+        fillInPieces(array, bytes, temporary);
       } else {
-        NDManager cpu = temporary.newSubManager(Device.cpu());
-        try (NDArray copy = create(cpu, array.getDataType(), array.getShape(), bytes)) {
-          array.set(new NDIndex("..."), copy);
-        }
+        bytes.read(0, inOrder(own));
+      }
+    }
+  }
+
+  /**
+   * The memory of an array that one buffer sees; null if it is too large, on a GPU, or its values
+   * do not lie in order. For these there is a buffer over a copy, and another one each time;
+   * nothing else tells.
+   */
+  private static @Nullable ByteBuffer ownMemory(NDArray array, NDManager temporary) {
+    if (array.getDevice().isGpu() || bytes(array) > PIECE_BYTES) {
+      return null;
+    }
+    ByteBuffer own = flat(array, temporary).toByteBuffer(true);
+    return isSame(own, flat(array, temporary).toByteBuffer(true)) ? own : null;
+  }
+
+  private static long bytes(NDArray array) {
+    return array.size() * array.getDataType().getNumOfBytes();
+  }
+
+  private static void fillInPieces(NDArray array, Bytes bytes, NDManager temporary)
+      throws IOException {
+    if (isInOrder(array, temporary)) {
+      pieces(array, temporary, (first, piece) -> bytes.read(first, inOrder(piece)));
+    } else {
+      NDManager cpu = temporary.newSubManager(Device.cpu());
+      try (NDArray copy = create(cpu, array.getDataType(), array.getShape(), bytes)) {
+        array.set(new NDIndex("..."), copy);
       }
     }
   }
@@ -117,7 +145,11 @@ final class EngineMemory {
 
   /** The values, which lie in order; the buffer is that of the engine, with its byte order. */
   private static ByteBuffer inOrder(NDArray piece) {
-    return piece.toByteBuffer(true).rewind().order(ByteOrder.nativeOrder());
+    return inOrder(piece.toByteBuffer(true));
+  }
+
+  private static ByteBuffer inOrder(ByteBuffer buffer) {
+    return buffer.rewind().order(ByteOrder.nativeOrder());
   }
 
   /** What is done with a piece. */
@@ -151,16 +183,15 @@ final class EngineMemory {
     return flat;
   }
 
-  /**
-   * Whether what is written into the array's buffer lands in the array. The engine gives a buffer
-   * over a copy if values do not lie in order, and another one each time; nothing else tells.
-   */
+  /** Whether what is written into the array's buffer lands in the array; see {@link #ownMemory}. */
   private static boolean isInOrder(NDArray array, NDManager temporary) {
     if (array.getDevice().isGpu()) {
       return false;
     }
-    ByteBuffer one = beginning(array, temporary);
-    ByteBuffer other = beginning(array, temporary);
+    return isSame(beginning(array, temporary), beginning(array, temporary));
+  }
+
+  private static boolean isSame(ByteBuffer one, ByteBuffer other) {
     byte before = one.get(0);
     one.put(0, (byte) ~before);
     boolean same = other.get(0) == (byte) ~before;
@@ -170,7 +201,7 @@ final class EngineMemory {
 
   private static ByteBuffer beginning(NDArray array, NDManager temporary) {
     NDArray flat = flat(array, temporary);
-    if (flat.size() * flat.getDataType().getNumOfBytes() > PIECE_BYTES) {
+    if (bytes(flat) > PIECE_BYTES) {
       // Two of them, since one alone is always in order.
       flat = flat.get(new NDIndex("0:2"));
       flat.attach(temporary);

@@ -29,7 +29,7 @@ import org.junit.jupiter.params.provider.EnumSource;
  */
 class TensorFuzzTest {
 
-  private static final int FEW = 700;
+  private static final int FEW = 2_000;
   private static final int MANY = 100_000;
 
   /** Of the two header limits and the engine's own objects. */
@@ -83,12 +83,12 @@ class TensorFuzzTest {
       if (!isRead(file)) {
         refused++;
       }
-      assertThat(thread.getCurrentThreadAllocatedBytes() - allocated)
-          .as("bytes of Java's memory for input %d of seed %d", i, seed)
-          .isLessThan(FIXED_BYTES + TIMES_THE_FILE * damaged.length);
-      assertThat(System.nanoTime() - start)
-          .as("nanoseconds for input %d of seed %d", i, seed)
-          .isLessThan(SLOWEST_NANOS);
+      long nanos = System.nanoTime() - start;
+      long bytes = thread.getCurrentThreadAllocatedBytes() - allocated;
+      if (bytes > FIXED_BYTES + TIMES_THE_FILE * damaged.length || nanos > SLOWEST_NANOS) {
+        throw new AssertionError(
+            "input " + i + " of seed " + seed + " took " + bytes + " bytes and " + nanos + " ns");
+      }
     }
     // Both happen, or the damage is too little or too great to try anything.
     assertThat(refused).isBetween(count / 4, count * 99 / 100);

@@ -45,12 +45,13 @@ public interface FirstWeights {
   }
 
   /**
-   * Zeros, for those who are about to overwrite them.
+   * Whatever is in the memory, for those who are about to overwrite it: zeros would take half as
+   * long as reading weights from a file.
    *
    * @return what makes them
    */
-  static FirstWeights zeros() {
-    return (owner, spec, index) -> kept(owner.zeros(spec.shape()));
+  static FirstWeights unset() {
+    return (owner, spec, index) -> kept(owner.create(spec.shape()));
   }
 
   /**
