@@ -45,6 +45,15 @@ public interface FirstWeights {
   }
 
   /**
+   * Zeros, for those who may leave some of them.
+   *
+   * @return what makes them
+   */
+  static FirstWeights zeros() {
+    return (owner, spec, index) -> kept(owner.zeros(spec.shape()));
+  }
+
+  /**
    * Whatever is in the memory, for those who are about to overwrite it: zeros would take half as
    * long as reading weights from a file.
    *
