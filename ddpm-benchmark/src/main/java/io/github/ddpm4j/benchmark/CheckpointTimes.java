@@ -175,7 +175,7 @@ final class CheckpointTimes {
       } else if (warm && event.step() % EVERY == 0) {
         alone.add(duration);
       }
-      if (waiting.size() >= count && alone.size() >= count) {
+      if (waiting.size() >= count && alone.size() >= count && waits.size() >= count) {
         event.stop();
       } else if (warm && event.step() % EVERY == 0) {
         due = last;

@@ -111,9 +111,9 @@ public final class Samples implements AutoCloseable {
    * djl}, the versions; {@code model}, the SHA-256 of the file of the weights, where they were
    * loaded from a model folder; {@code use}, {@code noise} for images drawn from noise; {@code
    * sampler}, as {@link Samplers#parse} reads it; {@code seed}, unless the noise was the caller's;
-   * {@code images}, {@code image}, the number of images and the index of this one; {@code
-   * batchSize}; {@code label}, {@code class}, {@code condition}, {@code guidance}, and {@code
-   * limit}, what was done to x̂_0.
+   * {@code batchSize}, the number of all images before it and the index of this one after it;
+   * {@code label}, {@code class}, {@code condition}, {@code guidance}, and {@code limit}, what was
+   * done to x̂_0.
    *
    * @param image the index of the image, from 0
    * @return the words in this order; unmodifiable

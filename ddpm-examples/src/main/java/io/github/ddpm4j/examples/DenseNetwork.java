@@ -68,7 +68,7 @@ final class DenseNetwork implements ScriptedDenoiser {
   public double[] levelFeatures(NoiseLevels levels) {
     double[] features = new double[FEATURES * levels.size()];
     for (int i = 0; i < features.length; i++) {
-      double angle = levels.noise(i / FEATURES) * (1 << i % FEATURES / 2);
+      double angle = levels.noise(i / FEATURES) * (1 << (i % FEATURES / 2));
       features[i] = i % 2 == 0 ? Math.sin(angle) : Math.cos(angle);
     }
     return features;

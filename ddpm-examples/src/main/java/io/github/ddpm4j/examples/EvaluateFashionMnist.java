@@ -6,11 +6,6 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.data.IdxFiles;
 import io.github.ddpm4j.data.LabeledImages;
-import io.github.ddpm4j.evaluation.Bootstrap;
-import io.github.ddpm4j.evaluation.FeatureStatistics;
-import io.github.ddpm4j.evaluation.FrechetDistance;
-import io.github.ddpm4j.evaluation.KernelDistance;
-import io.github.ddpm4j.evaluation.PrecisionRecall;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.sampling.Guidance;
 import io.github.ddpm4j.sampling.Samplers;
@@ -54,7 +49,7 @@ public final class EvaluateFashionMnist {
         var judge = new PictureClassifier(training, classes, epochs);
         NDManager manager = NDManager.newBaseManager()) {
       NDArray held = test.toArray(manager);
-      Report report = new Report(judge, judge.features().of(held.get("0:" + count)));
+      var report = new FeatureReport(judge, held.get("0:" + count));
       report.agreement("held-out pictures", held, test.labels());
       report.print("other held-out pictures", held.get(count + ":" + 2 * count));
       report.print("noise", manager.randomNormal(new Shape(count, 1, 28, 28)).clip(-1, 1));
@@ -72,26 +67,6 @@ public final class EvaluateFashionMnist {
           }
         }
       }
-    }
-  }
-
-  private record Report(PictureClassifier judge, FeatureStatistics real, double[][] rows) {
-    Report(PictureClassifier judge, double[][] rows) {
-      this(judge, FeatureStatistics.of(rows), rows);
-    }
-
-    void agreement(String what, NDArray pictures, int[] labels) {
-      int[] found = judge.classesOf(pictures);
-      long hits = IntStream.range(0, found.length).filter(i -> found[i] == labels[i]).count();
-      System.out.println(what + ": " + hits + " of " + found.length + " as labelled");
-    }
-
-    void print(String what, NDArray pictures) {
-      double[][] features = judge.features().of(pictures);
-      Bootstrap bootstrap = Bootstrap.seeded(1);
-      System.out.println(what + "\n  " + FrechetDistance.estimate(features, real, bootstrap));
-      System.out.println("  " + KernelDistance.estimate(features, rows, bootstrap));
-      System.out.println("  " + PrecisionRecall.of(features, rows, bootstrap));
     }
   }
 }

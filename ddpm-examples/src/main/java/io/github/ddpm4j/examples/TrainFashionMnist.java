@@ -23,12 +23,11 @@ import java.util.stream.IntStream;
 
 /**
  * Trains on Fashion-MNIST, or anything else in IDX files of 28x28 grey pictures, by class and, with
- * a fifth of the labels dropped, without: on a GPU where there is one. Started again, it goes on
- * from its last checkpoint. Its report has grids with a row for each class.
+ * a fifth of the labels dropped, without. Started again, it goes on from its last checkpoint.
  */
 public final class TrainFashionMnist {
 
-  private static final int STEPS = 4_500;
+  private static final int STEPS = 3_000;
   private static final int BATCH = 64;
   private static final int CHANNELS = 32;
 
@@ -53,8 +52,8 @@ public final class TrainFashionMnist {
       throws IOException {
     int classes = Arrays.stream(pictures.labels()).max().orElseThrow() + 1;
     var network = UNet.builder().image(1, 28, 28).baseChannels(channels).classes(classes).seed(1);
-    network.channelMultipliers(1, 2, 4).residualBlocks(1).attentionAtLevels(2).groups(8);
-    network.precision(UNet.Precision.AUTO);
+    network.channelMultipliers(1, 2, 4).residualBlocks(1).attentionAtLevels(2);
+    network.groups(8).precision(UNet.Precision.AUTO);
     Tracker rate = s -> (float) (6e-4 * Math.max(0.01, Math.min(1, (steps - s) / (0.4 * steps))));
     int[] rows = IntStream.range(0, 8 * classes).map(i -> i / 8).toArray();
     UnaryOperator<Sampling> shown =
