@@ -223,8 +223,8 @@ public final class Pretrained implements AutoCloseable {
    * Saves a model as diffusers' {@code DDPMPipeline.from_pretrained} loads it: {@code
    * model_index.json}, {@code unet} and {@code scheduler}. The network must be one that UNet2DModel
    * can be: that of the paper, and those loaded from diffusers. A table of classes keeps its last
-   * row for images without a class, which is one class more there. Of a network with a context
-   * only {@code unet} and {@code scheduler} are written, for {@code
+   * row for images without a class, which is one class more there. Of a network with a context only
+   * {@code unet} and {@code scheduler} are written, for {@code
    * UNet2DConditionModel.from_pretrained(folder, subfolder="unet")}. Whether x̂_0 is clipped is
    * written as the files said that the model was loaded from; its metadata keep that, as {@code
    * pretrained.x0Limit}.
