@@ -420,6 +420,7 @@ public final class Pictures {
   public static void write(BufferedImage picture, Path file, Map<String, String> provenance)
       throws IOException {
     Objects.requireNonNull(file, "file");
+    Objects.requireNonNull(provenance, "provenance");
     PictureFiles.write(picture, file, provenance);
   }
 

@@ -271,8 +271,9 @@ public final class Condition {
    * @throws IllegalArgumentException if an array has a different shape or type
    */
   public static Condition contexts(NDArray contexts, NDArray unconditional) {
-    Condition own = contexts(contexts);
+    Given.open(contexts, "contexts");
     Given.open(unconditional, "unconditional");
+    Condition own = contexts(contexts);
     Part without = rows(Kind.CONTEXTS, unconditional, "(N, S, X)", 3).part(Kind.CONTEXTS);
     Part with = own.part(Kind.CONTEXTS);
     int count = without.entries.size();

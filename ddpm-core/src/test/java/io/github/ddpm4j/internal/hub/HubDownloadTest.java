@@ -288,13 +288,14 @@ class HubDownloadTest {
 
   @Test
   void download_shards_thoseOfTheIndex() throws IOException {
-    String name = "diffusion_pytorch_model-0000%d-of-00002.safetensors";
-    try (FakeHub sharded = sharded(name.formatted(1), name.formatted(2))) {
+    String first = "diffusion_pytorch_model-00001-of-00002.safetensors";
+    String second = "diffusion_pytorch_model-00002-of-00002.safetensors";
+    try (FakeHub sharded = sharded(first, second)) {
       assertThat(chosen(sharded, "unet"))
           .containsExactly(
               "unet/config.json",
-              "unet/" + name.formatted(1),
-              "unet/" + name.formatted(2),
+              "unet/" + first,
+              "unet/" + second,
               "unet/diffusion_pytorch_model.safetensors.index.json");
     }
   }
