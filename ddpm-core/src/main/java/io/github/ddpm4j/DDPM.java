@@ -2,6 +2,7 @@ package io.github.ddpm4j;
 
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.evaluation.BitsPerDim;
 import io.github.ddpm4j.evaluation.SamplerPlanner;
 import io.github.ddpm4j.evaluation.TrainingDoctor;
@@ -238,6 +239,24 @@ public final class DDPM implements AutoCloseable {
    * @throws IOException if writing fails; an existing file is left intact
    */
   public void saveSafetensors(Path file) throws IOException {
+    saveSafetensors(file, DataType.FLOAT32);
+  }
+
+  /**
+   * Saves the model to one file as {@link #saveSafetensors(Path)} does, its weights in a type that
+   * may be half as long: each is rounded to the nearest. They are float32 again when they are
+   * loaded.
+   *
+   * @param file the target, whose name ends in {@code .safetensors}; missing folders are made, an
+   *     existing file is replaced
+   * @param type FLOAT32, BFLOAT16 or FLOAT16
+   * @throws IllegalStateException as {@link #saveSafetensors(Path)}
+   * @throws IllegalArgumentException if the name ends otherwise, the type is another, or a weight
+   *     is too large for it
+   * @throws IOException if writing fails; an existing file is left intact
+   */
+  public void saveSafetensors(Path file, DataType type) throws IOException {
+    Objects.requireNonNull(type, "type");
     if (!file.toString().endsWith(ONE_FILE)) {
       throw new IllegalArgumentException(
           "the name of the file must end in " + ONE_FILE + ", but was " + file);
@@ -245,6 +264,7 @@ public final class DDPM implements AutoCloseable {
     ModelFile.write(
         file,
         contents(),
+        type,
         weights ->
             FiniteWeights.require(weights, "call saveUnchecked(folder) to keep them for a look"));
   }

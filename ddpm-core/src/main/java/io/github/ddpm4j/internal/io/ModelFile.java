@@ -2,6 +2,7 @@ package io.github.ddpm4j.internal.io;
 
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.internal.description.Quote;
 import io.github.ddpm4j.internal.files.Uninterrupted;
 import io.github.ddpm4j.internal.torch.Machine;
@@ -38,11 +39,12 @@ public final class ModelFile {
    *
    * @param file the file; missing folders are made, an existing file is replaced
    * @param contents the model
+   * @param type what the weights are written as: FLOAT32, BFLOAT16 or FLOAT16
    * @param check may refuse the weights, which nobody changes meanwhile
    * @throws IOException if writing fails; what was there before is still there
    */
   public static void write(
-      Path file, ModelFolder.Contents contents, Consumer<Map<String, NDArray>> check)
+      Path file, ModelFolder.Contents contents, DataType type, Consumer<Map<String, NDArray>> check)
       throws IOException {
     Map<String, String> words = new LinkedHashMap<>();
     // What Python's readers of weights ask for.
@@ -52,7 +54,7 @@ public final class ModelFile {
     try {
       Map<String, NDArray> weights = contents.denoiser().weights();
       check.accept(weights);
-      Safetensors.write(file, weights, words);
+      Safetensors.write(file, weights, words, type);
     } finally {
       read.run();
     }

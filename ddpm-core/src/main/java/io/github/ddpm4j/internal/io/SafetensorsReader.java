@@ -131,8 +131,8 @@ final class SafetensorsReader extends LocatedTensors {
   }
 
   /**
-   * Reads the tensors into arrays that are there, without a second copy of them in memory. Nothing
-   * is written before all of the header is known to fit.
+   * Reads the tensors into arrays that are there, without a second copy of them in memory; float16
+   * and bfloat16 into float32 too. Nothing is written before all of the header is known to fit.
    *
    * @param weights the arrays by name, exactly those of the file; no gradients may be recorded
    *     meanwhile
@@ -154,16 +154,16 @@ final class SafetensorsReader extends LocatedTensors {
             .toList();
     for (SafetensorsHeader.Entry entry : inOrder) {
       NDArray weight = Objects.requireNonNull(weights.get(entry.name()), entry.name());
-      EngineMemory.Bytes values = values(entry.name());
-      EngineMemory.fill(
-          weight,
+      EngineMemory.Bytes raw = raw(entry);
+      EngineMemory.Bytes digested =
           (first, target) -> {
             int start = target.position();
-            values.read(first, target);
+            raw.read(first, target);
             if (digest != null) {
-              digest.update(target.duplicate().position(start));
+              digest.update(target.duplicate().flip().position(start));
             }
-          });
+          };
+      EngineMemory.fill(weight, entry.type().widened(digested, weight.getDataType()));
     }
   }
 
@@ -194,8 +194,7 @@ final class SafetensorsReader extends LocatedTensors {
     }
     for (SafetensorsHeader.Entry entry : header.entries()) {
       NDArray weight = Objects.requireNonNull(weights.get(entry.name()), entry.name());
-      if (!entry.shape().equals(weight.getShape())
-          || entry.type().inFile() != weight.getDataType()) {
+      if (!entry.shape().equals(weight.getShape()) || !entry.type().fits(weight.getDataType())) {
         throw new IOException(
             about(entry.name())
                 + " must be "
@@ -226,8 +225,13 @@ final class SafetensorsReader extends LocatedTensors {
     if (entry == null) {
       throw TensorSources.unknown(this, name);
     }
+    return entry.type().widened(raw(entry));
+  }
+
+  /** The values as the file has them. */
+  private EngineMemory.Bytes raw(SafetensorsHeader.Entry entry) {
     long start = dataStart + entry.start();
-    return entry.type().widened((first, target) -> bytes.read(start + first, target));
+    return (first, target) -> bytes.read(start + first, target);
   }
 
   @Override

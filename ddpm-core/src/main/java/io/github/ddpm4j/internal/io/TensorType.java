@@ -57,9 +57,20 @@ enum TensorType {
     return bytes;
   }
 
+  /** Whether an array of a type holds every value. */
+  boolean fits(DataType type) {
+    return array == type || (this == F16 && type == DataType.FLOAT32);
+  }
+
   /** Values as an array has them, of values as a file has them. */
   EngineMemory.Bytes widened(EngineMemory.Bytes raw) {
-    return this == BF16 || this == I16 ? (first, target) -> widen(raw, first, target) : raw;
+    return widened(raw, array);
+  }
+
+  /** Values as an array of a type that {@linkplain #fits fits} has them. */
+  EngineMemory.Bytes widened(EngineMemory.Bytes raw, DataType type) {
+    boolean half = this == F16 && type == DataType.FLOAT32;
+    return half || this == BF16 || this == I16 ? (first, target) -> widen(raw, first, target) : raw;
   }
 
   private void widen(EngineMemory.Bytes raw, long first, ByteBuffer target) throws IOException {
@@ -73,9 +84,27 @@ enum TensorType {
       narrow.flip();
       while (narrow.hasRemaining()) {
         short value = narrow.getShort();
-        target.putInt(this == BF16 ? value << Short.SIZE : value);
+        target.putInt(
+            switch (this) {
+              case BF16 -> value << Short.SIZE;
+              case F16 -> Float.floatToRawIntBits(half(value));
+              default -> value;
+            });
       }
     }
+  }
+
+  /** The value of the bits of a float16: 5 of exponent, 10 of fraction (IEEE 754, binary16). */
+  static float half(short bits) {
+    int exponent = bits >> 10 & 0x1f;
+    int fraction = bits & 0x3ff;
+    float size =
+        switch (exponent) {
+          case 0 -> fraction * 0x1p-24f;
+          case 0x1f -> fraction == 0 ? Float.POSITIVE_INFINITY : Float.NaN;
+          default -> Math.scalb(1 + fraction * 0x1p-10f, exponent - 15);
+        };
+    return bits < 0 ? -size : size;
   }
 
   /** The bits of the bfloat16 that is nearest to a float32; of two, the even one. NaN stays NaN. */

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.TinyDenoiser;
@@ -15,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import org.junit.jupiter.api.AfterEach;
@@ -68,6 +70,48 @@ class ModelFileTest {
     try (TensorSource source = TensorFiles.open(file)) {
       assertThat(source.metadata()).containsEntry("format", "pt");
       assertThat(ModelFile.isOne(source.metadata())).isTrue();
+    }
+  }
+
+  /**
+   * To 8 or 11 significant bits, the nearest and of two the even; weights are far from the ends.
+   */
+  private static float rounded(float value, DataType type) {
+    int bits = type == DataType.BFLOAT16 ? 8 : 11;
+    float unit = Math.scalb(1f, Math.getExponent(value) - bits + 1);
+    return (float) Math.rint(value / unit) * unit;
+  }
+
+  /** What is half as long is what float32 rounds to, and stays so from then on. */
+  @Test
+  void saveSafetensors_inShorterTypes_rounds() throws IOException {
+    Path file = folder.resolve("short.safetensors");
+    try (DDPM loaded = DDPM.load(saved())) {
+      for (DataType type : List.of(DataType.BFLOAT16, DataType.FLOAT16)) {
+        loaded.saveSafetensors(file, type);
+        try (DDPM rounded = DDPM.load(file)) {
+          Map<String, NDArray> exact = loaded.denoiser(TinyDenoiser.class).weights();
+          rounded
+              .denoiser(TinyDenoiser.class)
+              .weights()
+              .forEach(
+                  (name, weight) -> {
+                    assertThat(weight.getDataType()).isEqualTo(DataType.FLOAT32);
+                    float[] wanted = Objects.requireNonNull(exact.get(name)).toFloatArray();
+                    for (int i = 0; i < wanted.length; i++) {
+                      wanted[i] = rounded(wanted[i], type);
+                    }
+                    assertThat(weight.toFloatArray()).isEqualTo(wanted);
+                  });
+          byte[] bytes = Files.readAllBytes(file);
+          rounded.saveSafetensors(file, type);
+          assertThat(Files.readAllBytes(file)).isEqualTo(bytes);
+        }
+      }
+      assertThatThrownBy(() -> loaded.saveSafetensors(file, DataType.INT8))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage(
+              "tensors can be written as FLOAT16, BFLOAT16, FLOAT32 or FLOAT64, but not as int8");
     }
   }
 
