@@ -340,6 +340,19 @@ public final class DDPM implements AutoCloseable {
   }
 
   /**
+   * This model with names for its classes, as after loading one that has none.
+   *
+   * @param names the name of label 0 first; empty for none
+   * @return a model over the same network, which this model still owns if it did
+   * @throws IllegalArgumentException if a name is blank, given twice, or no text that a file can
+   *     hold
+   */
+  public DDPM withClassNames(List<String> names) {
+    Objects.requireNonNull(names, "names");
+    return new DDPM(diffusion.with(names, metadata()), denoiser().orElse(null), false, life);
+  }
+
+  /**
    * This model with other metadata, as after training: {@code
    * trained.ddpm().withMetadata(words).save(folder)}.
    *

@@ -99,8 +99,8 @@ class TrainingNumbersTest {
         };
     try (TrainedModel result = training(3).learningRate(tracker).warmup(10).fit(data())) {
       assertThat(asked).containsExactly(0, 1, 2);
-      assertThat(result.ddpm().provenance()).containsEntry("firstLearningRate", (double) 1e-3f);
-      assertThat(result.raw().provenance()).containsEntry("firstLearningRate", (double) 1e-3f);
+      assertThat(result.ddpm().provenance()).containsEntry("firstLearningRate", 1e-3);
+      assertThat(result.raw().provenance()).containsEntry("firstLearningRate", 1e-3);
     }
   }
 

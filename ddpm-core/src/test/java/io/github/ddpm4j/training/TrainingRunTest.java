@@ -99,7 +99,7 @@ class TrainingRunTest {
         assertThat(soFar.ddpm().provenance())
             .containsEntry("weights", "averaged")
             .containsEntry("steps", 5L)
-            .containsEntry("firstLearningRate", (double) 1e-2f);
+            .containsEntry("firstLearningRate", 1e-2);
       }
     }
     assertThat(NativeResources.inAll()).isEqualTo(before);

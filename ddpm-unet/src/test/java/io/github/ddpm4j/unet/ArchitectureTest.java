@@ -119,6 +119,7 @@ class ArchitectureTest {
             "UNetLayout$Outer",
             "UNetLayout$Resampling",
             "UNetLayout$Time",
+            "UNetLayout$Transformers",
             "UNetLayout$Up",
             "UNetLayout$WidthChange");
   }

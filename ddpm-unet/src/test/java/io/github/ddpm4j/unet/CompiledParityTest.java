@@ -165,6 +165,7 @@ class CompiledParityTest {
   private static UNetBuilder contexts() {
     return paper()
         .image(2, 7, 10)
+        .levelChannels(8, 24)
         .residualBlocks(1)
         .downsamplePadding(DownsamplePadding.ALL_SIDES)
         .contextCondition(6)

@@ -5,9 +5,12 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.internal.description.Quote;
 import io.github.ddpm4j.internal.files.Uninterrupted;
+import io.github.ddpm4j.internal.files.WholeFile;
 import io.github.ddpm4j.internal.torch.Machine;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.OptionalLong;
@@ -84,20 +87,22 @@ public final class ModelFile {
                 + " holds weights and no description of a model; load the folder that it belongs"
                 + " to, or weights of another library by Pretrained.load of ddpm-unet");
       }
+      MessageDigest digest = WholeFile.sha256();
       return ModelDescription.of(
-          DescriptionFile.of(file, text).values(),
-          device,
-          new ModelDescription.Weights() {
+              DescriptionFile.of(file, text).values(),
+              device,
+              new ModelDescription.Weights() {
             @Override
             public void readInto(Map<String, NDArray> weights) throws IOException {
-              reader.readInto(weights, null);
+              reader.readInto(weights, digest);
             }
 
             @Override
             public OptionalLong count() {
               return OptionalLong.of(reader.values());
             }
-          });
+          })
+          .in(HexFormat.of().formatHex(digest.digest()));
     } catch (IllegalArgumentException e) {
       throw new IOException(file + " is not valid: " + Quote.message(e.getMessage()), e);
     }

@@ -169,7 +169,8 @@ public record TrainingSettings(
       settings.put("inputPerturbation", inputPerturbation);
     }
     settings.put("optimizer", optimizer.toString());
-    settings.put("firstLearningRate", firstRate);
+    // Trackers give floats, of which these are the digits.
+    settings.put("firstLearningRate", Double.parseDouble(Float.toString((float) firstRate)));
     settings.put("warmup", (long) warmup);
     if (Double.isFinite(gradientClip)) {
       settings.put("gradientClip", gradientClip);

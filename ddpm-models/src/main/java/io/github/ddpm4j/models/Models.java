@@ -1,0 +1,90 @@
+package io.github.ddpm4j.models;
+
+import ai.djl.Device;
+import io.github.ddpm4j.DDPM;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.List;
+import java.util.Locale;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The models in the box. docs/models.md says of each what it was trained on and how, and how good it
+ * is. Their weights are float16 in the file and float32 once they are loaded.
+ */
+public final class Models {
+
+  private static final List<String> NAMES = List.of("fashion");
+
+  private Models() {}
+
+  /**
+   * The names of the models.
+   *
+   * @return in alphabetical order
+   */
+  public static List<String> names() {
+    return NAMES;
+  }
+
+  /**
+   * Fashion-MNIST by class: grey pictures of clothes, shape (1, 28, 28), ten classes with names,
+   * trained with and without them. Guidance of 2 is a good choice.
+   *
+   * @return the model, on the engine's default device; the caller closes it
+   */
+  public static DDPM fashion() {
+    return load("fashion");
+  }
+
+  /**
+   * Loads a model onto the engine's default device.
+   *
+   * @param name one of {@link #names()}, in any case
+   * @return the model; the caller closes it
+   * @throws IllegalArgumentException if there is no model of this name
+   * @throws UncheckedIOException if there is no room for a temporary file
+   */
+  public static DDPM load(String name) {
+    return open(name, null);
+  }
+
+  /**
+   * Loads a model.
+   *
+   * @param name one of {@link #names()}, in any case
+   * @param device where to put the weights
+   * @return the model; the caller closes it
+   * @throws IllegalArgumentException if there is no model of this name, or the device is a GPU that
+   *     the engine does not see
+   * @throws UncheckedIOException if there is no room for a temporary file
+   */
+  public static DDPM load(String name, Device device) {
+    return open(name, Objects.requireNonNull(device, "device"));
+  }
+
+  private static DDPM open(String name, @Nullable Device device) {
+    String known = Objects.requireNonNull(name, "name").toLowerCase(Locale.ROOT);
+    if (!NAMES.contains(known)) {
+      throw new IllegalArgumentException(
+          "the models in the box are " + NAMES + ", and none of them is \"" + name + "\"");
+    }
+    try {
+      Path file = Files.createTempFile("ddpm4j-" + known + "-", ".safetensors");
+      try (InputStream in =
+          Objects.requireNonNull(Models.class.getResourceAsStream(known + ".safetensors"), known)) {
+        Files.copy(in, file, StandardCopyOption.REPLACE_EXISTING);
+        return device == null ? DDPM.load(file) : DDPM.load(file, device);
+      } finally {
+        Files.delete(file);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException("the model " + known + " cannot be unpacked: " + e.getMessage(), e);
+    }
+  }
+}
