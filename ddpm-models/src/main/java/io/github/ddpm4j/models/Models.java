@@ -14,8 +14,8 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The models in the box. docs/models.md says of each what it was trained on and how, and how good it
- * is. Their weights are float16 in the file and float32 once they are loaded.
+ * The models in the box. docs/models.md says of each what it was trained on and how, and how good
+ * it is. Their weights are float16 in the file and float32 once they are loaded.
  */
 public final class Models {
 
@@ -84,7 +84,8 @@ public final class Models {
         Files.delete(file);
       }
     } catch (IOException e) {
-      throw new UncheckedIOException("the model " + known + " cannot be unpacked: " + e.getMessage(), e);
+      throw new UncheckedIOException(
+          "the model " + known + " cannot be unpacked: " + e.getMessage(), e);
     }
   }
 }

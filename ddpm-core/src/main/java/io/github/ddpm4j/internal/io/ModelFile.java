@@ -92,16 +92,16 @@ public final class ModelFile {
               DescriptionFile.of(file, text).values(),
               device,
               new ModelDescription.Weights() {
-            @Override
-            public void readInto(Map<String, NDArray> weights) throws IOException {
-              reader.readInto(weights, digest);
-            }
+                @Override
+                public void readInto(Map<String, NDArray> weights) throws IOException {
+                  reader.readInto(weights, digest);
+                }
 
-            @Override
-            public OptionalLong count() {
-              return OptionalLong.of(reader.values());
-            }
-          })
+                @Override
+                public OptionalLong count() {
+                  return OptionalLong.of(reader.values());
+                }
+              })
           .in(HexFormat.of().formatHex(digest.digest()));
     } catch (IllegalArgumentException e) {
       throw new IOException(file + " is not valid: " + Quote.message(e.getMessage()), e);
