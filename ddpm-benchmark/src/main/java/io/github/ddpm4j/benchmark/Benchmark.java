@@ -122,7 +122,8 @@ public final class Benchmark implements Callable<Integer> {
   @Option(names = "--child", hidden = true)
   private boolean child;
 
-  Benchmark() {
+  /** The benchmark of the three networks. */
+  public Benchmark() {
     this(Benchmark.class, PRESETS);
   }
 

@@ -21,11 +21,11 @@ import picocli.CommandLine;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParseResult;
 
-/** How the benchmark takes its options and reports what is wrong with them. */
-final class Cli {
+/** How programs take their options and report what is wrong with them. */
+public final class Cli {
 
   /** The exit code for what the user can put right: a wrong option, a missing file. */
-  static final int USER_ERROR = CommandLine.ExitCode.USAGE;
+  public static final int USER_ERROR = CommandLine.ExitCode.USAGE;
 
   private static final Pattern DEVICE = Pattern.compile("cpu|gpu[0-9]+");
 
@@ -34,9 +34,13 @@ final class Cli {
   /**
    * Checks a whole number that an option gave.
    *
+   * @param option the option
+   * @param least the least value
+   * @param value the value
+   * @return the value
    * @throws IllegalArgumentException if it is too small
    */
-  static int atLeast(String option, int least, int value) {
+  public static int atLeast(String option, int least, int value) {
     if (value < least) {
       throw new IllegalArgumentException(
           option + " must be at least " + least + ", but was " + value);
@@ -47,10 +51,12 @@ final class Cli {
   /**
    * The device of this name.
    *
+   * @param name the name
+   * @return the device
    * @throws IllegalArgumentException if there is no such device, or the name is neither {@code cpu}
    *     nor {@code gpu0}, {@code gpu1}, …
    */
-  static Device device(String name) {
+  public static Device device(String name) {
     if (!DEVICE.matcher(name).matches()) {
       throw new IllegalArgumentException("--device must be cpu, gpu0, gpu1, ..., but was " + name);
     }
@@ -90,8 +96,12 @@ final class Cli {
     return chosen;
   }
 
-  /** Ends the process only when there is something to report, since Maven may be running in it. */
-  static void exitWith(int code) {
+  /**
+   * Ends the process only when there is something to report, since Maven may be running in it.
+   *
+   * @param code the exit code
+   */
+  public static void exitWith(int code) {
     if (code != 0) {
       System.exit(code);
     }
@@ -100,21 +110,37 @@ final class Cli {
   /**
    * Runs a command and gives its exit code. What the user can put right ends in one line on the
    * error stream and {@link #USER_ERROR}; anything else in a stack trace and 1.
+   *
+   * @param command an object with picocli's annotations
+   * @param args what the user wrote
+   * @return the exit code
    */
-  static int run(Object command, String... args) {
-    setDefault("java.awt.headless", "true");
-    setDefault("OPT_OUT_TRACKING", "true"); // DJL would call home
-    setDefault("org.slf4j.simpleLogger.defaultLogLevel", "warn");
+  public static int run(Object command, String... args) {
+    setDefaults();
     return commandLine(command).execute(args);
   }
 
-  static CommandLine commandLine(Object command) {
+  /** Sets the system properties that programs want, unless the user did. */
+  public static void setDefaults() {
+    setDefault("java.awt.headless", "true");
+    setDefault("OPT_OUT_TRACKING", "true"); // DJL would call home
+    setDefault("org.slf4j.simpleLogger.defaultLogLevel", "warn");
+  }
+
+  /**
+   * A command as {@link #run} runs it.
+   *
+   * @param command an object with picocli's annotations
+   * @return the command line
+   */
+  public static CommandLine commandLine(Object command) {
     CommandLine commandLine = new CommandLine(command);
     commandLine
         .getCommandSpec()
         .addOption(
             OptionSpec.builder("-h", "--help")
                 .usageHelp(true)
+                .scopeType(CommandLine.ScopeType.INHERIT)
                 .description("Show this help and exit.")
                 .build());
     return commandLine
@@ -122,7 +148,16 @@ final class Cli {
         .setExecutionExceptionHandler(Cli::report);
   }
 
-  private static int report(Exception problem, CommandLine command, ParseResult result)
+  /**
+   * Reports what a command failed by, if the user can put it right.
+   *
+   * @param problem what it threw
+   * @param command the command
+   * @param result not used
+   * @return {@link #USER_ERROR}
+   * @throws Exception {@code problem}, if the user can't
+   */
+  public static int report(Exception problem, CommandLine command, ParseResult result)
       throws Exception {
     if (problem instanceof IOException
         || problem instanceof UncheckedIOException

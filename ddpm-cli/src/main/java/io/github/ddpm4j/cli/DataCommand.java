@@ -1,0 +1,47 @@
+package io.github.ddpm4j.cli;
+
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.data.DataDoctor;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** Looks through a folder of pictures. */
+@Command(
+    name = "data",
+    sortOptions = false,
+    description = {
+      "Looks through a folder of pictures and says what would hurt training: broken files,"
+          + " duplicates, sizes, classes.",
+      "The exit code is 1 if a file is broken."
+    },
+    footer = {"", "  ddpm data photos --size 3x64x64"})
+final class DataCommand implements Callable<Integer> {
+
+  @Spec private CommandSpec spec = CommandSpec.create();
+
+  @Parameters(paramLabel = "FOLDER", description = "The pictures, or a folder for each class.")
+  private Path folder = Path.of("");
+
+  @Option(
+      names = "--size",
+      paramLabel = "CxHxW",
+      converter = ImageSize.class,
+      description = "Channels, height and width to train on (default: 3x64x64).")
+  private Shape size = new Shape(3, 64, 64);
+
+  @Override
+  public Integer call() throws IOException {
+    DataDoctor doctor = DataDoctor.examine(folder, size);
+    PrintWriter out = spec.commandLine().getOut();
+    out.println(doctor);
+    out.flush();
+    return doctor.brokenFiles().isEmpty() ? 0 : 1;
+  }
+}

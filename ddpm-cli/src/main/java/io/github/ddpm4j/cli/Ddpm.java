@@ -1,0 +1,124 @@
+package io.github.ddpm4j.cli;
+
+import io.github.ddpm4j.benchmark.Benchmark;
+import io.github.ddpm4j.benchmark.Cli;
+import java.nio.file.Path;
+import java.util.concurrent.CancellationException;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParseResult;
+import picocli.CommandLine.PropertiesDefaultProvider;
+import picocli.CommandLine.ScopeType;
+
+/** The program {@code ddpm}. */
+@Command(
+    name = "ddpm",
+    sortOptions = false,
+    description = "Denoising diffusion models: trains, draws, evaluates and converts.",
+    subcommands = {
+      TrainCommand.class,
+      SampleCommand.class,
+      ReproduceCommand.class,
+      EditCommand.class,
+      NoiseCommand.class,
+      DenoiseCommand.class,
+      EvaluateCommand.class,
+      SamplersCommand.class,
+      DataCommand.class,
+      InfoCommand.class,
+      ConvertCommand.class,
+      DownloadCommand.class,
+      CompletionCommand.class
+    },
+    footer = {
+      "",
+      "Exit codes: 0 done; 1 done, but something is not as it should be, or a fault of the program;",
+      "2 wrong options, missing files and the like; 130 ended by Ctrl-C.",
+      "ddpm COMMAND --help says more, with examples."
+    })
+public final class Ddpm {
+
+  /** That of a program that is ended by Ctrl-C. */
+  static final int INTERRUPTED = 130;
+
+  private static final String CONFIG = "--config";
+
+  @Option(
+      names = "--stacktrace",
+      scope = ScopeType.INHERIT,
+      description = "Says where in the program it failed.")
+  private boolean stacktrace;
+
+  @Option(
+      names = CONFIG,
+      paramLabel = "FILE",
+      scope = ScopeType.INHERIT,
+      description = {
+        "A file of options, such as 'ddpm.sample.sampler = ddim:50', which those of the command"
+            + " line override."
+      })
+  private @Nullable Path config;
+
+  private Ddpm() {}
+
+  /**
+   * Runs a command.
+   *
+   * @param args see {@code --help}
+   */
+  public static void main(String[] args) {
+    Cli.setDefaults();
+    Cli.exitWith(commandLine(args).execute(args));
+  }
+
+  /**
+   * The program with all of its commands.
+   *
+   * @param args what the user wrote, in which a file of options is looked for
+   */
+  static CommandLine commandLine(String... args) {
+    Ddpm program = new Ddpm();
+    CommandLine commandLine = Cli.commandLine(program);
+    commandLine.addSubcommand("benchmark", new Benchmark());
+    Path file = configOf(args);
+    if (file != null) {
+      commandLine.setDefaultValueProvider(new PropertiesDefaultProvider(file.toFile()));
+    }
+    return commandLine
+        .setCaseInsensitiveEnumValuesAllowed(true)
+        .setExecutionExceptionHandler(program::report);
+  }
+
+  /** Options of a file must be known before the others are read. */
+  private static @Nullable Path configOf(String... args) {
+    for (int i = 0; i < args.length; i++) {
+      if (args[i].startsWith(CONFIG + "=")) {
+        return Path.of(args[i].substring(CONFIG.length() + 1));
+      }
+      if (args[i].equals(CONFIG) && i + 1 < args.length) {
+        return Path.of(args[i + 1]);
+      }
+    }
+    return null;
+  }
+
+  private int report(Exception problem, CommandLine command, ParseResult result) throws Exception {
+    if (stacktrace) {
+      throw problem;
+    }
+    if (problem instanceof CancellationException) {
+      command.getErr().println(command.getCommandName() + ": " + problem.getMessage());
+      return INTERRUPTED;
+    }
+    try {
+      return Cli.report(problem, command, result);
+    } catch (RuntimeException e) {
+      command
+          .getErr()
+          .println(command.getCommandName() + ": " + e + " (--stacktrace says where it happened)");
+      return CommandLine.ExitCode.SOFTWARE;
+    }
+  }
+}

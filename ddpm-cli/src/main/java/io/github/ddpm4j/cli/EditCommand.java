@@ -1,0 +1,148 @@
+package io.github.ddpm4j.cli;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.benchmark.Cli;
+import io.github.ddpm4j.image.Pictures;
+import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.sampling.Sampling;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import java.util.Objects;
+import java.util.concurrent.Callable;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** Makes new pictures from old ones. */
+@Command(
+    name = "edit",
+    sortOptions = false,
+    description = "Makes new pictures from one, or between two.",
+    footer = {
+      "",
+      "Variations, the stronger the farther from it:",
+      "  ddpm edit vary -m digits -n 8 --strength 0.6 seven.png -o variations.png",
+      "New pixels where a mask is white:",
+      "  ddpm edit inpaint -m digits --mask mask.png seven.png -o filled.png",
+      "From one picture to another in 9 steps:",
+      "  ddpm edit interpolate -m digits -n 9 seven.png one.png -o between.png"
+    })
+final class EditCommand implements Callable<Integer> {
+
+  /** What is made of them. */
+  private enum Use {
+    VARY,
+    INPAINT,
+    INTERPOLATE
+  }
+
+  @Spec private CommandSpec spec = CommandSpec.create();
+
+  @Parameters(
+      index = "0",
+      paramLabel = "USE",
+      description = "vary (image to image), inpaint or interpolate.")
+  private Use use = Use.VARY;
+
+  @Parameters(
+      index = "1..*",
+      arity = "1..2",
+      paramLabel = "FILE",
+      description = "A picture of the size of the model's; two to interpolate.")
+  private List<Path> files = List.of();
+
+  @Mixin private ModelOptions model = new ModelOptions();
+  @Mixin private SamplerOptions sampler = new SamplerOptions();
+
+  @Option(
+      names = {"-n", "--count"},
+      paramLabel = "N",
+      description = "The number of new pictures (default: ${DEFAULT-VALUE}).")
+  private int count = 8;
+
+  @Option(
+      names = "--strength",
+      paramLabel = "SHARE",
+      description = "How much of the noise is added, in (0, 1] (default: ${DEFAULT-VALUE}).")
+  private double strength = 0.5;
+
+  @Option(
+      names = "--mask",
+      paramLabel = "FILE",
+      description = "Of the same size: white is drawn anew, black stays.")
+  private @Nullable Path mask;
+
+  @Option(
+      names = {"-o", "--output"},
+      paramLabel = "FILE",
+      required = true,
+      description = "The grid of new pictures, a PNG file.")
+  private Path output = Path.of("");
+
+  @Override
+  public Integer call() throws IOException {
+    int wanted = use == Use.INTERPOLATE ? 2 : 1;
+    if (files.size() != wanted) {
+      throw new IllegalArgumentException(
+          use.name().toLowerCase(Locale.ROOT)
+              + " takes "
+              + wanted
+              + (wanted == 1 ? " picture" : " pictures")
+              + ", but "
+              + files.size()
+              + " were given");
+    }
+    if (use == Use.INPAINT && mask == null) {
+      throw new IllegalArgumentException("inpaint needs --mask, which says where to draw anew");
+    }
+    Cli.atLeast("--count", use == Use.INTERPOLATE ? 2 : 1, count);
+    Pictures.requireSavable(output);
+    DDPM.endStepsOnShutdown();
+    try (DDPM ddpm = model.load();
+        NDManager manager = NDManager.newBaseManager()) {
+      NDArray given = Inputs.read(ddpm, manager, files);
+      Sampling sampling = sampler.of(ddpm, 0, count);
+      try (Samples made = make(ddpm, manager, sampling, given);
+          NDArray pictures = made.toNDArray(manager)) {
+        Pictures.write(Grids.of(ddpm, pictures).toGrid(), output, made.provenance(0));
+      }
+    }
+    PrintWriter out = spec.commandLine().getOut();
+    out.println(output);
+    out.flush();
+    return 0;
+  }
+
+  private Samples make(DDPM ddpm, NDManager manager, Sampling sampling, NDArray given)
+      throws IOException {
+    return switch (use) {
+      case VARY -> sampling.imageToImage(repeated(given), strength);
+      case INPAINT -> {
+        NDArray white = Inputs.read(ddpm, manager, List.of(Objects.requireNonNull(mask)));
+        double middle = (ddpm.dataRange().min() + ddpm.dataRange().max()) / 2;
+        NDArray known = white.get(":, 0:1").lt(middle).toType(given.getDataType(), false);
+        yield sampling.inpaint(repeated(given), known);
+      }
+      case INTERPOLATE -> {
+        double[] fractions =
+            IntStream.range(0, count).mapToDouble(i -> i / (count - 1.0)).toArray();
+        int t = (int) (strength * (ddpm.schedule().timesteps() - 1));
+        yield sampling.interpolate(given.get(0), given.get(1), t, fractions);
+      }
+    };
+  }
+
+  private NDArray repeated(NDArray given) {
+    return given.repeat(0, count);
+  }
+}

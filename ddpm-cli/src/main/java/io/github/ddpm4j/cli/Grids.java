@@ -1,0 +1,18 @@
+package io.github.ddpm4j.cli;
+
+import ai.djl.ndarray.NDArray;
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.image.Pictures;
+import io.github.ddpm4j.sampling.Samples;
+
+/** Pictures in one file, large enough to be seen. */
+final class Grids {
+
+  private Grids() {}
+
+  static Pictures of(DDPM ddpm, NDArray images) {
+    long side = Math.max(images.getShape().get(2), images.getShape().get(3));
+    long factor = (Samples.LEAST_GRID_SIDE + side - 1) / side;
+    return Pictures.of(images).dataRange(ddpm.dataRange()).enlarge((int) Math.max(1, factor));
+  }
+}

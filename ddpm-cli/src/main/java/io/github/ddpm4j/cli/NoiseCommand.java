@@ -1,0 +1,92 @@
+package io.github.ddpm4j.cli;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDArrays;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import io.github.ddpm4j.benchmark.Cli;
+import io.github.ddpm4j.image.Pictures;
+import io.github.ddpm4j.noise.NoiseSource;
+import io.github.ddpm4j.process.ForwardProcess;
+import io.github.ddpm4j.schedule.Schedule;
+import io.github.ddpm4j.schedule.Schedules;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** Shows the forward process of a picture. */
+@Command(
+    name = "noise",
+    sortOptions = false,
+    description = "Shows how a picture turns into noise: x_t = signal * x_0 + noise * epsilon.",
+    footer = {"", "  ddpm noise photo.png --columns 8 -o noised.png"})
+final class NoiseCommand implements Callable<Integer> {
+
+  /** The schedules that need no options. */
+  private enum Kind {
+    LINEAR,
+    COSINE
+  }
+
+  @Spec private CommandSpec spec = CommandSpec.create();
+
+  @Parameters(paramLabel = "FILE", description = "A picture.")
+  private Path file = Path.of("");
+
+  @Option(
+      names = "--schedule",
+      paramLabel = "NAME",
+      description = "linear, as the paper's, or cosine (default: linear).")
+  private Kind kind = Kind.LINEAR;
+
+  @Option(
+      names = "--columns",
+      paramLabel = "N",
+      description = "The number of noised pictures (default: ${DEFAULT-VALUE}).")
+  private int columns = 8;
+
+  @Option(names = "--seed", paramLabel = "SEED", description = "That of the noise (default: 0).")
+  private long seed;
+
+  @Option(
+      names = {"-o", "--output"},
+      paramLabel = "FILE",
+      required = true,
+      description = "The strip, a PNG file.")
+  private Path output = Path.of("");
+
+  @Override
+  public Integer call() throws IOException {
+    Cli.atLeast("--columns", 1, columns);
+    Pictures.requireSavable(output);
+    Schedule schedule = kind == Kind.LINEAR ? Schedules.linear(1000) : Schedules.cosine(1000);
+    ForwardProcess forward = ForwardProcess.of(schedule);
+    PrintWriter out = spec.commandLine().getOut();
+    try (NDManager manager = NDManager.newBaseManager()) {
+      NDArray x0 = Pictures.read(manager, file).expandDims(0);
+      NDArray noise =
+          NoiseSource.seeded(seed).array(manager, 0, 0, x0.getShape(), DataType.FLOAT32);
+      NDList all = new NDList(x0);
+      out.println("     t  signal   noise");
+      for (int k = 1; k <= columns; k++) {
+        int t = (int) Math.max(1, Math.round(1000.0 * k * k / columns / columns)) - 1;
+        all.add(forward.sample(x0, new int[] {t}, noise));
+        out.println(
+            String.format(
+                Locale.ROOT, "%6d  %.4f  %.4f", t, schedule.signal(t), schedule.noise(t)));
+      }
+      Pictures.of(NDArrays.concat(all)).strip().save(output);
+    }
+    out.println(output);
+    out.flush();
+    return 0;
+  }
+}

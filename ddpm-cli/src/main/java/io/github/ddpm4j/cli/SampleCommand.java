@@ -1,0 +1,235 @@
+package io.github.ddpm4j.cli;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDArrays;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import com.google.gson.JsonObject;
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.benchmark.Cli;
+import io.github.ddpm4j.image.Pictures;
+import io.github.ddpm4j.sampling.Samplers;
+import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.sampling.Sampling;
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** Draws pictures. */
+@Command(
+    name = "sample",
+    sortOptions = false,
+    description = "Draws pictures: a grid in one file, or a file each in a folder.",
+    footer = {
+      "",
+      "A folder is filled by any number of processes, and goes on where it was:",
+      "  ddpm sample -m fashion -n 1000000 --shard 3/64 -o pictures",
+      "A grid of two classes in turn:",
+      "  ddpm sample -m fashion -n 16 -c Sandal,Bag -g 2 -o grid.png"
+    })
+final class SampleCommand implements Callable<Integer> {
+
+  private static final int MOST_IN_A_GRID = 10_000;
+
+  @Spec private CommandSpec spec = CommandSpec.create();
+  @Mixin private ModelOptions model = new ModelOptions();
+  @Mixin private SamplerOptions sampler = new SamplerOptions();
+
+  @Option(
+      names = {"-n", "--count"},
+      paramLabel = "N",
+      description = "The number of pictures (default: ${DEFAULT-VALUE}).")
+  private long count = 16;
+
+  @Option(
+      names = "--from",
+      paramLabel = "INDEX",
+      description = "The index of the first (default: ${DEFAULT-VALUE}).")
+  private long from;
+
+  @Option(
+      names = "--seeds",
+      paramLabel = "SEED",
+      split = ",",
+      description = "A seed for each picture, in place of --seed, --count and --from.")
+  private List<Long> seeds = List.of();
+
+  @Option(
+      names = "--shard",
+      paramLabel = "K/N",
+      converter = Shard.Converter.class,
+      description = "Only the blocks of the K-th of N processes.")
+  private Shard shard = new Shard(1, 1);
+
+  @Option(
+      names = "--block",
+      paramLabel = "N",
+      description = "Pictures are drawn in blocks of so many (default: ${DEFAULT-VALUE}).")
+  private int block = 16;
+
+  @Option(
+      names = {"-o", "--output"},
+      paramLabel = "PATH",
+      required = true,
+      description = "A file that ends in .png for a grid, or a folder.")
+  private Path output = Path.of("");
+
+  @Option(names = "--columns", paramLabel = "N", description = "The columns of a grid.")
+  private @Nullable Integer columns;
+
+  @Option(names = "--json", description = "Tells the result as JSON.")
+  private boolean json;
+
+  @Override
+  public Integer call() throws IOException {
+    boolean grid = output.toString().toLowerCase(Locale.ROOT).endsWith(".png");
+    if (count < 1 || count > (grid ? MOST_IN_A_GRID : Long.MAX_VALUE)) {
+      throw new IllegalArgumentException(
+          "--count must be at least 1"
+              + (grid ? ", and at most " + MOST_IN_A_GRID + " in a grid" : "")
+              + ", but was "
+              + count);
+    }
+    if (from < 0) {
+      throw new IllegalArgumentException("--from must be at least 0, but was " + from);
+    }
+    if (grid && shard.count() > 1) {
+      throw new IllegalArgumentException("--shard needs a folder, but -o was " + output);
+    }
+    Pictures.requireSavable(grid ? output : output.resolve("manifest.json"));
+    Blocks blocks = new Blocks(Cli.atLeast("--block", 1, block));
+    DDPM.endStepsOnShutdown();
+    try (DDPM ddpm = model.load()) {
+      if (!seeds.isEmpty()) {
+        return bySeeds(ddpm, grid);
+      }
+      return grid ? grid(ddpm, blocks) : folder(ddpm, blocks);
+    }
+  }
+
+  private int bySeeds(DDPM ddpm, boolean grid) throws IOException {
+    try (NDManager manager = NDManager.newBaseManager()) {
+      NDList all = new NDList();
+      for (int i = 0; i < seeds.size(); i++) {
+        Sampling sampling = sampler.of(ddpm, i, 1).seed(seeds.get(i));
+        try (Samples drawn = sampling.generate(1)) {
+          if (grid) {
+            all.add(drawn.toNDArray(manager));
+          } else {
+            drawn.save(0, output.resolve("seed-" + seeds.get(i) + ".png"));
+          }
+        }
+      }
+      if (grid) {
+        save(ddpm, NDArrays.concat(all), Map.of("seeds", seeds.toString()));
+      }
+    }
+    return told(seeds.size(), seeds.size());
+  }
+
+  private int grid(DDPM ddpm, Blocks blocks) throws IOException {
+    try (NDManager manager = NDManager.newBaseManager()) {
+      NDList all = new NDList();
+      Map<String, String> words = new LinkedHashMap<>();
+      for (long b = blocks.of(from); blocks.first(b) < from + count; b++) {
+        try (Samples drawn = draw(ddpm, blocks, b)) {
+          NDArray pictures = drawn.toNDArray(manager);
+          long first = Math.max(0, from - blocks.first(b));
+          long last = Math.min(blocks.length(), from + count - blocks.first(b));
+          all.add(pictures.get(first + ":" + last));
+          words.putAll(blocks.provenance(drawn, sampler.seed(), b, (int) first));
+        }
+      }
+      words.put("image", from + " to " + (from + count - 1));
+      save(ddpm, NDArrays.concat(all), words);
+    }
+    return told(count, count);
+  }
+
+  private void save(DDPM ddpm, NDArray pictures, Map<String, String> words) throws IOException {
+    Pictures grid = Grids.of(ddpm, pictures);
+    if (columns != null) {
+      grid = grid.columns(Cli.atLeast("--columns", 1, columns));
+    }
+    Pictures.write(grid.toGrid(), output, words);
+  }
+
+  private int folder(DDPM ddpm, Blocks blocks) throws IOException {
+    SampleFolder folder = null;
+    long drawn = 0;
+    try (NDManager manager = NDManager.newBaseManager()) {
+      for (long b = blocks.of(from); blocks.first(b) < from + count; b++) {
+        long first = Math.max(from, blocks.first(b));
+        long end = Math.min(from + count, blocks.first(b + 1));
+        if (!shard.has(b)) {
+          continue;
+        }
+        if (folder == null) {
+          folder = SampleFolder.open(output, settings(ddpm));
+        }
+        if (!folder.has(first, end)) {
+          try (Samples samples = draw(ddpm, blocks, b);
+              NDArray array = samples.toNDArray(manager)) {
+            List<BufferedImage> pictures =
+                Pictures.of(array).dataRange(ddpm.dataRange()).toImages();
+            for (long index = first; index < end; index++) {
+              int place = (int) (index - blocks.first(b));
+              Pictures.write(
+                  pictures.get(place),
+                  folder.file(index),
+                  blocks.provenance(samples, sampler.seed(), b, place));
+            }
+          }
+          drawn += end - first;
+        }
+      }
+    }
+    return told(count, drawn);
+  }
+
+  private Samples draw(DDPM ddpm, Blocks blocks, long b) {
+    return blocks.draw(sampler.of(ddpm, blocks.first(b), blocks.length()), sampler.seed(), b);
+  }
+
+  /** What the bits of the pictures depend on. */
+  private Map<String, String> settings(DDPM ddpm) {
+    Map<String, String> words = new LinkedHashMap<>();
+    // The cheapest picture there is, for what is known of the model.
+    Sampling cheap = sampler.of(ddpm, 0, 1).sampler(Samplers.dpmSolverPlusPlus(1));
+    try (Samples one = cheap.generate(1)) {
+      words.putAll(one.provenance(0));
+    }
+    words.keySet().removeAll(List.of("images", "image", "label", "class", "batchSize"));
+    words.put("sampler", sampler.text());
+    words.put("classes", sampler.classes().toString());
+    words.put("block", Integer.toString(block));
+    return words;
+  }
+
+  private int told(long asked, long drawn) {
+    PrintWriter out = spec.commandLine().getOut();
+    if (json) {
+      JsonObject result = new JsonObject();
+      result.addProperty("output", output.toString());
+      result.addProperty("pictures", asked);
+      result.addProperty("drawn", drawn);
+      out.println(result);
+    } else {
+      out.println(output + ": " + drawn + " of " + asked + " pictures drawn now");
+    }
+    out.flush();
+    return 0;
+  }
+}

@@ -1,0 +1,97 @@
+package io.github.ddpm4j.cli;
+
+import com.google.gson.GsonBuilder;
+import com.google.gson.JsonParseException;
+import com.google.gson.reflect.TypeToken;
+import io.github.ddpm4j.internal.files.WholeFile;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.TreeSet;
+
+/**
+ * A folder of pictures by their indexes, which several processes may fill, and one that was killed
+ * goes on with: a manifest says how they are drawn, and a block is there when all of its files are.
+ */
+final class SampleFolder {
+
+  private static final String MANIFEST = "manifest.json";
+
+  private final Path folder;
+
+  private SampleFolder(Path folder) {
+    this.folder = folder;
+  }
+
+  /**
+   * Opens a folder for pictures that are drawn in one way.
+   *
+   * @throws IllegalArgumentException if it holds pictures that are drawn in another
+   */
+  static SampleFolder open(Path folder, Map<String, String> settings) throws IOException {
+    Files.createDirectories(folder);
+    Path manifest = folder.resolve(MANIFEST);
+    Map<String, String> own = new TreeMap<>(settings);
+    if (Files.exists(manifest)) {
+      Map<String, String> before = read(manifest);
+      if (!before.equals(own)) {
+        throw new IllegalArgumentException(
+            folder
+                + " holds pictures that were drawn otherwise ("
+                + differences(before, own)
+                + "); choose another folder, or the same options");
+      }
+    } else {
+      WholeFile.writeText(manifest, new GsonBuilder().setPrettyPrinting().create().toJson(own));
+    }
+    return new SampleFolder(folder);
+  }
+
+  private static Map<String, String> read(Path manifest) throws IOException {
+    try {
+      Map<String, String> read =
+          new GsonBuilder()
+              .create()
+              .fromJson(Files.readString(manifest), new TypeToken<Map<String, String>>() {});
+      if (read != null) {
+        return read;
+      }
+    } catch (JsonParseException e) {
+      throw new IOException(manifest + " is no manifest of pictures; choose another folder", e);
+    }
+    throw new IOException(manifest + " is empty; choose another folder");
+  }
+
+  private static String differences(Map<String, String> before, Map<String, String> now) {
+    TreeSet<String> names = new TreeSet<>(before.keySet());
+    names.addAll(now.keySet());
+    StringBuilder text = new StringBuilder();
+    for (String name : names) {
+      String old = before.getOrDefault(name, "none");
+      String other = now.getOrDefault(name, "none");
+      if (!old.equals(other)) {
+        text.append(text.isEmpty() ? "" : "; ").append(name).append(" was ").append(old);
+        text.append(", and is ").append(other);
+      }
+    }
+    return text.toString();
+  }
+
+  /** The file of a picture. */
+  Path file(long index) {
+    return folder.resolve(String.format(Locale.ROOT, "%08d.png", index));
+  }
+
+  /** Whether all pictures of some indexes are there. */
+  boolean has(long from, long to) {
+    for (long index = from; index < to; index++) {
+      if (!Files.exists(file(index))) {
+        return false;
+      }
+    }
+    return true;
+  }
+}

@@ -1,0 +1,95 @@
+package io.github.ddpm4j.cli;
+
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.sampling.Guidance;
+import io.github.ddpm4j.sampling.Samplers;
+import io.github.ddpm4j.sampling.Sampling;
+import java.util.List;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+
+/** How pictures are drawn. */
+final class SamplerOptions {
+
+  @Option(
+      names = {"-s", "--sampler"},
+      paramLabel = "SAMPLER",
+      description =
+          "As docs/samplers.md writes them, such as ddim:50 or 'unipc:10, karras' (default:"
+              + " ${DEFAULT-VALUE}).")
+  private String sampler = "dpm++2m:20";
+
+  @Option(
+      names = "--seed",
+      paramLabel = "SEED",
+      description = "The same seed draws the same pictures (default: ${DEFAULT-VALUE}).")
+  private long seed;
+
+  @Option(
+      names = {"-c", "--class"},
+      paramLabel = "CLASS",
+      split = ",",
+      description = "A class of each picture in turn, by name or number.")
+  private List<String> classes = List.of();
+
+  @Option(
+      names = {"-g", "--guidance"},
+      paramLabel = "SCALE",
+      description = "Classifier-free guidance towards the class; 1 is none (default: 1).")
+  private @Nullable Double guidance;
+
+  /** The sampler in full. */
+  String text() {
+    return Samplers.parse(sampler).toString();
+  }
+
+  long seed() {
+    return seed;
+  }
+
+  /** What was asked for, as the user wrote it. */
+  List<String> classes() {
+    return classes;
+  }
+
+  /** A run with these options, of pictures from an index on. */
+  Sampling of(DDPM ddpm, long from, int count) {
+    Sampling sampling = ddpm.sampling().sampler(Samplers.parse(sampler)).seed(seed);
+    if (!classes.isEmpty()) {
+      int[] labels = new int[count];
+      for (int i = 0; i < count; i++) {
+        labels[i] = label(ddpm, classes.get((int) ((from + i) % classes.size())));
+      }
+      sampling.condition(Condition.labels(labels));
+    }
+    if (guidance != null) {
+      if (classes.isEmpty()) {
+        throw new IllegalArgumentException("--guidance needs --class, towards which it guides");
+      }
+      sampling.guidance(Guidance.classifierFree(guidance));
+    }
+    return sampling;
+  }
+
+  /** A class by its name, whatever the case, or its number. */
+  static int label(DDPM ddpm, String text) {
+    List<String> names = ddpm.classNames();
+    for (int i = 0; i < names.size(); i++) {
+      if (names.get(i).toLowerCase(Locale.ROOT).equals(text.toLowerCase(Locale.ROOT))) {
+        return i;
+      }
+    }
+    try {
+      return Integer.parseInt(text);
+    } catch (NumberFormatException e) {
+      throw new IllegalArgumentException(
+          "--class must be "
+              + (names.isEmpty() ? "a number, since the model names no classes" : "of " + names)
+              + ", but was "
+              + text,
+          e);
+    }
+  }
+}

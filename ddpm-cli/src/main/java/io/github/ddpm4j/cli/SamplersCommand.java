@@ -1,0 +1,65 @@
+package io.github.ddpm4j.cli;
+
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.benchmark.Cli;
+import io.github.ddpm4j.sampling.Samplers;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** Compares samplers for a model. */
+@Command(
+    name = "samplers",
+    sortOptions = false,
+    description = {
+      "Finds the sampler that comes nearest to a long chain within a number of calls of the network."
+    },
+    footer = {"", "  ddpm samplers -m digits --calls 10"})
+final class SamplersCommand implements Callable<Integer> {
+
+  @Spec private CommandSpec spec = CommandSpec.create();
+  @Mixin private ModelOptions model = new ModelOptions();
+
+  @Option(
+      names = "--calls",
+      paramLabel = "N",
+      description = "Calls of the network for a picture (default: ${DEFAULT-VALUE}).")
+  private int calls = 10;
+
+  @Option(
+      names = "--long-chain",
+      paramLabel = "N",
+      description = "The steps of the chain to compare with (default: ${DEFAULT-VALUE}).")
+  private int longChain = 200;
+
+  @Option(
+      names = {"-n", "--count"},
+      paramLabel = "N",
+      description = "The number of pictures to compare (default: ${DEFAULT-VALUE}).")
+  private int count = 32;
+
+  @Option(names = "--seed", paramLabel = "SEED", description = "That of the noise (default: 0).")
+  private long seed;
+
+  @Override
+  public Integer call() throws IOException {
+    Cli.atLeast("--calls", 1, calls);
+    DDPM.endStepsOnShutdown();
+    try (DDPM ddpm = model.load()) {
+      PrintWriter out = spec.commandLine().getOut();
+      out.println(
+          ddpm.samplerPlanner()
+              .longChain(Samplers.ddim(longChain))
+              .images(count)
+              .seed(seed)
+              .plan(calls));
+      out.flush();
+    }
+    return 0;
+  }
+}

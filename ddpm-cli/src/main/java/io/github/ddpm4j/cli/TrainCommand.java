@@ -1,0 +1,249 @@
+package io.github.ddpm4j.cli;
+
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.TrainedModel;
+import io.github.ddpm4j.benchmark.Cli;
+import io.github.ddpm4j.data.PictureFolder;
+import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.report.TrainingProgress;
+import io.github.ddpm4j.report.TrainingReport;
+import io.github.ddpm4j.sampling.Samplers;
+import io.github.ddpm4j.schedule.Schedules;
+import io.github.ddpm4j.training.Checkpoints;
+import io.github.ddpm4j.unet.UNet;
+import io.github.ddpm4j.unet.UNetBuilder;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** Trains on a folder of pictures. */
+@Command(
+    name = "train",
+    sortOptions = false,
+    description = {
+      "Trains on a folder of pictures, or of a folder of them for each class.",
+      "OUT gets model, checkpoints and report.html. Ctrl-C ends the step that is being taken and"
+          + " writes a checkpoint."
+    },
+    footer = {
+      "",
+      "  ddpm train photos -o photos-model --size 3x64x64 --steps 50000 --flips",
+      "  ddpm train photos -o photos-model --size 3x64x64 --steps 50000 --flips --resume"
+    })
+final class TrainCommand implements Callable<Integer> {
+
+  private static final double CONDITION_DROPOUT = 0.1;
+  private static final int SHOWN = 16;
+
+  /** What the network learns. */
+  private enum Target {
+    EPSILON,
+    VELOCITY
+  }
+
+  @Spec private CommandSpec spec = CommandSpec.create();
+
+  @Parameters(paramLabel = "FOLDER", description = "The pictures.")
+  private Path folder = Path.of("");
+
+  @Option(
+      names = {"-o", "--output"},
+      paramLabel = "OUT",
+      required = true,
+      description = "The folder for all that comes of it.")
+  private Path output = Path.of("");
+
+  @Option(names = "--resume", description = "Goes on from the newest checkpoint of OUT.")
+  private boolean resume;
+
+  @Option(
+      names = "--size",
+      paramLabel = "CxHxW",
+      converter = ImageSize.class,
+      description = "Channels, height and width (default: 3x64x64).")
+  private Shape size = new Shape(3, 64, 64);
+
+  @Option(
+      names = "--steps",
+      paramLabel = "N",
+      description = "Training steps (default: ${DEFAULT-VALUE}).")
+  private int steps = 50_000;
+
+  @Option(
+      names = "--batch",
+      paramLabel = "N",
+      description = "Pictures of a step (default: ${DEFAULT-VALUE}).")
+  private int batch = 16;
+
+  @Option(
+      names = "--channels",
+      paramLabel = "N",
+      description = "Channels of the network's first level (default: ${DEFAULT-VALUE}).")
+  private int channels = 64;
+
+  @Option(
+      names = "--multipliers",
+      paramLabel = "N",
+      split = ",",
+      description = "Those of each level (default: 1,2,2,2).")
+  private int[] multipliers = {1, 2, 2, 2};
+
+  @Option(
+      names = "--groups",
+      paramLabel = "N",
+      description = "Groups of the normalisation (default: ${DEFAULT-VALUE}).")
+  private int groups = 8;
+
+  @Option(
+      names = "--prediction",
+      paramLabel = "NAME",
+      description = "epsilon, as the paper's, or velocity (default: epsilon).")
+  private Target prediction = Target.EPSILON;
+
+  @Option(
+      names = "--rate",
+      paramLabel = "RATE",
+      description = "The learning rate (default: ${DEFAULT-VALUE}).")
+  private double rate = 2e-4;
+
+  @Option(
+      names = "--ema",
+      paramLabel = "DECAY",
+      description = "That of the average of the weights (default: ${DEFAULT-VALUE}).")
+  private double ema = 0.999;
+
+  @Option(names = "--flips", description = "Mirrors half of the pictures.")
+  private boolean flips;
+
+  @Option(
+      names = "--precision",
+      paramLabel = "NAME",
+      description = "auto, float32, bfloat16 or float16 (default: auto).")
+  private UNet.Precision precision = UNet.Precision.AUTO;
+
+  @Option(
+      names = "--device",
+      paramLabel = "DEVICE",
+      description = "cpu, gpu0, gpu1, ... (default: ${DEFAULT-VALUE}).")
+  private String device = "cpu";
+
+  @Option(names = "--seed", paramLabel = "SEED", description = "That of the run (default: 0).")
+  private long seed;
+
+  @Option(
+      names = "--checkpoint-every",
+      paramLabel = "STEPS",
+      description = "Between checkpoints (default: every 10 minutes).")
+  private @Nullable Integer checkpointEvery;
+
+  @Option(
+      names = "--samples-every",
+      paramLabel = "STEPS",
+      description = "Between the pictures of the report (default: ${DEFAULT-VALUE}).")
+  private int samplesEvery = 1000;
+
+  @Override
+  public Integer call() throws IOException {
+    Path checkpoints = output.resolve("checkpoints");
+    requireFreshOrResumed(checkpoints);
+    DDPM.endStepsOnShutdown();
+    PictureFolder data = data();
+    List<String> classes = data.classNames();
+    PrintWriter out = spec.commandLine().getOut();
+    try (DDPM ddpm = model(classes)) {
+      ddpm.requireSavable(output.resolve("model"));
+      var training = ddpm.training().steps(Cli.atLeast("--steps", 1, steps)).learningRate(rate);
+      training.ema(ema).gradientClip(1).seed(seed).listener(TrainingProgress.bar());
+      if (!classes.isEmpty()) {
+        training.conditionDropout(CONDITION_DROPOUT);
+      }
+      Checkpoints kept = Checkpoints.in(checkpoints);
+      training.checkpoints(checkpointEvery == null ? kept : kept.everySteps(checkpointEvery));
+      if (resume) {
+        training.resume();
+      }
+      var report = TrainingReport.of(ddpm, output.resolve("report.html")).data(data);
+      report.samples(
+          Cli.atLeast("--samples-every", 1, samplesEvery),
+          4,
+          SHOWN,
+          sampling -> sampling.sampler(Samplers.dpmSolverPlusPlus(20)));
+      training.listener(report);
+      try (TrainedModel result = training.fit(data)) {
+        result.ddpm().save(output.resolve("model"));
+      }
+    }
+    data.brokenFiles().forEach(broken -> out.println(broken.file() + ": " + broken.reason()));
+    out.println(output);
+    out.flush();
+    return 0;
+  }
+
+  private void requireFreshOrResumed(Path checkpoints) throws IOException {
+    if (resume || !Files.isDirectory(checkpoints)) {
+      return;
+    }
+    try (Stream<Path> files = Files.list(checkpoints)) {
+      if (files.anyMatch(file -> file.toString().endsWith(".safetensors"))) {
+        throw new IllegalArgumentException(
+            output
+                + " holds checkpoints of a run; go on with it by --resume, or choose another"
+                + " folder");
+      }
+    }
+  }
+
+  private PictureFolder data() throws IOException {
+    var builder =
+        PictureFolder.builder(folder, size).setSampling(Cli.atLeast("--batch", 1, batch), true);
+    return (flips ? builder.horizontalFlips() : builder).build();
+  }
+
+  private DDPM model(List<String> classes) {
+    UNetBuilder network =
+        UNet.builder()
+            .image(
+                Math.toIntExact(size.get(0)),
+                Math.toIntExact(size.get(1)),
+                Math.toIntExact(size.get(2)))
+            .baseChannels(channels)
+            .channelMultipliers(multipliers)
+            .groups(groups)
+            .attentionAtLevels(multipliers.length - 1)
+            .residualBlocks(1)
+            .precision(precision)
+            .device(Cli.device(device))
+            .seed(seed);
+    if (!classes.isEmpty()) {
+      network.classes(classes.size());
+    }
+    UNet unet = network.build();
+    boolean done = false;
+    try {
+      DDPM ddpm =
+          DDPM.builder()
+              .schedule(Schedules.cosine(1000))
+              .prediction(prediction == Target.EPSILON ? Prediction.EPSILON : Prediction.VELOCITY)
+              .classNames(classes)
+              .denoiser(unet)
+              .build();
+      done = true;
+      return ddpm;
+    } finally {
+      if (!done) {
+        unet.close();
+      }
+    }
+  }
+}
