@@ -162,14 +162,24 @@ public final class Cli {
     if (problem instanceof IOException
         || problem instanceof UncheckedIOException
         || problem instanceof IllegalArgumentException) {
-      Exception cause =
-          problem instanceof UncheckedIOException unchecked && unchecked.getCause() != null
-              ? unchecked.getCause()
-              : problem;
-      command.getErr().println(command.getCommandName() + ": " + message(cause));
+      tell(problem, command);
       return USER_ERROR;
     }
     throw problem;
+  }
+
+  /**
+   * Says on the error stream what a command failed by, in one line.
+   *
+   * @param problem what the user can put right
+   * @param command the command
+   */
+  public static void tell(Exception problem, CommandLine command) {
+    Exception cause =
+        problem instanceof UncheckedIOException unchecked && unchecked.getCause() != null
+            ? unchecked.getCause()
+            : problem;
+    command.getErr().println(command.getCommandName() + ": " + message(cause));
   }
 
   /** What went wrong. The exceptions of the file system name the file and nothing else. */

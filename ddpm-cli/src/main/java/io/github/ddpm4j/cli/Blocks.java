@@ -47,8 +47,10 @@ final class Blocks {
   }
 
   /** How a picture of a block was drawn, as one of a run over all of the indexes before too. */
-  Map<String, String> provenance(Samples drawn, long seed, long block, int place) {
+  Map<String, String> provenance(
+      LoadedModel model, Samples drawn, long seed, long block, int place) {
     Map<String, String> words = new LinkedHashMap<>(drawn.provenance(place));
+    words.putIfAbsent("model", model.weights());
     words.put("seed", Long.toString(seed));
     words.put("images", Long.toString(first(block + 1)));
     words.put("batchSize", Integer.toString(length));

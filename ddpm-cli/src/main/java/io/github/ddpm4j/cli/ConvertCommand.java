@@ -1,6 +1,7 @@
 package io.github.ddpm4j.cli;
 
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.pretrained.Pretrained;
 import io.github.ddpm4j.unet.UNet;
 import java.io.IOException;
@@ -28,6 +29,7 @@ final class ConvertCommand implements Callable<Integer> {
   /** What can be written. */
   private enum Layout {
     DDPM4J,
+    SAFETENSORS,
     DIFFUSERS,
     NPZ,
     TORCHSCRIPT
@@ -40,8 +42,8 @@ final class ConvertCommand implements Callable<Integer> {
       names = {"-f", "--format"},
       paramLabel = "FORMAT",
       description =
-          "ddpm4j (a folder of this library), diffusers (a folder), npz (the paper's authors'"
-              + " variables), torchscript (default: ddpm4j).")
+          "ddpm4j (a folder of this library), safetensors (one file of it), diffusers (a folder),"
+              + " npz (the paper's authors' variables), torchscript (default: ddpm4j).")
   private Layout format = Layout.DDPM4J;
 
   @Option(
@@ -53,11 +55,14 @@ final class ConvertCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    try (DDPM ddpm = model.load()) {
+    check();
+    try (LoadedModel loaded = model.load()) {
+      DDPM ddpm = loaded.ddpm();
       switch (format) {
         case DDPM4J -> ddpm.save(output);
         case DIFFUSERS -> Pretrained.saveDiffusers(ddpm, output);
         case NPZ -> Pretrained.saveNpz(ddpm, output);
+        case SAFETENSORS -> ddpm.saveSafetensors(output);
         case TORCHSCRIPT -> ddpm.denoiser(UNet.class).exportTorchScript(output);
       }
     }
@@ -65,5 +70,15 @@ final class ConvertCommand implements Callable<Integer> {
     out.println(output);
     out.flush();
     return 0;
+  }
+
+  private void check() throws IOException {
+    boolean folder = format == Layout.DDPM4J || format == Layout.DIFFUSERS;
+    if (folder) {
+      Inputs.requireFolder(output);
+    } else {
+      Pictures.requireSavable(output);
+    }
+    model.check();
   }
 }

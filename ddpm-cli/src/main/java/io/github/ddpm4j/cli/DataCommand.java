@@ -5,6 +5,7 @@ import io.github.ddpm4j.data.DataDoctor;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -38,6 +39,7 @@ final class DataCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    Inputs.require(List.of(folder));
     DataDoctor doctor = DataDoctor.examine(folder, size);
     PrintWriter out = spec.commandLine().getOut();
     out.println(doctor);

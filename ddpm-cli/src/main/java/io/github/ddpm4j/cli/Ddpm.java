@@ -2,6 +2,9 @@ package io.github.ddpm4j.cli;
 
 import io.github.ddpm4j.benchmark.Benchmark;
 import io.github.ddpm4j.benchmark.Cli;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.charset.Charset;
 import java.nio.file.Path;
 import java.util.concurrent.CancellationException;
 import org.jspecify.annotations.Nullable;
@@ -9,7 +12,6 @@ import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParseResult;
-import picocli.CommandLine.PropertiesDefaultProvider;
 import picocli.CommandLine.ScopeType;
 
 /** The program {@code ddpm}. */
@@ -34,15 +36,20 @@ import picocli.CommandLine.ScopeType;
     },
     footer = {
       "",
-      "Exit codes: 0 done; 1 done, but something is not as it should be, or a fault of the program;",
-      "2 wrong options, missing files and the like; 130 ended by Ctrl-C.",
-      "ddpm COMMAND --help says more, with examples."
+      "Exit codes:",
+      "    0  done",
+      "    1  done, but something is not as it should be; or a fault of the program",
+      "    2  wrong options, missing files and the like",
+      "  130  ended by Ctrl-C",
+      "",
+      "  ddpm COMMAND --help says more, with examples."
     })
 public final class Ddpm {
 
   /** That of a program that is ended by Ctrl-C. */
   static final int INTERRUPTED = 130;
 
+  private static final int WIDTH = 100;
   private static final String CONFIG = "--config";
 
   @Option(
@@ -70,23 +77,40 @@ public final class Ddpm {
    */
   public static void main(String[] args) {
     Cli.setDefaults();
-    Cli.exitWith(commandLine(args).execute(args));
+    // As picocli's own writers: in the encoding of the terminal.
+    PrintWriter out = new PrintWriter(System.out, true, Charset.defaultCharset());
+    PrintWriter err = new PrintWriter(System.err, true, Charset.defaultCharset());
+    Cli.exitWith(run(out, err, args));
   }
 
   /**
-   * The program with all of its commands.
+   * Runs a command.
    *
-   * @param args what the user wrote, in which a file of options is looked for
+   * @return the exit code
    */
-  static CommandLine commandLine(String... args) {
+  static int run(PrintWriter out, PrintWriter err, String... args) {
+    CommandLine program = commandLine().setOut(out).setErr(err);
+    try {
+      Path file = configOf(args);
+      if (file != null) {
+        program.setDefaultValueProvider(ConfigFile.read(file, program));
+      }
+    } catch (IOException | IllegalArgumentException e) {
+      Cli.tell(e, program);
+      return Cli.USER_ERROR;
+    }
+    return program.execute(args);
+  }
+
+  /** The program with all of its commands. */
+  static CommandLine commandLine() {
     Ddpm program = new Ddpm();
     CommandLine commandLine = Cli.commandLine(program);
-    commandLine.addSubcommand("benchmark", new Benchmark());
-    Path file = configOf(args);
-    if (file != null) {
-      commandLine.setDefaultValueProvider(new PropertiesDefaultProvider(file.toFile()));
-    }
+    CommandLine benchmark = new CommandLine(new Benchmark()).setCommandName("benchmark");
+    benchmark.getCommandSpec().usageMessage().footer("", "  ddpm benchmark --quick");
+    commandLine.addSubcommand(benchmark);
     return commandLine
+        .setUsageHelpWidth(WIDTH)
         .setCaseInsensitiveEnumValuesAllowed(true)
         .setExecutionExceptionHandler(program::report);
   }

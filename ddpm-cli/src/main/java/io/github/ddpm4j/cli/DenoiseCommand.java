@@ -71,11 +71,16 @@ final class DenoiseCommand implements Callable<Integer> {
       throw new IllegalArgumentException("--count must be from 1 to 64, but was " + count);
     }
     Cli.atLeast("--columns", 1, columns);
+    if (!animation) {
+      Inputs.requirePng(output);
+    }
     Pictures.requireSavable(output);
+    sampler.check();
+    model.check();
     DDPM.endStepsOnShutdown();
-    try (DDPM ddpm = model.load();
+    try (LoadedModel loaded = model.load();
         NDManager manager = NDManager.newBaseManager();
-        SamplingRun run = sampler.of(ddpm, 0, count).start(count)) {
+        SamplingRun run = sampler.of(loaded, 0, count).start(count)) {
       NDList steps = new NDList();
       while (run.hasNext()) {
         SamplingRun.Event event = run.next();
@@ -85,10 +90,10 @@ final class DenoiseCommand implements Callable<Integer> {
       }
       if (animation) {
         List<BufferedImage> frames = new ArrayList<>();
-        steps.forEach(step -> frames.add(Grids.of(ddpm, step).toGrid()));
+        steps.forEach(step -> frames.add(Grids.of(loaded, step).toGrid()));
         Pictures.animate(frames, MILLIS, output);
       } else {
-        Grids.of(ddpm, strip(steps)).columns(Math.min(columns, steps.size())).save(output);
+        Grids.of(loaded, strip(steps)).columns(Math.min(columns, steps.size())).save(output);
       }
     }
     PrintWriter out = spec.commandLine().getOut();

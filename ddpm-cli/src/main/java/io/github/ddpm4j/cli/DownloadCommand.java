@@ -36,7 +36,9 @@ final class DownloadCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    LoadedModel.requireId(id);
     PrintWriter err = spec.commandLine().getErr();
+    boolean terminal = System.console() != null;
     long[] last = {-1};
     var folder =
         Pretrained.download(
@@ -45,9 +47,12 @@ final class DownloadCommand implements Callable<Integer> {
             (file, bytes, total) -> {
               if (bytes / MEGABYTE != last[0] || bytes == total) {
                 last[0] = bytes / MEGABYTE;
-                err.print(
-                    "\r" + file + ": " + bytes / MEGABYTE + " of " + total / MEGABYTE + " MB");
-                err.print(bytes == total ? System.lineSeparator() : "");
+                String line = file + ": " + bytes / MEGABYTE + " of " + total / MEGABYTE + " MB";
+                if (terminal) {
+                  err.print("\r" + line + (bytes == total ? System.lineSeparator() : ""));
+                } else if (bytes == total) {
+                  err.println(line);
+                }
                 err.flush();
               }
             });

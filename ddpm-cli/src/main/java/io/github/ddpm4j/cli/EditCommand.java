@@ -46,6 +46,8 @@ final class EditCommand implements Callable<Integer> {
     INTERPOLATE
   }
 
+  private static final String STRENGTH = "--strength";
+
   @Spec private CommandSpec spec = CommandSpec.create();
 
   @Parameters(
@@ -71,7 +73,7 @@ final class EditCommand implements Callable<Integer> {
   private int count = 8;
 
   @Option(
-      names = "--strength",
+      names = STRENGTH,
       paramLabel = "SHARE",
       description = "How much of the noise is added, in (0, 1] (default: ${DEFAULT-VALUE}).")
   private double strength = 0.5;
@@ -105,16 +107,32 @@ final class EditCommand implements Callable<Integer> {
     if (use == Use.INPAINT && mask == null) {
       throw new IllegalArgumentException("inpaint needs --mask, which says where to draw anew");
     }
+    if (use != Use.INPAINT && mask != null) {
+      throw new IllegalArgumentException("--mask is for inpaint alone");
+    }
+    if (use == Use.INPAINT && spec.commandLine().getParseResult().hasMatchedOption(STRENGTH)) {
+      throw new IllegalArgumentException("--strength is for vary and interpolate alone");
+    }
+    if (!(strength > 0 && strength <= 1)) {
+      throw new IllegalArgumentException("--strength must be in (0, 1], but was " + strength);
+    }
     Cli.atLeast("--count", use == Use.INTERPOLATE ? 2 : 1, count);
+    Inputs.require(files);
+    if (mask != null) {
+      Inputs.require(List.of(mask));
+    }
+    Inputs.requirePng(output);
     Pictures.requireSavable(output);
+    sampler.check();
+    model.check();
     DDPM.endStepsOnShutdown();
-    try (DDPM ddpm = model.load();
+    try (LoadedModel loaded = model.load();
         NDManager manager = NDManager.newBaseManager()) {
-      NDArray given = Inputs.read(ddpm, manager, files);
-      Sampling sampling = sampler.of(ddpm, 0, count);
-      try (Samples made = make(ddpm, manager, sampling, given);
+      NDArray given = Inputs.read(loaded, manager, files);
+      Sampling sampling = sampler.of(loaded, 0, count);
+      try (Samples made = make(loaded, manager, sampling, given);
           NDArray pictures = made.toNDArray(manager)) {
-        Pictures.write(Grids.of(ddpm, pictures).toGrid(), output, made.provenance(0));
+        Pictures.write(Grids.of(loaded, pictures).toGrid(), output, made.provenance(0));
       }
     }
     PrintWriter out = spec.commandLine().getOut();
@@ -123,20 +141,20 @@ final class EditCommand implements Callable<Integer> {
     return 0;
   }
 
-  private Samples make(DDPM ddpm, NDManager manager, Sampling sampling, NDArray given)
+  private Samples make(LoadedModel loaded, NDManager manager, Sampling sampling, NDArray given)
       throws IOException {
     return switch (use) {
       case VARY -> sampling.imageToImage(repeated(given), strength);
       case INPAINT -> {
-        NDArray white = Inputs.read(ddpm, manager, List.of(Objects.requireNonNull(mask)));
-        double middle = (ddpm.dataRange().min() + ddpm.dataRange().max()) / 2;
+        NDArray white = Inputs.read(loaded, manager, List.of(Objects.requireNonNull(mask)));
+        double middle = (loaded.ddpm().dataRange().min() + loaded.ddpm().dataRange().max()) / 2;
         NDArray known = white.get(":, 0:1").lt(middle).toType(given.getDataType(), false);
         yield sampling.inpaint(repeated(given), known);
       }
       case INTERPOLATE -> {
         double[] fractions =
             IntStream.range(0, count).mapToDouble(i -> i / (count - 1.0)).toArray();
-        int t = (int) (strength * (ddpm.schedule().timesteps() - 1));
+        int t = (int) (strength * (loaded.ddpm().schedule().timesteps() - 1));
         yield sampling.interpolate(given.get(0), given.get(1), t, fractions);
       }
     };

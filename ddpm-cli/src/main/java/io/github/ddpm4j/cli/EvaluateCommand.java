@@ -7,6 +7,7 @@ import ai.djl.ndarray.types.Shape;
 import com.google.gson.JsonObject;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.benchmark.Cli;
+import io.github.ddpm4j.evaluation.BitsPerDimResult;
 import io.github.ddpm4j.evaluation.Bootstrap;
 import io.github.ddpm4j.evaluation.Estimate;
 import io.github.ddpm4j.evaluation.FeatureStatistics;
@@ -16,7 +17,6 @@ import io.github.ddpm4j.evaluation.KernelDistance;
 import io.github.ddpm4j.evaluation.PrecisionRecall;
 import io.github.ddpm4j.evaluation.TorchScriptFeatures;
 import io.github.ddpm4j.internal.data.ChannelRanges;
-import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -26,6 +26,7 @@ import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -47,7 +48,10 @@ import picocli.CommandLine.Spec;
     })
 final class EvaluateCommand implements Callable<Integer> {
 
+  private static final int MOST_FRECHET = 2048;
+
   @Spec private CommandSpec spec = CommandSpec.create();
+  @Mixin private SamplerOptions sampler = new SamplerOptions();
 
   @Parameters(index = "0", paramLabel = "REAL", description = "A folder of real pictures.")
   private Path real = Path.of("");
@@ -55,8 +59,8 @@ final class EvaluateCommand implements Callable<Integer> {
   @Parameters(
       index = "1",
       paramLabel = "GENERATED",
-      description = "A folder of pictures, or a model folder.")
-  private Path generated = Path.of("");
+      description = "A folder of pictures, or a model as -m of other commands.")
+  private String generated = "";
 
   @Option(
       names = "--size",
@@ -72,13 +76,10 @@ final class EvaluateCommand implements Callable<Integer> {
   private int count = 1000;
 
   @Option(
-      names = {"-s", "--sampler"},
-      paramLabel = "SAMPLER",
-      description = "Of the model (default: ${DEFAULT-VALUE}).")
-  private String sampler = "dpm++2m:20";
-
-  @Option(names = "--seed", paramLabel = "SEED", description = "That of the noise (default: 0).")
-  private long seed;
+      names = "--device",
+      paramLabel = "DEVICE",
+      description = "cpu, gpu0, gpu1, ... (default: ${DEFAULT-VALUE}).")
+  private String device = "cpu";
 
   @Option(
       names = "--features",
@@ -96,7 +97,7 @@ final class EvaluateCommand implements Callable<Integer> {
       names = "--bits",
       paramLabel = "N",
       description =
-          "Bits per dimension of so many real pictures, over as many timesteps as -s has.")
+          "Bits per dimension of so many real pictures, a call of the network for each timestep.")
   private @Nullable Integer bits;
 
   @Option(names = "--json", description = "Tells the result as JSON.")
@@ -104,39 +105,60 @@ final class EvaluateCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    Cli.atLeast("--count", 4, count);
+    boolean isModel = LoadedModel.isModel(generated);
+    check(isModel);
     DDPM.endStepsOnShutdown();
-    boolean isModel = ModelOptions.isOurs(generated);
-    if (bits != null && !isModel) {
-      throw new IllegalArgumentException("--bits needs a model, but " + generated + " is none");
-    }
-    List<Estimate> estimates = new ArrayList<>();
     try (NDManager manager = NDManager.newBaseManager()) {
       if (isModel) {
-        try (DDPM ddpm = DDPM.load(generated)) {
-          Shape shape = Inputs.shape(ddpm);
-          NDArray known = Inputs.folder(manager, real, shape, count);
-          try (Samples drawn =
-              ddpm.sampling()
-                  .sampler(Samplers.parse(sampler))
-                  .seed(seed)
-                  .generate(Math.toIntExact(known.getShape().get(0)))) {
-            NDArray unit = ChannelRanges.toUnit(drawn.toNDArray(manager), ddpm.dataRange());
-            compare(estimates, known, unit.clip(-1, 1));
-          }
-          print(estimates);
-          bits(ddpm, known);
-        }
+        model(manager);
       } else {
         Shape shape = required();
-        compare(
-            estimates,
-            Inputs.folder(manager, real, shape, count),
-            Inputs.folder(manager, generated, shape, count));
-        print(estimates);
+        NDArray known = Inputs.folder(manager, real, shape, count);
+        print(compare(known, Inputs.folder(manager, Path.of(generated), shape, count)), null);
       }
     }
     return 0;
+  }
+
+  private void check(boolean isModel) throws IOException {
+    Cli.atLeast("--count", 4, count);
+    Inputs.require(isModel ? List.of(real) : List.of(real, Path.of(generated)));
+    if (bits != null) {
+      Cli.atLeast("--bits", 1, bits);
+      if (!isModel) {
+        throw new IllegalArgumentException("--bits needs a model, but " + generated + " is none");
+      }
+    }
+    if (isModel && size != null) {
+      throw new IllegalArgumentException("--size is for two folders; a model has its own");
+    }
+    if (side != null) {
+      Cli.atLeast("--features-side", 1, side);
+    }
+    if (features != null) {
+      Inputs.require(List.of(features));
+    }
+    Cli.device(device);
+    sampler.check();
+  }
+
+  private void model(NDManager manager) throws IOException {
+    try (LoadedModel loaded = LoadedModel.load(generated, Cli.device(device))) {
+      DDPM ddpm = loaded.ddpm();
+      NDArray known = Inputs.folder(manager, real, loaded.shape(), count);
+      int number = Math.toIntExact(known.getShape().get(0));
+      List<Estimate> estimates;
+      try (Samples drawn = sampler.of(loaded, 0, number).generate(number)) {
+        NDArray unit = ChannelRanges.toUnit(drawn.toNDArray(manager), ddpm.dataRange());
+        estimates = compare(known, unit.clip(-1, 1));
+      }
+      if (bits == null) {
+        print(estimates, null);
+      } else {
+        NDArray images = ChannelRanges.fromUnit(known, ddpm.dataRange());
+        print(estimates, ddpm.bitsPerDim().images(bits).seed(sampler.seed()).of(images));
+      }
+    }
   }
 
   private Shape required() {
@@ -147,35 +169,35 @@ final class EvaluateCommand implements Callable<Integer> {
     return size;
   }
 
-  private void compare(List<Estimate> estimates, NDArray known, NDArray drawn) throws IOException {
+  private List<Estimate> compare(NDArray known, NDArray drawn) throws IOException {
     if (features == null) {
-      compare(estimates, Features.pixels(), known, drawn);
-      return;
+      return compare(Features.pixels(), known, drawn);
     }
     TorchScriptFeatures.Builder file = Features.torchScript(features);
     if (side != null) {
       file.resize(side, side, Image.Interpolation.BILINEAR);
     }
     try (TorchScriptFeatures network = file.load()) {
-      compare(estimates, network, known, drawn);
+      return compare(network, known, drawn);
     }
   }
 
-  private static void compare(
-      List<Estimate> estimates, Features features, NDArray known, NDArray drawn) {
+  private static List<Estimate> compare(Features features, NDArray known, NDArray drawn) {
     double[][] reference = features.of(known);
     double[][] rows = features.of(drawn);
     Bootstrap bootstrap = Bootstrap.seeded(1);
-    if (rows[0].length <= 2048) {
+    List<Estimate> estimates = new ArrayList<>();
+    if (rows[0].length <= MOST_FRECHET) {
       estimates.add(FrechetDistance.estimate(rows, FeatureStatistics.of(reference), bootstrap));
     }
     estimates.add(KernelDistance.estimate(rows, reference, bootstrap));
     PrecisionRecall both = PrecisionRecall.of(rows, reference, bootstrap);
     estimates.add(both.precision());
     estimates.add(both.recall());
+    return estimates;
   }
 
-  private void print(List<Estimate> estimates) {
+  private void print(List<Estimate> estimates, @Nullable BitsPerDimResult likelihood) {
     PrintWriter out = spec.commandLine().getOut();
     String name = features == null ? "pixels" : features.toString();
     if (json) {
@@ -192,20 +214,21 @@ final class EvaluateCommand implements Callable<Integer> {
         one.addProperty("reference", estimate.reference());
         all.add(estimate.figure(), one);
       }
+      if (likelihood != null) {
+        JsonObject one = new JsonObject();
+        one.addProperty("value", likelihood.total().value());
+        one.addProperty("standardError", likelihood.total().standardError());
+        one.addProperty("images", likelihood.images());
+        all.add("bits per dimension", one);
+      }
       out.println(all);
     } else {
       out.println("in the features of " + name + ":");
       estimates.forEach(out::println);
+      if (likelihood != null) {
+        out.println(likelihood);
+      }
     }
     out.flush();
-  }
-
-  private void bits(DDPM ddpm, NDArray known) {
-    if (bits != null) {
-      PrintWriter out = spec.commandLine().getOut();
-      NDArray images = ChannelRanges.fromUnit(known, ddpm.dataRange());
-      out.println(ddpm.bitsPerDim().images(bits).seed(seed).of(images));
-      out.flush();
-    }
   }
 }

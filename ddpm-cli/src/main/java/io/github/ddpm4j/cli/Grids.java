@@ -1,7 +1,6 @@
 package io.github.ddpm4j.cli;
 
 import ai.djl.ndarray.NDArray;
-import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.sampling.Samples;
 
@@ -10,9 +9,9 @@ final class Grids {
 
   private Grids() {}
 
-  static Pictures of(DDPM ddpm, NDArray images) {
+  static Pictures of(LoadedModel model, NDArray images) {
     long side = Math.max(images.getShape().get(2), images.getShape().get(3));
     long factor = (Samples.LEAST_GRID_SIDE + side - 1) / side;
-    return Pictures.of(images).dataRange(ddpm.dataRange()).enlarge((int) Math.max(1, factor));
+    return Pictures.of(images).dataRange(model.ddpm().dataRange()).enlarge((int) Math.max(1, factor));
   }
 }

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -33,6 +34,7 @@ final class InfoCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    Inputs.require(List.of(path));
     PrintWriter out = spec.commandLine().getOut();
     if (path.toString().toLowerCase(Locale.ROOT).endsWith(".png") && Files.isRegularFile(path)) {
       Map<String, String> words = Pictures.provenance(path);
@@ -40,7 +42,7 @@ final class InfoCommand implements Callable<Integer> {
         out.println(path + " does not say how it was drawn");
       }
       words.forEach((name, value) -> line(out, name, value));
-    } else if (ModelOptions.isOurs(path)) {
+    } else if (LoadedModel.isOurs(path)) {
       try (DDPM ddpm = DDPM.load(path)) {
         print(out, ddpm);
       }

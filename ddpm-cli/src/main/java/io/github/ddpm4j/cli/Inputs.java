@@ -7,30 +7,54 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.Batch;
 import ai.djl.translate.TranslateException;
-import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.data.PictureFolder;
 import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.internal.data.ChannelRanges;
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 
 /** Pictures of the user's. */
 final class Inputs {
 
   private Inputs() {}
 
-  /** The shape of the images of a model. */
-  static Shape shape(DDPM ddpm) {
-    return ddpm.denoiser()
-        .flatMap(network -> network.imageShape())
-        .orElseThrow(
-            () -> new IllegalArgumentException("the model's network tells no size of images"));
+  /** Checks that files are there, before a model is loaded for them. */
+  static void require(List<Path> files) throws IOException {
+    for (Path file : files) {
+      if (!Files.exists(file)) {
+        throw new NoSuchFileException(file.toString());
+      }
+    }
+  }
+
+  /** Checks that a file will be called what it is. */
+  static void requirePng(Path file) {
+    if (!isPng(file)) {
+      throw new IllegalArgumentException(
+          "-o must be a file that ends in .png, but was " + file + ", and it gets a PNG file");
+    }
+  }
+
+  /** Checks that files can be written to a folder, as far as that can be told. */
+  static void requireFolder(Path folder) throws IOException {
+    if (Files.exists(folder) && !Files.isDirectory(folder)) {
+      throw new NotDirectoryException(folder.toString());
+    }
+    Pictures.requireSavable(folder.resolve("a file"));
+  }
+
+  static boolean isPng(Path file) {
+    return file.toString().toLowerCase(Locale.ROOT).endsWith(".png");
   }
 
   /** Pictures of the size of the model's, in its range, as one array. */
-  static NDArray read(DDPM ddpm, NDManager manager, List<Path> files) throws IOException {
-    Shape shape = shape(ddpm);
+  static NDArray read(LoadedModel model, NDManager manager, List<Path> files) throws IOException {
+    Shape shape = model.shape();
     NDList all = new NDList();
     for (Path file : files) {
       NDArray picture = Pictures.read(manager, file);
@@ -45,7 +69,7 @@ final class Inputs {
       }
       all.add(picture.expandDims(0));
     }
-    return ChannelRanges.fromUnit(NDArrays.concat(all), ddpm.dataRange());
+    return ChannelRanges.fromUnit(NDArrays.concat(all), model.ddpm().dataRange());
   }
 
   /** All pictures of a folder, resized, in [-1, 1]. */

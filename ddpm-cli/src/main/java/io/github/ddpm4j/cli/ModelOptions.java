@@ -1,23 +1,11 @@
 package io.github.ddpm4j.cli;
 
-import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.benchmark.Cli;
-import io.github.ddpm4j.pretrained.Pretrained;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
-import java.nio.file.Path;
-import java.util.regex.Pattern;
 import picocli.CommandLine.Option;
 
 /** Which model, and where it runs. */
 final class ModelOptions {
-
-  /** A folder of this library has this file. */
-  private static final String DESCRIPTION = "ddpm.json";
-
-  private static final Pattern CHECKPOINT = Pattern.compile("step-\\d+\\.[0-9a-f]+\\.safetensors");
-  private static final Pattern ID = Pattern.compile("[\\w.-]+/[\\w.-]+");
 
   @Option(
       names = {"-m", "--model"},
@@ -39,35 +27,18 @@ final class ModelOptions {
     return model;
   }
 
+  /** Checks what can be told without loading. */
+  void check() throws IOException {
+    Cli.device(device);
+    LoadedModel.require(model);
+  }
+
   /**
    * Loads the model.
    *
    * @return the model; the caller closes it
    */
-  DDPM load() throws IOException {
-    var on = Cli.device(device);
-    Path path = Path.of(model);
-    if (isOurs(path)) {
-      return DDPM.load(path, on);
-    }
-    return foreign(path).ddpm();
-  }
-
-  /** Whether it was written by this library. */
-  static boolean isOurs(Path path) {
-    return Files.exists(path.resolve(DESCRIPTION))
-        || CHECKPOINT.matcher(String.valueOf(path.getFileName())).matches();
-  }
-
-  /** A model of another library. */
-  Pretrained foreign(Path path) throws IOException {
-    Pretrained.Options options = Pretrained.options().device(Cli.device(device));
-    if (Files.exists(path)) {
-      return options.load(path);
-    }
-    if (ID.matcher(model).matches()) {
-      return options.load(model);
-    }
-    throw new NoSuchFileException(model, null, "does not exist");
+  LoadedModel load() throws IOException {
+    return LoadedModel.load(model, Cli.device(device));
   }
 }

@@ -14,6 +14,7 @@ import io.github.ddpm4j.schedule.Schedules;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -66,6 +67,8 @@ final class NoiseCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     Cli.atLeast("--columns", 1, columns);
+    Inputs.require(List.of(file));
+    Inputs.requirePng(output);
     Pictures.requireSavable(output);
     Schedule schedule = kind == Kind.LINEAR ? Schedules.linear(1000) : Schedules.cosine(1000);
     ForwardProcess forward = ForwardProcess.of(schedule);

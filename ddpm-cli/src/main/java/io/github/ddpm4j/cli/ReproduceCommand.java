@@ -4,20 +4,15 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.image.Pictures;
-import io.github.ddpm4j.model.Condition;
-import io.github.ddpm4j.sampling.Guidance;
-import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
-import io.github.ddpm4j.sampling.Sampling;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -36,8 +31,6 @@ import picocli.CommandLine.Spec;
     },
     footer = {"", "  ddpm reproduce -m fashion pictures/00000003.png"})
 final class ReproduceCommand implements Callable<Integer> {
-
-  private static final Pattern GUIDANCE = Pattern.compile("classifierFree\\((.+)\\)");
 
   /** Levels of 8 bits by which other processors may differ. */
   private static final int ROUNDING = 1;
@@ -61,14 +54,24 @@ final class ReproduceCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    List<Recipe> recipes = new ArrayList<>();
+    Inputs.require(files);
+    for (Path file : files) {
+      recipes.add(Recipe.of(file));
+      if (output != null) {
+        Pictures.requireSavable(output.resolve(file.getFileName()));
+      }
+    }
+    model.check();
     DDPM.endStepsOnShutdown();
     int worst = 0;
     PrintWriter out = spec.commandLine().getOut();
-    try (DDPM ddpm = model.load();
+    try (LoadedModel loaded = model.load();
         NDManager manager = NDManager.newBaseManager()) {
-      for (Path file : files) {
-        Drawn drawn = draw(ddpm, manager, file);
-        int difference = difference(drawn.picture, pictureOf(ddpm, manager, file), file);
+      for (Recipe recipe : recipes) {
+        Path file = recipe.file();
+        Drawn drawn = draw(loaded, manager, recipe);
+        int difference = difference(drawn.picture, pictureOf(loaded, manager, file), file);
         out.println(
             file
                 + ": "
@@ -85,118 +88,71 @@ final class ReproduceCommand implements Callable<Integer> {
 
   private record Drawn(BufferedImage picture, Map<String, String> words) {}
 
-  private static BufferedImage pictureOf(DDPM ddpm, NDManager manager, Path file)
+  private static BufferedImage pictureOf(LoadedModel loaded, NDManager manager, Path file)
       throws IOException {
     try (NDArray read = Pictures.read(manager, file)) {
-      return Pictures.of(read).dataRange(ddpm.dataRange()).toImages().get(0);
+      return Pictures.of(read).toImages().get(0);
     }
   }
 
-  private Drawn draw(DDPM ddpm, NDManager manager, Path file) throws IOException {
-    Map<String, String> words = Pictures.provenance(file);
-    if (!words.containsKey("sampler") || !words.containsKey("image")) {
-      throw new IllegalArgumentException(
-          file
-              + " does not say how it was drawn"
-              + (words.containsKey("sampler")
-                  ? ": it is a grid; name the file of one picture"
-                  : "; name a PNG file of a sample of this library"));
-    }
-    require(words, "use", "noise", file);
-    long image = number(words, "image", file);
-    long images = number(words, "images", file);
-    int length = (int) number(words, "batchSize", file);
-    long first = image / length * length;
-    int count = (int) Math.min(length, images - first);
-    long seed = number(words, "seed", file);
-    Blocks blocks = new Blocks(length);
-    Sampling sampling = ddpm.sampling().sampler(Samplers.parse(words.get("sampler")));
-    if (words.containsKey("label")) {
-      // Labels of the others in the batch don't matter: an image depends on its own alone.
-      sampling.condition(Condition.labels((int) number(words, "label", file)));
-    }
-    String guidance = words.getOrDefault("guidance", "none");
-    Matcher scale = GUIDANCE.matcher(guidance);
-    if (scale.matches()) {
-      sampling.guidance(Guidance.classifierFree(Double.parseDouble(scale.group(1))));
-    } else {
-      require(words, "guidance", "none", file);
-    }
-    try (Samples drawn = blocks.draw(sampling, seed, image / length, count);
+  private Drawn draw(LoadedModel loaded, NDManager manager, Recipe recipe) {
+    Blocks blocks = new Blocks(recipe.length());
+    try (Samples drawn =
+            blocks.draw(recipe.sampling(loaded), recipe.seed(), recipe.block(), recipe.count());
         NDArray all = drawn.toNDArray(manager)) {
       Map<String, String> now =
-          blocks.provenance(drawn, seed, image / length, (int) (image - first));
+          blocks.provenance(loaded, drawn, recipe.seed(), recipe.block(), recipe.place());
       if (!anyModel) {
-        requireSameModel(words, now, file);
+        requireSame("model", recipe, now, "; name that model, or insist by --any-model");
       }
+      requireSame("limit", recipe, now, "; name the model that it was drawn by");
       return new Drawn(
-          Pictures.of(all).dataRange(ddpm.dataRange()).toImages().get((int) (image - first)), now);
+          Pictures.of(all).dataRange(loaded.ddpm().dataRange()).toImages().get(recipe.place()),
+          now);
     }
   }
 
-  private void requireSameModel(Map<String, String> words, Map<String, String> now, Path file) {
-    String before = words.getOrDefault("model", "unknown");
-    String other = now.getOrDefault("model", "unknown");
+  private void requireSame(String name, Recipe recipe, Map<String, String> now, String wayOut) {
+    String before = recipe.words().getOrDefault(name, "unknown");
+    String other = now.getOrDefault(name, "unknown");
     if (!before.equals(other)) {
       throw new IllegalArgumentException(
-          file
-              + " was drawn by the weights "
-              + before
-              + ", but those of "
-              + model.name()
-              + " are "
-              + other
-              + "; name that model, or insist by --any-model");
-    }
-  }
-
-  private static void require(Map<String, String> words, String name, String value, Path file) {
-    String found = words.get(name);
-    if (!value.equals(found)) {
-      throw new IllegalArgumentException(
-          file
-              + " can't be drawn again from what it says: its "
+          recipe.file()
+              + " was drawn with the "
               + name
+              + " "
+              + before
+              + ", but that of "
+              + model.name()
               + " is "
-              + found
-              + ", and only "
-              + value
-              + " is told in full");
+              + other
+              + wayOut);
     }
   }
 
-  private static long number(Map<String, String> words, String name, Path file) {
-    try {
-      return Long.parseLong(words.getOrDefault(name, ""));
-    } catch (NumberFormatException e) {
+  private static int difference(BufferedImage drawn, BufferedImage told, Path file) {
+    if (!sizeOf(drawn).equals(sizeOf(told))) {
       throw new IllegalArgumentException(
-          file + " says no " + name + " by which it could be drawn again", e);
-    }
-  }
-
-  private static int difference(BufferedImage one, BufferedImage other, Path file) {
-    if (one.getWidth() != other.getWidth() || one.getHeight() != other.getHeight()) {
-      throw new IllegalArgumentException(
-          file
-              + " is of "
-              + other.getWidth()
-              + "x"
-              + other.getHeight()
-              + " pixels, but the model draws "
-              + one.getWidth()
-              + "x"
-              + one.getHeight());
+          file + " is of " + sizeOf(told) + ", but the model draws " + sizeOf(drawn));
     }
     int worst = 0;
-    for (int y = 0; y < one.getHeight(); y++) {
-      for (int x = 0; x < one.getWidth(); x++) {
-        int a = one.getRGB(x, y);
-        int b = other.getRGB(x, y);
-        for (int shift = 0; shift < 24; shift += 8) {
-          worst = Math.max(worst, Math.abs((a >> shift & 0xff) - (b >> shift & 0xff)));
+    for (int y = 0; y < drawn.getHeight(); y++) {
+      for (int x = 0; x < drawn.getWidth(); x++) {
+        for (int band = 0; band < drawn.getRaster().getNumBands(); band++) {
+          int now = drawn.getRaster().getSample(x, y, band);
+          worst = Math.max(worst, Math.abs(now - told.getRaster().getSample(x, y, band)));
         }
       }
     }
     return worst;
+  }
+
+  private static String sizeOf(BufferedImage picture) {
+    return picture.getRaster().getNumBands()
+        + "x"
+        + picture.getHeight()
+        + "x"
+        + picture.getWidth()
+        + " numbers";
   }
 }

@@ -15,9 +15,9 @@ import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -94,8 +94,20 @@ final class SampleCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    boolean grid = output.toString().toLowerCase(Locale.ROOT).endsWith(".png");
-    if (count < 1 || count > (grid ? MOST_IN_A_GRID : Long.MAX_VALUE)) {
+    boolean grid = Inputs.isPng(output);
+    check(grid);
+    DDPM.endStepsOnShutdown();
+    Blocks blocks = new Blocks(block);
+    try (LoadedModel loaded = model.load()) {
+      if (!seeds.isEmpty()) {
+        return bySeeds(loaded, grid);
+      }
+      return grid ? grid(loaded, blocks) : folder(loaded, blocks);
+    }
+  }
+
+  private void check(boolean grid) throws IOException {
+    if (count < 1 || count > (grid ? MOST_IN_A_GRID : Integer.MAX_VALUE)) {
       throw new IllegalArgumentException(
           "--count must be at least 1"
               + (grid ? ", and at most " + MOST_IN_A_GRID + " in a grid" : "")
@@ -108,65 +120,87 @@ final class SampleCommand implements Callable<Integer> {
     if (grid && shard.count() > 1) {
       throw new IllegalArgumentException("--shard needs a folder, but -o was " + output);
     }
-    Pictures.requireSavable(grid ? output : output.resolve("manifest.json"));
-    Blocks blocks = new Blocks(Cli.atLeast("--block", 1, block));
-    DDPM.endStepsOnShutdown();
-    try (DDPM ddpm = model.load()) {
-      if (!seeds.isEmpty()) {
-        return bySeeds(ddpm, grid);
+    if (columns != null) {
+      Cli.atLeast("--columns", 1, columns);
+      if (!grid) {
+        throw new IllegalArgumentException("--columns needs a grid, but -o was " + output);
       }
-      return grid ? grid(ddpm, blocks) : folder(ddpm, blocks);
     }
+    Cli.atLeast("--block", 1, block);
+    if (!seeds.isEmpty()) {
+      for (String other : List.of("--seed", "--count", "--from", "--shard", "--block")) {
+        if (spec.commandLine().getParseResult().hasMatchedOption(other)) {
+          throw new IllegalArgumentException("--seeds takes the place of " + other + "; leave one");
+        }
+      }
+      if (new HashSet<>(seeds).size() < seeds.size()) {
+        throw new IllegalArgumentException("--seeds must differ, but were " + seeds);
+      }
+    }
+    if (grid) {
+      Pictures.requireSavable(output);
+    } else {
+      Inputs.requireFolder(output);
+    }
+    sampler.check();
+    model.check();
   }
 
-  private int bySeeds(DDPM ddpm, boolean grid) throws IOException {
+  private int bySeeds(LoadedModel loaded, boolean grid) throws IOException {
     try (NDManager manager = NDManager.newBaseManager()) {
       NDList all = new NDList();
       for (int i = 0; i < seeds.size(); i++) {
-        Sampling sampling = sampler.of(ddpm, i, 1).seed(seeds.get(i));
+        Sampling sampling = sampler.of(loaded, i, 1).seed(seeds.get(i));
         try (Samples drawn = sampling.generate(1)) {
           if (grid) {
             all.add(drawn.toNDArray(manager));
           } else {
-            drawn.save(0, output.resolve("seed-" + seeds.get(i) + ".png"));
+            Map<String, String> words = new LinkedHashMap<>(drawn.provenance(0));
+            words.putIfAbsent("model", loaded.weights());
+            BufferedImage picture = pictures(loaded, drawn.toNDArray(manager)).get(0);
+            Pictures.write(picture, output.resolve("seed-" + seeds.get(i) + ".png"), words);
           }
         }
       }
       if (grid) {
-        save(ddpm, NDArrays.concat(all), Map.of("seeds", seeds.toString()));
+        save(loaded, NDArrays.concat(all), Map.of("seeds", seeds.toString()));
       }
     }
     return told(seeds.size(), seeds.size());
   }
 
-  private int grid(DDPM ddpm, Blocks blocks) throws IOException {
+  private int grid(LoadedModel loaded, Blocks blocks) throws IOException {
     try (NDManager manager = NDManager.newBaseManager()) {
       NDList all = new NDList();
       Map<String, String> words = new LinkedHashMap<>();
       for (long b = blocks.of(from); blocks.first(b) < from + count; b++) {
-        try (Samples drawn = draw(ddpm, blocks, b)) {
+        try (Samples drawn = draw(loaded, blocks, b)) {
           NDArray pictures = drawn.toNDArray(manager);
           long first = Math.max(0, from - blocks.first(b));
           long last = Math.min(blocks.length(), from + count - blocks.first(b));
           all.add(pictures.get(first + ":" + last));
-          words.putAll(blocks.provenance(drawn, sampler.seed(), b, (int) first));
+          words.putAll(blocks.provenance(loaded, drawn, sampler.seed(), b, (int) first));
         }
       }
+      words.keySet().removeAll(List.of("label", "class"));
+      if (!sampler.classes().isEmpty()) {
+        words.put("classes", sampler.classes().toString());
+      }
       words.put("image", from + " to " + (from + count - 1));
-      save(ddpm, NDArrays.concat(all), words);
+      save(loaded, NDArrays.concat(all), words);
     }
     return told(count, count);
   }
 
-  private void save(DDPM ddpm, NDArray pictures, Map<String, String> words) throws IOException {
-    Pictures grid = Grids.of(ddpm, pictures);
+  private void save(LoadedModel loaded, NDArray pictures, Map<String, String> words) throws IOException {
+    Pictures grid = Grids.of(loaded, pictures);
     if (columns != null) {
-      grid = grid.columns(Cli.atLeast("--columns", 1, columns));
+      grid = grid.columns(columns);
     }
     Pictures.write(grid.toGrid(), output, words);
   }
 
-  private int folder(DDPM ddpm, Blocks blocks) throws IOException {
+  private int folder(LoadedModel loaded, Blocks blocks) throws IOException {
     SampleFolder folder = null;
     long drawn = 0;
     try (NDManager manager = NDManager.newBaseManager()) {
@@ -177,19 +211,18 @@ final class SampleCommand implements Callable<Integer> {
           continue;
         }
         if (folder == null) {
-          folder = SampleFolder.open(output, settings(ddpm));
+          folder = SampleFolder.open(output, settings(loaded));
         }
         if (!folder.has(first, end)) {
-          try (Samples samples = draw(ddpm, blocks, b);
+          try (Samples samples = draw(loaded, blocks, b);
               NDArray array = samples.toNDArray(manager)) {
-            List<BufferedImage> pictures =
-                Pictures.of(array).dataRange(ddpm.dataRange()).toImages();
+            List<BufferedImage> pictures = pictures(loaded, array);
             for (long index = first; index < end; index++) {
               int place = (int) (index - blocks.first(b));
               Pictures.write(
                   pictures.get(place),
                   folder.file(index),
-                  blocks.provenance(samples, sampler.seed(), b, place));
+                  blocks.provenance(loaded, samples, sampler.seed(), b, place));
             }
           }
           drawn += end - first;
@@ -199,18 +232,23 @@ final class SampleCommand implements Callable<Integer> {
     return told(count, drawn);
   }
 
-  private Samples draw(DDPM ddpm, Blocks blocks, long b) {
-    return blocks.draw(sampler.of(ddpm, blocks.first(b), blocks.length()), sampler.seed(), b);
+  private static List<BufferedImage> pictures(LoadedModel loaded, NDArray images) {
+    return Pictures.of(images).dataRange(loaded.ddpm().dataRange()).toImages();
+  }
+
+  private Samples draw(LoadedModel loaded, Blocks blocks, long b) {
+    return blocks.draw(sampler.of(loaded, blocks.first(b), blocks.length()), sampler.seed(), b);
   }
 
   /** What the bits of the pictures depend on. */
-  private Map<String, String> settings(DDPM ddpm) {
+  private Map<String, String> settings(LoadedModel loaded) {
     Map<String, String> words = new LinkedHashMap<>();
     // The cheapest picture there is, for what is known of the model.
-    Sampling cheap = sampler.of(ddpm, 0, 1).sampler(Samplers.dpmSolverPlusPlus(1));
+    Sampling cheap = sampler.of(loaded, 0, 1).sampler(Samplers.dpmSolverPlusPlus(1));
     try (Samples one = cheap.generate(1)) {
       words.putAll(one.provenance(0));
     }
+    words.putIfAbsent("model", loaded.weights());
     words.keySet().removeAll(List.of("images", "image", "label", "class", "batchSize"));
     words.put("sampler", sampler.text());
     words.put("classes", sampler.classes().toString());

@@ -3,10 +3,12 @@ package io.github.ddpm4j.cli;
 import com.google.gson.GsonBuilder;
 import com.google.gson.JsonParseException;
 import com.google.gson.reflect.TypeToken;
+import io.github.ddpm4j.internal.files.FolderClaim;
 import io.github.ddpm4j.internal.files.WholeFile;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
@@ -20,6 +22,8 @@ final class SampleFolder {
 
   private static final String MANIFEST = "manifest.json";
 
+  private static final Duration PATIENCE = Duration.ofMinutes(1);
+
   private final Path folder;
 
   private SampleFolder(Path folder) {
@@ -32,20 +36,23 @@ final class SampleFolder {
    * @throws IllegalArgumentException if it holds pictures that are drawn in another
    */
   static SampleFolder open(Path folder, Map<String, String> settings) throws IOException {
-    Files.createDirectories(folder);
+    WholeFile.makeFolder(folder, folder);
     Path manifest = folder.resolve(MANIFEST);
     Map<String, String> own = new TreeMap<>(settings);
-    if (Files.exists(manifest)) {
-      Map<String, String> before = read(manifest);
-      if (!before.equals(own)) {
-        throw new IllegalArgumentException(
-            folder
-                + " holds pictures that were drawn otherwise ("
-                + differences(before, own)
-                + "); choose another folder, or the same options");
+    // Of processes that open an empty folder at once, one writes and the others compare.
+    try (FolderClaim claim = FolderClaim.await(folder, PATIENCE)) {
+      if (Files.exists(manifest)) {
+        Map<String, String> before = read(manifest);
+        if (!before.equals(own)) {
+          throw new IllegalArgumentException(
+              folder
+                  + " holds pictures that were drawn otherwise ("
+                  + differences(before, own)
+                  + "); choose another folder, or the same options");
+        }
+      } else {
+        WholeFile.writeText(manifest, new GsonBuilder().setPrettyPrinting().create().toJson(own));
       }
-    } else {
-      WholeFile.writeText(manifest, new GsonBuilder().setPrettyPrinting().create().toJson(own));
     }
     return new SampleFolder(folder);
   }
@@ -85,10 +92,10 @@ final class SampleFolder {
     return folder.resolve(String.format(Locale.ROOT, "%08d.png", index));
   }
 
-  /** Whether all pictures of some indexes are there. */
-  boolean has(long from, long to) {
+  /** Whether all pictures of some indexes are there, undamaged. */
+  boolean has(long from, long to) throws IOException {
     for (long index = from; index < to; index++) {
-      if (!Files.exists(file(index))) {
+      if (!PngChunks.areWhole(file(index))) {
         return false;
       }
     }

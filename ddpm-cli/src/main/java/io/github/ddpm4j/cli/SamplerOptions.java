@@ -1,6 +1,5 @@
 package io.github.ddpm4j.cli;
 
-import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.sampling.Guidance;
 import io.github.ddpm4j.sampling.Samplers;
@@ -54,42 +53,50 @@ final class SamplerOptions {
     return classes;
   }
 
-  /** A run with these options, of pictures from an index on. */
-  Sampling of(DDPM ddpm, long from, int count) {
-    Sampling sampling = ddpm.sampling().sampler(Samplers.parse(sampler)).seed(seed);
-    if (!classes.isEmpty()) {
-      int[] labels = new int[count];
-      for (int i = 0; i < count; i++) {
-        labels[i] = label(ddpm, classes.get((int) ((from + i) % classes.size())));
-      }
-      sampling.condition(Condition.labels(labels));
-    }
+  /** Checks what can be told without a model. */
+  void check() {
+    Samplers.parse(sampler);
     if (guidance != null) {
       if (classes.isEmpty()) {
         throw new IllegalArgumentException("--guidance needs --class, towards which it guides");
       }
+      Guidance.classifierFree(guidance);
+    }
+  }
+
+  /** A run with these options, of pictures from an index on. */
+  Sampling of(LoadedModel model, long from, int count) {
+    Sampling sampling = model.sampling().sampler(Samplers.parse(sampler)).seed(seed);
+    if (!classes.isEmpty()) {
+      int[] labels = new int[count];
+      for (int i = 0; i < count; i++) {
+        labels[i] = label(model.ddpm().classNames(), classes.get((int) ((from + i) % classes.size())));
+      }
+      sampling.condition(Condition.labels(labels));
+    }
+    if (guidance != null) {
       sampling.guidance(Guidance.classifierFree(guidance));
     }
     return sampling;
   }
 
   /** A class by its name, whatever the case, or its number. */
-  static int label(DDPM ddpm, String text) {
-    List<String> names = ddpm.classNames();
+  private static int label(List<String> names, String text) {
     for (int i = 0; i < names.size(); i++) {
       if (names.get(i).toLowerCase(Locale.ROOT).equals(text.toLowerCase(Locale.ROOT))) {
         return i;
       }
     }
-    try {
+    boolean number = text.matches("\\d{1,9}");
+    if (number && (names.isEmpty() || Integer.parseInt(text) < names.size())) {
       return Integer.parseInt(text);
-    } catch (NumberFormatException e) {
-      throw new IllegalArgumentException(
-          "--class must be "
-              + (names.isEmpty() ? "a number, since the model names no classes" : "of " + names)
-              + ", but was "
-              + text,
-          e);
     }
+    throw new IllegalArgumentException(
+        "--class must be "
+            + (names.isEmpty()
+                ? "a number, since the model names no classes"
+                : "of " + names + ", or its number from 0")
+            + ", but was "
+            + text);
   }
 }

@@ -49,11 +49,14 @@ final class SamplersCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     Cli.atLeast("--calls", 1, calls);
+    Cli.atLeast("--long-chain", 1, longChain);
+    Cli.atLeast("--count", 1, count);
+    model.check();
     DDPM.endStepsOnShutdown();
-    try (DDPM ddpm = model.load()) {
+    try (LoadedModel loaded = model.load()) {
       PrintWriter out = spec.commandLine().getOut();
       out.println(
-          ddpm.samplerPlanner()
+          loaded.ddpm().samplerPlanner()
               .longChain(Samplers.ddim(longChain))
               .images(count)
               .seed(seed)

@@ -64,7 +64,7 @@ final class TrainCommand implements Callable<Integer> {
       description = "The folder for all that comes of it.")
   private Path output = Path.of("");
 
-  @Option(names = "--resume", description = "Goes on from the newest checkpoint of OUT.")
+  @Option(names = "--resume", description = "Goes on from the newest checkpoint of OUT; --steps may differ.")
   private boolean resume;
 
   @Option(
@@ -155,6 +155,7 @@ final class TrainCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    check();
     Path checkpoints = output.resolve("checkpoints");
     requireFreshOrResumed(checkpoints);
     DDPM.endStepsOnShutdown();
@@ -163,7 +164,7 @@ final class TrainCommand implements Callable<Integer> {
     PrintWriter out = spec.commandLine().getOut();
     try (DDPM ddpm = model(classes)) {
       ddpm.requireSavable(output.resolve("model"));
-      var training = ddpm.training().steps(Cli.atLeast("--steps", 1, steps)).learningRate(rate);
+      var training = ddpm.training().steps(steps).learningRate(rate);
       training.ema(ema).gradientClip(1).seed(seed).listener(TrainingProgress.bar());
       if (!classes.isEmpty()) {
         training.conditionDropout(CONDITION_DROPOUT);
@@ -171,11 +172,11 @@ final class TrainCommand implements Callable<Integer> {
       Checkpoints kept = Checkpoints.in(checkpoints);
       training.checkpoints(checkpointEvery == null ? kept : kept.everySteps(checkpointEvery));
       if (resume) {
-        training.resume();
+        training.resume(Checkpoints.Change.STEPS);
       }
       var report = TrainingReport.of(ddpm, output.resolve("report.html")).data(data);
       report.samples(
-          Cli.atLeast("--samples-every", 1, samplesEvery),
+          samplesEvery,
           4,
           SHOWN,
           sampling -> sampling.sampler(Samplers.dpmSolverPlusPlus(20)));
@@ -188,6 +189,18 @@ final class TrainCommand implements Callable<Integer> {
     out.println(output);
     out.flush();
     return 0;
+  }
+
+  private void check() throws IOException {
+    Cli.atLeast("--steps", 1, steps);
+    Cli.atLeast("--batch", 1, batch);
+    Cli.atLeast("--samples-every", 1, samplesEvery);
+    if (checkpointEvery != null) {
+      Cli.atLeast("--checkpoint-every", 1, checkpointEvery);
+    }
+    Cli.device(device);
+    Inputs.require(List.of(folder));
+    Inputs.requireFolder(output);
   }
 
   private void requireFreshOrResumed(Path checkpoints) throws IOException {
@@ -206,7 +219,7 @@ final class TrainCommand implements Callable<Integer> {
 
   private PictureFolder data() throws IOException {
     var builder =
-        PictureFolder.builder(folder, size).setSampling(Cli.atLeast("--batch", 1, batch), true);
+        PictureFolder.builder(folder, size).setSampling(batch, true);
     return (flips ? builder.horizontalFlips() : builder).build();
   }
 

@@ -1,0 +1,106 @@
+package io.github.ddpm4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import io.github.ddpm4j.image.Pictures;
+
+/** What all commands share: unknown options, the file of options, exit codes. */
+class OptionsTest {
+
+  @TempDir private static Path shared;
+  @TempDir private Path folder;
+  private static Path model;
+
+  @BeforeAll
+  static void train() throws IOException {
+    model = Tiny.model(shared.resolve("model"), 1);
+  }
+
+  @Test
+  void commands_unknown_areRefused() {
+    assertThat(Program.run("smaple").misspelt())
+        .isEqualTo("Unmatched argument at index 0: 'smaple'");
+    assertThat(Program.run("sample", "--sampelr", "ddim:4").misspelt())
+        .isEqualTo("Missing required options: '--model=MODEL', '--output=PATH'");
+    assertThat(Program.run("sample", "-m", model, "-o", "x", "--sampelr", "ddim:4").misspelt())
+        .isEqualTo("Unknown options: '--sampelr', 'ddim:4'");
+    assertThat(Program.run().misspelt()).isEqualTo("Missing required subcommand");
+  }
+
+  @Test
+  void device_thatIsNotHere_isRefusedBeforeTheModelIsLookedFor() {
+    assertThat(Program.run("sample", "-m", "none", "-o", "x", "--device", "tpu").refused())
+        .isEqualTo("sample: --device must be cpu, gpu0, gpu1, ..., but was tpu");
+    assertThat(Program.run("sample", "-m", "none", "-o", "x", "--device", "gpu99").refused())
+        .isEqualTo(
+            "sample: --device must be one that is here, but was gpu99, and the engine sees 0 GPUs;"
+                + " use cpu, or a libtorch built for the GPU");
+  }
+
+  private Path config(String text) throws IOException {
+    return Files.writeString(folder.resolve("options.properties"), text);
+  }
+
+  @Test
+  void config_givesOptionsThatTheCommandLineOverrides() throws IOException {
+    Path grid = folder.resolve("a grid.png");
+    Path config =
+        config(
+            "ddpm.sample.model = "
+                + model
+                + "\nddpm.sample.sampler = ddim:3\nddpm.sample.count = 2\nddpm.train.flips = true\n");
+    Program.run("sample", "--config", config, "-o", grid).good();
+    Map<String, String> words = Pictures.provenance(grid);
+    assertThat(words).containsEntry("sampler", "ddim:3").containsEntry("image", "0 to 1");
+
+    Program.run("--config=" + config, "sample", "-o", grid, "-n", "3", "-s", "euler:2, trailing").good();
+    words = Pictures.provenance(grid);
+    assertThat(words).containsEntry("sampler", "euler:2, trailing").containsEntry("image", "0 to 2");
+  }
+
+  @Test
+  void config_withUnknownOptionsOrMissing_isRefused() throws IOException {
+    Path config = config("ddpm.sample.sampelr = ddim:3");
+    assertThat(Program.run("info", "--config", config, model).refused())
+        .isEqualTo(
+            "ddpm: "
+                + config
+                + " sets ddpm.sample.sampelr, but no command has that option; names are like"
+                + " ddpm.sample.sampler, and ddpm sample --help lists them");
+    config("sampler = ddim:3");
+    assertThat(Program.run("info", "--config", config, model).refused())
+        .isEqualTo(
+            "ddpm: "
+                + config
+                + " sets sampler, but no command has that option; names are like"
+                + " ddpm.sample.sampler");
+    config("ddpm.sample.sampler = \\u12");
+    assertThat(Program.run("info", "--config", config, model).refused())
+        .isEqualTo(
+            "ddpm: " + config + " is no file of options: Malformed \\uxxxx encoding.");
+    Path none = folder.resolve("none");
+    assertThat(Program.run("info", "--config", none, model).refused())
+        .isEqualTo("ddpm: " + none + " does not exist");
+    config("ddpm.sample.count = many");
+    assertThat(Program.run("sample", "--config", config, "-m", model, "-o", "x.png").misspelt())
+        .isEqualTo("Invalid value for option '--count': 'many' is not a long");
+  }
+
+  @Test
+  void interrupted_endsWith130() {
+    Thread.currentThread().interrupt();
+    Program.Result result =
+        Program.run("sample", "-m", model, "-o", folder.resolve("x.png"), "-s", "ddim:4");
+    assertThat(Thread.interrupted()).isTrue();
+    assertThat(result.code()).isEqualTo(130);
+    assertThat(result.err()).startsWith("sample: ");
+    assertThat(folder.resolve("x.png")).doesNotExist();
+  }
+}

@@ -1,0 +1,56 @@
+package io.github.ddpm4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.util.Arrays;
+
+/** The program as a user calls it, in this process. */
+final class Program {
+
+  private Program() {}
+
+  /**
+   * What came of a command.
+   *
+   * @param code the exit code
+   * @param out what it wrote
+   * @param err what it complained of
+   */
+  record Result(int code, String out, String err) {
+
+    /** What it wrote, once it is known to have gone well. */
+    String good() {
+      assertThat(err).isEmpty();
+      assertThat(code).isZero();
+      return out;
+    }
+
+    /** The one line of what the user can put right. */
+    String refused() {
+      assertThat(code).as(err).isEqualTo(2);
+      assertThat(out).isEmpty();
+      assertThat(err.strip()).as("one line").doesNotContain("\n");
+      return err.strip();
+    }
+
+    /** The first line, before the help that picocli adds. */
+    String misspelt() {
+      assertThat(code).as(err).isEqualTo(2);
+      assertThat(out).isEmpty();
+      return err.lines().findFirst().orElse("");
+    }
+  }
+
+  static Result run(Object... args) {
+    StringWriter out = new StringWriter();
+    StringWriter err = new StringWriter();
+    int code =
+        Ddpm.run(
+            new PrintWriter(out),
+            new PrintWriter(err),
+            Arrays.stream(args).map(String::valueOf).toArray(String[]::new));
+    return new Result(code, out.toString(), err.toString());
+  }
+}

@@ -1,0 +1,70 @@
+package io.github.ddpm4j.cli;
+
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.image.Pictures;
+import io.github.ddpm4j.schedule.Schedules;
+import io.github.ddpm4j.unet.UNet;
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Random;
+
+/** Models and pictures that are as small as they can be. */
+final class Tiny {
+
+  private Tiny() {}
+
+  /** A folder of a model for grey 8x8 pictures of cats and dogs, with random weights. */
+  static Path model(Path folder, int seed) throws IOException {
+    return model(folder, seed, List.of("cat", "dog"));
+  }
+
+  static Path model(Path folder, int seed, List<String> classes) throws IOException {
+    var network =
+        UNet.builder()
+            .image(1, 8, 8)
+            .baseChannels(4)
+            .channelMultipliers(1, 2)
+            .groups(2)
+            .residualBlocks(1)
+            .attentionAtLevels()
+            .seed(seed);
+    if (!classes.isEmpty()) {
+      network.classes(classes.size());
+    }
+    try (UNet unet = network.build();
+        DDPM ddpm =
+            DDPM.builder()
+                .schedule(Schedules.linear(20))
+                .classNames(classes)
+                .denoiser(unet)
+                .build()) {
+      // The last layer begins at zero, which would make all models one.
+      unet.weights().values().forEach(w -> w.addi(unet.weights().size() * 1e-3));
+      ddpm.save(folder);
+    }
+    return folder;
+  }
+
+  /** A folder of grey 8x8 pictures. */
+  static Path pictures(Path folder, int count, int seed) throws IOException {
+    for (int i = 0; i < count; i++) {
+      picture(folder.resolve("picture-" + i + ".png"), 8, seed + i);
+    }
+    return folder;
+  }
+
+  /** A grey picture. */
+  static Path picture(Path file, int side, int seed) throws IOException {
+    Random random = new Random(seed);
+    BufferedImage picture = new BufferedImage(side, side, BufferedImage.TYPE_BYTE_GRAY);
+    for (int y = 0; y < side; y++) {
+      for (int x = 0; x < side; x++) {
+        picture.getRaster().setSample(x, y, 0, random.nextInt(256));
+      }
+    }
+    Pictures.write(picture, file);
+    return file;
+  }
+}
