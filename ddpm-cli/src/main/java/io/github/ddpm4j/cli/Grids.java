@@ -12,6 +12,8 @@ final class Grids {
   static Pictures of(LoadedModel model, NDArray images) {
     long side = Math.max(images.getShape().get(2), images.getShape().get(3));
     long factor = (Samples.LEAST_GRID_SIDE + side - 1) / side;
-    return Pictures.of(images).dataRange(model.ddpm().dataRange()).enlarge((int) Math.max(1, factor));
+    return Pictures.of(images)
+        .dataRange(model.ddpm().dataRange())
+        .enlarge((int) Math.max(1, factor));
   }
 }

@@ -38,8 +38,7 @@ final class LoadedModel implements AutoCloseable {
   private final AutoCloseable owner;
   private final String weights;
 
-  private LoadedModel(
-      DDPM ddpm, Supplier<Sampling> sampling, AutoCloseable owner, String weights) {
+  private LoadedModel(DDPM ddpm, Supplier<Sampling> sampling, AutoCloseable owner, String weights) {
     this.ddpm = ddpm;
     this.sampling = sampling;
     this.owner = owner;

@@ -192,7 +192,8 @@ final class SampleCommand implements Callable<Integer> {
     return told(count, count);
   }
 
-  private void save(LoadedModel loaded, NDArray pictures, Map<String, String> words) throws IOException {
+  private void save(LoadedModel loaded, NDArray pictures, Map<String, String> words)
+      throws IOException {
     Pictures grid = Grids.of(loaded, pictures);
     if (columns != null) {
       grid = grid.columns(columns);

@@ -70,7 +70,8 @@ final class SamplerOptions {
     if (!classes.isEmpty()) {
       int[] labels = new int[count];
       for (int i = 0; i < count; i++) {
-        labels[i] = label(model.ddpm().classNames(), classes.get((int) ((from + i) % classes.size())));
+        labels[i] =
+            label(model.ddpm().classNames(), classes.get((int) ((from + i) % classes.size())));
       }
       sampling.condition(Condition.labels(labels));
     }

@@ -56,7 +56,9 @@ final class SamplersCommand implements Callable<Integer> {
     try (LoadedModel loaded = model.load()) {
       PrintWriter out = spec.commandLine().getOut();
       out.println(
-          loaded.ddpm().samplerPlanner()
+          loaded
+              .ddpm()
+              .samplerPlanner()
               .longChain(Samplers.ddim(longChain))
               .images(count)
               .seed(seed)

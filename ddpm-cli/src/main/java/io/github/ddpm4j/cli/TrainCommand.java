@@ -64,7 +64,9 @@ final class TrainCommand implements Callable<Integer> {
       description = "The folder for all that comes of it.")
   private Path output = Path.of("");
 
-  @Option(names = "--resume", description = "Goes on from the newest checkpoint of OUT; --steps may differ.")
+  @Option(
+      names = "--resume",
+      description = "Goes on from the newest checkpoint of OUT; --steps may differ.")
   private boolean resume;
 
   @Option(
@@ -176,10 +178,7 @@ final class TrainCommand implements Callable<Integer> {
       }
       var report = TrainingReport.of(ddpm, output.resolve("report.html")).data(data);
       report.samples(
-          samplesEvery,
-          4,
-          SHOWN,
-          sampling -> sampling.sampler(Samplers.dpmSolverPlusPlus(20)));
+          samplesEvery, 4, SHOWN, sampling -> sampling.sampler(Samplers.dpmSolverPlusPlus(20)));
       training.listener(report);
       try (TrainedModel result = training.fit(data)) {
         result.ddpm().save(output.resolve("model"));
@@ -218,8 +217,7 @@ final class TrainCommand implements Callable<Integer> {
   }
 
   private PictureFolder data() throws IOException {
-    var builder =
-        PictureFolder.builder(folder, size).setSampling(batch, true);
+    var builder = PictureFolder.builder(folder, size).setSampling(batch, true);
     return (flips ? builder.horizontalFlips() : builder).build();
   }
 

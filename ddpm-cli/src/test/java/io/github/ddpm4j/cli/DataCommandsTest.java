@@ -70,13 +70,24 @@ class DataCommandsTest {
     JsonObject all =
         JsonParser.parseString(
                 Program.run(
-                        "evaluate", real, model, "-s", "ddim:2", "-c", "cat", "-n", "8", "--bits",
-                        "2", "--json")
+                        "evaluate",
+                        real,
+                        model,
+                        "-s",
+                        "ddim:2",
+                        "-c",
+                        "cat",
+                        "-n",
+                        "8",
+                        "--bits",
+                        "2",
+                        "--json")
                     .good())
             .getAsJsonObject();
     assertThat(all.getAsJsonObject("precision").get("generated").getAsInt()).isEqualTo(8);
     assertThat(all.getAsJsonObject("bits per dimension").get("images").getAsInt()).isEqualTo(2);
-    assertThat(Program.run("evaluate", real, model, "-s", "ddim:2", "-n", "4", "--bits", "1").good())
+    assertThat(
+            Program.run("evaluate", real, model, "-s", "ddim:2", "-n", "4", "--bits", "1").good())
         .contains("bits");
   }
 
@@ -111,7 +122,8 @@ class DataCommandsTest {
                 + " holds no pictures; name a folder of PNG, JPEG, GIF, BMP, TIFF or WebP files, or"
                 + " one with a folder of them for each class");
     Path text = Files.writeString(folder.resolve("text.pt"), "none");
-    assertThat(Program.run("evaluate", real, other, "--size", "1x8x8", "--features", text).refused())
+    assertThat(
+            Program.run("evaluate", real, other, "--size", "1x8x8", "--features", text).refused())
         .isEqualTo(
             "evaluate: "
                 + text

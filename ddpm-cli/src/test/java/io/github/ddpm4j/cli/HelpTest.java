@@ -70,6 +70,8 @@ class HelpTest {
     assertThat(script.lines().filter(line -> line.contains("local commands=")))
         .first()
         .satisfies(
-            line -> assertThat(line.replace("\"", " ").split(" ")).containsAll(commands().skip(1).toList()));
+            line ->
+                assertThat(line.replace("\"", " ").split(" "))
+                    .containsAll(commands().skip(1).toList()));
   }
 }

@@ -39,7 +39,10 @@ class ModelCommandsTest {
   @Test
   void info_ofAModel_saysWhatItIs() {
     assertThat(Program.run("info", model).good())
-        .contains("schedule           Schedule[linear, timesteps=20]", "classes            cat, dog", "network            ");
+        .contains(
+            "schedule           Schedule[linear, timesteps=20]",
+            "classes            cat, dog",
+            "network            ");
   }
 
   @Test
@@ -103,7 +106,8 @@ class ModelCommandsTest {
             Program.run("convert", "-m", model, "-f", "diffusers", "-o", file.getParent())
                 .refused())
         .isEqualTo("convert: " + folder + ": it holds file.png, which is no part of a pipeline");
-    assertThat(Program.run("convert", "-m", model, "-f", "onnx", "-o", folder.resolve("x")).misspelt())
+    assertThat(
+            Program.run("convert", "-m", model, "-f", "onnx", "-o", folder.resolve("x")).misspelt())
         .isEqualTo(
             "Invalid value for option '--format': expected one of [DDPM4J, SAFETENSORS, DIFFUSERS,"
                 + " NPZ, TORCHSCRIPT] (case-insensitive) but was 'onnx'");

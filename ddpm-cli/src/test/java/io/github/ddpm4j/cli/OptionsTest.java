@@ -2,6 +2,7 @@ package io.github.ddpm4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.ddpm4j.image.Pictures;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -9,7 +10,6 @@ import java.util.Map;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import io.github.ddpm4j.image.Pictures;
 
 /** What all commands share: unknown options, the file of options, exit codes. */
 class OptionsTest {
@@ -60,9 +60,12 @@ class OptionsTest {
     Map<String, String> words = Pictures.provenance(grid);
     assertThat(words).containsEntry("sampler", "ddim:3").containsEntry("image", "0 to 1");
 
-    Program.run("--config=" + config, "sample", "-o", grid, "-n", "3", "-s", "euler:2, trailing").good();
+    Program.run("--config=" + config, "sample", "-o", grid, "-n", "3", "-s", "euler:2, trailing")
+        .good();
     words = Pictures.provenance(grid);
-    assertThat(words).containsEntry("sampler", "euler:2, trailing").containsEntry("image", "0 to 2");
+    assertThat(words)
+        .containsEntry("sampler", "euler:2, trailing")
+        .containsEntry("image", "0 to 2");
   }
 
   @Test
@@ -83,8 +86,7 @@ class OptionsTest {
                 + " ddpm.sample.sampler");
     config("ddpm.sample.sampler = \\u12");
     assertThat(Program.run("info", "--config", config, model).refused())
-        .isEqualTo(
-            "ddpm: " + config + " is no file of options: Malformed \\uxxxx encoding.");
+        .isEqualTo("ddpm: " + config + " is no file of options: Malformed \\uxxxx encoding.");
     Path none = folder.resolve("none");
     assertThat(Program.run("info", "--config", none, model).refused())
         .isEqualTo("ddpm: " + none + " does not exist");

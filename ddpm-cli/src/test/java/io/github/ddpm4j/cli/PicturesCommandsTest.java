@@ -84,8 +84,7 @@ class PicturesCommandsTest {
   @Test
   void interpolate_drawsBetweenTwo() throws IOException {
     Path out = folder.resolve("between.png");
-    Program.run(
-            "edit", "interpolate", "-m", model, "-s", "ddim:4", "-n", "3", one, two, "-o", out)
+    Program.run("edit", "interpolate", "-m", model, "-s", "ddim:4", "-n", "3", one, two, "-o", out)
         .good();
     assertThat(out).isNotEmptyFile();
   }
@@ -123,7 +122,9 @@ class PicturesCommandsTest {
     Path jpeg = folder.resolve("out.jpg");
     assertThat(edit("vary", one, "-o", jpeg))
         .isEqualTo(
-            "edit: -o must be a file that ends in .png, but was " + jpeg + ", and it gets a PNG file");
+            "edit: -o must be a file that ends in .png, but was "
+                + jpeg
+                + ", and it gets a PNG file");
     Path large = Tiny.picture(folder.resolve("large.png"), 9, 1);
     assertThat(edit("vary", large, "-o", out))
         .isEqualTo(
@@ -179,8 +180,18 @@ class PicturesCommandsTest {
   void denoise_makesAStripOrAnAnimation() throws IOException {
     Path strip = folder.resolve("strip.png");
     Program.run(
-            "denoise", "-m", model, "-s", "ddim:4", "-n", "2", "--columns", "3", "--estimates",
-            "-o", strip)
+            "denoise",
+            "-m",
+            model,
+            "-s",
+            "ddim:4",
+            "-n",
+            "2",
+            "--columns",
+            "3",
+            "--estimates",
+            "-o",
+            strip)
         .good();
     BufferedImage picture = ImageIO.read(strip.toFile());
     assertThat(picture.getWidth()).isGreaterThan(picture.getHeight());

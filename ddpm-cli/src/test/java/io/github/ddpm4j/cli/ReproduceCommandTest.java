@@ -26,10 +26,11 @@ class ReproduceCommandTest {
     model = Tiny.model(shared.resolve("model"), 1);
     drawn = shared.resolve("pictures");
     Program.run(
-            "sample", "-m", model, "-s", "ddpm", "-n", "5", "--block", "3", "-c", "cat,dog",
-            "-g", "2", "--seed", "9", "-o", drawn)
+            "sample", "-m", model, "-s", "ddpm", "-n", "5", "--block", "3", "-c", "cat,dog", "-g",
+            "2", "--seed", "9", "-o", drawn)
         .good();
-    Program.run("sample", "-m", model, "-s", "ddim:3", "--seeds", "4,5", "-o", shared.resolve("seeds"))
+    Program.run(
+            "sample", "-m", model, "-s", "ddim:3", "--seeds", "4,5", "-o", shared.resolve("seeds"))
         .good();
   }
 
@@ -41,7 +42,8 @@ class ReproduceCommandTest {
   void pictures_thatWereDrawn_areDrawnAgain() throws IOException {
     Path seed = shared.resolve("seeds/seed-5.png");
     assertThat(
-            Program.run("reproduce", "-m", model, picture(1), picture(4), seed, "-o", folder).good())
+            Program.run("reproduce", "-m", model, picture(1), picture(4), seed, "-o", folder)
+                .good())
         .isEqualToNormalizingNewlines(
             "%s: the same%n%s: the same%n%s: the same%n".formatted(picture(1), picture(4), seed));
     assertThat(folder.resolve("00000004.png")).hasSameBinaryContentAs(picture(4));
@@ -108,8 +110,7 @@ class ReproduceCommandTest {
     assertThat(refused("seed", "99999999999999999999"))
         .isEqualTo(cannot + "its seed is 99999999999999999999");
     assertThat(refused("condition", "vector(3)"))
-        .isEqualTo(
-            cannot + "its condition is vector(3), which has numbers that it doesn't tell");
+        .isEqualTo(cannot + "its condition is vector(3), which has numbers that it doesn't tell");
     assertThat(refused("sampler", "mine:3")).startsWith(cannot).contains("mine:3");
     assertThat(refused("limit", "none"))
         .isEqualTo(
@@ -133,9 +134,9 @@ class ReproduceCommandTest {
     assertThat(Program.run("reproduce", "-m", model, empty).refused())
         .startsWith("reproduce: " + empty);
     Path large = Tiny.picture(folder.resolve("large.png"), 9, 1);
-    Pictures.write(
-        ImageIO.read(large.toFile()), large, Pictures.provenance(picture(0)));
+    Pictures.write(ImageIO.read(large.toFile()), large, Pictures.provenance(picture(0)));
     assertThat(Program.run("reproduce", "-m", model, large).refused())
-        .isEqualTo("reproduce: " + large + " is of 1x9x9 numbers, but the model draws 1x8x8 numbers");
+        .isEqualTo(
+            "reproduce: " + large + " is of 1x9x9 numbers, but the model draws 1x8x8 numbers");
   }
 }

@@ -8,8 +8,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.TreeMap;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.BeforeAll;
@@ -37,9 +37,7 @@ class SampleCommandTest {
 
   private static Program.Result sample(Object... more) {
     return Program.run(
-        Stream.concat(
-                Stream.of("sample", "-m", model, "-s", "ddim:3"), Stream.of(more))
-            .toArray());
+        Stream.concat(Stream.of("sample", "-m", model, "-s", "ddim:3"), Stream.of(more)).toArray());
   }
 
   static Map<String, String> pictures(Path folder) throws IOException {
@@ -47,7 +45,8 @@ class SampleCommandTest {
     try (Stream<Path> files = Files.list(folder)) {
       for (Path file : files.filter(f -> f.toString().endsWith(".png")).toList()) {
         all.put(
-            file.getFileName().toString(), new String(Files.readAllBytes(file), StandardCharsets.ISO_8859_1));
+            file.getFileName().toString(),
+            new String(Files.readAllBytes(file), StandardCharsets.ISO_8859_1));
       }
     }
     return all;
@@ -107,8 +106,7 @@ class SampleCommandTest {
                 + " is no manifest of pictures; choose another folder");
     Files.writeString(out.resolve("manifest.json"), "");
     assertThat(sample("-n", "1", "-o", out).refused())
-        .isEqualTo(
-            "sample: " + out.resolve("manifest.json") + " is empty; choose another folder");
+        .isEqualTo("sample: " + out.resolve("manifest.json") + " is empty; choose another folder");
   }
 
   @Test
@@ -211,7 +209,11 @@ class SampleCommandTest {
     Path in = file.resolve("x.png");
     assertThat(Program.run("sample", "-m", "none", "-o", in).refused())
         .isEqualTo(
-            "sample: " + in + " must lie in a folder, but " + file + " is none; choose another folder");
+            "sample: "
+                + in
+                + " must lie in a folder, but "
+                + file
+                + " is none; choose another folder");
     Path taken = Files.createDirectories(folder().resolve("folder.png"));
     assertThat(Program.run("sample", "-m", "none", "-o", taken).refused())
         .isEqualTo("sample: " + taken + " is a folder; name a file in it");

@@ -43,8 +43,19 @@ class SampleFolderTest {
 
   private static String sample(Path out, int count, String shard) {
     return Program.run(
-            "sample", "-m", model, "-s", "euler-a:3", "-c", "cat,dog", "-n", count, "--shard", shard,
-            "-o", out)
+            "sample",
+            "-m",
+            model,
+            "-s",
+            "euler-a:3",
+            "-c",
+            "cat,dog",
+            "-n",
+            count,
+            "--shard",
+            shard,
+            "-o",
+            out)
         .good()
         .strip();
   }

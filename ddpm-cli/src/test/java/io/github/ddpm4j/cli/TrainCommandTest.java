@@ -18,8 +18,20 @@ class TrainCommandTest {
     return Program.run(
         Stream.concat(
                 Stream.of(
-                    "train", pictures, "-o", out, "--size", "1x8x8", "--batch", "2", "--channels",
-                    "4", "--groups", "2", "--multipliers", "1,1"),
+                    "train",
+                    pictures,
+                    "-o",
+                    out,
+                    "--size",
+                    "1x8x8",
+                    "--batch",
+                    "2",
+                    "--channels",
+                    "4",
+                    "--groups",
+                    "2",
+                    "--multipliers",
+                    "1,1"),
                 Stream.of(more))
             .toArray());
   }
@@ -56,10 +68,12 @@ class TrainCommandTest {
     }
     Path checkpoint;
     try (Stream<Path> files = Files.list(out.resolve("checkpoints"))) {
-      checkpoint = files.filter(f -> f.toString().endsWith(".safetensors")).findFirst().orElseThrow();
+      checkpoint =
+          files.filter(f -> f.toString().endsWith(".safetensors")).findFirst().orElseThrow();
     }
     assertThat(Program.run("info", checkpoint).good()).contains("steps", "cat, dog");
-    Program.run("sample", "-m", checkpoint, "-s", "ddim:2", "-n", "1", "-o", folder.resolve("a.png"))
+    Program.run(
+            "sample", "-m", checkpoint, "-s", "ddim:2", "-n", "1", "-o", folder.resolve("a.png"))
         .good();
   }
 
@@ -111,8 +125,7 @@ class TrainCommandTest {
                 + " holds no pictures; name a folder of PNG, JPEG, GIF, BMP, TIFF or WebP files, or"
                 + " one with a folder of them for each class");
     Path file = Tiny.picture(folder.resolve("file.png"), 8, 1);
-    assertThat(train(pictures, file).refused())
-        .isEqualTo("train: " + file + " is not a folder");
+    assertThat(train(pictures, file).refused()).isEqualTo("train: " + file + " is not a folder");
     assertThat(out).doesNotExist();
   }
 }
