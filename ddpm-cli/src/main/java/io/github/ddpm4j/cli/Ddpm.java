@@ -58,6 +58,8 @@ public final class Ddpm {
       description = "Says where in the program it failed.")
   private boolean stacktrace;
 
+  /** For the help: it is looked for before options are read. */
+  @SuppressWarnings("UnusedVariable")
   @Option(
       names = CONFIG,
       paramLabel = "FILE",

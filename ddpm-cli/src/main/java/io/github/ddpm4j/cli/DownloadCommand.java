@@ -23,6 +23,9 @@ final class DownloadCommand implements Callable<Integer> {
 
   private static final long MEGABYTE = 1 << 20;
 
+  /** The bytes of a file between two lines that say how far it is. */
+  private static final long LINE = 64 * MEGABYTE;
+
   @Spec private CommandSpec spec = CommandSpec.create();
 
   @Parameters(paramLabel = "NAME", description = "The model, as owner/name.")
@@ -38,23 +41,17 @@ final class DownloadCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     LoadedModel.requireId(id);
     PrintWriter err = spec.commandLine().getErr();
-    boolean terminal = System.console() != null;
-    long[] last = {-1};
+    long[] told = {0};
     var folder =
         Pretrained.download(
             id,
             revision,
             (file, bytes, total) -> {
-              if (bytes / MEGABYTE != last[0] || bytes == total) {
-                last[0] = bytes / MEGABYTE;
-                String line = file + ": " + bytes / MEGABYTE + " of " + total / MEGABYTE + " MB";
-                if (terminal) {
-                  err.print("\r" + line + (bytes == total ? System.lineSeparator() : ""));
-                } else if (bytes == total) {
-                  err.println(line);
-                }
+              if (bytes == total || bytes / LINE > told[0]) {
+                err.printf("%s: %d of %d MB%n", file, bytes / MEGABYTE, total / MEGABYTE);
                 err.flush();
               }
+              told[0] = bytes / LINE;
             });
     PrintWriter out = spec.commandLine().getOut();
     out.println(folder);

@@ -71,7 +71,7 @@ final class ReproduceCommand implements Callable<Integer> {
       for (Recipe recipe : recipes) {
         Path file = recipe.file();
         Drawn drawn = draw(loaded, manager, recipe);
-        int difference = difference(drawn.picture, pictureOf(loaded, manager, file), file);
+        int difference = difference(drawn.picture, pictureOf(manager, file), file);
         out.println(
             file
                 + ": "
@@ -88,8 +88,7 @@ final class ReproduceCommand implements Callable<Integer> {
 
   private record Drawn(BufferedImage picture, Map<String, String> words) {}
 
-  private static BufferedImage pictureOf(LoadedModel loaded, NDManager manager, Path file)
-      throws IOException {
+  private static BufferedImage pictureOf(NDManager manager, Path file) throws IOException {
     try (NDArray read = Pictures.read(manager, file)) {
       return Pictures.of(read).toImages().get(0);
     }
