@@ -48,7 +48,7 @@ final class DownloadCommand implements Callable<Integer> {
             revision,
             (file, bytes, total) -> {
               if (bytes == total || bytes / LINE > told[0]) {
-                err.printf("%s: %d of %d MB%n", file, bytes / MEGABYTE, total / MEGABYTE);
+                err.println(file + ": " + bytes / MEGABYTE + " of " + total / MEGABYTE + " MB");
                 err.flush();
               }
               told[0] = bytes / LINE;

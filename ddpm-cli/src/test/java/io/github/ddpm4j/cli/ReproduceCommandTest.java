@@ -45,7 +45,7 @@ class ReproduceCommandTest {
             Program.run("reproduce", "-m", model, picture(1), picture(4), seed, "-o", folder)
                 .good())
         .isEqualToNormalizingNewlines(
-            "%s: the same%n%s: the same%n%s: the same%n".formatted(picture(1), picture(4), seed));
+            picture(1) + ": the same\n" + picture(4) + ": the same\n" + seed + ": the same\n");
     assertThat(folder.resolve("00000004.png")).hasSameBinaryContentAs(picture(4));
   }
 
@@ -68,13 +68,15 @@ class ReproduceCommandTest {
     Program.Result refused = Program.run("reproduce", "-m", other, picture(0));
     assertThat(refused.refused())
         .isEqualTo(
-            "reproduce: %s was drawn with the model %s, but that of %s is %s; name that model, or"
-                    .formatted(
-                        picture(0),
-                        Pictures.provenance(picture(0)).get("model"),
-                        other,
-                        digestOfWeights(other))
-                + " insist by --any-model");
+            "reproduce: "
+                + picture(0)
+                + " was drawn with the model "
+                + Pictures.provenance(picture(0)).get("model")
+                + ", but that of "
+                + other
+                + " is "
+                + digestOfWeights(other)
+                + "; name that model, or insist by --any-model");
     Program.Result result = Program.run("reproduce", "-m", other, "--any-model", picture(0));
     assertThat(result.out()).startsWith(picture(0) + ": differs by up to ");
     assertThat(result.code()).isEqualTo(1);

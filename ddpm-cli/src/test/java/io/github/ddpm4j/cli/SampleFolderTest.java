@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.ExecutionException;
@@ -72,7 +73,7 @@ class SampleFolderTest {
   }
 
   private static String file(int index) {
-    return "%08d.png".formatted(index);
+    return String.format(Locale.ROOT, "%08d.png", index);
   }
 
   private void sameInShards(int count) throws IOException {
