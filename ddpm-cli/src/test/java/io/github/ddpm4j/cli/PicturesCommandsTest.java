@@ -145,7 +145,9 @@ class PicturesCommandsTest {
     Path out = folder.resolve("noised.png");
     assertThat(Program.run("noise", one, "--columns", "2", "-o", out).good())
         .isEqualToNormalizingNewlines(
-            "     t  signal   noise\n   249  0.7239  0.6899\n   999  0.0064  1.0000\n" + out + "\n");
+            "     t  signal   noise\n   249  0.7239  0.6899\n   999  0.0064  1.0000\n"
+                + out
+                + "\n");
     BufferedImage strip = ImageIO.read(out.toFile());
     BufferedImage before = ImageIO.read(one.toFile());
     for (int x = 0; x < 8; x++) {

@@ -17,7 +17,15 @@ public record NormLayer(String name, int channels, int groups, double eps) {
 
   private static final int LEAST_CHANNELS = 4;
 
-  /** Requires groups that divide the channels. */
+  /**
+   * Makes a norm.
+   *
+   * @param name the name in front of those of its weights
+   * @param channels the channels of the images
+   * @param groups 0 for the root mean square over all channels
+   * @param eps added to the variance
+   * @throws IllegalArgumentException if the groups do not divide the channels
+   */
   public NormLayer {
     if (groups > 0 && channels % groups != 0) {
       throw new IllegalArgumentException(
