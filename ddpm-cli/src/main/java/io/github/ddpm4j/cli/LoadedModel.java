@@ -4,6 +4,7 @@ import ai.djl.Device;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.internal.files.WholeFile;
+import io.github.ddpm4j.models.Models;
 import io.github.ddpm4j.pretrained.Pretrained;
 import io.github.ddpm4j.sampling.Sampling;
 import java.io.IOException;
@@ -57,16 +58,23 @@ final class LoadedModel implements AutoCloseable {
     return isOurs(path)
         || Files.isRegularFile(path)
         || FOREIGN.stream().anyMatch(file -> Files.exists(path.resolve(file)))
+        || isInTheBox(name)
         || (!Files.exists(path) && ID.matcher(name).matches());
+  }
+
+  /** A file or folder of the user's goes before a model of the same name. */
+  private static boolean isInTheBox(String name) {
+    return !Files.exists(Path.of(name)) && Models.names().contains(name);
   }
 
   /**
    * Checks that there is something of a name, as far as that can be told without loading it.
    *
-   * @throws NoSuchFileException if there is neither a file nor a folder, and it is no name of a hub
+   * @throws NoSuchFileException if there is neither a file nor a folder, and it is no name of a
+   *     model in the box or of a hub
    */
   static void require(String name) throws NoSuchFileException {
-    if (!Files.exists(Path.of(name)) && !ID.matcher(name).matches()) {
+    if (!Files.exists(Path.of(name)) && !isInTheBox(name) && !ID.matcher(name).matches()) {
       throw new NoSuchFileException(name);
     }
   }
@@ -82,6 +90,10 @@ final class LoadedModel implements AutoCloseable {
   /** Loads a model. */
   static LoadedModel load(String name, Device device) throws IOException {
     require(name);
+    if (isInTheBox(name)) {
+      DDPM ddpm = Models.load(name, device);
+      return new LoadedModel(ddpm, ddpm::sampling, ddpm, name);
+    }
     Path path = Path.of(name);
     if (isOurs(path)) {
       DDPM ddpm = DDPM.load(path, device);

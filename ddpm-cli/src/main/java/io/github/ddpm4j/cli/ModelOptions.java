@@ -12,8 +12,8 @@ final class ModelOptions {
       paramLabel = "MODEL",
       required = true,
       description =
-          "A model folder, a checkpoint, another library's folder or file, or the name of a model"
-              + " in the cache of Hugging Face.")
+          "A model folder, a checkpoint, another library's folder or file, the name of a model in"
+              + " the cache of Hugging Face, or of one in the box: fashion.")
   private String model = "";
 
   @Option(

@@ -218,4 +218,14 @@ class SampleCommandTest {
     assertThat(Program.run("sample", "-m", "none", "-o", taken).refused())
         .isEqualTo("sample: " + taken + " is a folder; name a file in it");
   }
+
+  /** The model in the box, by the name of a class; a folder of that name goes before it. */
+  @Test
+  void modelInTheBox_drawsByItsName() throws IOException {
+    Path grid = temporary.resolve("boots.png");
+    Object[] boots = {"sample", "-m", "fashion", "-n", "1", "-c", "ankle BOOT", "-s", "ddim:2"};
+    Program.run(Stream.concat(Stream.of(boots), Stream.of("-o", grid)).toArray()).good();
+    assertThat(Pictures.provenance(grid)).containsKey("model").containsEntry("image", "0 to 0");
+    assertThat(ImageIO.read(grid.toFile()).getWidth()).isGreaterThan(64);
+  }
 }
