@@ -1,0 +1,162 @@
+package io.github.ddpm4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.lang.ProcessBuilder.Redirect;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The program in processes of its own, and Ctrl-C in their midst. */
+@EnabledOnOs(OS.LINUX)
+class ProcessTest {
+
+  private static final int SECONDS = 120;
+
+  @TempDir private Path folder;
+
+  private Process start(Object... args) throws IOException {
+    List<String> command = new ArrayList<>();
+    // A shell that runs the tests in the background may ignore Ctrl-C, which is inherited.
+    command.addAll(List.of("env", "--default-signal=INT"));
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(List.of("-XX:TieredStopAtLevel=1", "-Dai.djl.pytorch.num_threads=1", "-cp"));
+    command.add(System.getProperty("java.class.path"));
+    command.add(Ddpm.class.getName());
+    Stream.of(args).map(String::valueOf).forEach(command::add);
+    return new ProcessBuilder(command)
+        .redirectOutput(Redirect.to(folder.resolve("out.txt").toFile()))
+        .redirectError(Redirect.to(folder.resolve("err.txt").toFile()))
+        .start();
+  }
+
+  private int end(Process process) throws Exception {
+    try {
+      assertThat(process.waitFor(SECONDS, TimeUnit.SECONDS)).isTrue();
+      return process.exitValue();
+    } finally {
+      process.destroyForcibly();
+    }
+  }
+
+  /** Ctrl-C, once there are files of a kind. */
+  private int interrupt(Process process, Path where, Predicate<String> kind) throws Exception {
+    try {
+      long start = System.nanoTime();
+      while (names(where, kind).size() < 2) {
+        assertThat(process.isAlive()).as(() -> read("err.txt")).isTrue();
+        assertThat(System.nanoTime() - start).isLessThan(TimeUnit.SECONDS.toNanos(SECONDS));
+        TimeUnit.MILLISECONDS.sleep(20);
+      }
+      assertThat(new ProcessBuilder("kill", "-INT", "" + process.pid()).start().waitFor()).isZero();
+    } catch (Throwable e) {
+      process.destroyForcibly();
+      throw e;
+    }
+    return end(process);
+  }
+
+  private static List<String> names(Path where, Predicate<String> kind) throws IOException {
+    if (!Files.isDirectory(where)) {
+      return List.of();
+    }
+    try (Stream<Path> files = Files.list(where)) {
+      return files.map(f -> f.getFileName().toString()).filter(kind).toList();
+    }
+  }
+
+  private String read(String name) {
+    try {
+      return Files.readString(folder.resolve(name));
+    } catch (IOException e) {
+      return e.toString();
+    }
+  }
+
+  @Test
+  void wrongOptions_endWith2_andOneLine() throws Exception {
+    assertThat(end(start("info", folder.resolve("none")))).isEqualTo(2);
+    assertThat(read("err.txt")).isEqualTo("info: " + folder.resolve("none") + " does not exist\n");
+    assertThat(read("out.txt")).isEmpty();
+  }
+
+  @Test
+  void training_onCtrlC_leavesACheckpoint_fromWhichItGoesOn() throws Exception {
+    Path pictures = Tiny.pictures(folder.resolve("pictures"), 4, 1);
+    Path out = folder.resolve("out");
+    Path checkpoints = out.resolve("checkpoints");
+    Predicate<String> whole = name -> name.matches("step-\\d+\\.[0-9a-f]+\\.safetensors");
+    Object[] args = {
+      "train",
+      pictures,
+      "-o",
+      out,
+      "--size",
+      "1x8x8",
+      "--batch",
+      "2",
+      "--channels",
+      "4",
+      "--groups",
+      "2",
+      "--multipliers",
+      "1,1",
+      "--steps",
+      "1000000",
+      "--checkpoint-every",
+      "20"
+    };
+    assertThat(interrupt(start(args), checkpoints, whole)).isEqualTo(130);
+    List<String> left = names(checkpoints, whole);
+    assertThat(left).isNotEmpty();
+    assertThat(names(checkpoints, name -> name.endsWith(".part"))).isEmpty();
+    int last =
+        left.stream().mapToInt(name -> Integer.parseInt(name.split("\\D+")[1])).max().orElseThrow();
+
+    List<Object> more = new ArrayList<>(List.of(args));
+    more.set(more.indexOf("1000000"), String.valueOf(last + 1));
+    more.add("--resume");
+    Program.run(more.toArray()).good();
+    assertThat(Program.run("info", out.resolve("model")).good())
+        .containsPattern("steps +" + (last + 1) + "\n");
+  }
+
+  @Test
+  void sampling_onCtrlC_leavesWholeFiles_afterWhichItGoesOn() throws Exception {
+    Path model = Tiny.model(folder.resolve("model"), 1);
+    Path out = folder.resolve("pictures");
+    Process process =
+        start("sample", "-m", model, "-s", "ddim:5", "-n", "1000000", "--block", "2", "-o", out);
+    assertThat(interrupt(process, out, name -> name.endsWith(".png"))).isEqualTo(130);
+    List<String> left = names(out, name -> name.endsWith(".png"));
+    for (String name : left) {
+      assertThat(PngChunks.areWhole(out.resolve(name))).as(name).isTrue();
+    }
+    assertThat(names(out, name -> name.endsWith(".part"))).isEmpty();
+    assertThat(
+            Program.run(
+                    "sample",
+                    "-m",
+                    model,
+                    "-s",
+                    "ddim:5",
+                    "-n",
+                    left.size() + 2,
+                    "--block",
+                    "2",
+                    "-o",
+                    out)
+                .good())
+        .startsWith(out + ": ");
+    assertThat(names(out, name -> name.endsWith(".png"))).hasSize(left.size() + 2);
+  }
+}
