@@ -40,6 +40,7 @@ module io.github.ddpm4j {
       io.github.ddpm4j.report,
       io.github.ddpm4j.unet;
   exports io.github.ddpm4j.internal.hub to
+      io.github.ddpm4j.latent,
       io.github.ddpm4j.unet;
   exports io.github.ddpm4j.internal.io to
       io.github.ddpm4j.data,
@@ -53,6 +54,7 @@ module io.github.ddpm4j {
       io.github.ddpm4j.data;
   exports io.github.ddpm4j.internal.random to
       io.github.ddpm4j.data,
+      io.github.ddpm4j.latent,
       io.github.ddpm4j.unet;
   exports io.github.ddpm4j.internal.description to
       io.github.ddpm4j.latent,

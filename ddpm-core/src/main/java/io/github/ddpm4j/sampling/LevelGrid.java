@@ -17,6 +17,7 @@ import org.jspecify.annotations.Nullable;
  * @param timestepSpacing how timesteps are spread, where {@code noiseSpacing} is null; null for
  *     what {@link UsualSpacing} says
  * @param noiseSpacing how levels are spread
+ * @param timesteps the timesteps outright; null where a spacing says them
  * @param isSet whether the user chose the spacing, which is then obeyed
  * @param skipsFirstTimestep whether {@code LEADING} and {@code LINSPACE} leave timestep 0 out, as
  *     multistep solvers want: from there to the image is hardly a step
@@ -27,6 +28,7 @@ record LevelGrid(
     int steps,
     @Nullable TimestepSpacing timestepSpacing,
     @Nullable NoiseSpacing noiseSpacing,
+    @Nullable List<Integer> timesteps,
     boolean isSet,
     boolean skipsFirstTimestep,
     double lambdaMin,
@@ -49,6 +51,7 @@ record LevelGrid(
         steps,
         timestepSpacing,
         noiseSpacing,
+        null,
         false,
         skipsFirstTimestep,
         Double.NEGATIVE_INFINITY,
@@ -57,12 +60,33 @@ record LevelGrid(
 
   LevelGrid spacing(TimestepSpacing spacing) {
     return new LevelGrid(
-        steps, spacing, null, true, skipsFirstTimestep, lambdaMin, endAtFirstTimestep);
+        steps, spacing, null, null, true, skipsFirstTimestep, lambdaMin, endAtFirstTimestep);
   }
 
   LevelGrid spacing(NoiseSpacing spacing) {
     return new LevelGrid(
-        steps, timestepSpacing, spacing, true, skipsFirstTimestep, lambdaMin, endAtFirstTimestep);
+        steps,
+        timestepSpacing,
+        spacing,
+        null,
+        true,
+        skipsFirstTimestep,
+        lambdaMin,
+        endAtFirstTimestep);
+  }
+
+  /** A list given outright, checked as {@link TimestepGrid} does. */
+  LevelGrid timesteps(int... descending) {
+    TimestepGrid.requireDescending(descending);
+    return new LevelGrid(
+        descending.length,
+        timestepSpacing,
+        null,
+        Arrays.stream(descending).boxed().toList(),
+        true,
+        skipsFirstTimestep,
+        lambdaMin,
+        endAtFirstTimestep);
   }
 
   LevelGrid lambdaMin(double lambda) {
@@ -74,6 +98,7 @@ record LevelGrid(
         steps,
         timestepSpacing,
         noiseSpacing,
+        timesteps,
         isSet,
         skipsFirstTimestep,
         lambda,
@@ -82,7 +107,7 @@ record LevelGrid(
 
   LevelGrid endAtFirstTimestep(boolean end) {
     return new LevelGrid(
-        steps, timestepSpacing, noiseSpacing, isSet, skipsFirstTimestep, lambdaMin, end);
+        steps, timestepSpacing, noiseSpacing, timesteps, isSet, skipsFirstTimestep, lambdaMin, end);
   }
 
   /**
@@ -141,6 +166,17 @@ record LevelGrid(
    */
   private List<Level> spread(Schedule schedule, boolean fromNoise, boolean hasSignal) {
     int usable = usableTimesteps(schedule);
+    List<Integer> given = timesteps;
+    if (given != null) {
+      TimestepGrid.requireWithin(given.get(0), schedule.timesteps());
+      List<Level> levels =
+          given.stream().filter(t -> t < usable).map(t -> Level.of(schedule, t)).toList();
+      if (levels.isEmpty()) {
+        throw new IllegalArgumentException(
+            "lambdaMin " + lambdaMin + " leaves none of the timesteps " + given);
+      }
+      return levels;
+    }
     if (noiseSpacing != null) {
       int last = usable - 1;
       if (hasSignal && schedule.signal(last) == 0) {
@@ -211,8 +247,8 @@ record LevelGrid(
     int last = schedule.timesteps() - 1;
     if (schedule.signal(last) == 0 && first.signal() > 0 && lambdaMin == Double.NEGATIVE_INFINITY) {
       throw new IllegalArgumentException(
-          timestepSpacing
-              + " spacing begins at timestep "
+          (timesteps != null ? "the list" : timestepSpacing + " spacing")
+              + " begins at timestep "
               + (int) first.timestep()
               + ", but with a schedule of zero terminal SNR pure noise stands at timestep "
               + last
@@ -238,12 +274,24 @@ record LevelGrid(
 
   /** The grid as text, after the name of its sampler. */
   SamplerText text(String name) {
-    SamplerText text = SamplerText.of(name, steps);
+    List<Integer> given = timesteps;
+    SamplerText text =
+        given != null
+            ? SamplerText.of(
+                name + SamplerText.grid(given.stream().mapToInt(Integer::intValue).toArray()))
+            : SamplerText.of(name, steps);
+    if (given != null) {
+      return common(text);
+    }
     if (noiseSpacing != null) {
       noiseSpacing.writeTo(text);
     } else if (timestepSpacing != null) {
       text.option(SamplerText.name(timestepSpacing));
     }
+    return common(text);
+  }
+
+  private SamplerText common(SamplerText text) {
     return text.number("lambdaMin", lambdaMin, Double.NEGATIVE_INFINITY)
         .flag("endAtFirstTimestep", endAtFirstTimestep, false);
   }

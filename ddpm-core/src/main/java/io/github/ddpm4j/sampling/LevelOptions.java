@@ -49,6 +49,18 @@ abstract class LevelOptions<S extends LevelOptions<S>> implements Sampler {
   }
 
   /**
+   * Visits the given timesteps instead of those of a spacing.
+   *
+   * @param descending the timesteps, strictly descending, as many as steps; a run that begins at a
+   *     lower one visits those under it
+   * @return a sampler over these timesteps, whatever its number of steps was
+   * @throws IllegalArgumentException if the list is empty, not descending or negative
+   */
+  public S timesteps(int... descending) {
+    return with(grid.timesteps(descending));
+  }
+
+  /**
    * Leaves out the noisiest timesteps, those where λ = ½ ln SNR is less. Cosine schedules want it:
    * their last timesteps have next to no signal, from where a step of high order goes astray.
    *

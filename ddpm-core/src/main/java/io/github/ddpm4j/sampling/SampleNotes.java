@@ -14,16 +14,28 @@ import java.util.stream.Stream;
 final class SampleNotes {
 
   private final Map<String, String> words = new LinkedHashMap<>();
+  private final List<Map<String, String>> beside;
   private final Condition condition;
   private final List<String> classNames;
 
   /**
    * @param words what holds for all images
+   * @param beside what else is to be said of each image; empty for nothing
    * @param condition that of each image
    */
-  SampleNotes(Map<String, String> words, Condition condition, List<String> classNames) {
+  SampleNotes(
+      Map<String, String> words,
+      List<Map<String, String>> beside,
+      Condition condition,
+      List<String> classNames) {
     this.words.putAll(Versions.ofLibraries());
     this.words.putAll(words);
+    this.beside = beside;
+    if (!beside.isEmpty()) {
+      Map<String, String> alike = new LinkedHashMap<>(beside.get(0));
+      beside.forEach(other -> alike.entrySet().retainAll(other.entrySet()));
+      this.words.putAll(alike);
+    }
     this.condition = condition;
     this.classNames = classNames;
   }
@@ -36,6 +48,9 @@ final class SampleNotes {
   /** What holds for one of them. */
   Map<String, String> of(int image) {
     Map<String, String> all = new LinkedHashMap<>(words);
+    if (!beside.isEmpty()) {
+      all.putAll(beside.get(image));
+    }
     all.put("image", Integer.toString(image));
     if (condition.has(Kind.LABELS) && condition.label(image).isPresent()) {
       int label = condition.label(image).getAsInt();

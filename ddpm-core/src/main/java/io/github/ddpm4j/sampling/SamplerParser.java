@@ -212,6 +212,11 @@ final class SamplerParser {
     sampler = number(sampler, "lambdaMin", LevelOptions::lambdaMin);
     sampler = flag(sampler, "endAtFirstTimestep", LevelOptions::endAtFirstTimestep);
     sampler = timestepSpacing(sampler, LevelOptions::spacing);
+    Option timesteps = one(TIMESTEPS);
+    if (timesteps != null) {
+      requireNoSteps();
+      sampler = sampler.timesteps(integers(timesteps));
+    }
     Option karras = one(KARRAS);
     Option uniform = one(UNIFORM_LOG_SNR);
     Option whole = one(WHOLE_TIMESTEPS);
@@ -255,6 +260,7 @@ final class SamplerParser {
             .filter(
                 option ->
                     option.equalsIgnoreCase(KARRAS)
+                        || option.equalsIgnoreCase(TIMESTEPS)
                         || option.equalsIgnoreCase(UNIFORM_LOG_SNR)
                         || Arrays.stream(TimestepSpacing.values())
                             .anyMatch(spacing -> spacing.name().equalsIgnoreCase(option)))
@@ -286,6 +292,10 @@ final class SamplerParser {
   }
 
   private int steps(IntUnaryOperator ofCalls) {
+    Option timesteps = one(TIMESTEPS);
+    if (timesteps != null) {
+      return Math.max(1, integers(timesteps).length);
+    }
     if (calls > 0) {
       requireNoSteps();
       return ofCalls.applyAsInt(calls);

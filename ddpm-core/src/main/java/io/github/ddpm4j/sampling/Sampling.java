@@ -13,6 +13,7 @@ import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.internal.random.Seeds;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.Diffusion;
@@ -77,6 +78,7 @@ public final class Sampling {
   private @Nullable Draws stepping;
 
   private final List<Consumer<SamplingRun.Event>> listeners = new ArrayList<>();
+  private @Nullable Decoding decoding;
   private Condition condition = Condition.none();
   private Guidance guidance = Guidance.none();
 
@@ -323,6 +325,57 @@ public final class Sampling {
    */
   public Sampling listener(Consumer<SamplingRun.Event> listener) {
     listeners.add(Objects.requireNonNull(listener, "listener"));
+    return this;
+  }
+
+  /**
+   * What is made of the images of a run when it is finished, for a model whose images are the
+   * latents of an autoencoder (Rombach et al. 2021). A run, its {@link SamplingRun.Event}s and its
+   * files hold latents; {@link Samples} hold pictures.
+   */
+  public interface Decoding extends AutoCloseable {
+
+    /**
+     * Decodes latents.
+     *
+     * @param latents of one image, shape (1, C, H, W), as the model has them; neither closed nor
+     *     modified
+     * @return a picture of one image, shape (1, C', H', W'), float32, attached to the manager of
+     *     the latents
+     */
+    NDArray decode(NDArray latents);
+
+    /**
+     * The range of the pictures.
+     *
+     * @return what is black and white
+     */
+    DataRange range();
+
+    /**
+     * What files of the pictures say beside how their latents were drawn.
+     *
+     * @param image the index of the image in the run
+     * @return words by name, in their order; see {@link Samples#provenance}
+     */
+    Map<String, String> words(int image);
+
+    /**
+     * Frees what the run was given for itself alone, such as the arrays of its condition. Called
+     * once, when the run has ended; not if it could not be started.
+     */
+    @Override
+    void close();
+  }
+
+  /**
+   * Decodes what the next run draws, when it is finished.
+   *
+   * @param decoding how; serves one run, which closes it
+   * @return this run
+   */
+  public Sampling decoding(Decoding decoding) {
+    this.decoding = Objects.requireNonNull(decoding, "decoding");
     return this;
   }
 
@@ -846,12 +899,17 @@ public final class Sampling {
             batchSize,
             origin,
             notes(draws, count, own, origin));
-    return new SamplingRun(
-        new PlanExecutor(model),
-        job,
-        List.copyOf(listeners),
-        timeLimit,
-        Machine.newManager(denoiser.device().orElse(null)));
+    Decoding forThisRun = decoding;
+    SamplingRun run =
+        new SamplingRun(
+            new PlanExecutor(model),
+            job,
+            List.copyOf(listeners),
+            timeLimit,
+            forThisRun,
+            Machine.newManager(denoiser.device().orElse(null)));
+    decoding = null;
+    return run;
   }
 
   private SampleNotes notes(Draws draws, int count, Condition own, Origin origin) {
@@ -869,7 +927,12 @@ public final class Sampling {
     words.put("batchSize", Integer.toString(batchSize));
     words.put("guidance", guidance.text());
     words.put("limit", limit().name());
-    return new SampleNotes(words, own, diffusion.classNames());
+    Decoding known = decoding;
+    List<Map<String, String>> beside = new ArrayList<>();
+    for (int i = 0; known != null && i < count; i++) {
+      beside.add(new LinkedHashMap<>(known.words(i)));
+    }
+    return new SampleNotes(words, beside, own, diffusion.classNames());
   }
 
   private static Samples finish(SamplingRun run) {

@@ -6,8 +6,10 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.NDScope;
 import io.github.ddpm4j.internal.data.Images;
+import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.spi.SamplingPlan;
@@ -86,6 +88,7 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
   private final Job job;
   private final List<Consumer<Event>> listeners;
   private final @Nullable Duration timeLimit;
+  private final Sampling.@Nullable Decoding decoding;
   private final long begun = System.nanoTime();
   private final NDManager results;
   private final NDList finished = new NDList();
@@ -107,11 +110,13 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
       Job job,
       List<Consumer<Event>> listeners,
       @Nullable Duration timeLimit,
+      Sampling.@Nullable Decoding decoding,
       NDManager results) {
     this.executor = executor;
     this.job = job;
     this.listeners = listeners;
     this.timeLimit = timeLimit;
+    this.decoding = decoding;
     this.results = results;
   }
 
@@ -428,7 +433,8 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
   }
 
   /**
-   * Takes the remaining steps and returns the images. This ends the run.
+   * Takes the remaining steps and returns the images, decoded where the run was set up with a
+   * {@link Sampling.Decoding}. This ends the run.
    *
    * @return the images; the caller closes them
    * @throws CancellationException as {@link #next()}
@@ -453,14 +459,58 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
     if (last != null) {
       leaveBatch(last);
     }
-    NDArray all = finished.size() == 1 ? finished.get(0) : NDArrays.concat(finished);
-    if (finished.size() > 1) {
+    DataRange range = job.model.diffusion().dataRange();
+    NDArray all;
+    if (decoding != null) {
+      all = decoded(decoding);
+      range = decoding.range();
       finished.close();
+    } else {
+      all = finished.size() == 1 ? finished.get(0) : NDArrays.concat(finished);
+      if (finished.size() > 1) {
+        finished.close();
+      }
     }
     // Samples outlive whatever NDScope the run is in.
     NDScope.unregister(all);
     closed = true;
-    return new Samples(results, all, job.model.diffusion().dataRange(), job.seed, job.notes);
+    if (decoding != null) {
+      decoding.close();
+    }
+    return new Samples(results, all, range, job.seed, job.notes);
+  }
+
+  /** The pictures of all finished latents, which are decoded one after the other. */
+  private NDArray decoded(Sampling.Decoding pictures) {
+    try (GradMode inference = GradMode.off();
+        NDManager scope = results.newSubManager()) {
+      NDList all = new NDList();
+      for (NDArray latents : finished) {
+        for (int i = 0; i < latents.getShape().get(0); i++) {
+          try (NDManager step = scope.newSubManager()) {
+            NDArray one = latents.get("{}:{}", i, i + 1);
+            one.attach(step);
+            NDArray picture = Given.returned(pictures.decode(one), "the decoding");
+            requireDecoded(all.size(), picture);
+            picture.attach(scope);
+            all.add(picture);
+          }
+        }
+      }
+      NDArray together = all.size() == 1 ? all.get(0) : NDArrays.concat(all);
+      together.attach(results);
+      return together;
+    }
+  }
+
+  private static void requireDecoded(int image, NDArray picture) {
+    if (!Images.Extent.of(picture).isFinite()) {
+      throw new IllegalStateException(
+          "the picture of image "
+              + image
+              + " is not finite, although its latents are: the decoder returned NaN or infinity;"
+              + " check its weights");
+    }
   }
 
   /**
@@ -605,6 +655,9 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
       if (!closed) {
         closed = true;
         results.close();
+        if (decoding != null) {
+          decoding.close();
+        }
       }
     } finally {
       turn.unlock();

@@ -36,6 +36,14 @@ interface TimestepGrid {
   /** A list given outright. */
   static TimestepGrid of(int... descending) {
     int[] list = descending.clone();
+    requireDescending(list);
+    return schedule -> {
+      requireWithin(list[0], schedule.timesteps());
+      return list.clone();
+    };
+  }
+
+  static void requireDescending(int... list) {
     if (list.length == 0) {
       throw new IllegalArgumentException("timesteps must not be empty; name at least one");
     }
@@ -50,14 +58,13 @@ interface TimestepGrid {
                 + Quote.of(Arrays.toString(list)));
       }
     }
-    return schedule -> {
-      int trainingSteps = schedule.timesteps();
-      if (list[0] >= trainingSteps) {
-        throw new IllegalArgumentException(
-            "timesteps must lie in [0, " + trainingSteps + "), but the first is " + list[0]);
-      }
-      return list.clone();
-    };
+  }
+
+  static void requireWithin(int first, int trainingSteps) {
+    if (first >= trainingSteps) {
+      throw new IllegalArgumentException(
+          "timesteps must lie in [0, " + trainingSteps + "), but the first is " + first);
+    }
   }
 
   /**

@@ -66,6 +66,8 @@ class SamplerTextTest {
         Samplers.heun(20).spacing(NoiseSpacing.karras(1e-3)).lambdaMin(-5),
         Samplers.plms(50),
         Samplers.plms(50).spacing(TimestepSpacing.TRAILING).endAtFirstTimestep(true),
+        Samplers.plms(3).timesteps(751, 501, 1).endAtFirstTimestep(true),
+        Samplers.uniPc(7).timesteps(900, 2),
         Samplers.edm(18),
         Samplers.edm(18).churn(40).churnBetween(0.05, 50).churnNoise(1.003),
         Samplers.edm(18).churn(1e-9).churnBetween(1e-7, Double.POSITIVE_INFINITY),
@@ -187,6 +189,8 @@ class SamplerTextTest {
         " DDIM : 50 ,ETA = 0.50,Trailing |ddim:50, trailing, eta=0.5",
         "ddim:50, spacing=linspace, eta=0, rawEpsilon=true|ddim:50, linspace, rawEpsilon",
         "ddim, timesteps=9  5 1|ddim, timesteps=9 5 1",
+        "plms, timesteps=9 5 1, endAtFirstTimestep|plms, timesteps=9 5 1, endAtFirstTimestep",
+        "dpm++2m, timesteps=9 5 1|dpm++2m, timesteps=9 5 1",
         "dpm++:15|dpm++2m:15, linspace",
         "dpm++:15, order=3, stochastic|dpm++3m-sde:15, linspace",
         "dpm++2m:15, trailing, heun=false|dpm++2m:15, trailing",
@@ -253,8 +257,8 @@ class SamplerTextTest {
             + " trailing; did you mean eta?",
         "dpm++2m:9, order=3|sampler dpm++2m has no option \"order\", in \"dpm++2m:9, order=3\"; it"
             + " has endAtFirstTimestep, eulerAtFinal, heun, karras, lambdaMin, leading, linspace,"
-            + " lowerOrderFinal, published, resampling, stochastic, trailing, uniformLogSnr,"
-            + " wholeTimesteps",
+            + " lowerOrderFinal, published, resampling, stochastic, timesteps, trailing,"
+            + " uniformLogSnr, wholeTimesteps",
         "ddim|ddim needs a number of steps, as in ddim:20, in \"ddim\"",
         "ddim:x|the number of steps must be a whole number, but was \"x\", in \"ddim:x\"",
         "ddim:5, eta=high|eta must be a number, but was \"high\", in \"ddim:5, eta=high\"",
@@ -272,8 +276,14 @@ class SamplerTextTest {
         "euler:5, wholeTimesteps|wholeTimesteps needs a spacing by noise: karras or uniformLogSnr,"
             + " in \"euler:5, wholeTimesteps\"",
         "euler:5, spacing|sampler euler has no option \"spacing\", in \"euler:5, spacing\"; it has"
-            + " endAtFirstTimestep, karras, lambdaMin, leading, linspace, resampling, trailing,"
-            + " uniformLogSnr, wholeTimesteps",
+            + " endAtFirstTimestep, karras, lambdaMin, leading, linspace, resampling, timesteps,"
+            + " trailing, uniformLogSnr, wholeTimesteps",
+        "plms:5, timesteps=3 1|the steps of plms follow from the list of timesteps; leave out :5, in"
+            + " \"plms:5, timesteps=3 1\"",
+        "euler, timesteps=3 1, karras|a sampler has one spacing, but was given timesteps and karras,"
+            + " in \"euler, timesteps=3 1, karras\"",
+        "euler, timesteps=3 4|timesteps must be strictly descending and at least 0, but entry 1 is 4"
+            + " in [3, 4]",
         "euler:5,, karras|an option is missing beside a comma, in \"euler:5,, karras\"",
         "unipc:5, order=2.5|order must be a whole number, but was \"2.5\", in \"unipc:5,"
             + " order=2.5\"",

@@ -549,4 +549,95 @@ class SamplingRunTest {
   }
 
   private static final float[] PAIR = {0.25f, 2.5f};
+
+  /* --- what is made of the images at the end --- */
+
+  /** Doubles rows and columns, and counts how often it is closed. */
+  private static final class Doubling implements Sampling.Decoding {
+    private final double factor;
+    private int closed;
+
+    Doubling(double factor) {
+      this.factor = factor;
+    }
+
+    @Override
+    public NDArray decode(NDArray latents) {
+      return latents.mul(factor).repeat(2, 2).repeat(3, 2);
+    }
+
+    @Override
+    public DataRange range() {
+      return new DataRange(-2, 2);
+    }
+
+    @Override
+    public Map<String, String> words(int image) {
+      Map<String, String> words = new LinkedHashMap<>();
+      words.put("of", "all");
+      words.put("own", "the " + image);
+      return words;
+    }
+
+    @Override
+    public void close() {
+      closed++;
+    }
+  }
+
+  @Test
+  void finish_withADecoding_picturesOfTheLatents() {
+    double[] latents = pixels(sampling(Samplers.ddim(3), 3).generate(6));
+    Doubling decoding = new Doubling(2);
+    try (SamplingRun run = sampling(Samplers.ddim(3), 3).decoding(decoding).start(6)) {
+      assertThat(run.next().x().getShape()).isEqualTo(new Shape(4, 1, SIZE, SIZE));
+      assertThat(decoding.closed).isZero();
+      Samples pictures = run.finish();
+      assertThat(decoding.closed).isEqualTo(1);
+      assertThat(pictures.provenance(4))
+          .containsEntry("of", "all")
+          .containsEntry("own", "the 4")
+          .containsEntry("image", "4");
+      double[] doubled = pixels(pictures);
+      for (int i = 0; i < doubled.length; i++) {
+        int row = i / (2 * SIZE) % (2 * SIZE) / 2;
+        int column = i % (2 * SIZE) / 2;
+        int image = i / (4 * SIZE * SIZE);
+        assertThat(doubled[i])
+            .isEqualTo((float) (2 * latents[(image * SIZE + row) * SIZE + column]));
+      }
+    }
+    assertThat(decoding.closed).isEqualTo(1);
+  }
+
+  @Test
+  void close_withADecoding_closesItOnce() {
+    Doubling decoding = new Doubling(1);
+    Sampling sampling = sampling(Samplers.ddim(3), 3).decoding(decoding);
+    SamplingRun run = sampling.start(1);
+    run.close();
+    run.close();
+    assertThat(decoding.closed).isEqualTo(1);
+    // It served one run.
+    try (Samples plain = sampling.generate(1)) {
+      assertThat(plain.toNDArray(manager).getShape()).isEqualTo(new Shape(1, 1, SIZE, SIZE));
+    }
+    assertThatThrownBy(() -> sampling.decoding(decoding).start(0))
+        .isInstanceOf(IllegalArgumentException.class);
+    assertThat(decoding.closed).isEqualTo(1);
+  }
+
+  @Test
+  void finish_decodingGivesNaN_isRefused() {
+    Doubling decoding = new Doubling(Double.NaN);
+    try (SamplingRun run = sampling(Samplers.ddim(2), 3).decoding(decoding).start(1)) {
+      assertThatThrownBy(run::finish)
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage(
+              "the picture of image 0 is not finite, although its latents are: the decoder returned"
+                  + " NaN or infinity; check its weights");
+      assertThat(decoding.closed).isZero();
+    }
+    assertThat(decoding.closed).isEqualTo(1);
+  }
 }

@@ -94,8 +94,8 @@ public final class Autoencoder implements AutoCloseable {
     return load(folder, device, Double.valueOf(scale));
   }
 
-  private static Autoencoder load(Path folder, Device device, @Nullable Double scale)
-      throws IOException {
+  /** With the scale of the configuration where none is given. */
+  static Autoencoder load(Path folder, Device device, @Nullable Double scale) throws IOException {
     PartFolder part = PartFolder.ofDiffusers(Objects.requireNonNull(folder, "folder"));
     AutoencoderConfig config = AutoencoderConfig.read(part.config());
     AutoencoderNetwork network = network(config, folder);
@@ -320,7 +320,7 @@ public final class Autoencoder implements AutoCloseable {
     return EagerOps.inference().scale(latents, 1 / scale);
   }
 
-  private void requireImages(NDArray images) {
+  void requireImages(NDArray images) {
     Shape shape = requireFour(images, "images", config.inChannels());
     int factor = factor();
     if (shape.get(2) % factor != 0 || shape.get(3) % factor != 0) {
@@ -333,7 +333,7 @@ public final class Autoencoder implements AutoCloseable {
     }
   }
 
-  private void requireLatents(NDArray latents) {
+  void requireLatents(NDArray latents) {
     requireFour(latents, "latents", config.decodedChannels());
   }
 

@@ -14,6 +14,10 @@
  *   <li>Text to tokens: {@code Tokenizer}, read by {@code TokenizerFiles}, over {@code AddedTokens}
  *       and {@code WordPiece} or {@code BytePairs} (each {@code Subwords}), which share the rules
  *       of {@code BasicText}.
+ *   <li>Tokens to context, pixels to latents: {@code TextEncoder} and {@code Autoencoder}, over
+ *       networks with weights ({@code WeightedNetwork}).
+ *   <li>Text to picture: {@code TextToImage} and {@code LatentDiffusion} load a {@code Pipeline} of
+ *       these and the network of latents; a {@code Drawing} is a run of core's sampling.
  * </ul>
  */
 @NullMarked

@@ -34,7 +34,13 @@ class ArchitectureTest {
                 .filter(type -> type.getModifiers().contains(JavaModifier.PUBLIC))
                 .map(type -> type.getName().substring(type.getPackageName().length() + 1)))
         .containsExactlyInAnyOrder(
-            "Autoencoder", "Autoencoder$Latents", "TextEncoder", "Tokenizer");
+            "Autoencoder",
+            "Autoencoder$Latents",
+            "Drawing",
+            "LatentDiffusion",
+            "TextEncoder",
+            "TextToImage",
+            "Tokenizer");
     Path classes =
         Path.of(Tokenizer.class.getProtectionDomain().getCodeSource().getLocation().toURI());
     try (InputStream in = Files.newInputStream(classes.resolve("module-info.class"))) {
@@ -49,7 +55,14 @@ class ArchitectureTest {
     noClasses()
         .should()
         .dependOnClassesThat()
-        .resideInAnyPackage("ai.djl.pytorch..", ROOT, ROOT + ".training", ROOT + ".pretrained")
+        .resideInAnyPackage("ai.djl.pytorch..", ROOT + ".training")
+        .check(CLASSES);
+    noClasses()
+        .that()
+        .haveNameNotMatching(".*\\.(Drawing|LatentDiffusion|TextToImage)(\\$.*)?")
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage(ROOT, ROOT + ".sampling", ROOT + ".pretrained")
         .check(CLASSES);
     noClasses().should().callMethod(Engine.class, "setRandomSeed", int.class).check(CLASSES);
   }

@@ -36,6 +36,7 @@ final class Loading {
   private static final Logger logger = LoggerFactory.getLogger(Pretrained.class);
 
   private static final String CONFIG = "config.json";
+  private static final String INDEX = "model_index.json";
 
   /** The weights of a folder, the first that is there. */
   private static final List<String> WEIGHTS =
@@ -78,7 +79,7 @@ final class Loading {
   /* ---------------- Folders of diffusers ---------------- */
 
   private Pretrained folder(Path folder) throws IOException {
-    Path index = folder.resolve("model_index.json");
+    Path index = folder.resolve(INDEX);
     if (Files.isRegularFile(index)) {
       requirePipeline(ConfigFile.read(index));
     }
@@ -129,9 +130,22 @@ final class Loading {
     return places.stream().filter(Files::isRegularFile).findFirst().orElse(null);
   }
 
+  /** Whether a scheduler lies in the folder of such a pipeline. */
+  private static boolean isOfStableDiffusion(Path scheduler) throws IOException {
+    Path parent = scheduler.toAbsolutePath().normalize().getParent();
+    Path folder = parent == null ? null : parent.getParent();
+    Path index = folder == null ? null : folder.resolve(INDEX);
+    return index != null
+        && Files.isRegularFile(index)
+        && ConfigFile.read(index).text("_class_name", "").startsWith("StableDiffusion");
+  }
+
   private Pretrained diffusers(Path config, Path weights, @Nullable Path scheduler)
       throws IOException {
-    Facts facts = scheduler == null ? Facts.none() : SchedulerFile.read(scheduler, given);
+    Facts facts =
+        scheduler == null
+            ? Facts.none()
+            : SchedulerFile.read(scheduler, isOfStableDiffusion(scheduler), given);
     Variance variance = options.variance == null ? facts.variance() : options.variance;
     Boolean learned = (variance != null && variance.isLearned()) ? Boolean.TRUE : null;
     try (TensorSource source = TensorFiles.open(weights)) {

@@ -4,6 +4,8 @@ import ai.djl.Device;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.internal.hub.Hub;
 import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
@@ -171,7 +173,25 @@ public final class Pretrained implements AutoCloseable {
    * @return a run that can be set up further
    */
   public Sampling sampling() {
-    Sampling sampling = ddpm.sampling().sampler(sampler()).clip(facts.clip());
+    return asTheFiles(ddpm.sampling());
+  }
+
+  /**
+   * Sets up a sampling run as {@link #sampling()} does, with another form of the network.
+   *
+   * @param other such as {@link UNet#resized}; the run does not close it
+   * @return a run that can be set up further
+   * @throws IllegalArgumentException if the model's variance is learned and the network has none
+   */
+  public Sampling sampling(Denoiser other) {
+    return asTheFiles(
+        Sampling.of(
+            DenoisingModel.of(ddpm.model().diffusion(), Objects.requireNonNull(other, "other")),
+            ddpm.provenance()));
+  }
+
+  private Sampling asTheFiles(Sampling usual) {
+    Sampling sampling = usual.sampler(sampler()).clip(facts.clip());
     Facts.Thresholding thresholding = facts.thresholding();
     return thresholding == null
         ? sampling

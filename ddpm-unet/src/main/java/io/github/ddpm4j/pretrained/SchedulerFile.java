@@ -49,19 +49,21 @@ final class SchedulerFile {
    *
    * @param file the file
    * @param given what the caller says, which goes before the file
+   * @param stableDiffusion whether it lies in a pipeline of Stable Diffusion, which clips no x̂_0
+   *     and has a steps_offset of 1 whatever the file says
    * @throws IOException if it says anything that this version does not know
    */
-  static Facts read(Path file, Given given) throws IOException {
+  static Facts read(Path file, boolean stableDiffusion, Given given) throws IOException {
     ConfigFile config = ConfigFile.read(file);
     String type = config.text("_class_name", "");
     requireClass(config, type);
     Schedule schedule = schedule(config, type);
     Prediction prediction = prediction(config);
     Variance variance = variance(config, type, given);
-    boolean clip = clip(config, type);
+    boolean clip = clip(config, type) && !stableDiffusion;
     Thresholding thresholding = thresholding(config);
     SuggestedSampler.Suggestion sampler =
-        SuggestedSampler.read(config, type, schedule.timesteps(), given);
+        SuggestedSampler.read(config, type, schedule.timesteps(), stableDiffusion, given);
     requireNoFlow(config);
     config.ignore(
         "clip_predicted_image",

@@ -13,8 +13,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.BiFunction;
 import java.util.function.IntFunction;
-import java.util.function.UnaryOperator;
 
 /**
  * How a {@code scheduler_config.json} wants to be sampled. A scheduler that ours are not is
@@ -68,20 +68,56 @@ final class SuggestedSampler {
    */
   record Suggestion(IntFunction<Sampler> sampler, int steps) {}
 
+  /**
+   * Where the steps of a sampler between levels stand.
+   *
+   * @param timesteps T
+   * @param offset what is added to each timestep of {@code LEADING}
+   */
+  private record Places(TimestepSpacing spacing, int timesteps, int offset) {
+
+    LevelSampler of(LevelSampler sampler, int steps) {
+      return offset == 0
+          ? sampler.spacing(spacing)
+          : sampler.timesteps(shifted(timesteps, steps, offset));
+    }
+
+    DpmSolverSampler withoutFirst(DpmSolverSampler sampler, int steps) {
+      return offset == 0 ? sampler.spacing(spacing) : sampler.timesteps(withoutFirst(steps));
+    }
+
+    UniPcSampler withoutFirst(UniPcSampler sampler, int steps) {
+      return offset == 0 ? sampler.spacing(spacing) : sampler.timesteps(withoutFirst(steps));
+    }
+
+    /** Multistep solvers space one step more and leave out the last. */
+    private int[] withoutFirst(int steps) {
+      return Arrays.copyOf(shifted(timesteps, steps + 1, offset), steps);
+    }
+  }
+
   static boolean knows(String type) {
     return LEADING.contains(type) || LINSPACE.contains(type) || REPLACED.contains(type);
   }
 
   /** Reads what a class of scheduler says; {@code timesteps} is T. */
-  static Suggestion read(ConfigFile config, String type, int timesteps, Given given)
+  static Suggestion read(
+      ConfigFile config, String type, int timesteps, boolean stableDiffusion, Given given)
       throws IOException {
     TimestepSpacing spacing = spacing(config, type);
     boolean toOne = config.flag("set_alpha_to_one", !type.equals("PNDMScheduler"));
-    int offset = config.integer("steps_offset", 0);
-    if (offset < 0 || offset > 1) {
+    int said = config.integer("steps_offset", 0);
+    if (said < 0 || said > 1) {
       throw config.refused("steps_offset", "0 or 1");
     }
+    boolean forced = stableDiffusion && said == 0 && spacing == TimestepSpacing.LEADING;
+    if (forced) {
+      given.assume(
+          "steps_offset 1, as Stable Diffusion's pipelines have it whatever the file says");
+    }
+    int offset = forced ? 1 : said;
     boolean shifts = offset > 0 && spacing == TimestepSpacing.LEADING;
+    Places places = new Places(spacing, timesteps, shifts ? offset : 0);
     IntFunction<Sampler> sampler =
         switch (type) {
           case "DDPMScheduler", "DDPMParallelScheduler" ->
@@ -96,22 +132,22 @@ final class SuggestedSampler {
                           : Samplers.ddim(steps).spacing(spacing))
                       .rawEpsilon(true)
                       .endAtFirstTimestep(!toOne);
-          case "PNDMScheduler" -> plms(config, spacing, toOne, given);
-          case "EulerDiscreteScheduler" -> levels(config, spacing, Samplers::euler);
+          case "PNDMScheduler" -> plms(config, places, toOne, given);
+          case "EulerDiscreteScheduler" -> levels(config, places, Samplers::euler);
           case "EulerAncestralDiscreteScheduler" ->
-              levels(config, spacing, Samplers::eulerAncestral);
-          case "HeunDiscreteScheduler" -> levels(config, spacing, Samplers::heun);
-          case "DPMSolverMultistepScheduler" -> dpm(config, spacing, given);
-          case "UniPCMultistepScheduler" -> uniPc(config, spacing);
+              levels(config, places, Samplers::eulerAncestral);
+          case "HeunDiscreteScheduler" -> levels(config, places, Samplers::heun);
+          case "DPMSolverMultistepScheduler" -> dpm(config, places, given);
+          case "UniPCMultistepScheduler" -> uniPc(config, places);
           default -> {
             given.assume("the sampler DPM-Solver++ in place of " + type + ", which ours are not");
+            if (shifts) {
+              given.assume("timesteps of the sampler without steps_offset " + offset);
+            }
             config.ignore("solver_order", "algorithm_type", "solver_type", "lower_order_final");
             yield Samplers::dpmSolverPlusPlus;
           }
         };
-    if (shifts && !type.startsWith("DDPM") && !type.startsWith("DDIM")) {
-      given.assume("timesteps of the sampler without steps_offset " + offset);
-    }
     ignoreForeign(config);
     boolean whole = type.startsWith("DDPM");
     return new Suggestion(sampler, whole ? timesteps : Math.min(USUAL_STEPS, timesteps));
@@ -145,24 +181,23 @@ final class SuggestedSampler {
   }
 
   private static IntFunction<Sampler> plms(
-      ConfigFile config, TimestepSpacing spacing, boolean toOne, Given given) throws IOException {
+      ConfigFile config, Places places, boolean toOne, Given given) throws IOException {
     if (!config.flag("skip_prk_steps", false)) {
       given.assume("the sampler PLMS without the steps of Runge and Kutta that PNDM starts with");
     }
-    return steps -> Samplers.plms(steps).spacing(spacing).endAtFirstTimestep(!toOne);
+    return steps -> places.of(Samplers.plms(steps), steps).endAtFirstTimestep(!toOne);
   }
 
   private static IntFunction<Sampler> levels(
-      ConfigFile config, TimestepSpacing spacing, IntFunction<LevelSampler> sampler)
-      throws IOException {
+      ConfigFile config, Places places, IntFunction<LevelSampler> sampler) throws IOException {
     boolean karras = config.flag("use_karras_sigmas", false);
     return steps ->
         karras
             ? sampler.apply(steps).spacing(NoiseSpacing.karras())
-            : sampler.apply(steps).spacing(spacing);
+            : places.of(sampler.apply(steps), steps);
   }
 
-  private static IntFunction<Sampler> dpm(ConfigFile config, TimestepSpacing spacing, Given given)
+  private static IntFunction<Sampler> dpm(ConfigFile config, Places places, Given given)
       throws IOException {
     String algorithm = config.text("algorithm_type", "dpmsolver++");
     boolean plusPlus = algorithm.endsWith("dpmsolver++");
@@ -183,29 +218,31 @@ final class SuggestedSampler {
     boolean lower = config.flag("lower_order_final", true);
     boolean euler = config.flag("euler_at_final", false);
     boolean karras = config.flag("use_karras_sigmas", false);
-    UnaryOperator<DpmSolverSampler> options =
-        sampler -> {
+    BiFunction<DpmSolverSampler, Integer, DpmSolverSampler> options =
+        (sampler, steps) -> {
           DpmSolverSampler chosen = sampler.order(order);
           chosen = heun && order == 2 ? chosen.heun(true) : chosen;
           chosen = stochastic ? chosen.stochastic(true) : chosen;
           chosen = lower ? chosen : chosen.lowerOrderFinal(false);
           chosen = euler ? chosen.eulerAtFinal(true) : chosen;
-          return karras ? chosen.spacing(NoiseSpacing.karras()) : chosen.spacing(spacing);
+          return karras
+              ? chosen.spacing(NoiseSpacing.karras())
+              : places.withoutFirst(chosen, steps);
         };
     return steps ->
         options.apply(
-            plusPlus || stochastic ? Samplers.dpmSolverPlusPlus(steps) : Samplers.dpmSolver(steps));
+            plusPlus || stochastic ? Samplers.dpmSolverPlusPlus(steps) : Samplers.dpmSolver(steps),
+            steps);
   }
 
-  private static IntFunction<Sampler> uniPc(ConfigFile config, TimestepSpacing spacing)
-      throws IOException {
+  private static IntFunction<Sampler> uniPc(ConfigFile config, Places places) throws IOException {
     int order = config.integer("solver_order", 2);
     boolean bh1 = config.text("solver_type", "bh2").equals("bh1");
     boolean lower = config.flag("lower_order_final", true);
     boolean karras = config.flag("use_karras_sigmas", false);
     return steps -> {
       UniPcSampler chosen = Samplers.uniPc(steps).order(order).bh1(bh1).lowerOrderFinal(lower);
-      return karras ? chosen.spacing(NoiseSpacing.karras()) : chosen.spacing(spacing);
+      return karras ? chosen.spacing(NoiseSpacing.karras()) : places.withoutFirst(chosen, steps);
     };
   }
 

@@ -10,6 +10,7 @@ import io.github.ddpm4j.internal.io.ModelFolder;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.process.NoiseLevels;
@@ -324,6 +325,24 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
    */
   public Precision precision() {
     return runner.mode().precision();
+  }
+
+  /**
+   * This network for images of another size, as its convolutions and attention allow: with the same
+   * weights, live, and a program of its own, run as this network is now.
+   *
+   * @param height of the images
+   * @param width of the images
+   * @return a view, for sampling; close it before this network
+   * @throws IllegalArgumentException if a size is less than 1 or too large
+   * @throws IllegalStateException if the network is closed, or being trained on another thread
+   */
+  public Denoiser resized(int height, int width) {
+    try (Usage.Hold hold = usage.shared()) {
+      requireOpen();
+      int channels = Math.toIntExact(config.imageShape().get(0));
+      return new SizedUNet(this, config.toBuilder().image(channels, height, width).config());
+    }
   }
 
   /* ---------------- Predictions ---------------- */

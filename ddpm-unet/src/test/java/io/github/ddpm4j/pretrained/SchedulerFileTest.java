@@ -29,7 +29,7 @@ class SchedulerFileTest {
   private Facts read(String json) throws IOException {
     Path file = folder.resolve("scheduler_config.json");
     Files.writeString(file, json.replace('\'', '"'));
-    return SchedulerFile.read(file, given);
+    return SchedulerFile.read(file, false, given);
   }
 
   private static Schedule schedule(Facts facts) {
@@ -99,6 +99,38 @@ class SchedulerFileTest {
         .hasMessage(
             "steps must be fewer than the 1000 timesteps where steps_offset is 1, but were 1000,"
                 + " which asks for timestep 1000");
+  }
+
+  /** Diffusers' pipelines of Stable Diffusion rewrite what their schedulers say. */
+  @Test
+  void read_inStableDiffusion_offsetAndNoClipping() throws IOException {
+    Path file = folder.resolve("scheduler_config.json");
+    Files.writeString(file, "{\"_class_name\": \"DDIMScheduler\"}");
+    Facts facts = SchedulerFile.read(file, true, given);
+
+    assertThat(facts.clip()).isFalse();
+    assertThat(timesteps(facts, 4)).containsExactly(751.0, 501.0, 251.0, 1.0);
+    assertThat(given.assumed())
+        .contains("steps_offset 1, as Stable Diffusion's pipelines have it whatever the file says");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "PNDMScheduler | plms, timesteps=751 501 251 1, endAtFirstTimestep",
+        "EulerDiscreteScheduler | euler, timesteps=751 501 251 1",
+        "EulerAncestralDiscreteScheduler | euler-a, timesteps=751 501 251 1",
+        "HeunDiscreteScheduler | heun, timesteps=751 501 251 1",
+        "DPMSolverMultistepScheduler | dpm++2m, timesteps=801 601 401 201",
+        "UniPCMultistepScheduler | unipc, timesteps=801 601 401 201",
+      })
+  void read_leadingWithOffset_theList(String type, String sampler) throws IOException {
+    Facts facts =
+        read("{'_class_name': '" + type + "', 'timestep_spacing': 'leading', 'steps_offset': 1}");
+
+    assertThat(sampler(facts, 4)).isEqualTo(sampler);
+    assertThat(given.assumed()).noneMatch(line -> line.contains("steps_offset"));
   }
 
   @Test

@@ -1,0 +1,238 @@
+package io.github.ddpm4j.latent;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.internal.torch.Machine;
+import io.github.ddpm4j.pretrained.Pretrained;
+import io.github.ddpm4j.sampling.Sampler;
+import io.github.ddpm4j.sampling.Sampling;
+import io.github.ddpm4j.unet.UNet;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A diffusion model of the latents of an autoencoder (Rombach et al. 2021), from a folder of
+ * diffusers: a {@link DDPM} whose images are latents, and the {@link Autoencoder} that makes
+ * pictures of them.
+ *
+ * <pre>{@code
+ * try (LatentDiffusion model = LatentDiffusion.load(Path.of("ldm-celebahq-256"));
+ *     Samples pictures = model.drawing().seed(42).generate(4)) {
+ *   pictures.saveGrid(Path.of("faces.png"));
+ * }
+ * }</pre>
+ *
+ * <p>One that draws what a text says is a {@link TextToImage}, which has one of these.
+ *
+ * <p>It owns its networks, which {@link #close()} frees. Thread-safe.
+ */
+public final class LatentDiffusion implements AutoCloseable {
+
+  private final String name;
+  private final Pipeline.Type type;
+  private final Pretrained pretrained;
+  private final Autoencoder autoencoder;
+  private final SizedNetworks networks;
+  private final LinearPreview preview = new LinearPreview();
+
+  private LatentDiffusion(
+      String name, Pipeline.Type type, Pretrained pretrained, Autoencoder autoencoder) {
+    this.name = name;
+    this.type = type;
+    this.pretrained = pretrained;
+    this.autoencoder = autoencoder;
+    this.networks = new SizedNetworks(network());
+  }
+
+  /**
+   * Loads a model that draws without a text onto the engine's default device: a folder of diffusers
+   * whose {@code model_index.json} is of LDMPipeline.
+   *
+   * @param folder the folder
+   * @return the model; the caller closes it
+   * @throws java.nio.file.NoSuchFileException if it is no such folder or a part is missing
+   * @throws IOException if reading fails, a part is damaged or does not go with the others, or the
+   *     pipeline is another, which the message names
+   */
+  public static LatentDiffusion load(Path folder) throws IOException {
+    return load(folder, Machine.device(null));
+  }
+
+  /**
+   * Loads a model onto a device.
+   *
+   * @param folder as for {@link #load(Path)}
+   * @param device where to put the weights
+   * @return the model; the caller closes it
+   * @throws java.nio.file.NoSuchFileException as for {@link #load(Path)}
+   * @throws IOException as for {@link #load(Path)}
+   */
+  public static LatentDiffusion load(Path folder, Device device) throws IOException {
+    Objects.requireNonNull(device, "device");
+    return of(Pipeline.read(folder, false), device, nameOf(folder));
+  }
+
+  /** The last part of a path, which tells nothing of where it is. */
+  static String nameOf(Path folder) {
+    Path last = folder.toAbsolutePath().normalize().getFileName();
+    return last == null ? "" : last.toString();
+  }
+
+  /** The two networks of any pipeline. */
+  static LatentDiffusion of(Pipeline pipeline, Device device, String name) throws IOException {
+    String part = pipeline.type().autoencoder;
+    Pretrained pretrained =
+        pipeline.load("unet", folder -> Pretrained.options().device(device).load(folder));
+    @Nullable Autoencoder autoencoder = null;
+    boolean done = false;
+    try {
+      autoencoder = pipeline.load(part, folder -> Autoencoder.load(folder, device, (Double) null));
+      requireFit(pipeline, pretrained.ddpm().denoiser(UNet.class), autoencoder);
+      LatentDiffusion model = new LatentDiffusion(name, pipeline.type(), pretrained, autoencoder);
+      done = true;
+      return model;
+    } finally {
+      if (!done) {
+        pretrained.close();
+        if (autoencoder != null) {
+          autoencoder.close();
+        }
+      }
+    }
+  }
+
+  private static void requireFit(Pipeline pipeline, UNet unet, Autoencoder autoencoder)
+      throws IOException {
+    long channels = unet.config().imageShape().get(0);
+    if (channels != autoencoder.latentChannels()) {
+      throw new IOException(
+          pipeline.part("unet")
+              + " draws latents of "
+              + channels
+              + " channels, but "
+              + pipeline.part(pipeline.type().autoencoder)
+              + " decodes those of "
+              + autoencoder.latentChannels()
+              + ": they are not of one model");
+    }
+    int beside = unet.config().imageCondition();
+    if (beside > 0 && (beside != channels + 1 || !pipeline.type().hasText())) {
+      throw new IOException(
+          pipeline.part("unet")
+              + " sees "
+              + beside
+              + " channels beside the latents, where inpainting has "
+              + (channels + 1)
+              + "; this version knows no other use of such a network");
+    }
+  }
+
+  /**
+   * Sets up what is drawn.
+   *
+   * @return a request that can be set up further
+   */
+  public Drawing drawing() {
+    return new Drawing(this, null);
+  }
+
+  /**
+   * The model of latents. Its network belongs to this object.
+   *
+   * @return the model; its images are latents of the size that the network was trained on
+   */
+  public DDPM ddpm() {
+    return pretrained.ddpm();
+  }
+
+  /**
+   * What makes pictures of latents. It belongs to this object.
+   *
+   * @return the autoencoder
+   */
+  public Autoencoder autoencoder() {
+    return autoencoder;
+  }
+
+  /**
+   * The sampler that the files suggest.
+   *
+   * @param steps the number of steps, at least 1
+   * @return the sampler
+   * @throws IllegalArgumentException if the sampler cannot have so many steps
+   */
+  public Sampler sampler(int steps) {
+    return pretrained.sampler(steps);
+  }
+
+  /**
+   * Small pictures of latents for a look at a run, at next to no cost: one pixel for each of the
+   * latents, whose colour is a linear function of its channels.
+   *
+   * <p>The function is fitted once, at the first call, by least squares to the mean colours of
+   * latents that are the same everywhere, each channel 1 or −1 (2 to the power of the channels
+   * small pictures are decoded for it). {@link Autoencoder#decode} shows them fully.
+   *
+   * @param latents such as {@code event.predictedX0()} of a run, float32, shape (N, C, H, W), on
+   *     the device of the autoencoder
+   * @return about [−1, 1], shape (N, 3, H, W) where pictures have 3 channels, attached to the
+   *     manager of the latents
+   * @throws IllegalArgumentException if the latents have another type, shape or device
+   * @throws IllegalStateException if the autoencoder is closed
+   */
+  public NDArray preview(NDArray latents) {
+    return preview.of(latents, autoencoder);
+  }
+
+  /**
+   * Changes execution mode and precision of both networks. Runs that have begun go on as they were.
+   *
+   * @param execution compiled or operation by operation
+   * @param precision what compiled networks compute in; results are float32 always
+   * @return this model
+   * @throws IllegalArgumentException if they do not go together, as for {@link UNet#runAs}
+   * @throws IllegalStateException if the model is closed
+   */
+  public LatentDiffusion runAs(UNet.Execution execution, UNet.Precision precision) {
+    network().runAs(execution, precision);
+    autoencoder.runAs(execution, precision);
+    networks.forget();
+    return this;
+  }
+
+  UNet network() {
+    return pretrained.ddpm().denoiser(UNet.class);
+  }
+
+  Sampling sampling(SizedNetworks.Use use) {
+    return pretrained.sampling(use.network());
+  }
+
+  SizedNetworks networks() {
+    return networks;
+  }
+
+  Pipeline.Type type() {
+    return type;
+  }
+
+  String name() {
+    return name;
+  }
+
+  @Override
+  public String toString() {
+    return "LatentDiffusion[" + type.name + " " + name + ", " + pretrained.ddpm() + "]";
+  }
+
+  /** Frees both networks, once what has begun is done. Close runs before. */
+  @Override
+  public void close() {
+    networks.close();
+    pretrained.close();
+    autoencoder.close();
+  }
+}
