@@ -84,7 +84,7 @@ record Recipe(
 
   /** A run that draws its batch again. */
   Sampling sampling(LoadedModel model) {
-    Sampling sampling = model.sampling().sampler(Samplers.parse(words.get("sampler")));
+    Sampling sampling = model.sampling().sampler(Samplers.parse(words.getOrDefault("sampler", "")));
     if (label != null) {
       // Labels of the others in the batch don't matter: an image depends on its own alone.
       sampling.condition(Condition.labels(label));
