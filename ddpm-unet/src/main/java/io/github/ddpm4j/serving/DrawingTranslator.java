@@ -8,7 +8,6 @@ import ai.djl.ndarray.NDList;
 import ai.djl.translate.NoBatchifyTranslator;
 import ai.djl.translate.TranslatorContext;
 import io.github.ddpm4j.image.Pictures;
-import io.github.ddpm4j.model.DataRange;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -46,8 +45,7 @@ final class DrawingTranslator<O> implements NoBatchifyTranslator<Input, Object> 
       images.detach();
       return images;
     }
-    DataRange range = block.dataRange();
-    Pictures pictures = Pictures.of(images.singletonOrThrow()).dataRange(range.min(), range.max());
+    Pictures pictures = Pictures.of(images.singletonOrThrow()).dataRange(block.dataRange());
     if (output == Image[].class) {
       return pictures.toImages().stream()
           .map(picture -> ImageFactory.getInstance().fromImage(picture))

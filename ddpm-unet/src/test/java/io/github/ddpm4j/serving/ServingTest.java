@@ -19,6 +19,7 @@ import ai.djl.repository.zoo.ZooModel;
 import ai.djl.translate.TranslateException;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.pretrained.Pretrained;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
@@ -169,6 +170,32 @@ class ServingTest {
     Output drawn = answer(folder, Output.class, request());
     Output again = answer(folder, Output.class, request("seed", drawn.getProperty("seed", "none")));
     assertThat(again.getData().getAsBytes()).isEqualTo(drawn.getData().getAsBytes());
+  }
+
+  /** Black and white are those of each channel. */
+  @Test
+  void predict_rangePerChannel_pixelsOfSampling() throws Exception {
+    try (UNet network =
+        UNet.builder()
+            .image(3, 4, 4)
+            .baseChannels(4)
+            .channelMultipliers(1)
+            .residualBlocks(1)
+            .groups(2)
+            .seed(1)
+            .build()) {
+      DDPM.builder()
+          .timesteps(20)
+          .dataRange(new DataRange(List.of(-2.1, -2.0, -1.8), List.of(2.2, 2.4, 2.6)))
+          .denoiser(network)
+          .build()
+          .save(folder);
+    }
+    Output answer = answer(folder, Output.class, request("seed", "5"));
+    try (DDPM ddpm = DDPM.load(folder);
+        Samples samples = ddpm.sampling().seed(5).generate(1)) {
+      assertThat(pixels(read(answer))).isEqualTo(pixels(samples.images().get(0)));
+    }
   }
 
   private static BufferedImage read(Output answer) throws IOException {
