@@ -66,7 +66,8 @@ final class DiffusersFolder {
     index.put("_diffusers_version", VERSION);
     index.put("scheduler", List.of("diffusers", "DDPMScheduler"));
     index.put("unet", List.of("diffusers", UNet2D.CLASS));
-    // The index last: a folder without one is no pipeline yet.
+    // The index last: a folder without one is no pipeline yet. An old one is of other weights.
+    Files.deleteIfExists(folder.resolve(INDEX));
     Safetensors.write(
         folder.resolve("unet").resolve("diffusion_pytorch_model.safetensors"), weights, words);
     WholeFile.writeText(folder.resolve("unet").resolve("config.json"), JsonFile.text(unet));

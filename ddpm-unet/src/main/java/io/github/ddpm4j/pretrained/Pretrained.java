@@ -245,9 +245,9 @@ public final class Pretrained implements AutoCloseable {
    * can be: that of the paper, and those loaded from diffusers. A table of classes keeps its last
    * row for images without a class, which is one class more there. Of a network with a context only
    * {@code unet} and {@code scheduler} are written, for {@code
-   * UNet2DConditionModel.from_pretrained(folder, subfolder="unet")}. Whether x̂_0 is clipped is
-   * written as the files said that the model was loaded from; its metadata keep that, as {@code
-   * pretrained.x0Limit}.
+   * UNet2DConditionModel.from_pretrained(folder, subfolder="unet")}, and an earlier index is
+   * removed. Whether x̂_0 is clipped is written as the files said that the model was loaded from;
+   * its metadata keep that, as {@code pretrained.x0Limit}.
    *
    * @param ddpm the model, with a {@link UNet}
    * @param folder the folder; made if it is missing, must be empty or one that was written so

@@ -7,6 +7,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
+import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.internal.io.JsonFile;
 import io.github.ddpm4j.internal.io.Safetensors;
@@ -369,6 +370,29 @@ class ContextNetworksTest {
               .forEach((name, weight) -> assertThat(network.weights().get(name)).isEqualTo(weight));
           assertSame(predict(again, peer), peer.output());
         }
+      }
+    }
+  }
+
+  /** The index of an earlier pipeline would have another network loaded than the one beside it. */
+  @Test
+  void saveDiffusers_overAPipeline_indexIsGone() throws IOException {
+    Path target = folder.resolve("saved");
+    try (NDManager manager = NDManager.newBaseManager();
+        UNet plain =
+            UNet.builder()
+                .image(3, 8, 8)
+                .levelChannels(8, 8)
+                .residualBlocks(1)
+                .groups(4)
+                .seed(4)
+                .build()) {
+      Pretrained.saveDiffusers(DDPM.builder().denoiser(plain).build(), target);
+      assertThat(target.resolve("model_index.json")).exists();
+      Peer peer = Peer.read("unet_upscaler", manager);
+      try (Pretrained model = peer.options().load(peer.write(folder))) {
+        Pretrained.saveDiffusers(model.ddpm(), target);
+        assertThat(target.resolve("model_index.json")).doesNotExist();
       }
     }
   }
