@@ -10,6 +10,7 @@ import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.unet.UNet;
+import io.github.ddpm4j.unet.internal.running.Usage;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Map;
@@ -254,7 +255,8 @@ public final class Autoencoder implements AutoCloseable {
    */
   public NDArray decode(NDArray latents) {
     requireLatents(latents);
-    try (GradMode off = GradMode.off();
+    try (Usage.Hold hold = weighted.reading();
+        GradMode off = GradMode.off();
         NDArray raw = unscaled(latents);
         NDArray nearest = config.quantized() ? quantized(raw) : raw.duplicate()) {
       return decodeRaw(nearest);
@@ -277,12 +279,14 @@ public final class Autoencoder implements AutoCloseable {
    */
   public NDArray decodeForTraining(NDArray latents) {
     requireLatents(latents);
-    NDArray raw = unscaled(latents);
-    if (config.quantized()) {
-      NDArray codes = quantized(raw);
-      raw = raw.add(codes.sub(raw).stopGradient());
+    try (Usage.Hold hold = weighted.reading()) {
+      NDArray raw = unscaled(latents);
+      if (config.quantized()) {
+        NDArray codes = quantized(raw);
+        raw = raw.add(codes.sub(raw).stopGradient());
+      }
+      return weighted.train(new AutoencoderNetwork.Decode(network), raw);
     }
-    return weighted.train(new AutoencoderNetwork.Decode(network), raw);
   }
 
   /**
@@ -299,7 +303,8 @@ public final class Autoencoder implements AutoCloseable {
           "the autoencoder has no book of codes, so its latents have no numbers");
     }
     requireLatents(latents);
-    try (GradMode off = GradMode.off();
+    try (Usage.Hold hold = weighted.reading();
+        GradMode off = GradMode.off();
         NDArray raw = unscaled(latents)) {
       return CodeBook.nearest(raw, book(), latents.getManager());
     }

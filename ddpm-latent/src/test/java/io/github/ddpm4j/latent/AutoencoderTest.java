@@ -17,6 +17,7 @@ import io.github.ddpm4j.unet.UNet.Execution;
 import io.github.ddpm4j.unet.UNet.Precision;
 import io.github.ddpm4j.unet.internal.peers.ConfigFile;
 import java.io.IOException;
+import java.lang.reflect.Proxy;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -24,6 +25,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -107,6 +109,55 @@ class AutoencoderTest {
       NDArray images = autoencoder.decode(fixture.value("mean").mul(autoencoder.scale()));
       PartFixture.assertClose(images, fixture.value("output"), BFLOAT16_BOUND);
       assertThat(images.sub(fixture.value("output")).abs().max().getFloat()).isPositive();
+    }
+  }
+
+  /** What has begun has its codes to the end: another thread that closes waits for it. */
+  @Test
+  void close_whileCodesAreLookedUp_waits() throws Exception {
+    PartFixture fixture = fixture("vq");
+    Autoencoder autoencoder = load(fixture);
+    NDArray latents = fixture.value("latents");
+    AtomicInteger managersAsked = new AtomicInteger();
+    NDArray counted = whenManagerIsAsked(latents, managersAsked::incrementAndGet);
+    NDArray expected = autoencoder.codes(counted);
+    int last = managersAsked.getAndSet(0);
+    Thread closing = new Thread(autoencoder::close);
+    NDArray closedMeanwhile =
+        whenManagerIsAsked(
+            latents,
+            () -> {
+              // The last time is when the codes are already at hand.
+              if (managersAsked.incrementAndGet() == last) {
+                closing.start();
+                join(closing, 200);
+              }
+            });
+    assertThat(autoencoder.codes(closedMeanwhile)).isEqualTo(expected);
+    join(closing, 0);
+    assertThatThrownBy(() -> autoencoder.codes(latents))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("the autoencoder is closed and its weights are freed; load it again");
+  }
+
+  private static NDArray whenManagerIsAsked(NDArray array, Runnable then) {
+    return (NDArray)
+        Proxy.newProxyInstance(
+            NDArray.class.getClassLoader(),
+            new Class<?>[] {NDArray.class},
+            (proxy, method, arguments) -> {
+              if (method.getName().equals("getManager")) {
+                then.run();
+              }
+              return method.invoke(array, arguments);
+            });
+  }
+
+  private static void join(Thread thread, long millis) {
+    try {
+      thread.join(millis);
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
     }
   }
 
