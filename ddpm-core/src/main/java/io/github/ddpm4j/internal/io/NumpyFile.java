@@ -198,12 +198,9 @@ public final class NumpyFile {
   private static NDArray values(
       InputStream in, String name, Type type, boolean fortran, long[] shape, NDManager manager)
       throws IOException {
-    long count = 1;
-    for (long axis : shape) {
-      count = axis == 0 ? 0 : count > Integer.MAX_VALUE ? count : count * axis;
-    }
     int wide = type.type.getNumOfBytes();
-    if (count * Math.max(wide, type.bytes) > Integer.MAX_VALUE) {
+    long count = count(shape);
+    if (count > Integer.MAX_VALUE / Math.max(wide, type.bytes)) {
       throw new IOException(
           name + " must take less than 2 GB, but has shape " + new Shape(shape) + "; split it");
     }
@@ -230,10 +227,23 @@ public final class NumpyFile {
     }
   }
 
+  /** The number of values, or one that is too large. */
+  private static long count(long... shape) {
+    long count = 1;
+    for (long axis : shape) {
+      if (axis == 0) {
+        return 0;
+      }
+      count = count > Integer.MAX_VALUE / axis ? Integer.MAX_VALUE : count * axis;
+    }
+    return count;
+  }
+
   /** A copy in the usual order. */
   private static NDArray contiguous(NDArray turned) {
-    try (NDArray flat = turned.flatten()) {
-      return flat.reshape(turned.getShape()).duplicate();
+    try (NDArray flat = turned.flatten();
+        NDArray shaped = flat.reshape(turned.getShape())) {
+      return shaped.duplicate();
     }
   }
 

@@ -26,6 +26,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Archives of NumPy as sources of tensors. DJL reads and writes them, too, by other code. */
 class NpzTensorsTest {
@@ -126,6 +128,35 @@ class NpzTensorsTest {
       zip.write(content);
     }
     Files.write(file, bytes.toByteArray());
+  }
+
+  /** Sizes of which the product is 0, or below, in 64 bits. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"4, 4611686018427387904", "2, 9223372036854775807", "2147483647, 8589934592"})
+  void read_shapeBeyondLong_refused(String shape) throws IOException {
+    zip("a.npy", npy("{'descr': '<f4', 'fortran_order': False, 'shape': (" + shape + "), }"));
+    try (TensorSource source = TensorFiles.open(file)) {
+      assertThatThrownBy(() -> source.read("a", manager))
+          .isInstanceOf(IOException.class)
+          .hasMessage(
+              "array a of "
+                  + file
+                  + " must take less than 2 GB, but has shape ("
+                  + shape
+                  + "); split it");
+    }
+  }
+
+  @Test
+  void read_columnMajor_nothingIsLeft() throws IOException {
+    zip("a.npy", npy("{'descr': '|i1', 'fortran_order': True, 'shape': (2, 2), }", 1, 2, 3, 4));
+    int before = manager.getManagedArrays().size();
+    try (TensorSource source = TensorFiles.open(file);
+        NDArray read = source.read("a", manager)) {
+      assertThat(read.toByteArray()).containsExactly(1, 3, 2, 4);
+      assertThat(manager.getManagedArrays()).hasSize(before + 1);
+    }
   }
 
   @Test
