@@ -72,7 +72,12 @@ record GivenImages(DataRange range, boolean any) {
       return List.of(extent(scope, images, known));
     }
     return IntStream.range(0, range.minima().size())
-        .mapToObj(c -> extent(scope, images.get(":, {}:{}", c, c + 1), known))
+        .mapToObj(
+            c -> {
+              try (NDArray channel = images.get(":, {}:{}", c, c + 1)) {
+                return extent(scope, channel, known);
+              }
+            })
         .toList();
   }
 

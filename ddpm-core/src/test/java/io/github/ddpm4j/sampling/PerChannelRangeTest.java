@@ -235,7 +235,9 @@ class PerChannelRangeTest {
         .isThrownBy(() -> given.requireKnown("images", beyond, mask))
         .withMessage("the known pixels of images" + message);
     mask.set(new NDIndex("0, 0, 2, 2"), 0);
+    int arrays = manager.getManagedArrays().size();
     given.requireKnown("images", beyond, mask);
+    assertThat(manager.getManagedArrays()).hasSize(arrays);
     // In the widest channel the same value is near enough.
     beyond.set(new NDIndex("1, 0, 2, 2"), 0);
     beyond.set(new NDIndex("1, 2, 2, 2"), 4.5);
