@@ -4,7 +4,6 @@ import ai.djl.Device;
 import io.github.ddpm4j.DDPM;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -37,8 +36,9 @@ public final class Models {
    * trained with and without them. Guidance of 2 is a good choice.
    *
    * @return the model, on the engine's default device; the caller closes it
+   * @throws IOException if there is no room for a temporary file
    */
-  public static DDPM fashion() {
+  public static DDPM fashion() throws IOException {
     return load("fashion");
   }
 
@@ -48,9 +48,9 @@ public final class Models {
    * @param name one of {@link #names()}, in any case
    * @return the model; the caller closes it
    * @throws IllegalArgumentException if there is no model of this name
-   * @throws UncheckedIOException if there is no room for a temporary file
+   * @throws IOException if there is no room for a temporary file
    */
-  public static DDPM load(String name) {
+  public static DDPM load(String name) throws IOException {
     return open(name, null);
   }
 
@@ -62,30 +62,25 @@ public final class Models {
    * @return the model; the caller closes it
    * @throws IllegalArgumentException if there is no model of this name, or the device is a GPU that
    *     the engine does not see
-   * @throws UncheckedIOException if there is no room for a temporary file
+   * @throws IOException if there is no room for a temporary file
    */
-  public static DDPM load(String name, Device device) {
+  public static DDPM load(String name, Device device) throws IOException {
     return open(name, Objects.requireNonNull(device, "device"));
   }
 
-  private static DDPM open(String name, @Nullable Device device) {
+  private static DDPM open(String name, @Nullable Device device) throws IOException {
     String known = Objects.requireNonNull(name, "name").toLowerCase(Locale.ROOT);
     if (!NAMES.contains(known)) {
       throw new IllegalArgumentException(
           "the models in the box are " + NAMES + ", and none of them is \"" + name + "\"");
     }
-    try {
-      Path file = Files.createTempFile("ddpm4j-" + known + "-", ".safetensors");
-      try (InputStream in =
-          Objects.requireNonNull(Models.class.getResourceAsStream(known + ".safetensors"), known)) {
-        Files.copy(in, file, StandardCopyOption.REPLACE_EXISTING);
-        return device == null ? DDPM.load(file) : DDPM.load(file, device);
-      } finally {
-        Files.delete(file);
-      }
-    } catch (IOException e) {
-      throw new UncheckedIOException(
-          "the model " + known + " cannot be unpacked: " + e.getMessage(), e);
+    Path file = Files.createTempFile("ddpm4j-" + known + "-", ".safetensors");
+    try (InputStream in =
+        Objects.requireNonNull(Models.class.getResourceAsStream(known + ".safetensors"), known)) {
+      Files.copy(in, file, StandardCopyOption.REPLACE_EXISTING);
+      return device == null ? DDPM.load(file) : DDPM.load(file, device);
+    } finally {
+      Files.delete(file);
     }
   }
 }

@@ -43,7 +43,7 @@ class ModelsTest {
 
   /** Dark around, bright within, and the same picture from the same seed. */
   @Test
-  void fashion_draws_whatIsAskedFor() {
+  void fashion_draws_whatIsAskedFor() throws IOException {
     try (DDPM model = Models.fashion();
         NDManager manager = NDManager.newBaseManager();
         Samples trousers =
