@@ -181,7 +181,8 @@ public final class LatentDiffusion implements AutoCloseable {
    * @return about [−1, 1], shape (N, 3, H, W) where pictures have 3 channels, attached to the
    *     manager of the latents
    * @throws IllegalArgumentException if the latents have another type, shape or device
-   * @throws IllegalStateException if the autoencoder is closed
+   * @throws IllegalStateException if the autoencoder is closed, or latents have more than 8
+   *     channels
    */
   public NDArray preview(NDArray latents) {
     return preview.of(latents, autoencoder);

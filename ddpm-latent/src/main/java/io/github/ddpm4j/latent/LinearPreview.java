@@ -24,6 +24,8 @@ final class LinearPreview {
   /** The side of the flat latents that are decoded. */
   private static final int SIDE = 4;
 
+  private static final int MOST_CHANNELS = 8;
+
   private final ReentrantLock fitting = new ReentrantLock();
 
   /** For each colour the factors, and the constant last. */
@@ -74,6 +76,14 @@ final class LinearPreview {
 
   private static double[][] fitNow(Autoencoder autoencoder) {
     int channels = autoencoder.latentChannels();
+    if (channels > MOST_CHANNELS) {
+      throw new IllegalStateException(
+          "latents of "
+              + channels
+              + " channels have no preview, which is fitted to all 2^"
+              + channels
+              + " combinations of signs; show autoencoder().decode(latents)");
+    }
     int count = 1 << channels;
     double[][] map = new double[autoencoder.imageChannels()][channels + 1];
     try (NDManager manager = Machine.newManager(autoencoder.device())) {
@@ -100,7 +110,9 @@ final class LinearPreview {
     try (NDManager scope = manager.newSubManager()) {
       NDArray flat =
           Upload.doubles(scope, values, new Shape(1, channels, SIDE, SIDE), DataType.FLOAT32);
-      return autoencoder.decode(flat).mean(new int[] {0, 2, 3}).toFloatArray();
+      NDArray picture = autoencoder.decode(flat);
+      int colours = Math.toIntExact(picture.getShape().get(1));
+      return picture.reshape(colours, -1).mean(new int[] {1}).toFloatArray();
     }
   }
 

@@ -171,6 +171,13 @@ record Pipeline(Path folder, Type type) {
       requireFolder(folder, type, part);
     }
     requireFolder(folder, type, "scheduler");
+    Path scheduler = folder.resolve("scheduler").resolve("scheduler_config.json");
+    if (!Files.isRegularFile(scheduler)) {
+      throw new NoSuchFileException(
+          scheduler.toString(),
+          null,
+          "this file is missing, which says the noise schedule that the model was trained with");
+    }
   }
 
   private static void requireFolder(Path folder, Type type, String part) throws IOException {

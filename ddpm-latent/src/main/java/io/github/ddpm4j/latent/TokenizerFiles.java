@@ -96,6 +96,7 @@ final class TokenizerFiles {
   private Tokenizer clip() throws IOException {
     Map<String, Integer> vocabulary = vocabulary();
     Map<String, Integer> ranks = ranks();
+    requireOfOneTokenizer(vocabulary, ranks);
     numbers.putAll(vocabulary);
     readAdded();
     int start = id("bos_token", START_OF_TEXT);
@@ -104,6 +105,23 @@ final class TokenizerFiles {
     int unknown = id("unk_token", END_OF_TEXT);
     Subwords words = new BytePairs(vocabulary, ranks, unknown);
     return new Tokenizer(words, new AddedTokens(added), length(), start, end, pad);
+  }
+
+  /** What merges make are tokens; other vocabularies would make unknown ones of most texts. */
+  private void requireOfOneTokenizer(Map<String, Integer> vocabulary, Map<String, Integer> ranks)
+      throws IOException {
+    for (String pair : ranks.keySet()) {
+      String merged = pair.replace(" ", "");
+      if (!vocabulary.containsKey(merged)) {
+        throw new IOException(
+            folder.resolve(VOCABULARY)
+                + " has no token "
+                + Quote.of(merged)
+                + ", which "
+                + MERGES
+                + " makes: they are not of one tokenizer");
+      }
+    }
   }
 
   private Map<String, Integer> vocabulary() throws IOException {

@@ -1,0 +1,106 @@
+package io.github.ddpm4j.latent;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.sampling.Samplers;
+import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.sampling.SamplingRun;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.MatchResult;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+
+/** Every Java snippet of docs/text-to-image.md is compiled: it stands here, word for word. */
+class TextSnippetsTest {
+
+  private static final Pattern SNIPPET = Pattern.compile("```java\n(.*?)```", Pattern.DOTALL);
+  private static final Path SOURCE =
+      Path.of("src/test/java/io/github/ddpm4j/latent/TextSnippetsTest.java");
+
+  private final List<Shape> shown = new ArrayList<>();
+
+  static void fromTheHub() throws IOException {
+    Path folder =
+        TextToImage.download("CompVis/ldm-text2im-large-256", "main", (file, bytes, total) -> {});
+    try (TextToImage model = TextToImage.load(folder);
+        Samples pictures =
+            model.prompt("An image of a cat laughing").steps(50).guidance(6).seed(42).generate(1)) {
+      pictures.save(0, Path.of("cat.png"));
+    }
+  }
+
+  static Samples everything(TextToImage model) {
+    Samples pictures =
+        model
+            .prompt("a red dog", "a photo of a cat")
+            .negativePrompt("blurred")
+            .guidance(7.5)
+            .sampler(Samplers.dpmSolverPlusPlus(20))
+            .seed(42)
+            .size(512, 768)
+            .batchSize(2)
+            .generate(4);
+    return pictures;
+  }
+
+  static List<Samples> fromPictures(TextToImage model, NDArray photos, NDArray known) {
+    Samples changed = model.prompt("a dog in the snow").imageToImage(photos, 0.6);
+    Samples filled = model.prompt("a dog on a bench").inpaint(photos, known);
+    return List.of(changed, filled);
+  }
+
+  private void show(NDArray preview) {
+    shown.add(preview.getShape());
+  }
+
+  private void watched(TextToImage model) throws IOException {
+    try (SamplingRun run = model.prompt("a red dog").seed(42).start(1)) {
+      while (run.hasNext()) {
+        NDArray latents = run.next().predictedX0();
+        show(model.latentDiffusion().preview(latents));
+      }
+      try (Samples pictures = run.finish()) {
+        pictures.save(0, Path.of("dog.png"));
+      }
+    }
+  }
+
+  @Test
+  void snippets_standInThisFile() throws IOException {
+    String source = squeezed(Files.readString(SOURCE));
+    List<String> snippets =
+        SNIPPET
+            .matcher(Files.readString(Path.of("../docs/text-to-image.md")))
+            .results()
+            .map((MatchResult result) -> result.group(1))
+            .toList();
+    assertThat(snippets).hasSize(4).allSatisfy(one -> assertThat(source).contains(squeezed(one)));
+  }
+
+  private static String squeezed(String text) {
+    return text.replaceAll("\\s+", "");
+  }
+
+  @Test
+  void snippets_onATinyModel_draw() throws IOException {
+    try (NDManager manager = NDManager.newBaseManager();
+        TextToImage model = TextToImage.load(PipelineFixture.DATA.resolve("sd1"))) {
+      NDArray photos = manager.zeros(new Shape(1, 3, 32, 32));
+      for (Samples samples : fromPictures(model, photos, manager.ones(new Shape(1, 1, 32, 32)))) {
+        assertThat(samples.size()).isEqualTo(1);
+        samples.close();
+      }
+      watched(model);
+      assertThat(shown).hasSize(51).containsOnly(new Shape(1, 3, 4, 4));
+    } finally {
+      Files.deleteIfExists(Path.of("dog.png"));
+    }
+  }
+}
