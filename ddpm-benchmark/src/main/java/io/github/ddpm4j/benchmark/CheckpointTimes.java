@@ -144,6 +144,7 @@ final class CheckpointTimes {
     private final List<Double> waiting = new ArrayList<>();
     private final List<Double> alone = new ArrayList<>();
     private final List<Double> waits = new ArrayList<>();
+    private boolean timed;
     private long last;
 
     /** When a step ended after which a checkpoint was due; 0 after others. */
@@ -155,6 +156,7 @@ final class CheckpointTimes {
 
     /** A constant rate that is asked for when a step begins, and sees how long that was held up. */
     Tracker timed(float rate) {
+      timed = true;
       return step -> {
         if (due != 0) {
           waits.add(Repeats.millisSince(due));
@@ -175,7 +177,8 @@ final class CheckpointTimes {
       } else if (warm && event.step() % EVERY == 0) {
         alone.add(duration);
       }
-      if (waiting.size() >= count && alone.size() >= count && waits.size() >= count) {
+      boolean waited = !timed || waits.size() >= count;
+      if (waiting.size() >= count && alone.size() >= count && waited) {
         event.stop();
       } else if (warm && event.step() % EVERY == 0) {
         due = last;
