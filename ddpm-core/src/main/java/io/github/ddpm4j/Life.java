@@ -1,9 +1,11 @@
 package io.github.ddpm4j;
 
 import io.github.ddpm4j.internal.description.History;
+import java.util.AbstractMap;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,8 +29,19 @@ final class Life {
     return provenance;
   }
 
-  /** The provenance with the digest of the file, as sampling takes it. */
+  /**
+   * The provenance with the digest of the file, as sampling takes it: at any time what holds then.
+   */
   Map<String, Object> provenanceAndFile() {
+    return new AbstractMap<>() {
+      @Override
+      public Set<Entry<String, Object>> entrySet() {
+        return Collections.unmodifiableMap(now()).entrySet();
+      }
+    };
+  }
+
+  private Map<String, Object> now() {
     String known = file;
     if (known == null) {
       return provenance;

@@ -25,6 +25,7 @@ import io.github.ddpm4j.spi.SamplingPlan;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -105,13 +106,13 @@ public final class Sampling {
    *
    * @param model the model to sample from; the run does not close its network
    * @param provenance how its weights were made, that of {@code ddpm.provenance()}, and {@value
-   *     History#WEIGHTS_SHA256} if they are those of a file; empty if it is unknown. Guidance that
-   *     needs what they did not learn is refused
+   *     History#WEIGHTS_SHA256} if they are those of a file; empty if it is unknown; looked at
+   *     whenever images are drawn. Guidance that needs what they did not learn is refused
    * @return a run
    */
   public static Sampling of(DenoisingModel model, Map<String, Object> provenance) {
     Objects.requireNonNull(provenance, "provenance");
-    return new Sampling(model, Map.copyOf(provenance));
+    return new Sampling(model, Collections.unmodifiableMap(provenance));
   }
 
   /**
