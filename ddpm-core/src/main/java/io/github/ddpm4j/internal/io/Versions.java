@@ -13,6 +13,9 @@ public final class Versions {
 
   private static final String FILE = "version.properties";
 
+  /** Read once: every run of sampling says its versions. */
+  private static final String OWN = read();
+
   private Versions() {}
 
   /**
@@ -29,6 +32,10 @@ public final class Versions {
 
   /** The version of this library, which the build writes beside this class. */
   static String own() {
+    return OWN;
+  }
+
+  private static String read() {
     Properties properties = new Properties();
     try (InputStream in = Versions.class.getResourceAsStream(FILE)) {
       if (in != null) {
