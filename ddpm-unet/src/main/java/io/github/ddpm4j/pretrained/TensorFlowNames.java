@@ -1,11 +1,7 @@
 package io.github.ddpm4j.pretrained;
 
-import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDManager;
-import io.github.ddpm4j.internal.io.TensorInfo;
 import io.github.ddpm4j.internal.io.TensorSource;
 import java.io.IOException;
-import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
@@ -19,35 +15,34 @@ import java.util.Map;
  * model/conv_in/W/Adam                 optimizer.model.conv_in.W.Adam
  * </pre>
  */
-final class TensorFlowNames implements TensorSource {
+final class TensorFlowNames {
 
   private static final String AVERAGE = "/ExponentialMovingAverage";
 
-  private final TensorSource source;
+  private TensorFlowNames() {}
 
-  /** The names of the file, by ours. */
-  private final Map<String, String> names = new LinkedHashMap<>();
-
-  private final Map<String, TensorInfo> tensors = new LinkedHashMap<>();
-
-  private TensorFlowNames(TensorSource source) throws IOException {
-    this.source = source;
-    for (Map.Entry<String, TensorInfo> entry : source.tensors().entrySet()) {
-      String name = renamed(entry.getKey());
-      if (names.put(name, entry.getKey()) != null) {
-        throw new IOException(source.about(entry.getKey()) + " is there twice");
-      }
-      tensors.put(name, entry.getValue());
-    }
-  }
-
-  /** The same source, or one with other names if its own are TensorFlow's. */
+  /**
+   * The same source, or one with other names if its own are TensorFlow's.
+   *
+   * @throws IOException if two of its names would become one
+   */
   static TensorSource of(TensorSource source) throws IOException {
     String signature = "/" + PaperCode.SIGNATURE.replace('.', '/');
     boolean own =
         source.tensors().keySet().stream()
             .anyMatch(name -> ("/" + plain(name)).endsWith(signature));
-    return own ? new TensorFlowNames(source) : source;
+    return own ? new RenamedTensors(source, names(source)) : source;
+  }
+
+  /** The names of the file, by ours. */
+  private static Map<String, String> names(TensorSource source) throws IOException {
+    Map<String, String> names = new LinkedHashMap<>();
+    for (String name : source.tensors().keySet()) {
+      if (names.put(renamed(name), name) != null) {
+        throw new IOException(source.about(name) + " is there twice");
+      }
+    }
+    return names;
   }
 
   /** Without the number of the output, which names of TensorFlow 1 may have. */
@@ -62,39 +57,5 @@ final class TensorFlowNames implements TensorSource {
     }
     String dotted = name.replace('/', '.');
     return name.endsWith("/Adam") || name.endsWith("/Adam_1") ? "optimizer." + dotted : dotted;
-  }
-
-  private String own(String name) {
-    return names.getOrDefault(name, name);
-  }
-
-  @Override
-  public Map<String, TensorInfo> tensors() {
-    return Collections.unmodifiableMap(tensors);
-  }
-
-  @Override
-  public Map<String, Object> metadata() {
-    return source.metadata();
-  }
-
-  @Override
-  public NDArray read(String name, NDManager manager) throws IOException {
-    return source.read(own(name), manager);
-  }
-
-  @Override
-  public void readInto(String name, NDArray target) throws IOException {
-    source.readInto(own(name), target);
-  }
-
-  @Override
-  public String about(String name) {
-    return source.about(own(name));
-  }
-
-  @Override
-  public void close() throws IOException {
-    source.close();
   }
 }
