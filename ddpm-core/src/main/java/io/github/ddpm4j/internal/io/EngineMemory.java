@@ -8,6 +8,7 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.torch.GradMode;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import org.jspecify.annotations.Nullable;
@@ -20,6 +21,9 @@ final class EngineMemory {
 
   /** A buffer of Java ends at 2 GB, so larger arrays are seen in pieces. */
   static final int PIECE_BYTES = 1 << 26;
+
+  /** How many bytes go into a stream at once. */
+  private static final int STREAM_BYTES = 1 << 16;
 
   private EngineMemory() {}
 
@@ -141,6 +145,26 @@ final class EngineMemory {
         NDManager temporary = array.getManager().newSubManager()) {
       pieces(array, temporary, (first, piece) -> target.write(inOrder(piece)));
     }
+  }
+
+  /**
+   * Writes the values of an array, in the byte order of this machine.
+   *
+   * @param array the array; on any device, in any order
+   * @param out where to; not closed
+   * @throws IOException if writing fails
+   */
+  static void write(NDArray array, OutputStream out) throws IOException {
+    show(
+        array,
+        values -> {
+          byte[] piece = new byte[Math.min(values.remaining(), STREAM_BYTES)];
+          while (values.hasRemaining()) {
+            int length = Math.min(values.remaining(), piece.length);
+            values.get(piece, 0, length);
+            out.write(piece, 0, length);
+          }
+        });
   }
 
   /** The values, which lie in order; the buffer is that of the engine, with its byte order. */

@@ -37,8 +37,6 @@ public final class NumpyFile {
   /** Values begin at a multiple of it. */
   private static final int ALIGNMENT = 64;
 
-  private static final int PIECE_BYTES = 1 << 16;
-
   private NumpyFile() {}
 
   /** How values lie in the file, and what they become. */
@@ -175,16 +173,7 @@ public final class NumpyFile {
     out.write(MAGIC);
     out.write(new byte[] {1, 0, (byte) text.length, (byte) (text.length >> Byte.SIZE)});
     out.write(text);
-    EngineMemory.show(
-        array,
-        values -> {
-          byte[] piece = new byte[Math.min(values.remaining(), PIECE_BYTES)];
-          while (values.hasRemaining()) {
-            int some = Math.min(values.remaining(), piece.length);
-            values.get(piece, 0, some);
-            out.write(piece, 0, some);
-          }
-        });
+    EngineMemory.write(array, out);
   }
 
   private static long[] shape(String text) {

@@ -194,12 +194,12 @@ public final class Safetensors {
     out.write(header);
     for (NDArray tensor : tensors.values()) {
       if (wanted == null || wanted == tensor.getDataType()) {
-        EngineMemory.show(tensor, values -> writeAll(out, values));
+        EngineMemory.write(tensor, out);
       } else if (wanted == DataType.BFLOAT16) {
         EngineMemory.show(tensor, values -> writeRounded(out, values.asFloatBuffer()));
       } else {
         try (NDArray converted = tensor.toType(wanted, true)) {
-          EngineMemory.show(converted, values -> writeAll(out, values));
+          EngineMemory.write(converted, out);
         }
       }
     }
@@ -245,15 +245,6 @@ public final class Safetensors {
         piece.putShort(TensorType.bfloat16(values.get()));
       }
       out.write(piece.array(), 0, piece.position());
-    }
-  }
-
-  private static void writeAll(OutputStream out, ByteBuffer buffer) throws IOException {
-    byte[] piece = new byte[Math.min(buffer.remaining(), PIECE_BYTES)];
-    while (buffer.hasRemaining()) {
-      int length = Math.min(buffer.remaining(), piece.length);
-      buffer.get(piece, 0, length);
-      out.write(piece, 0, length);
     }
   }
 }
