@@ -144,14 +144,7 @@ final class WeightedNetwork implements AutoCloseable {
 
   /** Keeps the weights as they are until its end; other threads may use them, too. */
   Usage.Hold reading() {
-    Usage.Hold hold = usage.shared();
-    try {
-      requireOpen();
-      return hold;
-    } catch (IllegalStateException e) {
-      hold.close();
-      throw e;
-    }
+    return usage.shared(this::requireOpen);
   }
 
   void runAs(Execution execution, Precision precision) {

@@ -8,6 +8,7 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Condition.Kind;
+import io.github.ddpm4j.process.NoiseLevels;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -125,7 +126,16 @@ final class BlockInputs {
     }
   }
 
-  static void requireLevels(int levels, NDArray images) {
+  /**
+   * Checks what a network is to predict, by the shape of an image and the device of its weights.
+   */
+  static void require(NDArray images, NoiseLevels levels, Shape image, Device weights) {
+    requireImages(images.getShape(), images.getDataType(), image);
+    requireLevels(levels.size(), images);
+    requireDevice(images.getDevice(), weights);
+  }
+
+  private static void requireLevels(int levels, NDArray images) {
     if (levels != images.getShape().get(0)) {
       throw new IllegalArgumentException(
           "there must be one noise level per image, but there are "

@@ -89,6 +89,11 @@ final class ConditionInputs {
         : owner.zeros(new Shape(n).addAll(shapes.apply(kind)));
   }
 
+  /** Checks a condition as a run may be given it, before there are images of this shape. */
+  void requireUsable(Condition condition, Shape images) {
+    requireCondition(condition, condition.size().orElse(Math.toIntExact(images.get(0))));
+  }
+
   void requireCondition(Condition condition, int images) {
     if (condition.isNone()) {
       if (images > 0) {

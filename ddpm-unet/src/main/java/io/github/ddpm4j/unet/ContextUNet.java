@@ -14,6 +14,7 @@ import io.github.ddpm4j.model.Condition.Kind;
 import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.spi.Ops;
 import io.github.ddpm4j.unet.UNet.Execution;
 import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
@@ -30,7 +31,6 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
-import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -307,7 +307,7 @@ public final class ContextUNet implements ScriptedDenoiser {
     try (Usage.Hold hold = usage.shared()) {
       check(x, levels);
       try (NDList conditions = conditionInputs(condition, x)) {
-        return runner.infer(x, this::weight, timesteps(levels), conditions);
+        return runner.infer(x, this::weight, levels.each(Level::timestep), conditions);
       }
     }
   }
@@ -319,7 +319,7 @@ public final class ContextUNet implements ScriptedDenoiser {
     try (Usage.Hold hold = usage.shared()) {
       check(x, levels);
       try (NDList conditions = conditionInputs(condition, x)) {
-        return runner.train(x, this::weight, timesteps(levels), conditions, pass);
+        return runner.train(x, this::weight, levels.each(Level::timestep), conditions, pass);
       }
     }
   }
@@ -329,25 +329,18 @@ public final class ContextUNet implements ScriptedDenoiser {
     try (Usage.Hold hold = usage.shared()) {
       requireOpen();
       BlockInputs.requireImages(images, type, image());
-      conditionInputs.requireCondition(
-          condition, condition.size().orElse(Math.toIntExact(images.get(0))));
+      conditionInputs.requireUsable(condition, images);
     }
   }
 
   private void check(NDArray x, NoiseLevels levels) {
     requireOpen();
-    BlockInputs.requireImages(x.getShape(), x.getDataType(), image());
-    BlockInputs.requireLevels(levels.size(), x);
-    BlockInputs.requireDevice(x.getDevice(), manager.getDevice());
-  }
-
-  private static double[] timesteps(NoiseLevels levels) {
-    return IntStream.range(0, levels.size()).mapToDouble(levels::timestep).toArray();
+    BlockInputs.require(x, levels, image(), manager.getDevice());
   }
 
   @Override
   public double[] levelFeatures(NoiseLevels levels) {
-    return network.levelInputs(timesteps(levels));
+    return network.levelInputs(levels.each(Level::timestep));
   }
 
   /** One row per image: minus the one-hot vector of its class, or zeros without one. */
@@ -402,14 +395,7 @@ public final class ContextUNet implements ScriptedDenoiser {
 
   @Override
   public Runnable beginReading() {
-    Usage.Hold hold = usage.shared();
-    try {
-      requireOpen();
-      return hold::close;
-    } catch (IllegalStateException e) {
-      hold.close();
-      throw e;
-    }
+    return usage.shared(this::requireOpen)::close;
   }
 
   /** {@inheritDoc} Waits for predictions in progress. */

@@ -8,10 +8,10 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.unet.internal.running.Usage;
 import java.util.Optional;
 import java.util.Set;
-import java.util.stream.IntStream;
 
 /** The weights of a network, for images of another size: a program of its own, and no weights. */
 final class SizedUNet implements Denoiser {
@@ -19,7 +19,6 @@ final class SizedUNet implements Denoiser {
   private final UNet owner;
   private final UNetConfig config;
   private final NetworkRunner runner;
-  private final BlockInputs inputs;
   private final ConditionInputs conditionInputs;
   private final Usage usage = new Usage();
   private volatile boolean closed;
@@ -28,7 +27,6 @@ final class SizedUNet implements Denoiser {
     this.owner = owner;
     this.config = config;
     runner = new NetworkRunner(new Network(config), owner.manager.getDevice(), owner.runner.mode());
-    inputs = new BlockInputs(config);
     conditionInputs = new ConditionInputs(config);
   }
 
@@ -37,13 +35,9 @@ final class SizedUNet implements Denoiser {
     try (Usage.Hold hold = usage.shared();
         Usage.Hold weights = owner.usage.shared()) {
       requireOpen();
-      inputs.requireImages(x);
-      BlockInputs.requireLevels(levels.size(), x);
-      BlockInputs.requireDevice(x.getDevice(), owner.manager.getDevice());
-      double[] timesteps =
-          IntStream.range(0, levels.size()).mapToDouble(levels::timestep).toArray();
+      BlockInputs.require(x, levels, config.imageShape(), owner.manager.getDevice());
       try (NDList conditions = conditionInputs.of(condition, x)) {
-        return runner.infer(x, owner::weight, timesteps, conditions);
+        return runner.infer(x, owner::weight, levels.each(Level::timestep), conditions);
       }
     }
   }
@@ -81,9 +75,8 @@ final class SizedUNet implements Denoiser {
     try (Usage.Hold hold = usage.shared();
         Usage.Hold weights = owner.usage.shared()) {
       requireOpen();
-      inputs.requireImages(images, type);
-      conditionInputs.requireCondition(
-          condition, condition.size().orElse(Math.toIntExact(images.get(0))));
+      BlockInputs.requireImages(images, type, config.imageShape());
+      conditionInputs.requireUsable(condition, images);
     }
   }
 

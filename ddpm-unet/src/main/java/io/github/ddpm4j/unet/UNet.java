@@ -14,6 +14,7 @@ import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.spi.Ops;
 import io.github.ddpm4j.unet.internal.running.FirstWeights;
 import io.github.ddpm4j.unet.internal.running.RunMode;
@@ -29,7 +30,6 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
-import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -367,7 +367,7 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
     try (Usage.Hold hold = usage.shared()) {
       check(x, levels);
       try (NDList conditions = conditionInputs(condition, x)) {
-        return runner.infer(x, this::weight, timesteps(levels), conditions);
+        return runner.infer(x, this::weight, levels.each(Level::timestep), conditions);
       }
     }
   }
@@ -391,7 +391,7 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
     try (Usage.Hold hold = usage.shared()) {
       check(x, levels);
       try (NDList conditions = conditionInputs(condition, x)) {
-        return runner.train(x, this::weight, timesteps(levels), conditions, pass);
+        return runner.train(x, this::weight, levels.each(Level::timestep), conditions, pass);
       }
     }
   }
@@ -401,34 +401,20 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
     try (Usage.Hold hold = usage.shared()) {
       requireOpen();
       inputs.requireImages(images, type);
-      conditionInputs.requireCondition(
-          condition, condition.size().orElse(Math.toIntExact(images.get(0))));
+      conditionInputs.requireUsable(condition, images);
     }
   }
 
   private void check(NDArray x, NoiseLevels levels) {
     requireOpen();
-    inputs.requireImages(x);
-    BlockInputs.requireLevels(levels.size(), x);
-    BlockInputs.requireDevice(x.getDevice(), manager.getDevice());
-  }
-
-  private static double[] timesteps(NoiseLevels levels) {
-    return IntStream.range(0, levels.size()).mapToDouble(levels::timestep).toArray();
+    BlockInputs.require(x, levels, config.imageShape(), manager.getDevice());
   }
 
   /* ---------------- As a part of a training run's program ---------------- */
 
   @Override
   public Runnable beginReading() {
-    Usage.Hold hold = usage.shared();
-    try {
-      requireOpen();
-      return hold::close;
-    } catch (IllegalStateException e) {
-      hold.close();
-      throw e;
-    }
+    return usage.shared(this::requireOpen)::close;
   }
 
   /** {@inheritDoc} Waits for predictions in progress. */
@@ -461,7 +447,7 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
 
   @Override
   public double[] levelFeatures(NoiseLevels levels) {
-    return network.levelInputs(timesteps(levels));
+    return network.levelInputs(levels.each(Level::timestep));
   }
 
   /** {@inheritDoc} */

@@ -47,6 +47,27 @@ public final class Usage {
   }
 
   /**
+   * Begins a use as {@link #shared()}, of a network that must be fit for it.
+   *
+   * @param require throws if it is not, such as when it is closed; the use has ended then
+   * @return what ends it
+   * @throws IllegalStateException if another thread trains the network
+   */
+  public Hold shared(Runnable require) {
+    Hold hold = shared();
+    boolean done = false;
+    try {
+      require.run();
+      done = true;
+      return hold;
+    } finally {
+      if (!done) {
+        hold.close();
+      }
+    }
+  }
+
+  /**
    * Begins a change of the network, once every other thread's uses have ended.
    *
    * @return what ends it
