@@ -3,7 +3,7 @@ package io.github.ddpm4j.cli;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.Sampling;
-import java.util.LinkedHashMap;
+import java.io.IOException;
 import java.util.Map;
 
 /**
@@ -47,10 +47,9 @@ final class Blocks {
   }
 
   /** How a picture of a block was drawn, as one of a run over all of the indexes before too. */
-  Map<String, String> provenance(
-      LoadedModel model, Samples drawn, long seed, long block, int place) {
-    Map<String, String> words = new LinkedHashMap<>(drawn.provenance(place));
-    words.putIfAbsent("model", model.weights());
+  Map<String, String> provenance(LoadedModel model, Samples drawn, long seed, long block, int place)
+      throws IOException {
+    Map<String, String> words = model.provenance(drawn, place);
     words.put("seed", Long.toString(seed));
     words.put("images", Long.toString(first(block + 1)));
     words.put("batchSize", Integer.toString(length));

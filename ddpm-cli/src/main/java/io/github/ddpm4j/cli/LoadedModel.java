@@ -6,6 +6,7 @@ import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.internal.files.WholeFile;
 import io.github.ddpm4j.models.Models;
 import io.github.ddpm4j.pretrained.Pretrained;
+import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.Sampling;
 import java.io.IOException;
 import java.io.InputStream;
@@ -16,10 +17,13 @@ import java.nio.file.Path;
 import java.security.DigestOutputStream;
 import java.security.MessageDigest;
 import java.util.HexFormat;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /** A model that the user named, of this library or another. Closing frees it. */
 final class LoadedModel implements AutoCloseable {
@@ -31,15 +35,27 @@ final class LoadedModel implements AutoCloseable {
   private static final List<String> FOREIGN =
       List.of("model_index.json", "config.json", "unet/config.json");
 
+  /** The word of a sample that tells by which weights it was drawn. */
+  private static final String MODEL = "model";
+
   private static final Pattern CHECKPOINT = Pattern.compile("step-\\d+\\.[0-9a-f]+\\.safetensors");
   private static final Pattern ID = Pattern.compile("[\\w.-]+/[\\w.-]+");
 
   private final DDPM ddpm;
   private final Supplier<Sampling> sampling;
   private final AutoCloseable owner;
-  private final String weights;
+  private final String name;
 
-  private LoadedModel(DDPM ddpm, Supplier<Sampling> sampling, AutoCloseable owner, String weights) {
+  /** What tells the weights apart; null until somebody asks of a folder that tells it itself. */
+  private @Nullable String weights;
+
+  private LoadedModel(
+      String name,
+      DDPM ddpm,
+      Supplier<Sampling> sampling,
+      AutoCloseable owner,
+      @Nullable String weights) {
+    this.name = name;
     this.ddpm = ddpm;
     this.sampling = sampling;
     this.owner = owner;
@@ -92,20 +108,19 @@ final class LoadedModel implements AutoCloseable {
     require(name);
     if (isInTheBox(name)) {
       DDPM ddpm = Models.load(name, device);
-      return new LoadedModel(ddpm, ddpm::sampling, ddpm, name);
+      return new LoadedModel(name, ddpm, ddpm::sampling, ddpm, name);
     }
     Path path = Path.of(name);
+    boolean tells = Files.exists(path.resolve(DESCRIPTION));
+    // Before a training run that goes on may take its checkpoint away.
+    String weights = tells || !Files.exists(path) ? null : digest(path);
     if (isOurs(path)) {
       DDPM ddpm = DDPM.load(path, device);
-      return new LoadedModel(ddpm, ddpm::sampling, ddpm, weights(path));
+      return new LoadedModel(name, ddpm, ddpm::sampling, ddpm, weights);
     }
     Pretrained.Options options = Pretrained.options().device(device);
-    if (Files.exists(path)) {
-      Pretrained foreign = options.load(path);
-      return new LoadedModel(foreign.ddpm(), foreign::sampling, foreign, weights(path));
-    }
-    Pretrained foreign = options.load(name);
-    return new LoadedModel(foreign.ddpm(), foreign::sampling, foreign, name);
+    Pretrained foreign = Files.exists(path) ? options.load(path) : options.load(name);
+    return new LoadedModel(name, foreign.ddpm(), foreign::sampling, foreign, weights);
   }
 
   DDPM ddpm() {
@@ -118,11 +133,25 @@ final class LoadedModel implements AutoCloseable {
   }
 
   /**
-   * What tells its weights from those of others, where the samples don't tell: the SHA-256 of its
-   * file or of all files of its folder, or its name in a hub.
+   * How a sample was drawn. Where it doesn't tell by which weights, that is the SHA-256 of the
+   * model's file or of all files of its folder, or its name in a hub.
    */
-  String weights() {
-    return weights;
+  Map<String, String> provenance(Samples drawn, int image) throws IOException {
+    Map<String, String> words = new LinkedHashMap<>(drawn.provenance(image));
+    if (!words.containsKey(MODEL)) {
+      words.put(MODEL, weights());
+    }
+    return words;
+  }
+
+  private String weights() throws IOException {
+    String known = weights;
+    if (known == null) {
+      Path path = Path.of(name);
+      known = Files.exists(path) ? digest(path) : name;
+      weights = known;
+    }
+    return known;
   }
 
   /** The shape of its images. */
@@ -133,7 +162,7 @@ final class LoadedModel implements AutoCloseable {
             () -> new IllegalArgumentException("the model's network tells no size of images"));
   }
 
-  private static String weights(Path path) throws IOException {
+  private static String digest(Path path) throws IOException {
     MessageDigest sha256 = WholeFile.sha256();
     try (Stream<Path> found = Files.walk(path)) {
       for (Path file : found.filter(Files::isRegularFile).sorted().toList()) {

@@ -94,7 +94,7 @@ final class ReproduceCommand implements Callable<Integer> {
     }
   }
 
-  private Drawn draw(LoadedModel loaded, NDManager manager, Recipe recipe) {
+  private Drawn draw(LoadedModel loaded, NDManager manager, Recipe recipe) throws IOException {
     Blocks blocks = new Blocks(recipe.length());
     try (Samples drawn =
             blocks.draw(recipe.sampling(loaded), recipe.seed(), recipe.block(), recipe.count());

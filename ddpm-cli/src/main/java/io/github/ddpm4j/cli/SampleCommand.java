@@ -155,8 +155,7 @@ final class SampleCommand implements Callable<Integer> {
           if (grid) {
             all.add(drawn.toNDArray(manager));
           } else {
-            Map<String, String> words = new LinkedHashMap<>(drawn.provenance(0));
-            words.putIfAbsent("model", loaded.weights());
+            Map<String, String> words = loaded.provenance(drawn, 0);
             BufferedImage picture = pictures(loaded, drawn.toNDArray(manager)).get(0);
             Pictures.write(picture, output.resolve("seed-" + seeds.get(i) + ".png"), words);
           }
@@ -242,14 +241,13 @@ final class SampleCommand implements Callable<Integer> {
   }
 
   /** What the bits of the pictures depend on. */
-  private Map<String, String> settings(LoadedModel loaded) {
+  private Map<String, String> settings(LoadedModel loaded) throws IOException {
     Map<String, String> words = new LinkedHashMap<>();
     // The cheapest picture there is, for what is known of the model.
     Sampling cheap = sampler.of(loaded, 0, 1).sampler(Samplers.dpmSolverPlusPlus(1));
     try (Samples one = cheap.generate(1)) {
-      words.putAll(one.provenance(0));
+      words.putAll(loaded.provenance(one, 0));
     }
-    words.putIfAbsent("model", loaded.weights());
     words.keySet().removeAll(List.of("images", "image", "label", "class", "batchSize"));
     words.put("sampler", sampler.text());
     words.put("classes", sampler.classes().toString());
