@@ -35,7 +35,8 @@ module io.github.ddpm4j {
   exports io.github.ddpm4j.spi;
   exports io.github.ddpm4j.training;
   exports io.github.ddpm4j.internal.data to
-      io.github.ddpm4j.data;
+      io.github.ddpm4j.data,
+      io.github.ddpm4j.latent;
   exports io.github.ddpm4j.internal.files to
       io.github.ddpm4j.report,
       io.github.ddpm4j.unet;

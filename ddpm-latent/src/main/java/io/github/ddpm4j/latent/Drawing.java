@@ -6,6 +6,7 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.data.Images;
 import io.github.ddpm4j.internal.random.Seeds;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.internal.torch.Machine;
@@ -484,14 +485,13 @@ public final class Drawing {
 
   private void requirePictures(NDArray pictures) {
     model.autoencoder().requireImages(Objects.requireNonNull(pictures, "pictures"));
-    float least = pictures.min().getFloat();
-    float greatest = pictures.max().getFloat();
-    if (!(least >= -1.5 && greatest <= 1.5)) {
+    Images.Extent extent = Images.Extent.of(pictures);
+    if (!(extent.least() >= -1.5 && extent.greatest() <= 1.5)) {
       throw new IllegalArgumentException(
           "pictures must be in [-1, 1], but lie in ["
-              + least
+              + extent.least()
               + ", "
-              + greatest
+              + extent.greatest()
               + "]; map those of 0 to 255 by x / 127.5 - 1");
     }
   }

@@ -98,6 +98,46 @@ class DrawingTest {
     assertThat(together).isNotEqualTo(pixels(cat().seed(43).generate(3)));
   }
 
+  /** With the same noise in each, pictures differ by their texts alone. */
+  @Test
+  void generate_severalOfSeveralPrompts_thoseOfTheFirstFirst() {
+    NoiseSource alike = (image, draw, target) -> NoiseSource.seeded(5).normal(0, draw, target);
+    String[] prompts = {"a photo of a cat", "the red dog"};
+    String[] negatives = {"blurred", "cat"};
+    int one = 3 * 32 * 32;
+    try (Samples both =
+        model.prompt(prompts).negativePrompt(negatives).noise(alike).steps(3).generate(2)) {
+      float[] all = both.toNDArray(manager).toFloatArray();
+      for (int i = 0; i < 4; i++) {
+        Drawing alone = model.prompt(prompts[i / 2]).negativePrompt(negatives[i / 2]);
+        assertSame(
+            Arrays.copyOfRange(all, i * one, (i + 1) * one),
+            pixels(alone.noise(alike).steps(3).generate(1)));
+        assertThat(both.provenance(i))
+            .containsEntry("prompt", prompts[i / 2])
+            .containsEntry("negativePrompt", negatives[i / 2]);
+      }
+      assertThat(Arrays.copyOf(all, one)).isNotEqualTo(Arrays.copyOfRange(all, 2 * one, 3 * one));
+    }
+  }
+
+  @Test
+  void pictures_thatAreLookedAt_leaveNoArraysBehind() {
+    try (NDManager own = NDManager.newBaseManager()) {
+      NDArray picture = own.zeros(new Shape(1, 3, 32, 32));
+      NDArray mask = own.ones(new Shape(1, 1, 32, 32));
+      int before = own.getManagedArrays().size();
+      cat().imageToImage(picture, 1).close();
+      cat().inpaint(picture, mask).close();
+      assertThat(own.getManagedArrays()).hasSize(before);
+      assertThatThrownBy(() -> cat().imageToImage(picture.add(2), 1))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage(
+              "pictures must be in [-1, 1], but lie in [2.0, 2.0]; map those of 0 to 255 by x /"
+                  + " 127.5 - 1");
+    }
+  }
+
   @Test
   void size_other_picturesOfIt() {
     try (Samples samples = cat().size(16, 64).generate(1)) {
