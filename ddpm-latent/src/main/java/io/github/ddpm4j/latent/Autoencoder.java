@@ -279,13 +279,18 @@ public final class Autoencoder implements AutoCloseable {
    */
   public NDArray decodeForTraining(NDArray latents) {
     requireLatents(latents);
-    try (Usage.Hold hold = weighted.reading()) {
-      NDArray raw = unscaled(latents);
-      if (config.quantized()) {
-        NDArray codes = quantized(raw);
-        raw = raw.add(codes.sub(raw).stopGradient());
+    AutoencoderNetwork.Decode decode = new AutoencoderNetwork.Decode(network);
+    try (Usage.Hold hold = weighted.reading();
+        NDArray raw = unscaled(latents)) {
+      if (!config.quantized()) {
+        return weighted.train(decode, raw);
       }
-      return weighted.train(new AutoencoderNetwork.Decode(network), raw);
+      try (NDArray codes = quantized(raw);
+          NDArray step = codes.sub(raw);
+          NDArray fixed = step.stopGradient();
+          NDArray through = raw.add(fixed)) {
+        return weighted.train(decode, through);
+      }
     }
   }
 

@@ -29,12 +29,14 @@ final class CodeBook {
     Shape shape = latents.getShape();
     try (GradMode off = GradMode.off();
         NDManager own = manager.newSubManager(latents.getDevice())) {
-      NDArray pixels = latents.transpose(0, 2, 3, 1).reshape(-1, shape.get(1));
-      pixels.attach(own);
-      NDArray columns = codes.transpose();
-      columns.attach(own);
-      NDArray squares = codes.square().sum(new int[] {1}).reshape(1, -1);
-      squares.attach(own);
+      // What is made of arrays goes where they are, so all begins with views in a manager of ours.
+      NDArray channelsLast = latents.transpose(0, 2, 3, 1);
+      channelsLast.attach(own);
+      NDArray pixels = channelsLast.reshape(-1, shape.get(1));
+      NDArray book = codes.reshape(codes.getShape());
+      book.attach(own);
+      NDArray columns = book.transpose();
+      NDArray squares = book.square().sum(new int[] {1}).reshape(1, -1);
       long most = Math.max(1, MOST_DISTANCES / codes.getShape().get(0));
       long count = pixels.getShape().get(0);
       NDList parts = new NDList();

@@ -32,6 +32,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Autoencoders against diffusers, their gradients, and the files that they come from. */
 class AutoencoderTest {
@@ -288,6 +289,29 @@ class AutoencoderTest {
         collector.backward(y.square().sum());
       }
       assertThat(z.getGradient().abs().sum().getFloat()).isPositive();
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"autoencoder_kl", "vq"})
+  void decode_leavesItsResultAlone(String name) throws IOException {
+    PartFixture fixture = fixture(name);
+    try (Autoencoder autoencoder = load(fixture);
+        NDManager own = NDManager.newBaseManager()) {
+      NDArray z = own.zeros(fixture.value(name.equals("vq") ? "latents" : "mean").getShape());
+      for (Execution execution : Execution.values()) {
+        autoencoder.runAs(execution, Precision.FLOAT32);
+        autoencoder.decodeForTraining(z).close();
+        autoencoder.decode(z).close();
+        if (autoencoder.isQuantized()) {
+          autoencoder.codes(z).close();
+        }
+        assertThat(own.getManagedArrays()).as("%s", execution).containsExactly(z);
+        Map<String, NDArray> weights = autoencoder.weights();
+        assertThat(weights.values().iterator().next().getManager().getManagedArrays())
+            .as("%s, beside the weights", execution)
+            .hasSameSizeAs(weights.values());
+      }
     }
   }
 
