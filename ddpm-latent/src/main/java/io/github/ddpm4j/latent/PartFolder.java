@@ -1,5 +1,6 @@
 package io.github.ddpm4j.latent;
 
+import io.github.ddpm4j.internal.hub.WeightNames;
 import io.github.ddpm4j.unet.internal.peers.ConfigFile;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -14,26 +15,12 @@ record PartFolder(Path folder, String what, List<String> names) {
 
   /** Of transformers. */
   static PartFolder ofTransformers(Path folder) {
-    return new PartFolder(
-        folder,
-        "a text encoder",
-        List.of(
-            "model.safetensors",
-            "model.safetensors.index.json",
-            "model.fp16.safetensors",
-            "pytorch_model.bin"));
+    return new PartFolder(folder, "a text encoder", WeightNames.ofTransformers());
   }
 
   /** Of diffusers. */
   static PartFolder ofDiffusers(Path folder) {
-    return new PartFolder(
-        folder,
-        "an autoencoder",
-        List.of(
-            "diffusion_pytorch_model.safetensors",
-            "diffusion_pytorch_model.safetensors.index.json",
-            "diffusion_pytorch_model.fp16.safetensors",
-            "diffusion_pytorch_model.bin"));
+    return new PartFolder(folder, "an autoencoder", WeightNames.ofDiffusers());
   }
 
   ConfigFile config() throws IOException {

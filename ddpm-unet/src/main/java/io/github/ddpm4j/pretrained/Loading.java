@@ -2,6 +2,7 @@ package io.github.ddpm4j.pretrained;
 
 import ai.djl.ndarray.NDArray;
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.internal.hub.WeightNames;
 import io.github.ddpm4j.internal.io.ModelFile;
 import io.github.ddpm4j.internal.io.TensorFiles;
 import io.github.ddpm4j.internal.io.TensorSource;
@@ -39,12 +40,7 @@ final class Loading {
   private static final String INDEX = "model_index.json";
 
   /** The weights of a folder, the first that is there. */
-  private static final List<String> WEIGHTS =
-      List.of(
-          "diffusion_pytorch_model.safetensors",
-          "diffusion_pytorch_model.safetensors.index.json",
-          "diffusion_pytorch_model.fp16.safetensors",
-          "diffusion_pytorch_model.bin");
+  private static final List<String> WEIGHTS = WeightNames.ofDiffusers();
 
   private final Pretrained.Options options;
   private final Given given;

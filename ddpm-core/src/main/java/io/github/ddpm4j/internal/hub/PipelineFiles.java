@@ -21,15 +21,6 @@ record PipelineFiles(List<String> files, List<String> indexes) {
   private static final String INDEX = "model_index.json";
   private static final String CONFIG = "config.json";
   private static final String SCHEDULER = "scheduler_config.json";
-  private static final String INDEX_SUFFIX = ".index.json";
-
-  /** How files of weights are called. */
-  private static final List<String> STEMS =
-      List.of("diffusion_pytorch_model", "model", "pytorch_model");
-
-  /** In the order in which a folder is read: the first that is there. */
-  private static final List<String> FORMS =
-      List.of(".safetensors", ".safetensors" + INDEX_SUFFIX, ".fp16.safetensors", ".bin");
 
   /** A name in a folder, on any system. */
   private static final Pattern NAME = Pattern.compile("[^/\\\\:\\p{Cntrl}]{1,255}");
@@ -74,7 +65,7 @@ record PipelineFiles(List<String> files, List<String> indexes) {
               .filter(name -> name.startsWith(folder))
               .map(name -> name.substring(folder.length()))
               .filter(name -> SMALL.matcher(name).matches() && !name.contains("/"))
-              .filter(name -> !name.endsWith(INDEX_SUFFIX))
+              .filter(name -> !name.endsWith(WeightNames.INDEX_SUFFIX))
               .toList();
       chosen.addComponent(id, names, folder, small);
     }
@@ -91,7 +82,7 @@ record PipelineFiles(List<String> files, List<String> indexes) {
     String weights = weights(names, folder);
     if (weights != null) {
       files.add(weights);
-      if (weights.endsWith(INDEX_SUFFIX)) {
+      if (weights.endsWith(WeightNames.INDEX_SUFFIX)) {
         indexes.add(weights);
       }
     } else if (names.contains(folder + CONFIG)) {
@@ -101,9 +92,9 @@ record PipelineFiles(List<String> files, List<String> indexes) {
               + " has no weights that are read"
               + (folder.isEmpty() ? "" : " in " + folder)
               + ": "
-              + STEMS.get(0)
+              + WeightNames.STEMS.get(0)
               + " with one of "
-              + String.join(", ", FORMS)
+              + String.join(", ", WeightNames.FORMS)
               + "; it has "
               + Quote.of(
                   new TreeSet<>(names.stream().filter(name -> name.startsWith(folder)).toList())));
@@ -111,8 +102,8 @@ record PipelineFiles(List<String> files, List<String> indexes) {
   }
 
   private static @Nullable String weights(Set<String> names, String folder) {
-    for (String form : FORMS) {
-      for (String stem : STEMS) {
+    for (String form : WeightNames.FORMS) {
+      for (String stem : WeightNames.STEMS) {
         if (names.contains(folder + stem + form)) {
           return folder + stem + form;
         }
