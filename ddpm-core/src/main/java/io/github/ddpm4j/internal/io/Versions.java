@@ -7,14 +7,15 @@ import java.io.UncheckedIOException;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Properties;
+import org.jspecify.annotations.Nullable;
 
 /** The versions of the libraries that write model folders and pictures. */
 public final class Versions {
 
   private static final String FILE = "version.properties";
 
-  /** Read once: every run of sampling says its versions. */
-  private static final String OWN = read();
+  /** Kept once read, for every run of sampling says its versions; null before. */
+  private static volatile @Nullable String own;
 
   private Versions() {}
 
@@ -32,7 +33,12 @@ public final class Versions {
 
   /** The version of this library, which the build writes beside this class. */
   static String own() {
-    return OWN;
+    String version = own;
+    if (version == null) {
+      version = read();
+      own = version;
+    }
+    return version;
   }
 
   private static String read() {
