@@ -8,10 +8,8 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.data.Images;
 import io.github.ddpm4j.internal.random.Seeds;
-import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.model.Condition;
-import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.process.NoiseLevels;
@@ -63,9 +61,6 @@ public final class Drawing {
   public static final int DEFAULT_BATCH_SIZE = 4;
 
   private static final Logger logger = LoggerFactory.getLogger(Drawing.class);
-
-  /** The draw of an autoencoder's normal distribution, apart from those of sampling. */
-  static final long ENCODER_DRAW = 1L << 33;
 
   private final LatentDiffusion model;
   private final @Nullable TextToImage text;
@@ -375,7 +370,7 @@ public final class Drawing {
         shape.get(3),
         null,
         (sampling, scope, draws) -> {
-          NDArray latents = encoded(scope, pictures, draws);
+          NDArray latents = DrawnLatents.of(pictures, model.autoencoder(), scope, draws);
           NDArray z = draws.array(scope, 0, 0, latents.getShape(), DataType.FLOAT32);
           NoiseLevels levels = NoiseLevels.of(Level.of(model.ddpm().schedule(), t), count);
           return sampling.anyRange().startDenoising(levels.noised(latents, z), t);
@@ -452,7 +447,8 @@ public final class Drawing {
           shape.get(2),
           shape.get(3),
           (scope, draws) -> {
-            NDArray seen = encoded(scope, known.keptOf(scope, pictures), draws);
+            NDArray seen =
+                DrawnLatents.of(known.keptOf(scope, pictures), model.autoencoder(), scope, draws);
             NDArray beside = NDArrays.concat(new NDList(known.unknown(scope), seen), 1);
             beside.attach(scope);
             return Condition.images(beside).kept();
@@ -467,7 +463,9 @@ public final class Drawing {
         (sampling, scope, draws) ->
             sampling
                 .anyRange()
-                .startInpainting(encoded(scope, pictures, draws), known.known(scope)));
+                .startInpainting(
+                    DrawnLatents.of(pictures, model.autoencoder(), scope, draws),
+                    known.known(scope)));
   }
 
   private boolean seesPicture() {
@@ -507,29 +505,6 @@ public final class Drawing {
     return IntStream.range(0, pictures).map(i -> prompts.size() > 1 ? i : 0).toArray();
   }
 
-  /** Latents of pictures, each drawn from its own distribution. */
-  private NDArray encoded(NDManager scope, NDArray pictures, NoiseSource draws) {
-    NDList all = new NDList();
-    try (GradMode off = GradMode.off()) {
-      for (int i = 0; i < pictures.getShape().get(0); i++) {
-        try (NDManager step = scope.newSubManager()) {
-          NDArray one = pictures.get("{}:{}", i, i + 1);
-          one.attach(step);
-          try (Autoencoder.Latents latents = model.autoencoder().encode(one)) {
-            Shape shape = latents.mean().getShape();
-            NDArray z = draws.array(step, i, ENCODER_DRAW, shape, DataType.FLOAT32);
-            NDArray drawn = latents.draw(z);
-            drawn.attach(scope);
-            all.add(drawn);
-          }
-        }
-      }
-      NDArray together = all.size() == 1 ? all.get(0) : NDArrays.concat(all);
-      together.attach(scope);
-      return together;
-    }
-  }
-
   /* ---------------- Runs ---------------- */
 
   private interface Beside {
@@ -551,7 +526,10 @@ public final class Drawing {
    */
   private SamplingRun started(
       int[] rows, long pictureHeight, long pictureWidth, @Nullable Beside beside, Start start) {
-    List<String> without = negatives();
+    Prompts shown = text == null ? null : Prompts.of(prompts, negatives);
+    if (shown != null && guidance == 1 && shown.hasNegatives()) {
+      logger.warn("negative prompts have no effect with guidance 1; call guidance(scale)");
+    }
     int factor = model.autoencoder().factor();
     SizedNetworks.Use use =
         model
@@ -574,11 +552,13 @@ public final class Drawing {
       }
       listeners.forEach(sampling::listener);
       Condition condition = beside == null ? Condition.none() : beside.of(scope, draws);
-      if (text != null) {
-        condition = contexts(text, scope, without, rows).and(condition);
+      if (text != null && shown != null) {
+        condition = shown.contexts(text, skippedLayers, scope, rows).and(condition);
         sampling.guidance(guidance == 1 ? Guidance.none() : Guidance.classifierFree(guidance));
       }
-      sampling.condition(condition).decoding(new Pictures(model, use, scope, words(rows, without)));
+      sampling
+          .condition(condition)
+          .decoding(new DecodedRun(model.autoencoder(), use, scope, words(shown, rows)));
       SamplingRun run = start.of(sampling, scope, draws);
       done = true;
       return run;
@@ -590,85 +570,18 @@ public final class Drawing {
     }
   }
 
-  /** One negative prompt for each prompt. */
-  private List<String> negatives() {
-    if (text == null) {
-      return List.of();
-    }
-    if (prompts.isEmpty()) {
-      throw new IllegalStateException("no prompt was set: call prompt(text), which may be empty");
-    }
-    if (negatives.size() != 1 && negatives.size() != prompts.size()) {
-      throw new IllegalArgumentException(
-          "negative prompts must be 1 for all prompts or one for each of the "
-              + prompts.size()
-              + ", but were "
-              + negatives.size());
-    }
-    if (guidance == 1 && negatives.stream().anyMatch(one -> !one.isEmpty())) {
-      logger.warn("negative prompts have no effect with guidance 1; call guidance(scale)");
-    }
-    return IntStream.range(0, prompts.size())
-        .mapToObj(i -> negatives.get(negatives.size() == 1 ? 0 : i))
-        .toList();
-  }
-
-  private Condition contexts(
-      TextToImage encoders, NDManager scope, List<String> without, int... rows) {
-    NDArray with = encoded(encoders, scope, prompts);
-    return Condition.contexts(with, encoded(encoders, scope, without)).select(rows);
-  }
-
-  private NDArray encoded(TextToImage encoders, NDManager scope, List<String> texts) {
-    int[][] ids = texts.stream().map(encoders.tokenizer()::encode).toArray(int[][]::new);
-    return encoders.textEncoder().encode(skippedLayers, scope, ids);
-  }
-
-  private List<Map<String, String>> words(int[] rows, List<String> without) {
+  private List<Map<String, String>> words(@Nullable Prompts shown, int... rows) {
     List<Map<String, String>> all = new ArrayList<>();
     for (int row : rows) {
       Map<String, String> words = new LinkedHashMap<>();
       words.put("pipeline", model.type().name);
       words.put("model", model.name());
-      if (text != null) {
-        words.put("prompt", prompts.get(row));
-        if (!without.get(row).isEmpty()) {
-          words.put("negativePrompt", without.get(row));
-        }
+      if (shown != null) {
+        words.putAll(shown.words(row));
       }
       all.add(words);
     }
     return all;
-  }
-
-  /** What a run makes of its latents, and what it owns. */
-  private record Pictures(
-      LatentDiffusion model,
-      SizedNetworks.Use use,
-      NDManager scope,
-      List<Map<String, String>> words)
-      implements Sampling.Decoding {
-
-    @Override
-    public NDArray decode(NDArray latents) {
-      return model.autoencoder().decode(latents);
-    }
-
-    @Override
-    public DataRange range() {
-      return DataRange.DEFAULT;
-    }
-
-    @Override
-    public Map<String, String> words(int image) {
-      return words.get(image);
-    }
-
-    @Override
-    public void close() {
-      scope.close();
-      use.close();
-    }
   }
 
   private static Samples finish(SamplingRun run) {

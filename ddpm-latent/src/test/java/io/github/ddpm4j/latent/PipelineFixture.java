@@ -70,7 +70,7 @@ final class PipelineFixture {
     Map<Long, float[]> draws = new LinkedHashMap<>();
     draws.put(0L, value(first).toFloatArray());
     if (!encoder.isEmpty()) {
-      draws.put(Drawing.ENCODER_DRAW, value(encoder).toFloatArray());
+      draws.put(DrawnLatents.DRAW, value(encoder).toFloatArray());
     }
     return (image, draw, target) -> {
       float[] all = draws.get(draw);
