@@ -158,6 +158,15 @@ public final class NoiseLevels {
   }
 
   /**
+   * The timestep of each image, which is all that most networks are told of the levels.
+   *
+   * @return one timestep an image; a new array
+   */
+  public double[] timesteps() {
+    return each(Level::timestep);
+  }
+
+  /**
    * The factor of x_0 in one image.
    *
    * @param image the index in the batch
@@ -298,7 +307,7 @@ public final class NoiseLevels {
 
   @Override
   public String toString() {
-    return "NoiseLevels[timesteps=" + Arrays.toString(each(Level::timestep)) + "]";
+    return "NoiseLevels[timesteps=" + Arrays.toString(timesteps()) + "]";
   }
 
   private static void requireFinite(String name, double[] values) {

@@ -14,7 +14,6 @@ import io.github.ddpm4j.model.Condition.Kind;
 import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.process.NoiseLevels;
-import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.spi.Ops;
 import io.github.ddpm4j.unet.UNet.Execution;
 import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
@@ -307,7 +306,7 @@ public final class ContextUNet implements ScriptedDenoiser {
     try (Usage.Hold hold = usage.shared()) {
       check(x, levels);
       try (NDList conditions = conditionInputs(condition, x)) {
-        return runner.infer(x, this::weight, levels.each(Level::timestep), conditions);
+        return runner.infer(x, this::weight, levels.timesteps(), conditions);
       }
     }
   }
@@ -319,7 +318,7 @@ public final class ContextUNet implements ScriptedDenoiser {
     try (Usage.Hold hold = usage.shared()) {
       check(x, levels);
       try (NDList conditions = conditionInputs(condition, x)) {
-        return runner.train(x, this::weight, levels.each(Level::timestep), conditions, pass);
+        return runner.train(x, this::weight, levels.timesteps(), conditions, pass);
       }
     }
   }
@@ -340,7 +339,7 @@ public final class ContextUNet implements ScriptedDenoiser {
 
   @Override
   public double[] levelFeatures(NoiseLevels levels) {
-    return network.levelInputs(levels.each(Level::timestep));
+    return network.levelInputs(levels.timesteps());
   }
 
   /** One row per image: minus the one-hot vector of its class, or zeros without one. */

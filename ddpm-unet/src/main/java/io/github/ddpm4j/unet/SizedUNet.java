@@ -8,7 +8,6 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.process.NoiseLevels;
-import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.unet.internal.running.Usage;
 import java.util.Optional;
 import java.util.Set;
@@ -37,7 +36,7 @@ final class SizedUNet implements Denoiser {
       requireOpen();
       BlockInputs.require(x, levels, config.imageShape(), owner.manager.getDevice());
       try (NDList conditions = conditionInputs.of(condition, x)) {
-        return runner.infer(x, owner::weight, levels.each(Level::timestep), conditions);
+        return runner.infer(x, owner::weight, levels.timesteps(), conditions);
       }
     }
   }

@@ -14,7 +14,6 @@ import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.process.NoiseLevels;
-import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.spi.Ops;
 import io.github.ddpm4j.unet.internal.running.FirstWeights;
 import io.github.ddpm4j.unet.internal.running.RunMode;
@@ -367,7 +366,7 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
     try (Usage.Hold hold = usage.shared()) {
       check(x, levels);
       try (NDList conditions = conditionInputs(condition, x)) {
-        return runner.infer(x, this::weight, levels.each(Level::timestep), conditions);
+        return runner.infer(x, this::weight, levels.timesteps(), conditions);
       }
     }
   }
@@ -391,7 +390,7 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
     try (Usage.Hold hold = usage.shared()) {
       check(x, levels);
       try (NDList conditions = conditionInputs(condition, x)) {
-        return runner.train(x, this::weight, levels.each(Level::timestep), conditions, pass);
+        return runner.train(x, this::weight, levels.timesteps(), conditions, pass);
       }
     }
   }
@@ -447,7 +446,7 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
 
   @Override
   public double[] levelFeatures(NoiseLevels levels) {
-    return network.levelInputs(levels.each(Level::timestep));
+    return network.levelInputs(levels.timesteps());
   }
 
   /** {@inheritDoc} */
