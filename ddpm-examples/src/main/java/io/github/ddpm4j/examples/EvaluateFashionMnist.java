@@ -16,7 +16,7 @@ import java.util.Arrays;
 import java.util.stream.IntStream;
 
 /**
- * Judges a model of {@link TrainFashionMnist}: how far its pictures are from held-out ones in the
+ * Judges models of {@link TrainFashionMnist}: how far its pictures are from held-out ones in the
  * features of a classifier that is trained here, beside other real ones and noise, and how often
  * the classifier finds the class that was asked for.
  */
@@ -29,7 +29,8 @@ public final class EvaluateFashionMnist {
   /**
    * Evaluates.
    *
-   * @param args the folder of the IDX files, the folder of the model, and the number of pictures
+   * @param args the folder of the IDX files, the folder of the model by class, the number of
+   *     pictures, and the folder of a model without classes, or nothing for the one by class
    * @throws IOException if a file can't be read
    */
   public static void main(String[] args) throws IOException {
@@ -37,15 +38,18 @@ public final class EvaluateFashionMnist {
     Path data = Path.of(args.length > 0 ? args[0] : "/usr/share/datasets/fashion-mnist");
     Path target = Path.of(System.getProperty("ddpm4j.target", "target"), "fashion-mnist/model");
     int count = args.length > 2 ? Integer.parseInt(args[2]) : 1000;
-    run(data, args.length > 1 ? Path.of(args[1]) : target, count, 4, 20);
+    Path folder = args.length > 1 ? Path.of(args[1]) : target;
+    run(data, folder, args.length > 3 ? Path.of(args[3]) : folder, count, 4, 20);
   }
 
-  static void run(Path data, Path folder, int count, int epochs, int calls) throws IOException {
+  static void run(Path data, Path folder, Path plainFolder, int count, int epochs, int calls)
+      throws IOException {
     LabeledImages training = IdxFiles.training(data);
     LabeledImages test = IdxFiles.test(data);
     int classes = Arrays.stream(training.labels()).max().orElseThrow() + 1;
     int[] asked = IntStream.range(0, count).map(i -> i % classes).toArray();
-    try (DDPM ddpm = DDPM.load(folder);
+    try (DDPM byClass = DDPM.load(folder);
+        DDPM plain = DDPM.load(plainFolder);
         var judge = new PictureClassifier(training, classes, epochs);
         NDManager manager = NDManager.newBaseManager()) {
       NDArray held = test.toArray(manager);
@@ -54,7 +58,8 @@ public final class EvaluateFashionMnist {
       report.print("other held-out pictures", held.get(count + ":" + 2 * count));
       report.print("noise", manager.randomNormal(new Shape(count, 1, 28, 28)).clip(-1, 1));
       for (int i = -1; i < SCALES.length; i++) {
-        var sampling = ddpm.sampling().sampler(Samplers.dpmSolverPlusPlus(calls)).seed(1);
+        var sampling =
+            (i < 0 ? plain : byClass).sampling().sampler(Samplers.dpmSolverPlusPlus(calls)).seed(1);
         if (i >= 0) {
           sampling.condition(Condition.labels(asked)).guidance(Guidance.classifierFree(SCALES[i]));
         }

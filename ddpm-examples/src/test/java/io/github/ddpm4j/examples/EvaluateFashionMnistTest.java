@@ -26,10 +26,16 @@ class EvaluateFashionMnistTest {
     write("train", TRAINING);
     write("t10k", TEST);
     Path out = folder.resolve("out");
-    Printed.by(() -> TrainFashionMnist.run(IdxFiles.training(folder), out, 2, 4, 8));
+    Path plain = folder.resolve("plain");
+    Printed.by(() -> TrainFashionMnist.run(IdxFiles.training(folder), 2, out, 2, 4, 8));
+    Printed.by(() -> TrainFashionMnist.run(IdxFiles.training(folder), 0, plain, 2, 4, 8));
 
     String printed =
-        Printed.by(() -> EvaluateFashionMnist.run(folder, out.resolve("model"), 30, 4, 2));
+        Printed.by(
+            () ->
+                EvaluateFashionMnist.run(
+                    folder, out.resolve("model"), plain.resolve("model"), 30, 4, 2));
+    assertThat(plain.resolve("report.html")).content().contains("Samples after step 2");
 
     assertThat(printed)
         .contains("held-out pictures: 60 of 60 as labelled")

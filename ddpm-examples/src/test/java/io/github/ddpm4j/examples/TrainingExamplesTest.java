@@ -81,7 +81,7 @@ class TrainingExamplesTest {
     writeData();
     Path out = folder.resolve("out");
     String printed =
-        Printed.by(() -> TrainFashionMnist.run(IdxFiles.training(folder), out, 3, 4, 8));
+        Printed.by(() -> TrainFashionMnist.run(IdxFiles.training(folder), 1, out, 3, 4, 8));
     assertThat(printed).contains(out.toString());
     // A row of eight for the one class of the data.
     assertThat(out.resolve("report.html"))
@@ -95,7 +95,7 @@ class TrainingExamplesTest {
           .containsEntry("conditionDropout", 0.2);
     }
     // Started again, it finds itself done, and says so by writing the same model.
-    Printed.by(() -> TrainFashionMnist.run(IdxFiles.training(folder), out, 3, 4, 8));
+    Printed.by(() -> TrainFashionMnist.run(IdxFiles.training(folder), 1, out, 3, 4, 8));
     try (DDPM model = DDPM.load(out.resolve("model"))) {
       assertThat(model.provenance()).containsEntry("steps", 3L);
     }
@@ -302,7 +302,7 @@ class TrainingExamplesTest {
         List.<ThrowingCallable>of(
             () -> Quickstart.run(folder, 0, 50, Precision.FLOAT32),
             () -> ConditionalDigits.run(folder, 0, 50),
-            () -> TrainFashionMnist.run(IdxFiles.training(folder), folder, 0, 4, 8))) {
+            () -> TrainFashionMnist.run(IdxFiles.training(folder), 1, folder, 0, 4, 8))) {
       assertThatThrownBy(run)
           .isInstanceOf(FileAlreadyExistsException.class)
           .hasMessage(
