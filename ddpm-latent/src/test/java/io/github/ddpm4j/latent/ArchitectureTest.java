@@ -59,7 +59,7 @@ class ArchitectureTest {
         .check(CLASSES);
     noClasses()
         .that()
-        .haveNameNotMatching(".*\\.(Drawing|LatentDiffusion|TextToImage)(\\$.*)?")
+        .haveNameNotMatching(".*\\.(DecodedRun|Drawing|LatentDiffusion|TextToImage)(\\$.*)?")
         .should()
         .dependOnClassesThat()
         .resideInAnyPackage(ROOT, ROOT + ".sampling", ROOT + ".pretrained")
