@@ -3,14 +3,10 @@ package io.github.ddpm4j.unet;
 import static io.github.ddpm4j.unet.UNetLayout.WidthChange.LAST_BLOCK_UP;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.Shape;
-import ai.djl.training.GradientCollector;
 import io.github.ddpm4j.internal.ops.EagerOps;
-import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.Condition.Kind;
 import io.github.ddpm4j.unet.UNetLayout.Activation;
 import io.github.ddpm4j.unet.UNetLayout.Attention;
@@ -32,7 +28,6 @@ import io.github.ddpm4j.unet.internal.layers.Weights;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
@@ -119,45 +114,13 @@ class GradientCheckTest {
       int inputs = weights.size() - network.parameters().size();
       NDArray target = gaussian(manager, new Shape(2, 2, 4, 8), 1);
 
-      Map<String, double[]> gradients = new LinkedHashMap<>();
-      weights.values().forEach(weight -> weight.setRequiresGradient(true));
-      try (GradientCollector collector = Engine.getInstance().newGradientCollector();
-          NDManager pass = manager.newSubManager()) {
-        NDArray loss = loss(network, weights, target, pass);
-        // What autograd remembers must not lie in memory that Java may take back.
-        System.gc();
-        collector.backward(loss);
-        weights.forEach(
-            (name, weight) -> gradients.put(name, weight.getGradient().toDoubleArray()));
-      }
-      weights.values().forEach(weight -> weight.setRequiresGradient(false));
-
-      double worst = 0;
-      String where = "";
-      try (GradMode off = GradMode.off()) {
-        Objects.requireNonNull(off);
-        for (Map.Entry<String, NDArray> entry : weights.entrySet()) {
-          double[] gradient = Objects.requireNonNull(gradients.get(entry.getKey()));
-          // One direction through all elements, and one element.
-          for (double[] direction : directions(gradient.length)) {
-            double expected = slope(network, manager, weights, entry.getValue(), direction, target);
-            double actual = 0;
-            for (int i = 0; i < direction.length; i++) {
-              actual += gradient[i] * direction[i];
-            }
-            double difference = Math.abs(actual - expected) / (1e-2 + Math.abs(expected));
-            if (difference > worst) {
-              worst = difference;
-              where = entry.getKey() + ": " + actual + " and " + expected;
-            }
-          }
-        }
-      }
-      System.out.printf(
-          Locale.ROOT, "gradient check: largest relative difference %.2g (%s)%n", worst, where);
+      GradientCheck check =
+          new GradientCheck(
+              manager, weights, STEP, (values, pass) -> loss(network, values, target, pass));
+      check.requireClose(1e-6, name -> name);
       assertThat(network.parameters().size()).isEqualTo(weights.size() - inputs).isGreaterThan(60);
-      assertThat(worst).as(where).isLessThan(1e-6);
       // Softmax takes no notice of the bias of the keys.
+      Map<String, double[]> gradients = check.gradients();
       gradients.keySet().removeIf(name -> name.endsWith("to_k.bias"));
       assertThat(gradients).allSatisfy((name, gradient) -> assertThat(matters(gradient)).isTrue());
     }
@@ -170,31 +133,6 @@ class GradientCheckTest {
       }
     }
     return false;
-  }
-
-  private double slope(
-      Network network,
-      NDManager manager,
-      Map<String, NDArray> weights,
-      NDArray weight,
-      double[] direction,
-      NDArray target) {
-    double[] before = weight.toDoubleArray();
-    double[] losses = new double[2];
-    for (int side = 0; side < 2; side++) {
-      double[] moved = before.clone();
-      for (int i = 0; i < moved.length; i++) {
-        moved[i] += (side == 0 ? -STEP : STEP) * direction[i];
-      }
-      try (NDManager pass = manager.newSubManager()) {
-        weight.set(new NDIndex(":"), pass.create(moved, weight.getShape()));
-        losses[side] = loss(network, weights, target, pass).getDouble();
-      }
-    }
-    try (NDArray old = manager.create(before, weight.getShape())) {
-      weight.set(new NDIndex(":"), old);
-    }
-    return (losses[1] - losses[0]) / (2 * STEP);
   }
 
   /** Those of the network's conditions that are differentiated. */
@@ -222,13 +160,6 @@ class GradientCheckTest {
     NDArray view = array.reshape(array.getShape());
     view.attach(pass);
     return view;
-  }
-
-  private double[][] directions(int length) {
-    double[] all = random.doubles(length, -1, 1).toArray();
-    double[] one = new double[length];
-    one[random.nextInt(length)] = 1;
-    return new double[][] {all, one};
   }
 
   private NDArray gaussian(NDManager manager, Shape shape, double sd) {

@@ -24,8 +24,12 @@ import io.github.ddpm4j.unet.UNetLayout.Resampling;
 import io.github.ddpm4j.unet.UNetLayout.Time;
 import io.github.ddpm4j.unet.UNetLayout.Up;
 import io.github.ddpm4j.unet.UNetLayout.WidthChange;
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /** The architectures of the fixtures in src/test/resources/peers, and their weights as ours. */
 public final class PeerNetworks {
@@ -173,7 +177,19 @@ public final class PeerNetworks {
                 UNetLayout.paper().transformers()));
   }
 
-  static Map<String, Tensor> weights(String name, Map<String, Tensor> from) {
+  /** The file of a fixture: weights, inputs and outputs. */
+  static Map<String, Tensor> read(String name) throws IOException {
+    String file = "/peers/" + name + ".safetensors";
+    try (InputStream in = PeerNetworks.class.getResourceAsStream(file)) {
+      return Fixture.tensors(Objects.requireNonNull(in, file).readAllBytes());
+    }
+  }
+
+  /** The weights of a fixture, under our names. */
+  static Map<String, Tensor> weights(String name, Map<String, Tensor> peer) {
+    Map<String, Tensor> from = new HashMap<>();
+    peer.forEach(
+        (key, tensor) -> from.put(name.equals("edm_adm") ? key.substring(6) : key, tensor));
     return switch (name) {
       case "unet2d_ldm", "unet2d_scaleshift" -> PeerWeights.diffusers(from);
       case "guided_updown" -> PeerWeights.openai(from, 2, 1, c -> c / 4, Packing.HEAD_QKV, true);

@@ -10,7 +10,6 @@ import io.github.ddpm4j.unet.Fixture.Tensor;
 import io.github.ddpm4j.unet.UNet.Execution;
 import io.github.ddpm4j.unet.UNet.Precision;
 import java.io.IOException;
-import java.io.InputStream;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
@@ -35,8 +34,7 @@ class PeerParityTest {
   @ParameterizedTest
   @MethodSource("names")
   void predict_weightsOfAPeer_sameOutput(String name) throws IOException {
-    Map<String, Tensor> peer = read(name);
-    String prefix = name.equals("edm_adm") ? "model." : "";
+    Map<String, Tensor> peer = PeerNetworks.read(name);
     Tensor input = take(peer, "input");
     Tensor output = take(peer, "output");
     Tensor raw = peer.remove("raw");
@@ -50,9 +48,7 @@ class PeerParityTest {
                 .mapToDouble(i -> Math.log(sigmas.values().get(i)) / 4)
                 .toArray();
     float[] expected = (raw == null ? output : raw).values().array();
-    Map<String, Tensor> stripped = new HashMap<>();
-    peer.forEach((key, tensor) -> stripped.put(key.substring(prefix.length()), tensor));
-    Map<String, Tensor> weights = PeerNetworks.weights(name, stripped);
+    Map<String, Tensor> weights = PeerNetworks.weights(name, peer);
     try (UNet unet = PeerNetworks.builder(name).build();
         NDManager manager = NDManager.newBaseManager()) {
       assertThat(shapes(unet)).isEqualTo(shapes(weights));
@@ -76,13 +72,6 @@ class PeerParityTest {
         NDArray actual = copy.predict(x, Levels.at(timesteps), condition);
         assertSame(name + " copied", actual.toFloatArray(), expected);
       }
-    }
-  }
-
-  private static Map<String, Tensor> read(String name) throws IOException {
-    String file = "/peers/" + name + ".safetensors";
-    try (InputStream in = PeerParityTest.class.getResourceAsStream(file)) {
-      return Fixture.tensors(Objects.requireNonNull(in, file).readAllBytes());
     }
   }
 
