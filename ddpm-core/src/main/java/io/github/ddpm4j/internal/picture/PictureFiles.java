@@ -221,18 +221,18 @@ public final class PictureFiles {
     try (InputStream in = Files.newInputStream(file);
         ImageInputStream stream = new MemoryCacheImageInputStream(in)) {
       byte[] start = new byte[SIGNATURE.length];
-      stream.readFully(start);
-      if (!Arrays.equals(start, SIGNATURE)) {
+      int read = Math.max(0, stream.read(start));
+      if (read == 0 || Arrays.mismatch(start, 0, read, SIGNATURE, 0, read) >= 0) {
         return Map.of();
       }
       stream.seek(0);
       return PngWords.read(stream);
-    } catch (EOFException e) {
-      throw new IOException(file + " is cut off", e);
     } catch (NoSuchFileException e) {
       throw missing(file, e);
     } catch (IOException | RuntimeException e) {
-      throw new IOException(file + " is damaged: " + Quote.of(e.getMessage()), e);
+      boolean isCutOff = e instanceof EOFException || e.getCause() instanceof EOFException;
+      String what = isCutOff ? "cut off" : "damaged: " + Quote.of(e.getMessage());
+      throw new IOException(file + " is " + what, e);
     }
   }
 

@@ -32,6 +32,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What files of unusual kinds hold is read rightly, or they are refused by name. */
 class PictureFilesTest {
@@ -388,6 +389,25 @@ class PictureFilesTest {
     assertThatThrownBy(() -> PictureFiles.readWithOpacity(file, 1 << 20))
         .isInstanceOf(IOException.class)
         .hasMessage(file + " cannot be read: it is cut off; copy it again, or take it away");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", "P1", "GIF89a", "no PNG at all"})
+  void words_ofAnotherFile_none(String content) throws IOException {
+    Path file = Files.writeString(folder.resolve("other"), content);
+    assertThat(PictureFiles.words(file)).isEmpty();
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 7, 8, 20})
+  void words_ofThePictureCutOff_isRefused(int bytes) throws IOException {
+    Path file = folder.resolve("cut.png");
+    PictureFiles.write(new BufferedImage(2, 2, BufferedImage.TYPE_INT_RGB), file, Map.of("a", "b"));
+    assertThat(PictureFiles.words(file)).isEqualTo(Map.of("a", "b"));
+    Files.write(file, Arrays.copyOf(Files.readAllBytes(file), bytes));
+    assertThatThrownBy(() -> PictureFiles.words(file))
+        .isInstanceOf(IOException.class)
+        .hasMessage(file + " is cut off");
   }
 
   /* --- written --- */
