@@ -250,7 +250,15 @@ final class TokenizerFiles {
     }
   }
 
+  /** A token without text would be found at every place of a text. */
+  private void requireText(String token) throws IOException {
+    if (token.isEmpty()) {
+      throw new IOException(folder + " has a special or added token without text");
+    }
+  }
+
   private void add(String token, Added as) throws IOException {
+    requireText(token);
     Integer before = numbers.putIfAbsent(token, as.id());
     if (before != null && before != as.id()) {
       throw new IOException(
@@ -283,6 +291,7 @@ final class TokenizerFiles {
       Path file = folder.resolve(special.get(key) == null ? CONFIG : SPECIAL);
       throw refused(file, key, "a token", said);
     }
+    requireText(token);
     Integer id = numbers.get(token);
     if (id == null) {
       throw new IOException(

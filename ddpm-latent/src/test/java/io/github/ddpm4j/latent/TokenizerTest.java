@@ -131,6 +131,9 @@ class TokenizerTest {
         "{\"model_max_length\": 2} | FOLDER/tokenizer_config.json: \"model_max_length\" must be a"
             + " number of at least 3, but was 2",
         "{\"pad_token\": \"<pad>\"} | FOLDER: the pad_token <pad> is in no vocabulary",
+        "{\"pad_token\": \"\"} | FOLDER has a special or added token without text",
+        "{\"added_tokens_decoder\": {\"600\": {\"content\": \"\"}}} | FOLDER has a special or"
+            + " added token without text",
         "{\"pad_token\": 3} | FOLDER/tokenizer_config.json: \"pad_token\" must be a token, but was"
             + " 3",
         "{\"added_tokens_decoder\": []} | FOLDER/tokenizer_config.json: \"added_tokens_decoder\""
