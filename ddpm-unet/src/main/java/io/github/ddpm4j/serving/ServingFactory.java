@@ -84,7 +84,12 @@ public final class ServingFactory implements BlockFactory, TranslatorFactory {
   @Override
   public Block newBlock(Model model, Path modelPath, Map<String, ?> arguments) throws IOException {
     DrawingBlock block = DrawingBlock.load(modelPath, model.getNDManager().getDevice());
-    model.getNDManager().attachInternal("ddpm4j", block);
+    try {
+      model.getNDManager().attachInternal("ddpm4j", block);
+    } catch (RuntimeException e) {
+      block.close();
+      throw e;
+    }
     return block;
   }
 
