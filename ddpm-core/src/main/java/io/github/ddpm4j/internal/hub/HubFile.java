@@ -181,7 +181,7 @@ record HubFile(
         before == 0 || isLinked ? Map.of() : Map.of("If-Range", "\"" + etag + "\"");
     try (HubHttp.Answer answer = http.once("GET", address, range, condition)) {
       if (answer.status() == 416 || (answer.status() == 206 && !isFrom(answer, before))) {
-        out.getChannel().truncate(0);
+        empty(incomplete);
         throw new HubHttp.Passing(
             HubHttp.name(address) + " did not go on at byte " + before, null, null);
       }
@@ -189,11 +189,16 @@ record HubFile(
       long at = before;
       if (answer.status() == 200) {
         requireSize(answer);
-        out.getChannel().truncate(0);
+        empty(incomplete);
         at = 0;
       }
-      return isReceived(http, answer, out, at, before, progress);
+      return isReceived(http, answer, out, incomplete, at, before, progress);
     }
+  }
+
+  /** Lets what is written start anew; a channel would fail on an interrupted thread. */
+  private static void empty(Path incomplete) throws IOException {
+    new FileOutputStream(incomplete.toFile()).close();
   }
 
   private boolean isFrom(HubHttp.Answer answer, long first) {
@@ -225,6 +230,7 @@ record HubFile(
       HubHttp http,
       HubHttp.Answer answer,
       FileOutputStream out,
+      Path incomplete,
       long first,
       long before,
       Hub.Progress progress)
@@ -237,7 +243,7 @@ record HubFile(
         for (ByteBuffer part : piece) {
           at += part.remaining();
           if (at > size) {
-            out.getChannel().truncate(0);
+            empty(incomplete);
             throw wrongSize("more");
           }
           byte[] bytes = new byte[part.remaining()];
