@@ -8,6 +8,7 @@ import io.github.ddpm4j.evaluation.SamplerPlanner;
 import io.github.ddpm4j.evaluation.TrainingDoctor;
 import io.github.ddpm4j.internal.checkpoint.CheckpointFolder;
 import io.github.ddpm4j.internal.checkpoint.CheckpointModel;
+import io.github.ddpm4j.internal.description.EstimateLimit;
 import io.github.ddpm4j.internal.io.FiniteWeights;
 import io.github.ddpm4j.internal.io.ModelFile;
 import io.github.ddpm4j.internal.io.ModelFolder;
@@ -357,15 +358,17 @@ public final class DDPM implements AutoCloseable {
    * trained.ddpm().withMetadata(words).save(folder)}.
    *
    * @param metadata the words by name, in place of those that were there; see {@link
-   *     Builder#metadata}
+   *     Builder#metadata}. How published files say that x̂_0 is clipped stays, unless they say it
    * @return a model over the same network, which this model still owns if it did
    * @throws IllegalArgumentException if a name or a word is no text that a file can hold, or all
    *     take more than 1 MiB
    */
   public DDPM withMetadata(Map<String, String> metadata) {
-    Objects.requireNonNull(metadata, "metadata");
+    Map<String, String> all =
+        new LinkedHashMap<>(EstimateLimit.of(diffusion.metadata()).metadata());
+    all.putAll(Objects.requireNonNull(metadata, "metadata"));
     return new DDPM(
-        diffusion.with(diffusion.classNames(), metadata), denoiser().orElse(null), false, life);
+        diffusion.with(diffusion.classNames(), all), denoiser().orElse(null), false, life);
   }
 
   /**

@@ -7,6 +7,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.data.Images;
+import io.github.ddpm4j.internal.description.EstimateLimit;
 import io.github.ddpm4j.internal.description.History;
 import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.ops.PerImage;
@@ -66,7 +67,7 @@ public final class Sampling {
   private Sampler sampler = Samplers.ddpm();
   private int batchSize = DEFAULT_BATCH_SIZE;
   private boolean anyRange;
-  private boolean clip = true;
+  private boolean clip;
   private double thresholdRatio;
   private double thresholdMax = 1;
   private @Nullable Duration timeLimit;
@@ -89,6 +90,12 @@ public final class Sampling {
     this.diffusion = model.diffusion();
     this.denoiser = model.denoiser();
     this.shape = denoiser.imageShape().orElse(null);
+    EstimateLimit limit = EstimateLimit.of(diffusion.metadata());
+    this.clip = limit.clip();
+    if (limit.thresholding() != null) {
+      this.thresholdRatio = limit.thresholding().share();
+      this.thresholdMax = limit.thresholding().greatest();
+    }
   }
 
   /**
@@ -173,7 +180,7 @@ public final class Sampling {
    * Whether x̂_0 is clipped to the data range in every step, as in the authors' code. Samplers that
    * use only ε̂ ({@link Samplers#dpmSolver} and {@link Samplers#plms}) are unaffected.
    *
-   * @param clip the default is true
+   * @param clip the default is true, or what the files said that a model was loaded from
    * @return this run
    */
   public Sampling clip(boolean clip) {

@@ -1,5 +1,6 @@
 package io.github.ddpm4j.pretrained;
 
+import io.github.ddpm4j.internal.description.EstimateLimit.Thresholding;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
@@ -29,14 +30,6 @@ record Facts(
     @Nullable Thresholding thresholding,
     @Nullable IntFunction<Sampler> sampler,
     int steps) {
-
-  /**
-   * Dynamic thresholding.
-   *
-   * @param share the share of values within
-   * @param greatest the greatest value
-   */
-  record Thresholding(double share, double greatest) {}
 
   /** Nobody says anything. */
   static Facts none() {

@@ -2,6 +2,7 @@ package io.github.ddpm4j.pretrained;
 
 import ai.djl.ndarray.NDArray;
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.internal.description.EstimateLimit;
 import io.github.ddpm4j.internal.hub.WeightNames;
 import io.github.ddpm4j.internal.io.ModelFile;
 import io.github.ddpm4j.internal.io.TensorFiles;
@@ -214,14 +215,15 @@ final class Loading {
     boolean done = false;
     TrainableDenoiser network = ddpm.denoiser(TrainableDenoiser.class);
     try {
+      EstimateLimit limit = EstimateLimit.of(ddpm.metadata());
       Facts facts =
           new Facts(
               ddpm.schedule(),
               ddpm.prediction(),
               ddpm.variance(),
               ddpm.dataRange(),
-              SamplingWords.clips(ddpm),
-              SamplingWords.thresholding(ddpm),
+              limit.clip(),
+              limit.thresholding(),
               Recipes.whole(),
               ddpm.schedule().timesteps());
       Audit audit =
@@ -357,7 +359,7 @@ final class Loading {
               .variance(Objects.requireNonNull(complete.variance()))
               .dataRange(Objects.requireNonNull(complete.range()))
               .denoiser(network)
-              .metadata(SamplingWords.of(complete))
+              .metadata(new EstimateLimit(complete.clip(), complete.thresholding()).metadata())
               .build();
       Audit audit = audit(architecture, table, source, whole, from, family, ddpm, complete);
       audit.assumed().forEach(line -> logger.info("{}: assumed {}", from, line));

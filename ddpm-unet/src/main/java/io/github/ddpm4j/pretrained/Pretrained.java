@@ -167,13 +167,13 @@ public final class Pretrained implements AutoCloseable {
   }
 
   /**
-   * Sets up a sampling run as the files want it: {@link #sampler()} with the usual number of steps,
-   * and x̂_0 clipped or not, which a {@link DDPM} does not hold.
+   * Sets up a sampling run as the files want it: {@link #sampler()} with the usual number of steps.
+   * Whether x̂_0 is clipped is known to the model, too, and stays so when it is saved.
    *
    * @return a run that can be set up further
    */
   public Sampling sampling() {
-    return asTheFiles(ddpm.sampling());
+    return ddpm.sampling().sampler(sampler());
   }
 
   /**
@@ -184,18 +184,9 @@ public final class Pretrained implements AutoCloseable {
    * @throws IllegalArgumentException if the model's variance is learned and the network has none
    */
   public Sampling sampling(Denoiser other) {
-    return asTheFiles(
-        Sampling.of(
-            DenoisingModel.of(ddpm.model().diffusion(), Objects.requireNonNull(other, "other")),
-            ddpm.provenance()));
-  }
-
-  private Sampling asTheFiles(Sampling usual) {
-    Sampling sampling = usual.sampler(sampler()).clip(facts.clip());
-    Facts.Thresholding thresholding = facts.thresholding();
-    return thresholding == null
-        ? sampling
-        : sampling.dynamicThresholding(thresholding.share(), thresholding.greatest());
+    DenoisingModel model =
+        DenoisingModel.of(ddpm.model().diffusion(), Objects.requireNonNull(other, "other"));
+    return Sampling.of(model, ddpm.provenance()).sampler(sampler());
   }
 
   /**

@@ -1,9 +1,9 @@
 package io.github.ddpm4j.pretrained;
 
+import io.github.ddpm4j.internal.description.EstimateLimit.Thresholding;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
-import io.github.ddpm4j.pretrained.Facts.Thresholding;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.unet.internal.peers.ConfigFile;

@@ -1,8 +1,8 @@
 package io.github.ddpm4j.pretrained;
 
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.internal.description.EstimateLimit;
 import io.github.ddpm4j.prediction.Prediction;
-import io.github.ddpm4j.pretrained.Facts.Thresholding;
 import io.github.ddpm4j.schedule.Schedule;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -31,8 +31,9 @@ final class SchedulerWriter {
     map.put("beta_end", name == null ? 0.02 : words.get("betaEnd"));
     map.put("beta_schedule", name == null ? "linear" : name);
     map.put("beta_start", name == null ? 1e-4 : words.get("betaStart"));
-    Thresholding thresholding = SamplingWords.thresholding(ddpm);
-    map.put("clip_sample", SamplingWords.clips(ddpm) && thresholding == null);
+    EstimateLimit limit = EstimateLimit.of(ddpm.metadata());
+    EstimateLimit.Thresholding thresholding = limit.thresholding();
+    map.put("clip_sample", limit.clip() && thresholding == null);
     map.put("clip_sample_range", 1.0);
     map.put("dynamic_thresholding_ratio", thresholding == null ? 0.995 : thresholding.share());
     map.put("num_train_timesteps", schedule.timesteps());

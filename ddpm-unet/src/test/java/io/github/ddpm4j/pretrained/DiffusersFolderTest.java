@@ -8,6 +8,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.internal.description.EstimateLimit;
 import io.github.ddpm4j.internal.io.JsonFile;
 import io.github.ddpm4j.internal.io.Safetensors;
 import io.github.ddpm4j.internal.torch.GradMode;
@@ -17,6 +18,7 @@ import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.sampling.Sampling;
 import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.schedule.TimestepSpacing;
@@ -32,6 +34,7 @@ import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -152,6 +155,12 @@ class DiffusersFolderTest {
           Pretrained again = Pretrained.load(file)) {
         Pretrained.saveDiffusers(own, second);
         assertThat(again.audit().differences()).isEqualTo(model.audit().differences());
+        float[] drawn = drawn(model.sampling());
+        assertThat(drawn(own.sampling())).isEqualTo(drawn);
+        assertThat(drawn(again.sampling())).isEqualTo(drawn);
+        assertThat(drawn(own.withMetadata(Map.of("licence", "MIT")).sampling())).isEqualTo(drawn);
+        assertThat(Arrays.equals(drawn(own.sampling().clip(true)), drawn))
+            .isEqualTo(words.equals("\"clip_sample\": true"));
       }
     }
     Map<String, Object> written =
@@ -162,8 +171,15 @@ class DiffusersFolderTest {
     assertThat(written.get("dynamic_thresholding_ratio")).isEqualTo(thresholding ? 0.9 : 0.995);
     assertThat(written.get("sample_max_value")).isEqualTo(thresholding ? 1.5 : 1.0);
     try (Pretrained back = Pretrained.load(second)) {
-      assertThat(SamplingWords.clips(back.ddpm()))
+      assertThat(EstimateLimit.of(back.ddpm().metadata()).clip())
           .isEqualTo(!words.equals("\"clip_sample\": false"));
+    }
+  }
+
+  private static float[] drawn(Sampling sampling) {
+    try (Samples samples = sampling.sampler(Samplers.ddim(3)).seed(1).generate(1);
+        NDManager manager = NDManager.newBaseManager()) {
+      return samples.toNDArray(manager).toFloatArray();
     }
   }
 
@@ -172,7 +188,7 @@ class DiffusersFolderTest {
     try (UNet network = network("paper")) {
       for (String words : List.of("off", "1 b", "1 2 3")) {
         DDPM ddpm =
-            DDPM.builder().denoiser(network).metadata(Map.of(SamplingWords.KEY, words)).build();
+            DDPM.builder().denoiser(network).metadata(Map.of(EstimateLimit.KEY, words)).build();
         assertThatThrownBy(() -> Pretrained.saveDiffusers(ddpm, folder.resolve("none")))
             .isInstanceOf(IllegalArgumentException.class)
             .hasMessage(

@@ -3,6 +3,7 @@ package io.github.ddpm4j.pretrained;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.ddpm4j.internal.description.EstimateLimit.Thresholding;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
@@ -144,7 +145,7 @@ class SchedulerFileTest {
     assertThat(schedule(facts).describe()).isEqualTo(Schedules.ofBetas(0.1, 0.2, 0.3).describe());
     assertThat(facts.prediction()).isEqualTo(Prediction.X0);
     assertThat(facts.variance()).isEqualTo(Variance.LEARNED_RANGE);
-    assertThat(facts.thresholding()).isEqualTo(new Facts.Thresholding(0.9, 1.5));
+    assertThat(facts.thresholding()).isEqualTo(new Thresholding(0.9, 1.5));
   }
 
   @Test
