@@ -6,6 +6,7 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.io.TensorSource;
 import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.internal.torch.Machine;
@@ -42,6 +43,8 @@ public final class Autoencoder implements AutoCloseable {
   private static final double LEAST_LOG_VARIANCE = -30;
 
   private static final double MOST_LOG_VARIANCE = 20;
+
+  private static final String NAME = "the autoencoder";
 
   private final AutoencoderConfig config;
   private final AutoencoderNetwork network;
@@ -102,7 +105,7 @@ public final class Autoencoder implements AutoCloseable {
     AutoencoderNetwork network = network(config, folder);
     WeightedNetwork weighted =
         WeightedNetwork.read(
-            "the autoencoder",
+            NAME,
             network.parameters(),
             device,
             part.weights(),
@@ -111,13 +114,30 @@ public final class Autoencoder implements AutoCloseable {
     return new Autoencoder(config, network, weighted, scale == null ? config.scale() : scale);
   }
 
-  private static AutoencoderNetwork network(AutoencoderConfig config, Path folder)
+  private static AutoencoderNetwork network(AutoencoderConfig config, Object where)
       throws IOException {
     try {
       return new AutoencoderNetwork(config);
     } catch (IllegalArgumentException e) {
-      throw new IOException(folder + " is no valid autoencoder: " + e.getMessage(), e);
+      throw new IOException(where + " is no valid autoencoder: " + e.getMessage(), e);
     }
+  }
+
+  /** From a single file of CompVis, below {@code first_stage_model}. */
+  static Autoencoder ofCompVis(
+      AutoencoderConfig config, TensorSource source, String where, @Nullable Device device)
+      throws IOException {
+    AutoencoderNetwork network = network(config, where);
+    WeightedNetwork weighted =
+        WeightedNetwork.read(
+            NAME,
+            network.parameters(),
+            device,
+            source,
+            where,
+            CompVisNames.autoencoder(config),
+            CompVisNames::isDiscriminator);
+    return new Autoencoder(config, network, weighted, config.scale());
   }
 
   /**

@@ -49,6 +49,27 @@ record AutoencoderConfig(
 
   private static final int DEFAULT_CODES = 256;
 
+  /** That of Stable Diffusion 1.x and 2.x, 83,653,863 parameters. */
+  static AutoencoderConfig stableDiffusion() {
+    List<Boolean> none = List.of(false, false, false, false);
+    return new AutoencoderConfig(
+        false,
+        3,
+        3,
+        List.of(128, 256, 512, 512),
+        2,
+        4,
+        32,
+        true,
+        none,
+        none,
+        true,
+        true,
+        0,
+        0,
+        STABLE_DIFFUSION_SCALE);
+  }
+
   /** The side of an image divided by that of its latents. */
   int factor() {
     return 1 << (widths.size() - 1);

@@ -72,7 +72,7 @@ public final class LatentDiffusion implements AutoCloseable {
    */
   public static LatentDiffusion load(Path folder, Device device) throws IOException {
     Objects.requireNonNull(device, "device");
-    return of(Pipeline.read(folder, false), device, nameOf(folder));
+    return of(Pipeline.read(folder, false), Pretrained.options(), device, nameOf(folder));
   }
 
   /** The last part of a path, which tells nothing of where it is. */
@@ -81,15 +81,20 @@ public final class LatentDiffusion implements AutoCloseable {
     return last == null ? "" : last.toString();
   }
 
-  /** The two networks of any pipeline. */
-  static LatentDiffusion of(Pipeline pipeline, Device device, String name) throws IOException {
-    String part = pipeline.type().autoencoder;
+  /**
+   * The two networks of any pipeline.
+   *
+   * @param options what is said of the network; the device is set here
+   */
+  static LatentDiffusion of(
+      PipelineParts pipeline, Pretrained.Options options, Device device, String name)
+      throws IOException {
     Pretrained pretrained =
-        pipeline.load("unet", folder -> Pretrained.options().device(device).load(folder));
+        pipeline.load("unet", () -> options.device(device).load(pipeline.network()));
     @Nullable Autoencoder autoencoder = null;
     boolean done = false;
     try {
-      autoencoder = pipeline.load(part, folder -> Autoencoder.load(folder, device, (Double) null));
+      autoencoder = pipeline.autoencoder(device);
       requireFit(pipeline, pretrained.ddpm().denoiser(UNet.class), autoencoder);
       LatentDiffusion model = new LatentDiffusion(name, pipeline.type(), pretrained, autoencoder);
       done = true;
@@ -104,7 +109,7 @@ public final class LatentDiffusion implements AutoCloseable {
     }
   }
 
-  private static void requireFit(Pipeline pipeline, UNet unet, Autoencoder autoencoder)
+  private static void requireFit(PipelineParts pipeline, UNet unet, Autoencoder autoencoder)
       throws IOException {
     long channels = unet.config().imageShape().get(0);
     if (channels != autoencoder.latentChannels()) {

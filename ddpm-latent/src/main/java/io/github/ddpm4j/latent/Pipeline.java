@@ -1,5 +1,6 @@
 package io.github.ddpm4j.latent;
 
+import ai.djl.Device;
 import io.github.ddpm4j.internal.io.JsonFile;
 import io.github.ddpm4j.unet.internal.peers.ConfigFile;
 import java.io.IOException;
@@ -21,7 +22,7 @@ import org.slf4j.LoggerFactory;
  * @param folder the folder
  * @param type the class of the pipeline
  */
-record Pipeline(Path folder, Type type) {
+record Pipeline(Path folder, Type type) implements PipelineParts {
 
   private static final Logger logger = LoggerFactory.getLogger(LatentDiffusion.class);
 
@@ -112,7 +113,7 @@ record Pipeline(Path folder, Type type) {
           null,
           "no folder of a pipeline of diffusers: it has no "
               + INDEX
-              + "; a single file of weights or the folder of one part is none");
+              + "; the folder of one part is none");
     }
     ConfigFile config = ConfigFile.read(index);
     Type type = type(config);
@@ -212,27 +213,30 @@ record Pipeline(Path folder, Type type) {
     throw config.refused(part, "a library and a class");
   }
 
-  Path part(String name) {
-    return folder.resolve(name);
+  @Override
+  public Path network() {
+    return folder.resolve("unet");
   }
 
-  /** What loads one part. */
-  @FunctionalInterface
-  interface Loader<T> {
-    T load(Path folder) throws IOException;
+  @Override
+  public String part(String name) {
+    return folder.resolve(name).toString();
   }
 
-  /** Loads a part; a message of what is wrong with it names it. */
-  <T> T load(String part, Loader<T> loader) throws IOException {
-    Path of = part(part);
-    try {
-      return loader.load(of);
-    } catch (IOException | RuntimeException e) {
-      String message = String.valueOf(e.getMessage());
-      if (e instanceof IOException known && message.contains(of.toString())) {
-        throw known;
-      }
-      throw new IOException(of + ": " + message, e);
-    }
+  @Override
+  public Tokenizer tokenizer() throws IOException {
+    return load("tokenizer", () -> Tokenizer.load(folder.resolve("tokenizer")));
+  }
+
+  @Override
+  public TextEncoder textEncoder(Device device) throws IOException {
+    String part = type.textEncoder;
+    return load(part, () -> TextEncoder.load(folder.resolve(part), device));
+  }
+
+  @Override
+  public Autoencoder autoencoder(Device device) throws IOException {
+    String part = type.autoencoder;
+    return load(part, () -> Autoencoder.load(folder.resolve(part), device, (Double) null));
   }
 }

@@ -36,6 +36,16 @@ record TextConfig(
     LDM_BERT
   }
 
+  /** That of Stable Diffusion 1.x, OpenAI's ViT-L/14, 123,060,480 parameters. */
+  static TextConfig stableDiffusion1() {
+    return new TextConfig(Family.CLIP, 49408, 77, 768, 3072, 12, 12, 64, true, 1e-5);
+  }
+
+  /** That of Stable Diffusion 2.x, 23 of the 24 layers of OpenCLIP's ViT-H, 340,387,840. */
+  static TextConfig stableDiffusion2() {
+    return new TextConfig(Family.CLIP, 49408, 77, 1024, 4096, 23, 16, 64, false, 1e-5);
+  }
+
   /** What every configuration of transformers may have, and which changes nothing here. */
   private static final String[] GENERIC = {
     "architectures",

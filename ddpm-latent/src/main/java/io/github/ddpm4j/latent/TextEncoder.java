@@ -5,6 +5,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.io.TensorSource;
 import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.unet.UNet;
@@ -31,6 +32,8 @@ import org.jspecify.annotations.Nullable;
  * <p>It owns its weights, which are float32, until {@link #close()} frees them. Thread-safe.
  */
 public final class TextEncoder implements AutoCloseable {
+
+  private static final String NAME = "the text encoder";
 
   private final TextConfig config;
   private final TextNetwork network;
@@ -70,12 +73,38 @@ public final class TextEncoder implements AutoCloseable {
     TextNetwork network = new TextNetwork(config);
     WeightedNetwork weighted =
         WeightedNetwork.read(
-            "the text encoder",
+            NAME,
             network.parameters(),
             device,
             part.weights(),
             UnaryOperator.identity(),
             TextEncoder::isUnused);
+    return new TextEncoder(config, network, weighted);
+  }
+
+  /**
+   * From a single file of CompVis or Stability AI.
+   *
+   * @param source what lies below the encoder's prefix
+   * @param openClip whether its names are OpenCLIP's, whose last layers are left out
+   */
+  static TextEncoder ofCompVis(
+      TextConfig config,
+      TensorSource source,
+      String where,
+      boolean openClip,
+      @Nullable Device device)
+      throws IOException {
+    TextNetwork network = new TextNetwork(config);
+    WeightedNetwork weighted =
+        WeightedNetwork.read(
+            NAME,
+            network.parameters(),
+            device,
+            source,
+            where,
+            openClip ? CompVisNames.openClip() : CompVisNames.clip(source),
+            openClip ? name -> CompVisNames.isIdle(name, config.layers()) : TextEncoder::isUnused);
     return new TextEncoder(config, network, weighted);
   }
 

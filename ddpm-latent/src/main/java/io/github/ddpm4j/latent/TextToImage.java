@@ -3,10 +3,12 @@ package io.github.ddpm4j.latent;
 import ai.djl.Device;
 import io.github.ddpm4j.internal.hub.Hub;
 import io.github.ddpm4j.internal.torch.Machine;
+import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.pretrained.Pretrained;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.unet.UNet;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
@@ -16,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * A published model that draws what a text says, from its folder of diffusers: latent diffusion's
  * text-to-image model (LDMTextToImagePipeline) and Stable Diffusion 1.x and 2.x
  * (StableDiffusionPipeline, and StableDiffusionInpaintPipeline, whose network also sees what is
- * known of a picture).
+ * known of a picture). {@link #options()} load single files of Stable Diffusion, too.
  *
  * <pre>{@code
  * try (TextToImage model = TextToImage.load(Path.of("ldm-text2im-large-256"));
@@ -48,10 +50,11 @@ public final class TextToImage implements AutoCloseable {
    * @return the model; the caller closes it
    * @throws java.nio.file.NoSuchFileException if it is no such folder or a part is missing
    * @throws IOException if reading fails, a part is damaged or does not go with the others, or the
-   *     pipeline is another, such as Stable Diffusion XL; the message names it
+   *     pipeline is another, such as Stable Diffusion XL; the message names it. A single file of
+   *     weights needs {@link #options()}, as the message says
    */
   public static TextToImage load(Path folder) throws IOException {
-    return load(folder, Machine.device(null));
+    return options().load(folder);
   }
 
   /**
@@ -64,7 +67,16 @@ public final class TextToImage implements AutoCloseable {
    * @throws IOException as for {@link #load(Path)}
    */
   public static TextToImage load(Path folder, Device device) throws IOException {
-    return load(folder, device, LatentDiffusion.nameOf(folder));
+    return options().device(device).load(folder);
+  }
+
+  /**
+   * Options for loading: whatever the files do not tell.
+   *
+   * @return options that can be set further
+   */
+  public static Options options() {
+    return new Options();
   }
 
   /**
@@ -79,12 +91,11 @@ public final class TextToImage implements AutoCloseable {
    * @throws IOException as for {@link #load(Path)}
    */
   public static TextToImage load(String id) throws IOException {
-    return load(Hub.ofEnvironment(), id);
+    return options().load(id);
   }
 
   static TextToImage load(Hub hub, String id) throws IOException {
-    Objects.requireNonNull(id, "id");
-    return load(hub.snapshot(id, "main"), Machine.device(null), id);
+    return options().load(hub, id);
   }
 
   /**
@@ -113,16 +124,15 @@ public final class TextToImage implements AutoCloseable {
             progress::downloaded);
   }
 
-  private static TextToImage load(Path folder, Device device, String name) throws IOException {
-    Objects.requireNonNull(device, "device");
-    Pipeline pipeline = Pipeline.read(folder, true);
-    Tokenizer tokenizer = pipeline.load("tokenizer", Tokenizer::load);
-    String part = pipeline.type().textEncoder;
-    TextEncoder encoder = pipeline.load(part, of -> TextEncoder.load(of, device));
+  private static TextToImage of(
+      PipelineParts pipeline, Pretrained.Options network, Device device, String name)
+      throws IOException {
+    Tokenizer tokenizer = pipeline.tokenizer();
+    TextEncoder encoder = pipeline.textEncoder(device);
     @Nullable LatentDiffusion latent = null;
     boolean done = false;
     try {
-      latent = LatentDiffusion.of(pipeline, device, name);
+      latent = LatentDiffusion.of(pipeline, network, device, name);
       requireFit(pipeline, tokenizer, encoder, latent.network());
       TextToImage model = new TextToImage(latent, tokenizer, encoder);
       done = true;
@@ -138,8 +148,9 @@ public final class TextToImage implements AutoCloseable {
   }
 
   private static void requireFit(
-      Pipeline pipeline, Tokenizer tokenizer, TextEncoder encoder, UNet unet) throws IOException {
-    Path of = pipeline.part(pipeline.type().textEncoder);
+      PipelineParts pipeline, Tokenizer tokenizer, TextEncoder encoder, UNet unet)
+      throws IOException {
+    String of = pipeline.part(pipeline.type().textEncoder);
     int width = unet.config().contextCondition();
     if (width != encoder.width()) {
       throw new IOException(
@@ -245,5 +256,143 @@ public final class TextToImage implements AutoCloseable {
   public void close() {
     latent.close();
     encoder.close();
+  }
+
+  /**
+   * What only the caller knows of a model, beside its files. Setters check their own argument;
+   * {@link #load(Path)} checks how they go together with the files.
+   *
+   * <pre>{@code
+   * TextToImage.options()
+   *     .tokenizer(Path.of("tokenizer")) // vocab.json and merges.txt
+   *     .load(Path.of("v1-5-pruned-emaonly.safetensors"));
+   * }</pre>
+   */
+  public static final class Options {
+
+    private @Nullable Device device;
+    private @Nullable Path tokenizer;
+    private @Nullable Path configuration;
+    private @Nullable Prediction prediction;
+
+    private Options() {}
+
+    /**
+     * Where to put the weights.
+     *
+     * @param value the device; the engine's default if not set
+     * @return these options
+     */
+    public Options device(Device value) {
+      device = Objects.requireNonNull(value, "device");
+      return this;
+    }
+
+    /**
+     * The words of the text encoder, which a single file of weights does not hold. Without {@link
+     * #configuration} the file must have the sizes of Stable Diffusion 1.x or 2.x as published.
+     *
+     * @param folder the folder {@code tokenizer} of a model of the same text encoder, with {@code
+     *     vocab.json} and {@code merges.txt}; for 2.x also {@code special_tokens_map.json}
+     * @return these options
+     */
+    public Options tokenizer(Path folder) {
+      tokenizer = Objects.requireNonNull(folder, "folder");
+      return this;
+    }
+
+    /**
+     * What describes the parts of a single file of weights: a folder as diffusers have them, of
+     * which configurations and tokenizer are read and no weights. Nothing of the published sizes is
+     * taken for granted then.
+     *
+     * @param folder a folder with {@code unet/config.json}, {@code vae/config.json}, {@code
+     *     text_encoder/config.json}, {@code scheduler/scheduler_config.json} and {@code tokenizer}
+     * @return these options
+     */
+    public Options configuration(Path folder) {
+      configuration = Objects.requireNonNull(folder, "folder");
+      return this;
+    }
+
+    /**
+     * What the network predicts. Single files of Stable Diffusion 2.x do not tell: those of 768
+     * pixels predict the velocity, {@code 512-base} and those for inpainting the noise. 1.x predict
+     * the noise.
+     *
+     * @param value the prediction
+     * @return these options
+     */
+    public Options prediction(Prediction value) {
+      prediction = Objects.requireNonNull(value, "prediction");
+      return this;
+    }
+
+    /**
+     * Loads a model: a folder of diffusers as for {@link TextToImage#load(Path)}, or a single file
+     * of Stable Diffusion 1.x or 2.x ({@code .safetensors} or {@code .ckpt}, of which nothing is
+     * run) with {@link #tokenizer} or {@link #configuration}.
+     *
+     * <p>Of a single file without a configuration it is known that the schedule is the file's own,
+     * or {@code Schedules.scaledLinear(1000)} if it has none, and the sampler is DDIM. Averages are
+     * taken where the file has them beside the weights. A log line says what was assumed.
+     *
+     * @param path the folder or file
+     * @return the model; the caller closes it
+     * @throws java.nio.file.NoSuchFileException if there is nothing, or a part is missing
+     * @throws IOException if reading fails, a part is damaged or does not go with the others, it is
+     *     of another kind, or something that the files do not tell was not set; the message names
+     *     it and the way out
+     */
+    public TextToImage load(Path path) throws IOException {
+      return load(path, LatentDiffusion.nameOf(path));
+    }
+
+    /**
+     * Loads a model by its name, as {@link TextToImage#load(String)}.
+     *
+     * @param id the name, such as {@code CompVis/ldm-text2im-large-256}
+     * @return the model; the caller closes it
+     * @throws IllegalArgumentException if it is no name
+     * @throws java.nio.file.NoSuchFileException if it is not there, saying how to get it
+     * @throws IOException as for {@link #load(Path)}
+     */
+    public TextToImage load(String id) throws IOException {
+      return load(Hub.ofEnvironment(), id);
+    }
+
+    private TextToImage load(Hub hub, String id) throws IOException {
+      Objects.requireNonNull(id, "id");
+      return load(hub.snapshot(id, "main"), id);
+    }
+
+    private TextToImage load(Path path, String name) throws IOException {
+      Pretrained.Options network = Pretrained.options();
+      if (prediction != null) {
+        network.prediction(prediction);
+      }
+      PipelineParts parts;
+      if (Files.isRegularFile(path)) {
+        SingleFile file = SingleFile.open(path, tokenizer, configuration);
+        parts = file;
+        network.prefix(file.networkPrefix());
+        if (configuration != null) {
+          network.configuration(configuration);
+        }
+      } else {
+        requireNothingOfFiles(path);
+        parts = Pipeline.read(path, true);
+      }
+      return of(parts, network, Machine.device(device), name);
+    }
+
+    private void requireNothingOfFiles(Path path) throws IOException {
+      if (Files.isDirectory(path) && (tokenizer != null || configuration != null)) {
+        throw new IOException(
+            path
+                + " is a folder, whose own tokenizer and configurations are read: leave out"
+                + " tokenizer(...) and configuration(...)");
+      }
+    }
   }
 }

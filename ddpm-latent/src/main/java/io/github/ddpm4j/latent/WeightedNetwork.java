@@ -32,6 +32,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
@@ -95,30 +96,55 @@ final class WeightedNetwork implements AutoCloseable {
       UnaryOperator<String> old,
       Predicate<String> unused)
       throws IOException {
-    Map<String, Shape> shapes = new LinkedHashMap<>();
-    specs.forEach(spec -> shapes.put(spec.name(), spec.shape()));
     try (TensorSource source = TensorFiles.open(file)) {
       boolean isOld =
-          shapes.keySet().stream()
+          specs.stream()
+              .map(ParameterSpec::name)
               .anyMatch(
                   name ->
                       !old.apply(name).equals(name)
                           && source.tensors().containsKey(old.apply(name)));
       UnaryOperator<String> theirs = isOld ? old : UnaryOperator.identity();
-      NameTable table =
-          NameTable.of(
-              shapes, name -> NameTable.Line.of(name, theirs.apply(name), Transform.copy()));
-      table.require(source, file.toString(), unused);
-      WeightedNetwork network = new WeightedNetwork(what, specs, device, FirstWeights.zeros());
-      boolean done = false;
-      try {
-        table.read(source, network.weights);
-        done = true;
-        return network;
-      } finally {
-        if (!done) {
-          network.close();
-        }
+      return read(
+          what,
+          specs,
+          device,
+          source,
+          file.toString(),
+          name -> NameTable.Line.of(name, theirs.apply(name), Transform.copy()),
+          unused);
+    }
+  }
+
+  /**
+   * A network with the weights of an open file.
+   *
+   * @param where how messages name the file
+   * @param line what a weight is in the file
+   * @param unused whether a tensor of the file means nothing
+   */
+  static WeightedNetwork read(
+      String what,
+      List<ParameterSpec> specs,
+      @Nullable Device device,
+      TensorSource source,
+      String where,
+      Function<String, NameTable.Line> line,
+      Predicate<String> unused)
+      throws IOException {
+    Map<String, Shape> shapes = new LinkedHashMap<>();
+    specs.forEach(spec -> shapes.put(spec.name(), spec.shape()));
+    NameTable table = NameTable.of(shapes, line);
+    table.require(source, where, unused);
+    WeightedNetwork network = new WeightedNetwork(what, specs, device, FirstWeights.zeros());
+    boolean done = false;
+    try {
+      table.read(source, network.weights);
+      done = true;
+      return network;
+    } finally {
+      if (!done) {
+        network.close();
       }
     }
   }

@@ -40,6 +40,7 @@ class ArchitectureTest {
             "LatentDiffusion",
             "TextEncoder",
             "TextToImage",
+            "TextToImage$Options",
             "Tokenizer");
     Path classes =
         Path.of(Tokenizer.class.getProtectionDomain().getCodeSource().getLocation().toURI());

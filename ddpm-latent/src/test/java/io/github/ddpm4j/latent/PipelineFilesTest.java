@@ -104,8 +104,8 @@ class PipelineFilesTest {
         .isInstanceOf(NoSuchFileException.class)
         .hasMessage(
             temporary
-                + ": no folder of a pipeline of diffusers: it has no model_index.json; a single file"
-                + " of weights or the folder of one part is none");
+                + ": no folder of a pipeline of diffusers: it has no model_index.json; the folder"
+                + " of one part is none");
   }
 
   @Test

@@ -36,6 +36,14 @@ class TextSnippetsTest {
     }
   }
 
+  static TextToImage fromFile() throws IOException {
+    TextToImage model =
+        TextToImage.options()
+            .tokenizer(Path.of("tokenizer")) // vocab.json and merges.txt
+            .load(Path.of("v1-5-pruned-emaonly.safetensors"));
+    return model;
+  }
+
   static Samples everything(TextToImage model) {
     Samples pictures =
         model
@@ -81,7 +89,7 @@ class TextSnippetsTest {
             .results()
             .map((MatchResult result) -> result.group(1))
             .toList();
-    assertThat(snippets).hasSize(4).allSatisfy(one -> assertThat(source).contains(squeezed(one)));
+    assertThat(snippets).hasSize(5).allSatisfy(one -> assertThat(source).contains(squeezed(one)));
   }
 
   private static String squeezed(String text) {

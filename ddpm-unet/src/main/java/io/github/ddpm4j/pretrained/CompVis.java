@@ -118,8 +118,9 @@ final class CompVis implements UNetFamily {
   @Override
   public Facts facts(TensorSource file, String prefix, Given given) throws IOException {
     Schedule schedule = given.options().schedule;
-    if (schedule == null && TrainerBuffers.areIn(file)) {
-      schedule = TrainerBuffers.schedule(file);
+    TensorSource buffers = file.under(outer(prefix));
+    if (schedule == null && TrainerBuffers.areIn(buffers)) {
+      schedule = TrainerBuffers.schedule(buffers);
     }
     if (schedule == null) {
       schedule = Schedules.scaledLinear(1000);
@@ -145,6 +146,13 @@ final class CompVis implements UNetFamily {
         STEPS);
   }
 
+  /** What the names of a whole model begin with, from that of its network. */
+  private static String outer(String prefix) {
+    return prefix.endsWith(WRAPPER + NETWORK)
+        ? prefix.substring(0, prefix.length() - (WRAPPER + NETWORK).length())
+        : "";
+  }
+
   private static boolean isOpenClip(TensorSource file, String prefix) {
     TensorInfo keys =
         file.tensors().get(prefix + MIDDLE + ".transformer_blocks.0.attn2.to_k.weight");
@@ -162,7 +170,7 @@ final class CompVis implements UNetFamily {
     if (!prefix.endsWith(WRAPPER + NETWORK)) {
       return Optional.empty();
     }
-    String outer = prefix.substring(0, prefix.length() - (WRAPPER + NETWORK).length());
+    String outer = outer(prefix);
     Map<String, String> names = new LinkedHashMap<>();
     for (String name : whole.under(prefix).tensors().keySet()) {
       names.put(name, outer + AVERAGES + (NETWORK + name).replace(".", ""));

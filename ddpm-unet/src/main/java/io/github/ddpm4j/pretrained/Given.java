@@ -39,6 +39,7 @@ final class Given {
         || options.variance != null
         || options.range != null
         || options.raw
+        || options.configuration != null
         || options.prefix != null;
   }
 

@@ -55,12 +55,22 @@ final class Loading {
     Loading loading = new Loading(options);
     Machine.device(options.device);
     TensorFlowCheckpoint.refuse(path);
+    Path configuration = options.configuration;
     if (Files.isDirectory(path)) {
+      if (configuration != null) {
+        throw new IOException(
+            path
+                + " is a folder, whose own configurations are read: leave out"
+                + " options().configuration(...)");
+      }
       return loading.folder(path);
     }
     if (!Files.exists(path)) {
       throw new NoSuchFileException(
           path.toString(), null, "there is no such folder or file of weights");
+    }
+    if (configuration != null) {
+      return loading.described(path, configuration);
     }
     Path parent = path.toAbsolutePath().getParent();
     Path name = path.getFileName();
@@ -83,6 +93,18 @@ final class Loading {
     if (Files.isRegularFile(folder.resolve("ddpm.json"))) {
       throw new IOException(folder + " is a model of this library: load it by DDPM.load(folder)");
     }
+    Path config = config(folder);
+    Path unet = Objects.requireNonNull(config.getParent());
+    for (String name : WEIGHTS) {
+      if (Files.isRegularFile(unet.resolve(name))) {
+        return diffusers(config, unet.resolve(name), scheduler(folder));
+      }
+    }
+    throw new NoSuchFileException(
+        unet.toString(), null, "it has no weights, which are one of " + String.join(", ", WEIGHTS));
+  }
+
+  private static Path config(Path folder) throws IOException {
     Path unet = Files.isDirectory(folder.resolve("unet")) ? folder.resolve("unet") : folder;
     Path config = unet.resolve(CONFIG);
     if (!Files.isRegularFile(config)) {
@@ -95,13 +117,7 @@ final class Loading {
               + CONFIG
               + "; choose such a folder, or a file of weights");
     }
-    for (String name : WEIGHTS) {
-      if (Files.isRegularFile(unet.resolve(name))) {
-        return diffusers(config, unet.resolve(name), scheduler(folder));
-      }
-    }
-    throw new NoSuchFileException(
-        unet.toString(), null, "it has no weights, which are one of " + String.join(", ", WEIGHTS));
+    return config;
   }
 
   private static void requirePipeline(ConfigFile index) throws IOException {
@@ -139,30 +155,42 @@ final class Loading {
 
   private Pretrained diffusers(Path config, Path weights, @Nullable Path scheduler)
       throws IOException {
-    Facts facts =
-        scheduler == null
-            ? Facts.none()
-            : SchedulerFile.read(scheduler, isOfStableDiffusion(scheduler), given);
+    try (TensorSource source = TensorFiles.open(weights)) {
+      return diffusers(config, source, source, weights.toString(), scheduler);
+    }
+  }
+
+  private Pretrained diffusers(
+      Path config, TensorSource source, TensorSource whole, String where, @Nullable Path scheduler)
+      throws IOException {
+    Facts facts = facts(scheduler);
+    if (Boolean.parseBoolean(String.valueOf(source.metadata().get(DiffusersFolder.NULL_CLASS)))) {
+      options.nullClass = true;
+    }
+    UNetConfig own = architecture(config, facts);
+    NameTable table = Diffusers.table(own, Diffusers.isOld(PeerShapes.of(source, where)));
+    table.require(source, where, name -> false);
+    return filled(Architecture.of(own), table, source, whole, where, "diffusers", facts);
+  }
+
+  private Facts facts(@Nullable Path scheduler) throws IOException {
+    return scheduler == null
+        ? Facts.none()
+        : SchedulerFile.read(scheduler, isOfStableDiffusion(scheduler), given);
+  }
+
+  /** What the caller gave, or the file of a configuration says. */
+  private UNetConfig architecture(Path config, Facts facts) throws IOException {
+    UNetConfig own = options.architecture;
+    if (own != null) {
+      return own;
+    }
     Variance variance = options.variance == null ? facts.variance() : options.variance;
     Boolean learned = (variance != null && variance.isLearned()) ? Boolean.TRUE : null;
-    try (TensorSource source = TensorFiles.open(weights)) {
-      if (Boolean.parseBoolean(String.valueOf(source.metadata().get(DiffusersFolder.NULL_CLASS)))) {
-        options.nullClass = true;
-      }
-      UNetConfig own = options.architecture;
-      if (own == null) {
-        ConfigFile file = ConfigFile.read(config);
-        own =
-            UNet2DCondition.is(file)
-                ? UNet2DCondition.read(file, learned, given)
-                : UNet2D.read(file, learned, given);
-      }
-      NameTable table =
-          Diffusers.table(own, Diffusers.isOld(PeerShapes.of(source, weights.toString())));
-      table.require(source, weights.toString(), name -> false);
-      return filled(
-          Architecture.of(own), table, source, source, weights.toString(), "diffusers", facts);
-    }
+    ConfigFile file = ConfigFile.read(config);
+    return UNet2DCondition.is(file)
+        ? UNet2DCondition.read(file, learned, given)
+        : UNet2D.read(file, learned, given);
   }
 
   /* ---------------- Files of weights ---------------- */
@@ -184,22 +212,60 @@ final class Loading {
                 + " beside a file of the name "
                 + WEIGHTS.get(0));
       }
-      TensorSource source = whole.under(found.prefix());
-      String where = file + (found.prefix().isEmpty() ? "" : ", below \"" + found.prefix() + "\"");
-      Optional<TensorSource> averages =
-          family instanceof CompVis && !options.raw
-              ? CompVis.averages(whole, found.prefix())
-              : Optional.empty();
-      if (averages.isPresent()) {
-        source = averages.get();
-        where = file + ", the averages of what is below \"" + found.prefix() + "\"";
-        given.assume("the averaged weights, of the two in the file, below \"model_ema.\"");
-      }
+      Chosen chosen = chosen(file, whole, found);
+      TensorSource source = chosen.source;
+      String where = chosen.where;
       PeerShapes shapes = PeerShapes.of(source, where);
       Facts facts = family.facts(whole, found.prefix(), given);
       return family instanceof UNetFamily unets
           ? unet(unets, shapes, source, whole, facts)
           : contextUnet(family, shapes, source, whole, facts);
+    }
+  }
+
+  /** The weights of a network in a file that holds more. */
+  private record Chosen(TensorSource source, String where) {}
+
+  /** The averages where there are any and nobody wants the others. */
+  private Chosen chosen(Path file, TensorSource whole, WeightsFile found) throws IOException {
+    String prefix = found.prefix();
+    Optional<TensorSource> averages =
+        found.family() instanceof CompVis && !options.raw
+            ? CompVis.averages(whole, prefix)
+            : Optional.empty();
+    if (averages.isPresent()) {
+      given.assume("the averaged weights, of the two in the file, below \"model_ema.\"");
+      return new Chosen(
+          averages.get(), file + ", the averages of what is below \"" + prefix + "\"");
+    }
+    return new Chosen(
+        whole.under(prefix), file + (prefix.isEmpty() ? "" : ", below \"" + prefix + "\""));
+  }
+
+  /** A file of weights and a folder that describes its network. */
+  private Pretrained described(Path file, Path folder) throws IOException {
+    Path config = config(folder);
+    try (TensorSource whole = opened(file)) {
+      WeightsFile found = WeightsFile.find(file, whole, options, given);
+      PeerFamily family = found.family();
+      Chosen chosen = chosen(file, whole, found);
+      if (family == null) {
+        return diffusers(config, chosen.source, whole, chosen.where, scheduler(folder));
+      }
+      if (!(family instanceof CompVis compVis)) {
+        throw new IOException(
+            file
+                + " is a network of "
+                + family.title()
+                + ", which no configuration of diffusers describes: leave out"
+                + " options().configuration(...)");
+      }
+      Facts facts = facts(scheduler(folder));
+      UNetConfig own = architecture(config, facts);
+      NameTable table = compVis.table(own, PeerShapes.of(chosen.source, chosen.where), given);
+      table.require(chosen.source, chosen.where, compVis::isIdle);
+      return filled(
+          Architecture.of(own), table, chosen.source, whole, chosen.where, family.title(), facts);
     }
   }
 

@@ -293,6 +293,7 @@ public final class Pretrained implements AutoCloseable {
     @Nullable DataRange range;
     boolean raw;
     @Nullable String prefix;
+    @Nullable Path configuration;
     @Nullable Device device;
     private String revision = "main";
 
@@ -315,6 +316,7 @@ public final class Pretrained implements AutoCloseable {
       range = other.range;
       raw = other.raw;
       prefix = other.prefix;
+      configuration = other.configuration;
       device = other.device;
       revision = other.revision;
     }
@@ -504,6 +506,20 @@ public final class Pretrained implements AutoCloseable {
      */
     public Options prefix(String name) {
       prefix = Objects.requireNonNull(name, "name");
+      return this;
+    }
+
+    /**
+     * What describes the network of a single file of weights: a folder as diffusers has them, of
+     * which the configurations are read and no weights. Files of diffusers' networks and of latent
+     * and stable diffusion (CompVis) can be described so.
+     *
+     * @param folder a folder with {@code config.json} or {@code unet/config.json}, and {@code
+     *     scheduler/scheduler_config.json} unless the schedule is set here
+     * @return these options
+     */
+    public Options configuration(Path folder) {
+      configuration = Objects.requireNonNull(folder, "folder");
       return this;
     }
 

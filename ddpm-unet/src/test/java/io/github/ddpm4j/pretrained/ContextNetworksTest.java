@@ -305,6 +305,51 @@ class ContextNetworksTest {
     }
   }
 
+  /** A folder describes what a file holds, under CompVis' names or those of diffusers. */
+  @Test
+  void load_singleFileDescribed_sameOutput() throws IOException {
+    try (NDManager manager = NDManager.newBaseManager()) {
+      Peer peer = Peer.read("unet_sd2", manager);
+      Path described = folder.resolve("described");
+      Path unet = described.resolve("unet");
+      Files.createDirectories(unet);
+      Path whole = peer.write(folder).resolve("unet");
+      Files.copy(whole.resolve("config.json"), unet.resolve("config.json"));
+      Path bare = folder.resolve("bare.safetensors");
+      Files.copy(whole.resolve("diffusion_pytorch_model.safetensors"), bare);
+      Options options =
+          Pretrained.options()
+              .configuration(described)
+              .schedule(Schedules.scaledLinear(1000))
+              .prediction(Prediction.EPSILON);
+      for (Path file : List.of(compVis(peer, manager, false), bare)) {
+        try (Pretrained model = options.load(file)) {
+          assertSame(predict(model, peer), peer.output());
+        }
+      }
+      assertThatThrownBy(() -> options.load(described))
+          .hasMessage(
+              described
+                  + " is a folder, whose own configurations are read: leave out"
+                  + " options().configuration(...)");
+    }
+  }
+
+  @Test
+  void load_otherLibraryDescribed_refused() throws IOException {
+    try (NDManager manager = NDManager.newBaseManager()) {
+      Peer sd1 = Peer.read("unet_sd1", manager);
+      Path described = sd1.write(folder);
+      Path file = Peer.read("labml", manager).write(folder.resolve("labml"));
+      assertThatThrownBy(() -> Pretrained.options().configuration(described).load(file))
+          .isInstanceOf(IOException.class)
+          .hasMessage(
+              file
+                  + " is a network of labml's annotated DDPM, which no configuration of diffusers"
+                  + " describes: leave out options().configuration(...)");
+    }
+  }
+
   @Test
   void load_singleFileWithAverages_thoseUnlessRaw() throws IOException {
     try (NDManager manager = NDManager.newBaseManager()) {
