@@ -1,6 +1,7 @@
 package io.github.ddpm4j.latent;
 
 import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
 import io.github.ddpm4j.internal.hub.Hub;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.prediction.Prediction;
@@ -10,7 +11,10 @@ import io.github.ddpm4j.unet.UNet;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -147,6 +151,14 @@ public final class TextToImage implements AutoCloseable {
     }
   }
 
+  /** Adds what a file says to the weights of network and text encoder. */
+  private void change(LoraFile lora, double weight) throws IOException {
+    Map<String, NDArray> weights = new HashMap<>();
+    latent.network().weights().forEach((name, own) -> weights.put(LoraFile.UNET + name, own));
+    encoder.weights().forEach((name, own) -> weights.put(LoraFile.TEXT + name, own));
+    lora.merge(weight, weights);
+  }
+
   private static void requireFit(
       PipelineParts pipeline, Tokenizer tokenizer, TextEncoder encoder, UNet unet)
       throws IOException {
@@ -274,6 +286,8 @@ public final class TextToImage implements AutoCloseable {
     private @Nullable Path tokenizer;
     private @Nullable Path configuration;
     private @Nullable Prediction prediction;
+    private final List<Path> loras = new ArrayList<>();
+    private final List<Double> loraWeights = new ArrayList<>();
 
     private Options() {}
 
@@ -329,6 +343,29 @@ public final class TextToImage implements AutoCloseable {
     }
 
     /**
+     * Changes the weights of network and text encoder by a LoRA, a file of low-rank changes (Hu et
+     * al. 2021), when they are loaded:
+     *
+     * <pre>W' = W + weight · alpha / rank · up · down</pre>
+     *
+     * <p>for linear layers and convolutions. Its layers have the names of diffusers, of now or of
+     * 2023, or of kohya's scripts. May be called several times: changes add up.
+     *
+     * @param file the file, {@code .safetensors} or of {@code torch.save}
+     * @param weight how strong it is, 1 as it was trained; may be negative
+     * @return these options
+     * @throws IllegalArgumentException if the weight is not finite
+     */
+    public Options lora(Path file, double weight) {
+      if (!Double.isFinite(weight)) {
+        throw new IllegalArgumentException("weight of a LoRA must be finite, but was " + weight);
+      }
+      loras.add(Objects.requireNonNull(file, "file"));
+      loraWeights.add(weight);
+      return this;
+    }
+
+    /**
      * Loads a model: a folder of diffusers as for {@link TextToImage#load(Path)}, or a single file
      * of Stable Diffusion 1.x or 2.x ({@code .safetensors} or {@code .ckpt}, of which nothing is
      * run) with {@link #tokenizer} or {@link #configuration}.
@@ -367,6 +404,10 @@ public final class TextToImage implements AutoCloseable {
     }
 
     private TextToImage load(Path path, String name) throws IOException {
+      List<LoraFile> changes = new ArrayList<>();
+      for (Path lora : loras) {
+        changes.add(LoraFile.open(lora));
+      }
       Pretrained.Options network = Pretrained.options();
       if (prediction != null) {
         network.prediction(prediction);
@@ -383,7 +424,19 @@ public final class TextToImage implements AutoCloseable {
         requireNothingOfFiles(path);
         parts = Pipeline.read(path, true);
       }
-      return of(parts, network, Machine.device(device), name);
+      TextToImage model = of(parts, network, Machine.device(device), name);
+      boolean done = false;
+      try {
+        for (int i = 0; i < changes.size(); i++) {
+          model.change(changes.get(i), loraWeights.get(i));
+        }
+        done = true;
+        return model;
+      } finally {
+        if (!done) {
+          model.close();
+        }
+      }
     }
 
     private void requireNothingOfFiles(Path path) throws IOException {

@@ -44,6 +44,15 @@ class TextSnippetsTest {
     return model;
   }
 
+  static TextToImage withLoras(Path folder) throws IOException {
+    TextToImage changed =
+        TextToImage.options()
+            .lora(Path.of("watercolour.safetensors"), 0.8)
+            .lora(Path.of("my-dog.safetensors"), 1)
+            .load(folder);
+    return changed;
+  }
+
   static Samples everything(TextToImage model) {
     Samples pictures =
         model
@@ -89,7 +98,7 @@ class TextSnippetsTest {
             .results()
             .map((MatchResult result) -> result.group(1))
             .toList();
-    assertThat(snippets).hasSize(5).allSatisfy(one -> assertThat(source).contains(squeezed(one)));
+    assertThat(snippets).hasSize(6).allSatisfy(one -> assertThat(source).contains(squeezed(one)));
   }
 
   private static String squeezed(String text) {
