@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.data.CifarFiles;
 import io.github.ddpm4j.data.Digits;
+import io.github.ddpm4j.data.Face;
 import io.github.ddpm4j.data.IdxFiles;
 import io.github.ddpm4j.data.Normalization;
 import io.github.ddpm4j.data.PictureDataset;
@@ -26,6 +27,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import java.util.zip.GZIPOutputStream;
 import javax.imageio.ImageIO;
@@ -99,6 +101,21 @@ class TrainingExamplesTest {
     try (DDPM model = DDPM.load(out.resolve("model"))) {
       assertThat(model.provenance()).containsEntry("steps", 3L);
     }
+  }
+
+  @Test
+  void trainFaces_short_leavesGlassesUnderHatsOut() throws Exception {
+    Path out = folder.resolve("faces");
+    String printed = Printed.by(() -> TrainFaces.run(out, 2, 4, 8, 8, 8));
+    assertThat(printed).contains(out.toString());
+    try (DDPM model = DDPM.load(out.resolve("model"))) {
+      assertThat(model.provenance())
+          .containsEntry("data", "8 records, faces of seed 1, 0.3 of attributes hidden")
+          .containsEntry("conditionDropout", 0.1);
+    }
+    long both =
+        LongStream.range(0, 200).filter(i -> TrainFaces.glassesUnderHat(Face.of(1, i))).count();
+    assertThat(both).isBetween(5L, 30L);
   }
 
   @Test

@@ -46,7 +46,9 @@ public final class CounterRandom {
     /** The noise of a validation: a is the image. */
     VALIDATION_NOISE(15),
     /** The levels of a validation: a is 0 for what they are chosen from, 1 for their order. */
-    VALIDATION_LEVELS(16);
+    VALIDATION_LEVELS(16),
+    /** Pictures that are made up: a is the picture, b the purpose. */
+    MADE_PICTURES(17);
 
     /** Part of what a seed means: never change it. */
     private final long key;
