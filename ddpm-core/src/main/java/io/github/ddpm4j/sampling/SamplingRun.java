@@ -139,6 +139,25 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
   }
 
   /**
+   * The number of images that the run makes.
+   *
+   * @return at least 1
+   */
+  public int images() {
+    return job.count;
+  }
+
+  /**
+   * The number of images that the next step is about.
+   *
+   * @return at most the batch size; 0 if all steps are done
+   */
+  public int imagesOfNextStep() {
+    int batches = step() / job.plan.steps().size();
+    return Math.min(job.batchSize, job.count - Math.min(job.count, batches * job.batchSize));
+  }
+
+  /**
    * How the run stands.
    *
    * @return running until all steps are done, it is cancelled or closed, or fails
@@ -448,13 +467,13 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
         requireGoing("");
         step(List.of(this));
       }
-      return images();
+      return results();
     } finally {
       end();
     }
   }
 
-  private Samples images() {
+  private Samples results() {
     Chain last = chain;
     if (last != null) {
       leaveBatch(last);
