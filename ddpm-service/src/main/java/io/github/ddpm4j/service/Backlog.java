@@ -1,0 +1,244 @@
+package io.github.ddpm4j.service;
+
+import io.github.ddpm4j.sampling.SamplingRun;
+import io.github.ddpm4j.service.RequestRefusedException.Reason;
+import io.github.ddpm4j.service.SamplingService.Status;
+import io.github.ddpm4j.service.SamplingService.WhenFull;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+
+/** The requests that are not done: what callers add to, and the worker takes from. */
+final class Backlog {
+
+  /** The share of the latest call in the time of an image-step. */
+  private static final double LATEST = 0.1;
+
+  private static final double UNKNOWN = 1e6;
+
+  private final int most;
+  private final WhenFull whenFull;
+  private final RequestOrder order;
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Condition work = lock.newCondition();
+  private final Condition room = lock.newCondition();
+  private long submitted;
+  private double nanosPerImageStep;
+  private boolean open = true;
+  private boolean stopped;
+
+  Backlog(int most, WhenFull whenFull, int mostResident) {
+    this.most = most;
+    this.whenFull = whenFull;
+    this.order = new RequestOrder(mostResident);
+  }
+
+  void requireOpen() {
+    lock.lock();
+    try {
+      requireOpenLocked();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void requireOpenLocked() {
+    if (!open) {
+      throw new RequestRefusedException(
+          Reason.SHUT_DOWN, "the service is shut down and takes no more requests");
+    }
+  }
+
+  /** When a request is due: after some times its own length, the sooner the more urgent. */
+  Served.Times times(SamplingRequest request, SamplingRun run, long now, double patience) {
+    lock.lock();
+    try {
+      double length = Served.work(run) * (nanosPerImageStep == 0 ? UNKNOWN : nanosPerImageStep);
+      long due = now + (long) (patience * length * Math.pow(2, -request.priority()));
+      long deadline = Long.MAX_VALUE;
+      if (request.deadline().isPresent()) {
+        deadline = now + request.deadline().get().toNanos();
+        due = Math.min(due, deadline - (long) length);
+      }
+      return new Served.Times(submitted++, now, due, deadline);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Adds a request.
+   *
+   * @return the request that had to make room
+   * @throws RequestRefusedException if there is no room, or it would be late
+   */
+  Optional<Served> add(Served served) throws InterruptedException {
+    lock.lockInterruptibly();
+    try {
+      requireOpenLocked();
+      Optional<Served> shed = Optional.empty();
+      long left = served.times().deadline() - System.nanoTime();
+      while (whenFull == WhenFull.WAIT && order.waiting() >= most) {
+        if (left <= 0) {
+          throw tooLate(served, 0);
+        }
+        left = room.awaitNanos(left);
+        requireOpenLocked();
+      }
+      if (order.waiting() >= most) {
+        Served least = order.least().orElse(served);
+        if (whenFull == WhenFull.REFUSE || least.times().due() <= served.times().due()) {
+          throw new RequestRefusedException(
+              Reason.FULL,
+              "the service has "
+                  + most
+                  + " requests that wait, as many as may; ask again later, or set queue(n)");
+        }
+        order.remove(least);
+        shed = Optional.of(least);
+      }
+      requireInTime(served);
+      order.add(served);
+      work.signal();
+      return shed;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void requireInTime(Served served) {
+    if (served.times().deadline() == Long.MAX_VALUE) {
+      return;
+    }
+    double nanos = (order.workBefore(served.times().due()) + served.work()) * nanosPerImageStep;
+    if (System.nanoTime() + nanos > served.times().deadline()) {
+      throw tooLate(served, nanos);
+    }
+  }
+
+  private static RequestRefusedException tooLate(Served served, double nanos) {
+    return new RequestRefusedException(
+        Reason.TOO_LATE,
+        "the request would take about "
+            + Duration.ofMillis((long) (nanos / 1e6))
+            + " from now, with what is ahead of it, which is past its deadline of "
+            + served.request().deadline().orElseThrow()
+            + "; allow more time, or ask for fewer steps");
+  }
+
+  /** Has the worker look for requests that were cancelled. */
+  void wake() {
+    lock.lock();
+    try {
+      work.signal();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Takes no more requests. */
+  void drain() {
+    lock.lock();
+    try {
+      open = false;
+      work.signalAll();
+      room.signalAll();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Takes no more requests, and makes no more steps of those that are there. */
+  void stop() {
+    lock.lock();
+    try {
+      open = false;
+      stopped = true;
+      work.signalAll();
+      room.signalAll();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  Status status() {
+    lock.lock();
+    try {
+      int waiting = order.waiting();
+      return new Status(
+          waiting,
+          order.size() - waiting,
+          order.all().mapToLong(Served::work).sum(),
+          Duration.ofNanos((long) nanosPerImageStep),
+          open);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /* ---------------- For the worker ---------------- */
+
+  /**
+   * What the worker does next.
+   *
+   * @param over requests that are to be ended: cancelled, late, or left when the service stops
+   * @param step requests that take a step together
+   * @param isLast whether nothing follows
+   */
+  record Round(List<Served> over, List<Served> step, boolean isLast) {}
+
+  /** Waits for something to do. */
+  Round next() {
+    lock.lock();
+    try {
+      while (true) {
+        List<Served> over =
+            order.all().filter(served -> stopped || isOver(served, System.nanoTime())).toList();
+        over.forEach(order::remove);
+        if (!over.isEmpty()) {
+          room.signalAll();
+        }
+        List<Served> step = order.next();
+        boolean isLast = !open && order.size() == 0;
+        if (!over.isEmpty() || !step.isEmpty() || isLast) {
+          long now = System.nanoTime();
+          step.forEach(served -> served.begin(now));
+          room.signalAll();
+          return new Round(over, step, isLast);
+        }
+        work.awaitUninterruptibly();
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private static boolean isOver(Served served, long now) {
+    return served.run().state() == SamplingRun.State.CANCELLED
+        || now - served.times().deadline() > 0;
+  }
+
+  void remove(Served served) {
+    lock.lock();
+    try {
+      order.remove(served);
+      room.signalAll();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** A call of the network is done. */
+  void took(int images, long nanos) {
+    lock.lock();
+    try {
+      double each = (double) nanos / images;
+      nanosPerImageStep =
+          nanosPerImageStep == 0 ? each : (1 - LATEST) * nanosPerImageStep + LATEST * each;
+    } finally {
+      lock.unlock();
+    }
+  }
+}

@@ -1,0 +1,87 @@
+package io.github.ddpm4j.service;
+
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.sampling.Samplers;
+import io.github.ddpm4j.sampling.Sampling;
+import io.github.ddpm4j.sampling.SamplingRun;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.function.UnaryOperator;
+import java.util.stream.Collectors;
+
+/**
+ * The images a second that a network makes a step of, by the number of images in a call, measured
+ * here and now.
+ */
+final class BatchCurve {
+
+  /** Less is worth the shorter calls. */
+  private static final double ENOUGH = 0.95;
+
+  private static final int MOST = 64;
+  private static final int LEAST_STEPS = 3;
+  private static final int MOST_STEPS = 200;
+
+  /**
+   * A point of the curve.
+   *
+   * @param images the images of a call
+   * @param rate the image-steps of a second
+   */
+  record Point(int images, double rate) {}
+
+  private final List<Point> points;
+
+  BatchCurve(List<Point> points) {
+    this.points = List.copyOf(points);
+  }
+
+  /** Measures calls of 1, 2, 4, … images, until more images bring nothing. */
+  static BatchCurve measure(DDPM ddpm, UnaryOperator<Sampling> settings, Duration each) {
+    List<Point> points = new ArrayList<>();
+    double best = 0;
+    for (int images = 1; images <= MOST; images *= 2) {
+      int steps = Math.min(MOST_STEPS, ddpm.schedule().timesteps());
+      Sampling sampling = settings.apply(ddpm.sampling().sampler(Samplers.ddim(steps)));
+      double rate = rate(sampling, images, each.toNanos());
+      points.add(new Point(images, rate));
+      if (rate < best) {
+        break;
+      }
+      best = rate;
+    }
+    return new BatchCurve(points);
+  }
+
+  private static double rate(Sampling sampling, int images, long nanos) {
+    try (SamplingRun run = sampling.seed(1).batchSize(images).start(images)) {
+      run.next(); // compiles
+      long begun = System.nanoTime();
+      int done = 0;
+      while (run.hasNext() && (done < LEAST_STEPS || System.nanoTime() - begun < nanos)) {
+        run.next();
+        done++;
+      }
+      return 1e9 * done * images / (System.nanoTime() - begun);
+    }
+  }
+
+  /** The fewest images with which a call is nearly as good as any. */
+  int knee() {
+    double best = points.stream().mapToDouble(Point::rate).max().orElseThrow();
+    return points.stream()
+        .filter(point -> point.rate() >= ENOUGH * best)
+        .mapToInt(Point::images)
+        .min()
+        .orElseThrow();
+  }
+
+  @Override
+  public String toString() {
+    return points.stream()
+        .map(point -> String.format(Locale.ROOT, "%d: %.1f/s", point.images(), point.rate()))
+        .collect(Collectors.joining(", "));
+  }
+}

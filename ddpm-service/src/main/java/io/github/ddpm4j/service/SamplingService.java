@@ -1,0 +1,387 @@
+package io.github.ddpm4j.service;
+
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.sampling.Sampling;
+import io.github.ddpm4j.sampling.SamplingRun;
+import io.github.ddpm4j.service.RequestRefusedException.Reason;
+import io.github.ddpm4j.service.ServiceListener.Outcome;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import java.util.concurrent.ForkJoinPool;
+import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Draws images for many callers at once. One worker makes one call of a network after the other; in
+ * each, requests at different steps of different samplers take their next step together. A request
+ * joins between two calls and leaves when it is done, so that a short one does not wait for a long
+ * one.
+ *
+ * <pre>{@code
+ * try (SamplingService service = SamplingService.of(ddpm).queue(200).build()) {
+ *   ServedRequest request =
+ *       service.submit(SamplingRequest.of(4, s -> s.sampler(Samplers.ddim(20)).seed(42)));
+ *   try (Samples samples = request.result().join()) { … }
+ * }
+ * }</pre>
+ *
+ * <p>Images are those of {@code ddpm.sampling()} up to rounding, and bit by bit for a request that
+ * is {@link SamplingRequest#alone}. A request can do no harm to another: what fails in its run ends
+ * it alone. All methods may be called from any thread. The models stay the caller's, who closes
+ * them after the service.
+ */
+public final class SamplingService implements AutoCloseable {
+
+  /** The name of the model of {@link #of}: {@value}. */
+  public static final String DEFAULT_MODEL = "default";
+
+  /** The requests that may wait unless another number is set: {@value}. */
+  public static final int DEFAULT_QUEUE = 256;
+
+  /** How many times its own length a request may wait, by which requests are ordered. */
+  private static final double PATIENCE = 4;
+
+  private static final Logger logger = LoggerFactory.getLogger(SamplingService.class);
+
+  /** What {@link #submit} does when as many requests wait as may. */
+  public enum WhenFull {
+    /** The request is refused. */
+    REFUSE,
+    /** The caller waits for room. */
+    WAIT,
+    /** Of those that wait and the new one, that which is due last is refused. */
+    SHED
+  }
+
+  /**
+   * How a service stands.
+   *
+   * @param waiting the requests before their first step
+   * @param running the requests between their first step and their last
+   * @param imageSteps the image-steps that these are away from their ends
+   * @param perImageStep the time of an image-step lately; zero before the first
+   * @param isOpen whether it takes requests
+   */
+  public record Status(
+      int waiting, int running, long imageSteps, Duration perImageStep, boolean isOpen) {}
+
+  private final Map<String, ServedModel> models;
+  private final Backlog backlog;
+  private final Executor executor;
+  private final Listeners listeners;
+  private final Worker worker;
+  private final @Nullable Integer mostImages;
+  private final UnaryOperator<Sampling> measured;
+
+  private SamplingService(Builder builder) {
+    mostImages = builder.mostImages;
+    measured = builder.measured;
+    models = new LinkedHashMap<>();
+    builder.models.forEach((name, ddpm) -> models.put(name, served(name, ddpm)));
+    executor = builder.executor;
+    listeners = new Listeners(builder.listeners);
+    backlog = new Backlog(builder.queue, builder.whenFull, builder.resident);
+    worker = new Worker(backlog, listeners);
+    worker.start();
+  }
+
+  private ServedModel served(String name, DDPM ddpm) {
+    if (mostImages != null) {
+      return new ServedModel(ddpm, mostImages);
+    }
+    BatchCurve curve = BatchCurve.measure(ddpm, measured, Duration.ofMillis(200));
+    logger.info(
+        "model {}: calls of up to {} images; image-steps by images: {}", name, curve.knee(), curve);
+    return new ServedModel(ddpm, curve.knee());
+  }
+
+  /**
+   * Sets up a service of one model.
+   *
+   * @param ddpm the model, named {@value #DEFAULT_MODEL}
+   * @return a builder
+   */
+  public static Builder of(DDPM ddpm) {
+    return new Builder().model(DEFAULT_MODEL, ddpm);
+  }
+
+  /**
+   * Sets up a service of several models, which take turns.
+   *
+   * @return a builder, to which {@link Builder#model} adds models
+   */
+  public static Builder builder() {
+    return new Builder();
+  }
+
+  /**
+   * Takes a request. It is checked here as by {@code ddpm.sampling()}: what it asks of the model
+   * that the model has not is refused with the same exception.
+   *
+   * @param request the request
+   * @return the request as it is served
+   * @throws RequestRefusedException if there is no room for it, it cannot be done before its
+   *     deadline, or the service is shut down
+   * @throws IllegalArgumentException if there is no such model, or the run cannot be started so
+   * @throws IllegalStateException if the run cannot be started so
+   * @throws InterruptedException if the thread is interrupted while it waits for room
+   */
+  public ServedRequest submit(SamplingRequest request) throws InterruptedException {
+    Objects.requireNonNull(request, "request");
+    long now = System.nanoTime();
+    ServedModel model = used(request.model());
+    SamplingRun run = null;
+    boolean taken = false;
+    try {
+      backlog.requireOpen();
+      run = request.start(model.ddpm().sampling().batchSize(model.mostImages()));
+      Served.Times times = backlog.times(request, run, now, PATIENCE);
+      Served served = new Served(request, run, model, times, executor, backlog::wake);
+      Optional<Served> shed = backlog.add(served);
+      taken = true;
+      listeners.queued(request);
+      shed.ifPresent(this::refuse);
+      return served;
+    } catch (RequestRefusedException e) {
+      listeners.refused(request, run == null ? 0 : run.images(), now);
+      throw e;
+    } finally {
+      if (!taken) {
+        if (run != null) {
+          run.close();
+        }
+        model.release();
+      }
+    }
+  }
+
+  /** Ends a request that made room for another. */
+  private void refuse(Served shed) {
+    RequestRefusedException why =
+        new RequestRefusedException(
+            Reason.SHED, "the request waited, and made room for one that is due before it");
+    if (shed.end(Outcome.REFUSED, null, why)) {
+      listeners.ended(shed, Outcome.REFUSED);
+    }
+  }
+
+  private ServedModel used(String name) {
+    while (true) {
+      ServedModel model;
+      synchronized (models) {
+        model = models.get(name);
+        if (model == null) {
+          throw new IllegalArgumentException(
+              "the service has the models " + models.keySet() + ", and none of them is " + name);
+        }
+      }
+      if (model.isUsed()) {
+        return model;
+      }
+    }
+  }
+
+  /**
+   * Puts another model in the place of one. Requests that were taken are drawn from the old one,
+   * and new ones from the new one; none is lost.
+   *
+   * @param name the name of a model of this service
+   * @param ddpm the model to take its place
+   * @return completes with the old model as soon as no request needs it, so that it can be closed
+   * @throws IllegalArgumentException if there is no model of that name
+   */
+  public CompletableFuture<DDPM> replace(String name, DDPM ddpm) {
+    Objects.requireNonNull(name, "name");
+    ServedModel model = served(name, Objects.requireNonNull(ddpm, "ddpm"));
+    ServedModel old;
+    synchronized (models) {
+      if (!models.containsKey(name)) {
+        throw new IllegalArgumentException(
+            "the service has the models " + models.keySet() + ", and none of them is " + name);
+      }
+      old = Objects.requireNonNull(models.put(name, model));
+    }
+    return old.retire();
+  }
+
+  /**
+   * How the service stands.
+   *
+   * @return figures of this moment
+   */
+  public Status status() {
+    return backlog.status();
+  }
+
+  /**
+   * Takes no more requests, and ends once those that were taken are done. Does not wait.
+   *
+   * @see #awaitEnd
+   */
+  public void shutdown() {
+    backlog.drain();
+  }
+
+  /**
+   * Waits for the end of the service.
+   *
+   * @param patience how long at most
+   * @return whether it has ended
+   * @throws InterruptedException if the thread is interrupted
+   */
+  public boolean awaitEnd(Duration patience) throws InterruptedException {
+    return worker.awaitEnd(patience);
+  }
+
+  /**
+   * Ends the service after the call of the network that is going on. Requests that are not done
+   * fail with a {@link java.util.concurrent.CancellationException}. Does nothing the second time.
+   */
+  @Override
+  public void close() {
+    backlog.stop();
+    worker.join();
+  }
+
+  /** Sets up a service. */
+  public static final class Builder {
+
+    private final Map<String, DDPM> models = new LinkedHashMap<>();
+    private final List<ServiceListener> listeners = new ArrayList<>();
+    private int queue = DEFAULT_QUEUE;
+    private WhenFull whenFull = WhenFull.REFUSE;
+    private @Nullable Integer mostImages;
+    private int resident = 1024;
+    private UnaryOperator<Sampling> measured = UnaryOperator.identity();
+    private Executor executor = ForkJoinPool.commonPool();
+
+    private Builder() {}
+
+    /**
+     * Adds a model.
+     *
+     * @param name what requests call it
+     * @param ddpm the model; it stays the caller's
+     * @return this builder
+     * @throws IllegalArgumentException if there is one of that name
+     */
+    public Builder model(String name, DDPM ddpm) {
+      Objects.requireNonNull(ddpm, "ddpm");
+      if (models.putIfAbsent(Objects.requireNonNull(name, "name"), ddpm) != null) {
+        throw new IllegalArgumentException("there are two models of the name " + name);
+      }
+      return this;
+    }
+
+    /**
+     * The requests that may wait for their first step.
+     *
+     * @param most at least 1; {@value SamplingService#DEFAULT_QUEUE} by default
+     * @return this builder
+     * @throws IllegalArgumentException if it is less
+     */
+    public Builder queue(int most) {
+      queue = requirePositive("queue", most);
+      return this;
+    }
+
+    /**
+     * What happens to a request for which there is no room.
+     *
+     * @param whenFull refused by default
+     * @return this builder
+     */
+    public Builder whenFull(WhenFull whenFull) {
+      this.whenFull = Objects.requireNonNull(whenFull, "whenFull");
+      return this;
+    }
+
+    /**
+     * The images of a call of the network. A request for more is drawn in several batches.
+     *
+     * @param most at least 1; measured when the service starts, for about a second a model, if this
+     *     is not called
+     * @return this builder
+     * @throws IllegalArgumentException if it is less
+     */
+    public Builder mostImages(int most) {
+      mostImages = requirePositive("mostImages", most);
+      return this;
+    }
+
+    /**
+     * The images of all requests between their first step and their last, which are what takes
+     * memory.
+     *
+     * @param most at least 1; 1024 by default
+     * @return this builder
+     * @throws IllegalArgumentException if it is less
+     */
+    public Builder mostResidentImages(int most) {
+      resident = requirePositive("mostResidentImages", most);
+      return this;
+    }
+
+    /**
+     * What the images of a call are measured with, for a model that needs a condition.
+     *
+     * @param settings sets up a run of any number of images
+     * @return this builder
+     */
+    public Builder measuredWith(UnaryOperator<Sampling> settings) {
+      measured = Objects.requireNonNull(settings, "settings");
+      return this;
+    }
+
+    /**
+     * Where callers hear of their requests.
+     *
+     * @param executor the common pool by default
+     * @return this builder
+     */
+    public Builder executor(Executor executor) {
+      this.executor = Objects.requireNonNull(executor, "executor");
+      return this;
+    }
+
+    /**
+     * Adds a listener.
+     *
+     * @param listener hears what the service does
+     * @return this builder
+     */
+    public Builder listener(ServiceListener listener) {
+      listeners.add(Objects.requireNonNull(listener, "listener"));
+      return this;
+    }
+
+    /**
+     * Starts the service.
+     *
+     * @return a service that takes requests; the caller closes it
+     * @throws IllegalStateException if there is no model
+     */
+    public SamplingService build() {
+      if (models.isEmpty()) {
+        throw new IllegalStateException("a service needs a model; call model(name, ddpm)");
+      }
+      return new SamplingService(this);
+    }
+
+    private static int requirePositive(String name, int value) {
+      if (value < 1) {
+        throw new IllegalArgumentException(name + " must be at least 1, but was " + value);
+      }
+      return value;
+    }
+  }
+}

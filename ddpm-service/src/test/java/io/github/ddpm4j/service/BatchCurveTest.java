@@ -1,0 +1,27 @@
+package io.github.ddpm4j.service;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.ddpm4j.service.BatchCurve.Point;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class BatchCurveTest {
+
+  @Test
+  void knee_fewestImagesNearTheBest() {
+    assertThat(curve(10, 18, 30, 31, 31.5).knee()).isEqualTo(4);
+    assertThat(curve(10, 9.7).knee()).isEqualTo(1);
+    assertThat(curve(10, 20, 40).knee()).isEqualTo(4);
+    assertThat(curve(7).knee()).isEqualTo(1);
+    assertThat(curve(10, 18)).hasToString("1: 10.0/s, 2: 18.0/s");
+  }
+
+  private static BatchCurve curve(double... rates) {
+    List<Point> points =
+        java.util.stream.IntStream.range(0, rates.length)
+            .mapToObj(i -> new Point(1 << i, rates[i]))
+            .toList();
+    return new BatchCurve(points);
+  }
+}

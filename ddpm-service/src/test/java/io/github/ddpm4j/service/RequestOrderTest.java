@@ -1,0 +1,143 @@
+package io.github.ddpm4j.service;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.sampling.Samplers;
+import io.github.ddpm4j.sampling.SamplingRun;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+class RequestOrderTest {
+
+  private final DDPM ddpm = DDPM.builder().timesteps(10).denoiser(Gate.open()).build();
+  private final ServedModel model = new ServedModel(ddpm, 4);
+  private final List<SamplingRun> runs = new ArrayList<>();
+  private long number;
+
+  @AfterEach
+  void close() {
+    runs.forEach(SamplingRun::close);
+  }
+
+  private Served served(String tenant, int images, long due, ServedModel of) {
+    SamplingRun run = ddpm.sampling().sampler(Samplers.ddim(2)).batchSize(4).seed(1).start(images);
+    runs.add(run);
+    return new Served(
+        SamplingRequest.of(images, s -> s).tenant(tenant),
+        run,
+        of,
+        new Served.Times(number++, 0, due, Long.MAX_VALUE),
+        Runnable::run,
+        () -> {});
+  }
+
+  private Served served(String tenant, int images, long due) {
+    return served(tenant, images, due, model);
+  }
+
+  private static RequestOrder order(Served... all) {
+    RequestOrder order = new RequestOrder(100);
+    List.of(all).forEach(order::add);
+    return order;
+  }
+
+  @Test
+  void next_byDue_asManyAsFit() {
+    Served a = served("t", 2, 30);
+    Served b = served("t", 3, 10);
+    Served c = served("t", 1, 40);
+    Served d = served("t", 1, 10);
+    // b is first; a does not fit beside it, d, of the same due but later, does.
+    assertThat(order(a, b, c, d).next()).containsExactly(b, d);
+    assertThat(order(a, c, d).next()).containsExactly(d, a, c);
+    assertThat(order().next()).isEmpty();
+  }
+
+  @Test
+  void next_aloneOrOfAnotherModel_apart() {
+    Served a = served("t", 1, 1);
+    Served other = served("t", 1, 2, new ServedModel(ddpm, 4));
+    Served b = served("t", 1, 3);
+    assertThat(order(a, other, b).next()).containsExactly(a, b);
+    Served lone =
+        new Served(
+            SamplingRequest.of(1, s -> s).tenant("t").alone(),
+            a.run(),
+            model,
+            new Served.Times(number++, 0, 0, Long.MAX_VALUE),
+            Runnable::run,
+            () -> {});
+    assertThat(order(b, lone, other).next()).containsExactly(lone);
+    Served later =
+        new Served(
+            lone.request(),
+            a.run(),
+            model,
+            new Served.Times(number++, 0, 9, Long.MAX_VALUE),
+            Runnable::run,
+            () -> {});
+    assertThat(order(b, later).next()).containsExactly(b);
+  }
+
+  /** However many requests one of them has, and whenever they are due. */
+  @Test
+  void next_twoTenants_halfEach() {
+    RequestOrder order = new RequestOrder(100);
+    for (int i = 0; i < 20; i++) {
+      order.add(served("many", 1, i));
+    }
+    order.add(served("few", 1, 1000));
+    order.add(served("few", 1, 1001));
+    Map<String, Integer> got = new HashMap<>();
+    for (int tick = 0; tick < 30; tick++) {
+      order.next().forEach(s -> got.merge(s.request().tenant(), 1, Integer::sum));
+    }
+    assertThat(got).containsEntry("few", 60).containsEntry("many", 60);
+  }
+
+  /** One that was away has no claim on what the others got meanwhile. */
+  @Test
+  void next_tenantThatComesLate_shareFromNowOn() {
+    RequestOrder order = new RequestOrder(100);
+    for (int i = 0; i < 8; i++) {
+      order.add(served("old", 1, i));
+    }
+    for (int tick = 0; tick < 50; tick++) {
+      order.next();
+    }
+    for (int i = 0; i < 8; i++) {
+      order.add(served("new", 1, i));
+    }
+    Map<String, Integer> got = new HashMap<>();
+    for (int tick = 0; tick < 10; tick++) {
+      order.next().forEach(s -> got.merge(s.request().tenant(), 1, Integer::sum));
+    }
+    assertThat(got).containsEntry("old", 20).containsEntry("new", 20);
+  }
+
+  @Test
+  void next_moreThanMayHoldMemory_waits() {
+    RequestOrder order = new RequestOrder(3);
+    Served a = served("t", 2, 1);
+    Served b = served("t", 2, 2);
+    Served c = served("t", 1, 3);
+    order.add(a);
+    order.add(b);
+    order.add(c);
+    assertThat(order.next()).containsExactly(a, c);
+    a.begin(0);
+    c.begin(0);
+    assertThat(order.next()).containsExactly(a, c);
+    order.remove(a);
+    assertThat(order.next()).containsExactly(b, c);
+    assertThat(order.size()).isEqualTo(2);
+    assertThat(order.waiting()).isEqualTo(1);
+    assertThat(order.least()).contains(b);
+    assertThat(order.workBefore(2)).isEqualTo(4);
+  }
+}

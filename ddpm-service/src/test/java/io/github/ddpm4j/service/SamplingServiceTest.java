@@ -1,0 +1,471 @@
+package io.github.ddpm4j.service;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import ai.djl.ndarray.NDManager;
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.sampling.Guidance;
+import io.github.ddpm4j.sampling.Samplers;
+import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.sampling.Sampling;
+import io.github.ddpm4j.service.RequestRefusedException.Reason;
+import io.github.ddpm4j.service.SamplingService.WhenFull;
+import io.github.ddpm4j.service.ServiceListener.Outcome;
+import io.github.ddpm4j.unet.UNet;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Flow;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.UnaryOperator;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/** What the service promises, over a network that a test lets through call by call. */
+@Timeout(60)
+class SamplingServiceTest {
+
+  private static final int STEPS = 4;
+
+  private static DDPM ddpm(Gate gate) {
+    return DDPM.builder().timesteps(10).denoiser(gate).build();
+  }
+
+  private static SamplingService.Builder service(Gate gate) {
+    return SamplingService.of(ddpm(gate)).mostImages(8);
+  }
+
+  private static SamplingRequest request(int count, int steps) {
+    return SamplingRequest.of(count, s -> s.sampler(Samplers.ddim(steps)).seed(1));
+  }
+
+  private static float[] values(Samples samples) {
+    try (samples;
+        NDManager manager = NDManager.newBaseManager()) {
+      return samples.toNDArray(manager).toFloatArray();
+    }
+  }
+
+  private static float[] values(ServedRequest request) {
+    return values(request.result().join());
+  }
+
+  private static Throwable failure(ServedRequest request) throws InterruptedException {
+    try {
+      request.result().get();
+      throw new AssertionError("no failure");
+    } catch (ExecutionException e) {
+      return e.getCause();
+    }
+  }
+
+  @Test
+  void submit_mixedRequests_imagesAsAlone() throws Exception {
+    List<UnaryOperator<Sampling>> settings =
+        List.of(
+            s -> s.sampler(Samplers.ddim(5)).seed(1).condition(Condition.labels(0, 1)),
+            s ->
+                s.sampler(Samplers.dpmSolverPlusPlus(3))
+                    .seed(2)
+                    .condition(Condition.labels(2, 2))
+                    .guidance(Guidance.classifierFree(3)),
+            s -> s.sampler(Samplers.ddpm()).seed(3),
+            s -> s.sampler(Samplers.uniPc(4)).seed(4).clip(false));
+    try (UNet network =
+            UNet.builder()
+                .image(1, 8, 8)
+                .baseChannels(8)
+                .groups(4)
+                .classes(3)
+                .channelMultipliers(1, 2)
+                .residualBlocks(1)
+                .seed(1)
+                .build();
+        DDPM ddpm = DDPM.builder().timesteps(20).denoiser(network).build();
+        SamplingService service = SamplingService.of(ddpm).mostImages(8).build()) {
+      List<ServedRequest> served = new ArrayList<>();
+      for (UnaryOperator<Sampling> one : settings) {
+        served.add(service.submit(SamplingRequest.of(2, one)));
+        served.add(service.submit(SamplingRequest.of(2, one).alone()));
+      }
+      for (int i = 0; i < served.size(); i++) {
+        float[] alone = values(settings.get(i / 2).apply(ddpm.sampling()).generate(2));
+        assertThat(values(served.get(i))).containsExactly(alone, within(i % 2 == 0 ? 1e-4f : 0));
+      }
+    }
+  }
+
+  @Test
+  void submit_shortBesideLong_joinsAndLeaves() throws Exception {
+    Gate gate = Gate.closed();
+    try (SamplingService service = service(gate).build()) {
+      ServedRequest slow = service.submit(request(2, 10));
+      gate.begun.acquire();
+      ServedRequest quick = service.submit(request(3, 2));
+      gate.open.release(3);
+      values(quick);
+      assertThat(slow.step()).isEqualTo(3);
+      assertThat(quick.step()).isEqualTo(2);
+      gate.open.release(7);
+      values(slow);
+    }
+    assertThat(gate.calls).containsExactly(2, 5, 5, 2, 2, 2, 2, 2, 2, 2);
+  }
+
+  @Test
+  void submit_moreThanACallTakes_inBatches() throws Exception {
+    Gate gate = Gate.open();
+    try (SamplingService service = service(gate).build()) {
+      float[] images = values(service.submit(request(20, 2)));
+      assertThat(images)
+          .containsExactly(
+              values(ddpm(Gate.open()).sampling().sampler(Samplers.ddim(2)).seed(1).generate(20)),
+              within(1e-5f));
+    }
+    assertThat(gate.calls).containsExactly(8, 8, 8, 8, 4, 4);
+  }
+
+  @Test
+  void submit_badRequest_refusedAtOnce() {
+    try (SamplingService service = service(Gate.open()).build()) {
+      assertThatThrownBy(() -> service.submit(request(0, 2)))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("count must be at least 1, but was 0");
+      assertThatThrownBy(() -> service.submit(request(1, 2).model("other")))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("the service has the models [default], and none of them is other");
+      assertThatThrownBy(() -> service.submit(request(1, 20)))
+          .isInstanceOf(IllegalArgumentException.class);
+      assertThat(service.status().waiting()).isZero();
+      assertThat(service.status().running()).isZero();
+    }
+  }
+
+  @Test
+  void submit_full_refused() throws Exception {
+    Gate gate = Gate.closed();
+    try (SamplingService service = service(gate).queue(1).build()) {
+      ServedRequest running = service.submit(request(8, 1));
+      gate.begun.acquire();
+      ServedRequest waiting = service.submit(request(1, 1));
+      assertThatThrownBy(() -> service.submit(request(1, 1)))
+          .isInstanceOf(RequestRefusedException.class)
+          .hasMessage(
+              "the service has 1 requests that wait, as many as may; ask again later, or set"
+                  + " queue(n)")
+          .extracting(e -> ((RequestRefusedException) e).reason())
+          .isEqualTo(Reason.FULL);
+      gate.open.release(2);
+      values(running);
+      values(waiting);
+    }
+  }
+
+  @Test
+  void submit_fullAndWaiting_waitsForRoom() throws Exception {
+    Gate gate = Gate.closed();
+    try (SamplingService service = service(gate).queue(1).whenFull(WhenFull.WAIT).build()) {
+      ServedRequest running = service.submit(request(8, 1));
+      gate.begun.acquire();
+      service.submit(request(1, 1));
+      CompletableFuture<ServedRequest> blocked =
+          CompletableFuture.supplyAsync(() -> submitted(service, request(1, 1)));
+      Thread.sleep(50);
+      assertThat(blocked).isNotDone();
+      gate.open.release(3);
+      values(running);
+      values(blocked.get());
+    }
+  }
+
+  @Test
+  void submit_fullAndShedding_dropsWhatIsDueLast() throws Exception {
+    Gate gate = Gate.closed();
+    try (SamplingService service = service(gate).queue(1).whenFull(WhenFull.SHED).build()) {
+      ServedRequest running = service.submit(request(8, 1));
+      gate.begun.acquire();
+      ServedRequest unimportant = service.submit(request(1, 9));
+      ServedRequest urgent = service.submit(request(1, 1).priority(3));
+      assertThat(failure(unimportant))
+          .isInstanceOf(RequestRefusedException.class)
+          .hasMessage("the request waited, and made room for one that is due before it");
+      assertThatThrownBy(() -> service.submit(request(1, 9)))
+          .isInstanceOf(RequestRefusedException.class);
+      gate.open.release(2);
+      values(running);
+      values(urgent);
+    }
+  }
+
+  private static ServedRequest submitted(SamplingService service, SamplingRequest request) {
+    try {
+      return service.submit(request);
+    } catch (InterruptedException e) {
+      throw new CompletionException(e);
+    }
+  }
+
+  @Test
+  void deadline_passed_endsLate() throws Exception {
+    Gate gate = Gate.closed();
+    try (SamplingService service = service(gate).build()) {
+      ServedRequest late = service.submit(request(1, STEPS).deadline(Duration.ofMillis(30)));
+      gate.begun.acquire();
+      Thread.sleep(40);
+      gate.open.release(1);
+      assertThat(failure(late))
+          .isInstanceOf(TimeoutException.class)
+          .hasMessage("the request was not done within PT0.03S, but at step 1 of 4");
+      assertThatThrownBy(() -> service.submit(request(8, 10).deadline(Duration.ofMillis(10))))
+          .isInstanceOf(RequestRefusedException.class)
+          .hasMessageMatching(
+              "the request would take about PT\\S+ from now, with what is ahead of it, which is past"
+                  + " its deadline of PT0.01S; allow more time, or ask for fewer steps");
+    }
+  }
+
+  @Test
+  void cancel_byHandleOrFuture_endsOnlyThat() throws Exception {
+    Gate gate = Gate.closed();
+    try (SamplingService service = service(gate).build()) {
+      ServedRequest running = service.submit(request(1, STEPS));
+      gate.begun.acquire();
+      ServedRequest other = service.submit(request(1, STEPS));
+      ServedRequest waiting = service.submit(request(1, STEPS));
+      running.cancel();
+      waiting.result().cancel(false);
+      gate.open.release(1 + STEPS);
+      assertThat(values(other)).hasSize(4);
+      assertThatThrownBy(() -> running.result().get()).isInstanceOf(CancellationException.class);
+      assertThat(waiting.result()).isCancelled();
+      assertThat(gate.calls).containsExactly(1, 1, 1, 1, 1);
+      // After its end nothing happens.
+      other.cancel();
+      assertThat(other.result()).isCompleted();
+    }
+  }
+
+  @Test
+  void failure_ofOneRequest_isItsOwn() throws Exception {
+    Gate gate = Gate.closed();
+    try (SamplingService service = service(gate).build()) {
+      ServedRequest first = service.submit(request(1, STEPS));
+      gate.begun.acquire();
+      ServedRequest bad =
+          service.submit(
+              SamplingRequest.of(
+                  1,
+                  s ->
+                      s.sampler(Samplers.ddim(STEPS))
+                          .listener(
+                              event -> {
+                                throw new IllegalStateException("a listener of its own");
+                              })));
+      ServedRequest good = service.submit(request(1, STEPS));
+      gate.open.release(100);
+      assertThat(failure(bad))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageEndingWith("a listener of its own");
+      assertThat(values(first)).hasSize(4);
+      assertThat(values(good)).hasSize(4);
+    }
+  }
+
+  @Test
+  void failure_ofTheNetwork_eachIsTriedAlone() throws Exception {
+    Gate gate = Gate.closed();
+    try (SamplingService service = service(gate).build()) {
+      ServedRequest first = service.submit(request(1, STEPS));
+      gate.begun.acquire();
+      ServedRequest second = service.submit(request(1, STEPS));
+      gate.open.release(1);
+      gate.begun.acquire();
+      gate.failures.set(2); // the joint call, and the first of the two alone
+      gate.open.release(100);
+      assertThat(failure(first)).hasMessageContaining("the network failed on purpose");
+      assertThat(values(second)).hasSize(4);
+    }
+  }
+
+  @Test
+  void shutdown_finishesWhatWasTaken_closeDoesNot() throws Exception {
+    Gate gate = Gate.closed();
+    SamplingService service = service(gate).build();
+    ServedRequest taken = service.submit(request(1, STEPS));
+    service.shutdown();
+    assertThatThrownBy(() -> service.submit(request(1, STEPS)))
+        .isInstanceOf(RequestRefusedException.class)
+        .hasMessage("the service is shut down and takes no more requests");
+    assertThat(service.awaitEnd(Duration.ofMillis(20))).isFalse();
+    gate.open.release(STEPS);
+    values(taken);
+    assertThat(service.awaitEnd(Duration.ofSeconds(20))).isTrue();
+
+    Gate other = Gate.closed();
+    SamplingService closed = service(other).build();
+    ServedRequest running = closed.submit(request(1, STEPS));
+    other.begun.acquire();
+    ServedRequest waiting = closed.submit(request(8, STEPS));
+    CompletableFuture<Void> closing = CompletableFuture.runAsync(closed::close);
+    other.open.release(1);
+    closing.get();
+    for (ServedRequest ended : List.of(running, waiting)) {
+      assertThatThrownBy(() -> ended.result().get()).isInstanceOf(CancellationException.class);
+    }
+    assertThat(closed.status().isOpen()).isFalse();
+    closed.close();
+  }
+
+  @Test
+  void replace_whileARequestRuns_noneIsLost() throws Exception {
+    Gate old = Gate.closed();
+    Gate fresh = Gate.open();
+    DDPM before = ddpm(old);
+    try (SamplingService service = SamplingService.of(before).mostImages(8).build()) {
+      ServedRequest running = service.submit(request(1, STEPS));
+      old.begun.acquire();
+      CompletableFuture<DDPM> unused = service.replace("default", ddpm(fresh));
+      ServedRequest next = service.submit(request(2, STEPS));
+      assertThat(unused).isNotDone();
+      old.open.release(STEPS);
+      values(running);
+      values(next);
+      assertThat(unused.get(20, TimeUnit.SECONDS)).isSameAs(before);
+      assertThat(old.calls).containsOnly(1);
+      assertThat(fresh.calls).containsOnly(2);
+      assertThatThrownBy(() -> service.replace("other", before))
+          .hasMessage("the service has the models [default], and none of them is other");
+    }
+  }
+
+  @Test
+  void progress_withPreviews_everyStepAndSomeImages() throws Exception {
+    Gate gate = Gate.closed();
+    try (SamplingService service = service(gate).build()) {
+      ServedRequest request = service.submit(request(2, STEPS).previews(2));
+      List<Progress> heard = new ArrayList<>();
+      CountDownLatch ended = new CountDownLatch(1);
+      request.progress().subscribe(collecting(heard, ended));
+      gate.open.release(STEPS);
+      values(request);
+      ended.await();
+      assertThat(heard).extracting(Progress::step).containsExactly(1, 2, 3, 4);
+      assertThat(heard)
+          .extracting(event -> event.preview().isPresent())
+          .containsExactly(false, true, false, true);
+      assertThat(heard.get(3).preview().orElseThrow().values()).hasSize(8);
+      assertThat(heard.get(3).preview().orElseThrow().shape().getShape())
+          .containsExactly(2, 1, 2, 2);
+    }
+  }
+
+  private static Flow.Subscriber<Progress> collecting(List<Progress> heard, CountDownLatch ended) {
+    return new Flow.Subscriber<>() {
+      @Override
+      public void onSubscribe(Flow.Subscription subscription) {
+        subscription.request(Long.MAX_VALUE);
+      }
+
+      @Override
+      public void onNext(Progress item) {
+        heard.add(item);
+      }
+
+      @Override
+      public void onError(Throwable throwable) {
+        ended.countDown();
+      }
+
+      @Override
+      public void onComplete() {
+        ended.countDown();
+      }
+    };
+  }
+
+  @Test
+  void listener_hearsEveryEnd_andMayFail() throws Exception {
+    List<Outcome> outcomes = new ArrayList<>();
+    AtomicReference<Duration> time = new AtomicReference<>();
+    ServiceListener listener =
+        new ServiceListener() {
+          @Override
+          public void called(int requests, int images, Duration took) {
+            time.set(took);
+            throw new IllegalStateException("on purpose");
+          }
+
+          @Override
+          public synchronized void ended(
+              SamplingRequest request,
+              Outcome outcome,
+              int images,
+              Duration waited,
+              Duration total) {
+            outcomes.add(outcome);
+            assertThat(waited).isLessThanOrEqualTo(total);
+          }
+        };
+    try (SamplingService service = service(Gate.open()).listener(listener).build()) {
+      values(service.submit(request(1, STEPS)));
+      service.shutdown();
+      assertThatThrownBy(() -> service.submit(request(1, STEPS)))
+          .isInstanceOf(RequestRefusedException.class);
+      service.awaitEnd(Duration.ofSeconds(20));
+    }
+    assertThat(outcomes).containsExactlyInAnyOrder(Outcome.DONE, Outcome.REFUSED);
+    assertThat(time.get()).isPositive();
+  }
+
+  @Test
+  void worker_interrupted_goesOn() throws Exception {
+    Gate gate = Gate.closed();
+    try (SamplingService service = service(gate).build()) {
+      ServedRequest request = service.submit(request(1, STEPS));
+      gate.begun.acquire();
+      Thread.getAllStackTraces().keySet().stream()
+          .filter(thread -> thread.getName().startsWith("ddpm4j-service-"))
+          .forEach(Thread::interrupt);
+      gate.open.release(STEPS);
+      assertThat(values(request)).hasSize(4);
+    }
+  }
+
+  @Test
+  void build_withoutASize_measuresIt() throws Exception {
+    Gate gate = Gate.open();
+    try (SamplingService service = SamplingService.of(ddpm(gate)).build()) {
+      assertThat(gate.calls).contains(1, 2);
+      assertThat(values(service.submit(request(3, STEPS)))).hasSize(12);
+    }
+  }
+
+  @Test
+  void options_outOfRange_refused() {
+    assertThatThrownBy(() -> SamplingService.builder().build())
+        .hasMessage("a service needs a model; call model(name, ddpm)");
+    assertThatThrownBy(() -> SamplingService.of(ddpm(Gate.open())).queue(0))
+        .hasMessage("queue must be at least 1, but was 0");
+    assertThatThrownBy(() -> SamplingService.of(ddpm(Gate.open())).mostImages(0))
+        .hasMessage("mostImages must be at least 1, but was 0");
+    assertThatThrownBy(
+            () -> SamplingService.of(ddpm(Gate.open())).model("default", ddpm(Gate.open())))
+        .hasMessage("there are two models of the name default");
+    assertThatThrownBy(() -> request(1, 1).priority(11))
+        .hasMessage("priority must lie in [-10, 10], but was 11");
+    assertThatThrownBy(() -> request(1, 1).deadline(Duration.ZERO))
+        .hasMessage("deadline must be positive, but was PT0S");
+    assertThatThrownBy(() -> request(1, 1).previews(-1))
+        .hasMessage("steps must not be negative, but was -1");
+  }
+}

@@ -1,0 +1,50 @@
+package io.github.ddpm4j.service;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.sampling.Samplers;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import java.time.Duration;
+import org.junit.jupiter.api.Test;
+
+class ServiceMetricsTest {
+
+  @Test
+  void meters_ofSomeRequests_countThem() throws Exception {
+    Gate gate = Gate.closed();
+    SimpleMeterRegistry registry = new SimpleMeterRegistry();
+    ServiceMetrics metrics = new ServiceMetrics(registry);
+    DDPM ddpm = DDPM.builder().timesteps(10).denoiser(gate).build();
+    try (SamplingService service =
+        SamplingService.of(ddpm).mostImages(4).listener(metrics).build()) {
+      metrics.watch(service);
+      SamplingRequest request = SamplingRequest.of(4, s -> s.sampler(Samplers.ddim(3)).seed(1));
+      ServedRequest first = service.submit(request);
+      gate.begun.acquire();
+      ServedRequest second = service.submit(request);
+      ServedRequest third = service.submit(request);
+      assertThat(registry.get("ddpm4j.sampling.queue").gauge().value()).isEqualTo(2);
+      assertThat(registry.get("ddpm4j.sampling.running").gauge().value()).isEqualTo(1);
+      third.cancel();
+      gate.open.release(6);
+      first.result().join().close();
+      second.result().join().close();
+      service.shutdown();
+      service.awaitEnd(Duration.ofSeconds(20));
+    }
+    assertThat(registry.get("ddpm4j.sampling.call").timer().count()).isEqualTo(6);
+    assertThat(registry.get("ddpm4j.sampling.call.images").summary().max()).isEqualTo(4);
+    assertThat(
+            registry
+                .get("ddpm4j.sampling.request")
+                .tags("model", "default", "outcome", "done")
+                .timer()
+                .count())
+        .isEqualTo(2);
+    assertThat(registry.get("ddpm4j.sampling.request").tag("outcome", "cancelled").timer().count())
+        .isEqualTo(1);
+    assertThat(registry.get("ddpm4j.sampling.wait").timer().count()).isEqualTo(3);
+    assertThat(registry.get("ddpm4j.sampling.images").summary().totalAmount()).isEqualTo(8);
+  }
+}
