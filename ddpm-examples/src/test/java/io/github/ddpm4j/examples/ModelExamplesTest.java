@@ -10,9 +10,12 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.data.Digits;
 import io.github.ddpm4j.evaluation.SamplerComparison;
+import io.github.ddpm4j.image.Pictures;
+import io.github.ddpm4j.latent.TextToImage;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
+import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNetBuilder;
@@ -273,6 +276,44 @@ class ModelExamplesTest {
     }
   }
 
+  private static final Path TINY = Path.of("../ddpm-latent/src/test/resources/pipelines/sd1");
+
+  @Test
+  void drawFromText_tinyModel_drawsItsPicture() throws Exception {
+    Path file = target.resolve("cat.png");
+    String out = Printed.by(() -> DrawFromText.run(TINY.toString(), "a photo of a cat", file, 3));
+    // PNDM, which this model suggests, asks twice at its first level.
+    assertThat(out.lines())
+        .containsExactly(
+            "step 1 of 4", "step 2 of 4", "step 3 of 4", "step 4 of 4", file.toString());
+    try (TextToImage model = TextToImage.load(TINY);
+        Samples same = model.prompt("a photo of a cat").guidance(6).steps(3).seed(42).generate(1)) {
+      Path expected = target.resolve("expected.png");
+      same.save(0, expected);
+      assertThat(file).hasSameBinaryContentAs(expected);
+    }
+    assertThat(Pictures.provenance(file)).containsEntry("prompt", "a photo of a cat");
+  }
+
+  @Test
+  void drawFromText_otherNumberOfArguments_saysWhatIsNeeded() {
+    assertThatThrownBy(() -> DrawFromText.main(new String[] {"a/b"}))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "two arguments are needed, a model and a text in quotes, such as"
+                + " CompVis/ldm-text2im-large-256 'An image of a cat laughing', but there were 1");
+  }
+
+  @Test
+  void drawFromText_neitherFolderNorName_isRefused() {
+    Path file = target.resolve("none.png");
+    assertThatThrownBy(() -> DrawFromText.run("/no/such/folder", "a cat", file, 3))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "the name of a model must be like google/ddpm-cifar10-32, but was \"/no/such/folder\";"
+                + " for a folder or file call load(Path.of(...))");
+  }
+
   /** A main with its arguments. */
   interface Main {
     void run(String... args) throws Exception;
@@ -315,6 +356,7 @@ class ModelExamplesTest {
         folder -> SharedLatent.run(model, folder.resolve("a.png"), 4),
         folder -> EncodeDecode.run(model, folder.resolve("a.png"), 4),
         folder -> ProgressiveDecoding.run(model, folder, 2, 4),
+        folder -> DrawFromText.run(model.toString(), "a cat", folder.resolve("a.png"), 4),
         folder -> GuidanceScales.run(model, folder.resolve("a.png"), 4));
   }
 
