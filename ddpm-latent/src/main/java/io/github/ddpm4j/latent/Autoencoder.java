@@ -17,6 +17,7 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -44,12 +45,15 @@ public final class Autoencoder implements AutoCloseable {
 
   private static final double MOST_LOG_VARIANCE = 20;
 
+  private static final int LEAST_TILE = 8;
+
   private static final String NAME = "the autoencoder";
 
   private final AutoencoderConfig config;
   private final AutoencoderNetwork network;
   private final WeightedNetwork weighted;
   private final double scale;
+  private volatile Tiles tiles = new Tiles(0);
 
   private Autoencoder(
       AutoencoderConfig config,
@@ -232,7 +236,15 @@ public final class Autoencoder implements AutoCloseable {
   public Latents encode(NDArray images) {
     requireImages(images);
     try (GradMode off = GradMode.off()) {
-      return latents(weighted.infer(new AutoencoderNetwork.Encode(network), images));
+      Tiles cut = tiles;
+      int factor = factor();
+      UnaryOperator<NDArray> encode =
+          image -> weighted.infer(new AutoencoderNetwork.Encode(network), image);
+      Shape shape = images.getShape();
+      return latents(
+          cut.cut(shape.get(2) / factor, shape.get(3) / factor)
+              ? cut.mapped(images, factor, 1, encode)
+              : encode.apply(images));
     }
   }
 
@@ -279,8 +291,32 @@ public final class Autoencoder implements AutoCloseable {
         GradMode off = GradMode.off();
         NDArray raw = unscaled(latents);
         NDArray nearest = config.quantized() ? quantized(raw) : raw.duplicate()) {
-      return decodeRaw(nearest);
+      Tiles cut = tiles;
+      return cut.cut(raw.getShape().get(2), raw.getShape().get(3))
+          ? cut.mapped(nearest, 1, factor(), this::decodeRaw)
+          : decodeRaw(nearest);
     }
+  }
+
+  /**
+   * Encodes and decodes large pictures in tiles from now on, which bounds the memory that this
+   * takes, at some more time: a tile of 64 takes what a picture of 512x512 pixels takes in Stable
+   * Diffusion. Tiles overlap by a quarter and are faded into each other, so there are no seams. The
+   * result is not that of the whole picture: norms and attention see a tile, so colours may drift a
+   * little across a picture. Pictures of one tile are as ever. Gradients are recorded of whole
+   * pictures alone.
+   *
+   * @param side of a tile, in latents, at least 8; 0 for whole pictures, as by default
+   * @return this autoencoder
+   * @throws IllegalArgumentException if the side is another number below 8
+   */
+  public Autoencoder tiles(int side) {
+    if (side != 0 && side < LEAST_TILE) {
+      throw new IllegalArgumentException(
+          "side of a tile must be at least " + LEAST_TILE + ", or 0 for none, but was " + side);
+    }
+    tiles = new Tiles(side);
+    return this;
   }
 
   /** Latents without a scale, as they are. */
@@ -336,7 +372,7 @@ public final class Autoencoder implements AutoCloseable {
   }
 
   private NDArray book() {
-    return Objects.requireNonNull(weights().get(AutoencoderNetwork.codeBook()));
+    return weighted.weight(AutoencoderNetwork.codeBook());
   }
 
   private NDArray quantized(NDArray raw) {
@@ -457,6 +493,21 @@ public final class Autoencoder implements AutoCloseable {
    */
   public Autoencoder runAs(UNet.Execution execution, UNet.Precision precision) {
     weighted.runAs(execution, precision);
+    return this;
+  }
+
+  /**
+   * Changes what the weights are held in, as {@link UNet#hold} does: in 16 bits they take half the
+   * memory, and the autoencoder is for use alone.
+   *
+   * @param precision {@link UNet.Precision#FLOAT32}, {@link UNet.Precision#BFLOAT16} or {@link
+   *     UNet.Precision#FLOAT16}
+   * @return this autoencoder
+   * @throws IllegalArgumentException as for {@link UNet#hold}
+   * @throws IllegalStateException if the autoencoder is closed
+   */
+  public Autoencoder hold(UNet.Precision precision) {
+    weighted.hold(precision);
     return this;
   }
 

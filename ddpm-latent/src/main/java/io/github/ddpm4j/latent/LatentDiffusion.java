@@ -72,7 +72,12 @@ public final class LatentDiffusion implements AutoCloseable {
    */
   public static LatentDiffusion load(Path folder, Device device) throws IOException {
     Objects.requireNonNull(device, "device");
-    return of(Pipeline.read(folder, false), Pretrained.options(), device, nameOf(folder));
+    return of(
+        Pipeline.read(folder, false),
+        Pretrained.options(),
+        device,
+        nameOf(folder),
+        UNet.Precision.FLOAT32);
   }
 
   /** The last part of a path, which tells nothing of where it is. */
@@ -85,17 +90,24 @@ public final class LatentDiffusion implements AutoCloseable {
    * The two networks of any pipeline.
    *
    * @param options what is said of the network; the device is set here
+   * @param holding what weights are held in as soon as they are there
    */
   static LatentDiffusion of(
-      PipelineParts pipeline, Pretrained.Options options, Device device, String name)
+      PipelineParts pipeline,
+      Pretrained.Options options,
+      Device device,
+      String name,
+      UNet.Precision holding)
       throws IOException {
     Pretrained pretrained =
         pipeline.load("unet", () -> options.device(device).load(pipeline.network()));
     @Nullable Autoencoder autoencoder = null;
     boolean done = false;
     try {
+      UNet network = pretrained.ddpm().denoiser(UNet.class).hold(holding);
       autoencoder = pipeline.autoencoder(device);
-      requireFit(pipeline, pretrained.ddpm().denoiser(UNet.class), autoencoder);
+      autoencoder.hold(holding);
+      requireFit(pipeline, network, autoencoder);
       LatentDiffusion model = new LatentDiffusion(name, pipeline.type(), pretrained, autoencoder);
       done = true;
       return model;
@@ -205,6 +217,24 @@ public final class LatentDiffusion implements AutoCloseable {
   public LatentDiffusion runAs(UNet.Execution execution, UNet.Precision precision) {
     network().runAs(execution, precision);
     autoencoder.runAs(execution, precision);
+    networks.forget();
+    return this;
+  }
+
+  /**
+   * Changes what the weights of both networks are held in, as {@link UNet#hold} does: in 16 bits
+   * they take half the memory, and the model is for drawing alone. Runs that have begun can not go
+   * on.
+   *
+   * @param precision {@link UNet.Precision#FLOAT32}, {@link UNet.Precision#BFLOAT16} or {@link
+   *     UNet.Precision#FLOAT16}
+   * @return this model
+   * @throws IllegalArgumentException as for {@link UNet#hold}
+   * @throws IllegalStateException if the model is closed
+   */
+  public LatentDiffusion hold(UNet.Precision precision) {
+    network().hold(precision);
+    autoencoder.hold(precision);
     networks.forget();
     return this;
   }

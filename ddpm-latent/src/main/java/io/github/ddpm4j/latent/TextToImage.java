@@ -8,6 +8,7 @@ import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.pretrained.Pretrained;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.unet.UNet;
+import io.github.ddpm4j.unet.internal.running.Holding;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -33,7 +34,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>The folder's {@code safety_checker}, which blanks pictures afterwards, is left out.
  *
- * <p>It owns its networks, float32, which {@link #close()} frees. Thread-safe.
+ * <p>It owns its networks, float32 unless they are {@linkplain #hold held} otherwise, which {@link
+ * #close()} frees. Thread-safe.
  */
 public final class TextToImage implements AutoCloseable {
 
@@ -129,14 +131,19 @@ public final class TextToImage implements AutoCloseable {
   }
 
   private static TextToImage of(
-      PipelineParts pipeline, Pretrained.Options network, Device device, String name)
+      PipelineParts pipeline,
+      Pretrained.Options network,
+      Device device,
+      String name,
+      UNet.Precision holding)
       throws IOException {
     Tokenizer tokenizer = pipeline.tokenizer();
     TextEncoder encoder = pipeline.textEncoder(device);
     @Nullable LatentDiffusion latent = null;
     boolean done = false;
     try {
-      latent = LatentDiffusion.of(pipeline, network, device, name);
+      encoder.hold(holding);
+      latent = LatentDiffusion.of(pipeline, network, device, name, holding);
       requireFit(pipeline, tokenizer, encoder, latent.network());
       TextToImage model = new TextToImage(latent, tokenizer, encoder);
       done = true;
@@ -258,6 +265,23 @@ public final class TextToImage implements AutoCloseable {
     return this;
   }
 
+  /**
+   * Changes what the weights of all networks are held in, as {@link UNet#hold} does: in 16 bits
+   * they take half the memory, and the model is for drawing alone. Runs that have begun can not go
+   * on.
+   *
+   * @param precision {@link UNet.Precision#FLOAT32}, {@link UNet.Precision#BFLOAT16} or {@link
+   *     UNet.Precision#FLOAT16}
+   * @return this model
+   * @throws IllegalArgumentException as for {@link UNet#hold}
+   * @throws IllegalStateException if the model is closed
+   */
+  public TextToImage hold(UNet.Precision precision) {
+    encoder.hold(precision);
+    latent.hold(precision);
+    return this;
+  }
+
   @Override
   public String toString() {
     return "TextToImage[" + latent.type().name + " " + latent.name() + "]";
@@ -286,6 +310,7 @@ public final class TextToImage implements AutoCloseable {
     private @Nullable Path tokenizer;
     private @Nullable Path configuration;
     private @Nullable Prediction prediction;
+    private UNet.Precision holding = UNet.Precision.FLOAT32;
     private final List<Path> loras = new ArrayList<>();
     private final List<Double> loraWeights = new ArrayList<>();
 
@@ -339,6 +364,21 @@ public final class TextToImage implements AutoCloseable {
      */
     public Options prediction(Prediction value) {
       prediction = Objects.requireNonNull(value, "prediction");
+      return this;
+    }
+
+    /**
+     * What weights are held in, as {@link TextToImage#hold} says. Each network is rounded as soon
+     * as it is loaded, so that never all of them lie there in float32, but with a {@link #lora} all
+     * are loaded first.
+     *
+     * @param precision the default is {@link UNet.Precision#FLOAT32}
+     * @return these options
+     * @throws IllegalArgumentException if it is AUTO
+     */
+    public Options hold(UNet.Precision precision) {
+      Holding.of(precision);
+      holding = precision;
       return this;
     }
 
@@ -424,12 +464,15 @@ public final class TextToImage implements AutoCloseable {
         requireNothingOfFiles(path);
         parts = Pipeline.read(path, true);
       }
-      TextToImage model = of(parts, network, Machine.device(device), name);
+      // Changes are added to weights of float32.
+      UNet.Precision first = changes.isEmpty() ? holding : UNet.Precision.FLOAT32;
+      TextToImage model = of(parts, network, Machine.device(device), name, first);
       boolean done = false;
       try {
         for (int i = 0; i < changes.size(); i++) {
           model.change(changes.get(i), loraWeights.get(i));
         }
+        model.hold(holding);
         done = true;
         return model;
       } finally {

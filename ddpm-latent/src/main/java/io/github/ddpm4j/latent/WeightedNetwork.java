@@ -4,6 +4,7 @@ import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.NDScope;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.io.TensorFiles;
 import io.github.ddpm4j.internal.io.TensorSource;
@@ -20,6 +21,7 @@ import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
 import io.github.ddpm4j.unet.internal.peers.NameTable;
 import io.github.ddpm4j.unet.internal.peers.Transform;
 import io.github.ddpm4j.unet.internal.running.FirstWeights;
+import io.github.ddpm4j.unet.internal.running.Holding;
 import io.github.ddpm4j.unet.internal.running.RunMode;
 import io.github.ddpm4j.unet.internal.running.Usage;
 import java.io.IOException;
@@ -55,7 +57,9 @@ final class WeightedNetwork implements AutoCloseable {
   private final Usage usage = new Usage();
   private final ReentrantLock compiling = new ReentrantLock();
   private final Map<Pass, Program> programs = new HashMap<>();
+  private final Map<String, Shape> shapes = new LinkedHashMap<>();
   private volatile RunMode mode;
+  private volatile Holding holding = Holding.FLOAT32;
   private volatile boolean closed;
 
   /**
@@ -72,6 +76,7 @@ final class WeightedNetwork implements AutoCloseable {
     try (GradMode off = GradMode.off()) {
       for (int i = 0; i < specs.size(); i++) {
         weights.put(specs.get(i).name(), first.value(manager, specs.get(i), i));
+        shapes.put(specs.get(i).name(), specs.get(i).shape());
       }
       mode = RunMode.standard(manager);
       done = true;
@@ -163,7 +168,7 @@ final class WeightedNetwork implements AutoCloseable {
 
   Map<String, NDArray> weights() {
     try (Usage.Hold hold = usage.shared()) {
-      requireOpen();
+      requireWide();
       return Collections.unmodifiableMap(weights);
     }
   }
@@ -177,8 +182,70 @@ final class WeightedNetwork implements AutoCloseable {
     try (Usage.Hold hold = usage.alone()) {
       requireOpen();
       RunMode other = RunMode.of(execution, precision, manager);
+      requireCompiled(other, holding);
       forget();
       mode = other;
+    }
+  }
+
+  /** Changes what the weights are held in; from 16 bits with the rounded values. */
+  void hold(Precision precision) {
+    Holding wanted = Holding.of(precision);
+    try (Usage.Hold hold = usage.alone();
+        GradMode off = GradMode.off()) {
+      requireOpen();
+      requireCompiled(mode, wanted);
+      if (holding != wanted) {
+        forget();
+        convert(wanted);
+        holding = wanted;
+      }
+    }
+  }
+
+  private void convert(Holding wanted) {
+    try (Holding.Converter from = holding.converter();
+        Holding.Converter to = wanted.converter()) {
+      for (Map.Entry<String, NDArray> entry : weights.entrySet()) {
+        NDArray own = entry.getValue();
+        NDArray wide = isHeld(entry.getKey(), holding) ? from.widened(own) : own;
+        NDArray next = isHeld(entry.getKey(), wanted) ? to.narrowed(wide) : wide;
+        NDScope.unregister(next);
+        entry.setValue(next);
+        if (wide != own && wide != next) {
+          wide.close();
+        }
+        if (own != next) {
+          own.close();
+        }
+      }
+    }
+  }
+
+  /** A book of codes is compared with, and stays as it is. */
+  private boolean isHeld(String name, Holding in) {
+    return !name.equals(AutoencoderNetwork.codeBook())
+        && in.holds(shapes.getOrDefault(name, new Shape()));
+  }
+
+  private static void requireCompiled(RunMode mode, Holding holding) {
+    if (holding != Holding.FLOAT32 && !mode.isCompiled()) {
+      throw new IllegalArgumentException(
+          "execution EAGER needs weights in FLOAT32, but they are held in "
+              + holding
+              + "; choose execution COMPILED or call hold(Precision.FLOAT32)");
+    }
+  }
+
+  private void requireWide() {
+    requireOpen();
+    if (holding != Holding.FLOAT32) {
+      throw new IllegalStateException(
+          "the weights of "
+              + what
+              + " are held in "
+              + holding
+              + ", for use alone; call hold(Precision.FLOAT32) first");
     }
   }
 
@@ -217,7 +284,7 @@ final class WeightedNetwork implements AutoCloseable {
   /** A pass that records gradients. */
   NDArray train(Pass pass, NDArray... in) {
     try (Usage.Hold hold = usage.shared()) {
-      requireOpen();
+      requireWide();
       return mode.isCompiled()
           ? program(pass).callRecording(TRAIN, in[0], List.of(list()), rest(in)).head()
           : eager(pass, in);
@@ -229,7 +296,7 @@ final class WeightedNetwork implements AutoCloseable {
     return ops.scope(() -> pass.forward(ops, this::weight, List.of(in)));
   }
 
-  private NDArray weight(String name) {
+  NDArray weight(String name) {
     return Objects.requireNonNull(weights.get(name), name);
   }
 
@@ -256,7 +323,12 @@ final class WeightedNetwork implements AutoCloseable {
     Map<String, Value> values = new HashMap<>();
     int i = 0;
     for (String name : weights.keySet()) {
-      values.put(name, new Value("p[" + i++ + "]"));
+      String argument = "p[" + i++ + "]";
+      values.put(
+          name,
+          isHeld(name, holding)
+              ? holding.value(argument, shapes.getOrDefault(name, new Shape()), mode.type())
+              : new Value(argument));
     }
     List<Value> in = IntStream.range(0, pass.inputs()).mapToObj(k -> new Value("x" + k)).toList();
     String arguments =

@@ -8,6 +8,7 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.SamplingRun;
+import io.github.ddpm4j.unet.UNet;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -51,6 +52,12 @@ class TextSnippetsTest {
             .lora(Path.of("my-dog.safetensors"), 1)
             .load(folder);
     return changed;
+  }
+
+  static TextToImage held(Path folder) throws IOException {
+    TextToImage small = TextToImage.options().hold(UNet.Precision.BFLOAT16).load(folder);
+    small.latentDiffusion().autoencoder().tiles(64);
+    return small;
   }
 
   static Samples everything(TextToImage model) {
@@ -98,7 +105,7 @@ class TextSnippetsTest {
             .results()
             .map((MatchResult result) -> result.group(1))
             .toList();
-    assertThat(snippets).hasSize(6).allSatisfy(one -> assertThat(source).contains(squeezed(one)));
+    assertThat(snippets).hasSize(7).allSatisfy(one -> assertThat(source).contains(squeezed(one)));
   }
 
   private static String squeezed(String text) {

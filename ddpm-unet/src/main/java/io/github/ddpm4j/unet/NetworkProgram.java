@@ -13,6 +13,8 @@ import io.github.ddpm4j.internal.ops.ScriptOps;
 import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.internal.torch.Program;
 import io.github.ddpm4j.model.TrainableDenoiser;
+import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
+import io.github.ddpm4j.unet.internal.running.Holding;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
@@ -27,9 +29,13 @@ final class NetworkProgram implements AutoCloseable {
   private final Blueprint network;
   private final Program program;
 
-  NetworkProgram(Blueprint network, Script.Type type, boolean channelsLast) {
+  NetworkProgram(Blueprint network, Script.Type type, boolean channelsLast, Holding holding) {
     this.network = network;
-    List<Value> weights = arguments("p[%d]", network.parameters().size());
+    List<ParameterSpec> specs = network.parameters();
+    List<Value> weights =
+        IntStream.range(0, specs.size())
+            .mapToObj(i -> holding.value("p[" + i + "]", specs.get(i).shape(), type))
+            .toList();
     List<Value> conditions = arguments("c%d", network.conditions());
     Value x = new Value("x");
     Value levels = new Value("levels");

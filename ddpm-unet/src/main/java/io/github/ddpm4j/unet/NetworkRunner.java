@@ -9,6 +9,7 @@ import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.unet.internal.layers.Weights;
 import io.github.ddpm4j.unet.internal.running.Beside;
+import io.github.ddpm4j.unet.internal.running.Holding;
 import io.github.ddpm4j.unet.internal.running.RunMode;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
@@ -23,6 +24,7 @@ final class NetworkRunner implements AutoCloseable {
   private final Device device;
   private final ReentrantLock compiling = new ReentrantLock();
   private volatile RunMode mode;
+  private volatile Holding holding = Holding.FLOAT32;
   private volatile @Nullable NetworkProgram program;
 
   NetworkRunner(Blueprint network, Device device, RunMode mode) {
@@ -39,6 +41,16 @@ final class NetworkRunner implements AutoCloseable {
   void runAs(RunMode other) {
     forget();
     mode = other;
+  }
+
+  Holding holding() {
+    return holding;
+  }
+
+  /** Changes what weights are held in; nobody else may be using it. */
+  void hold(Holding other) {
+    forget();
+    holding = other;
   }
 
   /** Without dropout and without recording gradients. */
@@ -92,7 +104,7 @@ final class NetworkRunner implements AutoCloseable {
       try {
         compiled = program;
         if (compiled == null) {
-          compiled = new NetworkProgram(network, mode.type(), mode.channelsLast(device));
+          compiled = new NetworkProgram(network, mode.type(), mode.channelsLast(device), holding);
           program = compiled;
         }
       } finally {

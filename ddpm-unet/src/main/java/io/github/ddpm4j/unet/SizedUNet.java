@@ -26,6 +26,7 @@ final class SizedUNet implements Denoiser {
     this.owner = owner;
     this.config = config;
     runner = new NetworkRunner(new Network(config), owner.manager.getDevice(), owner.runner.mode());
+    runner.hold(owner.runner.holding());
     conditionInputs = new ConditionInputs(config);
   }
 
@@ -46,6 +47,14 @@ final class SizedUNet implements Denoiser {
     if (closed) {
       throw new IllegalStateException(
           "this view of the U-Net is closed; ask the network for another by resized(height, width)");
+    }
+    if (runner.holding() != owner.runner.holding()) {
+      throw new IllegalStateException(
+          "the U-Net holds its weights in "
+              + owner.runner.holding()
+              + " since this view was made, which knows them in "
+              + runner.holding()
+              + "; ask the network for another by resized(height, width)");
     }
   }
 

@@ -16,6 +16,7 @@ import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.spi.Ops;
 import io.github.ddpm4j.unet.internal.running.FirstWeights;
+import io.github.ddpm4j.unet.internal.running.Holding;
 import io.github.ddpm4j.unet.internal.running.RunMode;
 import io.github.ddpm4j.unet.internal.running.Usage;
 import java.io.IOException;
@@ -302,7 +303,43 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
   public UNet runAs(Execution execution, Precision precision) {
     try (Usage.Hold hold = usage.alone()) {
       requireOpen();
-      runner.runAs(RunMode.of(execution, precision, manager));
+      RunMode mode = RunMode.of(execution, precision, manager);
+      requireCompiled(mode, runner.holding());
+      runner.runAs(mode);
+      return this;
+    }
+  }
+
+  private static void requireCompiled(RunMode mode, Holding holding) {
+    if (holding != Holding.FLOAT32 && !mode.isCompiled()) {
+      throw new IllegalArgumentException(
+          "execution EAGER needs weights in FLOAT32, but they are held in "
+              + holding
+              + "; choose execution COMPILED or call hold(Precision.FLOAT32)");
+    }
+  }
+
+  /**
+   * Changes what the weights are held in. In 16 bits they take half the memory, and the network is
+   * for predictions alone: {@link #weights}, {@link #copy}, training, saving and exporting need
+   * {@link Precision#FLOAT32} again, with the rounded values. What is computed in stays as {@link
+   * #runAs} said: each weight is widened where it is used. Vectors, such as biases, stay float32.
+   * Waits for predictions in progress; {@linkplain #resized views} that are there predict nothing
+   * more.
+   *
+   * @param precision {@link Precision#FLOAT32}, {@link Precision#BFLOAT16}, which keeps 8 bits of
+   *     each number, or {@link Precision#FLOAT16}, which keeps 11 and ends at 65504
+   * @return this network
+   * @throws IllegalArgumentException if the precision is AUTO, or is not FLOAT32 and the execution
+   *     is EAGER
+   * @throws IllegalStateException if the network is closed or being trained
+   */
+  public UNet hold(Precision precision) {
+    Holding holding = Holding.of(precision);
+    try (Usage.Hold hold = usage.alone()) {
+      requireOpen();
+      requireCompiled(runner.mode(), holding);
+      hold(holding);
       return this;
     }
   }
@@ -388,6 +425,7 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
   public NDArray predictForTraining(
       NDArray x, NoiseLevels levels, Condition condition, TrainableDenoiser.Pass pass) {
     try (Usage.Hold hold = usage.shared()) {
+      requireWide();
       check(x, levels);
       try (NDList conditions = conditionInputs(condition, x)) {
         return runner.train(x, this::weight, levels.timesteps(), conditions, pass);
@@ -420,7 +458,7 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
   @Override
   public Runnable beginTraining() {
     try (Usage.Hold hold = usage.alone()) {
-      requireOpen();
+      requireWide();
       return usage.claim();
     }
   }
@@ -466,7 +504,7 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
   @Override
   public Map<String, NDArray> weights() {
     try (Usage.Hold hold = usage.shared()) {
-      requireOpen();
+      requireWide();
       Map<String, NDArray> weights = new LinkedHashMap<>();
       parameters.forEach((name, parameter) -> weights.put(name, parameter.getArray()));
       return Collections.unmodifiableMap(weights);
@@ -481,7 +519,7 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
   public UNet copy() {
     try (Usage.Hold hold = usage.shared();
         GradMode off = GradMode.off()) {
-      requireOpen();
+      requireWide();
       FirstWeights own = FirstWeights.copied(this::weight);
       UNet copy = new UNet(config, seed, manager.getDevice(), own, isDrawn());
       copy.runner.runAs(runner.mode());
@@ -519,7 +557,7 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
   public void exportTorchScript(Path file) throws IOException {
     try (Usage.Hold hold = usage.shared();
         GradMode off = GradMode.off()) {
-      requireOpen();
+      requireWide();
       RunMode mode = runner.mode();
       boolean channelsLast = mode.channelsLast(manager.getDevice());
       FiniteWeights.require(weights(), "keep them by DDPM.saveUnchecked(folder) for a look");

@@ -5,12 +5,14 @@ import ai.djl.MalformedModelException;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.NDScope;
 import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.AbstractBlock;
 import ai.djl.nn.Parameter;
 import ai.djl.training.ParameterStore;
+import ai.djl.training.initializer.Initializer;
 import ai.djl.util.PairList;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.internal.torch.Machine;
@@ -18,6 +20,7 @@ import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
 import io.github.ddpm4j.unet.internal.layers.Weights;
 import io.github.ddpm4j.unet.internal.running.FirstWeights;
+import io.github.ddpm4j.unet.internal.running.Holding;
 import io.github.ddpm4j.unet.internal.running.RunMode;
 import io.github.ddpm4j.unet.internal.running.Usage;
 import java.io.DataInputStream;
@@ -79,7 +82,6 @@ abstract class UNetBlock extends AbstractBlock implements AutoCloseable {
   }
 
   private void addParameters(FirstWeights first) {
-    FirstWeights again = FirstWeights.drawn(seed);
     List<ParameterSpec> specs = network.parameters();
     for (int i = 0; i < specs.size(); i++) {
       ParameterSpec spec = specs.get(i);
@@ -94,8 +96,14 @@ abstract class UNetBlock extends AbstractBlock implements AutoCloseable {
                   .build());
       parameter.initialize(manager, DataType.FLOAT32);
       // Another call may initialise again after Block.clear().
-      parameter.setInitializer((owner, shape, type) -> again.value(owner, spec, index));
+      parameter.setInitializer(again(spec, i));
     }
+  }
+
+  /** What draws a weight after {@link #clear()}. */
+  private Initializer again(ParameterSpec spec, int index) {
+    FirstWeights drawn = FirstWeights.drawn(seed);
+    return (owner, shape, type) -> drawn.value(owner, spec, index);
   }
 
   final void requireOpen() {
@@ -103,6 +111,47 @@ abstract class UNetBlock extends AbstractBlock implements AutoCloseable {
       throw new IllegalStateException(
           "the U-Net is closed and its weights are freed; build or load another one");
     }
+  }
+
+  /** What reads, changes or saves weights needs those of float32. */
+  final void requireWide() {
+    requireOpen();
+    if (runner.holding() != Holding.FLOAT32) {
+      throw new IllegalStateException(
+          "the weights of the U-Net are held in "
+              + runner.holding()
+              + ", for predictions alone; call hold(Precision.FLOAT32) first");
+    }
+  }
+
+  /** Converts every weight, one after the other; nobody else may be using the network. */
+  final void hold(Holding wanted) {
+    Holding before = runner.holding();
+    if (before == wanted) {
+      return;
+    }
+    try (GradMode off = GradMode.off();
+        Holding.Converter from = before.converter();
+        Holding.Converter to = wanted.converter()) {
+      List<ParameterSpec> specs = network.parameters();
+      for (int i = 0; i < specs.size(); i++) {
+        Parameter parameter = parameter(specs.get(i).name());
+        NDArray own = parameter.getArray();
+        if (own.getShape().dimension() > 1) {
+          NDArray wide = before == Holding.FLOAT32 ? own : from.widened(own);
+          NDArray next = wanted == Holding.FLOAT32 ? wide : to.narrowed(wide);
+          if (next != wide && wide != own) {
+            wide.close();
+          }
+          NDScope.unregister(next);
+          parameter.close(); // frees the array, too
+          parameter.setInitializer((owner, shape, type) -> next);
+          parameter.initialize(manager, DataType.FLOAT32);
+          parameter.setInitializer(again(specs.get(i), i));
+        }
+      }
+    }
+    runner.hold(wanted);
   }
 
   final boolean isDrawn() {
@@ -149,6 +198,9 @@ abstract class UNetBlock extends AbstractBlock implements AutoCloseable {
     double[] timesteps = BlockInputs.timesteps(arrays.get(1));
     Weights<NDArray> weights =
         name -> parameterStore.getValue(parameter(name), x.getDevice(), training);
+    if (training) {
+      requireWide();
+    }
     try (NDList conditions = conditionInputs.of(inputs.condition(arrays), x)) {
       return new NDList(
           training
@@ -208,7 +260,7 @@ abstract class UNetBlock extends AbstractBlock implements AutoCloseable {
   @Override
   public void saveParameters(DataOutputStream os) throws IOException {
     try (Usage.Hold hold = usage.shared()) {
-      requireOpen();
+      requireWide();
       super.saveParameters(os);
     }
   }
@@ -230,7 +282,7 @@ abstract class UNetBlock extends AbstractBlock implements AutoCloseable {
     try (Usage.Hold hold = usage.alone();
         GradMode off = GradMode.off();
         NDManager temporary = NDManager.newBaseManager(manager.getDevice())) {
-      requireOpen();
+      requireWide();
       loadMetadata(is.readByte(), is);
       // All of them are read and checked before the first is written.
       Map<String, NDArray> read = new LinkedHashMap<>();
@@ -268,6 +320,7 @@ abstract class UNetBlock extends AbstractBlock implements AutoCloseable {
   public void clear() {
     try (Usage.Hold hold = usage.alone()) {
       super.clear();
+      runner.hold(Holding.FLOAT32);
     }
   }
 

@@ -77,4 +77,27 @@ class SizedUNetTest {
       other.close();
     }
   }
+
+  /** A view's program knows how weights were held when it was made. */
+  @Test
+  void hold_viewThatIsThere_predictsNoMore() {
+    try (NDManager manager = NDManager.newBaseManager();
+        UNet network = builder(8, 8).build();
+        Denoiser before = network.resized(4, 4)) {
+      NDArray x = manager.ones(new Shape(1, 1, 4, 4));
+      NoiseLevels levels = NoiseLevels.of(Schedules.linear(1000), 3);
+      network.weights().get("conv_out.weight").addi(0.125);
+      NDArray expected = before.predict(x, levels, Condition.none());
+      network.hold(Precision.BFLOAT16);
+      assertThatThrownBy(() -> before.predict(x, levels, Condition.none()))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage(
+              "the U-Net holds its weights in BFLOAT16 since this view was made, which knows them"
+                  + " in FLOAT32; ask the network for another by resized(height, width)");
+      try (Denoiser after = network.resized(4, 4)) {
+        NDArray actual = after.predict(x, levels, Condition.none());
+        assertThat(actual.sub(expected).abs().max().getFloat()).isBetween(1e-7f, 0.05f);
+      }
+    }
+  }
 }

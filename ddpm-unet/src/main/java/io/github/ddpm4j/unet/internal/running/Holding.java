@@ -1,0 +1,136 @@
+package io.github.ddpm4j.unet.internal.running;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.ops.Script;
+import io.github.ddpm4j.internal.ops.Script.Value;
+import io.github.ddpm4j.internal.torch.Program;
+import io.github.ddpm4j.unet.UNet.Precision;
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * What the weights of a network are held in. In 16 bits they take half the memory; a program widens
+ * each where it is used, to what it computes in, and frees that at once. Vectors, such as those of
+ * norms, stay float32.
+ *
+ * <p>DJL's arrays know no bfloat16: asking one that holds it for its type or values ends the
+ * process. So nobody but programs may see arrays that are held in 16 bits.
+ */
+public enum Holding {
+  /** As they are computed with. */
+  FLOAT32,
+
+  /** Rounded to 8 bits of mantissa. */
+  BFLOAT16,
+
+  /** Rounded to 11 bits of mantissa, up to 65504. */
+  FLOAT16;
+
+  private static final String NARROW = "narrow";
+  private static final String WIDEN = "widen";
+
+  /**
+   * What a precision is for weights that are held.
+   *
+   * @param precision any but AUTO
+   * @return the same
+   * @throws IllegalArgumentException if it is AUTO
+   */
+  public static Holding of(Precision precision) {
+    return switch (precision) {
+      case FLOAT32 -> FLOAT32;
+      case BFLOAT16 -> BFLOAT16;
+      case FLOAT16 -> FLOAT16;
+      case AUTO ->
+          throw new IllegalArgumentException(
+              "weights must be held in FLOAT32, BFLOAT16 or FLOAT16, but was AUTO");
+    };
+  }
+
+  /**
+   * Whether a weight is held so, and not in float32.
+   *
+   * @param shape that of the weight
+   * @return whether it is
+   */
+  public boolean holds(Shape shape) {
+    return this != FLOAT32 && shape.dimension() > 1;
+  }
+
+  /** The conversions between what is held and float32. */
+  private String code() {
+    Script.Type held =
+        switch (this) {
+          case FLOAT32 -> Script.Type.FLOAT32;
+          case BFLOAT16 -> Script.Type.BFLOAT16;
+          case FLOAT16 -> Script.Type.FLOAT16;
+        };
+    return String.format(
+        Locale.ROOT,
+        "  def narrow(self, x: Tensor) -> Tensor:%n    return torch.to(x, %d)%n"
+            + "  def widen(self, x: Tensor) -> Tensor:%n    return torch.to(x, %d)%n",
+        held.code(),
+        Script.Type.FLOAT32.code());
+  }
+
+  /** Converts arrays, many with one program. */
+  public final class Converter implements AutoCloseable {
+    private final Program program = Program.compile(code());
+
+    private Converter() {}
+
+    /**
+     * Rounds a weight.
+     *
+     * @param weight float32
+     * @return what is held, attached to its manager; nobody may ask for its type or values
+     */
+    public NDArray narrowed(NDArray weight) {
+      return program.call(NARROW, weight, List.of()).head();
+    }
+
+    /**
+     * The values of what is held.
+     *
+     * @param held from {@link #narrowed}
+     * @return float32, attached to its manager
+     */
+    public NDArray widened(NDArray held) {
+      return program.call(WIDEN, held, List.of()).head();
+    }
+
+    @Override
+    public void close() {
+      program.close();
+    }
+  }
+
+  /**
+   * What converts between this and float32.
+   *
+   * @return it; closed by the caller
+   */
+  public Converter converter() {
+    return new Converter();
+  }
+
+  /**
+   * A weight of a program's arguments as it computes with it.
+   *
+   * @param argument how the program calls the weight
+   * @param shape that of the weight
+   * @param type what the program computes in
+   * @return float32, or what the program computes in
+   */
+  public Value value(String argument, Shape shape, Script.Type type) {
+    if (!holds(shape)) {
+      return new Value(argument);
+    }
+    boolean same =
+        (this == BFLOAT16 && type == Script.Type.BFLOAT16)
+            || (this == FLOAT16 && type == Script.Type.FLOAT16);
+    return new Value(
+        same ? argument : "torch.to(" + argument + ", " + Script.Type.FLOAT32.code() + ")");
+  }
+}
