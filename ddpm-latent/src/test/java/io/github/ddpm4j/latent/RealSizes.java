@@ -7,6 +7,7 @@ import io.github.ddpm4j.unet.PublishedUNet;
 import io.github.ddpm4j.unet.UNet.Precision;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.Channels;
@@ -15,6 +16,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -104,7 +106,7 @@ final class RealSizes {
           .append('"')
           .append(entry.getKey())
           .append("\":{\"dtype\":\"F32\",\"shape\":")
-          .append(java.util.Arrays.toString(entry.getValue().getShape()))
+          .append(Arrays.toString(entry.getValue().getShape()))
           .append(",\"data_offsets\":[")
           .append(at)
           .append(',')
@@ -189,7 +191,7 @@ final class RealSizes {
         }
       }
     } catch (IOException e) {
-      throw new java.io.UncheckedIOException(e);
+      throw new UncheckedIOException(e);
     }
     return 0;
   }

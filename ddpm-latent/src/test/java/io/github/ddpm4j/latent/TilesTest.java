@@ -28,7 +28,7 @@ class TilesTest {
 
   private NDArray ramp(long... shape) {
     Shape all = new Shape(shape);
-    return manager.arange(0, all.size(), 1, DataType.FLOAT32).reshape(all).div(all.size());
+    return manager.arange(0, (float) all.size(), 1, DataType.FLOAT32).reshape(all).div(all.size());
   }
 
   /** Each pixel three times in both directions, which sees nothing around it. */

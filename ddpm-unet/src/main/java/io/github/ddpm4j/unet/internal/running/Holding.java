@@ -68,8 +68,8 @@ public enum Holding {
         };
     return String.format(
         Locale.ROOT,
-        "  def narrow(self, x: Tensor) -> Tensor:%n    return torch.to(x, %d)%n"
-            + "  def widen(self, x: Tensor) -> Tensor:%n    return torch.to(x, %d)%n",
+        "  def narrow(self, x: Tensor) -> Tensor:\n    return torch.to(x, %d)\n"
+            + "  def widen(self, x: Tensor) -> Tensor:\n    return torch.to(x, %d)\n",
         held.code(),
         Script.Type.FLOAT32.code());
   }
