@@ -175,15 +175,23 @@ public final class Cli {
    * @param command the command
    */
   public static void tell(Exception problem, CommandLine command) {
-    Exception cause =
-        problem instanceof UncheckedIOException unchecked && unchecked.getCause() != null
-            ? unchecked.getCause()
-            : problem;
-    command.getErr().println(command.getCommandName() + ": " + message(cause));
+    command.getErr().println(command.getCommandName() + ": " + message(problem));
+  }
+
+  /**
+   * What a command failed by, in one line.
+   *
+   * @param problem what the user can put right
+   * @return its message, or a sentence where the file system's has none
+   */
+  public static @Nullable String message(Exception problem) {
+    return problem instanceof UncheckedIOException unchecked && unchecked.getCause() != null
+        ? plain(unchecked.getCause())
+        : plain(problem);
   }
 
   /** What went wrong. The exceptions of the file system name the file and nothing else. */
-  private static @Nullable String message(Exception problem) {
+  private static @Nullable String plain(Exception problem) {
     if (!(problem instanceof FileSystemException files)
         || files.getReason() != null
         || !Objects.equals(files.getMessage(), files.getFile())) {

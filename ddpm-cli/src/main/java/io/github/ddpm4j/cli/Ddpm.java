@@ -4,6 +4,7 @@ import io.github.ddpm4j.benchmark.Benchmark;
 import io.github.ddpm4j.benchmark.Cli;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.io.UncheckedIOException;
 import java.nio.charset.Charset;
 import java.nio.file.Path;
 import java.util.concurrent.CancellationException;
@@ -31,6 +32,8 @@ import picocli.CommandLine.ScopeType;
       DataCommand.class,
       InfoCommand.class,
       ConvertCommand.class,
+      AverageCommand.class,
+      VerifyCommand.class,
       DownloadCommand.class,
       CompletionCommand.class
     },
@@ -138,13 +141,16 @@ public final class Ddpm {
       command.getErr().println(command.getCommandName() + ": " + problem.getMessage());
       return INTERRUPTED;
     }
-    try {
-      return Cli.report(problem, command, result);
-    } catch (RuntimeException e) {
-      command
-          .getErr()
-          .println(command.getCommandName() + ": " + e + " (--stacktrace says where it happened)");
-      return CommandLine.ExitCode.SOFTWARE;
+    if (problem instanceof IOException
+        || problem instanceof UncheckedIOException
+        || problem instanceof IllegalArgumentException) {
+      command.getErr().println(command.getCommandName() + ": " + Advice.of(Cli.message(problem)));
+      return Cli.USER_ERROR;
     }
+    command
+        .getErr()
+        .println(
+            command.getCommandName() + ": " + problem + " (--stacktrace says where it happened)");
+    return CommandLine.ExitCode.SOFTWARE;
   }
 }

@@ -64,8 +64,12 @@ final class LoadedModel implements AutoCloseable {
 
   /** Whether something was written by this library. */
   static boolean isOurs(Path path) {
-    return Files.exists(path.resolve(DESCRIPTION))
-        || CHECKPOINT.matcher(String.valueOf(path.getFileName())).matches();
+    return Files.exists(path.resolve(DESCRIPTION)) || isCheckpoint(path);
+  }
+
+  /** Whether something is called as the checkpoints of training are. */
+  static boolean isCheckpoint(Path path) {
+    return CHECKPOINT.matcher(String.valueOf(path.getFileName())).matches();
   }
 
   /** Whether something looks like a model, and not like a folder of pictures. */
@@ -103,8 +107,13 @@ final class LoadedModel implements AutoCloseable {
     }
   }
 
-  /** Loads a model. */
+  /** Loads a model that says all of itself. */
   static LoadedModel load(String name, Device device) throws IOException {
+    return load(name, device, Pretrained.options());
+  }
+
+  /** Loads a model; the options are for files of other libraries. */
+  static LoadedModel load(String name, Device device, Pretrained.Options more) throws IOException {
     require(name);
     if (isInTheBox(name)) {
       DDPM ddpm = Models.load(name, device);
@@ -118,7 +127,7 @@ final class LoadedModel implements AutoCloseable {
       DDPM ddpm = DDPM.load(path, device);
       return new LoadedModel(name, ddpm, ddpm::sampling, ddpm, weights);
     }
-    Pretrained.Options options = Pretrained.options().device(device);
+    Pretrained.Options options = more.device(device);
     Pretrained foreign = Files.exists(path) ? options.load(path) : options.load(name);
     return new LoadedModel(name, foreign.ddpm(), foreign::sampling, foreign, weights);
   }

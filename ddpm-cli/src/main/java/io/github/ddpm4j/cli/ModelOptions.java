@@ -2,6 +2,7 @@ package io.github.ddpm4j.cli;
 
 import io.github.ddpm4j.benchmark.Cli;
 import java.io.IOException;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** Which model, and where it runs. */
@@ -22,6 +23,8 @@ final class ModelOptions {
       description = "cpu, gpu0, gpu1, ... (default: ${DEFAULT-VALUE}).")
   private String device = "cpu";
 
+  @Mixin private FileOptions files = new FileOptions();
+
   /** The model as the user named it. */
   String name() {
     return model;
@@ -30,6 +33,7 @@ final class ModelOptions {
   /** Checks what can be told without loading. */
   void check() throws IOException {
     Cli.device(device);
+    files.check();
     LoadedModel.require(model);
   }
 
@@ -39,6 +43,6 @@ final class ModelOptions {
    * @return the model; the caller closes it
    */
   LoadedModel load() throws IOException {
-    return LoadedModel.load(model, Cli.device(device));
+    return LoadedModel.load(model, Cli.device(device), files.options());
   }
 }

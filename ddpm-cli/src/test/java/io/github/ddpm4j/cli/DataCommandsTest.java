@@ -1,6 +1,7 @@
 package io.github.ddpm4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
@@ -95,7 +96,7 @@ class DataCommandsTest {
   void evaluate_whatMakesNoSense_isRefused() throws IOException {
     assertThat(Program.run("evaluate", real, other).refused())
         .isEqualTo(
-            "evaluate: two folders of pictures need --size, such as 3x32x32, since pictures may"
+            "evaluate: folders of pictures need --size, such as 3x32x32, since pictures may"
                 + " differ in size");
     assertThat(Program.run("evaluate", real, other, "--size", "1x8x8", "--bits", "2").refused())
         .isEqualTo("evaluate: --bits needs a model, but " + other + " is none");
@@ -133,5 +134,73 @@ class DataCommandsTest {
         .isEqualTo(
             "evaluate: generated images must be at least 4 for precision and recall with k = 3, but"
                 + " were 2; make more");
+  }
+
+  @Test
+  void evaluate_mergedShards_areAsTheWhole() throws IOException {
+    Path all = folder.resolve("all");
+    Path[] parts = {folder.resolve("part-1"), folder.resolve("part-2")};
+    for (int i = 0; i < 9; i++) {
+      Path picture = Tiny.picture(all.resolve(i + ".png"), 8, 50 + i);
+      Path part = parts[i < 4 ? 0 : 1];
+      Files.createDirectories(part);
+      Files.copy(picture, part.resolve(i + ".png"));
+    }
+    Path[] files = new Path[2];
+    for (int i = 0; i < 2; i++) {
+      files[i] = folder.resolve(i + ".safetensors");
+      assertThat(
+              Program.run("evaluate", parts[i], "--size", "1x8x8", "--save", files[i])
+                  .good()
+                  .strip())
+          .isEqualTo(files[i] + ": " + (4 + i) + " pictures, pixels of 1x8x8");
+    }
+    String both = files[0] + "," + files[1];
+    Path merged = folder.resolve("merged.safetensors");
+    assertThat(Program.run("evaluate", "--merge", both, "--save", merged).good().strip())
+        .isEqualTo(merged + ": 9 pictures, pixels of 1x8x8");
+    double whole = frechet("evaluate", real, all, "--size", "1x8x8", "--json");
+    assertThat(frechet("evaluate", real, "--size", "1x8x8", "--merge", both, "--json"))
+        .isCloseTo(whole, within(1e-9 * whole));
+    Path known = folder.resolve("real.safetensors");
+    Program.run("evaluate", real, "--size", "1x8x8", "--save", known).good();
+    assertThat(frechet("evaluate", known, "--merge", merged, "--json"))
+        .isCloseTo(whole, within(1e-9 * whole));
+    assertThat(Program.run("evaluate", known, "--merge", merged).good())
+        .startsWith("in the features of pixels of 1x8x8:")
+        .contains("(9 generated, ");
+    assertThat(Program.run("info", merged).good())
+        .contains("features           pixels of 1x8x8", "pictures           9");
+
+    Path wide = folder.resolve("wide.safetensors");
+    Program.run("evaluate", real, "--size", "3x8x8", "--save", wide).good();
+    assertThat(Program.run("evaluate", known, "--merge", files[0] + "," + wide).refused())
+        .isEqualTo(
+            "evaluate: "
+                + wide
+                + ": statistics to merge must have equally many features, but have 64 and 192; use"
+                + " the same Features for both");
+    assertThat(Program.run("evaluate", known, "--merge", folder.resolve("none")).refused())
+        .isEqualTo("evaluate: " + folder.resolve("none") + " does not exist");
+    assertThat(Program.run("evaluate", "--merge", both).refused())
+        .isEqualTo("evaluate: --merge needs REAL to compare with, or --save");
+    assertThat(Program.run("evaluate", "--save", wide).refused())
+        .isEqualTo("evaluate: --save needs a folder of pictures, or --merge");
+    assertThat(Program.run("evaluate", real, all, "--merge", both).refused())
+        .isEqualTo("evaluate: --merge takes the place of GENERATED, but that was " + all);
+    assertThat(Program.run("evaluate", real, "--merge", both, "--save", wide).refused())
+        .isEqualTo("evaluate: --merge with --save has no REAL, but that was " + real);
+    assertThat(Program.run("evaluate", real, "--save", wide).refused())
+        .startsWith("evaluate: folders of pictures need --size");
+    assertThat(Program.run("evaluate").refused())
+        .isEqualTo("evaluate: REAL and GENERATED are needed, unless there is --save or --merge");
+  }
+
+  private static double frechet(Object... args) {
+    return JsonParser.parseString(Program.run(args).good())
+        .getAsJsonObject()
+        .getAsJsonObject("Fréchet distance")
+        .get("value")
+        .getAsDouble();
   }
 }

@@ -2,9 +2,19 @@ package io.github.ddpm4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.internal.io.Safetensors;
+import io.github.ddpm4j.sampling.Samplers;
+import io.github.ddpm4j.sampling.SamplingRun;
+import io.github.ddpm4j.unet.UNet;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Map;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -57,6 +67,30 @@ class ModelCommandsTest {
   }
 
   @Test
+  void info_ofTensorsThatAreNoModel_listsThem() throws IOException {
+    Path file = folder.resolve("x.safetensors");
+    try (NDManager manager = NDManager.newBaseManager()) {
+      Safetensors.write(
+          file, Map.of("a.weight", manager.ones(new Shape(2, 3))), Map.of("by", "me"));
+    }
+    assertThat(Program.run("info", file).good())
+        .startsWith("no model, since    " + file)
+        .contains(
+            "by                 me\n",
+            "F32   (2, 3)                 a.weight\n",
+            "1 tensors of 6 numbers, 24 bytes once they are read\n");
+    Path run = folder.resolve("run.safetensors");
+    try (DDPM ddpm = DDPM.load(model);
+        SamplingRun started = ddpm.sampling().sampler(Samplers.ddim(4)).seed(1).start(2)) {
+      started.next();
+      started.save(run);
+    }
+    assertThat(Program.run("info", run).good())
+        .startsWith("what               a sampling run that was saved in its midst\n")
+        .contains("(2, 1, 8, 8)           x\n");
+  }
+
+  @Test
   void info_ofNothing_isRefused() throws IOException {
     Path none = folder.resolve("none");
     assertThat(Program.run("info", none).refused()).isEqualTo("info: " + none + " does not exist");
@@ -79,6 +113,13 @@ class ModelCommandsTest {
       sample(out, after);
       assertThat(Pixels.difference(grid, after)).as(format).isLessThanOrEqualTo(1);
     }
+    Path back = folder.resolve("back");
+    for (String format : new String[] {"safetensors.safetensors", "diffusers"}) {
+      // From another layout to that of the library, and to the one that is left.
+      Program.run("convert", "-m", folder.resolve(format), "-o", back).good();
+      sample(back, grid);
+      assertThat(Pixels.difference(grid, folder.resolve("ddpm4j.png"))).isLessThanOrEqualTo(1);
+    }
     Path script = folder.resolve("x.pt");
     Program.run("convert", "-m", model, "-f", "torchscript", "-o", script).good();
     assertThat(script).isNotEmptyFile();
@@ -89,6 +130,58 @@ class ModelCommandsTest {
             "convert: the authors' code has 32 groups and the paper's blocks: groups must divide the"
                 + " channels of every level, but 32 does not divide 4 at level 0; 1, 2 or 4 would"
                 + " do");
+  }
+
+  /** Like the paper's network, since the authors' variables know no other. */
+  @Test
+  void convert_toTheAuthorsVariablesAndBack() throws IOException {
+    Path paper = folder.resolve("paper");
+    try (UNet unet =
+            UNet.builder()
+                .image(3, 8, 8)
+                .baseChannels(32)
+                .channelMultipliers(1, 1)
+                .attentionAtLevels(1)
+                .residualBlocks(1)
+                .seed(1)
+                .build();
+        DDPM ddpm = DDPM.builder().denoiser(unet).build()) {
+      unet.weights().values().forEach(w -> w.addi(1e-3));
+      ddpm.save(paper);
+    }
+    Path npz = folder.resolve("x.npz");
+    Program.run("convert", "-m", paper, "-f", "npz", "-o", npz).good();
+    Path again = folder.resolve("again");
+    assertThat(Program.run("convert", "-m", npz, "-o", again).refused())
+        .isEqualTo(
+            "convert: "
+                + npz
+                + ", below \"model.\" does not say how large images are: give --image, such as"
+                + " 3x32x32");
+    assertThat(Program.run("convert", "-m", npz, "--image", "3x8x8", "-o", again).refused())
+        .endsWith("does not say the noise schedule: give --schedule, such as linear:1000");
+    Object[] told = {
+      "--image", "3x8x8", "--schedule", "linear:1000", "--prediction", "epsilon", npz
+    };
+    Object[] args =
+        Stream.of(
+                new Object[] {"convert", "-o", again},
+                Arrays.copyOf(told, 6),
+                new Object[] {"-m", npz})
+            .flatMap(Stream::of)
+            .toArray();
+    Program.run(args).good();
+    assertThat(Program.run(Stream.concat(Stream.of("info"), Stream.of(told)).toArray()).good())
+        .contains("x.npz");
+    assertThat(Program.run("info", npz).good())
+        .startsWith("no model, since    " + npz)
+        .contains(
+            "give --image, such as 3x32x32\n", "'<f4' (3)                    model/conv_out/b\n");
+    Path before = folder.resolve("before.png");
+    Path after = folder.resolve("after.png");
+    Program.run("sample", "-m", paper, "-s", "ddim:2", "-n", "2", "-o", before).good();
+    Program.run("sample", "-m", again, "-s", "ddim:2", "-n", "2", "-o", after).good();
+    assertThat(Pixels.difference(before, after)).isLessThanOrEqualTo(1);
   }
 
   private static void sample(Path model, Path out) {

@@ -122,6 +122,10 @@ class ProcessTest {
     int last =
         left.stream().mapToInt(name -> Integer.parseInt(name.split("\\D+")[1])).max().orElseThrow();
 
+    assertThat(Program.run("info", out).good())
+        .startsWith("what               a training run that has not ended\ncheckpoint         ")
+        .containsPattern("steps +" + last + "\n");
+
     List<Object> more = new ArrayList<>(List.of(args));
     more.set(more.indexOf("1000000"), String.valueOf(last + 1));
     more.add("--resume");

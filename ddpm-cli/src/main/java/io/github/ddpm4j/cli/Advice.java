@@ -1,0 +1,65 @@
+package io.github.ddpm4j.cli;
+
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The library's messages name methods, since it is called by programs. Here they name the options
+ * that do the same.
+ */
+final class Advice {
+
+  private static final Map<Pattern, String> WORDS = words();
+
+  private Advice() {}
+
+  private static Map<Pattern, String> words() {
+    Map<String, String> words = new LinkedHashMap<>();
+    words.put(
+        "call options\\(\\)\\.image\\(channels, height, width\\)",
+        "give --image, such as 3x32x32,");
+    words.put("(--image, such as 3x32x32),$", "$1");
+    words.put(
+        "call options\\(\\)\\.heads\\(count\\) or options\\(\\)\\.headChannels\\(channels\\)",
+        "give --heads or --head-channels");
+    words.put("call options\\(\\)\\.raw\\(false\\)", "leave out --raw");
+    words.put("call options\\(\\)\\.prefix\\(name\\) with one of", "give --prefix with one of");
+    words.put("options\\(\\)\\.image\\(\\.\\.\\.\\)", "--image");
+    words.put("call options\\(\\)\\.schedule\\(.*", "give --schedule, such as linear:1000");
+    words.put("call options\\(\\)\\.prediction\\(.*", "give --prediction");
+    words.put(
+        "call options\\(\\)\\.rescaledTimesteps\\(.*",
+        "no option of this program says it, but Pretrained.options() of the library does");
+    words.put(
+        "get it by Pretrained\\.download\\(\"(.*?)\", \"main\"\\), or by: .*",
+        "get it by: ddpm download $1");
+    words.put(
+        "get it by Pretrained\\.download\\(\"(.*?)\", \"(.*?)\"\\), or by: .*",
+        "get it by: ddpm download $1 --revision $2");
+    words.put(
+        "train with conditionDropout\\(0\\.1\\), use classifierFree\\(1\\), or call evenUnlearned.*",
+        "use --guidance 1, or a model that was trained with and without conditions");
+    words.put(
+        "use the same Features for both", "give the same --size, --features and --features-side");
+    words.put(
+        "FeatureStatistics\\.save writes such files", "ddpm evaluate --save writes such files");
+    words.put("use Device\\.cpu\\(\\)", "use --device cpu");
+    Map<Pattern, String> patterns = new LinkedHashMap<>();
+    words.forEach((java, option) -> patterns.put(Pattern.compile(java), option));
+    return patterns;
+  }
+
+  /** A message as this program says it. */
+  static @Nullable String of(@Nullable String message) {
+    if (message == null) {
+      return null;
+    }
+    String text = message;
+    for (Map.Entry<Pattern, String> word : WORDS.entrySet()) {
+      text = word.getKey().matcher(text).replaceAll(word.getValue());
+    }
+    return text;
+  }
+}

@@ -1,0 +1,36 @@
+package io.github.ddpm4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** The library's messages in the words of the program. */
+class AdviceTest {
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "x: call options().image(channels, height, width) | x: give --image, such as 3x32x32",
+        "x; call options().image(channels, height, width) with others"
+            + " | x; give --image, such as 3x32x32, with others",
+        "x: call options().heads(count) or options().headChannels(channels), as num_heads said"
+            + " | x: give --heads or --head-channels, as num_heads said",
+        "x: call options().raw(false) | x: leave out --raw",
+        "x: call options().prefix(name) with one of a, b | x: give --prefix with one of a, b",
+        "x, but options().image(...) was y | x, but --image was y",
+        "x: call options().schedule(...), such as y | x: give --schedule, such as linear:1000",
+        "x: call options().prediction(...), such as y | x: give --prediction",
+        "x: call options().rescaledTimesteps(value), as y"
+            + " | x: no option of this program says it, but Pretrained.options() of the library does",
+        "get it by Pretrained.download(\"a/b\", \"main\"), or by: huggingface-cli download a/b"
+            + " | get it by: ddpm download a/b",
+        "get it by Pretrained.download(\"a/b\", \"v1\"), or by: huggingface-cli download a/b"
+            + " | get it by: ddpm download a/b --revision v1",
+        "a file that says /call.options()/ | a file that says /call.options()/",
+      })
+  void methods_areNamedAsOptions(String message, String expected) {
+    assertThat(Advice.of(message)).isEqualTo(expected);
+  }
+}
