@@ -11,6 +11,7 @@ import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.internal.running.Holding;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -105,6 +106,23 @@ public final class TextToImage implements AutoCloseable {
   }
 
   /**
+   * Downloads a model from Hugging Face's hub, as {@link #download(String, String,
+   * Pretrained.Progress)} does, in silence.
+   *
+   * @param id the name, such as {@code CompVis/ldm-text2im-large-256}
+   * @param revision a branch such as {@code main}, a tag or a commit
+   * @return the folder, for {@link #load(Path)}
+   * @throws IllegalArgumentException as there
+   * @throws java.nio.file.NoSuchFileException as there
+   * @throws java.nio.file.AccessDeniedException as there
+   * @throws java.io.InterruptedIOException as there
+   * @throws IOException as there
+   */
+  public static Path download(String id, String revision) throws IOException {
+    return download(id, revision, (file, bytes, total) -> {});
+  }
+
+  /**
    * Downloads a model from Hugging Face's hub into its cache on this machine, as {@link
    * Pretrained#download(String, String, Pretrained.Progress)} does: the files of all parts that are
    * read here, and not the safety checker.
@@ -121,13 +139,17 @@ public final class TextToImage implements AutoCloseable {
    */
   public static Path download(String id, String revision, Pretrained.Progress progress)
       throws IOException {
+    return download(Hub.ofEnvironment(), id, revision, progress);
+  }
+
+  static Path download(Hub hub, String id, String revision, Pretrained.Progress progress)
+      throws IOException {
     Objects.requireNonNull(progress, "progress");
-    return Hub.ofEnvironment()
-        .download(
-            Objects.requireNonNull(id, "id"),
-            Objects.requireNonNull(revision, "revision"),
-            List.of("unet", "scheduler", "vae", "vqvae", "tokenizer", "text_encoder", "bert"),
-            progress::downloaded);
+    return hub.download(
+        Objects.requireNonNull(id, "id"),
+        Objects.requireNonNull(revision, "revision"),
+        List.of("unet", "scheduler", "vae", "vqvae", "tokenizer", "text_encoder", "bert"),
+        progress::downloaded);
   }
 
   private static TextToImage of(
@@ -440,7 +462,20 @@ public final class TextToImage implements AutoCloseable {
 
     private TextToImage load(Hub hub, String id) throws IOException {
       Objects.requireNonNull(id, "id");
-      return load(hub.snapshot(id, "main"), id);
+      Path snapshot = hub.snapshot(id, "main", "TextToImage.download");
+      try {
+        return load(snapshot, id);
+      } catch (NoSuchFileException e) {
+        // Such as what Pretrained.download leaves, which wants the network alone.
+        throw new NoSuchFileException(
+            e.getFile(),
+            null,
+            e.getReason()
+                + "; the cache of Hugging Face has not all of the model: get it by"
+                + " TextToImage.download(\""
+                + id
+                + "\", \"main\")");
+      }
     }
 
     private TextToImage load(Path path, String name) throws IOException {

@@ -28,8 +28,7 @@ class TextSnippetsTest {
   private final List<Shape> shown = new ArrayList<>();
 
   static void fromTheHub() throws IOException {
-    Path folder =
-        TextToImage.download("CompVis/ldm-text2im-large-256", "main", (file, bytes, total) -> {});
+    Path folder = TextToImage.download("CompVis/ldm-text2im-large-256", "main");
     try (TextToImage model = TextToImage.load(folder);
         Samples pictures =
             model.prompt("An image of a cat laughing").steps(50).guidance(6).seed(42).generate(1)) {

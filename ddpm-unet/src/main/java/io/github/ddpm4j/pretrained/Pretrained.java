@@ -575,7 +575,7 @@ public final class Pretrained implements AutoCloseable {
      */
     public Pretrained load(String id) throws IOException {
       Objects.requireNonNull(id, "id");
-      return load(Hub.ofEnvironment().snapshot(id, revision));
+      return load(Hub.ofEnvironment().snapshot(id, revision, "Pretrained.download"));
     }
 
     private static void requirePositive(String name, int value) {

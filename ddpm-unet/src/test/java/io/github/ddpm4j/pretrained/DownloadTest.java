@@ -108,7 +108,8 @@ class DownloadTest {
             "HF_ENDPOINT",
             "http://127.0.0.1:" + server.getAddress().getPort());
     Hub hub = Hub.of(environment::get, folder);
-    assertThatThrownBy(() -> hub.snapshot(ID, "main")).isInstanceOf(NoSuchFileException.class);
+    assertThatThrownBy(() -> hub.snapshot(ID, "main", "Pretrained.download"))
+        .isInstanceOf(NoSuchFileException.class);
     Set<String> heard = new TreeSet<>();
     Path downloaded = Pretrained.download(hub, ID, "main", (file, bytes, total) -> heard.add(file));
     assertThat(heard)
@@ -117,7 +118,7 @@ class DownloadTest {
             "scheduler/scheduler_config.json",
             "unet/config.json",
             "unet/diffusion_pytorch_model.safetensors");
-    assertThat(hub.snapshot(ID, "main")).isEqualTo(downloaded);
+    assertThat(hub.snapshot(ID, "main", "Pretrained.download")).isEqualTo(downloaded);
     try (Pretrained model = Pretrained.load(downloaded);
         Pretrained original = Pretrained.load(pipeline())) {
       Map<String, NDArray> weights = original.ddpm().denoiser(UNet.class).weights();

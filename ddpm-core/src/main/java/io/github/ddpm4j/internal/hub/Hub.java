@@ -106,13 +106,14 @@ public final class Hub {
    *
    * @param id the name of the model, {@code org/name}
    * @param revision a branch, a tag or a commit
+   * @param download the method of this library that gets it, for messages
    * @return the folder of the snapshot
    * @throws IllegalArgumentException if a name is none
    * @throws java.nio.file.NoSuchFileException if it is not there, saying how to get it
    * @throws IOException if the cache cannot be read
    */
-  public Path snapshot(String id, String revision) throws IOException {
-    return cache.snapshot(id, revision);
+  public Path snapshot(String id, String revision, String download) throws IOException {
+    return cache.snapshot(id, revision, download);
   }
 
   /**

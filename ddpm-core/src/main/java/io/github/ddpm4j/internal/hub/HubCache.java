@@ -87,30 +87,34 @@ final class HubCache {
    *
    * @param id the name of the model, {@code org/name}
    * @param revision a branch, a tag or a commit
+   * @param download the method that gets it, for messages
    * @return the folder of the snapshot
    * @throws IllegalArgumentException if a name is none
    * @throws NoSuchFileException if the model or the revision is not there, saying how to get it
    */
-  Path snapshot(String id, String revision) throws IOException {
+  Path snapshot(String id, String revision, String download) throws IOException {
     requireNames(id, revision);
     Path model = model(id);
     if (!Files.isDirectory(model)) {
-      throw missing(model, id, revision);
+      throw missing(model, id, revision, download);
     }
     Path ref = model.resolve("refs").resolve(revision);
     String commit = Files.isRegularFile(ref) ? Files.readString(ref).strip() : revision;
     Path snapshot = model.resolve("snapshots").resolve(commit);
     if (!COMMIT.matcher(commit).matches() || !Files.isDirectory(snapshot)) {
-      throw missing(snapshot, id, revision);
+      throw missing(snapshot, id, revision, download);
     }
     return snapshot;
   }
 
-  private static NoSuchFileException missing(Path where, String id, String revision) {
+  private static NoSuchFileException missing(
+      Path where, String id, String revision, String download) {
     return new NoSuchFileException(
         where.toString(),
         null,
-        "the model is not in the cache of Hugging Face; get it by Pretrained.download(\""
+        "the model is not in the cache of Hugging Face; get it by "
+            + download
+            + "(\""
             + id
             + "\", \""
             + revision

@@ -46,7 +46,7 @@ class HubCacheTest {
   void snapshot_ofAModel_found() throws IOException {
     Path snapshot = write();
     for (String revision : new String[] {"main", "refs/pr/5", COMMIT}) {
-      assertThat(cache().snapshot(ID, revision)).isEqualTo(snapshot);
+      assertThat(cache().snapshot(ID, revision, "Pretrained.download")).isEqualTo(snapshot);
     }
     assertThat(snapshot.resolve("config.json")).hasContent("{}");
   }
@@ -63,7 +63,7 @@ class HubCacheTest {
 
   private static void missing(Map<String, String> environment, String where) {
     HubCache cache = HubCache.of(environment::get, Path.of("/home/me"));
-    assertThatThrownBy(() -> cache.snapshot(ID, "main"))
+    assertThatThrownBy(() -> cache.snapshot(ID, "main", "Pretrained.download"))
         .isInstanceOf(NoSuchFileException.class)
         .hasMessage(
             Path.of(where, "models--google--ddpm-tiny")
@@ -75,7 +75,7 @@ class HubCacheTest {
   @Test
   void snapshot_otherRevision_saysHowToGetIt() throws IOException {
     write();
-    assertThatThrownBy(() -> cache().snapshot(ID, "v2"))
+    assertThatThrownBy(() -> cache().snapshot(ID, "v2", "Pretrained.download"))
         .isInstanceOf(NoSuchFileException.class)
         .hasMessage(
             model().resolve("snapshots").resolve("v2")
@@ -89,13 +89,14 @@ class HubCacheTest {
   void snapshot_refToElsewhere_notFollowed() throws IOException {
     write();
     Files.writeString(model().resolve("refs").resolve("main"), "../../../unet2d_ldm");
-    assertThatThrownBy(() -> cache().snapshot(ID, "main")).isInstanceOf(NoSuchFileException.class);
+    assertThatThrownBy(() -> cache().snapshot(ID, "main", "Pretrained.download"))
+        .isInstanceOf(NoSuchFileException.class);
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"", "cifar10", "a/b/c", "../b", "a/..", "a--b/c", "/a/b", "a\\b/c"})
   void snapshot_noName_refused(String id) {
-    assertThatThrownBy(() -> cache().snapshot(id, "main"))
+    assertThatThrownBy(() -> cache().snapshot(id, "main", "Pretrained.download"))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(
             "the name of a model must be like google/ddpm-cifar10-32, but was \""
@@ -106,7 +107,7 @@ class HubCacheTest {
   @ParameterizedTest
   @ValueSource(strings = {"", "../main", "/main", "a..b"})
   void snapshot_noRevision_refused(String revision) {
-    assertThatThrownBy(() -> cache().snapshot(ID, revision))
+    assertThatThrownBy(() -> cache().snapshot(ID, revision, "Pretrained.download"))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("a revision must be a branch, a tag or a commit, but was \"" + revision + "\"");
   }

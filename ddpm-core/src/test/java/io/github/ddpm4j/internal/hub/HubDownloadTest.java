@@ -164,7 +164,7 @@ class HubDownloadTest {
                 files + UNET,
                 "-> ../../../blobs/" + unet));
     assertThat(snapshot.resolve(UNET)).hasBinaryContent(weights);
-    assertThat(hub().snapshot(ID, "main")).isEqualTo(snapshot);
+    assertThat(hub().snapshot(ID, "main", "Pretrained.download")).isEqualTo(snapshot);
     assertThat(waited).isEmpty();
   }
 
@@ -175,7 +175,7 @@ class HubDownloadTest {
     download(revision);
     assertThat(server.requests().get(0)).isEqualTo("GET /api/models/" + ID + "/revision/" + asked);
     assertThat(Files.exists(model().resolve("refs").resolve(revision))).isEqualTo(ref);
-    assertThat(hub().snapshot(ID, revision)).isDirectory();
+    assertThat(hub().snapshot(ID, revision, "Pretrained.download")).isDirectory();
   }
 
   /** Nothing comes twice; what was cut off in the cache meanwhile comes again. */
@@ -628,8 +628,8 @@ class HubDownloadTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "401|true|401: the hub does not accept the token in HF_TOKEN for this model; check the name,"
-            + " or make a new token that may read it",
+        "401|true|401: the hub does not accept the token in HF_TOKEN for this model; check the"
+            + " name, or make a new token that may read it",
         "401|false|401: the model does not exist, is private, or has terms to be agreed to; check"
             + " its name, or set HF_TOKEN to a token that may read it",
         "403|true|403: the hub lets only some users read it; ask for it on the model's page, as the"
