@@ -68,6 +68,7 @@ public final class Drawing {
   private List<String> negatives = List.of("");
   private double guidance;
   private int skippedLayers;
+  private boolean weightedPrompts;
   private @Nullable Sampler sampler;
   private int steps = DEFAULT_STEPS;
   private @Nullable Long seed;
@@ -114,6 +115,37 @@ public final class Drawing {
    */
   public Drawing negativePrompt(String... texts) {
     negatives = texts("negative prompts", texts);
+    return this;
+  }
+
+  /**
+   * Reads weights in prompts and negative prompts, and encodes all of them however long they are,
+   * as AUTOMATIC1111's web interface does.
+   *
+   * <p>{@code (word:1.2)} weighs what is in brackets 1.2, {@code (word)} 1.1 and {@code [word]} 1 /
+   * 1.1. Brackets in brackets multiply. A backslash makes a bracket text. {@code BREAK} begins a
+   * new chunk. Without this call all of these are text, and what is beyond the {@link
+   * Tokenizer#length tokens} of one chunk is cut off.
+   *
+   * <p>Chunks are encoded one by one, and the network attends to all of their vectors. Weights
+   * multiply the vectors that the text encoder made, whose mean is then restored:
+   *
+   * <pre>c = z · w · mean(z) / mean(z · w)</pre>
+   *
+   * <p>A chunk that is full ends behind its last comma, if no more than 20 tokens follow it. Texts
+   * with fewer chunks than others of the request get empty ones. Pictures say {@code promptWeights}
+   * beside their prompts. A {@code start} refuses a weight that is no number, by {@link
+   * IllegalArgumentException}.
+   *
+   * @return this request
+   * @throws IllegalStateException if the model draws without a text
+   */
+  public Drawing weightedPrompts() {
+    if (text == null) {
+      throw new IllegalStateException(
+          "this model draws without a text, so there are no weights of words");
+    }
+    weightedPrompts = true;
     return this;
   }
 
@@ -526,7 +558,7 @@ public final class Drawing {
    */
   private SamplingRun started(
       int[] rows, long pictureHeight, long pictureWidth, @Nullable Beside beside, Start start) {
-    Prompts shown = text == null ? null : Prompts.of(prompts, negatives);
+    Prompts shown = text == null ? null : Prompts.of(prompts, negatives, weightedPrompts);
     if (shown != null && guidance == 1 && shown.hasNegatives()) {
       logger.warn("negative prompts have no effect with guidance 1; call guidance(scale)");
     }

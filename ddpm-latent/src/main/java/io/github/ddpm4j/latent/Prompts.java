@@ -7,14 +7,16 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * What pictures are to show, and what they are to stay away from.
  *
  * @param texts what they show
  * @param negatives one for each
+ * @param weighted whether they give words weights and may be longer than a chunk
  */
-record Prompts(List<String> texts, List<String> negatives) {
+record Prompts(List<String> texts, List<String> negatives, boolean weighted) {
 
   /**
    * Prompts with one negative prompt for all, or one for each.
@@ -22,7 +24,7 @@ record Prompts(List<String> texts, List<String> negatives) {
    * @throws IllegalStateException if there is no prompt
    * @throws IllegalArgumentException if there is another number of negative ones
    */
-  static Prompts of(List<String> texts, List<String> negatives) {
+  static Prompts of(List<String> texts, List<String> negatives, boolean weighted) {
     if (texts.isEmpty()) {
       throw new IllegalStateException("no prompt was set: call prompt(text), which may be empty");
     }
@@ -37,7 +39,8 @@ record Prompts(List<String> texts, List<String> negatives) {
         texts,
         IntStream.range(0, texts.size())
             .mapToObj(i -> negatives.get(negatives.size() == 1 ? 0 : i))
-            .toList());
+            .toList(),
+        weighted);
   }
 
   /** Whether anything is to be stayed away from. */
@@ -53,8 +56,25 @@ record Prompts(List<String> texts, List<String> negatives) {
    * @param rows for each picture, which of the prompts it shows
    */
   Condition contexts(TextToImage model, int skippedLayers, NDManager scope, int... rows) {
+    if (weighted) {
+      return weightedContexts(model, skippedLayers, scope).select(rows);
+    }
     NDArray with = encoded(model, skippedLayers, scope, texts);
     return Condition.contexts(with, encoded(model, skippedLayers, scope, negatives)).select(rows);
+  }
+
+  /** Those with fewer chunks than the longest get chunks without text. */
+  private Condition weightedContexts(TextToImage model, int skippedLayers, NDManager scope) {
+    Tokenizer tokenizer = model.tokenizer();
+    List<PromptChunks> with = texts.stream().map(one -> PromptChunks.of(tokenizer, one)).toList();
+    List<PromptChunks> without =
+        negatives.stream().map(one -> PromptChunks.of(tokenizer, one)).toList();
+    int count =
+        Stream.concat(with.stream(), without.stream()).mapToInt(PromptChunks::size).max().orElse(1);
+    TextEncoder encoder = model.textEncoder();
+    return Condition.contexts(
+        PromptChunks.encoded(encoder, with, count, skippedLayers, scope),
+        PromptChunks.encoded(encoder, without, count, skippedLayers, scope));
   }
 
   private static NDArray encoded(
@@ -69,6 +89,9 @@ record Prompts(List<String> texts, List<String> negatives) {
     words.put("prompt", texts.get(row));
     if (!negatives.get(row).isEmpty()) {
       words.put("negativePrompt", negatives.get(row));
+    }
+    if (weighted) {
+      words.put("promptWeights", "true");
     }
     return words;
   }

@@ -73,6 +73,12 @@ class TextSnippetsTest {
     return pictures;
   }
 
+  static Samples ofWeightedWords(TextToImage model) {
+    Samples weighted =
+        model.prompt("a (red:1.3) dog, [blurred] hills").weightedPrompts().generate(1);
+    return weighted;
+  }
+
   static List<Samples> fromPictures(TextToImage model, NDArray photos, NDArray known) {
     Samples changed = model.prompt("a dog in the snow").imageToImage(photos, 0.6);
     Samples filled = model.prompt("a dog on a bench").inpaint(photos, known);
@@ -104,7 +110,7 @@ class TextSnippetsTest {
             .results()
             .map((MatchResult result) -> result.group(1))
             .toList();
-    assertThat(snippets).hasSize(7).allSatisfy(one -> assertThat(source).contains(squeezed(one)));
+    assertThat(snippets).hasSize(8).allSatisfy(one -> assertThat(source).contains(squeezed(one)));
   }
 
   private static String squeezed(String text) {
