@@ -42,11 +42,14 @@ class DrawingMemoryTest {
 
   private static void drawInEveryWay(TextToImage model, NDArray picture, NDArray mask) {
     dog(model).generate(2).close();
+    dog(model).size(16, 32).generate(1).close();
+    model.prompt("a (red:2) dog").weightedPrompts().steps(2).generate(1).close();
     dog(model).imageToImage(picture, 1).close();
     dog(model).inpaint(picture, mask).close();
     try (SamplingRun run = dog(model).start(1)) {
       model.latentDiffusion().preview(run.next().predictedX0());
     }
+    dog(model).start(2).close();
     assertThatThrownBy(() -> dog(model).timeLimit(Duration.ofNanos(1)).generate(1))
         .isInstanceOf(CancellationException.class);
     assertThatThrownBy(() -> interrupted(model)).isInstanceOf(CancellationException.class);
@@ -66,6 +69,9 @@ class DrawingMemoryTest {
         .hasMessage("no noise");
     assertThatThrownBy(() -> dog(model).clipSkip(9).generate(1))
         .hasMessage("skipped layers must be in [0, 2), but were 9");
+    String beyondFloats = "a (dog:" + "9".repeat(60) + ")";
+    assertThatThrownBy(() -> model.prompt(beyondFloats).weightedPrompts().start(1))
+        .hasMessageStartingWith("weights of a prompt must leave a mean that can be restored");
   }
 
   private static void failing(long image, long draw, double[] target) {
