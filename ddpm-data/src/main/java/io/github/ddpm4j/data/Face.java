@@ -83,6 +83,12 @@ public final class Face {
       return values;
     }
 
+    /** Its place among the attributes. */
+    @SuppressWarnings("EnumOrdinal") // where it lies in an array
+    int index() {
+      return ordinal();
+    }
+
     /**
      * Where the values begin in a vector.
      *
@@ -142,7 +148,7 @@ public final class Face {
       boolean there = !slot.optional() || random.nextInt(HUNDRED) < percent(slot);
       int least = slot.optional() ? 1 : 0;
       int choice = least + random.nextInt(parts.choices(slot) - least);
-      choices[slot.ordinal()] = there ? choice : 0;
+      choices[slot.index()] = there ? choice : 0;
     }
     return new Face(choices);
   }
@@ -175,8 +181,8 @@ public final class Face {
       double before = least;
       for (List<Slot> tried : TRIED) {
         int[] choices = best.clone();
-        int first = tried.get(0).ordinal();
-        int second = tried.get(tried.size() - 1).ordinal();
+        int first = tried.get(0).index();
+        int second = tried.get(tried.size() - 1).index();
         for (int style = 0; style < parts.choices(tried.get(0)); style++) {
           choices[first] = style;
           int colors = tried.size() == 1 ? 1 : parts.choices(tried.get(1));
@@ -272,7 +278,7 @@ public final class Face {
   }
 
   private int choice(Slot slot) {
-    return choices[slot.ordinal()];
+    return choices[slot.index()];
   }
 
   private String style(Slot slot) {
@@ -322,11 +328,11 @@ public final class Face {
         throw new IllegalArgumentException(
             attribute + " of a face is one of " + attribute.values + ", but was \"" + word + "\"");
       }
-      if (named[attribute.ordinal()]) {
+      if (named[attribute.index()]) {
         throw new IllegalArgumentException(
             attribute + " of a face must be named once, but was twice in \"" + text + "\"");
       }
-      named[attribute.ordinal()] = true;
+      named[attribute.index()] = true;
       vector[attribute.offset() + value] = 1;
     }
     return vector;

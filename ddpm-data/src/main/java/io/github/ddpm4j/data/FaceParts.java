@@ -61,6 +61,12 @@ final class FaceParts {
     HAT,
     HAT_COLOR;
 
+    /** Its place in the choices of a face. */
+    @SuppressWarnings("EnumOrdinal") // where it lies in an array
+    int index() {
+      return ordinal();
+    }
+
     /** Whether a face may be without it; choice 0 is none then. */
     boolean optional() {
       return this == ACCESSORIES || this == GLASSES || this == BEARD || this == HAT;
@@ -137,17 +143,17 @@ final class FaceParts {
    * @param picture receives 16·16 cells of three levels from 0 to 255, red, green, blue
    */
   void draw(int[] choices, double[] picture) {
-    int background = BACKGROUNDS[choices[Slot.BACKGROUND.ordinal()]];
+    int background = BACKGROUNDS[choices[Slot.BACKGROUND.index()]];
     for (int i = 0; i < picture.length; i++) {
       picture[i] = channel(background, i % CHANNELS);
     }
     for (Layer layer : Layer.values()) {
-      int style = layer.style == null ? 0 : choices[layer.style.ordinal()];
+      int style = layer.style == null ? 0 : choices[layer.style.index()];
       if (layer.style != null && layer.style.optional() && --style < 0) {
         continue;
       }
       Sprite sprite = Objects.requireNonNull(sprites.get(layer)).get(style);
-      int color = Objects.requireNonNull(palettes.get(layer.color))[choices[layer.color.ordinal()]];
+      int color = Objects.requireNonNull(palettes.get(layer.color))[choices[layer.color.index()]];
       for (int channel = 0; channel < CHANNELS; channel++) {
         double level = channel(color, channel);
         for (int k = 0; k < sprite.cells.length; k++) {
@@ -159,7 +165,7 @@ final class FaceParts {
   }
 
   private static int channel(int color, int channel) {
-    return color >> BYTE * (CHANNELS - 1 - channel) & 0xff;
+    return (color >> (BYTE * (CHANNELS - 1 - channel))) & 0xff;
   }
 
   private static FaceParts read() {

@@ -68,8 +68,12 @@ public enum Holding {
         };
     return String.format(
         Locale.ROOT,
-        "  def narrow(self, x: Tensor) -> Tensor:\n    return torch.to(x, %d)\n"
-            + "  def widen(self, x: Tensor) -> Tensor:\n    return torch.to(x, %d)\n",
+        """
+          def narrow(self, x: Tensor) -> Tensor:
+            return torch.to(x, %d)
+          def widen(self, x: Tensor) -> Tensor:
+            return torch.to(x, %d)
+        """,
         held.code(),
         Script.Type.FLOAT32.code());
   }
