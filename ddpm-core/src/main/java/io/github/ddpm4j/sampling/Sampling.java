@@ -11,6 +11,7 @@ import io.github.ddpm4j.internal.description.EstimateLimit;
 import io.github.ddpm4j.internal.description.History;
 import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.ops.PerImage;
+import io.github.ddpm4j.internal.ops.SphericalPath;
 import io.github.ddpm4j.internal.random.Seeds;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.model.Condition;

@@ -11,6 +11,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.Golden;
+import io.github.ddpm4j.internal.ops.SphericalPath;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
@@ -503,8 +504,8 @@ class UsesTest {
     }
     String message =
         file
-            + " was saved by a run with another start: other images, mask or latents, or another use"
-            + " of them; set this run up as that one was";
+            + " was saved by a run with another start: other images, mask or latents, or another"
+            + " use of them; set this run up as that one was";
     NDArray rightHalf = leftHalf().neg().add(1);
     for (SamplingRun other :
         List.of(

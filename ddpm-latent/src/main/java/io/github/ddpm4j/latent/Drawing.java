@@ -361,6 +361,100 @@ public final class Drawing {
     return started(rows, height, width, null, (sampling, scope, draws) -> sampling.start(count));
   }
 
+  /* ---------------- Between pictures ---------------- */
+
+  /**
+   * Draws the way from one picture to another: the latents that they start from go along the sphere
+   * through both, as {@link Sampling#interpolateLatents} has it, and the contexts of two prompts
+   * along a line. The ends, at 0 and 1, are pictures 0 and 1 of the seed; with a sampler that draws
+   * no noise on its way they are those of {@code generate(1)} for two prompts. Other samplers use
+   * the noise of picture 0 in all.
+   *
+   * @param fractions where to draw, from 0 for the first to 1 for the last
+   * @return one picture for each; the caller closes them
+   * @throws IllegalArgumentException as {@link #start}, if there is no fraction or one is not
+   *     finite, or there are more than two prompts
+   * @throws IllegalStateException as {@link #generate}
+   * @throws java.util.concurrent.CancellationException as {@link #generate}
+   */
+  public Samples interpolate(double... fractions) {
+    return finish(startInterpolation(fractions));
+  }
+
+  /**
+   * Starts {@link #interpolate}, with the caller taking the steps.
+   *
+   * @param fractions as there
+   * @return the run, before its first step; the caller closes it
+   * @throws IllegalArgumentException as there
+   * @throws IllegalStateException as {@link #start}
+   */
+  public SamplingRun startInterpolation(double... fractions) {
+    double[] own = fractions.clone();
+    if (own.length == 0) {
+      throw new IllegalArgumentException("interpolation needs at least one fraction");
+    }
+    for (double fraction : own) {
+      if (!Double.isFinite(fraction)) {
+        throw new IllegalArgumentException(
+            "fractions of an interpolation must be finite, but one was " + fraction);
+      }
+    }
+    if (prompts.size() > 2) {
+      throw new IllegalArgumentException(
+          "prompts to interpolate between must be 2, or 1 for all, but were " + prompts.size());
+    }
+    requireNoPicture("start from noise alone");
+    return startedMixed(MixedStarts.between(own), true);
+  }
+
+  /**
+   * Draws variations of one picture: what picture k starts from lies between the noise of that
+   * picture and its own, on the sphere through both. Picture {@code picture} is among them,
+   * unchanged. Samplers that draw noise on their way use that of the one picture.
+   *
+   * @param picture which picture of the seed, from 0
+   * @param strength how far from it: 0 gives that picture alone, 1 those that {@code
+   *     generate(count)} starts from
+   * @param count the number of pictures, at least 1
+   * @return the pictures; the caller closes them
+   * @throws IllegalArgumentException as {@link #start}, if the picture is negative, the strength is
+   *     not in [0, 1], or there is more than one prompt
+   * @throws IllegalStateException as {@link #generate}
+   * @throws java.util.concurrent.CancellationException as {@link #generate}
+   */
+  public Samples variations(int picture, double strength, int count) {
+    return finish(startVariations(picture, strength, count));
+  }
+
+  /**
+   * Starts {@link #variations}, with the caller taking the steps.
+   *
+   * @param picture as there
+   * @param strength as there
+   * @param count as there
+   * @return the run, before its first step; the caller closes it
+   * @throws IllegalArgumentException as there
+   * @throws IllegalStateException as {@link #start}
+   */
+  public SamplingRun startVariations(int picture, double strength, int count) {
+    if (picture < 0) {
+      throw new IllegalArgumentException("the picture must be at least 0, but was " + picture);
+    }
+    if (!(strength >= 0 && strength <= 1)) {
+      throw new IllegalArgumentException("strength must be in [0, 1], but was " + strength);
+    }
+    if (count < 1) {
+      throw new IllegalArgumentException("pictures must be at least 1, but were " + count);
+    }
+    if (prompts.size() > 1) {
+      throw new IllegalArgumentException(
+          "variations are of one prompt, but there were " + prompts.size());
+    }
+    requireNoPicture("start from noise alone");
+    return startedMixed(MixedStarts.around(picture, strength, count), false);
+  }
+
   /* ---------------- From pictures ---------------- */
 
   /**
@@ -539,6 +633,19 @@ public final class Drawing {
 
   /* ---------------- Runs ---------------- */
 
+  /** Of pictures that start between others; prompts go from the first to the last, or stay. */
+  private SamplingRun startedMixed(MixedStarts starts, boolean promptsGo) {
+    double[] fractions = starts.fractions();
+    return started(
+        new int[fractions.length],
+        height,
+        width,
+        null,
+        starts,
+        promptsGo,
+        (sampling, scope, draws) -> sampling.start(fractions.length));
+  }
+
   private interface Beside {
     Condition of(NDManager scope, NoiseSource draws);
   }
@@ -558,6 +665,23 @@ public final class Drawing {
    */
   private SamplingRun started(
       int[] rows, long pictureHeight, long pictureWidth, @Nullable Beside beside, Start start) {
+    return started(rows, pictureHeight, pictureWidth, beside, null, false, start);
+  }
+
+  /**
+   * The same.
+   *
+   * @param mixed between which pictures these start, or null
+   * @param promptsGo whether they lie as far between prompts
+   */
+  private SamplingRun started(
+      int[] rows,
+      long pictureHeight,
+      long pictureWidth,
+      @Nullable Beside beside,
+      @Nullable MixedStarts mixed,
+      boolean promptsGo,
+      Start start) {
     Prompts shown = text == null ? null : Prompts.of(prompts, negatives, weightedPrompts);
     if (shown != null && guidance == 1 && shown.hasNegatives()) {
       logger.warn("negative prompts have no effect with guidance 1; call guidance(scale)");
@@ -572,11 +696,16 @@ public final class Drawing {
     try {
       Sampling sampling = model.sampling(use).sampler(sampler()).batchSize(batchSize);
       NoiseSource draws = noise;
+      @Nullable Long known = null;
       if (draws == null) {
-        long known = Seeds.orDrawn(seed, logger, "drawing");
+        known = Seeds.orDrawn(seed, logger, "drawing");
         draws = NoiseSource.seeded(known);
         sampling.seed(known);
       } else {
+        sampling.noise(draws);
+      }
+      if (mixed != null) {
+        draws = mixed.of(draws);
         sampling.noise(draws);
       }
       if (timeLimit != null) {
@@ -585,12 +714,18 @@ public final class Drawing {
       listeners.forEach(sampling::listener);
       Condition condition = beside == null ? Condition.none() : beside.of(scope, draws);
       if (text != null && shown != null) {
-        condition = shown.contexts(text, skippedLayers, scope, rows).and(condition);
+        Condition contexts =
+            mixed != null && promptsGo
+                ? shown.contextsBetween(text, skippedLayers, scope, mixed.fractions())
+                : shown.contexts(text, skippedLayers, scope, rows);
+        condition = contexts.and(condition);
         sampling.guidance(guidance == 1 ? Guidance.none() : Guidance.classifierFree(guidance));
       }
       sampling
           .condition(condition)
-          .decoding(new DecodedRun(model.autoencoder(), use, scope, words(shown, rows)));
+          .decoding(
+              new DecodedRun(
+                  model.autoencoder(), use, scope, words(shown, rows, mixed, promptsGo, known)));
       SamplingRun run = start.of(sampling, scope, draws);
       done = true;
       return run;
@@ -602,14 +737,27 @@ public final class Drawing {
     }
   }
 
-  private List<Map<String, String>> words(@Nullable Prompts shown, int... rows) {
+  private List<Map<String, String>> words(
+      @Nullable Prompts shown,
+      int[] rows,
+      @Nullable MixedStarts mixed,
+      boolean promptsGo,
+      @Nullable Long known) {
     List<Map<String, String>> all = new ArrayList<>();
-    for (int row : rows) {
+    for (int i = 0; i < rows.length; i++) {
       Map<String, String> words = new LinkedHashMap<>();
       words.put("pipeline", model.type().name);
       words.put("model", model.name());
       if (shown != null) {
-        words.putAll(shown.words(row));
+        words.putAll(promptsGo ? shown.wordsBetween() : shown.words(rows[i]));
+      }
+      if (mixed != null) {
+        if (known != null) {
+          words.put("seed", known.toString());
+        }
+        words.put("startFrom", Integer.toString(mixed.from()[i]));
+        words.put("startTo", Integer.toString(mixed.to()[i]));
+        words.put("fraction", Double.toString(mixed.fractions()[i]));
       }
       all.add(words);
     }

@@ -1,8 +1,13 @@
 package io.github.ddpm4j.latent;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.model.Condition;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -56,15 +61,52 @@ record Prompts(List<String> texts, List<String> negatives, boolean weighted) {
    * @param rows for each picture, which of the prompts it shows
    */
   Condition contexts(TextToImage model, int skippedLayers, NDManager scope, int... rows) {
-    if (weighted) {
-      return weightedContexts(model, skippedLayers, scope).select(rows);
+    NDList both = encoded(model, skippedLayers, scope);
+    return Condition.contexts(both.get(0), both.get(1)).select(rows);
+  }
+
+  /**
+   * The same for points of the straight line from the first prompt to the last.
+   *
+   * @param fractions where they lie, 0 at the first
+   */
+  Condition contextsBetween(
+      TextToImage model, int skippedLayers, NDManager scope, double... fractions) {
+    NDList both = encoded(model, skippedLayers, scope);
+    NDArray with = mixed(both.get(0), scope, fractions);
+    return Condition.contexts(with, mixed(both.get(1), scope, fractions));
+  }
+
+  private static NDArray mixed(NDArray contexts, NDManager scope, double... fractions) {
+    try (NDManager own = scope.newSubManager()) {
+      NDArray all = contexts.get(":"); // not the caller's, whose manager would own what follows
+      all.attach(own);
+      NDArray first = all.get("0:1");
+      NDArray last = all.get("-1:");
+      Shape each = new Shape(fractions.length, 1, 1);
+      NDArray part = Upload.doubles(own, fractions, each, DataType.FLOAT32);
+      NDArray rest = Upload.doubles(own, rests(fractions), each, DataType.FLOAT32);
+      NDArray mixed = rest.mul(first).add(part.mul(last));
+      mixed.attach(scope);
+      return mixed;
     }
-    NDArray with = encoded(model, skippedLayers, scope, texts);
-    return Condition.contexts(with, encoded(model, skippedLayers, scope, negatives)).select(rows);
+  }
+
+  private static double[] rests(double... fractions) {
+    return Arrays.stream(fractions).map(fraction -> 1 - fraction).toArray();
+  }
+
+  /** What prompts and negative prompts are to the network. */
+  private NDList encoded(TextToImage model, int skippedLayers, NDManager scope) {
+    return weighted
+        ? encodedChunks(model, skippedLayers, scope)
+        : new NDList(
+            encoded(model, skippedLayers, scope, texts),
+            encoded(model, skippedLayers, scope, negatives));
   }
 
   /** Those with fewer chunks than the longest get chunks without text. */
-  private Condition weightedContexts(TextToImage model, int skippedLayers, NDManager scope) {
+  private NDList encodedChunks(TextToImage model, int skippedLayers, NDManager scope) {
     Tokenizer tokenizer = model.tokenizer();
     List<PromptChunks> with = texts.stream().map(one -> PromptChunks.of(tokenizer, one)).toList();
     List<PromptChunks> without =
@@ -72,7 +114,7 @@ record Prompts(List<String> texts, List<String> negatives, boolean weighted) {
     int count =
         Stream.concat(with.stream(), without.stream()).mapToInt(PromptChunks::size).max().orElse(1);
     TextEncoder encoder = model.textEncoder();
-    return Condition.contexts(
+    return new NDList(
         PromptChunks.encoded(encoder, with, count, skippedLayers, scope),
         PromptChunks.encoded(encoder, without, count, skippedLayers, scope));
   }
@@ -81,6 +123,17 @@ record Prompts(List<String> texts, List<String> negatives, boolean weighted) {
       TextToImage model, int skippedLayers, NDManager scope, List<String> texts) {
     int[][] ids = texts.stream().map(model.tokenizer()::encode).toArray(int[][]::new);
     return model.textEncoder().encode(skippedLayers, scope, ids);
+  }
+
+  /** What the file of a picture says that lies between the first prompt and the last. */
+  Map<String, String> wordsBetween() {
+    Map<String, String> words = new LinkedHashMap<>(words(0));
+    int last = texts.size() - 1;
+    words.put("promptTo", texts.get(last));
+    if (!negatives.get(last).isEmpty()) {
+      words.put("negativePromptTo", negatives.get(last));
+    }
+    return words;
   }
 
   /** What the file of a picture says of one of the prompts. */

@@ -79,6 +79,13 @@ class TextSnippetsTest {
     return weighted;
   }
 
+  static List<Samples> between(TextToImage model) {
+    Samples way =
+        model.prompt("a red dog", "a photo of a cat").seed(42).interpolate(0, 0.25, 0.5, 1);
+    Samples near = model.prompt("a red dog").seed(42).variations(0, 0.2, 4);
+    return List.of(way, near);
+  }
+
   static List<Samples> fromPictures(TextToImage model, NDArray photos, NDArray known) {
     Samples changed = model.prompt("a dog in the snow").imageToImage(photos, 0.6);
     Samples filled = model.prompt("a dog on a bench").inpaint(photos, known);
@@ -110,7 +117,7 @@ class TextSnippetsTest {
             .results()
             .map((MatchResult result) -> result.group(1))
             .toList();
-    assertThat(snippets).hasSize(8).allSatisfy(one -> assertThat(source).contains(squeezed(one)));
+    assertThat(snippets).hasSize(9).allSatisfy(one -> assertThat(source).contains(squeezed(one)));
   }
 
   private static String squeezed(String text) {

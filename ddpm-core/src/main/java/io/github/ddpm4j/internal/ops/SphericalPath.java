@@ -1,4 +1,4 @@
-package io.github.ddpm4j.sampling;
+package io.github.ddpm4j.internal.ops;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.DataType;
@@ -9,7 +9,7 @@ import ai.djl.ndarray.types.DataType;
  *
  * @param angle θ between the two, from 0 to less than π
  */
-record SphericalPath(double angle) {
+public record SphericalPath(double angle) {
 
   /** Below this sine the way is taken as straight, or has no direction. */
   private static final double LEAST_SINE = 1e-6;
@@ -17,11 +17,24 @@ record SphericalPath(double angle) {
   /**
    * The way between two arrays.
    *
+   * @param from where it begins
+   * @param to where it ends, of as many numbers
+   * @return the way
    * @throws IllegalArgumentException if one of them is 0, or they are opposite to each other
    */
-  static SphericalPath between(NDArray from, NDArray to) {
-    double[] a = values(from);
-    double[] b = values(to);
+  public static SphericalPath between(NDArray from, NDArray to) {
+    return between(values(from), values(to));
+  }
+
+  /**
+   * The way between two arrays of Java.
+   *
+   * @param a where it begins
+   * @param b where it ends, of as many numbers
+   * @return the way
+   * @throws IllegalArgumentException if one of them is 0, or they are opposite to each other
+   */
+  public static SphericalPath between(double[] a, double[] b) {
     double norms = Math.sqrt(dot(a, a)) * Math.sqrt(dot(b, b));
     double cosine = Math.max(-1, Math.min(1, dot(a, b) / norms));
     double angle = Math.acos(cosine);
@@ -34,13 +47,23 @@ record SphericalPath(double angle) {
     return new SphericalPath(angle);
   }
 
-  /** sin((1 − α) θ) / sin θ. */
-  double fromWeight(double fraction) {
+  /**
+   * How much of the beginning there is at a point.
+   *
+   * @param fraction α, 0 at the beginning and 1 at the end
+   * @return sin((1 − α) θ) / sin θ
+   */
+  public double fromWeight(double fraction) {
     return toWeight(1 - fraction);
   }
 
-  /** sin(α θ) / sin θ. */
-  double toWeight(double fraction) {
+  /**
+   * How much of the end there is at a point.
+   *
+   * @param fraction α, 0 at the beginning and 1 at the end
+   * @return sin(α θ) / sin θ
+   */
+  public double toWeight(double fraction) {
     double sine = Math.sin(angle);
     return sine < LEAST_SINE ? fraction : Math.sin(fraction * angle) / sine;
   }
