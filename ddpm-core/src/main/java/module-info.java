@@ -46,10 +46,12 @@ module io.github.ddpm4j {
   exports io.github.ddpm4j.internal.io to
       io.github.ddpm4j.data,
       io.github.ddpm4j.latent,
+      io.github.ddpm4j.models,
       io.github.ddpm4j.unet;
   exports io.github.ddpm4j.internal.ops to
       io.github.ddpm4j.data,
       io.github.ddpm4j.latent,
+      io.github.ddpm4j.models,
       io.github.ddpm4j.unet;
   exports io.github.ddpm4j.internal.picture to
       io.github.ddpm4j.data;
@@ -62,6 +64,7 @@ module io.github.ddpm4j {
       io.github.ddpm4j.unet;
   exports io.github.ddpm4j.internal.torch to
       io.github.ddpm4j.latent,
+      io.github.ddpm4j.models,
       io.github.ddpm4j.unet;
 
   uses io.github.ddpm4j.model.DenoiserProvider;

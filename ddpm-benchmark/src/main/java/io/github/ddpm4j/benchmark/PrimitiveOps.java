@@ -29,6 +29,11 @@ final class PrimitiveOps implements Ops<NDArray> {
   }
 
   @Override
+  public NDArray depthwiseConv2d(NDArray x, NDArray weight, NDArray bias, int stride, int padding) {
+    return SIMPLE.depthwiseConv2d(x, weight, bias, stride, padding);
+  }
+
+  @Override
   public NDArray padRightBottom(NDArray x, int count) {
     return SIMPLE.padRightBottom(x, count);
   }

@@ -18,6 +18,7 @@ import io.github.ddpm4j.evaluation.PrecisionRecall;
 import io.github.ddpm4j.evaluation.TorchScriptFeatures;
 import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.internal.data.ChannelRanges;
+import io.github.ddpm4j.models.EfficientNetLite0;
 import io.github.ddpm4j.sampling.Samples;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -51,6 +52,7 @@ import picocli.CommandLine.Spec;
     footer = {
       "",
       "  ddpm evaluate real pictures --size 3x32x32",
+      "  ddpm evaluate real pictures --size 3x32x32 --features lite0",
       "  ddpm evaluate real cifar10 -n 1000 --features inception.pt --features-side 299",
       "  ddpm evaluate part-1 --size 3x32x32 --save 1.safetensors",
       "  ddpm evaluate real --size 3x32x32 --merge 1.safetensors,2.safetensors"
@@ -59,6 +61,9 @@ final class EvaluateCommand implements Callable<Integer> {
 
   private static final int MOST_FRECHET = 2048;
   private static final long BATCH = 64;
+
+  /** The network in the box. A file of this name goes before it. */
+  private static final Path LITE0 = Path.of("lite0");
 
   @Spec private CommandSpec spec = CommandSpec.create();
   @Mixin private SamplerOptions sampler = new SamplerOptions();
@@ -113,7 +118,9 @@ final class EvaluateCommand implements Callable<Integer> {
   @Option(
       names = "--features",
       paramLabel = "FILE",
-      description = "A network in TorchScript for pixels in [0, 1] (default: the pixels).")
+      description =
+          "A network in TorchScript for pixels in [0, 1], or lite0, the EfficientNet-Lite0 in the"
+              + " box (default: the pixels).")
   private @Nullable Path features;
 
   @Option(
@@ -275,8 +282,13 @@ final class EvaluateCommand implements Callable<Integer> {
     if (side != null) {
       Cli.atLeast("--features-side", 1, side);
     }
-    if (features != null) {
+    if (features != null && !isLite0()) {
       Inputs.require(List.of(features));
+    }
+    if (side != null && isLite0()) {
+      throw new IllegalArgumentException(
+          "--features-side is for a network of yours; lite0 resizes pictures to "
+              + EfficientNetLite0.SIDE);
     }
     Cli.device(device);
   }
@@ -327,12 +339,20 @@ final class EvaluateCommand implements Callable<Integer> {
     if (features == null) {
       return new Rows(Features.pixels(), () -> {});
     }
+    if (isLite0()) {
+      EfficientNetLite0 network = EfficientNetLite0.load(Cli.device(device));
+      return new Rows(network, network::close);
+    }
     TorchScriptFeatures.Builder file = Features.torchScript(features).device(Cli.device(device));
     if (side != null) {
       file.resize(side, side, Image.Interpolation.BILINEAR);
     }
     TorchScriptFeatures network = file.load();
     return new Rows(network, network::close);
+  }
+
+  private boolean isLite0() {
+    return LITE0.equals(features) && !Files.exists(LITE0);
   }
 
   private static List<Estimate> compare(Features features, NDArray known, NDArray drawn) {
@@ -376,7 +396,8 @@ final class EvaluateCommand implements Callable<Integer> {
 
   private void print(List<Estimate> estimates, @Nullable BitsPerDimResult likelihood) {
     PrintWriter out = spec.commandLine().getOut();
-    String name = features == null ? "pixels" : features.toString();
+    String name =
+        features == null ? "pixels" : isLite0() ? "EfficientNet-Lite0" : features.toString();
     if (json) {
       JsonObject all = new JsonObject();
       all.addProperty("features", name);

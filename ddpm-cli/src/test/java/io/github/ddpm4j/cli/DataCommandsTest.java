@@ -66,6 +66,21 @@ class DataCommandsTest {
     assertThat(same.getAsJsonObject("recall").get("generated").getAsInt()).isEqualTo(12);
   }
 
+  /** The name of the network stands beside its figures. */
+  @Test
+  void evaluate_inTheFeaturesInTheBox() {
+    Object[] few = {"evaluate", real, other, "--size", "1x8x8", "-n", "6", "--features", "lite0"};
+    assertThat(Program.run(few).good())
+        .startsWith("in the features of EfficientNet-Lite0:")
+        .contains("kernel distance");
+    assertThat(
+            Program.run(
+                    "evaluate", real, model, "--features", "lite0", "--features-side", "64")
+                .refused())
+        .isEqualTo(
+            "evaluate: --features-side is for a network of yours; lite0 resizes pictures to 224");
+  }
+
   @Test
   void evaluate_aModel_withItsLikelihood() {
     JsonObject all =

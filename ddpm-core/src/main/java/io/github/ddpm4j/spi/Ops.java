@@ -33,6 +33,18 @@ public interface Ops<T> {
   T conv2d(T x, T weight, T bias, int stride, int padding);
 
   /**
+   * Two-dimensional convolution of each channel by itself, with a bias and zero padding.
+   *
+   * @param x images, shape (N, C, H, W)
+   * @param weight shape (C, 1, K, K)
+   * @param bias shape (C)
+   * @param stride the stride in both directions
+   * @param padding zeros added on each of the four sides
+   * @return shape (N, C, ⌊(H + 2·padding − K) / stride⌋ + 1, the same for W)
+   */
+  T depthwiseConv2d(T x, T weight, T bias, int stride, int padding);
+
+  /**
    * Transposed two-dimensional convolution with a bias, the gradient of {@link #conv2d} with
    * respect to its input: each pixel of {@code x} adds its K x K multiples of the weight to the
    * result, {@code stride} pixels from those of its neighbour.

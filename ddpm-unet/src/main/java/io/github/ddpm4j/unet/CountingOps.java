@@ -99,6 +99,17 @@ final class CountingOps implements Ops<CountingOps.Value> {
   }
 
   @Override
+  public Value depthwiseConv2d(Value x, Value weight, Value bias, int stride, int padding) {
+    long channels = weight.shape.get(0);
+    long kernel = weight.shape.get(2);
+    requireSame(channels, x.shape.get(1));
+    long height = (x.shape.get(2) + 2L * padding - kernel) / stride + 1;
+    long width = (x.shape.get(3) + 2L * padding - kernel) / stride + 1;
+    Value output = like(weight, x.shape.get(0), channels, height, width);
+    return used(output, product(output.shape.size(), kernel, kernel), weight, bias);
+  }
+
+  @Override
   public Value convTranspose2d(Value x, Value weight, Value bias, int stride, int padding) {
     long in = weight.shape.get(0);
     long out = weight.shape.get(1);

@@ -109,6 +109,15 @@ public final class EagerOps implements Ops<NDArray> {
         .singletonOrThrow();
   }
 
+  @Override
+  public NDArray depthwiseConv2d(NDArray x, NDArray weight, NDArray bias, int stride, int padding) {
+    Shape strides = new Shape(stride, stride);
+    Shape paddings = new Shape(padding, padding);
+    int groups = Math.toIntExact(x.getShape().get(1));
+    return Conv2d.conv2d(x, weight, bias, strides, paddings, new Shape(1, 1), groups)
+        .singletonOrThrow();
+  }
+
   /**
    * {@inheritDoc}
    *

@@ -119,6 +119,13 @@ public final class ScriptOps implements Ops<Value> {
         x, converted(weight), converted(bias), stride, stride, padding, padding);
   }
 
+  @Override
+  public Value depthwiseConv2d(Value x, Value weight, Value bias, int stride, int padding) {
+    return script.let(
+        "torch.conv2d(%s, %s, %s, [%d, %d], [%d, %d], [1, 1], %s.size(1))",
+        x, converted(weight), converted(bias), stride, stride, padding, padding, x);
+  }
+
   /**
    * {@inheritDoc}
    *

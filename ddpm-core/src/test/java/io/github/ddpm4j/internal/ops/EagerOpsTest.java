@@ -82,6 +82,26 @@ class EagerOpsTest {
     assertClose(actual, expected, 1e-12);
   }
 
+  /** A convolution whose weights between different channels are zero. */
+  @ParameterizedTest
+  @CsvSource({"3, 1, 1", "3, 2, 0", "5, 2, 2", "1, 1, 0"})
+  void depthwiseConv2d_isAConvolutionOfEachChannel(int kernel, int stride, int padding) {
+    int c = 3;
+    NDArray x = array(DataType.FLOAT64, 2, c, 6, 7);
+    NDArray weight = array(DataType.FLOAT64, c, 1, kernel, kernel);
+    NDArray bias = array(DataType.FLOAT64, c);
+    NDArray whole = manager.zeros(new Shape(c, c, kernel, kernel), DataType.FLOAT64);
+    for (int i = 0; i < c; i++) {
+      whole.set(new NDIndex("{}, {}", i, i), weight.get(i, 0));
+    }
+
+    NDArray actual = ops.depthwiseConv2d(x, weight, bias, stride, padding);
+
+    NDArray expected = ops.conv2d(x, whole, bias, stride, padding);
+    assertThat(actual.getShape()).isEqualTo(expected.getShape());
+    assertClose(actual, expected.toDoubleArray(), 1e-12);
+  }
+
   /** Each pixel adds its multiples of the weight where they fall. */
   @ParameterizedTest
   @CsvSource({"4, 2, 1", "2, 2, 0", "7, 7, 0", "3, 1, 2", "3, 2, 0", "1, 1, 0"})

@@ -123,6 +123,8 @@ class ScriptOpsTest {
         convolution(3, 2, 1).images(1, 4, 8, 6).weight(7, 4, 3, 3).weight(7),
         convolution(7, 1, 3).images(1, 2, 5, 9).weight(3, 2, 7, 7).weight(3),
         convolution(2, 2, 0).images(2, 3, 6, 4).weight(5, 3, 2, 2).weight(5),
+        depthwise(3, 1, 1).images(2, 3, 6, 5).weight(3, 1, 3, 3).weight(3),
+        depthwise(5, 2, 1).images(1, 8, 9, 7).weight(8, 1, 5, 5).weight(8),
         transposed(4, 2, 1).images(2, 3, 5, 4).weight(3, 6, 4, 4).weight(6),
         transposed(2, 2, 0).images(1, 5, 1, 3).weight(5, 2, 2, 2).weight(2),
         transposed(7, 7, 0).images(3, 4, 1, 1).weight(4, 3, 7, 7).weight(3),
@@ -134,6 +136,15 @@ class ScriptOpsTest {
       @Override
       <T> T apply(Ops<T> ops, List<T> in) {
         return ops.convTranspose2d(in.get(0), in.get(1), in.get(2), stride, padding);
+      }
+    };
+  }
+
+  private static Case depthwise(int kernel, int stride, int padding) {
+    return new Case("depthwiseConv2d " + kernel + "x" + kernel + " " + stride + " " + padding) {
+      @Override
+      <T> T apply(Ops<T> ops, List<T> in) {
+        return ops.depthwiseConv2d(in.get(0), in.get(1), in.get(2), stride, padding);
       }
     };
   }
