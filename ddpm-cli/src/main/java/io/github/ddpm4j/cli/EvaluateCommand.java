@@ -45,7 +45,9 @@ import picocli.CommandLine.Spec;
     description = {
       "Compares a folder of pictures, or what a model draws, with a folder of real ones: Fréchet"
           + " distance, kernel distance, precision and recall, and for a model bits per dimension.",
-      "Distances depend on the features: compare those of the same features and number alone.",
+      "Distances depend on the features: compare those of the same features and number alone. A"
+          + " Fréchet distance of more than 256 features needs more pictures than features, and"
+          + " has no interval.",
       "Parts of a large folder are told of by --save, each by a process, and put together by"
           + " --merge."
     },
@@ -61,6 +63,9 @@ final class EvaluateCommand implements Callable<Integer> {
 
   private static final int MOST_FRECHET = 2048;
   private static final long BATCH = 64;
+
+  /** The most features for which the Fréchet distance has an interval, and is told of few. */
+  private static final int MOST_RESAMPLED = 256;
 
   /** The network in the box. A file of this name goes before it. */
   private static final Path LITE0 = Path.of("lite0");
@@ -223,7 +228,7 @@ final class EvaluateCommand implements Callable<Integer> {
     if (features == null) {
       return "pixels of " + size;
     }
-    return features.getFileName()
+    return (isLite0() ? "EfficientNet-Lite0" : features.getFileName())
         + (side == null ? "" : " at " + side + "x" + side)
         + ", of pictures of "
         + size;
@@ -360,8 +365,12 @@ final class EvaluateCommand implements Callable<Integer> {
     double[][] rows = features.of(drawn);
     Bootstrap bootstrap = Bootstrap.seeded(1);
     List<Estimate> estimates = new ArrayList<>();
-    if (rows[0].length <= MOST_FRECHET) {
-      estimates.add(FrechetDistance.estimate(rows, FeatureStatistics.of(reference), bootstrap));
+    boolean cheap = rows[0].length <= MOST_RESAMPLED;
+    boolean regular = Math.min(rows.length, reference.length) > rows[0].length;
+    if (cheap || regular && rows[0].length <= MOST_FRECHET) {
+      // Each resample costs as much as the distance itself, seconds for a thousand features.
+      Bootstrap resamples = cheap ? bootstrap : Bootstrap.none();
+      estimates.add(FrechetDistance.estimate(rows, FeatureStatistics.of(reference), resamples));
     }
     estimates.add(KernelDistance.estimate(rows, reference, bootstrap));
     PrecisionRecall both = PrecisionRecall.of(rows, reference, bootstrap);

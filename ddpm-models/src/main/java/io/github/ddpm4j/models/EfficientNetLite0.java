@@ -148,8 +148,7 @@ public final class EfficientNetLite0 implements Features, AutoCloseable {
     Value features =
         Lite0Network.forward(
             ops, name -> Objects.requireNonNull(values.get(name), name), new Value("x"), SIDE);
-    return Program.compile(
-        script.method(INFER, "x: Tensor, p: List[Tensor]", "Tensor", features));
+    return Program.compile(script.method(INFER, "x: Tensor, p: List[Tensor]", "Tensor", features));
   }
 
   /**
@@ -158,8 +157,8 @@ public final class EfficientNetLite0 implements Features, AutoCloseable {
    * @param images in [−1, 1], float32 or float64, shape (N, 1, H, W) or (N, 3, H, W), on any
    *     device; not closed
    * @return N rows of {@value #COUNT} numbers from 0 to 6
-   * @throws IllegalArgumentException if the images have another shape, or a value that is not a number
-   *     or is beyond ±2
+   * @throws IllegalArgumentException if the images have another shape, or a value that is not a
+   *     number or is beyond ±2
    * @throws IllegalStateException if these features are closed
    */
   @Override

@@ -92,7 +92,8 @@ final class Lite0Network {
    * @return shape (N, 1280, 1, 1)
    */
   static <T> T forward(Ops<T> ops, Function<String, T> weights, T images, int side) {
-    T x = relu6(ops, convolved(ops, weights, "_conv_stem", ops.enter(images), STEM_KERNEL, 2, false));
+    T x =
+        relu6(ops, convolved(ops, weights, "_conv_stem", ops.enter(images), STEM_KERNEL, 2, false));
     List<Block> blocks = blocks();
     for (int i = 0; i < blocks.size(); i++) {
       Block block = blocks.get(i);

@@ -61,8 +61,7 @@ class EfficientNetLite0Test {
       }
       assertThatThrownBy(() -> features.of(manager.zeros(new Shape(2, 2, 8, 8))))
           .isInstanceOf(IllegalArgumentException.class)
-          .hasMessage(
-              "images must have shape (N, 1, H, W) or (N, 3, H, W), but had (2, 2, 8, 8)");
+          .hasMessage("images must have shape (N, 1, H, W) or (N, 3, H, W), but had (2, 2, 8, 8)");
       assertThatThrownBy(() -> features.of(grey.sign().mul(255)))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessage(

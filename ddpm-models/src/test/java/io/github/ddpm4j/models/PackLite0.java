@@ -41,7 +41,8 @@ final class PackLite0 {
         NDArray scale =
             source
                 .readFloat32(layer.norm() + ".weight", manager)
-                .div(source.readFloat32(layer.norm() + ".running_var", manager).add(EPSILON).sqrt());
+                .div(
+                    source.readFloat32(layer.norm() + ".running_var", manager).add(EPSILON).sqrt());
         NDArray mean = source.readFloat32(layer.norm() + ".running_mean", manager);
         folded.put(layer.name() + ".weight", weight.mul(scale.reshape(-1, 1, 1, 1)));
         folded.put(
