@@ -24,6 +24,8 @@ import org.jspecify.annotations.Nullable;
  * href="https://creativecommons.org/publicdomain/zero/1.0/">CC0 1.0</a>: 140 sprites on a grid of
  * 16x16, each cell of which is a block of four pixels here. Immutable and thread-safe.
  */
+// The order of slots and attributes is part of what seeds and vectors mean.
+@SuppressWarnings("EnumOrdinal")
 public final class Face {
 
   /** The side length in pixels: {@value}. */
@@ -68,6 +70,8 @@ public final class Face {
     /** The colour of the background. */
     BACKGROUND("white", "blue", "green", "yellow", "pink", "purple");
 
+    // Immutable, of List.of.
+    @SuppressWarnings("ImmutableEnumChecker")
     private final List<String> values;
 
     Attribute(String... values) {

@@ -28,6 +28,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>The design is "Pixel Art" by DiceBear, CC0 1.0; the backgrounds are ours.
  */
+// The order of the slots is part of what a seed means.
+@SuppressWarnings("EnumOrdinal")
 final class FaceParts {
 
   /** The side of the grid. */

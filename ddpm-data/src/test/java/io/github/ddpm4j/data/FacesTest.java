@@ -24,6 +24,8 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 /** Portraits and their attributes. */
+// As the classes that are tested.
+@SuppressWarnings("EnumOrdinal")
 class FacesTest {
 
   private static final int MANY = 100;
