@@ -367,7 +367,7 @@ final class EvaluateCommand implements Callable<Integer> {
     List<Estimate> estimates = new ArrayList<>();
     boolean cheap = rows[0].length <= MOST_RESAMPLED;
     boolean regular = Math.min(rows.length, reference.length) > rows[0].length;
-    if (cheap || regular && rows[0].length <= MOST_FRECHET) {
+    if (cheap || (regular && rows[0].length <= MOST_FRECHET)) {
       // Each resample costs as much as the distance itself, seconds for a thousand features.
       Bootstrap resamples = cheap ? bootstrap : Bootstrap.none();
       estimates.add(FrechetDistance.estimate(rows, FeatureStatistics.of(reference), resamples));

@@ -13,6 +13,7 @@ import java.util.stream.IntStream;
  * @param to where it ends
  * @param fractions how far it goes
  */
+@SuppressWarnings("ArrayRecordComponent") // made once and not changed
 record MixedStarts(int[] from, int[] to, double[] fractions) {
 
   /** Pictures along the way from picture 0 to picture 1. */
