@@ -53,7 +53,8 @@ public final class DrawFromText {
                 .steps(steps)
                 .seed(SEED)
                 .listener(
-                    event -> System.out.printf("step %d of %d%n", event.step() + 1, event.steps()))
+                    event ->
+                        System.out.println("step " + (event.step() + 1) + " of " + event.steps()))
                 .generate(1)) {
       samples.save(0, picture);
     }
