@@ -29,7 +29,7 @@ import picocli.CommandLine.Spec;
     sortOptions = false)
 public final class Benchmark implements Callable<Integer> {
 
-  private static final List<Preset> PRESETS =
+  static final List<Preset> PRESETS =
       List.of(
           new Preset("digits", Benchmark::digits),
           new Preset("28x28", Benchmark::fashionMnist),

@@ -1,0 +1,70 @@
+package io.github.ddpm4j.benchmark;
+
+import io.github.ddpm4j.sampling.SamplingRun;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * The usual way to batch: as many requests as a batch takes are drawn together, from the first step
+ * of all to the last step of the longest; what comes meanwhile waits. A request is done when its
+ * own steps are, which is kinder than to wait for the batch.
+ */
+final class WholeRequests implements AutoCloseable {
+
+  private record Waiting(SamplingRun run, CompletableFuture<Void> done) {}
+
+  private final int batch;
+  private final BlockingQueue<Waiting> queue;
+  private final Thread worker = new Thread(this::work, "whole-requests");
+  private volatile boolean closed;
+
+  WholeRequests(int batch, int most) {
+    this.batch = batch;
+    this.queue = new ArrayBlockingQueue<>(most);
+    worker.setDaemon(true);
+    worker.start();
+  }
+
+  /** Completes with the last step of the run; empty if there is no room for it. */
+  Optional<CompletableFuture<Void>> taken(SamplingRun run) {
+    CompletableFuture<Void> done = new CompletableFuture<>();
+    return queue.offer(new Waiting(run, done)) ? Optional.of(done) : Optional.empty();
+  }
+
+  private void work() {
+    List<Waiting> together = new ArrayList<>();
+    while (!closed) {
+      try {
+        Waiting first = queue.poll(10, TimeUnit.MILLISECONDS);
+        if (first == null) {
+          continue;
+        }
+        together.add(first);
+        queue.drainTo(together, batch - 1);
+      } catch (InterruptedException e) {
+        return;
+      }
+      while (!together.isEmpty()) {
+        SamplingRun.advance(together.stream().map(Waiting::run).toList());
+        for (Waiting one : List.copyOf(together)) {
+          if (!one.run().hasNext()) {
+            one.run().finish().close();
+            one.done().complete(null);
+            together.remove(one);
+          }
+        }
+      }
+    }
+  }
+
+  @Override
+  public void close() throws InterruptedException {
+    closed = true;
+    worker.join();
+  }
+}

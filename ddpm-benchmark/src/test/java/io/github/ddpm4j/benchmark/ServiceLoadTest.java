@@ -1,0 +1,47 @@
+package io.github.ddpm4j.benchmark;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.ddpm4j.benchmark.Arrivals.Arrival;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import picocli.CommandLine;
+
+class ServiceLoadTest {
+
+  @Test
+  void poisson_manyArrivals_rateAndShares() {
+    List<Arrival> all = Arrivals.poisson(20_000, 50, 3);
+    assertThat(all).hasSize(20_000);
+    assertThat(all.get(19_999).nanos() / 1e9).isBetween(390.0, 410.0);
+    double few = all.stream().filter(Arrival::isShort).count() / 20_000.0;
+    assertThat(few).isBetween(0.89, 0.91);
+    assertThat(Arrivals.poisson(10, 50, 3)).isEqualTo(all.subList(0, 10));
+    // Exponential times: as many shorter than the mean as 1 − 1/e.
+    long shorter =
+        IntStream.range(1, 20_000)
+            .filter(i -> all.get(i).nanos() - all.get(i - 1).nanos() < 20_000_000)
+            .count();
+    assertThat(shorter / 20_000.0).isBetween(0.62, 0.645);
+  }
+
+  @Test
+  void call_fewRequests_aRowEach() {
+    StringWriter printed = new StringWriter();
+    CommandLine command = new CommandLine(new ServiceLoad());
+    command.setOut(new PrintWriter(printed));
+    int code =
+        command.execute(
+            "--preset", "digits", "--requests", "6", "--loads", "0.5", "--calibration", "0.05");
+    assertThat(code).isZero();
+    assertThat(printed.toString())
+        .contains("calls of 1: ")
+        .containsPattern("\\| 0.50 \\| by the step \\| \\d+ \\| \\d+ \\|.*\\| 0 \\|")
+        .containsPattern("\\| 0.50 \\| whole \\| \\d+ \\| \\d+ \\|.*\\| 0 \\|");
+    command.setErr(new PrintWriter(printed));
+    assertThat(command.execute("--requests", "0")).isNotZero();
+  }
+}
