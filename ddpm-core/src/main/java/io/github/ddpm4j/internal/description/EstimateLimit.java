@@ -49,7 +49,11 @@ public record EstimateLimit(boolean clip, @Nullable Thresholding thresholding) {
     throw refused(words, null);
   }
 
-  /** The metadata that say so; none where x̂_0 is clipped to the range of images, as usual. */
+  /**
+   * The metadata that say so.
+   *
+   * @return one word, or none where x̂_0 is clipped to the range of images, as usual
+   */
   public Map<String, String> metadata() {
     if (thresholding != null) {
       return Map.of(KEY, thresholding.share() + " " + thresholding.greatest());
