@@ -193,8 +193,8 @@ class DataCommandsTest {
         .isEqualTo(
             "evaluate: "
                 + wide
-                + ": statistics to merge must have equally many features, but have 64 and 192; use"
-                + " the same Features for both");
+                + ": statistics to merge must have equally many features, but have 64 and 192; give"
+                + " the same --size, --features and --features-side");
     assertThat(Program.run("evaluate", known, "--merge", folder.resolve("none")).refused())
         .isEqualTo("evaluate: " + folder.resolve("none") + " does not exist");
     assertThat(Program.run("evaluate", "--merge", both).refused())

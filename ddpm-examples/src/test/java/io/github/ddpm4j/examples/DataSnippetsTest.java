@@ -19,6 +19,7 @@ import io.github.ddpm4j.Training;
 import io.github.ddpm4j.data.ArrayFiles;
 import io.github.ddpm4j.data.CifarFiles;
 import io.github.ddpm4j.data.DataDoctor;
+import io.github.ddpm4j.data.Faces;
 import io.github.ddpm4j.data.Normalization;
 import io.github.ddpm4j.data.PictureDataset;
 import io.github.ddpm4j.data.PictureFolder;
@@ -125,6 +126,11 @@ class DataSnippetsTest {
     return dataset;
   }
 
+  static void portraits(Training training) {
+    Faces faces = Faces.builder(50_000).seed(1).hidden(0.3).setSampling(64, true).build();
+    training.condition((images, labels) -> Condition.vectors(labels.head())).fit(faces);
+  }
+
   static void watched(DDPM ddpm, Training training) {
     training.listener(
         TrainingReport.of(ddpm, Path.of("report.html"))
@@ -144,7 +150,7 @@ class DataSnippetsTest {
                             snippet.contains("PictureFolder")
                                 || snippet.contains("TrainingReport")))
             .toList();
-    assertThat(found).hasSize(9);
+    assertThat(found).hasSize(10);
     assertThat(found).allSatisfy(snippet -> assertThat(source).contains(squeezed(snippet)));
   }
 

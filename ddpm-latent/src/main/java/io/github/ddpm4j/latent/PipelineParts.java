@@ -22,14 +22,8 @@ interface PipelineParts {
 
   Autoencoder autoencoder(Device device) throws IOException;
 
-  /** What loads one part. */
-  @FunctionalInterface
-  interface Loader<T> {
-    T load() throws IOException;
-  }
-
   /** Loads a part; a message of what is wrong with it names it. */
-  default <T> T load(String part, Loader<T> loader) throws IOException {
+  default <T> T load(String part, PartLoader<T> loader) throws IOException {
     String of = part(part);
     try {
       return loader.load();
