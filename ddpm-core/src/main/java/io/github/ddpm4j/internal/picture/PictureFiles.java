@@ -222,7 +222,7 @@ public final class PictureFiles {
         ImageInputStream stream = new MemoryCacheImageInputStream(in)) {
       byte[] start = new byte[SIGNATURE.length];
       int read = Math.max(0, stream.read(start));
-      if (read == 0 || Arrays.mismatch(start, 0, read, SIGNATURE, 0, read) >= 0) {
+      if (Arrays.mismatch(start, 0, read, SIGNATURE, 0, read) >= 0) {
         return Map.of();
       }
       stream.seek(0);
