@@ -33,8 +33,13 @@ class EvaluateFashionMnistTest {
     String printed =
         Printed.by(
             () ->
-                EvaluateFashionMnist.run(
-                    folder, out.resolve("model"), plain.resolve("model"), 30, 4, 2));
+                EvaluateFashionMnist.main(
+                    new String[] {
+                      folder.toString(),
+                      out.resolve("model").toString(),
+                      "30",
+                      plain.resolve("model").toString()
+                    }));
     assertThat(plain.resolve("report.html")).content().contains("Samples after step 2");
 
     assertThat(printed)

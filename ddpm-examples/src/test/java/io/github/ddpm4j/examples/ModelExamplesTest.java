@@ -306,8 +306,7 @@ class ModelExamplesTest {
 
   @Test
   void drawFromText_neitherFolderNorName_isRefused() {
-    Path file = target.resolve("none.png");
-    assertThatThrownBy(() -> DrawFromText.run("/no/such/folder", "a cat", file, 3))
+    assertThatThrownBy(() -> DrawFromText.main(new String[] {"/no/such/folder", "a cat"}))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(
             "the name of a model must be like google/ddpm-cifar10-32, but was \"/no/such/folder\";"
