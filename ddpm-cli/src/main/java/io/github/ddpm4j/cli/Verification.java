@@ -8,6 +8,7 @@ import ai.djl.ndarray.types.Shape;
 import com.google.gson.Gson;
 import com.google.gson.reflect.TypeToken;
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.internal.files.ResourceFile;
 import io.github.ddpm4j.internal.io.TensorFiles;
 import io.github.ddpm4j.internal.io.TensorSource;
 import io.github.ddpm4j.internal.ops.PerImage;
@@ -35,9 +36,6 @@ import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.io.Reader;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -127,37 +125,29 @@ final class Verification {
 
   /** A small U-Net of diffusers with random weights, and what it answered. */
   private Check network(String name, UNet.Execution execution, double allowed) throws IOException {
-    Path file = Files.createTempFile("ddpm4j-verify-", ".safetensors");
-    try {
-      try (InputStream in = resource("verify.safetensors")) {
-        Files.copy(in, file, StandardCopyOption.REPLACE_EXISTING);
+    try (ResourceFile file = ResourceFile.of(resource("verify.safetensors"), "ddpm4j-verify-");
+        TensorSource source = TensorFiles.open(file.path());
+        UNet unet = unet(execution);
+        NDManager manager = NDManager.newBaseManager(device)) {
+      for (Map.Entry<String, NDArray> weight : unet.weights().entrySet()) {
+        source.readInto(weight.getKey(), weight.getValue());
       }
-      try (TensorSource source = TensorFiles.open(file);
-          UNet unet = unet(execution);
-          NDManager manager = NDManager.newBaseManager(device)) {
-        for (Map.Entry<String, NDArray> weight : unet.weights().entrySet()) {
-          source.readInto(weight.getKey(), weight.getValue());
-        }
-        NDArray input = source.readFloat32("input", manager);
-        double[] steps = numbers(source.readFloat32("timesteps", manager));
-        double[] labels = numbers(source.readFloat32("labels", manager));
-        double[] some = new double[steps.length];
-        Arrays.fill(some, Math.sqrt(0.5));
-        int[] classes = new int[labels.length];
-        for (int i = 0; i < labels.length; i++) {
-          // The last class of diffusers is ours for none.
-          classes[i] =
-              labels[i] == unet.classes().orElseThrow() ? Condition.ABSENT : (int) labels[i];
-        }
-        NDArray answer =
-            unet.predict(input, NoiseLevels.of(steps, some, some), Condition.labels(classes));
-        return new Check(
-            name,
-            difference(numbers(answer), numbers(source.readFloat32("output", manager))),
-            allowed);
+      NDArray input = source.readFloat32("input", manager);
+      double[] steps = numbers(source.readFloat32("timesteps", manager));
+      double[] labels = numbers(source.readFloat32("labels", manager));
+      double[] some = new double[steps.length];
+      Arrays.fill(some, Math.sqrt(0.5));
+      int[] classes = new int[labels.length];
+      for (int i = 0; i < labels.length; i++) {
+        // The last class of diffusers is ours for none.
+        classes[i] = labels[i] == unet.classes().orElseThrow() ? Condition.ABSENT : (int) labels[i];
       }
-    } finally {
-      Files.delete(file);
+      NDArray answer =
+          unet.predict(input, NoiseLevels.of(steps, some, some), Condition.labels(classes));
+      return new Check(
+          name,
+          difference(numbers(answer), numbers(source.readFloat32("output", manager))),
+          allowed);
     }
   }
 

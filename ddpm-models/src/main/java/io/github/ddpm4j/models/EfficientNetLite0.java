@@ -10,6 +10,7 @@ import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.evaluation.Features;
+import io.github.ddpm4j.internal.files.ResourceFile;
 import io.github.ddpm4j.internal.io.TensorFiles;
 import io.github.ddpm4j.internal.io.TensorSource;
 import io.github.ddpm4j.internal.ops.Script;
@@ -21,9 +22,6 @@ import io.github.ddpm4j.internal.torch.Program;
 import io.github.ddpm4j.internal.torch.Turns;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -120,22 +118,18 @@ public final class EfficientNetLite0 implements Features, AutoCloseable {
 
   private static Map<String, NDArray> read(NDManager manager) throws IOException {
     String resource = "efficientnet-lite0.safetensors";
-    Path file = Files.createTempFile("ddpm4j-", ".safetensors");
-    try (InputStream in =
-        Objects.requireNonNull(EfficientNetLite0.class.getResourceAsStream(resource), resource)) {
-      Files.copy(in, file, StandardCopyOption.REPLACE_EXISTING);
-      Map<String, NDArray> weights = new LinkedHashMap<>();
-      try (TensorSource source = TensorFiles.open(file)) {
-        for (Lite0Network.Layer layer : Lite0Network.layers()) {
-          for (String name : List.of(layer.name() + ".weight", layer.name() + ".bias")) {
-            weights.put(name, source.readFloat32(name, manager));
-          }
+    InputStream in =
+        Objects.requireNonNull(EfficientNetLite0.class.getResourceAsStream(resource), resource);
+    Map<String, NDArray> weights = new LinkedHashMap<>();
+    try (ResourceFile file = ResourceFile.of(in, "ddpm4j-");
+        TensorSource source = TensorFiles.open(file.path())) {
+      for (Lite0Network.Layer layer : Lite0Network.layers()) {
+        for (String name : List.of(layer.name() + ".weight", layer.name() + ".bias")) {
+          weights.put(name, source.readFloat32(name, manager));
         }
       }
-      return weights;
-    } finally {
-      Files.delete(file);
     }
+    return weights;
   }
 
   private static Program compile(Map<String, NDArray> weights) {

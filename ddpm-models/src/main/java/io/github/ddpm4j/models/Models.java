@@ -2,11 +2,9 @@ package io.github.ddpm4j.models;
 
 import ai.djl.Device;
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.internal.files.ResourceFile;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
@@ -74,13 +72,10 @@ public final class Models {
       throw new IllegalArgumentException(
           "the models in the box are " + NAMES + ", and none of them is \"" + name + "\"");
     }
-    Path file = Files.createTempFile("ddpm4j-" + known + "-", ".safetensors");
-    try (InputStream in =
-        Objects.requireNonNull(Models.class.getResourceAsStream(known + ".safetensors"), known)) {
-      Files.copy(in, file, StandardCopyOption.REPLACE_EXISTING);
-      return device == null ? DDPM.load(file) : DDPM.load(file, device);
-    } finally {
-      Files.delete(file);
+    InputStream weights =
+        Objects.requireNonNull(Models.class.getResourceAsStream(known + ".safetensors"), known);
+    try (ResourceFile file = ResourceFile.of(weights, "ddpm4j-" + known + "-")) {
+      return device == null ? DDPM.load(file.path()) : DDPM.load(file.path(), device);
     }
   }
 }
