@@ -38,16 +38,12 @@ final class Backlog {
   void requireOpen() {
     lock.lock();
     try {
-      requireOpenLocked();
+      if (!open) {
+        throw new RequestRefusedException(
+            Reason.SHUT_DOWN, "the service is shut down and takes no more requests");
+      }
     } finally {
       lock.unlock();
-    }
-  }
-
-  private void requireOpenLocked() {
-    if (!open) {
-      throw new RequestRefusedException(
-          Reason.SHUT_DOWN, "the service is shut down and takes no more requests");
     }
   }
 
@@ -77,7 +73,7 @@ final class Backlog {
   Optional<Served> add(Served served) throws InterruptedException {
     lock.lockInterruptibly();
     try {
-      requireOpenLocked();
+      requireOpen();
       Optional<Served> shed = Optional.empty();
       long left = served.times().deadline() - System.nanoTime();
       while (whenFull == WhenFull.WAIT && order.waiting() >= most) {
@@ -85,7 +81,7 @@ final class Backlog {
           throw tooLate(served, 0);
         }
         left = room.awaitNanos(left);
-        requireOpenLocked();
+        requireOpen();
       }
       if (order.waiting() >= most) {
         Served least = order.least().orElse(served);
