@@ -159,13 +159,23 @@ public final class Cli {
    */
   public static int report(Exception problem, CommandLine command, ParseResult result)
       throws Exception {
-    if (problem instanceof IOException
-        || problem instanceof UncheckedIOException
-        || problem instanceof IllegalArgumentException) {
+    if (isUsers(problem)) {
       tell(problem, command);
       return USER_ERROR;
     }
     throw problem;
+  }
+
+  /**
+   * Whether the user can put a problem right: a wrong option, a missing file.
+   *
+   * @param problem what a command failed by
+   * @return whether its message is for the user
+   */
+  public static boolean isUsers(Exception problem) {
+    return problem instanceof IOException
+        || problem instanceof UncheckedIOException
+        || problem instanceof IllegalArgumentException;
   }
 
   /**

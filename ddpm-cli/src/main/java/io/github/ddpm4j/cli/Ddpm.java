@@ -4,7 +4,6 @@ import io.github.ddpm4j.benchmark.Benchmark;
 import io.github.ddpm4j.benchmark.Cli;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.io.UncheckedIOException;
 import java.nio.charset.Charset;
 import java.nio.file.Path;
 import java.util.concurrent.CancellationException;
@@ -141,9 +140,7 @@ public final class Ddpm {
       command.getErr().println(command.getCommandName() + ": " + problem.getMessage());
       return INTERRUPTED;
     }
-    if (problem instanceof IOException
-        || problem instanceof UncheckedIOException
-        || problem instanceof IllegalArgumentException) {
+    if (Cli.isUsers(problem)) {
       command.getErr().println(command.getCommandName() + ": " + Advice.of(Cli.message(problem)));
       return Cli.USER_ERROR;
     }
