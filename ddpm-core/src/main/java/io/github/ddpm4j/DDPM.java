@@ -17,6 +17,7 @@ import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.internal.torch.Shutdown;
 import io.github.ddpm4j.internal.training.BatchLoss;
 import io.github.ddpm4j.loss.Loss;
+import io.github.ddpm4j.model.Attributes;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
@@ -328,6 +329,16 @@ public final class DDPM implements AutoCloseable {
    */
   public List<String> classNames() {
     return diffusion.classNames();
+  }
+
+  /**
+   * What the entries of the condition vectors mean that the network was trained on.
+   *
+   * @return the attributes; empty if the model does not say
+   * @see Attributes#METADATA
+   */
+  public Optional<Attributes> attributes() {
+    return diffusion.attributes();
   }
 
   /**

@@ -1,9 +1,13 @@
 package io.github.ddpm4j.cli;
 
 import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.internal.files.WholeFile;
+import io.github.ddpm4j.model.Attributes;
+import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.models.Models;
 import io.github.ddpm4j.pretrained.Pretrained;
 import io.github.ddpm4j.sampling.Samples;
@@ -48,6 +52,12 @@ final class LoadedModel implements AutoCloseable {
 
   /** What tells the weights apart; null until somebody asks of a folder that tells it itself. */
   private @Nullable String weights;
+
+  /** What was asked for last. */
+  private List<String> askedTexts = List.of();
+
+  private @Nullable Condition asked;
+  private final NDManager manager = NDManager.newBaseManager();
 
   private LoadedModel(
       String name,
@@ -142,6 +152,36 @@ final class LoadedModel implements AutoCloseable {
   }
 
   /**
+   * A condition of attributes, a row per text. Its array is this model's, and kept for the next
+   * call with the same texts.
+   *
+   * @throws IllegalArgumentException if the model has no attributes, or not such ones
+   */
+  Condition attributes(List<String> texts) {
+    Condition condition = asked;
+    if (condition == null || !texts.equals(askedTexts)) {
+      Attributes known =
+          ddpm.attributes()
+              .orElseThrow(
+                  () ->
+                      new IllegalArgumentException(
+                          "--attributes is for models that name some, and "
+                              + name
+                              + " names none"
+                              + (ddpm.classNames().isEmpty() ? "" : "; it has classes: --class")));
+      float[] rows = new float[texts.size() * known.length()];
+      for (int i = 0; i < texts.size(); i++) {
+        System.arraycopy(known.vector(texts.get(i)), 0, rows, i * known.length(), known.length());
+      }
+      NDArray vectors = manager.create(rows, new Shape(texts.size(), known.length()));
+      condition = Condition.vectors(vectors);
+      asked = condition;
+      askedTexts = List.copyOf(texts);
+    }
+    return condition;
+  }
+
+  /**
    * How a sample was drawn. Where it doesn't tell by which weights, that is the SHA-256 of the
    * model's file or of all files of its folder, or its name in a hub.
    */
@@ -186,6 +226,7 @@ final class LoadedModel implements AutoCloseable {
 
   @Override
   public void close() {
+    manager.close();
     try {
       owner.close();
     } catch (RuntimeException e) {

@@ -1,6 +1,7 @@
 package io.github.ddpm4j.cli;
 
 import io.github.ddpm4j.image.Pictures;
+import io.github.ddpm4j.model.Attributes;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.sampling.Guidance;
 import io.github.ddpm4j.sampling.Samplers;
@@ -8,6 +9,7 @@ import io.github.ddpm4j.sampling.Sampling;
 import java.io.IOException;
 import java.math.BigInteger;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -85,10 +87,16 @@ record Recipe(
   /** A run that draws its batch again. */
   Sampling sampling(LoadedModel model) {
     Sampling sampling = model.sampling().sampler(Samplers.parse(words.getOrDefault("sampler", "")));
+    // Conditions of the others in the batch don't matter: an image depends on its own alone.
+    Condition condition = Condition.none();
     if (label != null) {
-      // Labels of the others in the batch don't matter: an image depends on its own alone.
-      sampling.condition(Condition.labels(label));
+      condition = Condition.labels(label);
     }
+    String attributes = words.get(Attributes.METADATA);
+    if (attributes != null) {
+      condition = condition.and(model.attributes(List.of(attributes)));
+    }
+    sampling.condition(condition);
     return guidance == null ? sampling : sampling.guidance(Guidance.classifierFree(guidance));
   }
 

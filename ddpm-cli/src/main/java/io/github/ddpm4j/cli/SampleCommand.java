@@ -8,6 +8,7 @@ import com.google.gson.JsonObject;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.benchmark.Cli;
 import io.github.ddpm4j.image.Pictures;
+import io.github.ddpm4j.model.Attributes;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.Sampling;
@@ -42,6 +43,9 @@ import picocli.CommandLine.Spec;
 final class SampleCommand implements Callable<Integer> {
 
   private static final int MOST_IN_A_GRID = 10_000;
+
+  /** Words that are of a single picture. */
+  private static final List<String> OF_ONE = List.of("label", "class", Attributes.METADATA);
 
   @Spec private CommandSpec spec = CommandSpec.create();
   @Mixin private ModelOptions model = new ModelOptions();
@@ -181,10 +185,8 @@ final class SampleCommand implements Callable<Integer> {
           words.putAll(blocks.provenance(loaded, drawn, sampler.seed(), b, (int) first));
         }
       }
-      words.keySet().removeAll(List.of("label", "class"));
-      if (!sampler.classes().isEmpty()) {
-        words.put("classes", sampler.classes().toString());
-      }
+      words.keySet().removeAll(OF_ONE);
+      words.putAll(sampler.asked());
       words.put("image", from + " to " + (from + count - 1));
       save(loaded, NDArrays.concat(all), words);
     }
@@ -248,9 +250,10 @@ final class SampleCommand implements Callable<Integer> {
     try (Samples one = cheap.generate(1)) {
       words.putAll(loaded.provenance(one, 0));
     }
-    words.keySet().removeAll(List.of("images", "image", "label", "class", "batchSize"));
+    words.keySet().removeAll(OF_ONE);
+    words.keySet().removeAll(List.of("images", "image", "batchSize"));
     words.put("sampler", sampler.text());
-    words.put("classes", sampler.classes().toString());
+    words.putAll(sampler.asked());
     words.put("block", Integer.toString(block));
     return words;
   }

@@ -4,8 +4,11 @@ import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.sampling.Guidance;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Sampling;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -34,9 +37,18 @@ final class SamplerOptions {
   private List<String> classes = List.of();
 
   @Option(
+      names = {"-a", "--attributes"},
+      paramLabel = "TEXT",
+      description =
+          "What a model of attributes shall draw, such as 'hair=long, hat=red'; given more than"
+              + " once, of each picture in turn.")
+  private List<String> attributes = List.of();
+
+  @Option(
       names = {"-g", "--guidance"},
       paramLabel = "SCALE",
-      description = "Classifier-free guidance towards the class; 1 is none (default: 1).")
+      description =
+          "Classifier-free guidance towards class and attributes; 1 is none (default: 1).")
   private @Nullable Double guidance;
 
   /** The sampler in full. */
@@ -49,16 +61,24 @@ final class SamplerOptions {
   }
 
   /** What was asked for, as the user wrote it. */
-  List<String> classes() {
-    return classes;
+  Map<String, String> asked() {
+    Map<String, String> asked = new LinkedHashMap<>();
+    if (!classes.isEmpty()) {
+      asked.put("classes", classes.toString());
+    }
+    if (!attributes.isEmpty()) {
+      asked.put("asked attributes", attributes.toString());
+    }
+    return asked;
   }
 
   /** Checks what can be told without a model. */
   void check() {
     Samplers.parse(sampler);
     if (guidance != null) {
-      if (classes.isEmpty()) {
-        throw new IllegalArgumentException("--guidance needs --class, towards which it guides");
+      if (classes.isEmpty() && attributes.isEmpty()) {
+        throw new IllegalArgumentException(
+            "--guidance needs --class or --attributes, towards which it guides");
       }
       Guidance.classifierFree(guidance);
     }
@@ -67,14 +87,21 @@ final class SamplerOptions {
   /** A run with these options, of pictures from an index on. */
   Sampling of(LoadedModel model, long from, int count) {
     Sampling sampling = model.sampling().sampler(Samplers.parse(sampler)).seed(seed);
+    Condition condition = Condition.none();
     if (!classes.isEmpty()) {
       int[] labels = new int[count];
       for (int i = 0; i < count; i++) {
         labels[i] =
             label(model.ddpm().classNames(), classes.get((int) ((from + i) % classes.size())));
       }
-      sampling.condition(Condition.labels(labels));
+      condition = Condition.labels(labels);
     }
+    if (!attributes.isEmpty()) {
+      int[] rows = new int[count];
+      Arrays.setAll(rows, i -> (int) ((from + i) % attributes.size()));
+      condition = condition.and(model.attributes(attributes).select(rows));
+    }
+    sampling.condition(condition);
     if (guidance != null) {
       sampling.guidance(Guidance.classifierFree(guidance));
     }

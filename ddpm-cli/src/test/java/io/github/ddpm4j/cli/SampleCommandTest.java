@@ -154,7 +154,7 @@ class SampleCommandTest {
     assertThat(sample("-o", out, "--seeds", "1,1").refused())
         .isEqualTo("sample: --seeds must differ, but were [1, 1]");
     assertThat(sample("-o", out, "-g", "2").refused())
-        .isEqualTo("sample: --guidance needs --class, towards which it guides");
+        .isEqualTo("sample: --guidance needs --class or --attributes, towards which it guides");
     assertThat(sample("-o", out, "-c", "horse").refused())
         .isEqualTo("sample: --class must be of [cat, dog], or its number from 0, but was horse");
     assertThat(sample("-o", out, "-c", "2").refused())

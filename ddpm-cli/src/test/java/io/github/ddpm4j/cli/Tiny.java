@@ -2,12 +2,15 @@ package io.github.ddpm4j.cli;
 
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.image.Pictures;
+import io.github.ddpm4j.model.Attributes;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.unet.UNet;
+import io.github.ddpm4j.unet.UNetBuilder;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 
 /** Models and pictures that are as small as they can be. */
@@ -21,25 +24,36 @@ final class Tiny {
   }
 
   static Path model(Path folder, int seed, List<String> classes) throws IOException {
-    var network =
-        UNet.builder()
-            .image(1, 8, 8)
-            .baseChannels(4)
-            .channelMultipliers(1, 2)
-            .groups(2)
-            .residualBlocks(1)
-            .attentionAtLevels()
-            .seed(seed);
+    var network = network(seed);
     if (!classes.isEmpty()) {
       network.classes(classes.size());
     }
+    return save(folder, network, DDPM.builder().classNames(classes));
+  }
+
+  /** A folder of a model for grey 8x8 pictures by attributes, with random weights. */
+  static Path model(Path folder, Attributes attributes) throws IOException {
+    return save(
+        folder,
+        network(1).vectorCondition(attributes.length()),
+        DDPM.builder().metadata(Map.of(Attributes.METADATA, attributes.toString())));
+  }
+
+  private static UNetBuilder network(int seed) {
+    return UNet.builder()
+        .image(1, 8, 8)
+        .baseChannels(4)
+        .channelMultipliers(1, 2)
+        .groups(2)
+        .residualBlocks(1)
+        .attentionAtLevels()
+        .seed(seed);
+  }
+
+  private static Path save(Path folder, UNetBuilder network, DDPM.Builder model)
+      throws IOException {
     try (UNet unet = network.build();
-        DDPM ddpm =
-            DDPM.builder()
-                .schedule(Schedules.linear(20))
-                .classNames(classes)
-                .denoiser(unet)
-                .build()) {
+        DDPM ddpm = model.schedule(Schedules.linear(20)).denoiser(unet).build()) {
       // The last layer begins at zero, which would make all models one.
       unet.weights().values().forEach(w -> w.addi(unet.weights().size() * 1e-3));
       ddpm.save(folder);

@@ -10,6 +10,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 
 /**
  * The description of a diffusion model apart from its network: everything that training, sampling
@@ -112,6 +113,15 @@ public record Diffusion(
     Objects.requireNonNull(names, "names");
     Objects.requireNonNull(words, "words");
     return new Diffusion(schedule, prediction, variance, dataRange, names, words);
+  }
+
+  /**
+   * What the entries of condition vectors mean, where the metadata say it.
+   *
+   * @return the attributes; empty if the metadata have none
+   */
+  public Optional<Attributes> attributes() {
+    return Attributes.in(metadata);
   }
 
   /** What changes numbers; the words for people are left out. */

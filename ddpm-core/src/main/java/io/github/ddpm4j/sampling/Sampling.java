@@ -941,7 +941,7 @@ public final class Sampling {
     for (int i = 0; known != null && i < count; i++) {
       beside.add(new LinkedHashMap<>(known.words(i)));
     }
-    return new SampleNotes(words, beside, own, diffusion.classNames());
+    return new SampleNotes(words, beside, own, diffusion);
   }
 
   private static Samples finish(SamplingRun run) {

@@ -2,11 +2,14 @@ package io.github.ddpm4j.data;
 
 import io.github.ddpm4j.data.FaceParts.Slot;
 import io.github.ddpm4j.internal.random.CounterRandom;
+import io.github.ddpm4j.model.Attributes;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
 import java.util.StringJoiner;
+import java.util.stream.Collectors;
 import org.apache.commons.rng.UniformRandomProvider;
 import org.jspecify.annotations.Nullable;
 
@@ -128,6 +131,16 @@ public final class Face {
           List.of(Slot.MOUTH, Slot.MOUTH_COLOR),
           List.of(Slot.BEARD),
           List.of(Slot.ACCESSORIES, Slot.ACCESSORIES_COLOR));
+
+  private static final Attributes ATTRIBUTES =
+      Attributes.of(
+          Arrays.stream(Attribute.values())
+              .collect(
+                  Collectors.toMap(
+                      Attribute::toString,
+                      Attribute::names,
+                      (first, second) -> first,
+                      LinkedHashMap::new)));
 
   private final int[] choices;
 
@@ -308,8 +321,7 @@ public final class Face {
    * @return the number of values of all attributes
    */
   public static int vectorLength() {
-    Attribute last = Attribute.values()[Attribute.values().length - 1];
-    return last.offset() + last.values.size();
+    return ATTRIBUTES.length();
   }
 
   /**
@@ -321,40 +333,16 @@ public final class Face {
    *     is named twice
    */
   public static float[] vector(String text) {
-    float[] vector = new float[vectorLength()];
-    boolean[] named = new boolean[Attribute.values().length];
-    for (String word : text.isBlank() ? new String[0] : text.split(",", -1)) {
-      String[] sides = word.strip().split("\\s*=\\s*", -1);
-      Attribute attribute = attribute(sides[0], word);
-      int value =
-          sides.length == 2 ? attribute.values.indexOf(sides[1].toLowerCase(Locale.ROOT)) : -1;
-      if (value < 0) {
-        throw new IllegalArgumentException(
-            attribute + " of a face is one of " + attribute.values + ", but was \"" + word + "\"");
-      }
-      if (named[attribute.index()]) {
-        throw new IllegalArgumentException(
-            attribute + " of a face must be named once, but was twice in \"" + text + "\"");
-      }
-      named[attribute.index()] = true;
-      vector[attribute.offset() + value] = 1;
-    }
-    return vector;
+    return ATTRIBUTES.vector(text);
   }
 
-  private static Attribute attribute(String name, String word) {
-    String wanted = name.toLowerCase(Locale.ROOT).replace('_', ' ');
-    return Arrays.stream(Attribute.values())
-        .filter(attribute -> attribute.toString().equals(wanted))
-        .findFirst()
-        .orElseThrow(
-            () ->
-                new IllegalArgumentException(
-                    "attributes of a face are "
-                        + Arrays.toString(Attribute.values())
-                        + ", each with its value as in \"hat=red\", but there was \""
-                        + word
-                        + "\""));
+  /**
+   * What can be asked for, for the metadata of a model: {@link Attributes#METADATA}.
+   *
+   * @return all of {@link Attribute}
+   */
+  public static Attributes attributes() {
+    return ATTRIBUTES;
   }
 
   /** Whether all parts are the same, those that are hidden included. */

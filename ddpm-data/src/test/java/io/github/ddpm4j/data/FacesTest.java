@@ -157,20 +157,20 @@ class FacesTest {
     assertThatIllegalArgumentException()
         .isThrownBy(() -> Face.vector("nose=big"))
         .withMessage(
-            "attributes of a face are [skin, hair, hair color, glasses, hat, mouth, beard,"
-                + " clothing, background], each with its value as in \"hat=red\", but there was"
+            "attributes are [skin, hair, hair color, glasses, hat, mouth, beard,"
+                + " clothing, background], each with its value as in \"skin=light\", but there was"
                 + " \"nose=big\"");
     assertThatIllegalArgumentException()
         .isThrownBy(() -> Face.vector("mouth=angry"))
-        .withMessage("mouth of a face is one of [happy, sad], but was \"mouth=angry\"");
+        .withMessage("mouth must be one of [happy, sad], but was \"mouth=angry\"");
     assertThatIllegalArgumentException()
         .isThrownBy(() -> Face.vector("hat"))
         .withMessage(
-            "hat of a face is one of [none, brown, blue, grey, green, pink, purple, red], but was"
+            "hat must be one of [none, brown, blue, grey, green, pink, purple, red], but was"
                 + " \"hat\"");
     assertThatIllegalArgumentException()
         .isThrownBy(() -> Face.vector("hat=red,hat=blue"))
-        .withMessage("hat of a face must be named once, but was twice in \"hat=red,hat=blue\"");
+        .withMessage("hat must be named once, but was twice in \"hat=red,hat=blue\"");
     assertThatIllegalArgumentException()
         .isThrownBy(() -> Face.nearest(new float[12]))
         .withMessage("a picture of a face must have 3 x 32 x 32 = 3072 values, but had 12");

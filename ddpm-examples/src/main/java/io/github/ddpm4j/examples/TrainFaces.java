@@ -5,6 +5,7 @@ import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.data.Face;
 import io.github.ddpm4j.data.Faces;
+import io.github.ddpm4j.model.Attributes;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.report.TrainingProgress;
@@ -14,6 +15,7 @@ import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.unet.UNet;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Map;
 
 /**
  * Trains on pixel-art portraits by their attributes, none of which wears glasses under a hat.
@@ -58,6 +60,7 @@ public final class TrainFaces {
             DDPM.builder()
                 .schedule(Schedules.cosine(1000))
                 .prediction(Prediction.VELOCITY)
+                .metadata(Map.of(Attributes.METADATA, Face.attributes().toString()))
                 .denoiser(unet)
                 .build()) {
       ddpm.requireSavable(folder.resolve("model"));
