@@ -4,6 +4,7 @@ import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.Sampling;
 import java.io.IOException;
+import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
@@ -33,24 +34,27 @@ final class Blocks {
 
   /** Draws a block. */
   Samples draw(Sampling sampling, long seed, long block) {
-    return draw(sampling, seed, block, length);
-  }
-
-  /** Draws the first pictures of a block, as a run that ends there does. */
-  Samples draw(Sampling sampling, long seed, long block, int count) {
     NoiseSource all = NoiseSource.seeded(seed);
     long first = first(block);
     return sampling
         .noise((image, draw, target) -> all.normal(first + image, draw, target))
         .batchSize(length)
-        .generate(count);
+        .generate(length);
   }
 
   /** How a picture of a block was drawn, as one of a run over all of the indexes before too. */
   Map<String, String> provenance(LoadedModel model, Samples drawn, long seed, long block, int place)
       throws IOException {
-    Map<String, String> words = model.provenance(drawn, place);
-    words.put("seed", Long.toString(seed));
+    Map<String, String> words = new LinkedHashMap<>();
+    model
+        .provenance(drawn, place)
+        .forEach(
+            (name, text) -> {
+              if (name.equals("images")) {
+                words.put("seed", Long.toString(seed)); // where a run that knows it has it
+              }
+              words.put(name, text);
+            });
     words.put("images", Long.toString(first(block + 1)));
     words.put("batchSize", Integer.toString(length));
     words.put("image", Long.toString(first(block) + place));

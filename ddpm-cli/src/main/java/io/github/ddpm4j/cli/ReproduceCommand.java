@@ -5,11 +5,12 @@ import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.sampling.Sampling;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
-import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -35,6 +36,8 @@ final class ReproduceCommand implements Callable<Integer> {
   /** Levels of 8 bits by which other processors may differ. */
   private static final int ROUNDING = 1;
 
+  private static final String MODEL = "model";
+
   @Spec private CommandSpec spec = CommandSpec.create();
   @Mixin private ModelOptions model = new ModelOptions();
 
@@ -54,10 +57,12 @@ final class ReproduceCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    List<Recipe> recipes = new ArrayList<>();
+    Map<Path, Map<String, String>> told = new LinkedHashMap<>();
     Inputs.require(files);
     for (Path file : files) {
-      recipes.add(Recipe.of(file));
+      Map<String, String> words = Pictures.provenance(file);
+      requireOf(file, () -> Sampling.requireReproducible(words));
+      told.put(file, words);
       if (output != null) {
         Pictures.requireSavable(output.resolve(file.getFileName()));
       }
@@ -68,9 +73,8 @@ final class ReproduceCommand implements Callable<Integer> {
     PrintWriter out = spec.commandLine().getOut();
     try (LoadedModel loaded = model.load();
         NDManager manager = NDManager.newBaseManager()) {
-      for (Recipe recipe : recipes) {
-        Path file = recipe.file();
-        Drawn drawn = draw(loaded, manager, recipe);
+      for (Path file : files) {
+        Drawn drawn = draw(loaded, file, told.getOrDefault(file, Map.of()));
         int difference = difference(drawn.picture, pictureOf(manager, file), file);
         out.println(
             file
@@ -86,6 +90,15 @@ final class ReproduceCommand implements Callable<Integer> {
     return worst > ROUNDING ? 1 : 0;
   }
 
+  /** A check whose complaint names the file. */
+  private static void requireOf(Path file, Runnable check) {
+    try {
+      check.run();
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(file + ": " + e.getMessage(), e);
+    }
+  }
+
   private record Drawn(BufferedImage picture, Map<String, String> words) {}
 
   private static BufferedImage pictureOf(NDManager manager, Path file) throws IOException {
@@ -94,39 +107,32 @@ final class ReproduceCommand implements Callable<Integer> {
     }
   }
 
-  private Drawn draw(LoadedModel loaded, NDManager manager, Recipe recipe) throws IOException {
-    Blocks blocks = new Blocks(recipe.length());
-    try (Samples drawn =
-            blocks.draw(recipe.sampling(loaded), recipe.seed(), recipe.block(), recipe.count());
-        NDArray all = drawn.toNDArray(manager)) {
-      Map<String, String> now =
-          blocks.provenance(loaded, drawn, recipe.seed(), recipe.block(), recipe.place());
-      if (!anyModel) {
-        requireSame("model", recipe, now, "; name that model, or insist by --any-model");
+  private Drawn draw(LoadedModel loaded, Path file, Map<String, String> words)
+      throws IOException {
+    Map<String, String> asked = new LinkedHashMap<>(words);
+    String before = asked.remove(MODEL); // compared below, since models of others do not tell
+    try (Samples drawn = reproduced(loaded, file, asked)) {
+      Map<String, String> now = loaded.provenance(drawn, 0);
+      String other = now.getOrDefault(MODEL, "unknown");
+      if (!anyModel && !other.equals(before)) {
+        throw new IllegalArgumentException(
+            file
+                + " was drawn with the model "
+                + (before == null ? "unknown" : before)
+                + ", but that of "
+                + model.name()
+                + " is "
+                + other
+                + "; name that model, or insist by --any-model");
       }
-      requireSame("limit", recipe, now, "; name the model that it was drawn by");
-      return new Drawn(
-          Pictures.of(all).dataRange(loaded.ddpm().dataRange()).toImages().get(recipe.place()),
-          now);
+      return new Drawn(drawn.pictures().get(0), now);
     }
   }
 
-  private void requireSame(String name, Recipe recipe, Map<String, String> now, String wayOut) {
-    String before = recipe.words().getOrDefault(name, "unknown");
-    String other = now.getOrDefault(name, "unknown");
-    if (!before.equals(other)) {
-      throw new IllegalArgumentException(
-          recipe.file()
-              + " was drawn with the "
-              + name
-              + " "
-              + before
-              + ", but that of "
-              + model.name()
-              + " is "
-              + other
-              + wayOut);
-    }
+  private static Samples reproduced(LoadedModel loaded, Path file, Map<String, String> words) {
+    Sampling sampling = loaded.sampling();
+    requireOf(file, () -> sampling.startReproducing(words).close());
+    return sampling.reproduce(words);
   }
 
   private static int difference(BufferedImage drawn, BufferedImage told, Path file) {

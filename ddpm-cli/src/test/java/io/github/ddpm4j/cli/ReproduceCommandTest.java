@@ -100,7 +100,7 @@ class ReproduceCommandTest {
 
   @Test
   void files_thatDoNotTellAll_areRefused() throws IOException {
-    String cannot = " can't be drawn again from what it says: ";
+    String cannot = ": the image can't be drawn again from what it says: ";
     assertThat(refused("use", "inpaint"))
         .isEqualTo(cannot + "its use is inpaint, and only noise is told in full");
     assertThat(refused("guidance", "ofMine"))
@@ -116,9 +116,8 @@ class ReproduceCommandTest {
     assertThat(refused("sampler", "mine:3")).startsWith(cannot).contains("mine:3");
     assertThat(refused("limit", "none"))
         .isEqualTo(
-            " was drawn with the limit none, but that of "
-                + model
-                + " is clip to [-1.0, 1.0]; name the model that it was drawn by");
+            ": the image was drawn with the limit none, but that of this run is clip to [-1.0, 1.0];"
+                + " take the model that it was drawn by");
   }
 
   @Test
@@ -128,7 +127,7 @@ class ReproduceCommandTest {
         .isEqualTo(
             "reproduce: "
                 + plain
-                + " does not say how it was drawn; name a PNG file of a sample of this library");
+                + ": the image does not say how it was drawn; name a PNG file of a sample of this library");
     Path none = folder.resolve("none.png");
     assertThat(Program.run("reproduce", "-m", model, none).refused())
         .isEqualTo("reproduce: " + none + " does not exist");

@@ -14,6 +14,7 @@ import io.github.ddpm4j.model.DataRange;
 import java.awt.Color;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -422,6 +423,22 @@ public final class Pictures {
     Objects.requireNonNull(file, "file");
     Objects.requireNonNull(provenance, "provenance");
     PictureFiles.write(picture, file, provenance);
+  }
+
+  /**
+   * Writes a picture as a PNG file with its provenance to a stream.
+   *
+   * @param picture the picture, of grey or sRGB in at most 16 bits, with transparency or not
+   * @param out where to write; flushed, not closed
+   * @param provenance texts by name; may be empty
+   * @throws IOException if writing fails
+   * @throws IllegalArgumentException if a PNG file cannot hold the picture; nothing is written
+   */
+  public static void write(BufferedImage picture, OutputStream out, Map<String, String> provenance)
+      throws IOException {
+    Objects.requireNonNull(out, "out");
+    Objects.requireNonNull(provenance, "provenance");
+    PictureFiles.write(picture, out, provenance);
   }
 
   /**

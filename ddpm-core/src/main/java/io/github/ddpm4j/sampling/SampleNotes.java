@@ -23,6 +23,7 @@ final class SampleNotes {
   private final List<Map<String, String>> beside;
   private final Condition condition;
   private final List<String> classNames;
+  private final long first;
 
   /** What the vectors ask for by name, an entry per image; empty where they have no such text. */
   private final List<Optional<String>> attributes;
@@ -32,12 +33,14 @@ final class SampleNotes {
    * @param beside what else is to be said of each image; empty for nothing
    * @param condition that of each image
    * @param diffusion tells what classes and vectors are called
+   * @param first the index that the first image is said to have
    */
   SampleNotes(
       Map<String, String> words,
       List<Map<String, String>> beside,
       Condition condition,
-      Diffusion diffusion) {
+      Diffusion diffusion,
+      long first) {
     this.words.putAll(Versions.ofLibraries());
     this.words.putAll(words);
     this.beside = beside;
@@ -47,6 +50,7 @@ final class SampleNotes {
       this.words.putAll(alike);
     }
     this.condition = condition;
+    this.first = first;
     this.classNames = diffusion.classNames();
     this.attributes =
         diffusion.attributes().map(known -> texts(known, condition)).orElse(List.of());
@@ -77,7 +81,7 @@ final class SampleNotes {
     if (!beside.isEmpty()) {
       all.putAll(beside.get(image));
     }
-    all.put("image", Integer.toString(image));
+    all.put("image", Long.toString(first + image));
     if (condition.has(Kind.LABELS) && condition.label(image).isPresent()) {
       int label = condition.label(image).getAsInt();
       all.put("label", Integer.toString(label));

@@ -11,6 +11,7 @@ import io.github.ddpm4j.internal.torch.Turns;
 import io.github.ddpm4j.model.DataRange;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -100,9 +101,22 @@ public final class Samples implements AutoCloseable {
    */
   public List<Image> images() {
     try (Turns.Turn turn = turns.use()) {
-      return pictures().toImages().stream()
+      return shown().toImages().stream()
           .map(picture -> ImageFactory.getInstance().fromImage(picture))
           .toList();
+    }
+  }
+
+  /**
+   * The images as pictures of Java, as {@link #images()} shows them.
+   *
+   * @return one for each image, at its size, grey or RGB; the caller may modify them
+   * @throws IllegalStateException if the samples are closed
+   * @throws IllegalArgumentException if the images have neither one channel nor three
+   */
+  public List<BufferedImage> pictures() {
+    try (Turns.Turn turn = turns.use()) {
+      return shown().toImages();
     }
   }
 
@@ -147,10 +161,29 @@ public final class Samples implements AutoCloseable {
   public void save(int image, Path file) throws IOException {
     Objects.requireNonNull(file, "file");
     requireImage(image);
+    Pictures.write(picture(image), file, notes.of(image));
+  }
+
+  /**
+   * Writes one image as a PNG file to a stream, as {@link #save(int, Path)} does to a file.
+   *
+   * @param image the index of the image, from 0
+   * @param out where to write; flushed, not closed
+   * @throws IndexOutOfBoundsException if there is no such image
+   * @throws IllegalStateException if the samples are closed
+   * @throws IOException if writing fails
+   * @throws IllegalArgumentException if the images have neither one channel nor three
+   */
+  public void write(int image, OutputStream out) throws IOException {
+    Objects.requireNonNull(out, "out");
+    requireImage(image);
+    Pictures.write(picture(image), out, notes.of(image));
+  }
+
+  private BufferedImage picture(int image) {
     try (Turns.Turn turn = turns.use();
         NDArray one = images.get("{}:{}", image, image + 1)) {
-      BufferedImage picture = Pictures.of(one).dataRange(range).toImages().get(0);
-      Pictures.write(picture, file, notes.of(image));
+      return Pictures.of(one).dataRange(range).toImages().get(0);
     }
   }
 
@@ -198,10 +231,10 @@ public final class Samples implements AutoCloseable {
 
   private Pictures grid() {
     long side = Math.max(shape.get(2), shape.get(3));
-    return pictures().enlarge((int) Math.max(1, (LEAST_GRID_SIDE + side - 1) / side));
+    return shown().enlarge((int) Math.max(1, (LEAST_GRID_SIDE + side - 1) / side));
   }
 
-  private Pictures pictures() {
+  private Pictures shown() {
     return Pictures.of(images).dataRange(range);
   }
 

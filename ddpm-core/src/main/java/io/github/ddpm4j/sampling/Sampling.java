@@ -82,6 +82,10 @@ public final class Sampling {
 
   private final List<Consumer<SamplingRun.Event>> listeners = new ArrayList<>();
   private @Nullable Decoding decoding;
+
+  /** What the next run draws again; null if it draws anew. */
+  private @Nullable Recipe recipe;
+
   private Condition condition = Condition.none();
   private Guidance guidance = Guidance.none();
 
@@ -429,6 +433,68 @@ public final class Sampling {
     }
     SamplingPlan plan = planFromNoise();
     return start(plan, draws, count, Origin.noise(plan, draws.noise(), image, dataType));
+  }
+
+  /**
+   * Draws an image again from what its file says of how it was drawn: the same bits on the same
+   * machine by the same versions, for which the whole batch of the image is drawn. Sampler, seed,
+   * condition, guidance and batch size are taken from there, all else from this run.
+   *
+   * @param provenance that of {@link io.github.ddpm4j.image.Pictures#provenance} or {@link
+   *     Samples#provenance}. Where it names a model, this one must be that one as far as it is
+   *     known; leave {@code model} out to draw by another
+   * @return the image alone; its provenance has the index in the run that drew it first. The caller
+   *     closes it
+   * @throws IllegalArgumentException if the words do not tell all that takes part, such as given
+   *     pixels or vectors, or tell of another model or limit of x̂_0
+   * @throws IllegalStateException as {@link #generate}
+   * @throws java.util.concurrent.CancellationException if the thread is interrupted
+   */
+  public Samples reproduce(Map<String, String> provenance) {
+    return finish(startReproducing(provenance));
+  }
+
+  /**
+   * Starts {@link #reproduce}, with the caller taking the steps.
+   *
+   * @param provenance as there
+   * @return the run, before its first step; it draws the batch of the image, and {@link
+   *     SamplingRun#finish} gives the image alone. The caller closes it
+   * @throws IllegalArgumentException as there
+   * @throws IllegalStateException if neither the denoiser nor {@link #shape} defines an image shape
+   */
+  public SamplingRun startReproducing(Map<String, String> provenance) {
+    Recipe recipe = Recipe.of(provenance);
+    Object weights = this.provenance.get(History.WEIGHTS_SHA256);
+    recipe.requireSame("model", weights == null ? null : weights.toString());
+    Sampling again = of(model, this.provenance);
+    again.shape = shape;
+    again.dataType = dataType;
+    again.clip = clip;
+    again.thresholdRatio = thresholdRatio;
+    again.thresholdMax = thresholdMax;
+    again.timeLimit = timeLimit;
+    again.listeners.addAll(listeners);
+    again.sampler(recipe.sampler()).guidance(recipe.guidance()).batchSize(recipe.length());
+    recipe.requireSame("limit", again.limit().name());
+    again.recipe = recipe;
+    try (NDManager manager = NDManager.newBaseManager()) {
+      NDList arrays = new NDList();
+      again.condition(recipe.condition(diffusion, manager, arrays));
+      SamplingRun run = again.start(recipe.count(), new Draws(recipe.noise(), null));
+      run.adopt(arrays);
+      return run;
+    }
+  }
+
+  /**
+   * Checks that {@link #reproduce} could draw an image again by some model, before one is loaded.
+   *
+   * @param provenance what its file says
+   * @throws IllegalArgumentException if that does not tell all that takes part
+   */
+  public static void requireReproducible(Map<String, String> provenance) {
+    Recipe.of(provenance);
   }
 
   /**
@@ -907,7 +973,8 @@ public final class Sampling {
             count,
             batchSize,
             origin,
-            notes(draws, count, own, origin));
+            notes(draws, count, own, origin),
+            recipe == null ? null : new SamplingRun.Kept(recipe.place(), recipe.seed()));
     Decoding forThisRun = decoding;
     SamplingRun run =
         new SamplingRun(
@@ -929,10 +996,11 @@ public final class Sampling {
     }
     words.put("use", origin.use());
     words.put("sampler", sampler.toString());
-    if (draws.seed() != null) {
-      words.put("seed", draws.seed().toString());
+    Long seedOfAll = recipe == null ? draws.seed() : Long.valueOf(recipe.seed());
+    if (seedOfAll != null) {
+      words.put("seed", seedOfAll.toString());
     }
-    words.put("images", Integer.toString(count));
+    words.put("images", Long.toString(recipe == null ? count : recipe.images()));
     words.put("batchSize", Integer.toString(batchSize));
     words.put("guidance", guidance.text());
     words.put("limit", limit().name());
@@ -941,7 +1009,8 @@ public final class Sampling {
     for (int i = 0; known != null && i < count; i++) {
       beside.add(new LinkedHashMap<>(known.words(i)));
     }
-    return new SampleNotes(words, beside, own, diffusion);
+    return new SampleNotes(
+        words, beside, own, diffusion, recipe == null ? 0 : recipe.image());
   }
 
   private static Samples finish(SamplingRun run) {

@@ -82,7 +82,16 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
       int count,
       int batchSize,
       Origin origin,
-      SampleNotes notes) {}
+      SampleNotes notes,
+      @Nullable Kept kept) {}
+
+  /**
+   * The only image of a run that is given out.
+   *
+   * @param place its index in the run
+   * @param seed that of its noise
+   */
+  record Kept(int place, long seed) {}
 
   private final PlanExecutor executor;
   private final Job job;
@@ -118,6 +127,11 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
     this.timeLimit = timeLimit;
     this.decoding = decoding;
     this.results = results;
+  }
+
+  /** Frees arrays that its condition borrows with the run or, later, its samples. */
+  void adopt(NDList arrays) {
+    arrays.attach(results);
   }
 
   /**
@@ -490,13 +504,23 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
         finished.close();
       }
     }
+    Long seed = job.seed;
+    Kept kept = job.kept;
+    if (kept != null) {
+      seed = kept.seed;
+      try (NDArray batch = all;
+          NDArray one = batch.get("{}:{}", kept.place, kept.place + 1)) {
+        all = one.duplicate();
+      }
+      all.attach(results);
+    }
     // Samples outlive whatever NDScope the run is in.
     NDScope.unregister(all);
     closed = true;
     if (decoding != null) {
       decoding.close();
     }
-    return new Samples(results, all, range, job.seed, job.notes);
+    return new Samples(results, all, range, seed, job.notes);
   }
 
   /** The pictures of all finished latents, which are decoded one after the other. */

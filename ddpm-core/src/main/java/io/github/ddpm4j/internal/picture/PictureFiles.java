@@ -6,6 +6,7 @@ import java.awt.image.BufferedImage;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -248,18 +249,34 @@ public final class PictureFiles {
   public static void write(BufferedImage picture, Path file, Map<String, String> words)
       throws IOException {
     requireSuffix(PNG, file);
+    requireWritable(picture);
+    WholeFile.write(file, out -> write(picture, out, words));
+  }
+
+  /**
+   * Writes a PNG file to a stream.
+   *
+   * @param picture the picture
+   * @param out where to write; flushed, not closed
+   * @param words texts that go into it by name; may be empty
+   * @throws IOException if writing fails
+   * @throws IllegalArgumentException if a PNG file cannot hold it
+   */
+  public static void write(BufferedImage picture, OutputStream out, Map<String, String> words)
+      throws IOException {
+    requireWritable(picture);
+    try (MemoryCacheImageOutputStream png = new MemoryCacheImageOutputStream(out)) {
+      if (!PngWords.write(picture, words, png)) {
+        throw unwritable(picture, "of a kind that Java does not write");
+      }
+    }
+    out.flush();
+  }
+
+  private static void requireWritable(BufferedImage picture) {
     if (!Pixels.areValues(picture)) {
       throw unwritable(picture, Pixels.describe(picture));
     }
-    WholeFile.write(
-        file,
-        out -> {
-          try (MemoryCacheImageOutputStream png = new MemoryCacheImageOutputStream(out)) {
-            if (!PngWords.write(picture, words, png)) {
-              throw unwritable(picture, "of a kind that Java does not write");
-            }
-          }
-        });
   }
 
   private static IllegalArgumentException unwritable(BufferedImage picture, String kind) {
