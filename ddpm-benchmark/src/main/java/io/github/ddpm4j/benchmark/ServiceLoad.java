@@ -2,16 +2,17 @@ package io.github.ddpm4j.benchmark;
 
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.benchmark.Arrivals.Arrival;
-import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.SamplingRun;
 import io.github.ddpm4j.schedule.Schedules;
+import io.github.ddpm4j.service.BatchCurve;
 import io.github.ddpm4j.service.RequestRefusedException;
 import io.github.ddpm4j.service.SamplingRequest;
 import io.github.ddpm4j.service.SamplingService;
 import io.github.ddpm4j.service.ServedRequest;
 import io.github.ddpm4j.unet.UNet;
 import java.io.PrintWriter;
+import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -111,16 +112,14 @@ public final class ServiceLoad implements Callable<Integer> {
     PrintWriter out = spec.commandLine().getOut();
     try (UNet network = chosen.network().get().seed(1).build();
         DDPM ddpm = DDPM.builder().schedule(Schedules.cosine(1000)).denoiser(network).build()) {
-      int batch = 1;
-      double capacity = 0;
-      for (int images = 1; images <= 32; images *= 2) {
-        double rate = rate(ddpm, images);
-        out.printf(Locale.ROOT, "calls of %d: %.1f image-steps a second%n", images, rate);
-        if (rate > capacity) {
-          capacity = rate;
-          batch = images;
-        }
+      BatchCurve curve =
+          BatchCurve.measure(ddpm, s -> s, Duration.ofNanos((long) (1e9 * calibration)));
+      for (BatchCurve.Point point : curve.points()) {
+        out.printf(
+            Locale.ROOT, "calls of %d: %.1f image-steps a second%n", point.images(), point.rate());
       }
+      int batch = curve.best().images();
+      double capacity = curve.best().rate();
       out.println();
       out.println(
           "| load | batched | short: median ms | p99 ms | long: median ms | p99 ms | image-steps/s |"
@@ -149,21 +148,6 @@ public final class ServiceLoad implements Callable<Integer> {
         run.imageSteps() / capacity,
         run.refused());
     out.flush();
-  }
-
-  private double rate(DDPM ddpm, int images) {
-    try (SamplingRun run =
-        ddpm.sampling().sampler(Samplers.ddim(1000)).seed(1).batchSize(images).start(images)) {
-      run.next();
-      run.next();
-      long begun = System.nanoTime();
-      int steps = 0;
-      while (run.hasNext() && System.nanoTime() - begun < 1e9 * calibration) {
-        run.next();
-        steps++;
-      }
-      return 1e9 * steps * images / (System.nanoTime() - begun);
-    }
   }
 
   private Run byStep(DDPM ddpm, List<Arrival> arrivals, int batch) throws InterruptedException {

@@ -107,8 +107,7 @@ final class ReproduceCommand implements Callable<Integer> {
     }
   }
 
-  private Drawn draw(LoadedModel loaded, Path file, Map<String, String> words)
-      throws IOException {
+  private Drawn draw(LoadedModel loaded, Path file, Map<String, String> words) throws IOException {
     Map<String, String> asked = new LinkedHashMap<>(words);
     String before = asked.remove(MODEL); // compared below, since models of others do not tell
     try (Samples drawn = reproduced(loaded, file, asked)) {

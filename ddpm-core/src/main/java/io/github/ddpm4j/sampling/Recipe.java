@@ -167,14 +167,7 @@ record Recipe(
     String found = words.get(name);
     if (!value.equals(found)) {
       throw new IllegalArgumentException(
-          CANNOT
-              + "its "
-              + name
-              + " is "
-              + found
-              + ", and only "
-              + value
-              + " is told in full");
+          CANNOT + "its " + name + " is " + found + ", and only " + value + " is told in full");
     }
   }
 

@@ -78,7 +78,11 @@ final class Backlog {
       long left = served.times().deadline() - System.nanoTime();
       while (whenFull == WhenFull.WAIT && order.waiting() >= most) {
         if (left <= 0) {
-          throw tooLate(served, 0);
+          throw new RequestRefusedException(
+              Reason.TOO_LATE,
+              "the request waited for room until its deadline of "
+                  + served.request().deadline().orElseThrow()
+                  + "; allow more time, or set queue(n)");
         }
         left = room.awaitNanos(left);
         requireOpen();

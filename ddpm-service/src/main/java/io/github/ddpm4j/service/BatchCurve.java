@@ -6,6 +6,7 @@ import io.github.ddpm4j.sampling.Sampling;
 import io.github.ddpm4j.sampling.SamplingRun;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.UnaryOperator;
@@ -13,16 +14,17 @@ import java.util.stream.Collectors;
 
 /**
  * The images a second that a network makes a step of, by the number of images in a call, measured
- * here and now.
+ * here and now. A service that is told no {@link SamplingService.Builder#mostImages} measures it
+ * when it starts.
  */
-final class BatchCurve {
+public final class BatchCurve {
 
   /** Less is worth the shorter calls. */
   private static final double ENOUGH = 0.95;
 
   private static final int MOST = 64;
   private static final int LEAST_STEPS = 3;
-  private static final int MOST_STEPS = 200;
+  private static final int MOST_STEPS = 1000;
 
   /**
    * A point of the curve.
@@ -30,7 +32,7 @@ final class BatchCurve {
    * @param images the images of a call
    * @param rate the image-steps of a second
    */
-  record Point(int images, double rate) {}
+  public record Point(int images, double rate) {}
 
   private final List<Point> points;
 
@@ -38,8 +40,16 @@ final class BatchCurve {
     this.points = List.copyOf(points);
   }
 
-  /** Measures calls of 1, 2, 4, … images, until more images bring nothing. */
-  static BatchCurve measure(DDPM ddpm, UnaryOperator<Sampling> settings, Duration each) {
+  /**
+   * Measures calls of 1, 2, 4, … images, until more images bring nothing, or to 64.
+   *
+   * @param ddpm the model
+   * @param settings sets up a run of any number of images, such as its condition
+   * @param each how long each number of images is timed, or the steps of one run if they are sooner
+   *     done; compiling comes before
+   * @return the curve
+   */
+  public static BatchCurve measure(DDPM ddpm, UnaryOperator<Sampling> settings, Duration each) {
     List<Point> points = new ArrayList<>();
     double best = 0;
     for (int images = 1; images <= MOST; images *= 2) {
@@ -68,9 +78,31 @@ final class BatchCurve {
     }
   }
 
-  /** The fewest images with which a call is nearly as good as any. */
-  int knee() {
-    double best = points.stream().mapToDouble(Point::rate).max().orElseThrow();
+  /**
+   * The points.
+   *
+   * @return by images; unmodifiable
+   */
+  public List<Point> points() {
+    return points;
+  }
+
+  /**
+   * The most images that it makes a step of in a second.
+   *
+   * @return the point of the greatest rate
+   */
+  public Point best() {
+    return points.stream().max(Comparator.comparingDouble(Point::rate)).orElseThrow();
+  }
+
+  /**
+   * The fewest images with which a call is nearly as good as any.
+   *
+   * @return those of the first point of at least 95 % of the greatest rate
+   */
+  public int knee() {
+    double best = best().rate();
     return points.stream()
         .filter(point -> point.rate() >= ENOUGH * best)
         .mapToInt(Point::images)

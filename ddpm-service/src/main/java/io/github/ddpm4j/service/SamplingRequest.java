@@ -3,6 +3,7 @@ package io.github.ddpm4j.service;
 import io.github.ddpm4j.sampling.Sampling;
 import io.github.ddpm4j.sampling.SamplingRun;
 import java.time.Duration;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Function;
@@ -81,6 +82,22 @@ public final class SamplingRequest {
         Optional.empty(),
         false,
         0);
+  }
+
+  /**
+   * Asks for a picture again, from what its file says of how it was drawn. The result is the
+   * picture alone, drawn by itself: the same bits on the same machine if it was drawn so, too, and
+   * the same up to rounding if it was drawn beside others.
+   *
+   * @param provenance that of {@link io.github.ddpm4j.image.Pictures#provenance}; {@link
+   *     SamplingService#submit} refuses what {@link Sampling#startReproducing} does
+   * @return the request
+   * @throws IllegalArgumentException if the words do not tell all that takes part
+   */
+  public static SamplingRequest reproducing(Map<String, String> provenance) {
+    Map<String, String> words = Map.copyOf(provenance);
+    Sampling.requireReproducible(words);
+    return starting(sampling -> sampling.startReproducing(words)).alone();
   }
 
   /**

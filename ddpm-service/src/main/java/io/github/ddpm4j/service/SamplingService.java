@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Properties;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.ForkJoinPool;
@@ -47,6 +48,9 @@ public final class SamplingService implements AutoCloseable {
   /** The requests that may wait unless another number is set: {@value}. */
   public static final int DEFAULT_QUEUE = 256;
 
+  /** The images of requests that have begun unless another number is set: {@value}. */
+  public static final int DEFAULT_RESIDENT = 1024;
+
   /** How many times its own length a request may wait, by which requests are ordered. */
   private static final double PATIENCE = 4;
 
@@ -80,16 +84,21 @@ public final class SamplingService implements AutoCloseable {
   private final Listeners listeners;
   private final Worker worker;
   private final @Nullable Integer mostImages;
+  private final int mostResident;
   private final UnaryOperator<Sampling> measured;
 
   private SamplingService(Builder builder) {
-    mostImages = builder.mostImages;
+    ServiceSettings settings = builder.settings.over(builder.configured);
+    mostImages = settings.mostImages();
+    mostResident = settings.mostResidentImages(DEFAULT_RESIDENT);
     measured = builder.measured;
     models = new LinkedHashMap<>();
     builder.models.forEach((name, ddpm) -> models.put(name, served(name, ddpm)));
     executor = builder.executor;
     listeners = new Listeners(builder.listeners);
-    backlog = new Backlog(builder.queue, builder.whenFull, builder.resident);
+    backlog =
+        new Backlog(
+            settings.queue(DEFAULT_QUEUE), settings.whenFull(WhenFull.REFUSE), mostResident);
     worker = new Worker(backlog, listeners);
     worker.start();
   }
@@ -144,6 +153,7 @@ public final class SamplingService implements AutoCloseable {
     try {
       backlog.requireOpen();
       run = request.start(model.ddpm().sampling().batchSize(model.mostImages()));
+      requireModest(run);
       Served.Times times = backlog.times(request, run, now, PATIENCE);
       Served served = new Served(request, run, model, times, executor, backlog::wake);
       Optional<Served> shed = backlog.add(served);
@@ -161,6 +171,18 @@ public final class SamplingService implements AutoCloseable {
         }
         model.release();
       }
+    }
+  }
+
+  /** Refuses a batch size of the caller's own that would take all memory. */
+  private void requireModest(SamplingRun run) {
+    if (run.imagesOfNextStep() > mostResident) {
+      throw new IllegalArgumentException(
+          "a call for the request would have "
+              + run.imagesOfNextStep()
+              + " images, and the service keeps at most "
+              + mostResident
+              + "; leave batchSize(n) out, or set mostResidentImages(n)");
     }
   }
 
@@ -257,10 +279,8 @@ public final class SamplingService implements AutoCloseable {
 
     private final Map<String, DDPM> models = new LinkedHashMap<>();
     private final List<ServiceListener> listeners = new ArrayList<>();
-    private int queue = DEFAULT_QUEUE;
-    private WhenFull whenFull = WhenFull.REFUSE;
-    private @Nullable Integer mostImages;
-    private int resident = 1024;
+    private final ServiceSettings settings = new ServiceSettings();
+    private ServiceSettings configured = new ServiceSettings();
     private UnaryOperator<Sampling> measured = UnaryOperator.identity();
     private Executor executor = ForkJoinPool.commonPool();
 
@@ -290,7 +310,7 @@ public final class SamplingService implements AutoCloseable {
      * @throws IllegalArgumentException if it is less
      */
     public Builder queue(int most) {
-      queue = requirePositive("queue", most);
+      settings.set(ServiceSettings.QUEUE, "queue", most);
       return this;
     }
 
@@ -301,7 +321,7 @@ public final class SamplingService implements AutoCloseable {
      * @return this builder
      */
     public Builder whenFull(WhenFull whenFull) {
-      this.whenFull = Objects.requireNonNull(whenFull, "whenFull");
+      settings.set(Objects.requireNonNull(whenFull, "whenFull"));
       return this;
     }
 
@@ -314,7 +334,7 @@ public final class SamplingService implements AutoCloseable {
      * @throws IllegalArgumentException if it is less
      */
     public Builder mostImages(int most) {
-      mostImages = requirePositive("mostImages", most);
+      settings.set(ServiceSettings.MOST_IMAGES, "mostImages", most);
       return this;
     }
 
@@ -322,12 +342,36 @@ public final class SamplingService implements AutoCloseable {
      * The images of all requests between their first step and their last, which are what takes
      * memory.
      *
-     * @param most at least 1; 1024 by default
+     * @param most at least 1; {@value SamplingService#DEFAULT_RESIDENT} by default
      * @return this builder
      * @throws IllegalArgumentException if it is less
      */
     public Builder mostResidentImages(int most) {
-      resident = requirePositive("mostResidentImages", most);
+      settings.set(ServiceSettings.MOST_RESIDENT_IMAGES, "mostResidentImages", most);
+      return this;
+    }
+
+    /**
+     * Takes settings from properties, such as those of an application's configuration. What is set
+     * on this builder goes before them, whichever comes first.
+     *
+     * <ul>
+     *   <li>{@code ddpm4j.service.queue}: {@link #queue}, a number
+     *   <li>{@code ddpm4j.service.when-full}: {@link #whenFull}, {@code refuse}, {@code wait} or
+     *       {@code shed}
+     *   <li>{@code ddpm4j.service.most-images}: {@link #mostImages}, a number, or {@code measure},
+     *       the default
+     *   <li>{@code ddpm4j.service.most-resident-images}: {@link #mostResidentImages}, a number
+     * </ul>
+     *
+     * @param properties names that begin otherwise than {@value ServiceSettings#PREFIX} are others'
+     *     and not looked at. Copied; takes the place of those of an earlier call
+     * @return this builder
+     * @throws IllegalArgumentException if a name that begins so is none of these, or a value is
+     *     none that it may have
+     */
+    public Builder properties(Properties properties) {
+      configured = ServiceSettings.of(properties);
       return this;
     }
 
@@ -375,13 +419,6 @@ public final class SamplingService implements AutoCloseable {
         throw new IllegalStateException("a service needs a model; call model(name, ddpm)");
       }
       return new SamplingService(this);
-    }
-
-    private static int requirePositive(String name, int value) {
-      if (value < 1) {
-        throw new IllegalArgumentException(name + " must be at least 1, but was " + value);
-      }
-      return value;
     }
   }
 }

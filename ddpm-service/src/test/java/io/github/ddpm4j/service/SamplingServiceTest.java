@@ -17,7 +17,9 @@ import io.github.ddpm4j.service.ServiceListener.Outcome;
 import io.github.ddpm4j.unet.UNet;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -189,6 +191,69 @@ class SamplingServiceTest {
   }
 
   @Test
+  void submit_fullPastTheDeadline_saysThatItWaited() throws Exception {
+    Gate gate = Gate.closed();
+    try (SamplingService service = service(gate).queue(1).whenFull(WhenFull.WAIT).build()) {
+      ServedRequest running = service.submit(request(8, 1));
+      gate.begun.acquire();
+      ServedRequest waiting = service.submit(request(1, 1));
+      assertThatThrownBy(() -> service.submit(request(1, 1).deadline(Duration.ofMillis(20))))
+          .isInstanceOf(RequestRefusedException.class)
+          .hasMessage(
+              "the request waited for room until its deadline of PT0.02S; allow more time, or set"
+                  + " queue(n)")
+          .extracting(e -> ((RequestRefusedException) e).reason())
+          .isEqualTo(Reason.TOO_LATE);
+      gate.open.release(2);
+      values(running);
+      values(waiting);
+    }
+  }
+
+  @Test
+  void submit_aBatchBeyondMemory_refused() throws Exception {
+    try (SamplingService service = service(Gate.open()).mostResidentImages(16).build()) {
+      assertThatThrownBy(
+              () ->
+                  service.submit(
+                      SamplingRequest.of(40, s -> s.sampler(Samplers.ddim(1)).batchSize(17))))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage(
+              "a call for the request would have 17 images, and the service keeps at most 16; leave"
+                  + " batchSize(n) out, or set mostResidentImages(n)");
+      values(service.submit(request(40, 1)));
+      values(
+          service.submit(SamplingRequest.of(40, s -> s.sampler(Samplers.ddim(1)).batchSize(16))));
+    }
+  }
+
+  @Test
+  void reproducing_aPicture_theSameBits() throws Exception {
+    try (SamplingService service = service(Gate.open()).build()) {
+      float[] all;
+      Map<String, String> words;
+      try (Samples drawn =
+              service
+                  .submit(SamplingRequest.of(11, s -> s.sampler(Samplers.ddpm()).seed(5)).alone())
+                  .result()
+                  .join();
+          NDManager manager = NDManager.newBaseManager()) {
+        all = drawn.toNDArray(manager).toFloatArray();
+        words = drawn.provenance(9);
+      }
+      ServedRequest again = service.submit(SamplingRequest.reproducing(words));
+      try (Samples one = again.result().join()) {
+        assertThat(one.provenance(0)).isEqualTo(words);
+        assertThat(values(one)).containsExactly(Arrays.copyOfRange(all, 36, 40));
+      }
+    }
+    assertThatThrownBy(() -> SamplingRequest.reproducing(Map.of()))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "the image does not say how it was drawn; name a PNG file of a sample of this library");
+  }
+
+  @Test
   void submit_fullAndShedding_dropsWhatIsDueLast() throws Exception {
     Gate gate = Gate.closed();
     try (SamplingService service = service(gate).queue(1).whenFull(WhenFull.SHED).build()) {
@@ -317,6 +382,9 @@ class SamplingServiceTest {
     other.begun.acquire();
     ServedRequest waiting = closed.submit(request(8, STEPS));
     CompletableFuture<Void> closing = CompletableFuture.runAsync(closed::close);
+    while (closed.status().isOpen()) {
+      Thread.onSpinWait(); // or the call would end before the service is told
+    }
     other.open.release(1);
     closing.get();
     for (ServedRequest ended : List.of(running, waiting)) {
