@@ -1,11 +1,6 @@
 package io.github.ddpm4j.sampling;
 
-import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDList;
-import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.model.Attributes;
-import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.noise.NoiseSource;
 import java.math.BigInteger;
@@ -65,9 +60,7 @@ record Recipe(
         (int) number(words, "batchSize", 1, Integer.MAX_VALUE),
         number(words, "seed", Long.MIN_VALUE, Long.MAX_VALUE),
         samplerOf(words),
-        words.containsKey("label")
-            ? (int) number(words, "label", 0, Integer.MAX_VALUE)
-            : null,
+        words.containsKey("label") ? (int) number(words, "label", 0, Integer.MAX_VALUE) : null,
         guidanceOf(words));
   }
 
@@ -114,19 +107,11 @@ record Recipe(
     return (image, draw, target) -> all.normal(first + image, draw, target);
   }
 
-  /**
-   * What it was drawn by. Conditions of the others in its batch don't matter: an image depends on
-   * its own alone.
-   *
-   * @param diffusion tells what its attributes mean
-   * @param manager makes arrays
-   * @param arrays gets those that the condition borrows
-   */
-  Condition condition(Diffusion diffusion, NDManager manager, NDList arrays) {
-    Condition condition = label == null ? Condition.none() : Condition.labels(label);
+  /** Its attributes as a vector, which the description of a model reads; null if it had none. */
+  float @Nullable [] vector(Diffusion diffusion) {
     String text = words.get(Attributes.METADATA);
     if (text == null) {
-      return condition;
+      return null;
     }
     Attributes known =
         diffusion
@@ -138,9 +123,7 @@ record Recipe(
                             + text
                             + ", but the model of this run names none; take the model that it was"
                             + " drawn by"));
-    NDArray vector = manager.create(known.vector(text), new Shape(1, known.length()));
-    arrays.add(vector);
-    return condition.and(Condition.vectors(vector));
+    return known.vector(text);
   }
 
   /**

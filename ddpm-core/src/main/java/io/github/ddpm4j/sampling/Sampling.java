@@ -14,6 +14,7 @@ import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.internal.ops.SphericalPath;
 import io.github.ddpm4j.internal.random.Seeds;
 import io.github.ddpm4j.internal.torch.Machine;
+import io.github.ddpm4j.model.Attributes;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
@@ -87,6 +88,10 @@ public final class Sampling {
   private @Nullable Recipe recipe;
 
   private Condition condition = Condition.none();
+
+  /** Attributes of all images, beside the condition; null for none. */
+  private float @Nullable [] vector;
+
   private Guidance guidance = Guidance.none();
 
   private Sampling(DenoisingModel model, Map<String, Object> provenance) {
@@ -230,6 +235,24 @@ public final class Sampling {
    */
   public Sampling condition(Condition condition) {
     this.condition = Objects.requireNonNull(condition, "condition");
+    this.vector = null;
+    return this;
+  }
+
+  /**
+   * Says in words what to draw, in the place of {@link #condition}: the name of a class or its
+   * number from 0, or attributes, as {@link Attributes#vector} reads them. The case of letters does
+   * not matter.
+   *
+   * @param prompt such as {@code "Bag"} or {@code "hat=red, glasses=dark"}; blank for nothing in
+   *     particular
+   * @return this run
+   * @throws IllegalArgumentException if the model has no such class or attributes
+   */
+  public Sampling prompt(String prompt) {
+    Prompt read = Prompt.of(prompt, diffusion, denoiser);
+    condition = read.condition();
+    vector = read.vector();
     return this;
   }
 
@@ -478,13 +501,11 @@ public final class Sampling {
     again.sampler(recipe.sampler()).guidance(recipe.guidance()).batchSize(recipe.length());
     recipe.requireSame("limit", again.limit().name());
     again.recipe = recipe;
-    try (NDManager manager = NDManager.newBaseManager()) {
-      NDList arrays = new NDList();
-      again.condition(recipe.condition(diffusion, manager, arrays));
-      SamplingRun run = again.start(recipe.count(), new Draws(recipe.noise(), null));
-      run.adopt(arrays);
-      return run;
-    }
+    Integer label = recipe.label();
+    // Conditions of the others in the batch don't matter: an image depends on its own alone.
+    again.condition(label == null ? Condition.none() : Condition.labels(label));
+    again.vector = recipe.vector(diffusion);
+    return again.start(recipe.count(), new Draws(recipe.noise(), null));
   }
 
   /**
@@ -557,7 +578,7 @@ public final class Sampling {
           new Chain(
               model,
               new Chain.Terms(plan, limit(), guidance, steppingNoise(), Origin.KEEP),
-              conditionOf(Math.toIntExact(x.getShape().get(0))),
+              conditionOf(Math.toIntExact(x.getShape().get(0)), scope),
               Images.copy(scope, x, dataType),
               0);
       List<NDArray> remembered =
@@ -959,7 +980,23 @@ public final class Sampling {
 
   private SamplingRun start(SamplingPlan plan, Draws draws, int count, Origin origin) {
     plan.warning().ifPresent(warning -> logger.warn("{}: {}", sampler, warning));
-    Condition own = conditionOf(count);
+    NDManager results = Machine.newManager(denoiser.device().orElse(null));
+    boolean started = false;
+    try {
+      SamplingRun run = start(plan, draws, count, origin, results);
+      started = true;
+      return run;
+    } finally {
+      if (!started) {
+        results.close();
+      }
+    }
+  }
+
+  /** The manager holds the images, and what the condition borrows. */
+  private SamplingRun start(
+      SamplingPlan plan, Draws draws, int count, Origin origin, NDManager results) {
+    Condition own = conditionOf(count, results);
     requireUsable(plan, new Shape(count).addAll(origin.image()), own);
     SamplingRun.Job job =
         new SamplingRun.Job(
@@ -978,12 +1015,7 @@ public final class Sampling {
     Decoding forThisRun = decoding;
     SamplingRun run =
         new SamplingRun(
-            new PlanExecutor(model),
-            job,
-            List.copyOf(listeners),
-            timeLimit,
-            forThisRun,
-            Machine.newManager(denoiser.device().orElse(null)));
+            new PlanExecutor(model), job, List.copyOf(listeners), timeLimit, forThisRun, results);
     decoding = null;
     return run;
   }
@@ -1009,8 +1041,7 @@ public final class Sampling {
     for (int i = 0; known != null && i < count; i++) {
       beside.add(new LinkedHashMap<>(known.words(i)));
     }
-    return new SampleNotes(
-        words, beside, own, diffusion, recipe == null ? 0 : recipe.image());
+    return new SampleNotes(words, beside, own, diffusion, recipe == null ? 0 : recipe.image());
   }
 
   private static Samples finish(SamplingRun run) {
@@ -1029,8 +1060,13 @@ public final class Sampling {
   }
 
   /** The condition of each image; one for all is repeated. */
-  private Condition conditionOf(int count) {
-    int size = condition.size().orElse(count);
+  private Condition conditionOf(int count, NDManager manager) {
+    float[] given = vector;
+    Condition all =
+        given == null
+            ? condition
+            : condition.and(Condition.vectors(manager.create(given, new Shape(1, given.length))));
+    int size = all.size().orElse(count);
     if (size != 1 && size != count) {
       throw new IllegalArgumentException(
           "the condition must be of 1 image, which stands for all, or of each of the "
@@ -1038,10 +1074,10 @@ public final class Sampling {
               + " that are drawn, but is of "
               + size);
     }
-    Guidance.requireNoEstimate("the condition", condition);
-    guidance.requireFit(condition, count);
-    guidance.requireLearned(condition, provenance);
-    return size == count ? condition : condition.select(new int[count]);
+    Guidance.requireNoEstimate("the condition", all);
+    guidance.requireFit(all, count);
+    guidance.requireLearned(all, provenance);
+    return size == count ? all : all.select(new int[count]);
   }
 
   private X0Limit limit() {

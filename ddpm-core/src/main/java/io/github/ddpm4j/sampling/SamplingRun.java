@@ -129,11 +129,6 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
     this.results = results;
   }
 
-  /** Frees arrays that its condition borrows with the run or, later, its samples. */
-  void adopt(NDList arrays) {
-    arrays.attach(results);
-  }
-
   /**
    * The total number of steps of the run.
    *

@@ -78,10 +78,9 @@ final class Backlog {
       long left = served.times().deadline() - System.nanoTime();
       while (whenFull == WhenFull.WAIT && order.waiting() >= most) {
         if (left <= 0) {
-          throw new RequestRefusedException(
-              Reason.TOO_LATE,
+          throw tooLate(
               "the request waited for room until its deadline of "
-                  + served.request().deadline().orElseThrow()
+                  + told(served)
                   + "; allow more time, or set queue(n)");
         }
         left = room.awaitNanos(left);
@@ -109,23 +108,35 @@ final class Backlog {
   }
 
   private void requireInTime(Served served) {
-    if (served.times().deadline() == Long.MAX_VALUE) {
+    long deadline = served.times().deadline();
+    if (deadline == Long.MAX_VALUE) {
       return;
     }
+    long now = System.nanoTime();
+    if (now - deadline > 0) {
+      throw tooLate(
+          "the request's deadline of "
+              + told(served)
+              + " passed before it was in the queue; allow"
+              + " more time");
+    }
     double nanos = (order.workBefore(served.times().due()) + served.work()) * nanosPerImageStep;
-    if (System.nanoTime() + nanos > served.times().deadline()) {
-      throw tooLate(served, nanos);
+    if (now + nanos > deadline) {
+      throw tooLate(
+          "the request would take about "
+              + Duration.ofMillis((long) (nanos / 1e6))
+              + " from now, with what is ahead of it, which is past its deadline of "
+              + told(served)
+              + "; allow more time, or ask for fewer steps");
     }
   }
 
-  private static RequestRefusedException tooLate(Served served, double nanos) {
-    return new RequestRefusedException(
-        Reason.TOO_LATE,
-        "the request would take about "
-            + Duration.ofMillis((long) (nanos / 1e6))
-            + " from now, with what is ahead of it, which is past its deadline of "
-            + served.request().deadline().orElseThrow()
-            + "; allow more time, or ask for fewer steps");
+  private static RequestRefusedException tooLate(String message) {
+    return new RequestRefusedException(Reason.TOO_LATE, message);
+  }
+
+  private static Duration told(Served served) {
+    return served.request().deadline().orElseThrow();
   }
 
   /** Has the worker look for requests that were cancelled. */

@@ -7,6 +7,7 @@ import io.github.ddpm4j.service.RequestRefusedException.Reason;
 import io.github.ddpm4j.service.ServiceListener.Outcome;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -233,6 +234,19 @@ public final class SamplingService implements AutoCloseable {
       old = Objects.requireNonNull(models.put(name, model));
     }
     return old.retire();
+  }
+
+  /**
+   * The models that new requests are drawn from.
+   *
+   * @return models by name, in the order in which they were added; a copy
+   */
+  public Map<String, DDPM> models() {
+    Map<String, DDPM> all = new LinkedHashMap<>();
+    synchronized (models) {
+      models.forEach((name, model) -> all.put(name, model.ddpm()));
+    }
+    return Collections.unmodifiableMap(all);
   }
 
   /**

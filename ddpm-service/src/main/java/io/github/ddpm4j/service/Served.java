@@ -4,9 +4,11 @@ import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.SamplingRun;
 import io.github.ddpm4j.service.ServiceListener.Outcome;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Flow;
 import java.util.concurrent.SubmissionPublisher;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 
@@ -67,6 +69,25 @@ final class Served implements ServedRequest {
   @Override
   public CompletableFuture<Samples> result() {
     return result;
+  }
+
+  @Override
+  public Samples await() throws InterruptedException, TimeoutException {
+    try {
+      return result.get();
+    } catch (InterruptedException e) {
+      result.cancel(false); // whoever takes no images closes none
+      throw e;
+    } catch (ExecutionException e) {
+      Throwable why = e.getCause();
+      if (why instanceof TimeoutException late) {
+        throw late;
+      }
+      if (why instanceof Error error) {
+        throw error;
+      }
+      throw why instanceof RuntimeException known ? known : new IllegalStateException(why);
+    }
   }
 
   @Override

@@ -3,6 +3,7 @@ package io.github.ddpm4j.service;
 import io.github.ddpm4j.sampling.Samples;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Flow;
+import java.util.concurrent.TimeoutException;
 
 /** A request that a {@link SamplingService} has taken. */
 public interface ServedRequest {
@@ -18,6 +19,16 @@ public interface ServedRequest {
    * @return a future of the images; whoever takes them closes them
    */
   CompletableFuture<Samples> result();
+
+  /**
+   * Waits for the images. A thread that is interrupted cancels the request.
+   *
+   * @return the images; the caller closes them
+   * @throws InterruptedException if the thread is interrupted while it waits
+   * @throws java.util.concurrent.TimeoutException past the deadline of the request
+   * @throws RuntimeException that with which {@link #result} fails otherwise
+   */
+  Samples await() throws InterruptedException, TimeoutException;
 
   /**
    * The steps as they are done. A subscriber that is slow misses some; it holds nobody up. Ends

@@ -254,6 +254,36 @@ class SamplingServiceTest {
   }
 
   @Test
+  void await_theImagesOrWhatFailed() throws Exception {
+    Gate gate = Gate.closed();
+    try (SamplingService service = service(gate).build()) {
+      assertThat(service.models()).containsOnlyKeys("default");
+      ServedRequest late = service.submit(request(1, STEPS).deadline(Duration.ofMillis(300)));
+      gate.begun.acquire();
+      Thread.sleep(310);
+      gate.open.release(1);
+      assertThatThrownBy(late::await).isInstanceOf(TimeoutException.class);
+
+      ServedRequest good = service.submit(request(2, 1));
+      gate.open.release(1);
+      assertThat(values(good.await())).hasSize(8);
+
+      gate.failures.set(1);
+      ServedRequest failing = service.submit(request(1, STEPS));
+      gate.open.release(1);
+      assertThatThrownBy(failing::await)
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("the network failed on purpose");
+
+      ServedRequest cancelled = service.submit(request(1, STEPS));
+      Thread.currentThread().interrupt();
+      assertThatThrownBy(cancelled::await).isInstanceOf(InterruptedException.class);
+      assertThat(cancelled.result()).isCancelled();
+      gate.open.release(STEPS);
+    }
+  }
+
+  @Test
   void submit_fullAndShedding_dropsWhatIsDueLast() throws Exception {
     Gate gate = Gate.closed();
     try (SamplingService service = service(gate).queue(1).whenFull(WhenFull.SHED).build()) {
@@ -284,18 +314,23 @@ class SamplingServiceTest {
   void deadline_passed_endsLate() throws Exception {
     Gate gate = Gate.closed();
     try (SamplingService service = service(gate).build()) {
-      ServedRequest late = service.submit(request(1, STEPS).deadline(Duration.ofMillis(30)));
+      ServedRequest late = service.submit(request(1, STEPS).deadline(Duration.ofMillis(300)));
       gate.begun.acquire();
-      Thread.sleep(40);
+      Thread.sleep(310);
       gate.open.release(1);
       assertThat(failure(late))
           .isInstanceOf(TimeoutException.class)
-          .hasMessage("the request was not done within PT0.03S, but at step 1 of 4");
+          .hasMessage("the request was not done within PT0.3S, but at step 1 of 4");
       assertThatThrownBy(() -> service.submit(request(8, 10).deadline(Duration.ofMillis(10))))
           .isInstanceOf(RequestRefusedException.class)
           .hasMessageMatching(
               "the request would take about PT\\S+ from now, with what is ahead of it, which is past"
                   + " its deadline of PT0.01S; allow more time, or ask for fewer steps");
+      assertThatThrownBy(() -> service.submit(request(8, 10).deadline(Duration.ofNanos(1))))
+          .isInstanceOf(RequestRefusedException.class)
+          .hasMessage(
+              "the request's deadline of PT0.000000001S passed before it was in the queue; allow more"
+                  + " time");
     }
   }
 
