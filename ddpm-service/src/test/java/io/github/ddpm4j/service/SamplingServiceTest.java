@@ -30,6 +30,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.UnaryOperator;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -38,6 +39,12 @@ import org.junit.jupiter.api.Timeout;
 class SamplingServiceTest {
 
   private static final int STEPS = 4;
+
+  /** The first run of a process loads the engine, which is longer than some deadlines here. */
+  @BeforeAll
+  static void loadTheEngine() {
+    ddpm(Gate.open()).sampling().sampler(Samplers.ddim(1)).seed(1).generate(1).close();
+  }
 
   private static DDPM ddpm(Gate gate) {
     return DDPM.builder().timesteps(10).denoiser(gate).build();
