@@ -5,6 +5,7 @@ import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.noise.NoiseSource;
 import java.math.BigInteger;
 import java.util.Map;
+import java.util.Objects;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -40,6 +41,7 @@ record Recipe(
    * @throws IllegalArgumentException if that is not all that takes part
    */
   static Recipe of(Map<String, String> words) {
+    Objects.requireNonNull(words, "provenance");
     if (!words.containsKey("sampler")) {
       throw new IllegalArgumentException(
           "the image does not say how it was drawn; name a PNG file of a sample of this library");

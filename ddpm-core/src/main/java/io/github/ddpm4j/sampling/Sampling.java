@@ -250,7 +250,7 @@ public final class Sampling {
    * @throws IllegalArgumentException if the model has no such class or attributes
    */
   public Sampling prompt(String prompt) {
-    Prompt read = Prompt.of(prompt, diffusion, denoiser);
+    Prompt read = Prompt.of(Objects.requireNonNull(prompt, "prompt"), diffusion, denoiser);
     condition = read.condition();
     vector = read.vector();
     return this;
