@@ -23,6 +23,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -53,6 +54,9 @@ public final class ModelReport {
   /** The noising depths for interpolation, as shares of the schedule. */
   private static final double[] DEPTHS = {0.1, 0.25, 0.5, 0.75};
 
+  /** A picture of the user's. */
+  private record Own(String heading, String caption, Path png) {}
+
   private final DDPM model;
   private final NDArray drawn;
   private final NDArray real;
@@ -63,6 +67,7 @@ public final class ModelReport {
   private double[] losses = {};
   private Judge.@Nullable Verdict verdict;
   private Judge.@Nullable Verdict yardstick;
+  private final List<Own> pictures = new ArrayList<>();
   private final List<Path> files = new ArrayList<>();
 
   /**
@@ -153,6 +158,22 @@ public final class ModelReport {
   }
 
   /**
+   * Adds a picture of one's own above all others.
+   *
+   * @param heading its heading
+   * @param caption the caption
+   * @param png the picture, read when the page is saved
+   * @return this report
+   */
+  public ModelReport picture(String heading, String caption, Path png) {
+    Objects.requireNonNull(heading, "heading");
+    Objects.requireNonNull(caption, "caption");
+    Objects.requireNonNull(png, "png");
+    pictures.add(new Own(heading, caption, png));
+    return this;
+  }
+
+  /**
    * Generates the remaining pictures and writes the report: a self-contained {@code index.html},
    * with its pictures as files next to it.
    *
@@ -166,6 +187,9 @@ public final class ModelReport {
     files.clear();
     Path index = file(folder, "index.html");
     ReportPage page = new ReportPage(title, introduction);
+    for (Own picture : pictures) {
+      page.picture(picture.heading, picture.caption, picture.png);
+    }
     try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {
       page.picture(
           "Drawn",
