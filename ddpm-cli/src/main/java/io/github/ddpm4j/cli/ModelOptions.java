@@ -14,7 +14,7 @@ final class ModelOptions {
       required = true,
       description =
           "A model folder, a checkpoint, another library's folder or file, the name of a model in"
-              + " the cache of Hugging Face, or of one in the box: fashion.")
+              + " the cache of Hugging Face, or of one in the box: faces or fashion.")
   private String model = "";
 
   @Option(

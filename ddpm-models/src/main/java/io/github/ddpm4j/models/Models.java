@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Models {
 
-  private static final List<String> NAMES = List.of("fashion");
+  private static final List<String> NAMES = List.of("faces", "fashion");
 
   private Models() {}
 
@@ -27,6 +27,23 @@ public final class Models {
    */
   public static List<String> names() {
     return NAMES;
+  }
+
+  /**
+   * Pixel-art portraits by attributes: pictures in colour, shape (3, 32, 32). Their {@link
+   * DDPM#attributes()} say what can be asked for, any part of it or nothing. Guidance of 2 is a
+   * good choice.
+   *
+   * <pre>{@code
+   * float[] asked = faces.attributes().orElseThrow().vector("glasses=dark, hat=red");
+   * sampling.condition(Condition.vectors(manager.create(new float[][] {asked})));
+   * }</pre>
+   *
+   * @return the model, on the engine's default device; the caller closes it
+   * @throws IOException if there is no room for a temporary file
+   */
+  public static DDPM faces() throws IOException {
+    return load("faces");
   }
 
   /**

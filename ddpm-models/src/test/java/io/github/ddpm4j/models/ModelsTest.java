@@ -30,9 +30,9 @@ class ModelsTest {
 
   @ParameterizedTest
   @MethodSource("names")
-  void model_isSmall_namesItsClasses_andHasACard(String name) throws IOException {
+  void model_isSmall_namesItsConditions_andHasACard(String name) throws IOException {
     try (DDPM model = Models.load(name, Device.cpu())) {
-      assertThat(model.classNames()).isNotEmpty().doesNotHaveDuplicates();
+      assertThat(model.classNames().isEmpty()).isEqualTo(model.attributes().isPresent());
       assertThat(model.metadata()).containsKeys("name", "data", "licence", "command");
       assertThat(model.provenance()).containsKeys("steps", "seed", "batchSize", "conditionDropout");
     }
@@ -64,6 +64,34 @@ class ModelsTest {
     }
   }
 
+  /** A face under a hat of the colour that was asked for, on a ground of that colour. */
+  @Test
+  void faces_draw_whatIsAskedFor() throws IOException {
+    String text = "hat=red, background=green, skin=light";
+    try (DDPM model = Models.faces();
+        NDManager manager = NDManager.newBaseManager();
+        Samples portraits =
+            model
+                .sampling()
+                .sampler(Samplers.dpmSolverPlusPlus(8))
+                .condition(
+                    Condition.vectors(
+                        manager
+                            .create(model.attributes().orElseThrow().vector(text))
+                            .expandDims(0)))
+                .guidance(Guidance.classifierFree(2))
+                .seed(1)
+                .generate(3)) {
+      assertThat(portraits.provenance(0))
+          .containsEntry("attributes", "skin=light, hat=red, background=green");
+      NDArray drawn = portraits.toNDArray(manager);
+      NDArray corner = drawn.get(":, :, 0:2, 0:4");
+      float green = corner.get(":, 1").mean().getFloat();
+      assertThat(green).isGreaterThan(corner.get(":, 0").mean().getFloat());
+      assertThat(green).isGreaterThan(corner.get(":, 2").mean().getFloat());
+    }
+  }
+
   @Test
   void load_leavesNoFile_andRefusesOtherNames() throws IOException {
     Path temporary = Path.of(System.getProperty("java.io.tmpdir"));
@@ -74,6 +102,6 @@ class ModelsTest {
     }
     assertThatThrownBy(() -> Models.load("shoes"))
         .isInstanceOf(IllegalArgumentException.class)
-        .hasMessage("the models in the box are [fashion], and none of them is \"shoes\"");
+        .hasMessage("the models in the box are [faces, fashion], and none of them is \"shoes\"");
   }
 }

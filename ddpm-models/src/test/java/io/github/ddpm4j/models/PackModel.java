@@ -20,8 +20,8 @@ final class PackModel {
   /**
    * Packs.
    *
-   * @param args the model folder, the file, the names of the classes with commas between them, and
-   *     words of the card as {@code name=text}
+   * @param args the model folder, the file, the names of the classes with commas between them or
+   *     nothing, and words of the card as {@code name=text}
    * @throws IOException if a file can't be read or written
    */
   public static void main(String[] args) throws IOException {
@@ -30,9 +30,10 @@ final class PackModel {
       int place = word.indexOf('=');
       card.put(word.substring(0, place), word.substring(place + 1));
     }
+    List<String> classes = args[2].isEmpty() ? List.of() : List.of(args[2].split(","));
     try (DDPM model = DDPM.load(Path.of(args[0]))) {
       model
-          .withClassNames(List.of(args[2].split(",")))
+          .withClassNames(classes)
           .withMetadata(card)
           .saveSafetensors(Path.of(args[1]), DataType.FLOAT16);
     }
