@@ -345,6 +345,20 @@ public final class Face {
     return ATTRIBUTES;
   }
 
+  /**
+   * In how many parts and colours two faces differ, those that are hidden included.
+   *
+   * @param other another face
+   * @return 0 if they are the same, at most 17
+   */
+  public int differences(Face other) {
+    int differing = 0;
+    for (int i = 0; i < choices.length; i++) {
+      differing += choices[i] == other.choices[i] ? 0 : 1;
+    }
+    return differing;
+  }
+
   /** Whether all parts are the same, those that are hidden included. */
   @Override
   public boolean equals(@Nullable Object other) {

@@ -153,6 +153,16 @@ class FacesTest {
   }
 
   @Test
+  void differences_countParts() {
+    Face face = Face.of(5, 5);
+    assertThat(face.differences(face)).isZero();
+    Face read = Face.nearest(face.pixels());
+    assertThat(read.differences(face)).isEqualTo(face.differences(read));
+    assertThat(IntStream.range(0, 50).map(i -> Face.of(6, i).differences(face)))
+        .allMatch(count -> count >= 3 && count <= 17);
+  }
+
+  @Test
   void vector_refusesOtherWords() {
     assertThatIllegalArgumentException()
         .isThrownBy(() -> Face.vector("nose=big"))

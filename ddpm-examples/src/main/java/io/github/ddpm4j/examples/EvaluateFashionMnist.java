@@ -53,8 +53,8 @@ public final class EvaluateFashionMnist {
         var judge = new PictureClassifier(training, classes, epochs);
         NDManager manager = NDManager.newBaseManager()) {
       NDArray held = test.toArray(manager);
-      var report = new FeatureReport(judge, held.get("0:" + count));
-      report.agreement("held-out pictures", held, test.labels());
+      var report = new FeatureReport(judge.features(), held.get("0:" + count));
+      judge.printAgreement("held-out pictures", held, test.labels());
       report.print("other held-out pictures", held.get(count + ":" + 2 * count));
       report.print("noise", manager.randomNormal(new Shape(count, 1, 28, 28)).clip(-1, 1));
       for (int i = -1; i < SCALES.length; i++) {
@@ -68,7 +68,7 @@ public final class EvaluateFashionMnist {
           NDArray drawn = samples.toNDArray(manager);
           report.print(what, drawn);
           if (i >= 0) {
-            report.agreement(what, drawn, asked);
+            judge.printAgreement(what, drawn, asked);
           }
         }
       }

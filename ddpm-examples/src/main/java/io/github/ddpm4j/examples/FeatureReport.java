@@ -3,36 +3,34 @@ package io.github.ddpm4j.examples;
 import ai.djl.ndarray.NDArray;
 import io.github.ddpm4j.evaluation.Bootstrap;
 import io.github.ddpm4j.evaluation.FeatureStatistics;
+import io.github.ddpm4j.evaluation.Features;
 import io.github.ddpm4j.evaluation.FrechetDistance;
 import io.github.ddpm4j.evaluation.KernelDistance;
 import io.github.ddpm4j.evaluation.PrecisionRecall;
-import java.util.stream.IntStream;
 
-/** Prints how far pictures are from real ones in the features of a classifier. */
+/** Prints how far pictures are from real ones in some features. */
 final class FeatureReport {
 
-  private final PictureClassifier judge;
+  /** Beyond so many features a Fréchet distance takes too long to be resampled. */
+  private static final int MANY = 256;
+
+  private final Features features;
   private final double[][] real;
+  private final FeatureStatistics statistics;
 
-  FeatureReport(PictureClassifier judge, NDArray real) {
-    this.judge = judge;
-    this.real = judge.features().of(real);
-  }
-
-  /** How often the classifier finds the labels. */
-  void agreement(String what, NDArray pictures, int[] labels) {
-    int[] found = judge.classesOf(pictures);
-    long hits = IntStream.range(0, found.length).filter(i -> found[i] == labels[i]).count();
-    System.out.println(what + ": " + hits + " of " + found.length + " as labelled");
+  FeatureReport(Features features, NDArray real) {
+    this.features = features;
+    this.real = features.of(real);
+    this.statistics = FeatureStatistics.of(this.real);
   }
 
   void print(String what, NDArray pictures) {
-    double[][] features = judge.features().of(pictures);
-    FeatureStatistics statistics = FeatureStatistics.of(real);
+    double[][] rows = features.of(pictures);
     Bootstrap bootstrap = Bootstrap.seeded(1);
     System.out.println(what);
-    System.out.println("  " + FrechetDistance.estimate(features, statistics, bootstrap));
-    System.out.println("  " + KernelDistance.estimate(features, real, bootstrap));
-    System.out.println("  " + PrecisionRecall.of(features, real, bootstrap));
+    Bootstrap ofFrechet = real[0].length > MANY ? Bootstrap.none() : bootstrap;
+    System.out.println("  " + FrechetDistance.estimate(rows, statistics, ofFrechet));
+    System.out.println("  " + KernelDistance.estimate(rows, real, bootstrap));
+    System.out.println("  " + PrecisionRecall.of(rows, real, bootstrap));
   }
 }

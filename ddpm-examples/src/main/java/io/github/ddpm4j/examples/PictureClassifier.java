@@ -73,6 +73,13 @@ final class PictureClassifier implements AutoCloseable {
     return Features.block(body);
   }
 
+  /** Prints how often the class that is found is the label. */
+  void printAgreement(String what, NDArray pictures, int[] labels) {
+    int[] found = classesOf(pictures);
+    long hits = IntStream.range(0, found.length).filter(i -> found[i] == labels[i]).count();
+    System.out.println(what + ": " + hits + " of " + found.length + " as labelled");
+  }
+
   /** The class of each picture. */
   int[] classesOf(NDArray pictures) {
     double[][] scores = Features.block(whole).of(pictures);

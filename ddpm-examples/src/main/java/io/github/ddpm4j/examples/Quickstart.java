@@ -18,8 +18,8 @@ import java.io.IOException;
 import java.nio.file.Path;
 
 /**
- * Trains a small U-Net on the bundled digits, draws new ones, judges them against digits that it
- * has not seen, and writes pictures, a page and the model. Exit code 3: a figure falls short.
+ * Draws faces with a model in the box; then trains a small U-Net on bundled digits, judges what it
+ * draws, and writes pictures, a page and the model. Exit code 3: a figure falls short.
  */
 public final class Quickstart {
 
@@ -48,6 +48,7 @@ public final class Quickstart {
     var network = UNet.builder().image(1, 8, 8).baseChannels(32).channelMultipliers(1, 2);
     network.residualBlocks(1).attentionAtLevels(1).groups(8).dropout(0).seed(1);
     Tracker rate = s -> (float) (2e-3 * Math.max(0.02, Math.min(1, (steps - s) / (0.3 * steps))));
+    Path faces = FacesInTheBox.draw(folder.resolve("faces.png"), calls);
     try (NDManager manager = NDManager.newBaseManager();
         UNet unet = network.precision(precision).build()) {
       System.out.println("Training a U-Net of " + unet.config().parameterCount() + " parameters.");
@@ -67,6 +68,7 @@ public final class Quickstart {
           System.out.print(verdict.table(judge.realAgainstReal()));
           ModelReport report = new ModelReport(result.ddpm(), drawn, real).seed(1);
           report.title("ddpm4j quickstart", "A model of hand-written digits, 8x8 pixels.");
+          report.picture("In the box", FacesInTheBox.CAPTION, faces);
           report.losses(result.losses().toArray()).verdict(verdict, judge.realAgainstReal());
           report.save(folder).forEach(System.out::println);
           verdict.failures().forEach(failure -> System.out.println("Falls short: " + failure));

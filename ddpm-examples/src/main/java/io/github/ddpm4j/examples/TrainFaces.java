@@ -4,7 +4,6 @@ import ai.djl.training.tracker.Tracker;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.data.Face;
-import io.github.ddpm4j.data.Faces;
 import io.github.ddpm4j.model.Attributes;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.prediction.Prediction;
@@ -26,8 +25,8 @@ public final class TrainFaces {
   private static final int STEPS = 2_800;
   private static final int BATCH = 32;
 
-  /** Of the faces that are trained on; those of other seeds are held out. */
-  static final long SEED = 1;
+  /** How many faces it sees. */
+  static final int COUNT = STEPS * BATCH;
 
   private TrainFaces() {}
 
@@ -43,15 +42,8 @@ public final class TrainFaces {
     run(Path.of(args.length > 0 ? args[0] : target), STEPS, BATCH, 16, 64, 128);
   }
 
-  /** What the model never sees. */
-  static boolean glassesUnderHat(Face face) {
-    return !face.value(Face.Attribute.GLASSES).equals("none")
-        && !face.value(Face.Attribute.HAT).equals("none");
-  }
-
   static void run(Path folder, int steps, int batch, int... channels) throws IOException {
-    var faces = Faces.builder(steps * batch).seed(SEED).hidden(0.3);
-    faces.without(TrainFaces::glassesUnderHat).setSampling(batch, true);
+    var faces = FaceSets.training(steps * batch).hidden(0.3).setSampling(batch, true);
     var network = UNet.builder().image(3, Face.SIDE, Face.SIDE).levelChannels(channels).groups(8);
     network.residualBlocks(1).attentionAtLevels(2).vectorCondition(Face.vectorLength()).seed(1);
     Tracker rate = s -> (float) (1e-3 * Math.max(0.01, Math.min(1, (steps - s) / (0.4 * steps))));

@@ -114,7 +114,7 @@ class TrainingExamplesTest {
           .containsEntry("conditionDropout", 0.1);
     }
     long both =
-        LongStream.range(0, 200).filter(i -> TrainFaces.glassesUnderHat(Face.of(1, i))).count();
+        LongStream.range(0, 200).filter(i -> FaceSets.glassesUnderHat(Face.of(1, i))).count();
     assertThat(both).isBetween(5L, 30L);
   }
 
@@ -394,6 +394,9 @@ class TrainingExamplesTest {
         .containsExactlyInAnyOrder(
             "package-info.java",
             "DenseNetwork.java",
+            "FaceReading.java",
+            "FaceSets.java",
+            "FacesInTheBox.java",
             "FeatureReport.java",
             "PictureClassifier.java");
   }

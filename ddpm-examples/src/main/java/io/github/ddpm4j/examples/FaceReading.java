@@ -1,0 +1,62 @@
+package io.github.ddpm4j.examples;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.data.Face;
+import io.github.ddpm4j.data.Face.Attribute;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+
+/** Reads pictures of faces: what they show, and how near they are to faces that were seen. */
+final class FaceReading {
+
+  private static final int LENGTH = 3 * Face.SIDE * Face.SIDE;
+
+  private final List<Face> seen;
+
+  FaceReading(List<Face> seen) {
+    this.seen = seen;
+  }
+
+  /** The pictures of faces, (N, 3, 32, 32). */
+  static NDArray pictures(NDManager manager, List<Face> faces) {
+    float[] all = new float[faces.size() * LENGTH];
+    for (int i = 0; i < faces.size(); i++) {
+      System.arraycopy(faces.get(i).pixels(), 0, all, i * LENGTH, LENGTH);
+    }
+    return manager.create(all, new Shape(faces.size(), 3, Face.SIDE, Face.SIDE));
+  }
+
+  /** Prints how many pictures show what was asked for, and how near they are to faces seen. */
+  void print(String what, NDArray pictures, List<Face> asked) {
+    System.out.println(what + ", as they are read");
+    float[] pixels = pictures.toFloatArray();
+    int count = asked.size();
+    int[] right = new int[Attribute.values().length];
+    int[] nearest = new int[count];
+    for (int i = 0; i < count; i++) {
+      Face read = Face.nearest(Arrays.copyOfRange(pixels, i * LENGTH, (i + 1) * LENGTH));
+      for (int a = 0; a < right.length; a++) {
+        Attribute attribute = Attribute.values()[a];
+        right[a] += read.value(attribute).equals(asked.get(i).value(attribute)) ? 1 : 0;
+      }
+      nearest[i] = seen.stream().mapToInt(read::differences).min().orElse(0);
+    }
+    System.out.printf(
+        Locale.ROOT,
+        "  shows %.3f of what is asked:",
+        Arrays.stream(right).average().orElse(0) / count);
+    for (int a = 0; a < right.length; a++) {
+      System.out.printf(Locale.ROOT, " %s %.3f", Attribute.values()[a], (double) right[a] / count);
+    }
+    Arrays.sort(nearest);
+    long copies = Arrays.stream(nearest).filter(parts -> parts == 0).count();
+    System.out.printf(
+        Locale.ROOT,
+        "%n  differs in %d parts (median) from the nearest face seen, %d are copies%n",
+        nearest[count / 2],
+        copies);
+  }
+}
