@@ -2,6 +2,7 @@ package io.github.ddpm4j.report;
 
 import io.github.ddpm4j.evaluation.TrainingDoctor;
 import io.github.ddpm4j.report.SvgPlot.Place;
+import io.github.ddpm4j.report.internal.Progress;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -174,11 +175,11 @@ final class TrainingPage {
     if (seconds > 0) {
       figures.put("Speed", speed(seconds));
     }
-    figures.put("Time so far", ProgressListener.time(history.secondsSoFar));
+    figures.put("Time so far", Progress.time(history.secondsSoFar));
     if (facts.state() == State.RUNNING && seconds > 0) {
       double each = history.secondsSoFar / (double) history.seconds.count();
       double left = (double) (history.steps - history.step);
-      figures.put("Time left", ProgressListener.time(each * left));
+      figures.put("Time left", Progress.time(each * left));
     }
     if (!history.memory.isEmpty()) {
       figures.put("Memory", Axis.number(Math.rint(last(history.memory.points()))) + " MiB");

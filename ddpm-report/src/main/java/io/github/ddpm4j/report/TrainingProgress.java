@@ -1,6 +1,7 @@
 package io.github.ddpm4j.report;
 
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.report.internal.Progress;
 import io.github.ddpm4j.sampling.Sampling;
 import io.github.ddpm4j.training.TrainingStepListener;
 import java.nio.file.Path;
@@ -23,7 +24,7 @@ public final class TrainingProgress {
    * @return a listener for one run: {@code ddpm.training().listener(TrainingProgress.bar())}
    */
   public static TrainingStepListener bar() {
-    return ProgressListener.onStandardError();
+    return new ProgressListener(Progress.Display.onStandardError());
   }
 
   /**

@@ -7,10 +7,12 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainedModel;
+import io.github.ddpm4j.report.internal.Progress;
 import io.github.ddpm4j.unet.UNet;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import org.junit.jupiter.api.AfterEach;
@@ -29,6 +31,10 @@ class ProgressListenerTest {
     Thread.interrupted();
   }
 
+  private ProgressListener listener(boolean terminal) {
+    return new ProgressListener(new Progress.Display(out, terminal, Duration.ofSeconds(10)));
+  }
+
   private static void step(ProgressListener listener, long step, double loss) {
     listener.onStep(step, 20, true, () -> loss);
   }
@@ -38,32 +44,8 @@ class ProgressListenerTest {
   }
 
   @Test
-  void line_saysHowFarHowFastAndHowLong() {
-    assertThat(ProgressListener.line(135, 300, 13.24, "0.1050", null, 90))
-        .isEqualTo(
-            "training  45% [===========>             ] 135/300, 13.2 steps/s, loss 0.1050,"
-                + " 0:00:12 left")
-        .hasSize(90);
-    assertThat(ProgressListener.line(300, 300, 13.24, "0.1050", 22.7, 90))
-        .isEqualTo(
-            "training 100% [=========================] 300/300, 13.2 steps/s, loss 0.1050,"
-                + " took 0:00:23")
-        .hasSize(90);
-    assertThat(ProgressListener.line(200, 800_000, 0.05, "0.0250", null, 70))
-        .isEqualTo("training   0% 200/800000, 20.0 s/step, loss 0.0250, 4443:20:00 left");
-  }
-
-  @Test
-  void line_speedUnknown_leavesItOut() {
-    for (double unknown : new double[] {0, Double.NaN, Double.POSITIVE_INFINITY}) {
-      assertThat(ProgressListener.line(1, 4, unknown, "1.0000", null, 60))
-          .isEqualTo("training  25% [======>                    ] 1/4, loss 1.0000");
-    }
-  }
-
-  @Test
   void onStep_noTerminal_printsPlainLines() throws Exception {
-    ProgressListener listener = new ProgressListener(out, false);
+    ProgressListener listener = listener(false);
     for (int step = 1; step <= 20; step++) {
       step(listener, step, step <= 10 ? 2 : 1);
       Thread.sleep(2); // steps take time
@@ -86,7 +68,7 @@ class ProgressListenerTest {
 
   @Test
   void onStep_terminal_drawsABarInPlace() {
-    ProgressListener listener = new ProgressListener(out, true);
+    ProgressListener listener = listener(true);
     step(listener, 1, 1);
     step(listener, 5, 1);
     listener.onEnd(5);
@@ -97,7 +79,7 @@ class ProgressListenerTest {
 
   @Test
   void onEnd_interruptedThread_staysInterrupted() {
-    ProgressListener listener = new ProgressListener(out, false);
+    ProgressListener listener = listener(false);
     step(listener, 5, 1);
     Thread.currentThread().interrupt();
     listener.onEnd(5);
@@ -107,13 +89,13 @@ class ProgressListenerTest {
 
   @Test
   void onEnd_noStep_printsNothing() {
-    new ProgressListener(out, false).onEnd(0);
+    listener(false).onEnd(0);
     assertThat(written()).isEmpty();
   }
 
   @Test
   void listener_usedAgain_startsAnew() {
-    ProgressListener listener = new ProgressListener(out, false);
+    ProgressListener listener = listener(false);
     step(listener, 1, 5);
     listener.onEnd(1);
     step(listener, 20, 1);
