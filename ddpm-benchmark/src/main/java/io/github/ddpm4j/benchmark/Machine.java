@@ -9,7 +9,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Properties;
 
 /** What a run is on, and of what. */
@@ -45,11 +44,13 @@ final class Machine {
     return versions;
   }
 
+  /** Unknown where the build did not put it there, such as in an editor. */
   private static String own() {
     Properties versions = new Properties();
-    try (InputStream in =
-        Objects.requireNonNull(Machine.class.getResourceAsStream("versions.properties"))) {
-      versions.load(in);
+    try (InputStream in = Machine.class.getResourceAsStream("versions.properties")) {
+      if (in != null) {
+        versions.load(in);
+      }
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
