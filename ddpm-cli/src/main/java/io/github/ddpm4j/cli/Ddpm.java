@@ -2,6 +2,7 @@ package io.github.ddpm4j.cli;
 
 import io.github.ddpm4j.benchmark.Benchmark;
 import io.github.ddpm4j.benchmark.Cli;
+import io.github.ddpm4j.report.internal.Progress;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.charset.Charset;
@@ -10,6 +11,7 @@ import java.util.concurrent.CancellationException;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.ScopeType;
@@ -72,7 +74,11 @@ public final class Ddpm {
       })
   private @Nullable Path config;
 
-  private Ddpm() {}
+  private final Progress.Display display;
+
+  private Ddpm(Progress.Display display) {
+    this.display = display;
+  }
 
   /**
    * Runs a command.
@@ -84,16 +90,17 @@ public final class Ddpm {
     // As picocli's own writers: in the encoding of the terminal.
     PrintWriter out = new PrintWriter(System.out, true, Charset.defaultCharset());
     PrintWriter err = new PrintWriter(System.err, true, Charset.defaultCharset());
-    Cli.exitWith(run(out, err, args));
+    Cli.exitWith(run(out, err, Progress.Display.onStandardError(), args));
   }
 
   /**
    * Runs a command.
    *
+   * @param display where it shows how far it is
    * @return the exit code
    */
-  static int run(PrintWriter out, PrintWriter err, String... args) {
-    CommandLine program = commandLine().setOut(out).setErr(err);
+  static int run(PrintWriter out, PrintWriter err, Progress.Display display, String... args) {
+    CommandLine program = commandLine(display).setOut(out).setErr(err);
     try {
       Path file = configOf(args);
       if (file != null) {
@@ -108,7 +115,11 @@ public final class Ddpm {
 
   /** The program with all of its commands. */
   static CommandLine commandLine() {
-    Ddpm program = new Ddpm();
+    return commandLine(Progress.Display.onStandardError());
+  }
+
+  private static CommandLine commandLine(Progress.Display display) {
+    Ddpm program = new Ddpm(display);
     CommandLine commandLine = Cli.commandLine(program);
     CommandLine benchmark = new CommandLine(new Benchmark()).setCommandName("benchmark");
     benchmark.getCommandSpec().usageMessage().footer("", "  ddpm benchmark --quick");
@@ -117,6 +128,16 @@ public final class Ddpm {
         .setUsageHelpWidth(WIDTH)
         .setCaseInsensitiveEnumValuesAllowed(true)
         .setExecutionExceptionHandler(program::report);
+  }
+
+  /**
+   * What shows how far a command is.
+   *
+   * @param command one of this program's
+   */
+  static Progress progress(CommandSpec command, String task, String units) {
+    Ddpm program = (Ddpm) command.root().userObject();
+    return new Progress(program.display, task, units);
   }
 
   /** Options of a file must be known before the others are read. */

@@ -1,9 +1,12 @@
 package io.github.ddpm4j.cli;
 
 import io.github.ddpm4j.pretrained.Pretrained;
+import io.github.ddpm4j.report.internal.Progress;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Path;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -21,10 +24,7 @@ import picocli.CommandLine.Spec;
     footer = {"", "  ddpm download google/ddpm-cifar10-32"})
 final class DownloadCommand implements Callable<Integer> {
 
-  private static final long MEGABYTE = 1 << 20;
-
-  /** The bytes of a file between two lines that say how far it is. */
-  private static final long LINE = 64 * MEGABYTE;
+  private static final double MEGABYTE = 1 << 20;
 
   @Spec private CommandSpec spec = CommandSpec.create();
 
@@ -40,22 +40,38 @@ final class DownloadCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     LoadedModel.requireId(id);
-    PrintWriter err = spec.commandLine().getErr();
-    long[] told = {0};
-    var folder =
-        Pretrained.download(
-            id,
-            revision,
-            (file, bytes, total) -> {
-              if (bytes == total || bytes / LINE > told[0]) {
-                err.println(file + ": " + bytes / MEGABYTE + " of " + total / MEGABYTE + " MB");
-                err.flush();
-              }
-              told[0] = bytes / LINE;
-            });
+    Path folder;
+    try (FileProgress progress = new FileProgress()) {
+      folder = Pretrained.download(id, revision, progress::heard);
+    }
     PrintWriter out = spec.commandLine().getOut();
     out.println(folder);
     out.flush();
     return 0;
+  }
+
+  /** One after the other, since they come so. */
+  private final class FileProgress implements AutoCloseable {
+
+    private String name = "";
+    private @Nullable Progress progress;
+
+    void heard(String file, long bytes, long total) {
+      Progress shown = progress;
+      if (shown == null || !file.equals(name)) {
+        close();
+        shown = Ddpm.progress(spec, file, "MB").decimals(1);
+        progress = shown;
+        name = file;
+      }
+      shown.to(bytes / MEGABYTE, total / MEGABYTE, "");
+    }
+
+    @Override
+    public void close() {
+      if (progress != null) {
+        progress.close();
+      }
+    }
   }
 }

@@ -1,24 +1,16 @@
 package io.github.ddpm4j.cli;
 
-import ai.djl.modality.cv.Image;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
-import com.google.gson.JsonObject;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.benchmark.Cli;
 import io.github.ddpm4j.evaluation.BitsPerDimResult;
-import io.github.ddpm4j.evaluation.Bootstrap;
 import io.github.ddpm4j.evaluation.Estimate;
 import io.github.ddpm4j.evaluation.FeatureStatistics;
-import io.github.ddpm4j.evaluation.Features;
-import io.github.ddpm4j.evaluation.FrechetDistance;
-import io.github.ddpm4j.evaluation.KernelDistance;
-import io.github.ddpm4j.evaluation.PrecisionRecall;
-import io.github.ddpm4j.evaluation.TorchScriptFeatures;
 import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.internal.data.ChannelRanges;
-import io.github.ddpm4j.models.EfficientNetLite0;
+import io.github.ddpm4j.report.internal.Progress;
 import io.github.ddpm4j.sampling.Samples;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -26,10 +18,11 @@ import java.nio.file.Files;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.Objects;
 import java.util.concurrent.Callable;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -61,14 +54,11 @@ import picocli.CommandLine.Spec;
     })
 final class EvaluateCommand implements Callable<Integer> {
 
-  private static final int MOST_FRECHET = 2048;
+  /** A multiple of those of the networks that give features. */
   private static final long BATCH = 64;
 
-  /** The most features for which the Fréchet distance has an interval, and is told of few. */
-  private static final int MOST_RESAMPLED = 256;
-
-  /** The network in the box. A file of this name goes before it. */
-  private static final Path LITE0 = Path.of("lite0");
+  /** Few, since each takes a call of the network for every timestep before it can be told. */
+  private static final int LIKELIHOOD_BATCH = 16;
 
   @Spec private CommandSpec spec = CommandSpec.create();
   @Mixin private SamplerOptions sampler = new SamplerOptions();
@@ -120,19 +110,7 @@ final class EvaluateCommand implements Callable<Integer> {
       description = "cpu, gpu0, gpu1, ... (default: ${DEFAULT-VALUE}).")
   private String device = "cpu";
 
-  @Option(
-      names = "--features",
-      paramLabel = "FILE",
-      description =
-          "A network in TorchScript for pixels in [0, 1], or lite0, the EfficientNet-Lite0 in the"
-              + " box (default: the pixels).")
-  private @Nullable Path features;
-
-  @Option(
-      names = "--features-side",
-      paramLabel = "N",
-      description = "The side to which pictures are resized for it.")
-  private @Nullable Integer side;
+  @Mixin private FeatureOptions features = new FeatureOptions();
 
   @Option(
       names = "--bits",
@@ -166,10 +144,72 @@ final class EvaluateCommand implements Callable<Integer> {
       } else {
         Shape shape = required();
         NDArray reference = Inputs.folder(manager, known, shape, count);
-        print(compare(reference, Inputs.folder(manager, Path.of(drawn), shape, count)), null);
+        NDArray images = Inputs.folder(manager, Path.of(drawn), shape, count);
+        told(Figures.of(features.name(), compare(reference, images), null));
       }
     }
     return 0;
+  }
+
+  private void model(NDManager manager, Path folder, String drawnBy) throws IOException {
+    try (LoadedModel loaded = LoadedModel.load(drawnBy, Cli.device(device))) {
+      DDPM ddpm = loaded.ddpm();
+      NDArray known = Inputs.folder(manager, folder, loaded.shape(), count);
+      List<Estimate> estimates;
+      try (Samples drawn = draw(loaded, Math.toIntExact(known.getShape().get(0)))) {
+        NDArray unit = ChannelRanges.toUnit(drawn.toNDArray(manager), ddpm.dataRange());
+        estimates = compare(known, unit.clip(-1, 1));
+      }
+      NDArray images = ChannelRanges.fromUnit(known, ddpm.dataRange());
+      told(Figures.of(features.name(), estimates, bits == null ? null : bits(ddpm, images, bits)));
+    }
+  }
+
+  private Samples draw(LoadedModel loaded, int number) {
+    try (DrawingProgress progress = new DrawingProgress(spec, number)) {
+      return progress.watch(sampler.of(loaded, 0, number), number, number).generate(number);
+    }
+  }
+
+  private BitsPerDimResult bits(DDPM ddpm, NDArray images, int most) {
+    long total = Math.min(most, images.getShape().get(0));
+    try (Progress progress = Ddpm.progress(spec, "likelihood", "pictures").silentIfShort()) {
+      return ddpm.bitsPerDim()
+          .images(most)
+          .batchSize(LIKELIHOOD_BATCH)
+          .seed(sampler.seed())
+          .listener(so -> progress.to(so.images(), total, ""))
+          .of(images);
+    }
+  }
+
+  private List<Estimate> compare(NDArray known, NDArray drawn) throws IOException {
+    try (FeatureOptions.Loaded loaded = features.load(device)) {
+      return Figures.compare(rows(loaded, known), rows(loaded, drawn));
+    }
+  }
+
+  private double[][] rows(FeatureOptions.Loaded loaded, NDArray images) {
+    List<double[]> rows = new ArrayList<>();
+    inBatches(loaded, images, some -> rows.addAll(Arrays.asList(some)));
+    return rows.toArray(new double[0][]);
+  }
+
+  private void inBatches(FeatureOptions.Loaded loaded, NDArray images, Consumer<double[][]> taker) {
+    long number = images.getShape().get(0);
+    try (Progress progress = Ddpm.progress(spec, "features", "pictures").silentIfShort()) {
+      for (long first = 0; first < number; first += BATCH) {
+        long end = Math.min(number, first + BATCH);
+        try (NDArray some = images.get(first + ":" + end)) {
+          taker.accept(loaded.features().of(some));
+        }
+        progress.to(end, number, "");
+      }
+    }
+  }
+
+  private void told(Figures figures) {
+    figures.print(spec.commandLine().getOut(), json);
   }
 
   /** What works with statistics of features, and not with pictures themselves. */
@@ -189,9 +229,7 @@ final class EvaluateCommand implements Callable<Integer> {
     if (all == null) {
       all = of(Objects.requireNonNull(one));
     } else if (one != null) {
-      FeatureStatistics reference =
-          Files.isRegularFile(one) ? FeatureStatistics.load(one) : of(one);
-      print(all, reference, FrechetDistance.between(all, reference));
+      told(Figures.of(all, Files.isRegularFile(one) ? FeatureStatistics.load(one) : of(one)));
     }
     if (save != null) {
       all.save(save);
@@ -205,33 +243,13 @@ final class EvaluateCommand implements Callable<Integer> {
   }
 
   private FeatureStatistics of(Path folder) throws IOException {
-    try (NDManager manager = NDManager.newBaseManager()) {
-      Shape shape = required();
-      NDArray images = Inputs.folder(manager, folder, shape, count);
+    Shape shape = required();
+    try (NDManager manager = NDManager.newBaseManager();
+        FeatureOptions.Loaded loaded = features.load(device)) {
       FeatureStatistics.Collector collector = FeatureStatistics.collector();
-      try (Rows rows = rows()) {
-        long number = images.getShape().get(0);
-        for (long first = 0; first < number; first += BATCH) {
-          NDArray some = images.get(first + ":" + Math.min(number, first + BATCH));
-          try (some) {
-            collector.add(rows.features().of(some));
-          }
-        }
-      }
-      return collector.statistics().named(featuresName(shape));
+      inBatches(loaded, Inputs.folder(manager, folder, shape, count), collector::add);
+      return collector.statistics().named(features.name(shape));
     }
-  }
-
-  /** What statistics must share to be compared: features of other sizes are other features. */
-  private String featuresName(Shape shape) {
-    String size = shape.get(0) + "x" + shape.get(1) + "x" + shape.get(2);
-    if (features == null) {
-      return "pixels of " + size;
-    }
-    return (isLite0() ? "EfficientNet-Lite0" : features.getFileName())
-        + (side == null ? "" : " at " + side + "x" + side)
-        + ", of pictures of "
-        + size;
   }
 
   private void checkStatistics() throws IOException {
@@ -284,37 +302,8 @@ final class EvaluateCommand implements Callable<Integer> {
 
   private void checkNumbers() throws IOException {
     Cli.atLeast("--count", 4, count);
-    if (side != null) {
-      Cli.atLeast("--features-side", 1, side);
-    }
-    if (features != null && !isLite0()) {
-      Inputs.require(List.of(features));
-    }
-    if (side != null && isLite0()) {
-      throw new IllegalArgumentException(
-          "--features-side is for a network of yours; lite0 resizes pictures to "
-              + EfficientNetLite0.SIDE);
-    }
+    features.check();
     Cli.device(device);
-  }
-
-  private void model(NDManager manager, Path folder, String drawnBy) throws IOException {
-    try (LoadedModel loaded = LoadedModel.load(drawnBy, Cli.device(device))) {
-      DDPM ddpm = loaded.ddpm();
-      NDArray known = Inputs.folder(manager, folder, loaded.shape(), count);
-      int number = Math.toIntExact(known.getShape().get(0));
-      List<Estimate> estimates;
-      try (Samples drawn = sampler.of(loaded, 0, number).generate(number)) {
-        NDArray unit = ChannelRanges.toUnit(drawn.toNDArray(manager), ddpm.dataRange());
-        estimates = compare(known, unit.clip(-1, 1));
-      }
-      if (bits == null) {
-        print(estimates, null);
-      } else {
-        NDArray images = ChannelRanges.fromUnit(known, ddpm.dataRange());
-        print(estimates, ddpm.bitsPerDim().images(bits).seed(sampler.seed()).of(images));
-      }
-    }
   }
 
   private Shape required() {
@@ -323,119 +312,5 @@ final class EvaluateCommand implements Callable<Integer> {
           "folders of pictures need --size, such as 3x32x32, since pictures may differ in size");
     }
     return size;
-  }
-
-  private List<Estimate> compare(NDArray known, NDArray drawn) throws IOException {
-    try (Rows rows = rows()) {
-      return compare(rows.features(), known, drawn);
-    }
-  }
-
-  /** Features, and what to close after them. */
-  private record Rows(Features features, Runnable end) implements AutoCloseable {
-
-    @Override
-    public void close() {
-      end.run();
-    }
-  }
-
-  private Rows rows() throws IOException {
-    if (features == null) {
-      return new Rows(Features.pixels(), () -> {});
-    }
-    if (isLite0()) {
-      EfficientNetLite0 network = EfficientNetLite0.load(Cli.device(device));
-      return new Rows(network, network::close);
-    }
-    TorchScriptFeatures.Builder file = Features.torchScript(features).device(Cli.device(device));
-    if (side != null) {
-      file.resize(side, side, Image.Interpolation.BILINEAR);
-    }
-    TorchScriptFeatures network = file.load();
-    return new Rows(network, network::close);
-  }
-
-  private boolean isLite0() {
-    return LITE0.equals(features) && !Files.exists(LITE0);
-  }
-
-  private static List<Estimate> compare(Features features, NDArray known, NDArray drawn) {
-    double[][] reference = features.of(known);
-    double[][] rows = features.of(drawn);
-    Bootstrap bootstrap = Bootstrap.seeded(1);
-    List<Estimate> estimates = new ArrayList<>();
-    boolean cheap = rows[0].length <= MOST_RESAMPLED;
-    boolean regular = Math.min(rows.length, reference.length) > rows[0].length;
-    if (cheap || (regular && rows[0].length <= MOST_FRECHET)) {
-      // Each resample costs as much as the distance itself, seconds for a thousand features.
-      Bootstrap resamples = cheap ? bootstrap : Bootstrap.none();
-      estimates.add(FrechetDistance.estimate(rows, FeatureStatistics.of(reference), resamples));
-    }
-    estimates.add(KernelDistance.estimate(rows, reference, bootstrap));
-    PrecisionRecall both = PrecisionRecall.of(rows, reference, bootstrap);
-    estimates.add(both.precision());
-    estimates.add(both.recall());
-    return estimates;
-  }
-
-  private void print(FeatureStatistics drawn, FeatureStatistics reference, double distance) {
-    PrintWriter out = spec.commandLine().getOut();
-    if (json) {
-      JsonObject all = new JsonObject();
-      all.addProperty("features", reference.features());
-      JsonObject one = new JsonObject();
-      one.addProperty("value", distance);
-      one.addProperty("generated", drawn.count());
-      one.addProperty("reference", reference.count());
-      all.add("Fréchet distance", one);
-      out.println(all);
-    } else {
-      out.println("in the features of " + reference.features() + ":");
-      out.println(
-          String.format(
-              Locale.ROOT,
-              "Fréchet distance %.6g (%d generated, %d reference)",
-              distance,
-              drawn.count(),
-              reference.count()));
-    }
-    out.flush();
-  }
-
-  private void print(List<Estimate> estimates, @Nullable BitsPerDimResult likelihood) {
-    PrintWriter out = spec.commandLine().getOut();
-    String name =
-        features == null ? "pixels" : isLite0() ? "EfficientNet-Lite0" : features.toString();
-    if (json) {
-      JsonObject all = new JsonObject();
-      all.addProperty("features", name);
-      for (Estimate estimate : estimates) {
-        JsonObject one = new JsonObject();
-        one.addProperty("value", estimate.value());
-        if (!Double.isNaN(estimate.low())) {
-          one.addProperty("low", estimate.low());
-          one.addProperty("high", estimate.high());
-        }
-        one.addProperty("generated", estimate.generated());
-        one.addProperty("reference", estimate.reference());
-        all.add(estimate.figure(), one);
-      }
-      if (likelihood != null) {
-        JsonObject one = new JsonObject();
-        one.addProperty("value", likelihood.total().value());
-        one.addProperty("standardError", likelihood.total().standardError());
-        one.addProperty("images", likelihood.images());
-        all.add("bits per dimension", one);
-      }
-      out.println(all);
-    } else {
-      out.println("in the features of " + name + ":");
-      estimates.forEach(out::println);
-      if (likelihood != null) {
-        out.println(likelihood);
-      }
-    }
-    out.flush();
   }
 }

@@ -151,11 +151,12 @@ final class SampleCommand implements Callable<Integer> {
   }
 
   private int bySeeds(LoadedModel loaded, boolean grid) throws IOException {
-    try (NDManager manager = NDManager.newBaseManager()) {
+    try (NDManager manager = NDManager.newBaseManager();
+        DrawingProgress progress = new DrawingProgress(spec, seeds.size())) {
       NDList all = new NDList();
       for (int i = 0; i < seeds.size(); i++) {
         Sampling sampling = sampler.of(loaded, i, 1).seed(seeds.get(i));
-        try (Samples drawn = sampling.generate(1)) {
+        try (Samples drawn = progress.watch(sampling, 1, 1).generate(1)) {
           if (grid) {
             all.add(drawn.toNDArray(manager));
           } else {
@@ -173,14 +174,15 @@ final class SampleCommand implements Callable<Integer> {
   }
 
   private int grid(LoadedModel loaded, Blocks blocks) throws IOException {
-    try (NDManager manager = NDManager.newBaseManager()) {
+    try (NDManager manager = NDManager.newBaseManager();
+        DrawingProgress progress = new DrawingProgress(spec, count)) {
       NDList all = new NDList();
       Map<String, String> words = new LinkedHashMap<>();
       for (long b = blocks.of(from); blocks.first(b) < from + count; b++) {
-        try (Samples drawn = draw(loaded, blocks, b)) {
+        long first = Math.max(0, from - blocks.first(b));
+        long last = Math.min(blocks.length(), from + count - blocks.first(b));
+        try (Samples drawn = draw(loaded, blocks, b, progress, last - first)) {
           NDArray pictures = drawn.toNDArray(manager);
-          long first = Math.max(0, from - blocks.first(b));
-          long last = Math.min(blocks.length(), from + count - blocks.first(b));
           all.add(pictures.get(first + ":" + last));
           words.putAll(blocks.provenance(loaded, drawn, sampler.seed(), b, (int) first));
         }
@@ -205,7 +207,8 @@ final class SampleCommand implements Callable<Integer> {
   private int folder(LoadedModel loaded, Blocks blocks) throws IOException {
     SampleFolder folder = null;
     long drawn = 0;
-    try (NDManager manager = NDManager.newBaseManager()) {
+    try (NDManager manager = NDManager.newBaseManager();
+        DrawingProgress progress = new DrawingProgress(spec, ofShard(blocks))) {
       for (long b = blocks.of(from); blocks.first(b) < from + count; b++) {
         long first = Math.max(from, blocks.first(b));
         long end = Math.min(from + count, blocks.first(b + 1));
@@ -215,8 +218,10 @@ final class SampleCommand implements Callable<Integer> {
         if (folder == null) {
           folder = SampleFolder.open(output, settings(loaded));
         }
-        if (!folder.has(first, end)) {
-          try (Samples samples = draw(loaded, blocks, b);
+        if (folder.has(first, end)) {
+          progress.leaveOut(end - first);
+        } else {
+          try (Samples samples = draw(loaded, blocks, b, progress, end - first);
               NDArray array = samples.toNDArray(manager)) {
             List<BufferedImage> pictures = pictures(loaded, array);
             for (long index = first; index < end; index++) {
@@ -238,8 +243,21 @@ final class SampleCommand implements Callable<Integer> {
     return Pictures.of(images).dataRange(loaded.ddpm().dataRange()).toImages();
   }
 
-  private Samples draw(LoadedModel loaded, Blocks blocks, long b) {
-    return blocks.draw(sampler.of(loaded, blocks.first(b), blocks.length()), sampler.seed(), b);
+  /** The pictures of the blocks that are this process's. */
+  private long ofShard(Blocks blocks) {
+    long all = 0;
+    for (long b = blocks.of(from); blocks.first(b) < from + count; b++) {
+      if (shard.has(b)) {
+        all += Math.min(from + count, blocks.first(b + 1)) - Math.max(from, blocks.first(b));
+      }
+    }
+    return all;
+  }
+
+  private Samples draw(
+      LoadedModel loaded, Blocks blocks, long b, DrawingProgress progress, long wanted) {
+    Sampling sampling = sampler.of(loaded, blocks.first(b), blocks.length());
+    return blocks.draw(progress.watch(sampling, blocks.length(), wanted), sampler.seed(), b);
   }
 
   /** What the bits of the pictures depend on. */

@@ -24,16 +24,23 @@ class ProcessTest {
 
   @TempDir private Path folder;
 
-  private Process start(Object... args) throws IOException {
+  /** A process of this Java and class path. */
+  static ProcessBuilder java(List<String> options, Class<?> main, List<String> args) {
     List<String> command = new ArrayList<>();
     // A shell that runs the tests in the background may ignore Ctrl-C, which is inherited.
     command.addAll(List.of("env", "--default-signal=INT"));
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(List.of("-XX:TieredStopAtLevel=1", "-Dai.djl.pytorch.num_threads=1", "-cp"));
+    command.addAll(List.of("-XX:TieredStopAtLevel=1", "-Dai.djl.pytorch.num_threads=1"));
+    command.addAll(options);
+    command.add("-cp");
     command.add(System.getProperty("java.class.path"));
-    command.add(Ddpm.class.getName());
-    Stream.of(args).map(String::valueOf).forEach(command::add);
-    return new ProcessBuilder(command)
+    command.add(main.getName());
+    command.addAll(args);
+    return new ProcessBuilder(command);
+  }
+
+  private Process start(Object... args) throws IOException {
+    return java(List.of(), Ddpm.class, Stream.of(args).map(String::valueOf).toList())
         .redirectOutput(Redirect.to(folder.resolve("out.txt").toFile()))
         .redirectError(Redirect.to(folder.resolve("err.txt").toFile()))
         .start();

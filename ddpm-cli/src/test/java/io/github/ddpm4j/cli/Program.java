@@ -2,6 +2,7 @@ package io.github.ddpm4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.ddpm4j.report.internal.Progress;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.util.Arrays;
@@ -44,12 +45,17 @@ final class Program {
   }
 
   static Result run(Object... args) {
+    return run(Progress.Display.onStandardError(), args);
+  }
+
+  static Result run(Progress.Display display, Object... args) {
     StringWriter out = new StringWriter();
     StringWriter err = new StringWriter();
     int code =
         Ddpm.run(
             new PrintWriter(out),
             new PrintWriter(err),
+            display,
             Arrays.stream(args).map(String::valueOf).toArray(String[]::new));
     return new Result(code, out.toString(), err.toString());
   }
