@@ -623,6 +623,7 @@ public final class DDPM implements AutoCloseable {
     private Prediction prediction = Prediction.EPSILON;
     private Variance variance = Variance.FIXED_LARGE;
     private DataRange dataRange = DataRange.DEFAULT;
+    private boolean clip = true;
     private @Nullable Denoiser denoiser;
     private List<String> classNames = List.of();
     private Map<String, String> metadata = Map.of();
@@ -704,6 +705,19 @@ public final class DDPM implements AutoCloseable {
     }
 
     /**
+     * Whether x̂_0 is clipped to the range of clean images when they are drawn, unless {@link
+     * Sampling#clip} says otherwise. Kept with the model.
+     *
+     * @param clip the default is true; false for what has no range, such as latents, which {@link
+     *     Training#anyRange} then takes
+     * @return this builder
+     */
+    public Builder clip(boolean clip) {
+      this.clip = clip;
+      return this;
+    }
+
+    /**
      * The network. The caller keeps ownership: closing the model does not close it.
      *
      * @param denoiser the network; optional if only the forward process is needed
@@ -760,8 +774,10 @@ public final class DDPM implements AutoCloseable {
                 + "; leave timesteps() out");
       }
       requireNames();
+      Map<String, String> words = new LinkedHashMap<>(new EstimateLimit(clip, null).metadata());
+      words.putAll(metadata);
       return new DDPM(
-          new Diffusion(chosen, prediction, variance, dataRange, classNames, metadata),
+          new Diffusion(chosen, prediction, variance, dataRange, classNames, words),
           denoiser,
           false,
           Map.of());

@@ -224,7 +224,8 @@ public final class Training {
    * Trains also on data that lie wholly in [0, 1] where the data range is [−1, 1]. By default they
    * are refused, since nearly always they were to be mapped to it. One bright picture says little,
    * so the first {@value io.github.ddpm4j.internal.data.PictureRange#IMAGES} images decide, or all
-   * of a smaller dataset. Data outside the data range are always refused.
+   * of a smaller dataset. Data outside the data range are refused all the same, unless the model
+   * does not clip to it either ({@link DDPM.Builder#clip}), as one of latents.
    *
    * @return this run
    */

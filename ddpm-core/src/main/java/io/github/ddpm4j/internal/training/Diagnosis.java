@@ -175,8 +175,7 @@ final class Diagnosis {
             settings.batchSize(),
             settings.seed(),
             network.imageShape(),
-            model.diffusion().dataRange(),
-            true,
+            DataBounds.of(model.diffusion(), settings).seenBefore(),
             first);
     double least = Double.POSITIVE_INFINITY;
     double greatest = Double.NEGATIVE_INFINITY;

@@ -156,7 +156,7 @@ final class HeldOut {
     String name = "validation data (" + names.all() + ")";
     Images.requireFloat32(name, read, model.diffusion().dataRange());
     Images.requireBatch(name, read, network.imageShape());
-    Images.requireInRange(name, read, model.diffusion().dataRange());
+    DataBounds.of(model.diffusion(), run).require(name, read);
     NDArray images = read.toDevice(own.getDevice(), false);
     images.attach(own);
     int count = Math.toIntExact(images.getShape().get(0));

@@ -10,9 +10,8 @@ import ai.djl.translate.TranslateException;
 import io.github.ddpm4j.internal.data.Datasets;
 import io.github.ddpm4j.internal.data.Images;
 import io.github.ddpm4j.internal.data.PictureRange;
-import io.github.ddpm4j.internal.data.PlannedSampler;
 import io.github.ddpm4j.internal.data.RecordNames;
-import io.github.ddpm4j.internal.random.CounterRandom;
+import io.github.ddpm4j.internal.data.SeededSampler;
 import io.github.ddpm4j.model.DataRange;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -21,7 +20,6 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Supplier;
-import org.apache.commons.rng.sampling.ArraySampler;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,7 +33,7 @@ final class TrainingData {
   private final NDManager manager;
   private final Iterator<Batch> batches;
   private final Optional<Shape> imageShape;
-  private final DataRange range;
+  private final DataBounds bounds;
 
   /** The first images, read for their range alone; null if any range is taken. */
   private final @Nullable Supplier<Iterator<Batch>> sample;
@@ -56,14 +54,14 @@ final class TrainingData {
       Iterator<Batch> batches,
       @Nullable SeededSampler sampler,
       Optional<Shape> imageShape,
-      DataRange range,
+      DataBounds bounds,
       @Nullable Supplier<Iterator<Batch>> sample) {
     this.dataset = dataset;
     this.manager = manager;
     this.batches = batches;
     this.sampler = sampler;
     this.imageShape = imageShape;
-    this.range = range;
+    this.bounds = bounds;
     this.sample = sample;
   }
 
@@ -73,15 +71,20 @@ final class TrainingData {
       int batchSize,
       long seed,
       Optional<Shape> imageShape,
-      DataRange range,
-      boolean anyRange,
+      DataBounds bounds,
       long before) {
     if (dataset instanceof RandomAccessDataset indexed) {
       SeededSampler sampler = Datasets.read(() -> sampler(indexed, batchSize, seed, before));
       Iterator<Batch> batches = Datasets.read(() -> indexed.getData(manager, sampler).iterator());
       Supplier<Iterator<Batch>> sample = () -> Datasets.read(() -> sample(indexed, manager, seed));
       return new TrainingData(
-          dataset, manager, batches, sampler, imageShape, range, anyRange ? null : sample);
+          dataset,
+          manager,
+          batches,
+          sampler,
+          imageShape,
+          bounds,
+          bounds.anyRange() ? null : sample);
     }
     Iterator<Batch> batches = Datasets.read(() -> new Repeating(dataset, manager));
     for (long i = 0; i < before; i++) {
@@ -89,7 +92,7 @@ final class TrainingData {
     }
     Supplier<Iterator<Batch>> none = Collections::emptyIterator;
     return new TrainingData(
-        dataset, manager, batches, null, imageShape, range, anyRange ? null : none);
+        dataset, manager, batches, null, imageShape, bounds, bounds.anyRange() ? null : none);
   }
 
   /** The first images of a run in one batch, as far as they can be read without an effect on it. */
@@ -152,9 +155,9 @@ final class TrainingData {
     RecordNames names = names();
     NDArray images = Datasets.images(batch, names, imageShape);
     String name = "training data (" + names.all() + ")";
-    Images.requireFloat32(name, images, range);
+    Images.requireFloat32(name, images, bounds.range());
     Images.requireBatch(name, images, imageShape);
-    Images.Extent extent = requireInRange(images, names);
+    Images.Extent extent = requireWithin(images, names);
     if (sample != null && looked < PictureRange.IMAGES) {
       look(extent, images.getShape().get(0), sample);
     }
@@ -164,7 +167,7 @@ final class TrainingData {
   private void look(Images.Extent extent, long images, Supplier<Iterator<Batch>> sample) {
     looked += images;
     known = known == null ? extent : known.with(extent);
-    if (PictureRange.within(known, range).isEmpty()) {
+    if (PictureRange.within(known, bounds.range()).isEmpty()) {
       looked = PictureRange.IMAGES;
     } else if (looked >= PictureRange.IMAGES) {
       requireFilled(known);
@@ -181,6 +184,7 @@ final class TrainingData {
 
   /** Refuses data that were made in a narrower range than that of the model. */
   private void requireFilled(Images.Extent extent) {
+    DataRange range = bounds.range();
     PictureRange.within(extent, range)
         .ifPresent(
             usual -> {
@@ -203,125 +207,19 @@ final class TrainingData {
   }
 
   /** The whole batch at once; image by image only to tell which ones are to blame. */
-  private Images.Extent requireInRange(NDArray images, RecordNames names) {
+  private Images.Extent requireWithin(NDArray images, RecordNames names) {
     try {
-      return Images.requireInRange("training data", images, range);
+      return bounds.require("training data", images);
     } catch (IllegalArgumentException e) {
       List<Integer> refused = new ArrayList<>();
       for (int i = 0; i < images.getShape().get(0); i++) {
         try (NDArray image = images.get("{}:{}", i, i + 1)) {
-          Images.requireInRange("an image", image, range);
+          bounds.require("an image", image);
         } catch (IllegalArgumentException own) {
           refused.add(i);
         }
       }
-      return Images.requireInRange("training data (" + names.some(refused) + ")", images, range);
-    }
-  }
-
-  /** An order for DJL to read by, which remembers how far it was read. */
-  private static final class SeededSampler implements PlannedSampler {
-    private final int size;
-    private final int batchSize;
-    private final long seed;
-    private final long before;
-    private final EndlessOrder order;
-
-    /**
-     * @param before the batches before the first one that it gives
-     */
-    SeededSampler(int size, int batchSize, long seed, long before) {
-      this.size = size;
-      this.batchSize = batchSize;
-      this.seed = seed;
-      this.before = before;
-      this.order = order();
-    }
-
-    private EndlessOrder order() {
-      EndlessOrder fresh = new EndlessOrder(size, batchSize, seed);
-      fresh.skip(before);
-      return fresh;
-    }
-
-    @Override
-    public long recordsBefore() {
-      return Math.multiplyExact(before, (long) batchSize);
-    }
-
-    @Override
-    public Iterator<List<Long>> plan() {
-      return order();
-    }
-
-    /** The indices of the last batch. */
-    List<Long> last() {
-      return order.last;
-    }
-
-    @Override
-    public Iterator<List<Long>> sample(RandomAccessDataset dataset) {
-      return order;
-    }
-
-    @Override
-    public int getBatchSize() {
-      return batchSize;
-    }
-  }
-
-  /**
-   * Batches of indices: every epoch is a permutation of (seed, epoch), batches run across epochs.
-   */
-  private static final class EndlessOrder implements Iterator<List<Long>> {
-    private final int[] order;
-    private final int batchSize;
-    private final CounterRandom random;
-    private long epoch;
-    private int position;
-    private List<Long> last = List.of();
-
-    EndlessOrder(int size, int batchSize, long seed) {
-      this.order = new int[size];
-      this.batchSize = batchSize;
-      this.random = CounterRandom.of(seed, CounterRandom.Stream.DATA_ORDER);
-      this.position = size;
-    }
-
-    /** Begins after some batches. */
-    void skip(long batches) {
-      long images = Math.multiplyExact(batches, (long) batchSize);
-      epoch = images / order.length;
-      if (images % order.length > 0) {
-        shuffle();
-        position = (int) (images % order.length);
-      }
-    }
-
-    private void shuffle() {
-      for (int i = 0; i < order.length; i++) {
-        order[i] = i;
-      }
-      ArraySampler.shuffle(random.at(epoch++, 0), order);
-      position = 0;
-    }
-
-    @Override
-    public boolean hasNext() {
-      return true;
-    }
-
-    @Override
-    public List<Long> next() {
-      List<Long> batch = new ArrayList<>(batchSize);
-      while (batch.size() < batchSize) {
-        if (position == order.length) {
-          shuffle();
-        }
-        batch.add((long) order[position++]);
-      }
-      last = List.copyOf(batch);
-      return batch;
+      return bounds.require("training data (" + names.some(refused) + ")", images);
     }
   }
 

@@ -137,8 +137,7 @@ public final class TrainingLoop implements AutoCloseable {
               settings.batchSize(),
               settings.seed(),
               network.imageShape(),
-              model.diffusion().dataRange(),
-              settings.anyRange(),
+              DataBounds.of(model.diffusion(), settings),
               checkpoints.batchesBefore());
       this.dataset = DataFingerprint.words(dataset);
       StepState state = new StepState(network, averaged, rows, skips, manager);
