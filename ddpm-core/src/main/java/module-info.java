@@ -38,6 +38,7 @@ module io.github.ddpm4j {
       io.github.ddpm4j.data,
       io.github.ddpm4j.latent;
   exports io.github.ddpm4j.internal.files to
+      io.github.ddpm4j.latent,
       io.github.ddpm4j.models,
       io.github.ddpm4j.report,
       io.github.ddpm4j.unet;

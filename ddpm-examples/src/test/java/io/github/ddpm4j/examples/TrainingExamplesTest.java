@@ -11,6 +11,7 @@ import io.github.ddpm4j.data.IdxFiles;
 import io.github.ddpm4j.data.Normalization;
 import io.github.ddpm4j.data.PictureDataset;
 import io.github.ddpm4j.evaluation.Features;
+import io.github.ddpm4j.latent.LatentDiffusion;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.prediction.Prediction;
@@ -59,6 +60,25 @@ class TrainingExamplesTest {
       assertThat(model.denoiser().orElseThrow().conditionKinds())
           .containsExactly(Condition.Kind.LABELS);
       assertThat(model.provenance()).containsEntry("conditionDropout", 0.1);
+    }
+  }
+
+  @Test
+  void trainLatent_short_writesARowPerClassAndTheModel() throws Exception {
+    String out =
+        Printed.by(() -> TrainLatent.run(Digits.load().training().slice(0, 128), folder, 2, 3, 2));
+
+    assertThat(out)
+        .containsPattern("\\rStep\\[number=2, loss=\\d\\.\\d+, squaredError=")
+        .containsPattern("\\d+ of 160 are what was asked for: ")
+        .contains(folder.resolve("drawn.png").toString());
+    BufferedImage picture = ImageIO.read(folder.resolve("drawn.png").toFile());
+    assertThat(picture.getWidth()).isEqualTo(16 * 34 + 2);
+    assertThat(picture.getHeight()).isEqualTo(10 * 34 + 2);
+    try (LatentDiffusion model = LatentDiffusion.load(folder.resolve("model"))) {
+      assertThat(model.autoencoder().latentChannels()).isEqualTo(4);
+      assertThat(model.autoencoder().scale()).isNotEqualTo(1);
+      assertThat(model.ddpm().denoiser(UNet.class).config().classes()).isEqualTo(10);
     }
   }
 

@@ -11,6 +11,7 @@ import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.unet.UNet;
+import io.github.ddpm4j.unet.internal.running.FirstWeights;
 import io.github.ddpm4j.unet.internal.running.Usage;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -40,11 +41,6 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Autoencoder implements AutoCloseable {
 
-  /** Logarithms of variances are kept in this range, as in CompVis' code. */
-  private static final double LEAST_LOG_VARIANCE = -30;
-
-  private static final double MOST_LOG_VARIANCE = 20;
-
   private static final int LEAST_TILE = 8;
 
   private static final String NAME = "the autoencoder";
@@ -52,7 +48,7 @@ public final class Autoencoder implements AutoCloseable {
   private final AutoencoderConfig config;
   private final AutoencoderNetwork network;
   private final WeightedNetwork weighted;
-  private final double scale;
+  private volatile double scale;
   private volatile Tiles tiles = new Tiles(0);
 
   private Autoencoder(
@@ -64,6 +60,27 @@ public final class Autoencoder implements AutoCloseable {
     this.network = network;
     this.weighted = weighted;
     this.scale = scale;
+  }
+
+  /**
+   * Sets up an autoencoder of one's own, to be {@linkplain #training trained}.
+   *
+   * @return a builder with the architecture of Stable Diffusion's
+   */
+  public static AutoencoderBuilder builder() {
+    return new AutoencoderBuilder();
+  }
+
+  /**
+   * An autoencoder of drawn weights.
+   *
+   * @throws IllegalArgumentException if the groups do not divide the channels of every norm
+   */
+  static Autoencoder drawn(AutoencoderConfig config, @Nullable Device device, long seed) {
+    AutoencoderNetwork network = new AutoencoderNetwork(config);
+    WeightedNetwork weighted =
+        new WeightedNetwork(NAME, network.parameters(), device, FirstWeights.drawn(seed));
+    return new Autoencoder(config, network, weighted, config.scale());
   }
 
   /**
@@ -145,6 +162,38 @@ public final class Autoencoder implements AutoCloseable {
   }
 
   /**
+   * Sets up a training run, for an autoencoder without a book of codes.
+   *
+   * @return a run that can be set up further
+   * @throws IllegalStateException if it has a book of codes
+   */
+  public AutoencoderTraining training() {
+    if (config.quantized()) {
+      throw new IllegalStateException(
+          "the autoencoder has a book of codes, which training() does not know; train it by a loop"
+              + " of your own over encodeForTraining(images) and decodeForTraining(latents)");
+    }
+    return new AutoencoderTraining(this);
+  }
+
+  /**
+   * Saves the autoencoder as diffusers has them: {@code config.json} with its scale, and {@code
+   * diffusion_pytorch_model.safetensors}. {@link #load(Path)} loads it.
+   *
+   * @param folder the folder; made if it is missing, must be empty or that of an autoencoder, which
+   *     is replaced
+   * @throws java.nio.file.FileAlreadyExistsException if the folder holds anything else
+   * @throws IOException if writing fails; a folder without {@code config.json} is none that loads
+   * @throws IllegalStateException if the autoencoder is closed, its weights are held in 16 bits, or
+   *     one is NaN or infinite
+   */
+  public void save(Path folder) throws IOException {
+    try (Usage.Hold hold = weighted.reading()) {
+      AutoencoderFolder.write(folder, config.words(scale), weighted.weights());
+    }
+  }
+
+  /**
    * What an encoder says of images: a normal distribution of latents per pixel, or, with a book of
    * codes, vectors. Closing it frees its arrays.
    */
@@ -211,8 +260,7 @@ public final class Autoencoder implements AutoCloseable {
         return mode();
       }
       EagerOps ops = EagerOps.inference();
-      return ops.scope(
-          () -> ops.scale(mean.add(ops.exp(ops.scale(spread, 0.5)).mul(noise)), scale));
+      return ops.scope(() -> ops.scale(NormalLatents.drawn(ops, mean, spread, noise), scale));
     }
 
     /** Frees the arrays. */
@@ -269,8 +317,7 @@ public final class Autoencoder implements AutoCloseable {
       NDList halves = encoded.split(2, 1);
       EagerOps ops = EagerOps.inference();
       NDArray half = halves.get(1);
-      NDArray logVariance =
-          ops.scope(() -> ops.atMost(ops.atLeast(half, LEAST_LOG_VARIANCE), MOST_LOG_VARIANCE));
+      NDArray logVariance = ops.scope(() -> NormalLatents.logVariance(ops, half));
       half.close();
       return new Latents(halves.get(0), logVariance, scale);
     }
@@ -433,6 +480,23 @@ public final class Autoencoder implements AutoCloseable {
    */
   public double scale() {
     return scale;
+  }
+
+  /** Sets what latents are multiplied by; positive. */
+  void scale(double other) {
+    scale = other;
+  }
+
+  AutoencoderConfig config() {
+    return config;
+  }
+
+  AutoencoderNetwork network() {
+    return network;
+  }
+
+  WeightedNetwork weighted() {
+    return weighted;
   }
 
   /**

@@ -4,8 +4,11 @@ import io.github.ddpm4j.unet.internal.peers.ConfigFile;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The architecture of an autoencoder, from diffusers' {@code config.json}, with the defaults of
@@ -49,6 +52,9 @@ record AutoencoderConfig(
 
   private static final int DEFAULT_CODES = 256;
 
+  /** The version of diffusers whose keys are written. */
+  private static final String VERSION = "0.35.2";
+
   /** That of Stable Diffusion 1.x and 2.x, 83,653,863 parameters. */
   static AutoencoderConfig stableDiffusion() {
     List<Boolean> none = List.of(false, false, false, false);
@@ -68,6 +74,41 @@ record AutoencoderConfig(
         0,
         0,
         STABLE_DIFFUSION_SCALE);
+  }
+
+  /**
+   * What diffusers' {@code config.json} says of it.
+   *
+   * @param scale what latents are multiplied by
+   */
+  Map<String, @Nullable Object> words(double scale) {
+    Map<String, @Nullable Object> words = new LinkedHashMap<>();
+    words.put("_class_name", quantized ? "VQModel" : "AutoencoderKL");
+    words.put("_diffusers_version", VERSION);
+    words.put("act_fn", "silu");
+    words.put("block_out_channels", widths);
+    words.put("down_block_types", blocks(attentionDown, "DownEncoderBlock2D"));
+    words.put("in_channels", inChannels);
+    words.put("latent_channels", latentChannels);
+    words.put("layers_per_block", blocks);
+    words.put("mid_block_add_attention", middleAttention);
+    words.put("norm_num_groups", groups);
+    words.put("out_channels", outChannels);
+    words.put("scaling_factor", scale);
+    words.put("up_block_types", blocks(reversed(attentionUp), "UpDecoderBlock2D"));
+    if (quantized) {
+      words.put("norm_type", "group");
+      words.put("num_vq_embeddings", codes);
+      words.put("vq_embed_dim", codeWidth);
+    } else {
+      words.put("use_post_quant_conv", postQuantConv);
+      words.put("use_quant_conv", quantConv);
+    }
+    return words;
+  }
+
+  private static List<String> blocks(List<Boolean> attention, String plain) {
+    return attention.stream().map(has -> has ? "Attn" + plain : plain).toList();
   }
 
   /** The side of an image divided by that of its latents. */

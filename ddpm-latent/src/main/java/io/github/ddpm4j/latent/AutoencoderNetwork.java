@@ -235,7 +235,7 @@ final class AutoencoderNetwork {
     }
   }
 
-  private <T> T encode(Ops<T> ops, Weights<T> weights, T images) {
+  <T> T encode(Ops<T> ops, Weights<T> weights, T images) {
     return ops.scope(
         () -> {
           T h = encoder.first.apply(ops, weights, ops.enter(images));
@@ -247,7 +247,7 @@ final class AutoencoderNetwork {
         });
   }
 
-  private <T> T decode(Ops<T> ops, Weights<T> weights, T latents) {
+  <T> T decode(Ops<T> ops, Weights<T> weights, T latents) {
     return ops.scope(
         () -> {
           T h = ops.enter(latents);

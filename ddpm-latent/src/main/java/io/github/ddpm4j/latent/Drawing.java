@@ -1,35 +1,19 @@
 package io.github.ddpm4j.latent;
 
 import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDArrays;
-import ai.djl.ndarray.NDList;
-import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
-import io.github.ddpm4j.internal.data.Images;
-import io.github.ddpm4j.internal.random.Seeds;
-import io.github.ddpm4j.internal.torch.Machine;
-import io.github.ddpm4j.model.Condition;
-import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.noise.NoiseSource;
-import io.github.ddpm4j.process.NoiseLevels;
-import io.github.ddpm4j.sampling.Guidance;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.Sampling;
 import io.github.ddpm4j.sampling.SamplingRun;
-import io.github.ddpm4j.schedule.Level;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Objects;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * A request for pictures of a {@link TextToImage} or {@link LatentDiffusion}, set up fluently.
@@ -60,24 +44,23 @@ public final class Drawing {
   /** The default number of pictures per network call: {@value}. */
   public static final int DEFAULT_BATCH_SIZE = 4;
 
-  private static final Logger logger = LoggerFactory.getLogger(Drawing.class);
-
-  private final LatentDiffusion model;
-  private final @Nullable TextToImage text;
-  private List<String> prompts = List.of();
-  private List<String> negatives = List.of("");
-  private double guidance;
-  private int skippedLayers;
-  private boolean weightedPrompts;
-  private @Nullable Sampler sampler;
-  private int steps = DEFAULT_STEPS;
-  private @Nullable Long seed;
-  private @Nullable NoiseSource noise;
-  private int height;
-  private int width;
-  private int batchSize = DEFAULT_BATCH_SIZE;
-  private @Nullable Duration timeLimit;
-  private final List<Consumer<SamplingRun.Event>> listeners = new ArrayList<>();
+  final LatentDiffusion model;
+  final @Nullable TextToImage text;
+  List<String> prompts = List.of();
+  List<String> negatives = List.of("");
+  List<Integer> labels = List.of();
+  double guidance;
+  int skippedLayers;
+  boolean weightedPrompts;
+  @Nullable Sampler sampler;
+  int steps = DEFAULT_STEPS;
+  @Nullable Long seed;
+  @Nullable NoiseSource noise;
+  int height;
+  int width;
+  int batchSize = DEFAULT_BATCH_SIZE;
+  @Nullable Duration timeLimit;
+  final List<Consumer<SamplingRun.Event>> listeners = new ArrayList<>();
 
   Drawing(LatentDiffusion model, @Nullable TextToImage text) {
     this.model = model;
@@ -149,6 +132,34 @@ public final class Drawing {
     return this;
   }
 
+  /**
+   * The classes that the pictures show, of a model that was trained with classes.
+   *
+   * @param classes one number or several, from 0; each is drawn as often as is asked for, those of
+   *     the first first. By default none: pictures of any class
+   * @return this request
+   * @throws IllegalArgumentException if there is none, or the model has no such class
+   * @throws IllegalStateException if the model was trained without classes
+   */
+  public Drawing labels(int... classes) {
+    int known = model.network().config().classes();
+    if (known == 0) {
+      throw new IllegalStateException(
+          "this model was trained without classes, so it takes no labels");
+    }
+    if (classes.length == 0) {
+      throw new IllegalArgumentException("labels must be at least 1, but were 0");
+    }
+    for (int label : classes) {
+      if (label < 0 || label >= known) {
+        throw new IllegalArgumentException(
+            "labels must be in [0, " + known + "), the classes of the model, but one was " + label);
+      }
+    }
+    labels = IntStream.of(classes).boxed().toList();
+    return this;
+  }
+
   private List<String> texts(String name, String... texts) {
     if (text == null) {
       throw new IllegalStateException(
@@ -168,14 +179,16 @@ public final class Drawing {
    *
    * <pre>out' = out(negative) + scale · (out(prompt) − out(negative))</pre>
    *
+   * <p>For a model of classes it is towards the {@link #labels}, away from no class at all.
+   *
    * @param scale 1 for none; by default that of the model's pipeline in diffusers: 7.5 for Stable
    *     Diffusion, 1 for latent diffusion, whose authors took 5 to 10
    * @return this request
    * @throws IllegalArgumentException if it is not finite
-   * @throws IllegalStateException if the model draws without a text
+   * @throws IllegalStateException if the model draws without a text and without classes
    */
   public Drawing guidance(double scale) {
-    if (text == null) {
+    if (text == null && model.network().config().classes() == 0) {
       throw new IllegalStateException(
           "this model draws without a text, so there is nothing to guide towards");
     }
@@ -355,10 +368,7 @@ public final class Drawing {
       throw new IllegalArgumentException(
           "pictures per prompt must be at least 1, but were " + perPrompt);
     }
-    requireNoPicture("start from noise alone");
-    int count = Math.multiplyExact(perPrompt, text == null ? 1 : Math.max(1, prompts.size()));
-    int[] rows = IntStream.range(0, count).map(i -> i / perPrompt).toArray();
-    return started(rows, height, width, null, (sampling, scope, draws) -> sampling.start(count));
+    return new DrawingStarts(this).fromNoise(perPrompt);
   }
 
   /* ---------------- Between pictures ---------------- */
@@ -404,8 +414,7 @@ public final class Drawing {
       throw new IllegalArgumentException(
           "prompts to interpolate between must be 2, or 1 for all, but were " + prompts.size());
     }
-    requireNoPicture("start from noise alone");
-    return startedMixed(MixedStarts.between(own), true);
+    return new DrawingStarts(this).mixed(MixedStarts.between(own), true);
   }
 
   /**
@@ -451,8 +460,7 @@ public final class Drawing {
       throw new IllegalArgumentException(
           "variations are of one prompt, but there were " + prompts.size());
     }
-    requireNoPicture("start from noise alone");
-    return startedMixed(MixedStarts.around(picture, strength, count), false);
+    return new DrawingStarts(this).mixed(MixedStarts.around(picture, strength, count), false);
   }
 
   /* ---------------- From pictures ---------------- */
@@ -485,51 +493,7 @@ public final class Drawing {
    * @throws IllegalStateException as there
    */
   public SamplingRun startImageToImage(NDArray pictures, double strength) {
-    requireNoPicture("imageToImage");
-    requirePictures(pictures);
-    int t = timestep(strength);
-    Shape shape = pictures.getShape();
-    int count = Math.toIntExact(shape.get(0));
-    return started(
-        rowsOf(count),
-        shape.get(2),
-        shape.get(3),
-        null,
-        (sampling, scope, draws) -> {
-          NDArray latents = DrawnLatents.of(pictures, model.autoencoder(), scope, draws);
-          NDArray z = draws.array(scope, 0, 0, latents.getShape(), DataType.FLOAT32);
-          NoiseLevels levels = NoiseLevels.of(Level.of(model.ddpm().schedule(), t), count);
-          return sampling.anyRange().startDenoising(levels.noised(latents, z), t);
-        });
-  }
-
-  /** The timestep at which the last steps of the sampler begin. */
-  private int timestep(double strength) {
-    if (!(strength > 0 && strength <= 1)) {
-      throw new IllegalArgumentException(
-          "strength must be above 0 and at most 1, but was "
-              + strength
-              + "; 0.5 keeps the layout of a picture");
-    }
-    Diffusion diffusion = model.ddpm().model().diffusion();
-    // Samplers that ask twice at a level visit it once.
-    double[] visited =
-        sampler().plan(diffusion).steps().stream()
-            .mapToDouble(row -> row.timestep())
-            .distinct()
-            .toArray();
-    int taken = (int) Math.floor(visited.length * strength + 1e-9);
-    if (taken < 1) {
-      throw new IllegalArgumentException(
-          "strength "
-              + strength
-              + " of "
-              + visited.length
-              + " steps is less than one step; use at least "
-              + 1.0 / visited.length
-              + ", or more steps");
-    }
-    return (int) Math.rint(visited[visited.length - taken]);
+    return new DrawingStarts(this).imageToImage(pictures, strength);
   }
 
   /**
@@ -563,205 +527,7 @@ public final class Drawing {
    * @throws IllegalStateException as there
    */
   public SamplingRun startInpainting(NDArray pictures, NDArray mask) {
-    requirePictures(pictures);
-    KnownPart known = KnownPart.of(mask, pictures, model.autoencoder().factor());
-    Shape shape = pictures.getShape();
-    int count = Math.toIntExact(shape.get(0));
-    if (seesPicture()) {
-      return started(
-          rowsOf(count),
-          shape.get(2),
-          shape.get(3),
-          (scope, draws) -> {
-            NDArray seen =
-                DrawnLatents.of(known.keptOf(scope, pictures), model.autoencoder(), scope, draws);
-            NDArray beside = NDArrays.concat(new NDList(known.unknown(scope), seen), 1);
-            beside.attach(scope);
-            return Condition.images(beside).kept();
-          },
-          (sampling, scope, draws) -> sampling.start(count));
-    }
-    return started(
-        rowsOf(count),
-        shape.get(2),
-        shape.get(3),
-        null,
-        (sampling, scope, draws) ->
-            sampling
-                .anyRange()
-                .startInpainting(
-                    DrawnLatents.of(pictures, model.autoencoder(), scope, draws),
-                    known.known(scope)));
-  }
-
-  private boolean seesPicture() {
-    return model.network().config().imageCondition() > 0;
-  }
-
-  private void requireNoPicture(String doing) {
-    if (seesPicture()) {
-      throw new IllegalStateException(
-          "this network was trained to see what is known of a picture, so it cannot "
-              + doing
-              + "; use inpaint(pictures, mask), with a mask of 0 for nothing known");
-    }
-  }
-
-  private void requirePictures(NDArray pictures) {
-    model.autoencoder().requireImages(Objects.requireNonNull(pictures, "pictures"));
-    Images.Extent extent = Images.Extent.of(pictures);
-    if (!(extent.least() >= -1.5 && extent.greatest() <= 1.5)) {
-      throw new IllegalArgumentException(
-          "pictures must be in [-1, 1], but lie in ["
-              + extent.least()
-              + ", "
-              + extent.greatest()
-              + "]; map those of 0 to 255 by x / 127.5 - 1");
-    }
-  }
-
-  private int[] rowsOf(int pictures) {
-    if (prompts.size() > 1 && prompts.size() != pictures) {
-      throw new IllegalArgumentException(
-          "prompts must be 1 for all pictures or one for each of the "
-              + pictures
-              + ", but were "
-              + prompts.size());
-    }
-    return IntStream.range(0, pictures).map(i -> prompts.size() > 1 ? i : 0).toArray();
-  }
-
-  /* ---------------- Runs ---------------- */
-
-  /** Of pictures that start between others; prompts go from the first to the last, or stay. */
-  private SamplingRun startedMixed(MixedStarts starts, boolean promptsGo) {
-    double[] fractions = starts.fractions();
-    return started(
-        new int[fractions.length],
-        height,
-        width,
-        null,
-        starts,
-        promptsGo,
-        (sampling, scope, draws) -> sampling.start(fractions.length));
-  }
-
-  private interface Beside {
-    Condition of(NDManager scope, NoiseSource draws);
-  }
-
-  private interface Start {
-    SamplingRun of(Sampling sampling, NDManager scope, NoiseSource draws);
-  }
-
-  private Sampler sampler() {
-    return sampler == null ? model.sampler(steps) : sampler;
-  }
-
-  /**
-   * Starts a run, which then owns what was made for it.
-   *
-   * @param rows for each picture, which of the prompts it shows
-   */
-  private SamplingRun started(
-      int[] rows, long pictureHeight, long pictureWidth, @Nullable Beside beside, Start start) {
-    return started(rows, pictureHeight, pictureWidth, beside, null, false, start);
-  }
-
-  /**
-   * The same.
-   *
-   * @param mixed between which pictures these start, or null
-   * @param promptsGo whether they lie as far between prompts
-   */
-  private SamplingRun started(
-      int[] rows,
-      long pictureHeight,
-      long pictureWidth,
-      @Nullable Beside beside,
-      @Nullable MixedStarts mixed,
-      boolean promptsGo,
-      Start start) {
-    Prompts shown = text == null ? null : Prompts.of(prompts, negatives, weightedPrompts);
-    if (shown != null && guidance == 1 && shown.hasNegatives()) {
-      logger.warn("negative prompts have no effect with guidance 1; call guidance(scale)");
-    }
-    int factor = model.autoencoder().factor();
-    SizedNetworks.Use use =
-        model
-            .networks()
-            .of(Math.toIntExact(pictureHeight / factor), Math.toIntExact(pictureWidth / factor));
-    NDManager scope = Machine.newManager(model.autoencoder().device());
-    boolean done = false;
-    try {
-      Sampling sampling = model.sampling(use).sampler(sampler()).batchSize(batchSize);
-      NoiseSource draws = noise;
-      @Nullable Long known = null;
-      if (draws == null) {
-        known = Seeds.orDrawn(seed, logger, "drawing");
-        draws = NoiseSource.seeded(known);
-        sampling.seed(known);
-      } else {
-        sampling.noise(draws);
-      }
-      if (mixed != null) {
-        draws = mixed.of(draws);
-        sampling.noise(draws);
-      }
-      if (timeLimit != null) {
-        sampling.timeLimit(timeLimit);
-      }
-      listeners.forEach(sampling::listener);
-      Condition condition = beside == null ? Condition.none() : beside.of(scope, draws);
-      if (text != null && shown != null) {
-        Condition contexts =
-            mixed != null && promptsGo
-                ? shown.contextsBetween(text, skippedLayers, scope, mixed.fractions())
-                : shown.contexts(text, skippedLayers, scope, rows);
-        condition = contexts.and(condition);
-        sampling.guidance(guidance == 1 ? Guidance.none() : Guidance.classifierFree(guidance));
-      }
-      sampling
-          .condition(condition)
-          .decoding(
-              new DecodedRun(
-                  model.autoencoder(), use, scope, words(shown, rows, mixed, promptsGo, known)));
-      SamplingRun run = start.of(sampling, scope, draws);
-      done = true;
-      return run;
-    } finally {
-      if (!done) {
-        scope.close();
-        use.close();
-      }
-    }
-  }
-
-  private List<Map<String, String>> words(
-      @Nullable Prompts shown,
-      int[] rows,
-      @Nullable MixedStarts mixed,
-      boolean promptsGo,
-      @Nullable Long known) {
-    List<Map<String, String>> all = new ArrayList<>();
-    for (int i = 0; i < rows.length; i++) {
-      Map<String, String> words = new LinkedHashMap<>();
-      words.put("pipeline", model.type().name);
-      words.put("model", model.name());
-      if (shown != null) {
-        words.putAll(promptsGo ? shown.wordsBetween() : shown.words(rows[i]));
-      }
-      if (mixed != null) {
-        if (known != null) {
-          words.put("seed", known.toString());
-        }
-        words.put("startFrom", Integer.toString(mixed.from()[i]));
-        words.put("startTo", Integer.toString(mixed.to()[i]));
-        words.put("fraction", Double.toString(mixed.fractions()[i]));
-      }
-      all.add(words);
-    }
-    return all;
+    return new DrawingStarts(this).inpainting(pictures, mask);
   }
 
   private static Samples finish(SamplingRun run) {

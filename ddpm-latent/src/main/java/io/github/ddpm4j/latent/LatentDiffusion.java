@@ -3,20 +3,26 @@ package io.github.ddpm4j.latent;
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.internal.description.EstimateLimit;
 import io.github.ddpm4j.internal.torch.Machine;
+import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.pretrained.Pretrained;
 import io.github.ddpm4j.sampling.Sampler;
+import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Sampling;
+import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.unet.UNet;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Objects;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A diffusion model of the latents of an autoencoder (Rombach et al. 2021), from a folder of
- * diffusers: a {@link DDPM} whose images are latents, and the {@link Autoencoder} that makes
- * pictures of them.
+ * diffusers or {@linkplain #of trained here}: a {@link DDPM} whose images are latents, and the
+ * {@link Autoencoder} that makes pictures of them.
  *
  * <pre>{@code
  * try (LatentDiffusion model = LatentDiffusion.load(Path.of("ldm-celebahq-256"));
@@ -27,21 +33,30 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>One that draws what a text says is a {@link TextToImage}, which has one of these.
  *
- * <p>It owns its networks, which {@link #close()} frees. Thread-safe.
+ * <p>It owns the networks that it loaded, which {@link #close()} frees. Thread-safe.
  */
 public final class LatentDiffusion implements AutoCloseable {
 
   private final String name;
   private final Pipeline.Type type;
-  private final Pretrained pretrained;
+  private final DDPM ddpm;
+
+  /** Null for a model of the caller's, who owns it and the autoencoder. */
+  private final @Nullable Pretrained pretrained;
+
   private final Autoencoder autoencoder;
   private final SizedNetworks networks;
   private final LinearPreview preview = new LinearPreview();
 
   private LatentDiffusion(
-      String name, Pipeline.Type type, Pretrained pretrained, Autoencoder autoencoder) {
+      String name,
+      Pipeline.Type type,
+      DDPM ddpm,
+      @Nullable Pretrained pretrained,
+      Autoencoder autoencoder) {
     this.name = name;
     this.type = type;
+    this.ddpm = ddpm;
     this.pretrained = pretrained;
     this.autoencoder = autoencoder;
     this.networks = new SizedNetworks(network());
@@ -80,6 +95,43 @@ public final class LatentDiffusion implements AutoCloseable {
         UNet.Precision.FLOAT32);
   }
 
+  /**
+   * Puts a model of one's own together, such as one that was trained on a {@link LatentDataset}.
+   *
+   * @param ddpm a model of latents with a {@link UNet}, which sees nothing beside them but classes,
+   *     and clips no x̂_0; the caller closes it, after this object
+   * @param autoencoder what its data were encoded by; the caller closes it, after this object
+   * @return the model; the caller closes it
+   * @throws IllegalArgumentException if the model clips x̂_0, draws images of another number of
+   *     channels than the latents have, or its network sees more than classes
+   * @throws IllegalStateException if the model has another network or none
+   */
+  public static LatentDiffusion of(DDPM ddpm, Autoencoder autoencoder) {
+    UNet network = ddpm.denoiser(UNet.class);
+    if (EstimateLimit.of(ddpm.metadata()).clip()) {
+      throw new IllegalArgumentException(
+          "the model clips x̂_0 to "
+              + ddpm.dataRange()
+              + ", which latents are not held in; build it with DDPM.builder().clip(false)");
+    }
+    long channels = network.config().imageShape().get(0);
+    if (channels != autoencoder.latentChannels()) {
+      throw new IllegalArgumentException(
+          "the model draws latents of "
+              + channels
+              + " channels, but the autoencoder decodes those of "
+              + autoencoder.latentChannels()
+              + ": they do not belong together");
+    }
+    if (!Set.of(Condition.Kind.LABELS).containsAll(network.conditionKinds())) {
+      throw new IllegalArgumentException(
+          "the network must see nothing beside latents but classes, but it sees "
+              + network.conditionKinds()
+              + "; draw latents by ddpm.sampling(), and decode them");
+    }
+    return new LatentDiffusion("", Pipeline.Type.LDM, ddpm, null, autoencoder);
+  }
+
   /** The last part of a path, which tells nothing of where it is. */
   static String nameOf(Path folder) {
     Path last = folder.toAbsolutePath().normalize().getFileName();
@@ -108,7 +160,8 @@ public final class LatentDiffusion implements AutoCloseable {
       autoencoder = pipeline.autoencoder(device);
       autoencoder.hold(holding);
       requireFit(pipeline, network, autoencoder);
-      LatentDiffusion model = new LatentDiffusion(name, pipeline.type(), pretrained, autoencoder);
+      LatentDiffusion model =
+          new LatentDiffusion(name, pipeline.type(), pretrained.ddpm(), pretrained, autoencoder);
       done = true;
       return model;
     } finally {
@@ -162,7 +215,7 @@ public final class LatentDiffusion implements AutoCloseable {
    * @return the model; its images are latents of the size that the network was trained on
    */
   public DDPM ddpm() {
-    return pretrained.ddpm();
+    return ddpm;
   }
 
   /**
@@ -175,14 +228,16 @@ public final class LatentDiffusion implements AutoCloseable {
   }
 
   /**
-   * The sampler that the files suggest.
+   * The sampler that the files suggest; for a model of one's own DDPM's over fewer timesteps.
    *
    * @param steps the number of steps, at least 1
    * @return the sampler
    * @throws IllegalArgumentException if the sampler cannot have so many steps
    */
   public Sampler sampler(int steps) {
-    return pretrained.sampler(steps);
+    return pretrained == null
+        ? Samplers.ddpm(steps).spacing(TimestepSpacing.LEADING)
+        : pretrained.sampler(steps);
   }
 
   /**
@@ -240,11 +295,15 @@ public final class LatentDiffusion implements AutoCloseable {
   }
 
   UNet network() {
-    return pretrained.ddpm().denoiser(UNet.class);
+    return ddpm.denoiser(UNet.class);
   }
 
   Sampling sampling(SizedNetworks.Use use) {
-    return pretrained.sampling(use.network());
+    if (pretrained != null) {
+      return pretrained.sampling(use.network());
+    }
+    DenoisingModel sized = DenoisingModel.of(ddpm.model().diffusion(), use.network());
+    return Sampling.of(sized, ddpm.provenance());
   }
 
   SizedNetworks networks() {
@@ -261,14 +320,44 @@ public final class LatentDiffusion implements AutoCloseable {
 
   @Override
   public String toString() {
-    return "LatentDiffusion[" + type.name + " " + name + ", " + pretrained.ddpm() + "]";
+    return "LatentDiffusion[" + type.name + " " + name + ", " + ddpm + "]";
   }
 
-  /** Frees both networks, once what has begun is done. Close runs before. */
+  /**
+   * Saves a model that draws without a text, as a folder of diffusers' {@code LDMPipeline}, which
+   * {@link #load(Path)} loads. Names of classes and metadata have no place there; how many classes
+   * there are has.
+   *
+   * @param folder the folder; must be missing, empty, or one that was written so, which is
+   *     replaced. It is there whole or not at all
+   * @throws IllegalStateException if the model draws what a text says, is closed, or a weight is
+   *     NaN, infinite or held in 16 bits
+   * @throws IllegalArgumentException if diffusers has no such network, schedule, prediction or
+   *     range of images; nothing is written then
+   * @throws java.nio.file.FileAlreadyExistsException if the folder holds anything else
+   * @throws IOException if writing fails
+   */
+  public void save(Path folder) throws IOException {
+    if (type.hasText()) {
+      throw new IllegalStateException(
+          "a "
+              + type.name
+              + " has parts that are not here; save its network by Pretrained.saveDiffusers(ddpm,"
+              + " folder), and its autoencoder by autoencoder().save(folder)");
+    }
+    LatentFolder.write(folder, ddpm, autoencoder);
+  }
+
+  /**
+   * Frees what was made here, and both networks if they were loaded here, once what has begun is
+   * done. Close runs before.
+   */
   @Override
   public void close() {
     networks.close();
-    pretrained.close();
-    autoencoder.close();
+    if (pretrained != null) {
+      pretrained.close();
+      autoencoder.close();
+    }
   }
 }

@@ -26,7 +26,7 @@ record Pipeline(Path folder, Type type) implements PipelineParts {
 
   private static final Logger logger = LoggerFactory.getLogger(LatentDiffusion.class);
 
-  private static final String INDEX = "model_index.json";
+  static final String INDEX = "model_index.json";
   private static final String CLASS = "_class_name";
   private static final List<String> TOKENIZERS =
       List.of("CLIPTokenizer", "CLIPTokenizerFast", "BertTokenizer", "BertTokenizerFast");

@@ -6,6 +6,7 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.NDScope;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.files.WholeFile;
 import io.github.ddpm4j.internal.io.TensorFiles;
 import io.github.ddpm4j.internal.io.TensorSource;
 import io.github.ddpm4j.internal.ops.EagerOps;
@@ -25,10 +26,13 @@ import io.github.ddpm4j.unet.internal.running.Holding;
 import io.github.ddpm4j.unet.internal.running.RunMode;
 import io.github.ddpm4j.unet.internal.running.Usage;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
+import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -154,6 +158,21 @@ final class WeightedNetwork implements AutoCloseable {
     }
   }
 
+  /** The SHA-256 of all weights, with their names and shapes. */
+  String digest() {
+    MessageDigest sha256 = WholeFile.sha256();
+    try (Usage.Hold hold = usage.shared();
+        GradMode off = GradMode.off()) {
+      requireWide();
+      weights.forEach(
+          (name, weight) -> {
+            sha256.update((name + weight.getShape()).getBytes(StandardCharsets.UTF_8));
+            sha256.update(weight.toByteBuffer());
+          });
+    }
+    return HexFormat.of().formatHex(sha256.digest());
+  }
+
   static long count(List<ParameterSpec> specs) {
     return specs.stream().mapToLong(spec -> spec.shape().size()).sum();
   }
@@ -176,6 +195,21 @@ final class WeightedNetwork implements AutoCloseable {
   /** Keeps the weights as they are until its end; other threads may use them, too. */
   Usage.Hold reading() {
     return usage.shared(this::requireOpen);
+  }
+
+  /** Keeps everybody else from the weights until its end, for one who changes them. */
+  Usage.Hold changing() {
+    Usage.Hold hold = usage.alone();
+    boolean done = false;
+    try {
+      requireWide();
+      done = true;
+      return hold;
+    } finally {
+      if (!done) {
+        hold.close();
+      }
+    }
   }
 
   void runAs(Execution execution, Precision precision) {

@@ -17,7 +17,10 @@
  *   <li>Tokens to context, pixels to latents: {@code TextEncoder} and {@code Autoencoder}, over
  *       networks with weights ({@code WeightedNetwork}).
  *   <li>Text to picture: {@code TextToImage} and {@code LatentDiffusion} load a {@code Pipeline} of
- *       these and the network of latents; a {@code Drawing} is a run of core's sampling.
+ *       these and the network of latents; a {@code Drawing} is a run of core's sampling, which
+ *       {@code DrawingStarts} begins.
+ *   <li>Pictures to a model: {@code AutoencoderTraining} takes {@code AutoencoderStep}s, a {@code
+ *       LatentDataset} draws from {@code EncodedPictures}, and {@code LatentFolder} saves.
  * </ul>
  */
 @NullMarked

@@ -36,7 +36,12 @@ class ArchitectureTest {
         .containsExactlyInAnyOrder(
             "Autoencoder",
             "Autoencoder$Latents",
+            "AutoencoderBuilder",
+            "AutoencoderTraining",
+            "AutoencoderTraining$Step",
             "Drawing",
+            "LatentDataset",
+            "LatentDataset$Builder",
             "LatentDiffusion",
             "TextEncoder",
             "TextToImage",
@@ -60,7 +65,8 @@ class ArchitectureTest {
         .check(CLASSES);
     noClasses()
         .that()
-        .haveNameNotMatching(".*\\.(DecodedRun|Drawing|LatentDiffusion|TextToImage)(\\$.*)?")
+        .haveNameNotMatching(
+            ".*\\.(DecodedRun|Drawing|DrawingStarts|LatentDiffusion|LatentFolder|TextToImage)(\\$.*)?")
         .should()
         .dependOnClassesThat()
         .resideInAnyPackage(ROOT, ROOT + ".sampling", ROOT + ".pretrained")

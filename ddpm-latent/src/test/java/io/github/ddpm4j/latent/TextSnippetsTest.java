@@ -5,6 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import ai.djl.training.dataset.RandomAccessDataset;
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.SamplingRun;
@@ -92,6 +95,22 @@ class TextSnippetsTest {
     return List.of(changed, filled);
   }
 
+  static void ofOnesOwn(RandomAccessDataset pictures, UNet unet) throws IOException {
+    Autoencoder autoencoder = Autoencoder.builder().levelChannels(64, 128, 256).build();
+    autoencoder.training().steps(20_000).fit(pictures);
+    LatentDataset latents =
+        LatentDataset.builder(autoencoder, pictures)
+            .cache(Path.of("latents.safetensors"))
+            .setSampling(64, true)
+            .build();
+    DDPM ddpm = DDPM.builder().clip(false).denoiser(unet).build(); // unet: image(4, 16, 16)
+    try (TrainedModel trained = ddpm.training().anyRange().steps(100_000).fit(latents);
+        LatentDiffusion model = LatentDiffusion.of(trained.ddpm(), autoencoder)) {
+      model.save(Path.of("model")); // LatentDiffusion.load(…) loads it
+      model.drawing().labels(0, 1, 2).guidance(2).generate(4).saveGrid(Path.of("drawn.png"));
+    }
+  }
+
   private void show(NDArray preview) {
     shown.add(preview.getShape());
   }
@@ -117,7 +136,7 @@ class TextSnippetsTest {
             .results()
             .map((MatchResult result) -> result.group(1))
             .toList();
-    assertThat(snippets).hasSize(9).allSatisfy(one -> assertThat(source).contains(squeezed(one)));
+    assertThat(snippets).hasSize(10).allSatisfy(one -> assertThat(source).contains(squeezed(one)));
   }
 
   private static String squeezed(String text) {

@@ -48,7 +48,9 @@ public final class CounterRandom {
     /** The levels of a validation: a is 0 for what they are chosen from, 1 for their order. */
     VALIDATION_LEVELS(16),
     /** Pictures that are made up: a is the picture, b the purpose. */
-    MADE_PICTURES(17);
+    MADE_PICTURES(17),
+    /** The draws of a picture's latents: a is the picture, b how often it was visited before. */
+    LATENTS(18);
 
     /** Part of what a seed means: never change it. */
     private final long key;

@@ -7,6 +7,7 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.Batch;
 import ai.djl.training.dataset.RandomAccessDataset;
 import ai.djl.training.dataset.Sampler;
+import io.github.ddpm4j.internal.data.DataFingerprint;
 import io.github.ddpm4j.internal.data.Datasets;
 import io.github.ddpm4j.internal.data.Images;
 import io.github.ddpm4j.internal.data.RecordNames;

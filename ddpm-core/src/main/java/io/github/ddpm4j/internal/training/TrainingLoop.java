@@ -10,6 +10,7 @@ import ai.djl.training.dataset.RandomAccessDataset;
 import io.github.ddpm4j.internal.checkpoint.AverageSnapshots;
 import io.github.ddpm4j.internal.checkpoint.CheckpointFile;
 import io.github.ddpm4j.internal.checkpoint.CheckpointModel;
+import io.github.ddpm4j.internal.data.DataFingerprint;
 import io.github.ddpm4j.internal.description.Description;
 import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.torch.Machine;

@@ -1,4 +1,4 @@
-package io.github.ddpm4j.internal.training;
+package io.github.ddpm4j.internal.data;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
@@ -7,8 +7,6 @@ import ai.djl.training.dataset.Dataset;
 import ai.djl.training.dataset.RandomAccessDataset;
 import ai.djl.training.dataset.Sampler;
 import ai.djl.translate.TranslateException;
-import io.github.ddpm4j.internal.data.Datasets;
-import io.github.ddpm4j.internal.data.DescribedDataset;
 import io.github.ddpm4j.internal.files.WholeFile;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -23,7 +21,7 @@ import java.util.List;
  * and labels, spread evenly. Records that are augmented at random have no digest, unless the data
  * set tells how they are augmented.
  */
-final class DataFingerprint {
+public final class DataFingerprint {
 
   private static final int RECORDS = 16;
   private static final int DIGITS = 16;
@@ -38,9 +36,12 @@ final class DataFingerprint {
   /**
    * The fingerprint of a data set.
    *
+   * @param dataset the dataset
+   * @param manager owns what is read on the way
+   * @return a short text
    * @throws java.io.UncheckedIOException if it cannot be read
    */
-  static String of(Dataset dataset, NDManager manager) {
+  public static String of(Dataset dataset, NDManager manager) {
     if (!(dataset instanceof RandomAccessDataset indexed)) {
       return OWN_BATCHES;
     }
@@ -60,7 +61,7 @@ final class DataFingerprint {
    * @param dataset the dataset, prepared
    * @return words for the provenance of a model
    */
-  static String words(Dataset dataset) {
+  public static String words(Dataset dataset) {
     return dataset instanceof RandomAccessDataset indexed
         ? indexed.size() + " records" + augmentation(indexed)
         : OWN_BATCHES;
@@ -71,8 +72,13 @@ final class DataFingerprint {
     return words.isEmpty() ? "" : ", " + words;
   }
 
-  /** Whether a fingerprint is that of records that differ from time to time. */
-  static boolean isRandom(String fingerprint) {
+  /**
+   * Whether a fingerprint is that of records that differ from time to time.
+   *
+   * @param fingerprint what {@link #of} returned
+   * @return whether it is
+   */
+  public static boolean isRandom(String fingerprint) {
     return fingerprint.contains(RANDOM);
   }
 

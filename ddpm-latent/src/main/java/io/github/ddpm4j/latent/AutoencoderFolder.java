@@ -1,0 +1,66 @@
+package io.github.ddpm4j.latent;
+
+import ai.djl.ndarray.NDArray;
+import io.github.ddpm4j.internal.files.WholeFile;
+import io.github.ddpm4j.internal.hub.WeightNames;
+import io.github.ddpm4j.internal.io.FiniteWeights;
+import io.github.ddpm4j.internal.io.JsonFile;
+import io.github.ddpm4j.internal.io.Safetensors;
+import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/** Writes an autoencoder as diffusers has them. */
+final class AutoencoderFolder {
+
+  private static final String CONFIG = "config.json";
+
+  /** The first of the files of weights that are looked for. */
+  private static final String WEIGHTS = WeightNames.ofDiffusers().get(0);
+
+  private AutoencoderFolder() {}
+
+  static void write(Path folder, Map<String, @Nullable Object> config, Map<String, NDArray> weights)
+      throws IOException {
+    FiniteWeights.require(weights, "load the autoencoder anew");
+    requirePlace(folder);
+    // The configuration last: a folder without one is no autoencoder yet.
+    Files.deleteIfExists(folder.resolve(CONFIG));
+    Safetensors.write(folder.resolve(WEIGHTS), weights, Map.of("format", "pt"));
+    WholeFile.writeText(folder.resolve(CONFIG), JsonFile.text(config));
+  }
+
+  /** Nothing but an autoencoder is written over. */
+  private static void requirePlace(Path folder) throws IOException {
+    if (!Files.exists(folder)) {
+      return;
+    }
+    if (!Files.isDirectory(folder)) {
+      throw new FileAlreadyExistsException(folder.toString(), null, "it is no folder");
+    }
+    try (Stream<Path> entries = Files.list(folder)) {
+      Set<String> names =
+          entries.map(entry -> String.valueOf(entry.getFileName())).collect(Collectors.toSet());
+      boolean another =
+          names.contains(CONFIG)
+              && !String.valueOf(JsonFile.read(folder.resolve(CONFIG)).get("_class_name"))
+                  .matches("AutoencoderKL|VQModel");
+      names.removeAll(another ? Set.of(WEIGHTS) : Set.of(CONFIG, WEIGHTS));
+      if (!names.isEmpty()) {
+        throw new FileAlreadyExistsException(
+            folder.toString(),
+            null,
+            "it holds "
+                + names.stream().sorted().findFirst().orElse("")
+                + " of something else than"
+                + " an autoencoder; choose another folder");
+      }
+    }
+  }
+}
