@@ -35,8 +35,7 @@ public final class Models {
    * good choice.
    *
    * <pre>{@code
-   * float[] asked = faces.attributes().orElseThrow().vector("glasses=dark, hat=red");
-   * sampling.condition(Condition.vectors(manager.create(new float[][] {asked})));
+   * faces.sampling().prompt("glasses=dark, hair=long").guidance(Guidance.classifierFree(2))
    * }</pre>
    *
    * @return the model, on the engine's default device; the caller closes it

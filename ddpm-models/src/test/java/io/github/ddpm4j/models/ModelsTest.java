@@ -74,11 +74,7 @@ class ModelsTest {
             model
                 .sampling()
                 .sampler(Samplers.dpmSolverPlusPlus(8))
-                .condition(
-                    Condition.vectors(
-                        manager
-                            .create(model.attributes().orElseThrow().vector(text))
-                            .expandDims(0)))
+                .prompt(text)
                 .guidance(Guidance.classifierFree(2))
                 .seed(1)
                 .generate(3)) {
