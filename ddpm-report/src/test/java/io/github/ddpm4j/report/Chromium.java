@@ -27,8 +27,11 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 
-/** A headless browser with one page, spoken to by its DevTools protocol. */
-final class Chromium implements AutoCloseable {
+/**
+ * A headless browser with one page, spoken to by its DevTools protocol. Tests of another module see
+ * this file by a link.
+ */
+public final class Chromium implements AutoCloseable {
 
   private static final List<String> NAMES =
       List.of("chromium", "chromium-browser", "google-chrome");
@@ -40,13 +43,16 @@ final class Chromium implements AutoCloseable {
   private final AtomicInteger asked = new AtomicInteger();
 
   /** What the page has said to the console or thrown, and what it asked for from elsewhere. */
-  final List<String> complaints = Collections.synchronizedList(new ArrayList<>());
+  public final List<String> complaints = Collections.synchronizedList(new ArrayList<>());
+
+  /** Where the page may ask for something. */
+  private volatile String home = "file:";
 
   private volatile CompletableFuture<Void> loaded = new CompletableFuture<>();
   private String session = "";
 
   /** The browser of this machine. */
-  static Optional<Path> installed() {
+  public static Optional<Path> installed() {
     return Stream.of(System.getenv().getOrDefault("PATH", "").split(File.pathSeparator))
         .flatMap(folder -> NAMES.stream().map(name -> Path.of(folder, name)))
         .filter(Files::isExecutable)
@@ -54,7 +60,7 @@ final class Chromium implements AutoCloseable {
   }
 
   /** Starts it, with its files in a folder. */
-  Chromium(Path binary, Path folder) throws Exception {
+  public Chromium(Path binary, Path folder) throws Exception {
     process =
         new ProcessBuilder(
                 binary.toString(),
@@ -123,7 +129,7 @@ final class Chromium implements AutoCloseable {
           complaints.add(method + " " + params);
       case "Network.requestWillBeSent" -> {
         String url = params.getAsJsonObject("request").get("url").getAsString();
-        if (!url.startsWith("file:") && !url.startsWith("data:")) {
+        if (!url.startsWith(home) && !url.startsWith("data:")) {
           complaints.add("asks for " + url);
         }
       }
@@ -134,7 +140,7 @@ final class Chromium implements AutoCloseable {
   }
 
   /** Sends a command and waits for what it gives. */
-  JsonObject ask(String method, Map<String, Object> params) throws Exception {
+  public JsonObject ask(String method, Map<String, Object> params) throws Exception {
     int id = asked.incrementAndGet();
     JsonObject command = new JsonObject();
     command.addProperty("id", id);
@@ -154,7 +160,13 @@ final class Chromium implements AutoCloseable {
   }
 
   /** Shows a file in a window of a size, light or dark. */
-  void open(Path file, int width, int height, boolean dark) throws Exception {
+  public void open(Path file, int width, int height, boolean dark) throws Exception {
+    open("file:", file.toUri().toString(), width, height, dark);
+  }
+
+  /** Shows an address, whose page may ask for all that begins with another. */
+  public void open(String from, String url, int width, int height, boolean dark) throws Exception {
+    home = from;
     ask(
         "Emulation.setDeviceMetricsOverride",
         Map.of("width", width, "height", height, "deviceScaleFactor", 1, "mobile", width < 500));
@@ -164,14 +176,16 @@ final class Chromium implements AutoCloseable {
             "features",
             List.of(Map.of("name", "prefers-color-scheme", "value", dark ? "dark" : "light"))));
     loaded = new CompletableFuture<>();
-    ask("Page.navigate", Map.of("url", file.toUri().toString()));
+    ask("Page.navigate", Map.of("url", url));
     loaded.get(PATIENCE_SECONDS, TimeUnit.SECONDS);
   }
 
   /** What an expression of JavaScript gives in the page, as text. */
-  String value(String expression) throws Exception {
+  public String value(String expression) throws Exception {
     JsonObject answer =
-        ask("Runtime.evaluate", Map.of("expression", expression, "returnByValue", true));
+        ask(
+            "Runtime.evaluate",
+            Map.of("expression", expression, "returnByValue", true, "awaitPromise", true));
     if (answer.has("exceptionDetails")) {
       throw new IOException(expression + ": " + answer.get("exceptionDetails"));
     }
@@ -180,7 +194,7 @@ final class Chromium implements AutoCloseable {
   }
 
   /** Presses a key, as a person does. */
-  void press(String key, int code) throws Exception {
+  public void press(String key, int code) throws Exception {
     for (String type : List.of("keyDown", "keyUp")) {
       ask(
           "Input.dispatchKeyEvent",
@@ -188,8 +202,23 @@ final class Chromium implements AutoCloseable {
     }
   }
 
+  /** Presses the mouse at a place, moves it to another and lets go, as a person does. */
+  public void drag(double fromX, double fromY, double toX, double toY) throws Exception {
+    mouse("mousePressed", fromX, fromY);
+    for (int i = 1; i <= 10; i++) {
+      mouse("mouseMoved", fromX + (toX - fromX) * i / 10, fromY + (toY - fromY) * i / 10);
+    }
+    mouse("mouseReleased", toX, toY);
+  }
+
+  private void mouse(String type, double x, double y) throws Exception {
+    ask(
+        "Input.dispatchMouseEvent",
+        Map.of("type", type, "x", x, "y", y, "button", "left", "buttons", 1, "clickCount", 1));
+  }
+
   /** The whole page as a PNG file. */
-  void picture(Path file) throws Exception {
+  public void picture(Path file) throws Exception {
     String png =
         ask("Page.captureScreenshot", Map.of("format", "png", "captureBeyondViewport", true))
             .get("data")

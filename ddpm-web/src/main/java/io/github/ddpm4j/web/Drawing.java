@@ -1,0 +1,259 @@
+package io.github.ddpm4j.web;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import com.google.gson.JsonArray;
+import com.google.gson.JsonObject;
+import io.github.ddpm4j.image.Pictures;
+import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.service.Progress;
+import io.github.ddpm4j.service.ServedRequest;
+import java.awt.image.BufferedImage;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Base64;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.Flow;
+import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A request of the page: what it looked like on the way, and what became of it. Holds no memory of
+ * the engine once it has ended.
+ */
+final class Drawing {
+
+  private static final Logger logger = LoggerFactory.getLogger(Drawing.class);
+
+  /**
+   * Something that happened.
+   *
+   * @param name {@code step}, {@code done} or {@code failed}
+   * @param data an object of JSON
+   */
+  record Event(String name, String data) {
+
+    boolean isLast() {
+      return !name.equals("step");
+    }
+  }
+
+  /**
+   * A picture that was drawn.
+   *
+   * @param png its file, which says how it was drawn
+   * @param values its numbers, in the model's range
+   */
+  @SuppressWarnings("ArrayRecordComponent") // not handed on
+  record Drawn(byte[] png, float[] values) {}
+
+  private final String id;
+  private final String model;
+  private final Shape shape;
+  private final DataRange range;
+  private final float[] sheet;
+  private final ServedRequest request;
+  private final NDManager arrays;
+  private final List<Event> events = new ArrayList<>();
+  private List<Drawn> pictures = List.of();
+  private int lastShown;
+  private boolean ended;
+
+  /**
+   * Follows a request.
+   *
+   * @param id its name to the page
+   * @param model the name of its model
+   * @param shape of one image
+   * @param range of the model's images
+   * @param count the number of images
+   * @param request what the service has taken
+   * @param arrays what the request borrows; closed when it has ended
+   */
+  Drawing(
+      String id,
+      String model,
+      Shape shape,
+      DataRange range,
+      int count,
+      ServedRequest request,
+      NDManager arrays) {
+    this.id = id;
+    this.model = model;
+    this.shape = shape;
+    this.range = range;
+    this.request = request;
+    this.arrays = arrays;
+    this.sheet = new float[Math.toIntExact(count * shape.size())];
+    Arrays.fill(sheet, (float) ((range.channel(0).min() + range.channel(0).max()) / 2));
+    request.progress().subscribe(new Follower());
+  }
+
+  String id() {
+    return id;
+  }
+
+  String model() {
+    return model;
+  }
+
+  Shape shape() {
+    return shape;
+  }
+
+  void cancel() {
+    request.cancel();
+  }
+
+  synchronized boolean hasEnded() {
+    return ended;
+  }
+
+  synchronized Optional<Drawn> picture(int index) {
+    return index < pictures.size() ? Optional.of(pictures.get(index)) : Optional.empty();
+  }
+
+  /** The event of an index, as soon as there is one; empty if none comes for a while. */
+  synchronized Optional<Event> event(int index, Duration patience) throws InterruptedException {
+    long end = System.nanoTime() + patience.toNanos();
+    while (events.size() <= index) {
+      long left = (end - System.nanoTime()) / 1_000_000;
+      if (left <= 0) {
+        return Optional.empty();
+      }
+      wait(left);
+    }
+    return Optional.of(events.get(index));
+  }
+
+  private synchronized void add(Event event) {
+    if (!ended) {
+      ended = event.isLast();
+      events.add(event);
+      notifyAll();
+    }
+  }
+
+  private final class Follower implements Flow.Subscriber<Progress> {
+
+    @Override
+    public void onSubscribe(Flow.Subscription subscription) {
+      subscription.request(Long.MAX_VALUE);
+    }
+
+    @Override
+    public void onNext(Progress progress) {
+      progress.preview().ifPresent(preview -> show(progress, preview));
+    }
+
+    @Override
+    public void onError(Throwable failure) {
+      end();
+    }
+
+    @Override
+    public void onComplete() {
+      end();
+    }
+  }
+
+  private void show(Progress progress, Progress.Preview preview) {
+    float[] values = preview.values();
+    System.arraycopy(
+        values, 0, sheet, Math.toIntExact(preview.firstImage() * shape.size()), values.length);
+    show(progress.step());
+  }
+
+  /** What the sheet has after a step. */
+  private void show(int step) {
+    JsonObject data = new JsonObject();
+    data.addProperty("step", step);
+    data.addProperty("steps", request.steps());
+    try (NDManager manager = NDManager.newBaseManager()) {
+      long count = sheet.length / shape.size();
+      NDArray all = manager.create(sheet, new Shape(count).addAll(shape));
+      BufferedImage grid = Pictures.of(all).dataRange(range).gap(count == 1 ? 0 : 1).toGrid();
+      ByteArrayOutputStream png = new ByteArrayOutputStream();
+      Pictures.write(grid, png, Map.of());
+      data.addProperty(
+          "image",
+          "data:image/png;base64," + Base64.getEncoder().encodeToString(png.toByteArray()));
+      add(new Event("step", data.toString()));
+      lastShown = step;
+    } catch (IOException | RuntimeException e) {
+      logger.warn("a preview of drawing {} is not shown", id, e);
+    }
+  }
+
+  /** The result is there before the progress ends. */
+  private void end() {
+    request
+        .result()
+        .handle(
+            (samples, failure) -> {
+              try {
+                add(samples == null ? failed(failure) : done(samples));
+              } catch (IOException | RuntimeException e) {
+                add(failed(e));
+              } finally {
+                arrays.close();
+              }
+              return id;
+            });
+  }
+
+  private Event done(Samples samples) throws IOException {
+    List<Drawn> drawn = new ArrayList<>();
+    JsonArray told = new JsonArray();
+    try (samples;
+        NDManager manager = NDManager.newBaseManager();
+        NDArray all = samples.toNDArray(manager)) {
+      float[] values = all.toFloatArray();
+      if (lastShown < request.steps()) { // a service that is fast leaves out some of the progress
+        System.arraycopy(values, 0, sheet, 0, sheet.length);
+        show(request.steps());
+      }
+      int size = Math.toIntExact(shape.size());
+      for (int i = 0; i < samples.size(); i++) {
+        ByteArrayOutputStream png = new ByteArrayOutputStream();
+        samples.write(i, png);
+        drawn.add(
+            new Drawn(png.toByteArray(), Arrays.copyOfRange(values, i * size, (i + 1) * size)));
+        JsonObject words = new JsonObject();
+        samples.provenance(i).forEach(words::addProperty);
+        told.add(words);
+      }
+    }
+    synchronized (this) {
+      pictures = List.copyOf(drawn);
+    }
+    JsonObject data = new JsonObject();
+    data.add("pictures", told);
+    return new Event("done", data.toString());
+  }
+
+  private Event failed(@Nullable Throwable failure) {
+    String message;
+    if (failure instanceof CancellationException) {
+      message = "Stopped.";
+    } else if (failure instanceof TimeoutException) {
+      message = "It took too long, and was given up: " + failure.getMessage();
+    } else {
+      logger.warn("drawing {} failed", id, failure);
+      message = "It failed: " + (failure == null ? "for no known reason" : failure.getMessage());
+    }
+    JsonObject data = new JsonObject();
+    data.addProperty("message", message);
+    return new Event("failed", data.toString());
+  }
+}

@@ -1,0 +1,182 @@
+package io.github.ddpm4j.web;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.sampling.Guidance;
+import io.github.ddpm4j.sampling.Sampler;
+import io.github.ddpm4j.sampling.Samplers;
+import io.github.ddpm4j.sampling.Sampling;
+import io.github.ddpm4j.sampling.SamplingRun;
+import io.github.ddpm4j.service.RequestRefusedException;
+import io.github.ddpm4j.service.SamplingRequest;
+import io.github.ddpm4j.service.SamplingService;
+import io.github.ddpm4j.service.ServedRequest;
+import java.security.SecureRandom;
+import java.time.Duration;
+import java.util.Collections;
+import java.util.HexFormat;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.function.Function;
+
+/** The drawings that the server knows: those under way, and the latest that have ended. */
+final class Drawings {
+
+  static final int MOST = 64;
+  private static final int MOST_FRAMES = 50;
+  private static final int JUMP = 5;
+  private static final int JUMPS = 3;
+
+  /** Others than these could be made to take any number of steps. */
+  static final Map<String, String> SAMPLERS = samplers();
+
+  private static final Duration DEADLINE = Duration.ofMinutes(5);
+
+  private final SamplingService service;
+  private final SecureRandom random = new SecureRandom();
+  private final Map<String, Drawing> all = new LinkedHashMap<>();
+
+  Drawings(SamplingService service) {
+    this.service = service;
+  }
+
+  private static Map<String, String> samplers() {
+    Map<String, String> names = new LinkedHashMap<>();
+    names.put("dpm++2m", "DPM-Solver++: good in few steps");
+    names.put("unipc", "UniPC: good in few steps, too");
+    names.put("ddim", "DDIM: the same way each time");
+    names.put("ddpm", "DDPM: the first one, wants many steps");
+    names.put("euler-a", "Euler with fresh noise: livelier");
+    return Collections.unmodifiableMap(names);
+  }
+
+  /**
+   * A drawing by its name.
+   *
+   * @throws RefusalException if it is unknown, or forgotten
+   */
+  synchronized Drawing get(String id) {
+    Drawing known = all.get(id);
+    if (known == null) {
+      throw new RefusalException(404, "there is no such drawing, or it was forgotten");
+    }
+    return known;
+  }
+
+  /**
+   * Begins a drawing.
+   *
+   * @throws RefusalException if it cannot be
+   */
+  Drawing begin(DrawRequest asked, String client) throws InterruptedException {
+    DDPM ddpm = service.models().get(asked.model());
+    if (ddpm == null) {
+      throw new RefusalException(
+          400, "there is no such model, but there are " + service.models().keySet());
+    }
+    Shape shape = shape(ddpm);
+    NDManager arrays = NDManager.newBaseManager();
+    boolean begun = false;
+    try {
+      SamplingRequest request =
+          SamplingRequest.starting(start(asked, shape, arrays))
+              .model(asked.model())
+              .tenant(client)
+              .deadline(DEADLINE)
+              .previews(Math.max(1, (asked.steps() + MOST_FRAMES - 1) / MOST_FRAMES));
+      ServedRequest served = service.submit(request);
+      Drawing drawing =
+          new Drawing(
+              newId(), asked.model(), shape, ddpm.dataRange(), asked.count(), served, arrays);
+      begun = true;
+      add(drawing);
+      return drawing;
+    } catch (RequestRefusedException e) {
+      throw new RefusalException(503, "there is too much to draw just now: " + e.getMessage());
+    } catch (IllegalArgumentException | IllegalStateException e) {
+      throw new RefusalException(400, String.valueOf(e.getMessage()));
+    } finally {
+      if (!begun) {
+        arrays.close();
+      }
+    }
+  }
+
+  /** The shape of a model's images; all models of the page have one. */
+  static Shape shape(DDPM ddpm) {
+    return ddpm.denoiser()
+        .flatMap(network -> network.imageShape())
+        .orElseThrow(() -> new IllegalArgumentException("a model tells no size of images"));
+  }
+
+  private Function<Sampling, SamplingRun> start(DrawRequest asked, Shape shape, NDManager arrays) {
+    if (!SAMPLERS.containsKey(asked.sampler())) {
+      throw new RefusalException(400, "sampler must be one of " + SAMPLERS.keySet());
+    }
+    Sampler plain = Samplers.parse(asked.sampler(), asked.steps());
+    DrawRequest.Hole hole = asked.hole();
+    if (hole == null) {
+      return s -> set(s, asked).sampler(plain).start(asked.count());
+    }
+    Drawing from = get(hole.drawing());
+    Drawing.Drawn picture =
+        from.picture(hole.picture())
+            .orElseThrow(() -> new RefusalException(404, "there is no such picture"));
+    if (!from.model().equals(asked.model())) {
+      throw new RefusalException(400, "a picture is filled in by the model that drew it");
+    }
+    int pixels = Math.toIntExact(shape.get(1) * shape.get(2));
+    if (hole.mask().length() != pixels) {
+      throw new RefusalException(
+          400,
+          "mask must have a sign for each of "
+              + pixels
+              + " pixels, but has "
+              + hole.mask().length());
+    }
+    float[] known = new float[pixels];
+    for (int i = 0; i < pixels; i++) {
+      known[i] = hole.mask().charAt(i) - '0';
+    }
+    int count = asked.count();
+    return s -> {
+      NDArray one = arrays.create(picture.values(), new Shape(1).addAll(shape));
+      NDArray images = one.repeat(0, count);
+      NDArray mask = arrays.create(known, new Shape(1, 1, shape.get(1), shape.get(2)));
+      return set(s, asked).sampler(filling(asked, plain)).startInpainting(images, mask);
+    };
+  }
+
+  /** What is filled in fits its surroundings better if steps are taken again. */
+  private static Sampler filling(DrawRequest asked, Sampler plain) {
+    boolean can = asked.sampler().startsWith("dd") && asked.steps() >= 4 * JUMP;
+    return can ? Samplers.resampling(plain, JUMP, JUMPS) : plain;
+  }
+
+  private static Sampling set(Sampling sampling, DrawRequest asked) {
+    sampling.seed(asked.seed()).prompt(asked.prompt());
+    return asked.guidance() == 1
+        ? sampling
+        : sampling.guidance(Guidance.classifierFree(asked.guidance()));
+  }
+
+  private String newId() {
+    byte[] bytes = new byte[16];
+    random.nextBytes(bytes);
+    return HexFormat.of().formatHex(bytes);
+  }
+
+  /** Forgets the oldest of those that have ended. */
+  private synchronized void add(Drawing drawing) {
+    all.put(drawing.id(), drawing);
+    Iterator<Drawing> oldest = all.values().iterator();
+    while (all.size() > MOST && oldest.hasNext()) {
+      if (oldest.next().hasEnded()) {
+        oldest.remove();
+      }
+    }
+  }
+}

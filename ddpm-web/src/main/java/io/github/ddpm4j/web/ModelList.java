@@ -1,0 +1,85 @@
+package io.github.ddpm4j.web;
+
+import ai.djl.ndarray.types.Shape;
+import com.google.gson.JsonArray;
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.service.SamplingService;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.stream.IntStream;
+
+/** What the page may choose from, as JSON. */
+final class ModelList {
+
+  private final SamplingService service;
+
+  ModelList(SamplingService service) {
+    this.service = service;
+  }
+
+  String json() {
+    JsonObject all = new JsonObject();
+    JsonArray models = new JsonArray();
+    service.models().forEach((name, ddpm) -> models.add(model(name, ddpm)));
+    all.add("models", models);
+    JsonArray samplers = new JsonArray();
+    Drawings.SAMPLERS.forEach(
+        (text, label) -> {
+          JsonObject one = new JsonObject();
+          one.addProperty("text", text);
+          one.addProperty("label", label);
+          samplers.add(one);
+        });
+    all.add("samplers", samplers);
+    all.addProperty("mostPictures", DrawRequest.MOST_PICTURES);
+    all.addProperty("mostSteps", DrawRequest.MOST_STEPS);
+    return all.toString();
+  }
+
+  private static JsonObject model(String name, DDPM ddpm) {
+    Shape shape = Drawings.shape(ddpm);
+    JsonObject one = new JsonObject();
+    one.addProperty("name", name);
+    one.addProperty("width", shape.get(2));
+    one.addProperty("height", shape.get(1));
+    one.addProperty("colour", shape.get(0) == 3);
+    one.addProperty("mostSteps", Math.min(DrawRequest.MOST_STEPS, ddpm.schedule().timesteps() - 1));
+    JsonArray attributes = new JsonArray();
+    ddpm.attributes()
+        .ifPresent(
+            known ->
+                known
+                    .values()
+                    .forEach(
+                        (attribute, values) -> {
+                          JsonObject about = new JsonObject();
+                          about.addProperty("name", attribute);
+                          about.add("values", texts(values));
+                          attributes.add(about);
+                        }));
+    one.add("attributes", attributes);
+    one.add("classes", texts(attributes.isEmpty() ? classes(ddpm) : List.of()));
+    return one;
+  }
+
+  /** What the classes are called, by number where they have no names. */
+  private static List<String> classes(DDPM ddpm) {
+    OptionalInt count = ddpm.denoiser().map(Denoiser::classes).orElse(OptionalInt.empty());
+    if (count.isEmpty()) {
+      return List.of();
+    }
+    List<String> names = ddpm.classNames();
+    return names.isEmpty()
+        ? IntStream.range(0, count.getAsInt()).mapToObj(Integer::toString).toList()
+        : names;
+  }
+
+  private static JsonElement texts(List<String> words) {
+    JsonArray all = new JsonArray();
+    words.forEach(all::add);
+    return all;
+  }
+}

@@ -1,0 +1,357 @@
+// Chooses, begins drawings, shows their events, and keeps the gallery. No library, nothing to build.
+import { Hole } from "/fill.js";
+
+const $ = id => document.getElementById(id);
+const KEPT = "pictures-out-of-noise";
+let offer = { models: [], samplers: [] };
+let frames = []; // {step, steps, image}
+let events = null; // of the drawing under way
+let drawing = null; // its name
+let shown = null; // the picture of the gallery on the stage
+let gallery = [];
+const hole = new Hole($("hole"), say);
+
+function say(text) {
+  $("spoken").textContent = text;
+}
+
+function fail(text) {
+  $("error").textContent = text;
+}
+
+async function ask(path, options) {
+  let answer;
+  try {
+    answer = await fetch(path, options);
+  } catch {
+    throw new Error("The server does not answer. Is it still running?");
+  }
+  if (!answer.ok) {
+    const told = await answer.json().catch(() => ({}));
+    throw new Error(told.error ? told.error[0].toUpperCase() + told.error.slice(1) + "." : "The server answered " + answer.status + ".");
+  }
+  return answer;
+}
+
+function option(select, value, label) {
+  const one = document.createElement("option");
+  one.value = value;
+  one.textContent = label;
+  select.append(one);
+}
+
+function model() {
+  return offer.models.find(one => one.name === $("model").value);
+}
+
+/** A list for each attribute, or one of classes, or nothing. */
+function showChoices() {
+  const of = model();
+  const groups = of.attributes.length
+    ? of.attributes
+    : of.classes.length ? [{ name: "", values: of.classes }] : [];
+  $("what").replaceChildren(...groups.map((group, i) => {
+    const label = document.createElement("label");
+    const name = group.name || "What";
+    label.className = "field";
+    label.htmlFor = "choice" + i;
+    label.append(name[0].toUpperCase() + name.slice(1) + " ");
+    const select = document.createElement("select");
+    select.id = "choice" + i;
+    select.dataset.attribute = group.name;
+    option(select, "", group.name ? "any" : "anything");
+    group.values.forEach(value => option(select, value, value));
+    select.addEventListener("change", showGuidance);
+    label.append(select);
+    return label;
+  }));
+  $("steps").max = of.mostSteps;
+  showNumbers();
+  showGuidance();
+}
+
+function prompt() {
+  return [...document.querySelectorAll("#what select")]
+    .filter(select => select.value !== "")
+    .map(select => select.dataset.attribute ? select.dataset.attribute + "=" + select.value : select.value)
+    .join(", ");
+}
+
+/** Guidance leads towards a choice, so it needs one. */
+function showGuidance() {
+  const can = document.querySelectorAll("#what select").length > 0;
+  $("guidance-field").hidden = $("guidance-help").hidden = !can;
+  $("guidance").disabled = prompt() === "";
+  $("guidance-help").textContent = prompt() === ""
+    ? "Leads towards your choice, once you make one."
+    : "How strongly it keeps to your choice; 1 is not at all.";
+}
+
+function showNumbers() {
+  $("steps-told").textContent = $("steps").value;
+  $("guidance-told").textContent = $("guidance").value;
+}
+
+function newSeed() {
+  $("seed").value = crypto.getRandomValues(new Uint32Array(1))[0];
+}
+
+async function draw(fill) {
+  fail("");
+  if (!fill && !$("form").reportValidity()) {
+    return;
+  }
+  if ($("fresh").checked) {
+    newSeed();
+  }
+  const words = fill ? fill.prompt : prompt();
+  const body = {
+    model: fill ? fill.model : $("model").value,
+    prompt: words,
+    sampler: $("sampler").value,
+    steps: Number($("steps").value),
+    guidance: words === "" ? 1 : Number($("guidance").value),
+    seed: Number($("seed").value),
+    count: fill ? 1 : Number($("count").value),
+  };
+  if (fill) {
+    body.fill = { drawing: fill.drawing, picture: fill.picture, mask: fill.mask };
+  }
+  busy(true);
+  try {
+    const answer = await ask("/api/drawings", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    drawing = (await answer.json()).id;
+    follow(body);
+  } catch (e) {
+    busy(false);
+    fail(e.message);
+  }
+}
+
+function busy(is) {
+  $("draw").disabled = $("go").disabled = is;
+  $("stop").hidden = !is;
+  $("progress").hidden = !is;
+  $("stage").setAttribute("aria-busy", String(is));
+}
+
+function called(body) {
+  return (body.prompt || "Anything") + (body.fill ? ", filled in" : "") + ", by " + body.model;
+}
+
+function follow(body) {
+  frames = [];
+  select(null);
+  leaveEditor();
+  $("replay").hidden = true;
+  $("progress").value = 0;
+  $("empty").hidden = false;
+  $("empty").textContent = "Noise …";
+  $("live").hidden = true;
+  $("live").classList.toggle("one", body.count === 1);
+  $("told").textContent = "Waiting for a turn";
+  $("stage-title").textContent = called(body);
+  $("stage").scrollIntoView({ block: "nearest" });
+  say("Drawing " + called(body));
+  const id = drawing;
+  events = new EventSource("/api/drawings/" + id + "/events");
+  events.addEventListener("step", event => {
+    const frame = JSON.parse(event.data);
+    frames.push(frame);
+    show(frames.length - 1);
+    $("progress").value = frame.step / frame.steps;
+  });
+  events.addEventListener("done", event => {
+    end();
+    const told = JSON.parse(event.data).pictures;
+    gallery.unshift(...told.map((words, k) => ({
+      drawing: id, picture: k, model: body.model, prompt: body.prompt, words,
+    })));
+    keep();
+    $("replay").hidden = frames.length < 2;
+    $("when").max = frames.length - 1;
+    $("when").value = frames.length - 1;
+    if (frames.length) {
+      show(frames.length - 1);
+    }
+    if (told.length === 1) {
+      select(gallery[0], true);
+    }
+    $("told").textContent = told.length === 1 ? "Done." : "Done. Choose one in the gallery to keep it.";
+    say("Done: " + (told.length === 1 ? "1 picture" : told.length + " pictures") + " of " + called(body));
+  });
+  events.addEventListener("failed", event => {
+    end();
+    fail(JSON.parse(event.data).message);
+  });
+  events.onerror = () => {
+    if (events && events.readyState === EventSource.CLOSED) {
+      end();
+      fail("The server has forgotten this drawing. Draw again.");
+    }
+  };
+}
+
+function end() {
+  if (events) {
+    events.close();
+    events = null;
+  }
+  $("told").textContent = "";
+  const stopped = document.activeElement === $("stop");
+  busy(false);
+  if (stopped) {
+    $("draw").focus();
+  }
+}
+
+/** A moment of the drawing on the stage. */
+function show(index) {
+  const frame = frames[index];
+  $("empty").hidden = true;
+  $("live").hidden = false;
+  $("live").src = frame.image;
+  $("live").alt = $("stage-title").textContent + ", after step " + frame.step + " of " + frame.steps;
+  $("told").textContent = "Step " + frame.step + " of " + frame.steps;
+  $("when-told").textContent = frame.step;
+  $("when").setAttribute("aria-valuetext", "after step " + frame.step + " of " + frame.steps);
+}
+
+function address(one) {
+  return "/api/drawings/" + one.drawing + "/" + one.picture + ".png";
+}
+
+function title(one) {
+  const filled = one.words.use === "inpainting" ? ", filled in" : "";
+  return (one.prompt || "Anything") + filled + ", seed " + one.words.seed + ", picture " + (one.picture + 1);
+}
+
+/** A picture of the gallery on the stage; it may be there already, at the end of its steps. */
+function select(one, isThere) {
+  shown = one;
+  $("actions").hidden = $("how").hidden = one === null;
+  for (const button of document.querySelectorAll("#pictures button")) {
+    button.setAttribute("aria-pressed", String(button.picture === one));
+  }
+  if (one === null) {
+    return;
+  }
+  $("save").href = address(one);
+  $("save").download = [one.model, one.prompt, one.words.seed, one.picture].join("-").replace(/[^\w-]+/g, "-") + ".png";
+  $("words").replaceChildren(...Object.entries(one.words).flatMap(([name, value]) => {
+    const dt = document.createElement("dt");
+    const dd = document.createElement("dd");
+    dt.textContent = name;
+    dd.textContent = value;
+    return [dt, dd];
+  }));
+  if (!isThere) {
+    $("replay").hidden = true;
+    $("empty").hidden = true;
+    $("live").hidden = false;
+    $("live").classList.add("one");
+    $("live").src = address(one);
+    $("live").alt = title(one);
+    $("stage-title").textContent = title(one);
+    $("told").textContent = "";
+    leaveEditor();
+  }
+}
+
+function showGallery() {
+  $("gallery-empty").hidden = gallery.length > 0;
+  $("pictures").replaceChildren(...gallery.map(one => {
+    const item = document.createElement("li");
+    const button = document.createElement("button");
+    const image = document.createElement("img");
+    button.type = "button";
+    button.picture = one;
+    button.setAttribute("aria-pressed", String(one === shown));
+    button.setAttribute("aria-label", title(one));
+    image.src = address(one);
+    image.alt = "";
+    image.onerror = () => {
+      gallery = gallery.filter(other => other !== one);
+      keep();
+    };
+    button.append(image, (one.prompt || "anything") + (one.words.use === "inpainting" ? ", filled in" : ""));
+    button.addEventListener("click", () => {
+      if (events) {
+        fail("Stop the drawing first, or wait for its end.");
+        return;
+      }
+      fail("");
+      select(one);
+      $("stage").scrollIntoView({ block: "nearest" });
+    });
+    item.append(button);
+    return item;
+  }));
+}
+
+function keep() {
+  gallery = gallery.slice(0, 200);
+  try {
+    sessionStorage.setItem(KEPT, JSON.stringify(gallery));
+  } catch {
+    // without it the gallery lasts as long as the page
+  }
+  showGallery();
+}
+
+function leaveEditor() {
+  $("editor").hidden = true;
+}
+
+function edit() {
+  const of = offer.models.find(one => one.name === shown.model);
+  $("editor").hidden = false;
+  hole.open(address(shown), of.width, of.height);
+  $("editor").scrollIntoView({ block: "nearest" });
+  $("hole").focus();
+}
+
+function fillIn() {
+  if (hole.isEmpty()) {
+    fail("Paint a hole first: that is the part that is drawn anew.");
+    return;
+  }
+  draw({ ...shown, mask: hole.mask() });
+}
+
+$("form").addEventListener("submit", event => {
+  event.preventDefault();
+  draw(null);
+});
+$("stop").addEventListener("click", () => ask("/api/drawings/" + drawing, { method: "DELETE" }).catch(e => fail(e.message)));
+$("model").addEventListener("change", showChoices);
+$("steps").addEventListener("input", showNumbers);
+$("guidance").addEventListener("input", showNumbers);
+$("when").addEventListener("input", () => show(Number($("when").value)));
+$("fill").addEventListener("click", edit);
+$("go").addEventListener("click", fillIn);
+$("leave").addEventListener("click", () => {
+  leaveEditor();
+  $("fill").focus();
+});
+$("right").addEventListener("click", () => hole.half(true));
+$("bottom").addEventListener("click", () => hole.half(false));
+$("clear").addEventListener("click", () => hole.clear());
+$("brush").addEventListener("input", () => hole.brush = Number($("brush").value));
+
+try {
+  offer = await (await ask("/api/models")).json();
+  offer.models.forEach(one => option($("model"), one.name, one.name));
+  offer.samplers.forEach(one => option($("sampler"), one.text, one.label));
+  $("count").max = offer.mostPictures;
+  showChoices();
+  gallery = JSON.parse(sessionStorage.getItem(KEPT) || "[]");
+  showGallery();
+  document.documentElement.dataset.ready = "yes";
+} catch (e) {
+  fail(e.message);
+}

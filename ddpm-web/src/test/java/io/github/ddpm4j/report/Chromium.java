@@ -1,0 +1,1 @@
+../../../../../../../../ddpm-report/src/test/java/io/github/ddpm4j/report/Chromium.java

@@ -1,0 +1,73 @@
+package io.github.ddpm4j.web;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.github.ddpm4j.web.DrawRequest.Hole;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class DrawRequestTest {
+
+  static final String GOOD =
+      "{'model':'m','prompt':'Bag','sampler':'ddim','steps':5,'guidance':1.5,'seed':7,'count':2}"
+          .replace('\'', '"');
+
+  @Test
+  void of_whatThePageSends() {
+    assertThat(DrawRequest.of(GOOD))
+        .isEqualTo(new DrawRequest("m", "Bag", "ddim", 5, 1.5, 7, 2, null));
+    String fill = ", \"fill\": {\"drawing\": \"d\", \"picture\": 3, \"mask\": \"0110\"}}";
+    assertThat(DrawRequest.of(GOOD.substring(0, GOOD.length() - 1) + fill).hole())
+        .isEqualTo(new Hole("d", 3, "0110"));
+    assertThat(DrawRequest.of(GOOD.replace("7", "9007199254740991")).seed())
+        .isEqualTo(9007199254740991L);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = ';',
+      value = {
+        "\"steps\":5; \"steps\":0; steps must lie in [1, 250], but was 0",
+        "\"steps\":5; \"steps\":251; steps must lie in [1, 250], but was 251",
+        "\"steps\":5; \"steps\":2.5; steps must be a whole number, but was 2.5",
+        "\"steps\":5; \"steps\":\"5\"; steps must be a number",
+        "\"steps\":5; \"steps\":1e99; steps must be a number in plain digits",
+        "\"steps\":5; \"steps\":null; steps must be a number",
+        "1.5; 0.5; guidance must lie in [1, 20], but was 0.5",
+        "\"count\":2; \"count\":17; count must lie in [1, 16], but was 17",
+        "\"seed\":7; \"seed\":-1; seed must lie in [0, 9007199254740991], but was -1",
+        "\"Bag\"; \" \"; guidance must be 1 without a prompt, since it guides towards it",
+        "\"m\"; 3; model must be a text",
+        "\"Bag\"; [\"Bag\"]; prompt must be a text",
+        "\"seed\":7; \"sead\":7; there is no such name, but there are [model, prompt, sampler,"
+            + " steps, guidance, seed, count, fill]",
+        "\"seed\":7; \"seed\":7,\"fill\":3; fill must be an object of [drawing, picture, mask]",
+        "\"seed\":7; \"seed\":7,\"fill\":{\"mask\":\"012\"}; mask must be of the signs 0 and 1",
+        "\"seed\":7; \"seed\":7,\"fill\":{\"to\":1}; there is no such name, but there are [drawing,"
+            + " picture, mask]"
+      })
+  void of_whatItNeverSends_isRefused(String part, String other, String message) {
+    assertThatThrownBy(() -> DrawRequest.of(GOOD.replace(part, other)))
+        .isInstanceOf(RefusalException.class)
+        .hasMessage(message)
+        .extracting(e -> ((RefusalException) e).status())
+        .isEqualTo(400);
+  }
+
+  @Test
+  void of_whatIsNoObject_isRefused() {
+    for (String text : new String[] {"", "[]", "3", "null", "{", "{'a':1}", GOOD + "x", "\0"}) {
+      assertThatThrownBy(() -> DrawRequest.of(text))
+          .as(text)
+          .isInstanceOf(RefusalException.class)
+          .hasMessage("the body must be one object of JSON");
+    }
+    assertThatThrownBy(() -> DrawRequest.of("[".repeat(60_000)))
+        .isInstanceOf(RefusalException.class)
+        .hasMessage("the body must be one object of JSON");
+    assertThatThrownBy(() -> DrawRequest.of(GOOD.replace("Bag", "B".repeat(201))))
+        .hasMessage("prompt must have at most 200 letters, but has 201");
+  }
+}

@@ -1,0 +1,317 @@
+package io.github.ddpm4j.web;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.image.Pictures;
+import io.github.ddpm4j.models.Models;
+import io.github.ddpm4j.report.Chromium;
+import io.github.ddpm4j.service.SamplingService;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** The page in a real browser, over a real service. Its pictures are left in target/browser. */
+@Tag("browser")
+class PageInBrowserTest {
+
+  private static final int PHONE = 375;
+
+  @TempDir private static Path folder;
+
+  private static Chromium browser;
+  private static DDPM fashion;
+  private static SamplingService service;
+  private static PageServer server;
+
+  @BeforeAll
+  static void open() throws Exception {
+    Optional<Path> binary = Chromium.installed();
+    assumeTrue(
+        binary.isPresent(),
+        "no Chromium on the PATH: the page is not seen in a browser (apt-get install chromium)");
+    browser = new Chromium(binary.get(), folder.resolve("browser"));
+    fashion = Models.fashion();
+    service =
+        SamplingService.builder()
+            .model("fashion", fashion)
+            .model("portraits", TestModels.attributes())
+            .model("noise", TestModels.plain())
+            .mostImages(4)
+            .build();
+    server = PageServer.start(service, 0);
+  }
+
+  @AfterAll
+  static void close() throws Exception {
+    if (browser != null) {
+      browser.close();
+      server.close();
+      service.close();
+      fashion.close();
+    }
+  }
+
+  @BeforeEach
+  void forget() throws Exception {
+    open(1200, false);
+    browser.value("sessionStorage.clear()");
+    open(1200, false);
+    browser.complaints.clear();
+  }
+
+  private static void open(int width, boolean dark) throws Exception {
+    browser.open(server.address(), server.address(), width, 900, dark);
+    waitFor("document.documentElement.dataset.ready || ''", "yes");
+  }
+
+  private static void waitFor(String expression, String value) throws Exception {
+    long end = System.nanoTime() + Duration.ofSeconds(60).toNanos();
+    while (!browser.value(expression).equals(value)) {
+      assertThat(System.nanoTime()).as(expression + " in time").isLessThan(end);
+      Thread.sleep(50);
+    }
+  }
+
+  private static void set(String id, String value) throws Exception {
+    browser.value(
+        "(() => { const e = document.getElementById('"
+            + id
+            + "'); e.value = '"
+            + value
+            + "'; e.dispatchEvent(new Event('input')); e.dispatchEvent(new Event('change'));"
+            + " return ''; })()");
+  }
+
+  private static void click(String id) throws Exception {
+    browser.value("document.getElementById('" + id + "').click()");
+  }
+
+  private static String text(String id) throws Exception {
+    return browser.value("document.getElementById('" + id + "').innerText.trim()");
+  }
+
+  private static boolean isHidden(String id) throws Exception {
+    return browser.value("String(document.getElementById('" + id + "').hidden)").equals("true");
+  }
+
+  private static void draw(int count, String choice, int steps) throws Exception {
+    set("count", Integer.toString(count));
+    set("choice0", choice);
+    set("steps", Integer.toString(steps));
+    click("draw");
+    waitFor("String(document.getElementById('draw').disabled)", "false");
+  }
+
+  private static String drawn() throws Exception {
+    return browser.value("String(document.querySelectorAll('#pictures button').length)");
+  }
+
+  private static void fitsAndIsQuiet(String name) throws Exception {
+    assertThat(
+            browser.value(
+                "String(document.documentElement.scrollWidth - document.documentElement.clientWidth)"))
+        .as("pixels beyond the window")
+        .isEqualTo("0");
+    browser.picture(Files.createDirectories(Path.of("target", "browser")).resolve(name + ".png"));
+    assertThat(browser.complaints).isEmpty();
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1200, false", "1200, true", "375, false", "375, true"})
+  void page_lightAndDarkNarrowAndWide_fitsAndIsQuiet(int width, boolean dark) throws Exception {
+    open(width, dark);
+    String name = (width == PHONE ? "narrow" : "wide") + (dark ? "-dark" : "-light");
+    fitsAndIsQuiet(name + "-first");
+    draw(6, "Sneaker", 12);
+    draw(1, "Ankle boot", 12);
+    assertThat(drawn()).isEqualTo("7");
+    fitsAndIsQuiet(name + "-drawn");
+    click("fill");
+    click("right");
+    fitsAndIsQuiet(name + "-hole");
+    String background = browser.value("getComputedStyle(document.body).backgroundColor");
+    assertThat(background).isEqualTo(dark ? "rgb(20, 24, 30)" : "rgb(255, 255, 255)");
+  }
+
+  @Test
+  void drawing_isShownStepByStep_andLookedBackOnByKeyboard() throws Exception {
+    draw(1, "Bag", 10);
+    assertThat(text("stage-title")).isEqualTo("Bag, by fashion");
+    assertThat(text("spoken")).isEqualTo("Done: 1 picture of Bag, by fashion");
+    assertThat(browser.value("document.getElementById('when').max")).isEqualTo("9");
+    String last = browser.value("document.getElementById('live').src");
+
+    browser.value("document.getElementById('when').focus()");
+    browser.press("Home", 36);
+    assertThat(browser.value("document.getElementById('live').alt"))
+        .isEqualTo("Bag, by fashion, after step 1 of 10");
+    assertThat(browser.value("document.getElementById('live').src")).isNotEqualTo(last);
+    assertThat(browser.value("document.getElementById('when').getAttribute('aria-valuetext')"))
+        .isEqualTo("after step 1 of 10");
+    browser.press("End", 35);
+    assertThat(browser.value("document.getElementById('live').src")).isEqualTo(last);
+    assertThat(browser.complaints).isEmpty();
+  }
+
+  @Test
+  void picture_isSavedWithItsProvenance_andStaysWhenThePageComesAnew() throws Exception {
+    draw(2, "Trouser", 5);
+    open(1200, false);
+    assertThat(drawn()).isEqualTo("2");
+    browser.value("document.querySelectorAll('#pictures button')[1].click()");
+    assertThat(browser.value("document.getElementById('save').download"))
+        .matches("fashion-Trouser-\\d+-1\\.png");
+    assertThat(browser.value("document.getElementById('words').textContent"))
+        .contains("classTrouser")
+        .contains("samplerdpm++2m:5");
+    String bytes =
+        browser.value(
+            "fetch(document.getElementById('save').href).then(a => a.arrayBuffer())"
+                + ".then(b => [...new Uint8Array(b)].join())");
+    byte[] png = new byte[bytes.split(",").length];
+    for (int i = 0; i < png.length; i++) {
+      png[i] = (byte) Integer.parseInt(bytes.split(",")[i]);
+    }
+    Path file = Files.write(folder.resolve("saved.png"), png);
+    assertThat(Pictures.provenance(file)).containsEntry("class", "Trouser");
+    assertThat(browser.complaints).isEmpty();
+  }
+
+  @Test
+  void hole_paintedByMouseOrKeys_isFilledInAndTheRestStays() throws Exception {
+    draw(1, "Coat", 5);
+    click("fill");
+    waitFor("String(document.activeElement.id)", "hole");
+    String[] box =
+        browser
+            .value(
+                "(() => { document.getElementById('hole').scrollIntoView(); const b ="
+                    + " document.getElementById('hole').getBoundingClientRect(); return"
+                    + " [b.left, b.top, b.width, b.height].join(); })()")
+            .split(",");
+    double left = Double.parseDouble(box[0]);
+    double top = Double.parseDouble(box[1]);
+    double side = Double.parseDouble(box[2]);
+    set("brush", "5");
+    browser.drag(left + side * 0.3, top + side * 0.5, left + side * 0.7, top + side * 0.5);
+    browser.value("document.getElementById('hole').focus()");
+    browser.press("ArrowUp", 38);
+    browser.press("ArrowUp", 38);
+    browser.press("ArrowUp", 38);
+    browser.press("ArrowUp", 38);
+    browser.press("ArrowUp", 38);
+    browser.press("ArrowUp", 38);
+    browser.press(" ", 32);
+    assertThat(text("spoken")).isEqualTo("Row 9, column 15, hole");
+    fitsAndIsQuiet("hole");
+
+    click("go");
+    waitFor("String(document.getElementById('draw').disabled)", "false");
+    assertThat(text("error")).isEmpty();
+    assertThat(drawn()).isEqualTo("2");
+    String kept =
+        browser.value(
+            """
+            (async () => {
+              const pixels = async one => {
+                const image = new Image();
+                image.src = one.querySelector('img').src;
+                await image.decode();
+                const canvas = new OffscreenCanvas(28, 28);
+                const pen = canvas.getContext('2d');
+                pen.drawImage(image, 0, 0);
+                return pen.getImageData(0, 0, 28, 28).data;
+              };
+              const [after, before] = await Promise.all([...document.querySelectorAll('#pictures li')].map(pixels));
+              let inside = 0, outside = 0;
+              for (let y = 0; y < 28; y++) for (let x = 0; x < 28; x++) {
+                if (after[4 * (y * 28 + x)] !== before[4 * (y * 28 + x)]) {
+                  const hole = (y >= 12 && y <= 16 && x >= 6 && x <= 21) || (y >= 6 && y <= 10 && x >= 12 && x <= 16);
+                  if (hole) inside++; else outside++;
+                }
+              }
+              return [inside > 20, outside].join();
+            })()""");
+    assertThat(kept).isEqualTo("true,0");
+    fitsAndIsQuiet("filled");
+  }
+
+  @Test
+  void choices_areThoseOfTheModel() throws Exception {
+    set("model", "portraits");
+    assertThat(browser.value("document.getElementById('what').innerText.replace(/\\s+/g, ' ')"))
+        .contains("Hat", "any none red", "Glasses");
+    set("choice0", "red");
+    set("choice1", "dark");
+    set("count", "2");
+    click("draw");
+    waitFor("String(document.getElementById('draw').disabled)", "false");
+    assertThat(text("stage-title")).isEqualTo("hat=red, glasses=dark, by portraits");
+    fitsAndIsQuiet("attributes");
+    set("model", "noise");
+    assertThat(text("what")).isEmpty();
+    assertThat(isHidden("guidance-field")).isTrue();
+    click("draw");
+    waitFor("String(document.getElementById('draw').disabled)", "false");
+    assertThat(text("stage-title")).isEqualTo("Anything, by noise");
+    assertThat(text("error")).isEmpty();
+  }
+
+  @Test
+  void stop_endsTheDrawing_andSaysSo() throws Exception {
+    set("steps", "250");
+    set("count", "16");
+    click("draw");
+    waitFor("String(document.getElementById('live').hidden)", "false");
+    click("stop");
+    waitFor("document.getElementById('error').textContent", "Stopped.");
+    assertThat(isHidden("stop")).isTrue();
+    assertThat(drawn()).isEqualTo("0");
+    assertThat(browser.complaints).isEmpty();
+  }
+
+  /** What a screen reader is told: of the browser itself. */
+  @Test
+  void page_hasNamesForAllThatIsShown() throws Exception {
+    draw(1, "Shirt", 3);
+    click("fill");
+    String tree = browser.ask("Accessibility.getFullAXTree", Map.of()).toString();
+    for (String name :
+        List.of(
+            "Model",
+            "What",
+            "Pictures",
+            "Steps",
+            "Guidance",
+            "Draw",
+            "Look back",
+            "Save as PNG",
+            "Fill a part in anew",
+            "Picture to paint a hole into",
+            "Brush",
+            "Right half",
+            "Gallery",
+            "What to draw")) {
+      assertThat(tree).contains("\"value\":\"" + name + "\"");
+    }
+    assertThat(
+            browser.value(
+                "[...document.querySelectorAll('button, a, input, select')].filter(e =>"
+                    + " e.offsetParent && !e.labels?.length && !e.innerText.trim() &&"
+                    + " !e.ariaLabel).map(e => e.id).join()"))
+        .isEmpty();
+  }
+}

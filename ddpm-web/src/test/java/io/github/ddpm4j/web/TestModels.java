@@ -1,0 +1,84 @@
+package io.github.ddpm4j.web;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.model.Attributes;
+import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.model.Condition.Kind;
+import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.schedule.Schedules;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.concurrent.Semaphore;
+
+/** Models that need no training: the exact network of Gaussian noise, of any condition. */
+final class TestModels {
+
+  private TestModels() {}
+
+  /** Colour pictures of 6 x 8, by attributes. */
+  static DDPM attributes() {
+    Map<String, List<String>> values = new LinkedHashMap<>();
+    values.put("hat", List.of("none", "red", "blue"));
+    values.put("glasses", List.of("none", "dark"));
+    return builder(new Gauss(new Shape(3, 6, 8), 0, new Semaphore(Integer.MAX_VALUE / 2)))
+        .metadata(Map.of(Attributes.METADATA, Attributes.of(values).toString()))
+        .build();
+  }
+
+  /** Grey pictures of 4 x 4, without a condition. */
+  static DDPM plain() {
+    return builder(new Gauss(new Shape(1, 4, 4), -1, new Semaphore(Integer.MAX_VALUE / 2))).build();
+  }
+
+  /** Two classes of grey pictures of 4 x 4, whose calls wait for permits. */
+  static DDPM classes(Semaphore open) {
+    return builder(new Gauss(new Shape(1, 4, 4), 2, open))
+        .classNames(List.of("Boot", "Bag"))
+        .build();
+  }
+
+  private static DDPM.Builder builder(Denoiser denoiser) {
+    return DDPM.builder().schedule(Schedules.cosine(100)).denoiser(denoiser);
+  }
+
+  private record Gauss(Shape shape, int count, Semaphore open) implements Denoiser {
+
+    @Override
+    public NDArray predict(NDArray x, NoiseLevels levels, Condition condition) {
+      open.acquireUninterruptibly();
+      double[] factors =
+          levels.each(
+              level ->
+                  level.noise()
+                      / (level.signal() * level.signal() * 0.25 + level.noise() * level.noise()));
+      try (NDArray factor =
+          x.getManager()
+              .create(factors, new Shape(levels.size(), 1, 1, 1))
+              .toType(x.getDataType(), false)) {
+        return x.mul(factor);
+      }
+    }
+
+    @Override
+    public Optional<Shape> imageShape() {
+      return Optional.of(shape);
+    }
+
+    @Override
+    public OptionalInt classes() {
+      return count > 0 ? OptionalInt.of(count) : OptionalInt.empty();
+    }
+
+    @Override
+    public Set<Kind> conditionKinds() {
+      return count > 0 ? Set.of(Kind.LABELS) : count == 0 ? Set.of(Kind.VECTORS) : Set.of();
+    }
+  }
+}
