@@ -6,8 +6,10 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import io.github.ddpm4j.unet.UNet.Execution;
 import io.github.ddpm4j.unet.UNet.Precision;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -23,6 +25,10 @@ import org.junit.jupiter.params.provider.CsvSource;
 class UNetMemoryTest {
 
   private static final long ALLOWED_KB = 16 << 10;
+
+  /** Parts of the second half. */
+  private static final int WINDOWS = 4;
+
   private static final int HALF = 1000;
   private static final int STEPS = 2 * HALF;
   private static final int NETWORKS = 200;
@@ -92,7 +98,7 @@ class UNetMemoryTest {
     MemoryRuns.openUseAndClose(
         NETWORKS,
         network -> {
-          if (network % (NETWORKS / 2) == 0) {
+          if (network >= NETWORKS / 2 && network % (NETWORKS / 2 / WINDOWS) == 0) {
             resident.add(NativeMemory.residentKb());
           }
         });
@@ -107,7 +113,7 @@ class UNetMemoryTest {
     private final List<Integer> resources = new ArrayList<>();
 
     void at(long step) {
-      if (step % HALF == 0) {
+      if (step >= HALF && step % (HALF / WINDOWS) == 0) {
         resources.add(NativeMemory.resources());
         resident.add(NativeMemory.residentKb());
       }
@@ -115,15 +121,24 @@ class UNetMemoryTest {
 
     void assertFlat(int before) {
       UNetMemoryTest.assertFlat(resident, "from step 1,000 to 2,000");
-      assertThat(resources.get(1)).as("arrays at step 2,000").isEqualTo(resources.get(0));
+      assertThat(resources).as("arrays from step 1,000 to 2,000").containsOnly(resources.get(0));
       assertThat(NativeMemory.resources()).as("arrays after the run").isEqualTo(before);
     }
   }
 
+  /**
+   * What leaks grows in every window. What comes once does not, such as code that the JVM compiles
+   * late on a busy machine: the median of the windows does not see it.
+   */
   private static void assertFlat(List<Long> resident, String when) {
-    assertThat(resident).hasSize(2);
-    assertThat(resident.get(1) - resident.get(0))
-        .as("growth in kB %s", when)
-        .isLessThanOrEqualTo(ALLOWED_KB);
+    assertThat(resident).hasSize(WINDOWS + 1);
+    long[] growth =
+        IntStream.range(0, WINDOWS)
+            .mapToLong(i -> resident.get(i + 1) - resident.get(i))
+            .sorted()
+            .toArray();
+    assertThat((growth[WINDOWS / 2 - 1] + growth[WINDOWS / 2]) / 2)
+        .as("median growth in kB of the quarters %s, %s", when, Arrays.toString(growth))
+        .isLessThanOrEqualTo(ALLOWED_KB / WINDOWS);
   }
 }
