@@ -254,6 +254,21 @@ class SamplingServiceTest {
         assertThat(values(one)).containsExactly(Arrays.copyOfRange(all, 36, 40));
       }
     }
+    Gate gate = Gate.closed();
+    try (SamplingService service = service(gate).build()) {
+      Map<String, String> words;
+      try (Samples drawn =
+          ddpm(Gate.open()).sampling().sampler(Samplers.ddim(1)).seed(5).generate(3)) {
+        words = drawn.provenance(1);
+      }
+      ServedRequest running = service.submit(request(1, STEPS));
+      gate.begun.acquire();
+      ServedRequest again = service.submit(SamplingRequest.reproducing(words));
+      gate.open.release(100);
+      values(again);
+      values(running);
+      assertThat(gate.calls).contains(3).doesNotContain(4); // not beside the other
+    }
     assertThatThrownBy(() -> SamplingRequest.reproducing(Map.of()))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(

@@ -276,8 +276,11 @@ class PageInBrowserTest {
     set("count", "16");
     click("draw");
     waitFor("String(document.getElementById('live').hidden)", "false");
+    browser.value("document.querySelector('form details').open = true");
+    fitsAndIsQuiet("drawing");
     click("stop");
     waitFor("document.getElementById('error').textContent", "Stopped.");
+    fitsAndIsQuiet("stopped");
     assertThat(isHidden("stop")).isTrue();
     assertThat(drawn()).isEqualTo("0");
     assertThat(browser.complaints).isEmpty();
