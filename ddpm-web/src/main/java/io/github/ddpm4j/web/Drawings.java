@@ -157,7 +157,8 @@ final class Drawings {
   }
 
   private static Sampling set(Sampling sampling, DrawRequest asked) {
-    sampling.seed(asked.seed()).prompt(asked.prompt());
+    // All pictures of a drawing come out of the noise together.
+    sampling.seed(asked.seed()).prompt(asked.prompt()).batchSize(asked.count());
     return asked.guidance() == 1
         ? sampling
         : sampling.guidance(Guidance.classifierFree(asked.guidance()));

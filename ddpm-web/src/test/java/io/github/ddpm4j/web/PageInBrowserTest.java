@@ -278,6 +278,7 @@ class PageInBrowserTest {
     waitFor("String(document.getElementById('live').hidden)", "false");
     browser.value("document.querySelector('form details').open = true");
     fitsAndIsQuiet("drawing");
+    assertThat(text("told")).endsWith(" of 250");
     click("stop");
     waitFor("document.getElementById('error').textContent", "Stopped.");
     fitsAndIsQuiet("stopped");
