@@ -20,6 +20,8 @@ import org.junit.jupiter.api.io.TempDir;
 @EnabledOnOs(OS.LINUX)
 class ProcessTest {
 
+  static final String JAVA = Path.of(System.getProperty("java.home"), "bin", "java").toString();
+
   private static final int SECONDS = 120;
 
   @TempDir private Path folder;
@@ -29,7 +31,7 @@ class ProcessTest {
     List<String> command = new ArrayList<>();
     // A shell that runs the tests in the background may ignore Ctrl-C, which is inherited.
     command.addAll(List.of("env", "--default-signal=INT"));
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.add(JAVA);
     command.addAll(List.of("-XX:TieredStopAtLevel=1", "-Dai.djl.pytorch.num_threads=1"));
     command.addAll(options);
     command.add("-cp");
@@ -82,8 +84,12 @@ class ProcessTest {
   }
 
   private String read(String name) {
+    return read(folder.resolve(name));
+  }
+
+  static String read(Path file) {
     try {
-      return Files.readString(folder.resolve(name));
+      return Files.readString(file);
     } catch (IOException e) {
       return e.toString();
     }
@@ -134,11 +140,19 @@ class ProcessTest {
         .containsPattern("steps +" + last + "\n");
 
     List<Object> more = new ArrayList<>(List.of(args));
-    more.set(more.indexOf("1000000"), String.valueOf(last + 1));
+    more.set(more.indexOf("1000000"), String.valueOf(last + 3));
+    List<Object> undisturbed = new ArrayList<>(more);
+    undisturbed.set(undisturbed.indexOf(out), folder.resolve("undisturbed"));
     more.add("--resume");
+    // As tests are, in one thread of libtorch, on which its sums depend.
     Program.run(more.toArray()).good();
+    Program.run(undisturbed.toArray()).good();
     assertThat(Program.run("info", out.resolve("model")).good())
-        .containsPattern("steps +" + (last + 1) + "\n");
+        .containsPattern("steps +" + (last + 3) + "\n");
+    Predicate<String> weights = name -> name.startsWith("weights-"); // and a digest of them
+    assertThat(names(out.resolve("model"), weights))
+        .hasSize(1)
+        .isEqualTo(names(folder.resolve("undisturbed/model"), weights));
   }
 
   @Test
@@ -153,21 +167,16 @@ class ProcessTest {
       assertThat(PngChunks.areWhole(out.resolve(name))).as(name).isTrue();
     }
     assertThat(names(out, name -> name.endsWith(".part"))).isEmpty();
-    assertThat(
-            Program.run(
-                    "sample",
-                    "-m",
-                    model,
-                    "-s",
-                    "ddim:5",
-                    "-n",
-                    left.size() + 2,
-                    "--block",
-                    "2",
-                    "-o",
-                    out)
-                .good())
-        .startsWith(out + ": ");
-    assertThat(names(out, name -> name.endsWith(".png"))).hasSize(left.size() + 2);
+    int count = left.size() + 2;
+    Path undisturbed = folder.resolve("undisturbed");
+    for (Path to : List.of(out, undisturbed)) {
+      Program.run("sample", "-m", model, "-s", "ddim:5", "-n", count, "--block", "2", "-o", to)
+          .good();
+    }
+    assertThat(SampleCommandTest.pictures(out))
+        .hasSize(count)
+        .isEqualTo(SampleCommandTest.pictures(undisturbed));
+    assertThat(out.resolve("manifest.json"))
+        .hasSameTextualContentAs(undisturbed.resolve("manifest.json"));
   }
 }

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
@@ -24,19 +25,38 @@ class ShellPageTest {
 
   private static final Path PAGE = Path.of("../docs/cli.md");
 
+  private static final String PROCESSES =
+      """
+      ddpm() {
+        "$JAVA" -XX:TieredStopAtLevel=1 -Dai.djl.pytorch.num_threads=1 -Dfile.encoding=UTF-8 \\
+          io.github.ddpm4j.cli.Ddpm "$@"
+      }
+      """;
+
   /** Before and after it, in what the shell prints, an exit code. */
   private static final String MARK = "\u0001";
 
-  private static final int SECONDS = 240;
+  private static final int SECONDS = 600;
 
   @TempDir private Path pipes;
   @TempDir private Path folder;
 
   @Test
   void session_printsWhatThePageShows() throws Exception {
+    compare(ShellServer.FUNCTION);
+  }
+
+  /** As on a user's machine: a process for each command. */
+  @Test
+  @Tag("slow")
+  void session_ofProcesses_printsWhatThePageShows() throws Exception {
+    compare(PROCESSES);
+  }
+
+  private void compare(String function) throws Exception {
     String page = Files.readString(PAGE);
     List<ShellPage.Command> commands = ShellPage.commands(page);
-    List<String> printed = typed(commands);
+    List<String> printed = typed(commands, function);
     if (Boolean.getBoolean("ddpm4j.rewrite")) {
       Files.writeString(PAGE, rewritten(page, commands, printed));
     }
@@ -79,12 +99,12 @@ class ShellPageTest {
             });
   }
 
-  private List<String> typed(List<ShellPage.Command> commands) throws Exception {
+  private List<String> typed(List<ShellPage.Command> commands, String function) throws Exception {
     for (String pipe : List.of("arguments", "code")) {
       Process made = new ProcessBuilder("mkfifo", pipes.resolve(pipe).toString()).start();
       assertThat(made.waitFor()).isZero();
     }
-    StringBuilder script = new StringBuilder(ShellServer.FUNCTION);
+    StringBuilder script = new StringBuilder(function);
     for (ShellPage.Command command : commands) {
       script.append(command.typed()).append('\n');
       script.append("code=$?; printf '\\001'; (exit $code)\n");
@@ -98,13 +118,18 @@ class ShellPageTest {
         ProcessBuilder bash = new ProcessBuilder("bash", "--noprofile", "--norc", "" + lines);
         bash.environment().put("PIPES", pipes.toString());
         bash.environment().put("LC_ALL", "C.UTF-8");
+        bash.environment().put("JAVA", ProcessTest.JAVA);
+        bash.environment().put("CLASSPATH", System.getProperty("java.class.path"));
+        hub.announce(bash.environment(), folder.resolve("cache"));
         shell =
             bash.directory(folder.toFile())
                 .redirectErrorStream(true)
                 .redirectOutput(Redirect.to(screen.toFile()))
                 .start();
         server.onExit().thenRun(shell::destroy);
-        assertThat(shell.waitFor(SECONDS, TimeUnit.SECONDS)).as(() -> read(screen)).isTrue();
+        assertThat(shell.waitFor(SECONDS, TimeUnit.SECONDS))
+            .as(() -> ProcessTest.read(screen))
+            .isTrue();
       } finally {
         server.destroyForcibly();
         if (shell != null) {
@@ -112,10 +137,10 @@ class ShellPageTest {
         }
       }
     }
-    String all = read(screen);
+    String all = ProcessTest.read(screen);
     List<String> printed = List.of(all.split(MARK, -1));
     assertThat(printed)
-        .as("%s%n%s", all, read(pipes.resolve("server.txt")))
+        .as("%s%n%s", all, ProcessTest.read(pipes.resolve("server.txt")))
         .hasSize(commands.size() + 1);
     return printed;
   }
@@ -130,14 +155,6 @@ class ShellPageTest {
         .redirectErrorStream(true)
         .redirectOutput(Redirect.to(pipes.resolve("server.txt").toFile()))
         .start();
-  }
-
-  private static String read(Path file) {
-    try {
-      return Files.readString(file);
-    } catch (IOException e) {
-      return e.toString();
-    }
   }
 
   /** The page with what was printed where it shows other text. */
