@@ -125,6 +125,9 @@ public final class Cli {
     setDefault("java.awt.headless", "true");
     setDefault("OPT_OUT_TRACKING", "true"); // DJL would call home
     setDefault("org.slf4j.simpleLogger.defaultLogLevel", "warn");
+    // A warning is a line to a user, who knows neither threads nor classes.
+    setDefault("org.slf4j.simpleLogger.showThreadName", "false");
+    setDefault("org.slf4j.simpleLogger.showLogName", "false");
   }
 
   /**

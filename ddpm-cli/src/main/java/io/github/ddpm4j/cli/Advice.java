@@ -30,8 +30,8 @@ final class Advice {
     words.put("call options\\(\\)\\.schedule\\(.*", "give --schedule, such as linear:1000");
     words.put("call options\\(\\)\\.prediction\\(.*", "give --prediction");
     words.put(
-        "call options\\(\\)\\.rescaledTimesteps\\(.*",
-        "no option of this program says it, but Pretrained.options() of the library does");
+        "call options\\(\\)\\.rescaledTimesteps\\(value\\)",
+        "give --rescaled-timesteps true or false");
     words.put(
         "get it by Pretrained\\.download\\(\"(.*?)\", \"main\"\\), or by: .*",
         "get it by: ddpm download $1");
@@ -46,6 +46,18 @@ final class Advice {
     words.put(
         "FeatureStatistics\\.save writes such files", "ddpm evaluate --save writes such files");
     words.put("use Device\\.cpu\\(\\)", "use --device cpu");
+    words.put(
+        "^(.*): no model of diffusers: it has neither config\\.json nor unet/config\\.json; .*",
+        "$1 is no model: it has neither ddpm.json, as models of this program have, nor config.json"
+            + " or unet/config.json, as those of diffusers; name such a folder, or a file of weights");
+    words.put("^learningRate must be", "--rate must be");
+    words.put("^EMA decay must", "--ema must");
+    words.put(
+        "use fewer steps or TimestepSpacing\\.TRAILING",
+        "use fewer steps, or add ', trailing' to the sampler");
+    words.put("build it with classes\\(n\\), or leave them out", "leave out --class");
+    words.put("give it a label between", "give --class, a number between");
+    words.put("^(.*: it holds .*, which is no part of a pipeline)$", "$1; choose another folder");
     Map<Pattern, String> patterns = new LinkedHashMap<>();
     words.forEach((java, option) -> patterns.put(Pattern.compile(java), option));
     return patterns;

@@ -29,6 +29,9 @@ final class ConfigFile implements IDefaultValueProvider {
    * @throws IllegalArgumentException if a line names an option that its command doesn't have
    */
   static ConfigFile read(Path file, CommandLine program) throws IOException {
+    if (Files.isDirectory(file)) {
+      throw new IllegalArgumentException(file + " is a folder; name a file of options");
+    }
     ConfigFile config = new ConfigFile();
     try (Reader in = Files.newBufferedReader(file)) {
       config.values.load(in);

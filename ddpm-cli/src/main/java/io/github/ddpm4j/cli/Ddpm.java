@@ -2,19 +2,24 @@ package io.github.ddpm4j.cli;
 
 import io.github.ddpm4j.benchmark.Benchmark;
 import io.github.ddpm4j.benchmark.Cli;
+import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.report.internal.Progress;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.charset.Charset;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.CancellationException;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.ExecutionException;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.ScopeType;
+import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The program {@code ddpm}. */
 @Command(
@@ -43,7 +48,7 @@ import picocli.CommandLine.ScopeType;
       "Exit codes:",
       "    0  done",
       "    1  done, but something is not as it should be; or a fault of the program",
-      "    2  wrong options, missing files and the like",
+      "    2  wrong options, missing files, no engine and the like",
       "  130  ended by Ctrl-C",
       "",
       "  ddpm COMMAND --help says more, with examples."
@@ -127,7 +132,41 @@ public final class Ddpm {
     return commandLine
         .setUsageHelpWidth(WIDTH)
         .setCaseInsensitiveEnumValuesAllowed(true)
+        .setExecutionStrategy(Ddpm::execute)
+        .setParameterExceptionHandler(Ddpm::refuse)
         .setExecutionExceptionHandler(program::report);
+  }
+
+  /** Says what is wrong with options, in one line. */
+  private static int refuse(ParameterException problem, String[] args) {
+    CommandLine command = problem.getCommandLine();
+    String name = command.getCommandSpec().qualifiedName();
+    List<String> others =
+        problem instanceof UnmatchedArgumentException unmatched
+            ? unmatched.getSuggestions()
+            : List.of();
+    command
+        .getErr()
+        .println(
+            command.getCommandName()
+                + ": "
+                + problem.getMessage()
+                + (others.isEmpty() ? "" : "; is it " + String.join(" or ", others) + "?")
+                + "; "
+                + name
+                + " --help says more");
+    return Cli.USER_ERROR;
+  }
+
+  /** Runs a command. An engine that is not there ends it in an error, too. */
+  private static int execute(ParseResult parsed) {
+    try {
+      return new CommandLine.RunLast().execute(parsed);
+    } catch (LinkageError e) {
+      CommandLine command = parsed.asCommandLineList().get(parsed.asCommandLineList().size() - 1);
+      throw new ExecutionException(
+          command, String.valueOf(e.getMessage()), new IllegalStateException(e.toString(), e));
+    }
   }
 
   /**
@@ -153,6 +192,16 @@ public final class Ddpm {
     return null;
   }
 
+  /** What is amiss with the engine, of which any fault may be a consequence; null if nothing is. */
+  private static @Nullable String withoutEngine() {
+    try {
+      Machine.engine();
+      return null;
+    } catch (IllegalStateException e) {
+      return e.getMessage();
+    }
+  }
+
   private int report(Exception problem, CommandLine command, ParseResult result) throws Exception {
     if (stacktrace) {
       throw problem;
@@ -161,8 +210,10 @@ public final class Ddpm {
       command.getErr().println(command.getCommandName() + ": " + problem.getMessage());
       return INTERRUPTED;
     }
-    if (Cli.isUsers(problem)) {
-      command.getErr().println(command.getCommandName() + ": " + Advice.of(Cli.message(problem)));
+    String missing = Cli.isUsers(problem) ? null : withoutEngine();
+    if (missing != null || Cli.isUsers(problem)) {
+      String said = missing == null ? Advice.of(Cli.message(problem)) : missing;
+      command.getErr().println(command.getCommandName() + ": " + said);
       return Cli.USER_ERROR;
     }
     command

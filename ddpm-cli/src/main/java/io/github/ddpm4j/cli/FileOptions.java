@@ -5,6 +5,9 @@ import io.github.ddpm4j.benchmark.Cli;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.pretrained.Pretrained;
 import io.github.ddpm4j.schedule.Schedule;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -29,6 +32,24 @@ final class FileOptions {
       paramLabel = "N",
       description = "The channels of a head, likewise.")
   private @Nullable Integer headChannels;
+
+  @Option(
+      names = "--groups",
+      paramLabel = "N",
+      description = "The groups of its normalisation, if they are not the library's default.")
+  private @Nullable Integer groups;
+
+  @Option(
+      names = "--new-attention-order",
+      description = "For guided-diffusion, if use_new_attention_order was set.")
+  private boolean newAttentionOrder;
+
+  @Option(
+      names = "--rescaled-timesteps",
+      paramLabel = "BOOLEAN",
+      arity = "1",
+      description = "For guided- and improved-diffusion, what rescale_timesteps was.")
+  private @Nullable Boolean rescaledTimesteps;
 
   @Option(names = "--prefix", paramLabel = "NAME", description = "Which of a file's networks.")
   private @Nullable String prefix;
@@ -57,10 +78,31 @@ final class FileOptions {
     VELOCITY
   }
 
-  /** Checks what can be told without the file. */
-  void check() {
+  /**
+   * Checks what can be told without the file.
+   *
+   * @param name the model
+   * @throws IllegalArgumentException if an option makes no sense, for a model that says all of
+   *     itself too
+   */
+  void check(String name) {
+    if (LoadedModel.saysAll(name)) {
+      given()
+          .findFirst()
+          .ifPresent(
+              option -> {
+                throw new IllegalArgumentException(
+                    option
+                        + " is for files of other libraries, and "
+                        + name
+                        + " says all of itself; leave it out");
+              });
+    }
     if (heads != null) {
       Cli.atLeast("--heads", 1, heads);
+    }
+    if (groups != null) {
+      Cli.atLeast("--groups", 1, groups);
     }
     if (headChannels != null) {
       Cli.atLeast("--head-channels", 1, headChannels);
@@ -68,6 +110,22 @@ final class FileOptions {
         throw new IllegalArgumentException("--heads takes the place of --head-channels; leave one");
       }
     }
+  }
+
+  /** The options that are given. */
+  private Stream<String> given() {
+    Map<String, Boolean> all = new LinkedHashMap<>();
+    all.put("--image", image != null);
+    all.put("--heads", heads != null);
+    all.put("--head-channels", headChannels != null);
+    all.put("--groups", groups != null);
+    all.put("--new-attention-order", newAttentionOrder);
+    all.put("--rescaled-timesteps", rescaledTimesteps != null);
+    all.put("--prefix", prefix != null);
+    all.put("--raw", raw);
+    all.put("--schedule", schedule != null);
+    all.put("--prediction", prediction != null);
+    return all.entrySet().stream().filter(Map.Entry::getValue).map(Map.Entry::getKey);
   }
 
   Pretrained.Options options() {
@@ -83,6 +141,15 @@ final class FileOptions {
     }
     if (headChannels != null) {
       options.headChannels(headChannels);
+    }
+    if (groups != null) {
+      options.groups(groups);
+    }
+    if (newAttentionOrder) {
+      options.newAttentionOrder(true);
+    }
+    if (rescaledTimesteps != null) {
+      options.rescaledTimesteps(rescaledTimesteps);
     }
     if (schedule != null) {
       options.schedule(schedule);

@@ -46,7 +46,7 @@ final class InfoCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    files.check();
+    files.check(path.toString());
     Inputs.require(List.of(path));
     PrintWriter out = spec.commandLine().getOut();
     if (path.toString().toLowerCase(Locale.ROOT).endsWith(".png") && Files.isRegularFile(path)) {

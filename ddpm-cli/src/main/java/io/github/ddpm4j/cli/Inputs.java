@@ -32,6 +32,16 @@ final class Inputs {
     }
   }
 
+  /** Checks that pictures are files. */
+  static void requireFiles(List<Path> files) throws IOException {
+    require(files);
+    for (Path file : files) {
+      if (Files.isDirectory(file)) {
+        throw new IllegalArgumentException(file + " is a folder; name a picture file");
+      }
+    }
+  }
+
   /** Checks that a file will be called what it is. */
   static void requirePng(Path file) {
     if (!isPng(file)) {
@@ -45,7 +55,7 @@ final class Inputs {
     if (Files.exists(folder) && !Files.isDirectory(folder)) {
       throw new NotDirectoryException(folder.toString());
     }
-    Pictures.requireSavable(folder.resolve("a file"));
+    Pictures.requireSavable(Files.exists(folder) ? folder.resolve("a file") : folder);
   }
 
   static boolean isPng(Path file) {

@@ -35,6 +35,9 @@ final class LoadedModel implements AutoCloseable {
   /** A folder of this library has this file. */
   private static final String DESCRIPTION = "ddpm.json";
 
+  /** The folder of a training run has its model there. */
+  private static final String TRAINED = "model";
+
   /** Folders of diffusers have one of them. */
   private static final List<String> FOREIGN =
       List.of("model_index.json", "config.json", "unet/config.json");
@@ -92,6 +95,11 @@ final class LoadedModel implements AutoCloseable {
         || (!Files.exists(path) && ID.matcher(name).matches());
   }
 
+  /** Whether a model needs no options that say what its files don't. */
+  static boolean saysAll(String name) {
+    return isOurs(Path.of(name)) || isInTheBox(name);
+  }
+
   /** A file or folder of the user's goes before a model of the same name. */
   private static boolean isInTheBox(String name) {
     return !Files.exists(Path.of(name)) && Models.names().contains(name);
@@ -106,6 +114,12 @@ final class LoadedModel implements AutoCloseable {
   static void require(String name) throws NoSuchFileException {
     if (!Files.exists(Path.of(name)) && !isInTheBox(name) && !ID.matcher(name).matches()) {
       throw new NoSuchFileException(name);
+    }
+    if (!isOurs(Path.of(name)) && Files.exists(Path.of(name, TRAINED, DESCRIPTION))) {
+      throw new IllegalArgumentException(
+          name
+              + " is the folder of a training run; name the model in it, "
+              + Path.of(name, TRAINED));
     }
   }
 

@@ -33,7 +33,7 @@ final class ModelOptions {
   /** Checks what can be told without loading. */
   void check() throws IOException {
     Cli.device(device);
-    files.check();
+    files.check(model);
     LoadedModel.require(model);
   }
 

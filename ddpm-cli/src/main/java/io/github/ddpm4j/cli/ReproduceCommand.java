@@ -4,7 +4,6 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.image.Pictures;
-import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.Sampling;
 import java.awt.image.BufferedImage;
@@ -59,7 +58,7 @@ final class ReproduceCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     Map<Path, Map<String, String>> told = new LinkedHashMap<>();
-    Inputs.require(files);
+    Inputs.requireFiles(files);
     for (Path file : files) {
       Map<String, String> words = Pictures.provenance(file);
       requireOf(file, () -> Sampling.requireReproducible(words));
@@ -74,9 +73,6 @@ final class ReproduceCommand implements Callable<Integer> {
     PrintWriter out = spec.commandLine().getOut();
     try (LoadedModel loaded = model.load();
         NDManager manager = NDManager.newBaseManager()) {
-      if (!anyModel) {
-        requireModel(loaded, told);
-      }
       for (Path file : files) {
         Drawn drawn = draw(loaded, file, told.getOrDefault(file, Map.of()));
         int difference = difference(drawn.picture, pictureOf(manager, file), file);
@@ -113,35 +109,23 @@ final class ReproduceCommand implements Callable<Integer> {
 
   private Drawn draw(LoadedModel loaded, Path file, Map<String, String> words) throws IOException {
     Map<String, String> asked = new LinkedHashMap<>(words);
-    asked.remove(MODEL); // compared before, since models of others do not tell
+    String before = asked.remove(MODEL); // compared below, since models of others do not tell
     try (Samples drawn = reproduced(loaded, file, asked)) {
-      return new Drawn(drawn.pictures().get(0), loaded.provenance(drawn, 0));
+      Map<String, String> now = loaded.provenance(drawn, 0);
+      String other = now.getOrDefault(MODEL, "unknown");
+      if (!anyModel && !other.equals(before)) {
+        throw new IllegalArgumentException(
+            file
+                + " was drawn with the model "
+                + (before == null ? "unknown" : before)
+                + ", but that of "
+                + model.name()
+                + " is "
+                + other
+                + "; name that model, or insist by --any-model");
+      }
+      return new Drawn(drawn.pictures().get(0), now);
     }
-  }
-
-  /** Before a picture is drawn, since another model may not even know its class. */
-  private void requireModel(LoadedModel loaded, Map<Path, Map<String, String>> told)
-      throws IOException {
-    String own;
-    // The cheapest picture there is, for what is known of the model.
-    try (Samples one = loaded.sampling().sampler(Samplers.dpmSolverPlusPlus(1)).generate(1)) {
-      own = loaded.provenance(one, 0).getOrDefault(MODEL, "unknown");
-    }
-    told.forEach(
-        (file, words) -> {
-          String before = words.getOrDefault(MODEL, "unknown");
-          if (!own.equals(before)) {
-            throw new IllegalArgumentException(
-                file
-                    + " was drawn with the model "
-                    + before
-                    + ", but that of "
-                    + model.name()
-                    + " is "
-                    + own
-                    + "; name that model, or insist by --any-model");
-          }
-        });
   }
 
   private static Samples reproduced(LoadedModel loaded, Path file, Map<String, String> words) {

@@ -165,6 +165,7 @@ final class TrainCommand implements Callable<Integer> {
     List<String> classes = data.classNames();
     PrintWriter out = spec.commandLine().getOut();
     try (DDPM ddpm = model(classes)) {
+      requireEnough(data);
       ddpm.requireSavable(output.resolve("model"));
       var training = ddpm.training().steps(steps).learningRate(rate);
       training.ema(ema).gradientClip(1).seed(seed).listener(TrainingProgress.bar());
@@ -213,6 +214,15 @@ final class TrainCommand implements Callable<Integer> {
                 + " holds checkpoints of a run; go on with it by --resume, or choose another"
                 + " folder");
       }
+    }
+  }
+
+  /** Before a folder is made for it. */
+  private void requireEnough(PictureFolder data) throws IOException {
+    data.prepare(null);
+    if (data.size() < batch) {
+      throw new IllegalArgumentException(
+          "--batch must be at most the number of pictures, " + data.size() + ", but was " + batch);
     }
   }
 

@@ -23,7 +23,7 @@ class AdviceTest {
         "x: call options().schedule(...), such as y | x: give --schedule, such as linear:1000",
         "x: call options().prediction(...), such as y | x: give --prediction",
         "x: call options().rescaledTimesteps(value), as y"
-            + " | x: no option of this program says it, but Pretrained.options() of the library does",
+            + " | x: give --rescaled-timesteps true or false, as y",
         "get it by Pretrained.download(\"a/b\", \"main\"), or by: huggingface-cli download a/b"
             + " | get it by: ddpm download a/b",
         "get it by Pretrained.download(\"a/b\", \"v1\"), or by: huggingface-cli download a/b"

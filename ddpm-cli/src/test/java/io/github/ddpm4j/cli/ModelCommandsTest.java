@@ -198,7 +198,11 @@ class ModelCommandsTest {
     assertThat(
             Program.run("convert", "-m", model, "-f", "diffusers", "-o", file.getParent())
                 .refused())
-        .isEqualTo("convert: " + folder + ": it holds file.png, which is no part of a pipeline");
+        .isEqualTo(
+            "convert: "
+                + folder
+                + ": it holds file.png, which is no part of a pipeline;"
+                + " choose another folder");
     assertThat(
             Program.run("convert", "-m", model, "-f", "onnx", "-o", folder.resolve("x")).misspelt())
         .isEqualTo(

@@ -26,11 +26,12 @@ class OptionsTest {
   @Test
   void commands_unknown_areRefused() {
     assertThat(Program.run("smaple").misspelt())
-        .isEqualTo("Unmatched argument at index 0: 'smaple'");
+        .isEqualTo(
+            "Unmatched argument at index 0: 'smaple'; is it sample or samplers or completion?");
     assertThat(Program.run("sample", "--sampelr", "ddim:4").misspelt())
         .isEqualTo("Missing required options: '--model=MODEL', '--output=PATH'");
     assertThat(Program.run("sample", "-m", model, "-o", "x", "--sampelr", "ddim:4").misspelt())
-        .isEqualTo("Unknown options: '--sampelr', 'ddim:4'");
+        .isEqualTo("Unknown options: '--sampelr', 'ddim:4'; is it --sampler?");
     assertThat(Program.run().misspelt()).isEqualTo("Missing required subcommand");
   }
 

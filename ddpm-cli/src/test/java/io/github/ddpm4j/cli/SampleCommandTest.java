@@ -165,7 +165,7 @@ class SampleCommandTest {
     assertThat(Program.run("sample", "-m", noClasses, "-o", out, "-c", "1").refused())
         .isEqualTo(
             "sample: the U-Net cannot be conditioned on labels, but was given a Condition of 1"
-                + " images by labels [1]; build it with classes(n), or leave them out");
+                + " images by labels [1]; leave out --class");
     assertThat(Program.run("sample", "-m", model, "-o", out, "-s", "dimm:3").refused())
         .isEqualTo(
             "sample: there is no sampler \"dimm\", in \"dimm:3\"; there are ddim, ddim-inversion,"
@@ -185,8 +185,9 @@ class SampleCommandTest {
         .isEqualTo(
             "sample: "
                 + empty
-                + ": no model of diffusers: it has neither config.json nor unet/config.json;"
-                + " choose such a folder, or a file of weights");
+                + " is no model: it has neither ddpm.json, as models of this program have, nor"
+                + " config.json or unet/config.json, as those of diffusers; name such a folder, or a"
+                + " file of weights");
     assertThat(Program.run("sample", "-m", "nobody/nothing", "-o", out).refused())
         .startsWith("sample: ")
         .contains("nobody/nothing");
@@ -195,8 +196,9 @@ class SampleCommandTest {
         .isEqualTo(
             "sample: "
                 + pictures
-                + ": no model of diffusers: it has neither config.json nor unet/config.json;"
-                + " choose such a folder, or a file of weights");
+                + " is no model: it has neither ddpm.json, as models of this program have, nor"
+                + " config.json or unet/config.json, as those of diffusers; name such a folder, or a"
+                + " file of weights");
     Path broken = Tiny.model(folder().resolve("broken"), 3);
     Files.writeString(broken.resolve("ddpm.json"), "{");
     assertThat(Program.run("sample", "-m", broken, "-o", out).refused())

@@ -112,9 +112,9 @@ class TrainCommandTest {
             "train: groups must divide the channels of every level, but 8 does not divide 6 at level"
                 + " 0; 1, 2, 3 or 6 would do");
     assertThat(train(pictures, out, "--rate", "-1").refused())
-        .isEqualTo("train: learningRate must be positive and finite, but was -1.0");
+        .isEqualTo("train: --rate must be positive and finite, but was -1.0");
     assertThat(train(pictures, out, "--ema", "1").refused())
-        .isEqualTo("train: EMA decay must lie in [0, 1), but was 1.0");
+        .isEqualTo("train: --ema must lie in [0, 1), but was 1.0");
     Path none = folder.resolve("none");
     assertThat(train(none, out).refused()).isEqualTo("train: " + none + " does not exist");
     Path empty = Files.createDirectories(folder.resolve("empty"));

@@ -1,0 +1,86 @@
+package io.github.ddpm4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.ddpm4j.image.Pictures;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/**
+ * Every command with bad inputs, each refused in one line that says the way out, with nothing
+ * written: {@code bad-inputs.txt} has what is typed and what is said, F being a folder.
+ */
+class BadInputsTest {
+
+  private static final Path CASES = Path.of("src/test/resources/bad-inputs.txt");
+
+  @TempDir private static Path folder;
+
+  @BeforeAll
+  static void make() throws IOException {
+    Path model = Tiny.model(folder.resolve("model"), 1);
+    Tiny.model(folder.resolve("run/model"), 1);
+    Tiny.pictures(folder.resolve("pictures"), 4, 1);
+    Tiny.picture(folder.resolve("one.png"), 8, 1);
+    Path nine = Tiny.picture(folder.resolve("nine.png"), 9, 1);
+    Files.writeString(folder.resolve("text.safetensors"), "none");
+    Files.writeString(folder.resolve("one.txt"), "none");
+    Files.createDirectories(folder.resolve("empty"));
+    Path drawn = folder.resolve("drawn");
+    Program.run("sample", "-m", model, "-s", "ddim:2", "-n", "1", "-o", drawn).good();
+    Pictures.write(
+        ImageIO.read(nine.toFile()),
+        folder.resolve("drawn-nine.png"),
+        Pictures.provenance(drawn.resolve("00000000.png")));
+  }
+
+  /** A line of the file. */
+  record Case(String typed, String said) {
+
+    @Override
+    public String toString() {
+      return typed;
+    }
+  }
+
+  static Stream<Case> cases() throws IOException {
+    return Files.readString(CASES)
+        .lines()
+        .filter(line -> !line.isEmpty() && !line.startsWith("#"))
+        .map(line -> new Case(line.split(" \\| ")[0], line.split(" \\| ")[1]));
+  }
+
+  private static List<Path> files() throws IOException {
+    try (Stream<Path> all = Files.walk(folder)) {
+      return all.sorted().toList();
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("cases")
+  void command_withABadInput_isRefusedInOneLine_andWritesNothing(Case bad) throws IOException {
+    List<Path> before = files();
+    Object[] args =
+        Stream.of(bad.typed().split(" "))
+            .map(arg -> arg.replaceFirst("^F/", folder + "/"))
+            .toArray();
+    assertThat(Program.run(args).refused().replace(folder.toString(), "F")).isEqualTo(bad.said());
+    assertThat(files()).isEqualTo(before);
+  }
+
+  /** The file has a line of each command for each kind of input that it takes. */
+  @Test
+  void cases_areOfEveryCommand() throws IOException {
+    List<String> typed = cases().map(one -> one.typed().split(" ")[0]).distinct().toList();
+    assertThat(typed).containsAll(Ddpm.commandLine().getSubcommands().keySet());
+  }
+}
