@@ -9,6 +9,7 @@ import ai.djl.nn.Block;
 import ai.djl.training.ParameterStore;
 import ai.djl.translate.TranslateException;
 import io.github.ddpm4j.internal.torch.GradMode;
+import io.github.ddpm4j.internal.torch.Shutdown;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Objects;
@@ -54,6 +55,7 @@ public interface Features {
   static Features function(UnaryOperator<NDArray> function) {
     Objects.requireNonNull(function, "function");
     return images -> {
+      Shutdown.requireGoing();
       try (NDManager scope = images.getManager().newSubManager();
           NDArray copy = images.duplicate();
           GradMode off = GradMode.off()) {

@@ -16,6 +16,7 @@ import io.github.ddpm4j.internal.ops.ScriptOps;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.internal.torch.Program;
+import io.github.ddpm4j.internal.torch.Shutdown;
 import io.github.ddpm4j.unet.UNet.Execution;
 import io.github.ddpm4j.unet.UNet.Precision;
 import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
@@ -326,6 +327,7 @@ final class WeightedNetwork implements AutoCloseable {
   }
 
   private NDArray eager(Pass pass, NDArray... in) {
+    Shutdown.requireGoing();
     EagerOps ops = EagerOps.inference();
     return ops.scope(() -> pass.forward(ops, this::weight, List.of(in)));
   }

@@ -1,10 +1,12 @@
 package io.github.ddpm4j.unet;
 
+import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainedModel;
+import io.github.ddpm4j.evaluation.Features;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.SamplingRun;
 import java.nio.file.Path;
@@ -13,12 +15,16 @@ import java.util.concurrent.CancellationException;
 /** Trains or samples without end, and saves what it has when it is told to end. */
 final class ShutdownMain {
 
+  /** Of matrices whose product takes a while. */
+  private static final int SIDE = 1500;
+
   private ShutdownMain() {}
 
   /**
    * Runs.
    *
-   * @param args {@code train}, {@code sample} or {@code evaluate}, and the file or folder to save
+   * @param args {@code train}, {@code sample}, {@code features} or {@code evaluate}, and the file
+   *     or folder to save
    */
   public static void main(String[] args) throws Exception {
     DDPM.endStepsOnShutdown();
@@ -35,6 +41,7 @@ final class ShutdownMain {
       switch (args[0]) {
         case "train" -> train(ddpm, manager, target);
         case "sample" -> sample(ddpm, target);
+        case "features" -> features(manager);
         default -> evaluate(ddpm, manager);
       }
     }
@@ -84,6 +91,19 @@ final class ShutdownMain {
     tell(2);
     try {
       ddpm.bitsPerDim().of(data(manager));
+    } catch (CancellationException e) {
+      System.out.println(e.getMessage());
+    }
+  }
+
+  private static void features(NDManager manager) {
+    Features products = Features.function(images -> images.matMul(images));
+    NDArray square = manager.randomNormal(new Shape(SIDE, SIDE));
+    try {
+      for (int i = 0; ; i++) {
+        products.of(square);
+        tell(i);
+      }
     } catch (CancellationException e) {
       System.out.println(e.getMessage());
     }

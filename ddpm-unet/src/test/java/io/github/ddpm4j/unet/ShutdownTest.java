@@ -90,21 +90,23 @@ class ShutdownTest {
       "the network was not asked, since the virtual machine is shutting down";
 
   @Test
-  void terminated_whileTrainingAndSampling_savesAndEndsCleanly() throws Exception {
+  void terminated_whileTrainingSamplingAndJudging_savesAndEndsCleanly() throws Exception {
     Child training = start("train", 0);
     Child sampling = start("sample", 0);
+    Child judging = start("features", 0);
     end(training, TRAINING, true);
     end(sampling, ASKING, true);
+    end(judging, ASKING, false);
   }
 
   @ParameterizedTest
   @Tag("slow")
-  @ValueSource(strings = {"train", "sample", "evaluate"})
+  @ValueSource(strings = {"train", "sample", "features", "evaluate"})
   void terminated_20Times_20TimesClean(String what) throws Exception {
     List<Integer> ended = new ArrayList<>();
     for (int i = 1; i <= 20; i++) {
       boolean trains = what.equals("train");
-      end(start(what, i), trains ? TRAINING : ASKING, !what.equals("evaluate"));
+      end(start(what, i), trains ? TRAINING : ASKING, trains || what.equals("sample"));
       ended.add(i);
     }
     assertThat(ended).hasSize(20);

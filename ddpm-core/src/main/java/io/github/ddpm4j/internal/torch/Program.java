@@ -81,6 +81,7 @@ public final class Program implements AutoCloseable {
    * @param others the other arguments
    * @return what the method returned, attached to the manager of {@code first}
    * @throws IllegalStateException if the program is closed
+   * @throws java.util.concurrent.CancellationException if the virtual machine shuts down
    */
   public NDList call(String method, NDArray first, List<NDList> lists, NDArray... others) {
     try (GradMode off = GradMode.off()) {
@@ -97,6 +98,7 @@ public final class Program implements AutoCloseable {
    * @param others the other arguments
    * @return what the method returned, attached to the manager of {@code first}
    * @throws IllegalStateException if the program is closed
+   * @throws java.util.concurrent.CancellationException if the virtual machine shuts down
    */
   public NDList callRecording(String method, NDArray first, List<NDList> lists, NDArray... others) {
     try (GradMode on = GradMode.on()) {
@@ -108,6 +110,7 @@ public final class Program implements AutoCloseable {
     if (closed) {
       throw new IllegalStateException("the program is closed; compile it anew");
     }
+    Shutdown.requireGoing();
     // The profiling executor costs time in training and pays off nowhere; the switch belongs to
     // the thread, and other models of the user's may run on it.
     JniUtils.setGraphExecutorOptimize(false);
