@@ -45,11 +45,11 @@ final class Drawings {
 
   private static Map<String, String> samplers() {
     Map<String, String> names = new LinkedHashMap<>();
-    names.put("dpm++2m", "DPM-Solver++: good in few steps");
-    names.put("unipc", "UniPC: good in few steps, too");
-    names.put("ddim", "DDIM: the same way each time");
-    names.put("ddpm", "DDPM: the first one, wants many steps");
-    names.put("euler-a", "Euler with fresh noise: livelier");
+    names.put("dpm++2m", "DPM-Solver++ (few steps)");
+    names.put("unipc", "UniPC (few steps)");
+    names.put("ddim", "DDIM (always the same way)");
+    names.put("ddpm", "DDPM (many steps)");
+    names.put("euler-a", "Euler (with fresh noise)");
     return Collections.unmodifiableMap(names);
   }
 
