@@ -23,7 +23,6 @@ import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.Flow;
 import java.util.concurrent.TimeoutException;
-import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -197,19 +196,16 @@ final class Drawing {
 
   /** The result is there before the progress ends. */
   private void end() {
-    request
-        .result()
-        .handle(
-            (samples, failure) -> {
-              try {
-                add(samples == null ? failed(failure) : done(samples));
-              } catch (IOException | RuntimeException e) {
-                add(failed(e));
-              } finally {
-                arrays.close();
-              }
-              return id;
-            });
+    try {
+      add(done(request.await()));
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      add(failed(e));
+    } catch (TimeoutException | IOException | RuntimeException | Error e) {
+      add(failed(e)); // whatever it is, who watches hears of it
+    } finally {
+      arrays.close();
+    }
   }
 
   private Event done(Samples samples) throws IOException {
@@ -242,7 +238,7 @@ final class Drawing {
     return new Event("done", data.toString());
   }
 
-  private Event failed(@Nullable Throwable failure) {
+  private Event failed(Throwable failure) {
     String message;
     if (failure instanceof CancellationException) {
       message = "Stopped.";
@@ -250,7 +246,7 @@ final class Drawing {
       message = "It took too long, and was given up: " + failure.getMessage();
     } else {
       logger.warn("drawing {} failed", id, failure);
-      message = "It failed: " + (failure == null ? "for no known reason" : failure.getMessage());
+      message = "It failed: " + failure.getMessage();
     }
     JsonObject data = new JsonObject();
     data.addProperty("message", message);
