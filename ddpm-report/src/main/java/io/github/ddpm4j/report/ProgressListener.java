@@ -42,7 +42,7 @@ final class ProgressListener implements TrainingStepListener {
       loss = String.format(Locale.ROOT, "loss %.4f", weightedLoss / weight);
     }
     started = true;
-    progress.to(step, steps, loss);
+    progress.to((double) step, (double) steps, loss);
   }
 
   @Override

@@ -154,7 +154,8 @@ class ServiceImageModelTest {
             .build();
     List<ImageGeneration> images = model.call(new ImagePrompt("Boot", options)).getResults();
     assertThat(images).hasSize(3);
-    assertThat(told(images.get(2).getOutput().getB64Json(), "Boot", 2, 3)).containsEntry("image", "2");
+    assertThat(told(images.get(2).getOutput().getB64Json(), "Boot", 2, 3))
+        .containsEntry("image", "2");
   }
 
   @Test
