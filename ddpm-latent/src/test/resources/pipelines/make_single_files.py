@@ -1,4 +1,4 @@
-"""Writes sd1 and sd2, whose folders lie beside it, as single files: single/sd1.ckpt and single/sd2.safetensors.
+"""Writes sd1, sd2 and sd_inpaint, whose folders lie beside it, as single files: single/sd1.ckpt, sd2.safetensors and sd_inpaint.ckpt.
 
     pip install torch==2.7.1 diffusers==0.35.2 transformers==4.57.1 safetensors
     python make_single_files.py
@@ -93,7 +93,7 @@ def whole(folder):
     file |= {"betas": betas.float(), "alphas_cumprod": torch.cumprod(1 - betas, 0).float(), "first_stage_model.loss.logvar": torch.zeros(())}
     same(theirs.convert_ldm_unet_checkpoint(dict(file), config), unet)
     same(theirs.convert_ldm_vae_checkpoint(dict(file), described), vae)
-    if folder.name == "sd1":
+    if folder.name != "sd2":
         file |= {"cond_stage_model.transformer." + k: v for k, v in text.items()}
         file["cond_stage_model.transformer.text_model.embeddings.position_ids"] = torch.arange(77)[None]
         same(theirs.convert_ldm_clip_checkpoint(dict(file)), text)
@@ -108,3 +108,4 @@ if __name__ == "__main__":
     (HERE / "single").mkdir(exist_ok=True)
     torch.save({"epoch": 7, "global_step": 10, "state_dict": whole(HERE / "sd1")}, HERE / "single/sd1.ckpt")
     save_file(whole(HERE / "sd2"), HERE / "single/sd2.safetensors")
+    torch.save({"global_step": 10, "state_dict": whole(HERE / "sd_inpaint")}, HERE / "single/sd_inpaint.ckpt")

@@ -87,6 +87,49 @@ class SingleFileTest {
     }
   }
 
+  /** Nine channels: noise, what is unknown, and what is seen of the picture. */
+  @Test
+  void load_inpaintingFixtureUnderOtherNames_thePicturesOfTheFolder() throws IOException {
+    PipelineFixture fixture = PipelineFixture.read("sd_inpaint", "expected.safetensors", manager);
+    Path file = SINGLE.resolve("sd_inpaint.ckpt");
+    try (TextToImage model =
+            TextToImage.options().configuration(described("sd_inpaint")).load(file);
+        TextToImage folder = TextToImage.load(PipelineFixture.DATA.resolve("sd_inpaint"));
+        Samples pictures = filled(model, fixture);
+        Samples same = filled(folder, fixture)) {
+      fixture.assertPictures(pictures.toNDArray(manager));
+      assertThat(pictures.toNDArray(manager).toFloatArray())
+          .isEqualTo(same.toNDArray(manager).toFloatArray());
+      assertThat(model).hasToString("TextToImage[StableDiffusionInpaintPipeline sd_inpaint.ckpt]");
+      assertThat(model.sampler(3)).hasToString(folder.sampler(3).toString());
+      assertThatThrownBy(() -> model.prompt("a red dog").start(1))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage(
+              "this network was trained to see what is known of a picture, so it cannot start from"
+                  + " noise alone; use inpaint(pictures, mask), with a mask of 0 for nothing known");
+    }
+  }
+
+  private static Samples filled(TextToImage model, PipelineFixture fixture) {
+    return model
+        .prompt(PipelineFixture.PROMPTS.toArray(new String[0]))
+        .negativePrompt(PipelineFixture.NEGATIVES.toArray(new String[0]))
+        .guidance(7.5)
+        .steps(3)
+        .noise(fixture.noise("draw.0", "draw.1"))
+        .inpaint(fixture.pictures(), fixture.value("mask_uint8").neg().add(1));
+  }
+
+  /** What a file of the published sizes is without a configuration is told by its shapes. */
+  @Test
+  void load_inpaintingWithoutConfiguration_takenForTheInpaintingPipeline() throws IOException {
+    Path words = PipelineFixture.DATA.resolve("sd_inpaint").resolve("tokenizer");
+    SingleFile file = SingleFile.open(SINGLE.resolve("sd_inpaint.ckpt"), words, null);
+    assertThat(file.type()).isEqualTo(Pipeline.Type.STABLE_INPAINT);
+    assertThat(file.openClip()).isFalse();
+    assertThat(PublishedUNet.STABLE_DIFFUSION_1_INPAINTING.config().imageCondition()).isEqualTo(5);
+  }
+
   /** The fixture with other tensors, in one file. */
   private Path edited(String file, Consumer<Map<String, NDArray>> edit) throws IOException {
     Map<String, NDArray> all = new LinkedHashMap<>();
