@@ -11,10 +11,12 @@ import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.unet.UNet;
+import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
 import io.github.ddpm4j.unet.internal.running.FirstWeights;
 import io.github.ddpm4j.unet.internal.running.Usage;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
@@ -48,6 +50,7 @@ public final class Autoencoder implements AutoCloseable {
   private final AutoencoderConfig config;
   private final AutoencoderNetwork network;
   private final WeightedNetwork weighted;
+  private final boolean encodes;
   private volatile double scale;
   private volatile Tiles tiles = new Tiles(0);
 
@@ -55,11 +58,13 @@ public final class Autoencoder implements AutoCloseable {
       AutoencoderConfig config,
       AutoencoderNetwork network,
       WeightedNetwork weighted,
-      double scale) {
+      double scale,
+      boolean encodes) {
     this.config = config;
     this.network = network;
     this.weighted = weighted;
     this.scale = scale;
+    this.encodes = encodes;
   }
 
   /**
@@ -80,7 +85,7 @@ public final class Autoencoder implements AutoCloseable {
     AutoencoderNetwork network = new AutoencoderNetwork(config);
     WeightedNetwork weighted =
         new WeightedNetwork(NAME, network.parameters(), device, FirstWeights.drawn(seed));
-    return new Autoencoder(config, network, weighted, config.scale());
+    return new Autoencoder(config, network, weighted, config.scale(), true);
   }
 
   /**
@@ -98,7 +103,7 @@ public final class Autoencoder implements AutoCloseable {
    * @throws IOException if reading fails, a file is invalid, or the autoencoder is of another kind
    */
   public static Autoencoder load(Path folder) throws IOException {
-    return load(folder, Machine.device(null), null);
+    return load(folder, Machine.device(null), null, Kept.ALL);
   }
 
   /**
@@ -116,23 +121,35 @@ public final class Autoencoder implements AutoCloseable {
     if (!(scale > 0 && scale < Double.POSITIVE_INFINITY)) {
       throw new IllegalArgumentException("scale must be positive, but was " + scale);
     }
-    return load(folder, device, Double.valueOf(scale));
+    return load(folder, device, scale, Kept.ALL);
   }
 
   /** With the scale of the configuration where none is given. */
-  static Autoencoder load(Path folder, Device device, @Nullable Double scale) throws IOException {
+  static Autoencoder load(Path folder, Device device, @Nullable Double scale, Kept kept)
+      throws IOException {
     PartFolder part = PartFolder.ofDiffusers(Objects.requireNonNull(folder, "folder"));
     AutoencoderConfig config = AutoencoderConfig.read(part.config());
     AutoencoderNetwork network = network(config, folder);
     WeightedNetwork weighted =
         WeightedNetwork.read(
             NAME,
-            network.parameters(),
+            parameters(network, kept),
             device,
             part.weights(),
             AutoencoderNetwork::oldName,
-            name -> false);
-    return new Autoencoder(config, network, weighted, scale == null ? config.scale() : scale);
+            name -> isLeftOut(name, kept),
+            kept.held());
+    double own = scale == null ? config.scale() : scale;
+    return new Autoencoder(config, network, weighted, own, !kept.decoderAlone());
+  }
+
+  private static List<ParameterSpec> parameters(AutoencoderNetwork network, Kept kept) {
+    return network.parameters().stream().filter(spec -> !isLeftOut(spec.name(), kept)).toList();
+  }
+
+  /** In files of CompVis, the names of the half that encodes begin in the same way. */
+  private static boolean isLeftOut(String name, Kept kept) {
+    return kept.decoderAlone() && (name.startsWith("encoder.") || name.startsWith("quant_conv."));
   }
 
   private static AutoencoderNetwork network(AutoencoderConfig config, Object where)
@@ -146,28 +163,34 @@ public final class Autoencoder implements AutoCloseable {
 
   /** From a single file of CompVis, below {@code first_stage_model}. */
   static Autoencoder ofCompVis(
-      AutoencoderConfig config, TensorSource source, String where, @Nullable Device device)
+      AutoencoderConfig config,
+      TensorSource source,
+      String where,
+      @Nullable Device device,
+      Kept kept)
       throws IOException {
     AutoencoderNetwork network = network(config, where);
     WeightedNetwork weighted =
         WeightedNetwork.read(
             NAME,
-            network.parameters(),
+            parameters(network, kept),
             device,
             source,
             where,
             CompVisNames.autoencoder(config),
-            CompVisNames::isDiscriminator);
-    return new Autoencoder(config, network, weighted, config.scale());
+            name -> CompVisNames.isDiscriminator(name) || isLeftOut(name, kept),
+            kept.held());
+    return new Autoencoder(config, network, weighted, config.scale(), !kept.decoderAlone());
   }
 
   /**
    * Sets up a training run, for an autoencoder without a book of codes.
    *
    * @return a run that can be set up further
-   * @throws IllegalStateException if it has a book of codes
+   * @throws IllegalStateException if it has a book of codes, or cannot encode
    */
   public AutoencoderTraining training() {
+    requireEncoder("be trained");
     if (config.quantized()) {
       throw new IllegalStateException(
           "the autoencoder has a book of codes, which training() does not know; train it by a loop"
@@ -184,10 +207,11 @@ public final class Autoencoder implements AutoCloseable {
    *     is replaced
    * @throws java.nio.file.FileAlreadyExistsException if the folder holds anything else
    * @throws IOException if writing fails; a folder without {@code config.json} is none that loads
-   * @throws IllegalStateException if the autoencoder is closed, its weights are held in 16 bits, or
-   *     one is NaN or infinite
+   * @throws IllegalStateException if the autoencoder is closed or cannot encode, its weights are
+   *     held in 16 bits, or one is NaN or infinite
    */
   public void save(Path folder) throws IOException {
+    requireEncoder("be saved");
     try (Usage.Hold hold = weighted.reading()) {
       AutoencoderFolder.write(folder, config.words(scale), weighted.weights());
     }
@@ -433,7 +457,17 @@ public final class Autoencoder implements AutoCloseable {
     return EagerOps.inference().scale(latents, 1 / scale);
   }
 
+  private void requireEncoder(String doing) {
+    if (!encodes) {
+      throw new IllegalStateException(
+          "the autoencoder was loaded with decoderAlone(), so it cannot "
+              + doing
+              + "; load the model without");
+    }
+  }
+
   void requireImages(NDArray images) {
+    requireEncoder("encode pictures");
     Shape shape = requireFour(images, "images", config.inChannels());
     int factor = factor();
     if (shape.get(2) % factor != 0 || shape.get(3) % factor != 0) {

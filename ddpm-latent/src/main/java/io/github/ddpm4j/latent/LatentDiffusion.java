@@ -87,12 +87,7 @@ public final class LatentDiffusion implements AutoCloseable {
    */
   public static LatentDiffusion load(Path folder, Device device) throws IOException {
     Objects.requireNonNull(device, "device");
-    return of(
-        Pipeline.read(folder, false),
-        Pretrained.options(),
-        device,
-        nameOf(folder),
-        UNet.Precision.FLOAT32);
+    return of(Pipeline.read(folder, false), Pretrained.options(), device, nameOf(folder), Kept.ALL);
   }
 
   /**
@@ -142,23 +137,19 @@ public final class LatentDiffusion implements AutoCloseable {
    * The two networks of any pipeline.
    *
    * @param options what is said of the network; the device is set here
-   * @param holding what weights are held in as soon as they are there
+   * @param kept how much of them is in memory
    */
   static LatentDiffusion of(
-      PipelineParts pipeline,
-      Pretrained.Options options,
-      Device device,
-      String name,
-      UNet.Precision holding)
+      PipelineParts pipeline, Pretrained.Options options, Device device, String name, Kept kept)
       throws IOException {
     Pretrained pretrained =
-        pipeline.load("unet", () -> options.device(device).load(pipeline.network()));
+        pipeline.load(
+            "unet", () -> options.device(device).hold(kept.holding()).load(pipeline.network()));
     @Nullable Autoencoder autoencoder = null;
     boolean done = false;
     try {
-      UNet network = pretrained.ddpm().denoiser(UNet.class).hold(holding);
-      autoencoder = pipeline.autoencoder(device);
-      autoencoder.hold(holding);
+      UNet network = pretrained.ddpm().denoiser(UNet.class);
+      autoencoder = pipeline.autoencoder(device, kept);
       requireFit(pipeline, network, autoencoder);
       LatentDiffusion model =
           new LatentDiffusion(name, pipeline.type(), pretrained.ddpm(), pretrained, autoencoder);

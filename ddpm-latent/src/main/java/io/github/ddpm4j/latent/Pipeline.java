@@ -3,6 +3,7 @@ package io.github.ddpm4j.latent;
 import ai.djl.Device;
 import io.github.ddpm4j.internal.io.JsonFile;
 import io.github.ddpm4j.unet.internal.peers.ConfigFile;
+import io.github.ddpm4j.unet.internal.running.Holding;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -229,14 +230,14 @@ record Pipeline(Path folder, Type type) implements PipelineParts {
   }
 
   @Override
-  public TextEncoder textEncoder(Device device) throws IOException {
+  public TextEncoder textEncoder(Device device, Holding holding) throws IOException {
     String part = type.textEncoder;
-    return load(part, () -> TextEncoder.load(folder.resolve(part), device));
+    return load(part, () -> TextEncoder.load(folder.resolve(part), device, holding));
   }
 
   @Override
-  public Autoencoder autoencoder(Device device) throws IOException {
+  public Autoencoder autoencoder(Device device, Kept kept) throws IOException {
     String part = type.autoencoder;
-    return load(part, () -> Autoencoder.load(folder.resolve(part), device, (Double) null));
+    return load(part, () -> Autoencoder.load(folder.resolve(part), device, null, kept));
   }
 }

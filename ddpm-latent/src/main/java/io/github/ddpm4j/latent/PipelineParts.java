@@ -1,6 +1,7 @@
 package io.github.ddpm4j.latent;
 
 import ai.djl.Device;
+import io.github.ddpm4j.unet.internal.running.Holding;
 import java.io.IOException;
 import java.nio.file.Path;
 
@@ -18,9 +19,9 @@ interface PipelineParts {
 
   Tokenizer tokenizer() throws IOException;
 
-  TextEncoder textEncoder(Device device) throws IOException;
+  TextEncoder textEncoder(Device device, Holding holding) throws IOException;
 
-  Autoencoder autoencoder(Device device) throws IOException;
+  Autoencoder autoencoder(Device device, Kept kept) throws IOException;
 
   /** Loads a part; a message of what is wrong with it names it. */
   default <T> T load(String part, PartLoader<T> loader) throws IOException {

@@ -5,6 +5,7 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.io.TensorFiles;
 import io.github.ddpm4j.internal.io.TensorInfo;
 import io.github.ddpm4j.internal.io.TensorSource;
+import io.github.ddpm4j.unet.internal.running.Holding;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -184,7 +185,7 @@ record SingleFile(
   }
 
   @Override
-  public TextEncoder textEncoder(Device device) throws IOException {
+  public TextEncoder textEncoder(Device device, Holding holding) throws IOException {
     String prefix = root + (openClip ? OPEN_CLIP : CLIP);
     Path described = configuration;
     try (TensorSource source = TensorFiles.open(file)) {
@@ -194,12 +195,17 @@ record SingleFile(
                   PartFolder.ofTransformers(described.resolve("text_encoder")).config())
               : openClip ? TextConfig.stableDiffusion2() : TextConfig.stableDiffusion1();
       return TextEncoder.ofCompVis(
-          config, source.under(prefix), below(prefix), openClip, Objects.requireNonNull(device));
+          config,
+          source.under(prefix),
+          below(prefix),
+          openClip,
+          Objects.requireNonNull(device),
+          holding);
     }
   }
 
   @Override
-  public Autoencoder autoencoder(Device device) throws IOException {
+  public Autoencoder autoencoder(Device device, Kept kept) throws IOException {
     Path described = configuration;
     String prefix = root + AUTOENCODER;
     try (TensorSource source = TensorFiles.open(file)) {
@@ -208,7 +214,7 @@ record SingleFile(
               ? AutoencoderConfig.read(PartFolder.ofDiffusers(described.resolve("vae")).config())
               : AutoencoderConfig.stableDiffusion();
       return Autoencoder.ofCompVis(
-          config, source.under(prefix), below(prefix), Objects.requireNonNull(device));
+          config, source.under(prefix), below(prefix), Objects.requireNonNull(device), kept);
     }
   }
 

@@ -9,6 +9,7 @@ import io.github.ddpm4j.internal.io.TensorSource;
 import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.unet.UNet;
+import io.github.ddpm4j.unet.internal.running.Holding;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -68,6 +69,11 @@ public final class TextEncoder implements AutoCloseable {
    * @throws IOException if reading fails, a file is invalid, or the encoder is of another kind
    */
   public static TextEncoder load(Path folder, @Nullable Device device) throws IOException {
+    return load(folder, device, Holding.FLOAT32);
+  }
+
+  static TextEncoder load(Path folder, @Nullable Device device, Holding holding)
+      throws IOException {
     PartFolder part = PartFolder.ofTransformers(Objects.requireNonNull(folder, "folder"));
     TextConfig config = TextConfig.read(part.config());
     TextNetwork network = new TextNetwork(config);
@@ -78,7 +84,8 @@ public final class TextEncoder implements AutoCloseable {
             device,
             part.weights(),
             UnaryOperator.identity(),
-            TextEncoder::isUnused);
+            TextEncoder::isUnused,
+            holding);
     return new TextEncoder(config, network, weighted);
   }
 
@@ -93,7 +100,8 @@ public final class TextEncoder implements AutoCloseable {
       TensorSource source,
       String where,
       boolean openClip,
-      @Nullable Device device)
+      @Nullable Device device,
+      Holding holding)
       throws IOException {
     TextNetwork network = new TextNetwork(config);
     WeightedNetwork weighted =
@@ -104,7 +112,8 @@ public final class TextEncoder implements AutoCloseable {
             source,
             where,
             openClip ? CompVisNames.openClip() : CompVisNames.clip(source),
-            openClip ? name -> CompVisNames.isIdle(name, config.layers()) : TextEncoder::isUnused);
+            openClip ? name -> CompVisNames.isIdle(name, config.layers()) : TextEncoder::isUnused,
+            holding);
     return new TextEncoder(config, network, weighted);
   }
 

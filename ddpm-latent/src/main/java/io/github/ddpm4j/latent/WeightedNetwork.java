@@ -23,6 +23,7 @@ import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
 import io.github.ddpm4j.unet.internal.peers.NameTable;
 import io.github.ddpm4j.unet.internal.peers.Transform;
 import io.github.ddpm4j.unet.internal.running.FirstWeights;
+import io.github.ddpm4j.unet.internal.running.HeldReading;
 import io.github.ddpm4j.unet.internal.running.Holding;
 import io.github.ddpm4j.unet.internal.running.RunMode;
 import io.github.ddpm4j.unet.internal.running.Usage;
@@ -71,16 +72,22 @@ final class WeightedNetwork implements AutoCloseable {
    * A network of given first weights.
    *
    * @param what how messages call it
+   * @param first the values; null if all are put in before it is used
    */
   WeightedNetwork(
-      String what, List<ParameterSpec> specs, @Nullable Device device, FirstWeights first) {
+      String what,
+      List<ParameterSpec> specs,
+      @Nullable Device device,
+      @Nullable FirstWeights first) {
     this.what = what;
     manager = Machine.newManager(device);
     manager.setName(what);
     boolean done = false;
     try (GradMode off = GradMode.off()) {
       for (int i = 0; i < specs.size(); i++) {
-        weights.put(specs.get(i).name(), first.value(manager, specs.get(i), i));
+        if (first != null) {
+          weights.put(specs.get(i).name(), first.value(manager, specs.get(i), i));
+        }
         shapes.put(specs.get(i).name(), specs.get(i).shape());
       }
       mode = RunMode.standard(manager);
@@ -97,6 +104,7 @@ final class WeightedNetwork implements AutoCloseable {
    *
    * @param old the old name of a weight; a file that has one has them all
    * @param unused whether a tensor of the file means nothing
+   * @param holding what weights are held in; each is rounded before the next is read
    */
   static WeightedNetwork read(
       String what,
@@ -104,7 +112,8 @@ final class WeightedNetwork implements AutoCloseable {
       @Nullable Device device,
       Path file,
       UnaryOperator<String> old,
-      Predicate<String> unused)
+      Predicate<String> unused,
+      Holding holding)
       throws IOException {
     try (TensorSource source = TensorFiles.open(file)) {
       boolean isOld =
@@ -122,7 +131,8 @@ final class WeightedNetwork implements AutoCloseable {
           source,
           file.toString(),
           name -> NameTable.Line.of(name, theirs.apply(name), Transform.copy()),
-          unused);
+          unused,
+          holding);
     }
   }
 
@@ -132,6 +142,7 @@ final class WeightedNetwork implements AutoCloseable {
    * @param where how messages name the file
    * @param line what a weight is in the file
    * @param unused whether a tensor of the file means nothing
+   * @param holding what weights are held in; each is rounded before the next is read
    */
   static WeightedNetwork read(
       String what,
@@ -140,16 +151,20 @@ final class WeightedNetwork implements AutoCloseable {
       TensorSource source,
       String where,
       Function<String, NameTable.Line> line,
-      Predicate<String> unused)
+      Predicate<String> unused,
+      Holding holding)
       throws IOException {
     Map<String, Shape> shapes = new LinkedHashMap<>();
     specs.forEach(spec -> shapes.put(spec.name(), spec.shape()));
     NameTable table = NameTable.of(shapes, line);
     table.require(source, where, unused);
-    WeightedNetwork network = new WeightedNetwork(what, specs, device, FirstWeights.zeros());
+    boolean wide = holding == Holding.FLOAT32;
+    WeightedNetwork network =
+        new WeightedNetwork(what, specs, device, wide ? FirstWeights.unset() : null);
     boolean done = false;
     try {
-      table.read(source, network.weights);
+      requireCompiled(network.mode, holding);
+      network.fill(table, source, holding);
       done = true;
       return network;
     } finally {
@@ -172,6 +187,29 @@ final class WeightedNetwork implements AutoCloseable {
           });
     }
     return HexFormat.of().formatHex(sha256.digest());
+  }
+
+  /** Reads the weights, each of which is rounded at once where they are to be held so. */
+  private void fill(NameTable table, TensorSource source, Holding wanted) throws IOException {
+    if (wanted == Holding.FLOAT32) {
+      table.read(source, weights);
+      return;
+    }
+    try (GradMode off = GradMode.off();
+        HeldReading reading = new HeldReading(manager, wanted, shapes.values())) {
+      table.read(
+          source,
+          name -> {
+            Shape shape = shapes.getOrDefault(name, new Shape());
+            return isHeld(name, wanted) ? reading.target(shape) : manager.create(shape);
+          },
+          (name, read) -> {
+            NDArray own = isHeld(name, wanted) ? reading.rounded(read) : read;
+            NDScope.unregister(own);
+            weights.put(name, own);
+          });
+    }
+    holding = wanted;
   }
 
   static long count(List<ParameterSpec> specs) {
@@ -241,19 +279,25 @@ final class WeightedNetwork implements AutoCloseable {
   private void convert(Holding wanted) {
     try (Holding.Converter from = holding.converter();
         Holding.Converter to = wanted.converter()) {
-      for (Map.Entry<String, NDArray> entry : weights.entrySet()) {
-        NDArray own = entry.getValue();
-        NDArray wide = isHeld(entry.getKey(), holding) ? from.widened(own) : own;
-        NDArray next = isHeld(entry.getKey(), wanted) ? to.narrowed(wide) : wide;
-        NDScope.unregister(next);
-        entry.setValue(next);
-        if (wide != own && wide != next) {
-          wide.close();
-        }
-        if (own != next) {
-          own.close();
-        }
+      for (String name : weights.keySet()) {
+        convert(name, holding, from, wanted, to);
       }
+    }
+  }
+
+  /** Converts one weight; the old array is freed. */
+  private void convert(
+      String name, Holding before, Holding.Converter from, Holding wanted, Holding.Converter to) {
+    NDArray own = weight(name);
+    NDArray wide = isHeld(name, before) ? from.widened(own) : own;
+    NDArray next = isHeld(name, wanted) ? to.narrowed(wide) : wide;
+    NDScope.unregister(next);
+    weights.put(name, next);
+    if (wide != own && wide != next) {
+      wide.close();
+    }
+    if (own != next) {
+      own.close();
     }
   }
 

@@ -6,13 +6,21 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.io.TensorFiles;
+import io.github.ddpm4j.internal.io.TensorSource;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNet.Execution;
 import io.github.ddpm4j.unet.UNet.Precision;
+import io.github.ddpm4j.unet.internal.peers.NameTable;
+import io.github.ddpm4j.unet.internal.peers.Transform;
+import io.github.ddpm4j.unet.internal.running.Holding;
 import java.io.IOException;
+import java.lang.reflect.Proxy;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -97,6 +105,46 @@ class HeldWeightsTest {
       assertThat(back.toFloatArray())
           .containsOnly(precision == Precision.BFLOAT16 ? 1f : 1.0009766f);
     }
+  }
+
+  /** When a tensor is read, those before it lie there in 16 bits alone. */
+  @Test
+  void load_held_roundsEachBeforeTheNextIsRead() throws IOException {
+    Path file = MODEL.resolve("text_encoder").resolve("model.safetensors");
+    TextNetwork network =
+        new TextNetwork(
+            TextConfig.read(PartFolder.ofTransformers(MODEL.resolve("text_encoder")).config()));
+    List<NDArray> wide = new ArrayList<>();
+    List<Long> alive = new ArrayList<>();
+    try (TensorSource source = TensorFiles.open(file)) {
+      TensorSource watched =
+          (TensorSource)
+              Proxy.newProxyInstance(
+                  TensorSource.class.getClassLoader(),
+                  new Class<?>[] {TensorSource.class},
+                  (proxy, method, arguments) -> {
+                    if (method.getName().equals("readInto")) {
+                      alive.add(wide.stream().filter(array -> !array.isReleased()).count());
+                      NDArray target = (NDArray) arguments[1];
+                      if (target.getShape().dimension() > 1) {
+                        wide.add(target);
+                      }
+                    }
+                    return method.invoke(source, arguments);
+                  });
+      WeightedNetwork.read(
+              "the text encoder",
+              network.parameters(),
+              null,
+              watched,
+              file.toString(),
+              name -> NameTable.Line.of(name, name, Transform.copy()),
+              name -> false,
+              Holding.BFLOAT16)
+          .close();
+    }
+    assertThat(alive).hasSameSizeAs(network.parameters()).containsOnly(0L);
+    assertThat(wide).hasSizeGreaterThan(10);
   }
 
   /** A LoRA is added before weights are rounded. */

@@ -170,6 +170,15 @@ class HubTest {
                 + " tiny/sd1 --revision main");
   }
 
+  @Test
+  void load_anotherRevision_thatOne() throws IOException {
+    TextToImage.download(hub(), id(), "main", (file, bytes, total) -> {});
+    TextToImage.options().revision(COMMIT).load(hub(), id()).close();
+    assertThatThrownBy(() -> TextToImage.options().revision("v2").load(hub(), id()))
+        .isInstanceOf(NoSuchFileException.class)
+        .hasMessageContaining("TextToImage.download(\"tiny/sd1\", \"v2\")");
+  }
+
   /** As Pretrained.download leaves it, which wants the network and its scheduler. */
   @Test
   void load_partNotInTheCache_isNamed_andDownloaded() throws IOException {

@@ -14,6 +14,7 @@ import io.github.ddpm4j.sampling.Sampling;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNetConfig;
+import io.github.ddpm4j.unet.internal.running.Holding;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
@@ -295,6 +296,7 @@ public final class Pretrained implements AutoCloseable {
     @Nullable String prefix;
     @Nullable Path configuration;
     @Nullable Device device;
+    UNet.Precision holding = UNet.Precision.FLOAT32;
     private String revision = "main";
 
     private Options() {}
@@ -318,6 +320,7 @@ public final class Pretrained implements AutoCloseable {
       prefix = other.prefix;
       configuration = other.configuration;
       device = other.device;
+      holding = other.holding;
       revision = other.revision;
     }
 
@@ -531,6 +534,20 @@ public final class Pretrained implements AutoCloseable {
      */
     public Options device(Device value) {
       device = Objects.requireNonNull(value, "device");
+      return this;
+    }
+
+    /**
+     * What the weights of a {@link UNet} are held in, as {@link UNet#hold} says. Each is rounded
+     * when it has been read, before the next one, so that never all of them are there in float32.
+     *
+     * @param precision the default is {@link UNet.Precision#FLOAT32}
+     * @return these options
+     * @throws IllegalArgumentException if it is AUTO
+     */
+    public Options hold(UNet.Precision precision) {
+      Holding.of(precision);
+      holding = precision;
       return this;
     }
 

@@ -5,7 +5,6 @@ import ai.djl.MalformedModelException;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.NDScope;
 import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
@@ -136,19 +135,9 @@ abstract class UNetBlock extends AbstractBlock implements AutoCloseable {
       List<ParameterSpec> specs = network.parameters();
       for (int i = 0; i < specs.size(); i++) {
         Parameter parameter = parameter(specs.get(i).name());
-        NDArray own = parameter.getArray();
-        if (own.getShape().dimension() > 1) {
-          NDArray wide = before == Holding.FLOAT32 ? own : from.widened(own);
-          NDArray next = wanted == Holding.FLOAT32 ? wide : to.narrowed(wide);
-          if (next != wide && wide != own) {
-            wide.close();
-          }
-          NDScope.unregister(next);
-          parameter.close(); // frees the array, too
-          parameter.setInitializer((owner, shape, type) -> next);
-          parameter.initialize(manager, DataType.FLOAT32);
-          parameter.setInitializer(again(specs.get(i), i));
-        }
+        from.release(parameter);
+        to.hold(parameter);
+        parameter.setInitializer(again(specs.get(i), i));
       }
     }
     runner.hold(wanted);

@@ -19,6 +19,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.BiConsumer;
 import java.util.function.Function;
 import java.util.function.Predicate;
 
@@ -209,16 +210,34 @@ public final class NameTable {
    * @throws IOException if reading fails
    */
   public void read(TensorSource source, Map<String, NDArray> weights) throws IOException {
+    read(source, name -> Objects.requireNonNull(weights.get(name), name), (name, weight) -> {});
+  }
+
+  /**
+   * Reads weights, line by line.
+   *
+   * @param source theirs, which {@link #require} accepted
+   * @param weights gives the array of a weight of ours, float32, into which it is written; asked
+   *     once for each, when it is about to be read
+   * @param done gets each of them when it is there, before the next line is read
+   * @throws IOException if reading fails
+   */
+  public void read(
+      TensorSource source, Function<String, NDArray> weights, BiConsumer<String, NDArray> done)
+      throws IOException {
     try (GradMode off = GradMode.off()) {
       for (Line line : lines) {
-        read(source, line, weights);
+        List<NDArray> own = line.own().stream().map(weights).toList();
+        read(source, line, own);
+        for (int i = 0; i < own.size(); i++) {
+          done.accept(line.own().get(i), own.get(i));
+        }
       }
     }
   }
 
-  private void read(TensorSource source, Line line, Map<String, NDArray> weights)
-      throws IOException {
-    NDArray first = Objects.requireNonNull(weights.get(line.own().get(0)));
+  private void read(TensorSource source, Line line, List<NDArray> targets) throws IOException {
+    NDArray first = targets.get(0);
     String only = line.peer().get(0);
     if (line.transform().isCopy() && source.info(only).shape().equals(first.getShape())) {
       source.readInto(only, first);
@@ -233,7 +252,7 @@ public final class NameTable {
       }
       NDList own = line.transform().toOwn().apply(peers);
       for (int i = 0; i < own.size(); i++) {
-        NDArray target = Objects.requireNonNull(weights.get(line.own().get(i)));
+        NDArray target = targets.get(i);
         target.set(new NDIndex("..."), own.get(i).reshape(target.getShape()));
       }
     }

@@ -1,7 +1,11 @@
 package io.github.ddpm4j.unet.internal.running;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.NDScope;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import ai.djl.nn.Parameter;
 import io.github.ddpm4j.internal.ops.Script;
 import io.github.ddpm4j.internal.ops.Script.Value;
 import io.github.ddpm4j.internal.torch.Program;
@@ -104,10 +108,44 @@ public enum Holding {
       return program.call(WIDEN, held, List.of()).head();
     }
 
+    /**
+     * Rounds the weight of a block, in its place.
+     *
+     * @param parameter that of the weight, float32, which only programs may use from now on; a
+     *     vector stays as it is
+     */
+    public void hold(Parameter parameter) {
+      NDArray own = parameter.getArray();
+      if (holds(own.getShape())) {
+        replace(parameter, narrowed(own));
+      }
+    }
+
+    /**
+     * Widens the weight of a block, in its place.
+     *
+     * @param parameter that of a weight that {@link #hold} rounded
+     */
+    public void release(Parameter parameter) {
+      NDArray own = parameter.getArray();
+      if (holds(own.getShape())) {
+        replace(parameter, widened(own));
+      }
+    }
+
     @Override
     public void close() {
       program.close();
     }
+  }
+
+  /** Puts an array into the place of a block's, which is freed. */
+  static void replace(Parameter parameter, NDArray by) {
+    NDManager manager = parameter.getArray().getManager();
+    NDScope.unregister(by);
+    parameter.close(); // frees the array, too
+    parameter.setInitializer((owner, shape, type) -> by);
+    parameter.initialize(manager, DataType.FLOAT32);
   }
 
   /**
