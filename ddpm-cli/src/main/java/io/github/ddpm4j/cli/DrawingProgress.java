@@ -36,7 +36,7 @@ final class DrawingProgress implements AutoCloseable {
         event -> {
           double share = (event.step() + 1.0) / event.steps();
           double done = event.firstImage() + share * event.x().getShape().get(0);
-          progress.to(start + done * wanted / drawn, total, "");
+          progress.to(start + done * wanted / drawn, (double) total, "");
         });
   }
 

@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -126,10 +127,10 @@ class ShellPageTest {
                 .redirectErrorStream(true)
                 .redirectOutput(Redirect.to(screen.toFile()))
                 .start();
-        server.onExit().thenRun(shell::destroy);
-        assertThat(shell.waitFor(SECONDS, TimeUnit.SECONDS))
-            .as(() -> ProcessTest.read(screen))
-            .isTrue();
+        CompletableFuture.anyOf(server.onExit(), shell.onExit()).get(SECONDS, TimeUnit.SECONDS);
+        assertThat(shell.isAlive())
+            .as(() -> ProcessTest.read(pipes.resolve("server.txt")))
+            .isFalse();
       } finally {
         server.destroyForcibly();
         if (shell != null) {

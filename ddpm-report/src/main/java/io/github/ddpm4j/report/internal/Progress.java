@@ -117,6 +117,17 @@ public final class Progress implements AutoCloseable {
     shown.stepTo(parts);
   }
 
+  /**
+   * Reports how far the work is, in whole units.
+   *
+   * @param done what is done
+   * @param total what there is to do in all
+   * @param said what is said beside; may be empty
+   */
+  public void to(long done, long total, String said) {
+    to((double) done, (double) total, said);
+  }
+
   /** Ends it with a line of what is done and how long it took. Can be used again. */
   @Override
   public void close() {
