@@ -75,7 +75,11 @@ public final class ServiceImageModel implements ImageModel {
    */
   public record Provenance(Map<String, String> words) implements ImageGenerationMetadata {
 
-    /** Takes words. */
+    /**
+     * Takes words.
+     *
+     * @param words copied
+     */
     public Provenance {
       words = Map.copyOf(words);
     }
