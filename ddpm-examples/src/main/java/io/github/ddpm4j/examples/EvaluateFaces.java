@@ -17,9 +17,8 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * Judges the faces in the box, or a model of {@link TrainFaces}: how far its pictures are from
- * faces that it has not seen, whether they show what was asked for, also glasses under hats, which
- * it never saw together, and whether they are copies.
+ * Judges faces of the box or of {@link TrainFaces}: how near they are to unseen ones, whether they
+ * show what was asked for, also glasses under hats, which it never saw, and whether they copy.
  */
 public final class EvaluateFaces {
 
@@ -70,8 +69,9 @@ public final class EvaluateFaces {
               report.print(what, drawn);
             }
             reading.print(what, drawn, wanted);
-            var first = Pictures.of(drawn.get("0:" + Math.min(48, wanted.size()))).columns(12);
-            first.save(folder.resolve(what.replace(' ', '-') + ".png"));
+            NDArray first = drawn.get("0:" + Math.min(48, wanted.size()));
+            Path file = folder.resolve(what.replace(' ', '-') + ".png");
+            Pictures.of(first).columns(12).enlarge(2).save(file);
           }
         }
       }
