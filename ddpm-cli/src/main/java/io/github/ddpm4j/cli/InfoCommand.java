@@ -1,9 +1,11 @@
 package io.github.ddpm4j.cli;
 
+import ai.djl.Device;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.internal.io.TensorFiles;
 import io.github.ddpm4j.internal.io.TensorSource;
+import io.github.ddpm4j.models.Models;
 import io.github.ddpm4j.pretrained.Pretrained;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -31,7 +33,7 @@ import picocli.CommandLine.Spec;
     },
     footer = {
       "",
-      "  ddpm info digits",
+      "  ddpm info faces",
       "  ddpm info photos-model",
       "  ddpm info pictures/00000003.png"
     })
@@ -39,7 +41,7 @@ final class InfoCommand implements Callable<Integer> {
 
   @Spec private CommandSpec spec = CommandSpec.create();
 
-  @Parameters(paramLabel = "PATH", description = "The file or folder.")
+  @Parameters(paramLabel = "PATH", description = "The file or folder, or the name of a model in the box.")
   private Path path = Path.of("");
 
   @Mixin private FileOptions files = new FileOptions();
@@ -47,8 +49,15 @@ final class InfoCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     files.check(path.toString());
-    Inputs.require(List.of(path));
     PrintWriter out = spec.commandLine().getOut();
+    if (LoadedModel.isInTheBox(path.toString())) {
+      try (DDPM ddpm = Models.load(path.toString(), Device.cpu())) {
+        print(out, ddpm);
+      }
+      out.flush();
+      return 0;
+    }
+    Inputs.require(List.of(path));
     if (path.toString().toLowerCase(Locale.ROOT).endsWith(".png") && Files.isRegularFile(path)) {
       Map<String, String> words = Pictures.provenance(path);
       if (words.isEmpty()) {

@@ -101,7 +101,7 @@ final class LoadedModel implements AutoCloseable {
   }
 
   /** A file or folder of the user's goes before a model of the same name. */
-  private static boolean isInTheBox(String name) {
+  static boolean isInTheBox(String name) {
     return !Files.exists(Path.of(name)) && Models.names().contains(name);
   }
 

@@ -91,6 +91,14 @@ class ModelCommandsTest {
   }
 
   @Test
+  void info_ofAModelInTheBox_isItsCard() {
+    assertThat(Program.run("info", "faces").good())
+        .contains("attributes         skin=light|fair|tan|brown, hair=long|short, ")
+        .contains("licence of the data CC0 1.0")
+        .contains("conditionDropout   0.1");
+  }
+
+  @Test
   void info_ofNothing_isRefused() throws IOException {
     Path none = folder.resolve("none");
     assertThat(Program.run("info", none).refused()).isEqualTo("info: " + none + " does not exist");
