@@ -41,7 +41,9 @@ final class InfoCommand implements Callable<Integer> {
 
   @Spec private CommandSpec spec = CommandSpec.create();
 
-  @Parameters(paramLabel = "PATH", description = "The file or folder, or the name of a model in the box.")
+  @Parameters(
+      paramLabel = "PATH",
+      description = "The file or folder, or the name of a model in the box.")
   private Path path = Path.of("");
 
   @Mixin private FileOptions files = new FileOptions();

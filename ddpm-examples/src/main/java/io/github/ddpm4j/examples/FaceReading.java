@@ -6,8 +6,10 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.data.Face;
 import io.github.ddpm4j.data.Face.Attribute;
 import java.util.Arrays;
+import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 
 /** Reads pictures of faces: what they show, and how near they are to faces that were seen. */
 final class FaceReading {
@@ -34,23 +36,21 @@ final class FaceReading {
     System.out.println(what + ", as they are read");
     float[] pixels = pictures.toFloatArray();
     int count = asked.size();
-    int[] right = new int[Attribute.values().length];
+    Map<Attribute, Integer> right = new EnumMap<>(Attribute.class);
     int[] nearest = new int[count];
     for (int i = 0; i < count; i++) {
       Face read = Face.nearest(Arrays.copyOfRange(pixels, i * LENGTH, (i + 1) * LENGTH));
-      for (int a = 0; a < right.length; a++) {
-        Attribute attribute = Attribute.values()[a];
-        right[a] += read.value(attribute).equals(asked.get(i).value(attribute)) ? 1 : 0;
+      for (Attribute attribute : Attribute.values()) {
+        boolean same = read.value(attribute).equals(asked.get(i).value(attribute));
+        right.merge(attribute, same ? 1 : 0, Integer::sum);
       }
       nearest[i] = seen.stream().mapToInt(read::differences).min().orElse(0);
     }
-    System.out.printf(
-        Locale.ROOT,
-        "  shows %.3f of what is asked:",
-        Arrays.stream(right).average().orElse(0) / count);
-    for (int a = 0; a < right.length; a++) {
-      System.out.printf(Locale.ROOT, " %s %.3f", Attribute.values()[a], (double) right[a] / count);
-    }
+    double all = right.values().stream().mapToInt(hits -> hits).average().orElse(0);
+    System.out.printf(Locale.ROOT, "  shows %.3f of what is asked:", all / count);
+    right.forEach(
+        (attribute, hits) ->
+            System.out.printf(Locale.ROOT, " %s %.3f", attribute, (double) hits / count));
     Arrays.sort(nearest);
     long copies = Arrays.stream(nearest).filter(parts -> parts == 0).count();
     System.out.printf(
