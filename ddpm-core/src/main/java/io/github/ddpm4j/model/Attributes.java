@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.StringJoiner;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -29,6 +30,9 @@ public final class Attributes {
 
   /** The name of the metadata that hold a model's attributes: {@value}. */
   public static final String METADATA = "attributes";
+
+  /** What takes words apart, and ends of lines. */
+  private static final Pattern SIGNS = Pattern.compile("[=,|\\v]");
 
   private final Map<String, List<String>> values;
   private final int length;
@@ -67,7 +71,7 @@ public final class Attributes {
 
   private static String word(String text, Collection<String> before, String what) {
     String word = normal(text);
-    if (word.isBlank() || word.matches(".*[=,|].*") || before.contains(word)) {
+    if (word.isBlank() || SIGNS.matcher(word).find() || before.contains(word)) {
       throw new IllegalArgumentException(
           "each "
               + what

@@ -47,6 +47,13 @@ record Recipe(
           "the image does not say how it was drawn; name a PNG file of a sample of this library");
     }
     require(words, "use", "noise");
+    if (words.containsKey("pipeline")) {
+      throw new IllegalArgumentException(
+          CANNOT
+              + "it was drawn by the pipeline "
+              + words.get("pipeline")
+              + ", which has more parts than a network; draw it by the same settings");
+    }
     if (words.containsKey("condition")) {
       throw new IllegalArgumentException(
           CANNOT

@@ -12,6 +12,7 @@ import io.github.ddpm4j.internal.description.History;
 import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.internal.ops.SphericalPath;
+import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.internal.random.Seeds;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.model.Attributes;
@@ -892,6 +893,7 @@ public final class Sampling {
     Sampling up = new Sampling(model, provenance);
     up.batchSize = batchSize;
     up.condition = condition;
+    up.vector = vector;
     up.listeners.addAll(listeners);
     up.timeLimit = timeLimit;
     up.clip = clip;
@@ -1065,7 +1067,8 @@ public final class Sampling {
     Condition all =
         given == null
             ? condition
-            : condition.and(Condition.vectors(manager.create(given, new Shape(1, given.length))));
+            : condition.and(
+                Condition.vectors(Upload.floats(manager, given, new Shape(1, given.length))));
     int size = all.size().orElse(count);
     if (size != 1 && size != count) {
       throw new IllegalArgumentException(

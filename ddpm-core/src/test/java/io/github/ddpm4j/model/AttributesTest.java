@@ -89,6 +89,12 @@ class AttributesTest {
         .withMessage(
             "each attribute must be another word without the signs \"=\", \",\" and \"|\", but one"
                 + " was \"a=b\"");
+    // Such a sign would make other attributes of them when they are read back.
+    for (String name : List.of("a\n=b", "a\nb", "a|b", "a,b", " ")) {
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> Attributes.of(Map.of(name, List.of("x", "y"))))
+          .withMessageEndingWith("but one was \"" + name + "\"");
+    }
   }
 
   /** Somebody's own words stay their own. */

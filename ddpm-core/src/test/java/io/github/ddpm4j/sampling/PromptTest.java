@@ -110,6 +110,25 @@ class PromptTest {
   }
 
   @Test
+  void prompt_ofAttributes_countsInEncoding() {
+    try (NDManager manager = NDManager.newBaseManager()) {
+      NDArray vector = manager.create(new float[] {0, 0, 1}, new Shape(1, 3));
+      NDArray images = manager.ones(new Shape(2, 1, 2, 2)).mul(0.3);
+      float[] expected =
+          encoded(ATTRIBUTES.sampling().condition(Condition.vectors(vector)), images);
+      assertThat(encoded(ATTRIBUTES.sampling().prompt("hat=blue"), images))
+          .containsExactly(expected);
+      assertThat(encoded(ATTRIBUTES.sampling(), images)).isNotEqualTo(expected);
+    }
+  }
+
+  private static float[] encoded(Sampling sampling, NDArray images) {
+    try (Samples latents = sampling.shape(1, 2, 2).encode(images, 3)) {
+      return latents.toNDArray(images.getManager()).toFloatArray();
+    }
+  }
+
+  @Test
   void prompt_ofWhatTheModelHasNot_refused() {
     assertThatThrownBy(() -> CLASSES.sampling().prompt("horse"))
         .isInstanceOf(IllegalArgumentException.class)

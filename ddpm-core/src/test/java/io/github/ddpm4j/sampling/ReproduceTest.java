@@ -83,6 +83,11 @@ class ReproduceTest {
         .isEqualTo(cannot + "its use is inpainting, and only noise is told in full");
     assertThat(refusal("condition", "vector(3)"))
         .isEqualTo(cannot + "its condition is vector(3), which has numbers that it doesn't tell");
+    assertThat(refusal("pipeline", "LDMPipeline"))
+        .isEqualTo(
+            cannot
+                + "it was drawn by the pipeline LDMPipeline, which has more parts than a network;"
+                + " draw it by the same settings");
     assertThat(refusal("guidance", "mine"))
         .isEqualTo(cannot + "its guidance is mine, and only none is told in full");
     assertThat(refusal("guidance", "classifierFree(much)"))
