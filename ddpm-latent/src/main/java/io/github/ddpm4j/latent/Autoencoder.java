@@ -206,9 +206,10 @@ public final class Autoencoder implements AutoCloseable {
    * @param folder the folder; made if it is missing, must be empty or that of an autoencoder, which
    *     is replaced
    * @throws java.nio.file.FileAlreadyExistsException if the folder holds anything else
-   * @throws IOException if writing fails; a folder without {@code config.json} is none that loads
+   * @throws IOException if writing fails; what was in the folder is then as it was
    * @throws IllegalStateException if the autoencoder is closed or cannot encode, its weights are
    *     held in 16 bits, or one is NaN or infinite
+   * @throws IllegalArgumentException if the folder has no name, as the root of a file system
    */
   public void save(Path folder) throws IOException {
     requireEncoder("be saved");

@@ -16,7 +16,7 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
-/** Writes an autoencoder as diffusers has them. */
+/** Writes an autoencoder as diffusers has them, whole or not at all. */
 final class AutoencoderFolder {
 
   private static final String CONFIG = "config.json";
@@ -30,10 +30,13 @@ final class AutoencoderFolder {
       throws IOException {
     FiniteWeights.require(weights, "load the autoencoder anew");
     requirePlace(folder);
-    // The configuration last: a folder without one is no autoencoder yet.
-    Files.deleteIfExists(folder.resolve(CONFIG));
-    Safetensors.write(folder.resolve(WEIGHTS), weights, Map.of("format", "pt"));
-    WholeFile.writeText(folder.resolve(CONFIG), JsonFile.text(config));
+    // Weights and the scale beside them are of one training, or both of the one before.
+    WholeFolder.write(
+        folder,
+        beside -> {
+          Safetensors.write(beside.resolve(WEIGHTS), weights, Map.of("format", "pt"));
+          WholeFile.writeText(beside.resolve(CONFIG), JsonFile.text(config));
+        });
   }
 
   /** Nothing but an autoencoder is written over. */
@@ -51,7 +54,8 @@ final class AutoencoderFolder {
           names.contains(CONFIG)
               && !String.valueOf(JsonFile.read(folder.resolve(CONFIG)).get("_class_name"))
                   .matches("AutoencoderKL|VQModel");
-      names.removeAll(another ? Set.of(WEIGHTS) : Set.of(CONFIG, WEIGHTS));
+      Set<String> own = another ? Set.of(WEIGHTS) : Set.of(CONFIG, WEIGHTS);
+      names.removeIf(name -> own.contains(name) && Files.isRegularFile(folder.resolve(name)));
       if (!names.isEmpty()) {
         throw new FileAlreadyExistsException(
             folder.toString(),

@@ -25,6 +25,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -360,6 +361,44 @@ class AutoencoderTrainingTest {
       try (Autoencoder kept = Autoencoder.load(vae)) {
         assertThat(kept.scale()).isEqualTo(0.5);
       }
+    }
+  }
+
+  /** New weights without their scale, or the other way round, would decode to other pictures. */
+  @Test
+  void save_thatFails_theOldOneIsWhole() throws IOException {
+    Path vae = folder.resolve("vae");
+    try (Autoencoder autoencoder = Halves.autoencoder().build()) {
+      autoencoder.scale(0.75);
+      autoencoder.save(vae);
+      Map<String, float[]> before = values(autoencoder);
+      autoencoder.weights().get("quant_conv.bias").set(new float[] {1, 2, 3, 4});
+      autoencoder.scale(Double.NaN); // which JSON does not have
+      assertThatThrownBy(() -> autoencoder.save(vae)).isInstanceOf(IllegalArgumentException.class);
+      try (Autoencoder kept = Autoencoder.load(vae)) {
+        assertThat(kept.scale()).isEqualTo(0.75);
+        assertThat(values(kept)).usingRecursiveComparison().isEqualTo(before);
+      }
+      autoencoder.scale(2);
+      Path link = Files.createSymbolicLink(folder.resolve("link"), vae);
+      autoencoder.save(link);
+      assertThat(link).isSymbolicLink();
+      try (Autoencoder anew = Autoencoder.load(vae)) {
+        assertThat(anew.scale()).isEqualTo(2);
+        assertThat(values(anew)).usingRecursiveComparison().isEqualTo(values(autoencoder));
+      }
+      Path odd = folder.resolve("odd/diffusion_pytorch_model.safetensors");
+      Files.createDirectories(odd);
+      assertThatThrownBy(() -> autoencoder.save(folder.resolve("odd")))
+          .isInstanceOf(FileAlreadyExistsException.class)
+          .hasMessage(
+              folder.resolve("odd")
+                  + ": it holds diffusion_pytorch_model.safetensors of something else than an"
+                  + " autoencoder; choose another folder");
+    }
+    try (Stream<Path> all = Files.list(folder)) {
+      assertThat(all.map(path -> String.valueOf(path.getFileName())))
+          .containsExactlyInAnyOrder("vae", "link", "odd");
     }
   }
 
