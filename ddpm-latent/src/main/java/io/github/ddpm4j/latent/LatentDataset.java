@@ -60,16 +60,34 @@ public final class LatentDataset extends RandomAccessDataset implements Describe
   private final int[] pictures;
   private final double scale;
   private final long seed;
-  private final Builder builder;
+  private final RandomAccessDataset source;
   private final AtomicLong passes = new AtomicLong();
 
   private LatentDataset(Builder builder, EncodedPictures encoded, int... pictures) {
     super(builder);
-    this.builder = builder;
+    this.source = builder.pictures;
     this.encoded = encoded;
     this.pictures = pictures;
     this.scale = builder.autoencoder.scale();
     this.seed = builder.seed;
+  }
+
+  /** A part, with what the whole was built with: builder and autoencoder may be other ones by now. */
+  private LatentDataset(LatentDataset whole, int... pictures) {
+    super(new Part().setSampling(whole.sampler));
+    this.source = whole.source;
+    this.encoded = whole.encoded;
+    this.pictures = pictures;
+    this.scale = whole.scale;
+    this.seed = whole.seed;
+  }
+
+  /** What the superclass wants to know of a part. */
+  private static final class Part extends BaseBuilder<Part> {
+    @Override
+    protected Part self() {
+      return this;
+    }
   }
 
   /**
@@ -239,20 +257,20 @@ public final class LatentDataset extends RandomAccessDataset implements Describe
   @Override
   protected RandomAccessDataset newSubDataset(int[] indices, int from, int to) {
     return new LatentDataset(
-        builder, encoded, IntStream.range(from, to).map(i -> pictures[indices[i]]).toArray());
+        this, IntStream.range(from, to).map(i -> pictures[indices[i]]).toArray());
   }
 
   @Override
   protected RandomAccessDataset newSubDataset(List<Long> indices) {
     return new LatentDataset(
-        builder, encoded, indices.stream().mapToInt(index -> pictures[index.intValue()]).toArray());
+        this, indices.stream().mapToInt(index -> pictures[index.intValue()]).toArray());
   }
 
   /** Where a picture comes from; used in messages. */
   @Override
   public String nameOf(long index) {
     int picture = pictures[Math.toIntExact(Objects.checkIndex(index, pictures.length))];
-    return builder.pictures instanceof DescribedDataset described
+    return source instanceof DescribedDataset described
         ? described.nameOf(picture)
         : "picture " + picture;
   }

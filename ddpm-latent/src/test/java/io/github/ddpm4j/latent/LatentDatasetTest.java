@@ -150,6 +150,35 @@ class LatentDatasetTest {
     assertThat(((DescribedDataset) part).nameOf(1)).isEqualTo("picture 3");
   }
 
+  /** Builder and autoencoder go on with something else. */
+  @Test
+  void parts_haveTheSettingsOfTheWhole() throws Exception {
+    LatentDataset.Builder builder = builder();
+    LatentDataset whole = builder.build();
+    builder.seed(8).setSampling(1, true).optLimit(1);
+    autoencoder.scale(3);
+    List<RandomAccessDataset> parts =
+        List.of(
+            whole.subDataset(2, 8), whole.subDataset(List.of(3L, 5L)), whole.randomSplit(1, 1)[1]);
+    for (RandomAccessDataset part : parts) {
+      int size = Math.toIntExact(part.size());
+      assertThat(size).isGreaterThan(1);
+      assertThat(((LatentDataset) part).augmentation()).isEqualTo(whole.augmentation());
+      List<Long> order = new SeededSampler(size, size, 3, 0).plan().next();
+      try (Batch batch =
+          part.getData(manager, new SeededSampler(size, size, 3, 0)).iterator().next()) {
+        for (int i = 0; i < size; i++) {
+          String name = ((DescribedDataset) part).nameOf(order.get(i));
+          int picture = Integer.parseInt(name.substring("picture ".length()));
+          assertLatents(batch.getData().head(), i, picture, 0);
+        }
+      }
+      try (Batch batch = part.getData(manager).iterator().next()) {
+        assertThat(batch.getSize()).isEqualTo(Math.min(size, 4));
+      }
+    }
+  }
+
   @Test
   void getData_leavesNothing() throws Exception {
     LatentDataset latents = builder().build();
