@@ -391,6 +391,11 @@ public final class Autoencoder implements AutoCloseable {
     return this;
   }
 
+  /** How pictures are cut from now on. */
+  Tiles tiles() {
+    return tiles;
+  }
+
   /** Latents without a scale, as they are. */
   NDArray decodeRaw(NDArray raw) {
     return weighted.infer(new AutoencoderNetwork.Decode(network), raw);

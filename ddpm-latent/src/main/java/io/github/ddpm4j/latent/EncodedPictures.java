@@ -33,6 +33,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
@@ -40,7 +41,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * What an autoencoder says of all pictures of a dataset, without a scale, in Java's memory. A file
- * of it says by which weights and of which pictures it was made.
+ * of it says by which weights, how and of which pictures it was made.
  */
 final class EncodedPictures {
 
@@ -49,7 +50,13 @@ final class EncodedPictures {
   private static final String LABELS = "labels";
 
   private static final String AUTOENCODER = "ddpm4j.autoencoder";
+  private static final String CONFIGURATION = "ddpm4j.configuration.";
+  private static final String PRECISION = "ddpm4j.precision";
+  private static final String TILES = "ddpm4j.tiles";
   private static final String DATA = "ddpm4j.data";
+
+  /** What a configuration says that changes nothing of what is encoded. */
+  private static final Set<String> NO_MATTER = Set.of("_diffusers_version", "scaling_factor");
 
   /** So many values of pictures are encoded at once. */
   private static final long VALUES_AT_ONCE = 1 << 18;
@@ -86,14 +93,53 @@ final class EncodedPictures {
       throws IOException {
     try (NDManager reading = Machine.newManager(Device.cpu())) {
       String data = fingerprint(pictures, reading);
-      String weights = autoencoder.weighted().digest();
+      Map<String, String> words = words(autoencoder, data);
+      Tiles tiles = autoencoder.tiles();
       if (Files.exists(file)) {
-        return read(file, weights, data, reading);
+        return read(file, words, tiles, reading);
       }
       EncodedPictures encoded = encode(autoencoder, pictures, reading);
-      encoded.write(file, Map.of(AUTOENCODER, weights, DATA, data), reading);
+      words.put(TILES, tiles(tiles, encoded.shape));
+      encoded.write(file, words, reading);
       return encoded;
     }
+  }
+
+  /**
+   * What a file says of what was encoded, but for the tiles, which depend on the size of latents.
+   * Weights are float32: those that are held in 16 bits have no digest.
+   */
+  private static Map<String, String> words(Autoencoder autoencoder, String data) {
+    Map<String, String> words = new LinkedHashMap<>();
+    words.put(AUTOENCODER, autoencoder.weighted().digest());
+    autoencoder
+        .config()
+        .words(1)
+        .forEach(
+            (word, value) -> {
+              if (!NO_MATTER.contains(word)) {
+                words.put(CONFIGURATION + word, String.valueOf(value));
+              }
+            });
+    words.put(PRECISION, autoencoder.weighted().mode().type().name());
+    words.put(DATA, data);
+    return words;
+  }
+
+  /** The side of the tiles that latents take, 0 if they are of one. */
+  private static String tiles(Tiles tiles, Shape latents) {
+    return String.valueOf(tiles.cut(latents.get(1), latents.get(2)) ? tiles.side() : 0);
+  }
+
+  /** How a file was made whose words differ. */
+  private static String meaning(String word) {
+    return switch (word) {
+      case AUTOENCODER -> "by another autoencoder, or other weights of it";
+      case PRECISION -> "in another precision";
+      case TILES -> "with other tiles";
+      case DATA -> "of other pictures";
+      default -> "by an autoencoder of another configuration";
+    };
   }
 
   private static String fingerprint(RandomAccessDataset pictures, NDManager reading) {
@@ -267,16 +313,18 @@ final class EncodedPictures {
     }
   }
 
-  private static EncodedPictures read(Path file, String weights, String data, NDManager manager)
-      throws IOException {
+  private static EncodedPictures read(
+      Path file, Map<String, String> words, Tiles tiles, NDManager manager) throws IOException {
     try (NDManager own = manager.newSubManager();
         TensorSource source = TensorFiles.open(file)) {
-      require(file, source, AUTOENCODER, weights, "by another autoencoder, or other weights of it");
-      require(file, source, DATA, data, "of other pictures");
+      for (Map.Entry<String, String> word : words.entrySet()) {
+        require(file, source, word.getKey(), word.getValue());
+      }
       Shape shape = source.tensors().containsKey(MEAN) ? source.info(MEAN).shape() : new Shape();
       if (shape.dimension() != 4 || shape.size() == 0) {
         throw damaged(file);
       }
+      require(file, source, TILES, tiles(tiles, shape.slice(1)));
       List<float[]> means = rows(source, MEAN, own);
       boolean spread = source.tensors().containsKey(LOG_VARIANCE);
       List<float[]> logVariances = spread ? rows(source, LOG_VARIANCE, own) : List.of();
@@ -306,8 +354,7 @@ final class EncodedPictures {
     return rows;
   }
 
-  private static void require(
-      Path file, TensorSource source, String word, String wanted, String meaning)
+  private static void require(Path file, TensorSource source, String word, String wanted)
       throws IOException {
     Object found = source.metadata().get(word);
     if (found == null) {
@@ -318,7 +365,7 @@ final class EncodedPictures {
       throw new IOException(
           file
               + " was made "
-              + meaning
+              + meaning(word)
               + ": "
               + word
               + " is "

@@ -299,8 +299,9 @@ public final class LatentDataset extends RandomAccessDataset implements Describe
 
     /**
      * Keeps means and variances in a file, from which they are read the next time. It knows by
-     * which weights it was made and of which pictures (their number, and a sample of 16 of them),
-     * and is refused for others.
+     * which weights and configuration it was made, in which precision and {@linkplain
+     * Autoencoder#tiles tiles}, and of which pictures (their number, and a sample of 16 of them),
+     * and is refused for others. The scale is not in it.
      *
      * @param safetensors the file; made if it is missing
      * @return this builder
@@ -326,7 +327,7 @@ public final class LatentDataset extends RandomAccessDataset implements Describe
      *
      * @return the dataset
      * @throws IOException if the file cannot be read or written, is damaged, or was made by another
-     *     autoencoder or of other pictures
+     *     autoencoder, in another way or of other pictures
      * @throws java.io.UncheckedIOException if the pictures cannot be read
      * @throws IllegalArgumentException if {@code setSampling} was not called, there are no
      *     pictures, they change from time to time, have another shape, type or range, or more than

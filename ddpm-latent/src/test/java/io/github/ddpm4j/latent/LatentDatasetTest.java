@@ -15,6 +15,7 @@ import io.github.ddpm4j.internal.data.DescribedDataset;
 import io.github.ddpm4j.internal.data.SeededSampler;
 import io.github.ddpm4j.internal.io.Safetensors;
 import io.github.ddpm4j.internal.random.CounterRandom;
+import io.github.ddpm4j.unet.UNet;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -239,6 +240,75 @@ class LatentDatasetTest {
                 + autoencoder.weighted().digest()
                 + " here; delete it to encode the pictures anew, or name another file");
     assertThat(Files.readAllBytes(file())).isEqualTo(before);
+  }
+
+  private void assertRefused(Autoencoder other, String why) {
+    LatentDataset.Builder builder =
+        LatentDataset.builder(other, pictures).cache(file()).setSampling(4, true);
+    assertThatThrownBy(builder::build)
+        .isInstanceOf(IOException.class)
+        .hasMessage(
+            file()
+                + " was made "
+                + why
+                + "; delete it to encode the pictures anew, or name another file");
+  }
+
+  /** The same weights encode otherwise. */
+  @Test
+  void cache_encodedInAnotherWay_refused() throws IOException {
+    builder().cache(file()).build();
+    try (Autoencoder other = Halves.autoencoder().groups(4).build()) {
+      assertThat(other.weighted().digest()).isEqualTo(autoencoder.weighted().digest());
+      assertRefused(
+          other,
+          "by an autoencoder of another configuration: ddpm4j.configuration.norm_num_groups is 2"
+              + " there, and 4 here");
+    }
+    autoencoder.runAs(UNet.Execution.COMPILED, UNet.Precision.BFLOAT16);
+    assertRefused(
+        autoencoder,
+        "in another precision: ddpm4j.precision is FLOAT32 there, and BFLOAT16 here");
+    autoencoder.runAs(UNet.Execution.EAGER, UNet.Precision.FLOAT32);
+    autoencoder.tiles(8); // of which the pictures are one
+    builder().cache(file()).build();
+    autoencoder.runAs(UNet.Execution.COMPILED, UNet.Precision.FLOAT32);
+    autoencoder.hold(UNet.Precision.BFLOAT16);
+    assertThatThrownBy(() -> builder().cache(file()).build())
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage(
+            "the weights of the autoencoder are held in BFLOAT16, for use alone; call"
+                + " hold(Precision.FLOAT32) first");
+    autoencoder.hold(UNet.Precision.FLOAT32); // rounded
+    assertThatThrownBy(() -> builder().cache(file()).build())
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining("was made by another autoencoder, or other weights of it");
+  }
+
+  @Test
+  void cache_ofOtherTiles_refused() throws IOException {
+    ArrayDataset large =
+        new ArrayDataset.Builder()
+            .setData(manager.zeros(new Shape(1, 1, 32, 32)))
+            .setSampling(1, true)
+            .build();
+    LatentDataset.Builder builder =
+        LatentDataset.builder(autoencoder, large).cache(file()).setSampling(1, true);
+    autoencoder.tiles(8);
+    builder.build();
+    builder.build();
+    for (int side : new int[] {12, 0}) {
+      autoencoder.tiles(side);
+      assertThatThrownBy(builder::build)
+          .isInstanceOf(IOException.class)
+          .hasMessage(
+              file()
+                  + " was made with other tiles: ddpm4j.tiles is 8 there, and "
+                  + side
+                  + " here; delete it to encode the pictures anew, or name another file");
+    }
+    assertThat(Safetensors.metadata(file()))
+        .doesNotContainKey("ddpm4j.configuration.scaling_factor");
   }
 
   @Test
