@@ -20,7 +20,7 @@ import java.util.Objects;
 
 /**
  * A step of training in one call of the engine: both passes, the loss, its gradient and Adam
- * (Kingma and Ba 2015). A step whose gradient is not finite changes nothing.
+ * (Kingma and Ba 2015). A step whose loss or gradient is not finite changes nothing.
  */
 final class AutoencoderStep implements AutoCloseable {
 
@@ -109,7 +109,11 @@ final class AutoencoderStep implements AutoCloseable {
         script.let(
             "torch.linalg_vector_norm(torch.stack(torch._foreach_norm(%s, 2, dtype=%d)))",
             made, float32);
-    Value bad = script.let("torch.to(torch.logical_not(torch.isfinite(%s)), %d)", norm, float32);
+    Value finite =
+        script.let(
+            "torch.logical_and(torch.isfinite(%s), torch.isfinite(torch.detach(%s)))",
+            norm, parts.loss());
+    Value bad = script.let("torch.to(torch.logical_not(%s), %d)", finite, float32);
     script.run("count = torch.full([1], float(numbers[1]), dtype=%d, device=x.device)", float32);
     script.run(
         "torch._fused_adamw_(p, %s, m, v, annotate(List[Tensor], []), torch.mul([count], %d),"

@@ -229,6 +229,24 @@ class AutoencoderTrainingTest {
     }
   }
 
+  /** Means whose squares are beyond float32, while no slope is: the decoder does not see them. */
+  @Test
+  void fit_infiniteLossOfAFiniteGradient_changesNothing() {
+    try (Autoencoder autoencoder = Halves.autoencoder().build()) {
+      autoencoder.weights().get("quant_conv.bias").set(new float[] {3e19f, 3e19f, 0, 0});
+      autoencoder.weights().get("post_quant_conv.weight").muli(0);
+      autoencoder.weights().get("decoder.conv_in.weight").muli(0);
+      Map<String, float[]> before = values(autoencoder);
+      assertThatThrownBy(
+              () -> autoencoder.training().steps(1).learningRate(RATE).seed(5).fit(data()))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageMatching(
+              "the loss of step 1 is Infinity with a gradient of norm [0-9.E]+; the weights are"
+                  + " those before the step: train with a lower learning rate");
+      assertThat(values(autoencoder)).usingRecursiveComparison().isEqualTo(before);
+    }
+  }
+
   @Test
   void fit_interrupted_endsBetweenSteps() {
     try (Autoencoder autoencoder = Halves.autoencoder().build()) {
