@@ -72,7 +72,9 @@ public final class LatentDataset extends RandomAccessDataset implements Describe
     this.seed = builder.seed;
   }
 
-  /** A part, with what the whole was built with: builder and autoencoder may be other ones by now. */
+  /**
+   * A part, with what the whole was built with: builder and autoencoder may be other ones by now.
+   */
   private LatentDataset(LatentDataset whole, int... pictures) {
     super(new Part().setSampling(whole.sampler));
     this.source = whole.source;

@@ -267,8 +267,7 @@ class LatentDatasetTest {
     }
     autoencoder.runAs(UNet.Execution.COMPILED, UNet.Precision.BFLOAT16);
     assertRefused(
-        autoencoder,
-        "in another precision: ddpm4j.precision is FLOAT32 there, and BFLOAT16 here");
+        autoencoder, "in another precision: ddpm4j.precision is FLOAT32 there, and BFLOAT16 here");
     autoencoder.runAs(UNet.Execution.EAGER, UNet.Precision.FLOAT32);
     autoencoder.tiles(8); // of which the pictures are one
     builder().cache(file()).build();
