@@ -105,7 +105,7 @@ class KilledShardsTest {
       int killed = 0;
       for (int i = 0; i < KILLS; i++) {
         int from = i * PICTURES / KILLS;
-        killed += kill(start(model, out, shards), out, from + random.nextInt(PICTURES / KILLS));
+        killed += kill(start(model, out, shards), out, from + random.nextInt(PICTURES / KILLS / 2));
       }
       assertThat(killed).as("killed of %d shards", shards).isGreaterThanOrEqualTo(KILLS);
       assertThat(drawn(out)).isLessThan(PICTURES);
