@@ -76,7 +76,7 @@ final class Served implements ServedRequest {
     try {
       return result.get();
     } catch (InterruptedException e) {
-      result.cancel(false); // whoever takes no images closes none
+      leave();
       throw e;
     } catch (ExecutionException e) {
       Throwable why = e.getCause();
@@ -87,6 +87,15 @@ final class Served implements ServedRequest {
         throw error;
       }
       throw why instanceof RuntimeException known ? known : new IllegalStateException(why);
+    }
+  }
+
+  /**
+   * Cancels for a caller who takes no images and so closes none, though they may be there by now.
+   */
+  void leave() {
+    if (!result.cancel(false) && !result.isCompletedExceptionally()) {
+      result.join().close();
     }
   }
 
