@@ -42,6 +42,9 @@ record DrawRequest(
   static final double MOST_GUIDANCE = 20;
   private static final int MOST_TEXT = 200;
 
+  /** The largest image whose mask fits into a request beside all else, in pixels: {@value}. */
+  static final int MOST_FILLED = 4 * (PageServer.MOST_BYTES - 4096);
+
   /** Numbers that JavaScript has exactly. */
   private static final long MOST_SEED = (1L << 53) - 1;
 
@@ -55,9 +58,41 @@ record DrawRequest(
    *
    * @param drawing the drawing that it belongs to
    * @param picture its index there
-   * @param mask a sign for each pixel, row by row: 1 where it is kept and 0 where it is drawn anew
+   * @param mask a hexadecimal digit for four pixels each, row by row and the first of them its
+   *     highest bit: 1 where it is kept and 0 where it is drawn anew
    */
-  record Hole(String drawing, int picture, String mask) {}
+  record Hole(String drawing, int picture, String mask) {
+
+    /**
+     * The mask of an image.
+     *
+     * @param pixels the number of its pixels
+     * @return 1 or 0 for each
+     * @throws RefusalException if it is the mask of an image of another size
+     */
+    float[] kept(int pixels) {
+      int digits = (pixels + 3) / 4;
+      if (mask.length() != digits) {
+        throw bad(
+            "mask must have "
+                + digits
+                + " digits for "
+                + pixels
+                + " pixels, but has "
+                + mask.length());
+      }
+      float[] kept = new float[pixels];
+      for (int i = 0; i < 4 * digits; i++) {
+        int bit = (Character.digit(mask.charAt(i / 4), 16) >> (3 - i % 4)) & 1;
+        if (i < pixels) {
+          kept[i] = bit;
+        } else if (bit != 0) {
+          throw bad("mask must be 0 beyond its " + pixels + " pixels");
+        }
+      }
+      return kept;
+    }
+  }
 
   /**
    * Reads a request.
@@ -80,8 +115,8 @@ record DrawRequest(
       JsonObject fill = all.getAsJsonObject("fill");
       requireNames(fill, FILL_NAMES);
       String mask = string(fill, "mask", Integer.MAX_VALUE);
-      if (!mask.matches("[01]+")) {
-        throw bad("mask must be of the signs 0 and 1");
+      if (!mask.matches("[0-9a-f]+")) {
+        throw bad("mask must be of the digits 0 to 9 and a to f");
       }
       hole = new Hole(text(fill, "drawing"), whole(fill, "picture", 0, MOST_PICTURES - 1), mask);
     }

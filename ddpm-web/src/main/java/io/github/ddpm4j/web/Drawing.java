@@ -6,6 +6,7 @@ import ai.djl.ndarray.types.Shape;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
 import io.github.ddpm4j.image.Pictures;
+import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.service.Progress;
@@ -37,10 +38,11 @@ final class Drawing {
   /**
    * Something that happened.
    *
+   * @param number counts all events of the drawing from 0, and stays when others are dropped
    * @param name {@code step}, {@code done} or {@code failed}
    * @param data an object of JSON
    */
-  record Event(String name, String data) {
+  record Event(int number, String name, String data) {
 
     boolean isLast() {
       return !name.equals("step");
@@ -54,19 +56,29 @@ final class Drawing {
    * @param values its numbers, in the model's range
    */
   @SuppressWarnings("ArrayRecordComponent") // not handed on
-  record Drawn(byte[] png, float[] values) {}
+  record Drawn(byte[] png, float[] values) {
+
+    long bytes() {
+      return png.length + (long) Float.BYTES * values.length;
+    }
+  }
 
   private final String id;
   private final String model;
   private final Shape shape;
   private final DataRange range;
-  private final float[] sheet;
   private final ServedRequest request;
   private final NDManager arrays;
+  private final Runnable grown;
   private final List<Event> events = new ArrayList<>();
   private List<Drawn> pictures = List.of();
-  private int lastShown;
+  private int nextNumber;
   private boolean ended;
+
+  /** What the follower alone uses: the images as they were last told, and the step of that. */
+  private float[] sheet;
+
+  private int lastShown;
 
   /**
    * Follows a request.
@@ -78,6 +90,7 @@ final class Drawing {
    * @param count the number of images
    * @param request what the service has taken
    * @param arrays what the request borrows; closed when it has ended
+   * @param grown is run when the drawing holds more than before
    */
   Drawing(
       String id,
@@ -86,13 +99,15 @@ final class Drawing {
       DataRange range,
       int count,
       ServedRequest request,
-      NDManager arrays) {
+      NDManager arrays,
+      Runnable grown) {
     this.id = id;
     this.model = model;
     this.shape = shape;
     this.range = range;
     this.request = request;
     this.arrays = arrays;
+    this.grown = grown;
     this.sheet = new float[Math.toIntExact(count * shape.size())];
     Arrays.fill(sheet, (float) ((range.channel(0).min() + range.channel(0).max()) / 2));
     request.progress().subscribe(new Follower());
@@ -122,25 +137,62 @@ final class Drawing {
     return index < pictures.size() ? Optional.of(pictures.get(index)) : Optional.empty();
   }
 
-  /** The event of an index, as soon as there is one; empty if none comes for a while. */
-  synchronized Optional<Event> event(int index, Duration patience) throws InterruptedException {
+  /** The bytes of memory that its events and pictures take, about. */
+  synchronized long bytes() {
+    return eventBytes() + pictures.stream().mapToLong(Drawn::bytes).sum();
+  }
+
+  /** A letter of an event is a byte. */
+  private long eventBytes() {
+    return events.stream().mapToLong(event -> event.data().length()).sum();
+  }
+
+  /**
+   * Forgets what it looked like on the way, but for the latest event.
+   *
+   * @return the bytes that this frees
+   */
+  synchronized long dropSteps() {
+    long before = eventBytes();
+    if (events.size() > 1) {
+      events.subList(0, events.size() - 1).clear();
+    }
+    return before - eventBytes();
+  }
+
+  /** Whether it has ended and no event has this number or a later one. */
+  synchronized boolean isOverBefore(int number) {
+    return ended && number >= nextNumber;
+  }
+
+  /**
+   * The first event of a number or a later one, as soon as there is one; empty if none comes for a
+   * while, or ever.
+   */
+  synchronized Optional<Event> event(int number, Duration patience) throws InterruptedException {
     long end = System.nanoTime() + patience.toNanos();
-    while (events.size() <= index) {
+    while (nextNumber <= number) {
       long left = (end - System.nanoTime()) / 1_000_000;
-      if (left <= 0) {
+      if (left <= 0 || ended) {
         return Optional.empty();
       }
       wait(left);
     }
-    return Optional.of(events.get(index));
+    return events.stream().filter(event -> event.number() >= number).findFirst();
   }
 
-  private synchronized void add(Event event) {
-    if (!ended) {
+  private void add(String name, JsonObject data) {
+    synchronized (this) {
+      if (ended) {
+        return;
+      }
+      Event event = new Event(nextNumber, name, data.toString());
+      nextNumber++;
       ended = event.isLast();
       events.add(event);
       notifyAll();
     }
+    grown.run(); // without the lock, since it asks other drawings
   }
 
   private final class Follower implements Flow.Subscriber<Progress> {
@@ -180,14 +232,14 @@ final class Drawing {
     data.addProperty("steps", request.steps());
     try (NDManager manager = NDManager.newBaseManager()) {
       long count = sheet.length / shape.size();
-      NDArray all = manager.create(sheet, new Shape(count).addAll(shape));
+      NDArray all = Upload.floats(manager, sheet, new Shape(count).addAll(shape));
       BufferedImage grid = Pictures.of(all).dataRange(range).gap(count == 1 ? 0 : 1).toGrid();
       ByteArrayOutputStream png = new ByteArrayOutputStream();
       Pictures.write(grid, png, Map.of());
       data.addProperty(
           "image",
           "data:image/png;base64," + Base64.getEncoder().encodeToString(png.toByteArray()));
-      add(new Event("step", data.toString()));
+      add("step", data);
       lastShown = step;
     } catch (IOException | RuntimeException e) {
       logger.warn("a preview of drawing {} is not shown", id, e);
@@ -197,18 +249,19 @@ final class Drawing {
   /** The result is there before the progress ends. */
   private void end() {
     try {
-      add(done(request.await()));
+      add("done", done(request.await()));
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      add(failed(e));
+      add("failed", failed(e));
     } catch (TimeoutException | IOException | RuntimeException | Error e) {
-      add(failed(e)); // whatever it is, who watches hears of it
+      add("failed", failed(e)); // whatever it is, who watches hears of it
     } finally {
+      sheet = new float[0];
       arrays.close();
     }
   }
 
-  private Event done(Samples samples) throws IOException {
+  private JsonObject done(Samples samples) throws IOException {
     List<Drawn> drawn = new ArrayList<>();
     JsonArray told = new JsonArray();
     try (samples;
@@ -235,10 +288,10 @@ final class Drawing {
     }
     JsonObject data = new JsonObject();
     data.add("pictures", told);
-    return new Event("done", data.toString());
+    return data;
   }
 
-  private Event failed(Throwable failure) {
+  private JsonObject failed(Throwable failure) {
     String message;
     if (failure instanceof CancellationException) {
       message = "Stopped.";
@@ -250,6 +303,6 @@ final class Drawing {
     }
     JsonObject data = new JsonObject();
     data.addProperty("message", message);
-    return new Event("failed", data.toString());
+    return data;
   }
 }

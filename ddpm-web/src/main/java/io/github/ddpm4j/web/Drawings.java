@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.sampling.Guidance;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
@@ -26,6 +27,10 @@ import java.util.function.Function;
 final class Drawings {
 
   static final int MOST = 64;
+
+  /** What they may hold together, about: {@value} bytes. */
+  static final long MOST_BYTES = 128L << 20;
+
   private static final int MOST_FRAMES = 50;
   private static final int JUMP = 5;
   private static final int JUMPS = 3;
@@ -36,11 +41,17 @@ final class Drawings {
   private static final Duration DEADLINE = Duration.ofMinutes(5);
 
   private final SamplingService service;
+  private final long mostBytes;
   private final SecureRandom random = new SecureRandom();
   private final Map<String, Drawing> all = new LinkedHashMap<>();
 
   Drawings(SamplingService service) {
+    this(service, MOST_BYTES);
+  }
+
+  Drawings(SamplingService service, long mostBytes) {
     this.service = service;
+    this.mostBytes = mostBytes;
   }
 
   private static Map<String, String> samplers() {
@@ -78,19 +89,28 @@ final class Drawings {
           400, "there is no such model, but there are " + service.models().keySet());
     }
     Shape shape = shape(ddpm);
+    Sampler sampler = sampler(asked);
     NDManager arrays = NDManager.newBaseManager();
     boolean begun = false;
     try {
+      int steps = sampler.plan(ddpm.model().diffusion()).steps().size();
       SamplingRequest request =
-          SamplingRequest.starting(start(asked, shape, arrays))
+          SamplingRequest.starting(start(asked, sampler, shape, arrays))
               .model(asked.model())
               .tenant(client)
               .deadline(DEADLINE)
-              .previews(Math.max(1, (asked.steps() + MOST_FRAMES - 1) / MOST_FRAMES));
+              .previews((steps + MOST_FRAMES - 1) / MOST_FRAMES);
       ServedRequest served = service.submit(request);
       Drawing drawing =
           new Drawing(
-              newId(), asked.model(), shape, ddpm.dataRange(), asked.count(), served, arrays);
+              newId(),
+              asked.model(),
+              shape,
+              ddpm.dataRange(),
+              asked.count(),
+              served,
+              arrays,
+              this::trim);
       begun = true;
       add(drawing);
       return drawing;
@@ -112,14 +132,11 @@ final class Drawings {
         .orElseThrow(() -> new IllegalArgumentException("a model tells no size of images"));
   }
 
-  private Function<Sampling, SamplingRun> start(DrawRequest asked, Shape shape, NDManager arrays) {
-    if (!SAMPLERS.containsKey(asked.sampler())) {
-      throw new RefusalException(400, "sampler must be one of " + SAMPLERS.keySet());
-    }
-    Sampler plain = Samplers.parse(asked.sampler(), asked.steps());
+  private Function<Sampling, SamplingRun> start(
+      DrawRequest asked, Sampler sampler, Shape shape, NDManager arrays) {
     DrawRequest.Hole hole = asked.hole();
     if (hole == null) {
-      return s -> set(s, asked).sampler(plain).start(asked.count());
+      return s -> set(s, asked).sampler(sampler).start(asked.count());
     }
     Drawing from = get(hole.drawing());
     Drawing.Drawn picture =
@@ -128,32 +145,25 @@ final class Drawings {
     if (!from.model().equals(asked.model())) {
       throw new RefusalException(400, "a picture is filled in by the model that drew it");
     }
-    int pixels = Math.toIntExact(shape.get(1) * shape.get(2));
-    if (hole.mask().length() != pixels) {
-      throw new RefusalException(
-          400,
-          "mask must have a sign for each of "
-              + pixels
-              + " pixels, but has "
-              + hole.mask().length());
-    }
-    float[] known = new float[pixels];
-    for (int i = 0; i < pixels; i++) {
-      known[i] = hole.mask().charAt(i) - '0';
-    }
+    float[] known = hole.kept(Math.toIntExact(shape.get(1) * shape.get(2)));
     int count = asked.count();
     return s -> {
-      NDArray one = arrays.create(picture.values(), new Shape(1).addAll(shape));
+      NDArray one = Upload.floats(arrays, picture.values(), new Shape(1).addAll(shape));
       NDArray images = one.repeat(0, count);
-      NDArray mask = arrays.create(known, new Shape(1, 1, shape.get(1), shape.get(2)));
-      return set(s, asked).sampler(filling(asked, plain)).startInpainting(images, mask);
+      NDArray mask = Upload.floats(arrays, known, new Shape(1, 1, shape.get(1), shape.get(2)));
+      return set(s, asked).sampler(sampler).startInpainting(images, mask);
     };
   }
 
   /** What is filled in fits its surroundings better if steps are taken again. */
-  private static Sampler filling(DrawRequest asked, Sampler plain) {
-    boolean can = asked.sampler().startsWith("dd") && asked.steps() >= 4 * JUMP;
-    return can ? Samplers.resampling(plain, JUMP, JUMPS) : plain;
+  private static Sampler sampler(DrawRequest asked) {
+    if (!SAMPLERS.containsKey(asked.sampler())) {
+      throw new RefusalException(400, "sampler must be one of " + SAMPLERS.keySet());
+    }
+    Sampler plain = Samplers.parse(asked.sampler(), asked.steps());
+    boolean again =
+        asked.hole() != null && asked.sampler().startsWith("dd") && asked.steps() >= 4 * JUMP;
+    return again ? Samplers.resampling(plain, JUMP, JUMPS) : plain;
   }
 
   private static Sampling set(Sampling sampling, DrawRequest asked) {
@@ -176,6 +186,33 @@ final class Drawings {
     Iterator<Drawing> oldest = all.values().iterator();
     while (all.size() > MOST && oldest.hasNext()) {
       if (oldest.next().hasEnded()) {
+        oldest.remove();
+      }
+    }
+    trim(); // it may have grown before it was known
+  }
+
+  /**
+   * Holds no more than it may: forgets the steps of the oldest that have ended, then those of the
+   * ones under way (who watches has heard of most), and then the oldest with their pictures. The
+   * latest keeps its pictures.
+   */
+  synchronized void trim() {
+    long bytes = all.values().stream().mapToLong(Drawing::bytes).sum();
+    for (boolean ended : new boolean[] {true, false}) {
+      Iterator<Drawing> oldest = all.values().iterator();
+      while (bytes > mostBytes && oldest.hasNext()) {
+        Drawing drawing = oldest.next();
+        if (drawing.hasEnded() == ended) {
+          bytes -= drawing.dropSteps();
+        }
+      }
+    }
+    Iterator<Drawing> oldest = all.values().iterator();
+    while (bytes > mostBytes && oldest.hasNext()) {
+      Drawing drawing = oldest.next();
+      if (drawing.hasEnded() && oldest.hasNext()) {
+        bytes -= drawing.bytes();
         oldest.remove();
       }
     }

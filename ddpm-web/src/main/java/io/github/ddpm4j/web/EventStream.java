@@ -21,13 +21,18 @@ final class EventStream {
 
   /**
    * Sends the events of a drawing until it ends or the client leaves. A client that comes back says
-   * the last number that it heard, and gets what followed.
+   * the last number that it heard, and gets what followed; the status 204, upon which browsers stay
+   * away, if that was the end.
    *
    * @throws RefusalException if it has too many streams open
    */
   void send(HttpExchange exchange, Drawing drawing, String client)
       throws IOException, InterruptedException {
     int next = next(exchange);
+    if (drawing.isOverBefore(next)) {
+      exchange.sendResponseHeaders(204, -1);
+      return;
+    }
     begin(client);
     try {
       Answer.addHeaders(exchange, "text/event-stream", "default-src 'none'");
@@ -36,23 +41,32 @@ final class EventStream {
       out.flush();
       while (true) {
         Optional<Drawing.Event> event = drawing.event(next, HEARTBEAT);
-        String text =
-            event
-                .map(e -> "event: " + e.name() + "\ndata: " + e.data() + "\n\n")
-                .orElse(":\n\n"); // finds out whether anybody listens
-        if (event.isPresent()) {
-          text = "id: " + next + "\n" + text;
-          next++;
+        if (event.isEmpty() && drawing.isOverBefore(next)) {
+          return;
         }
+        String text = event.map(EventStream::text).orElse(":\n\n"); // does anybody listen?
         out.write(text.getBytes(StandardCharsets.UTF_8));
         out.flush();
-        if (event.isPresent() && event.get().isLast()) {
-          return;
+        if (event.isPresent()) {
+          if (event.get().isLast()) {
+            return;
+          }
+          next = event.get().number() + 1;
         }
       }
     } finally {
       end(client);
     }
+  }
+
+  private static String text(Drawing.Event event) {
+    return "id: "
+        + event.number()
+        + "\nevent: "
+        + event.name()
+        + "\ndata: "
+        + event.data()
+        + "\n\n";
   }
 
   private static int next(HttpExchange exchange) {

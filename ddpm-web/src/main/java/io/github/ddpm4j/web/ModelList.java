@@ -47,6 +47,7 @@ final class ModelList {
     one.addProperty("height", shape.get(1));
     one.addProperty("colour", shape.get(0) == 3);
     one.addProperty("mostSteps", Math.min(DrawRequest.MOST_STEPS, ddpm.schedule().timesteps() - 1));
+    one.addProperty("fills", shape.get(1) * shape.get(2) <= DrawRequest.MOST_FILLED);
     JsonArray attributes = new JsonArray();
     ddpm.attributes()
         .ifPresent(

@@ -20,6 +20,7 @@ import java.util.concurrent.SynchronousQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.LongSupplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -82,11 +83,13 @@ final class PageServer implements AutoCloseable {
   private final Drawings drawings;
   private final ModelList models;
   private final EventStream streams = new EventStream();
-  private final Allowance allowance = new Allowance(BURST, PER_SECOND, System::nanoTime);
+  private final Allowance allowance;
   private final boolean isLocal;
   private final Map<String, Answer> files = new LinkedHashMap<>();
 
-  private PageServer(SamplingService service, InetSocketAddress address) throws IOException {
+  private PageServer(SamplingService service, InetSocketAddress address, LongSupplier nanos)
+      throws IOException {
+    allowance = new Allowance(BURST, PER_SECOND, nanos);
     drawings = new Drawings(service);
     models = new ModelList(service);
     for (Map.Entry<String, String> file : TYPES.entrySet()) {
@@ -132,10 +135,16 @@ final class PageServer implements AutoCloseable {
    * @throws IOException if it is no address of this machine, or taken
    */
   static PageServer start(SamplingService service, InetSocketAddress address) throws IOException {
+    return start(service, address, System::nanoTime);
+  }
+
+  /** Starts a server that tells by a clock, in nanoseconds, how often clients come. */
+  static PageServer start(SamplingService service, InetSocketAddress address, LongSupplier nanos)
+      throws IOException {
     if (address.isUnresolved()) {
       throw new IOException("there is no host of the name " + address.getHostString());
     }
-    return new PageServer(service, address);
+    return new PageServer(service, address, nanos);
   }
 
   /** Where a browser finds the page. */

@@ -102,9 +102,11 @@ export class Hole {
     return !this.cells.includes(1);
   }
 
-  /** 1 for each pixel that is kept, 0 for each of the hole. */
+  /** A hexadecimal digit for four pixels, row by row, the first its highest bit: 1 is kept, 0 is hole. */
   mask() {
-    return Array.from(this.cells, cell => cell ? "0" : "1").join("");
+    const digits = new Uint8Array(Math.ceil(this.cells.length / 4));
+    this.cells.forEach((cell, i) => digits[i >> 2] |= cell ? 0 : 8 >> i % 4);
+    return Array.from(digits, digit => digit.toString(16)).join("");
   }
 
   show() {

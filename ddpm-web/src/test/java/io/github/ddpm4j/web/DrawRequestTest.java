@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.ddpm4j.web.DrawRequest.Hole;
+import java.nio.charset.StandardCharsets;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -18,9 +20,9 @@ class DrawRequestTest {
   void of_whatThePageSends() {
     assertThat(DrawRequest.of(GOOD))
         .isEqualTo(new DrawRequest("m", "Bag", "ddim", 5, 1.5, 7, 2, null));
-    String fill = ", \"fill\": {\"drawing\": \"d\", \"picture\": 3, \"mask\": \"0110\"}}";
+    String fill = ", \"fill\": {\"drawing\": \"d\", \"picture\": 3, \"mask\": \"06af\"}}";
     assertThat(DrawRequest.of(GOOD.substring(0, GOOD.length() - 1) + fill).hole())
-        .isEqualTo(new Hole("d", 3, "0110"));
+        .isEqualTo(new Hole("d", 3, "06af"));
     assertThat(DrawRequest.of(GOOD.replace("7", "9007199254740991")).seed())
         .isEqualTo(9007199254740991L);
   }
@@ -44,7 +46,8 @@ class DrawRequestTest {
         "\"seed\":7; \"sead\":7; there is no such name, but there are [model, prompt, sampler,"
             + " steps, guidance, seed, count, fill]",
         "\"seed\":7; \"seed\":7,\"fill\":3; fill must be an object of [drawing, picture, mask]",
-        "\"seed\":7; \"seed\":7,\"fill\":{\"mask\":\"012\"}; mask must be of the signs 0 and 1",
+        "\"seed\":7; \"seed\":7,\"fill\":{\"mask\":\"01g\"}; mask must be of the digits 0 to 9 and a"
+            + " to f",
         "\"seed\":7; \"seed\":7,\"fill\":{\"to\":1}; there is no such name, but there are [drawing,"
             + " picture, mask]"
       })
@@ -54,6 +57,36 @@ class DrawRequestTest {
         .hasMessage(message)
         .extracting(e -> ((RefusalException) e).status())
         .isEqualTo(400);
+  }
+
+  @Test
+  void hole_aDigitForFourPixels_ofThatSizeAlone() {
+    assertThat(new Hole("d", 0, "1e").kept(8)).containsExactly(0, 0, 0, 1, 1, 1, 1, 0);
+    assertThat(new Hole("d", 0, "fa8").kept(9)).containsExactly(1, 1, 1, 1, 1, 0, 1, 0, 1);
+    assertThatThrownBy(() -> new Hole("d", 0, "fa8").kept(13))
+        .isInstanceOf(RefusalException.class)
+        .hasMessage("mask must have 4 digits for 13 pixels, but has 3");
+    assertThatThrownBy(() -> new Hole("d", 0, "fa4").kept(9))
+        .isInstanceOf(RefusalException.class)
+        .hasMessage("mask must be 0 beyond its 9 pixels");
+  }
+
+  /** With all else as long as it may be. */
+  @Test
+  void of_theLargestMask_fitsIntoARequest() {
+    String text = "\u4e00".repeat(200);
+    String mask = "f".repeat(DrawRequest.MOST_FILLED / 4);
+    String body =
+        "{'model':'T','prompt':'T','sampler':'T','steps':250,'guidance':19.55555,'seed':9007199254740991,"
+            .replace("'", "\"")
+            .replace("T", text)
+            + ("'count':16,'fill':{'drawing':'T','picture':15,'mask':'" + mask + "'}}")
+                .replace("'", "\"")
+                .replace("T", text);
+    assertThat(body.getBytes(StandardCharsets.UTF_8)).hasSizeLessThan(PageServer.MOST_BYTES);
+    Hole hole = Objects.requireNonNull(DrawRequest.of(body).hole());
+    assertThat(hole.kept(DrawRequest.MOST_FILLED)).containsOnly(1);
+    assertThat(DrawRequest.MOST_FILLED).isGreaterThan(256 * 256);
   }
 
   @Test

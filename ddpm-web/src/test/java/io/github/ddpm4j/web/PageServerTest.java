@@ -10,6 +10,7 @@ import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.service.SamplingService;
 import java.io.IOException;
 import java.io.InputStream;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.SocketException;
@@ -28,6 +29,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import javax.imageio.ImageIO;
@@ -50,6 +52,7 @@ class PageServerTest {
   @TempDir private Path folder;
   private final Semaphore calls = new Semaphore(Integer.MAX_VALUE / 2);
   private final HttpClient client = HttpClient.newHttpClient();
+  private final AtomicLong clock = new AtomicLong();
   private SamplingService service;
   private PageServer server;
 
@@ -62,7 +65,9 @@ class PageServerTest {
             .mostImages(4)
             .queue(2)
             .build();
-    server = PageServer.start(service, 0);
+    server =
+        PageServer.start(
+            service, new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), clock::get);
   }
 
   @AfterEach
@@ -143,7 +148,7 @@ class PageServerTest {
     assertThat(models.get(0).toString())
         .isEqualTo(
             "{\"name\":\"classes\",\"width\":4,\"height\":4,\"colour\":false,\"mostSteps\":99,"
-                + "\"attributes\":[],\"classes\":[\"Boot\",\"Bag\"]}");
+                + "\"fills\":true,\"attributes\":[],\"classes\":[\"Boot\",\"Bag\"]}");
     assertThat(models.get(1).toString())
         .contains("\"width\":8,\"height\":6,\"colour\":true")
         .contains("{\"name\":\"glasses\",\"values\":[\"none\",\"dark\"]}]")
@@ -182,13 +187,44 @@ class PageServerTest {
                 .build(),
             BodyHandlers.ofString());
     assertThat(rest.body()).startsWith("id: " + (events.length - 1) + "\nevent: done\n");
+    for (int heard : new int[] {events.length - 1, events.length, 999_999}) {
+      HttpResponse<String> nothing =
+          client.send(
+              request("/api/drawings/" + id + "/events")
+                  .header("Last-Event-ID", Integer.toString(heard))
+                  .build(),
+              BodyHandlers.ofString());
+      assertThat(nothing.statusCode()).as("after event %d", heard).isEqualTo(204);
+      assertThat(nothing.body()).isEmpty();
+    }
+  }
+
+  @Test
+  void events_beyondTheLast_endWithTheDrawing() throws Exception {
+    calls.drainPermits();
+    String id = begin(body(""));
+    try (Socket socket = connect()) {
+      String get =
+          "GET /api/drawings/"
+              + id
+              + "/events HTTP/1.1\r\n"
+              + host()
+              + "Last-Event-ID: 999999\r\nConnection: close\r\n\r\n";
+      socket.getOutputStream().write(get.getBytes(StandardCharsets.ISO_8859_1));
+      socket.setSoTimeout(10_000); // less than the time from one sign of life to the next
+      assertThat(socket.getInputStream().read()).isEqualTo('H');
+      calls.release(1_000_000);
+      assertThat(new String(socket.getInputStream().readAllBytes(), StandardCharsets.ISO_8859_1))
+          .startsWith("TTP/1.1 200 ")
+          .doesNotContain("event:");
+    }
   }
 
   @Test
   void drawing_withAHole_keepsTheRest() throws Exception {
     String id = begin(body(""));
     get("/api/drawings/" + id + "/events");
-    String mask = "1111111100000000";
+    String mask = "ff00";
     String fill = ",'fill':{'drawing':'" + id + "','picture':1,'mask':'" + mask + "'}";
     String filled =
         begin(
@@ -199,8 +235,8 @@ class PageServerTest {
     assertThat(Arrays.copyOf(after, 8)).containsExactly(Arrays.copyOf(before, 8));
     assertThat(Arrays.copyOfRange(after, 8, 16)).isNotEqualTo(Arrays.copyOfRange(before, 8, 16));
 
-    assertThat(error(post(body(fill.replace(mask, "10"))), 400))
-        .isEqualTo("mask must have a sign for each of 16 pixels, but has 2");
+    assertThat(error(post(body(fill.replace(mask, "f0"))), 400))
+        .isEqualTo("mask must have 4 digits for 16 pixels, but has 2");
     assertThat(error(post(body(fill.replace(id, "0".repeat(32)))), 404))
         .isEqualTo("there is no such drawing, or it was forgotten");
     assertThat(error(post(body(fill.replace("'picture':1", "'picture':2"))), 404))
@@ -260,22 +296,21 @@ class PageServerTest {
   }
 
   @Test
-  void drawings_oneAfterTheOther_areLimited_andOldOnesForgotten() throws Exception {
-    String first = begin(body(""));
-    get("/api/drawings/" + first + "/events");
-    int limited = 0;
+  void drawings_oneAfterTheOther_areLimited() throws Exception {
     for (int i = 0; i <= PageServer.BURST; i++) {
-      HttpResponse<String> answer = post(body(",'nonsense':1"));
-      assertThat(answer.statusCode()).isEqualTo(400);
+      assertThat(post(body(",'nonsense':1")).statusCode()).isEqualTo(400);
     }
-    for (int i = 0; i < PageServer.BURST + 3; i++) {
-      HttpResponse<String> answer = post(body("").replace("\"steps\":5", "\"steps\":1"));
-      if (answer.statusCode() == 429) {
-        limited++;
-        assertThat(error(answer, 429)).isEqualTo("that is a lot of drawings; wait a few seconds");
-      }
+    String one = body("").replace("\"steps\":5", "\"steps\":1");
+    for (int i = 0; i < PageServer.BURST; i++) {
+      String id = begin(one);
+      get("/api/drawings/" + id + "/events"); // the queue is short
     }
-    assertThat(limited).isPositive();
+    HttpResponse<String> limited = post(one);
+    assertThat(error(limited, 429)).isEqualTo("that is a lot of drawings; wait a few seconds");
+    assertThat(limited.headers().firstValue("Retry-After")).hasValue("5");
+    clock.addAndGet(Math.round(1e9 / PageServer.PER_SECOND));
+    begin(one);
+    assertThat(error(post(one), 429)).startsWith("that is a lot of drawings");
   }
 
   /* ---------------- As no page does ---------------- */

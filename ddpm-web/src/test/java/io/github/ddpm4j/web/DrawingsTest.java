@@ -1,0 +1,162 @@
+package io.github.ddpm4j.web;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.google.gson.JsonParser;
+import io.github.ddpm4j.service.SamplingService;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Semaphore;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.jspecify.annotations.Nullable;
+
+/** What the server remembers, and for how long. */
+@Timeout(60)
+class DrawingsTest {
+
+  private static final Duration PATIENCE = Duration.ofSeconds(20);
+
+  private final Semaphore calls = new Semaphore(Integer.MAX_VALUE / 2);
+  private final SamplingService service =
+      SamplingService.builder()
+          .model("slow", TestModels.classes(calls))
+          .model("portraits", TestModels.attributes())
+          .build();
+
+  @AfterEach
+  void close() {
+    calls.release(1_000_000);
+    service.close();
+  }
+
+  private static DrawRequest request(String model, int steps, DrawRequest.@Nullable Hole hole) {
+    return new DrawRequest(model, "", "ddim", steps, 1, 7, 1, hole);
+  }
+
+  /** All events from now on. */
+  private static List<Drawing.Event> follow(Drawing drawing) throws InterruptedException {
+    List<Drawing.Event> events = new ArrayList<>();
+    int next = 0;
+    Optional<Drawing.Event> event = drawing.event(next, PATIENCE);
+    while (event.isPresent()) {
+      events.add(event.get());
+      next = event.get().number() + 1;
+      event = drawing.event(next, PATIENCE);
+    }
+    assertThat(drawing.hasEnded()).isTrue();
+    return events;
+  }
+
+  private static Drawing drawn(Drawings drawings) throws InterruptedException {
+    Drawing drawing = drawings.begin(request("portraits", 1, null), "me");
+    assertThat(follow(drawing)).last().extracting(Drawing.Event::name).isEqualTo("done");
+    drawings.trim(); // as it does by itself just after the last event
+    return drawing;
+  }
+
+  private static void isForgotten(Drawings drawings, Drawing drawing) {
+    assertThatThrownBy(() -> drawings.get(drawing.id()))
+        .isInstanceOf(RefusalException.class)
+        .hasMessage("there is no such drawing, or it was forgotten");
+  }
+
+  @Test
+  void begin_oneMoreThanMost_forgetsTheOldestThatHasEnded() throws Exception {
+    Drawings drawings = new Drawings(service);
+    calls.drainPermits();
+    List<Drawing> begun = new ArrayList<>();
+    for (int i = 0; i <= Drawings.MOST; i++) {
+      begun.add(drawings.begin(request("slow", 1, null), "me"));
+    }
+    for (Drawing one : begun) { // all are under way
+      assertThat(drawings.get(one.id())).isSameAs(one);
+    }
+    calls.release(1_000_000);
+    for (Drawing one : begun) {
+      follow(one);
+    }
+    begun.add(drawn(drawings));
+    isForgotten(drawings, begun.get(0));
+    isForgotten(drawings, begun.get(1));
+    for (Drawing one : begun.subList(2, begun.size())) {
+      assertThat(drawings.get(one.id())).isSameAs(one);
+      assertThat(one.event(0, Duration.ZERO)).isPresent();
+    }
+  }
+
+  @Test
+  void bytes_beyondTheBudget_theStepsOfTheOldestGoFirst() throws Exception {
+    Drawing alone = drawn(new Drawings(service));
+    long step = alone.event(0, Duration.ZERO).orElseThrow().data().length();
+    assertThat(step).isGreaterThan(100);
+    long pictures = alone.picture(0).orElseThrow().bytes();
+    assertThat(pictures).isGreaterThan(4 * 3 * 6 * 8);
+    assertThat(alone.bytes()).isGreaterThan(step + pictures);
+
+    Drawings drawings = new Drawings(service, 2 * alone.bytes() - step / 2);
+    Drawing first = drawn(drawings);
+    assertThat(follow(first)).extracting(Drawing.Event::name).containsExactly("step", "done");
+    assertThat(first.bytes()).isEqualTo(alone.bytes());
+    Drawing second = drawn(drawings);
+    assertThat(follow(second)).extracting(Drawing.Event::name).containsExactly("step", "done");
+    Drawing.Event left = first.event(0, Duration.ZERO).orElseThrow();
+    assertThat(left.name()).isEqualTo("done");
+    assertThat(left.number()).isEqualTo(1);
+    assertThat(first.bytes()).isEqualTo(alone.bytes() - step);
+    assertThat(drawings.get(first.id()).picture(0)).isPresent();
+  }
+
+  @Test
+  void bytes_beyondTheBudgetWithoutSteps_theLatestStays() throws Exception {
+    Drawings drawings = new Drawings(service, 1);
+    Drawing first = drawn(drawings);
+    assertThat(drawings.get(first.id()).picture(0)).isPresent();
+    Drawing second = drawn(drawings);
+    isForgotten(drawings, first);
+    assertThat(drawings.get(second.id()).picture(0)).isPresent();
+    assertThat(second.event(0, Duration.ZERO).orElseThrow().name()).isEqualTo("done");
+  }
+
+  @Test
+  void bytes_beyondTheBudgetUnderWay_theLatestStepStays() throws Exception {
+    calls.drainPermits();
+    Drawing drawing = new Drawings(service, 1).begin(request("slow", 5, null), "me");
+    for (int i = 0; i < 3; i++) {
+      calls.release();
+      assertThat(drawing.event(i, PATIENCE)).isPresent();
+    }
+    // When the third is there, the first was dropped.
+    assertThat(drawing.event(0, Duration.ZERO).orElseThrow().number()).isPositive();
+    calls.release(1_000_000);
+    assertThat(follow(drawing)).last().extracting(Drawing.Event::name).isEqualTo("done");
+  }
+
+  /** Filling in takes steps again. */
+  @Test
+  void frames_areFew_alsoOfWhatIsFilledIn() throws Exception {
+    Drawings drawings = new Drawings(service);
+    String mask = "f".repeat(6) + "0".repeat(6);
+    Drawing from = drawn(drawings);
+    Drawing filled =
+        drawings.begin(
+            request("portraits", 40, new DrawRequest.Hole(from.id(), 0, mask)), "me");
+    int steps = 0;
+    int every = 0;
+    for (Drawing.Event event : follow(filled)) {
+      if (!event.isLast()) {
+        var data = JsonParser.parseString(event.data()).getAsJsonObject();
+        steps = data.get("steps").getAsInt();
+        every = (steps + 49) / 50;
+        int step = data.get("step").getAsInt();
+        assertThat(step == steps || step % every == 0).as("step %d of %d", step, steps).isTrue();
+      }
+    }
+    assertThat(steps).isGreaterThan(80);
+    assertThat(every).isGreaterThan(1);
+  }
+}
