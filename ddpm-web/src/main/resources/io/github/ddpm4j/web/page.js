@@ -6,7 +6,7 @@ const KEPT = "pictures-out-of-noise";
 let offer = { models: [], samplers: [] };
 let frames = []; // {step, steps, image}
 let events = null; // of the drawing under way
-let drawing = null; // its name
+let drawing = null; // its name, once the server has taken it
 let shown = null; // the picture of the gallery on the stage
 let gallery = [];
 const hole = new Hole($("hole"), say);
@@ -117,6 +117,7 @@ async function draw(fill) {
   if (fill) {
     body.fill = { drawing: fill.drawing, picture: fill.picture, mask: fill.mask };
   }
+  drawing = null;
   busy(true);
   try {
     const answer = await ask("/api/drawings", {
@@ -125,6 +126,7 @@ async function draw(fill) {
       body: JSON.stringify(body),
     });
     drawing = (await answer.json()).id;
+    $("stop").disabled = false;
     follow(body);
   } catch (e) {
     busy(false);
@@ -135,6 +137,7 @@ async function draw(fill) {
 function busy(is) {
   $("draw").disabled = $("go").disabled = is;
   $("stop").hidden = !is;
+  $("stop").disabled = true; // until there is something to stop
   $("progress").hidden = !is;
   $("stage").setAttribute("aria-busy", String(is));
 }
@@ -172,14 +175,14 @@ function follow(body) {
       drawing: id, picture: k, model: body.model, prompt: body.prompt, words,
     })));
     keep();
-    $("replay").hidden = frames.length < 2;
+    $("replay").hidden = frames.length < 2; // the server may have forgotten the steps
     $("when").max = frames.length - 1;
     $("when").value = frames.length - 1;
     if (frames.length) {
       show(frames.length - 1);
     }
-    if (told.length === 1) {
-      select(gallery[0], true);
+    if (told.length === 1 || !frames.length) {
+      select(gallery[0], frames.length > 0);
     }
     $("told").textContent = told.length === 1 ? "Done." : "Done. Choose one in the gallery to keep it.";
     say("Done: " + (told.length === 1 ? "1 picture" : told.length + " pictures") + " of " + called(body));
@@ -240,6 +243,8 @@ function select(one, isThere) {
   if (one === null) {
     return;
   }
+  const of = offer.models.find(other => other.name === one.model);
+  $("fill").hidden = !of || !of.fills; // where the model is gone, or the mask would be too large to send
   $("save").href = address(one);
   $("save").download = [one.model, one.prompt, one.words.seed, one.picture].join("-").replace(/[^\w-]+/g, "-") + ".png";
   $("words").replaceChildren(...Object.entries(one.words).flatMap(([name, value]) => {
@@ -275,8 +280,14 @@ function showGallery() {
     image.src = address(one);
     image.alt = "";
     image.onerror = () => {
+      // This one alone: drawing all anew would ask the server for each of them again.
       gallery = gallery.filter(other => other !== one);
-      keep();
+      item.remove();
+      $("gallery-empty").hidden = gallery.length > 0;
+      store();
+      if (shown === one) {
+        select(null);
+      }
     };
     button.append(image, (one.prompt || "anything") + (one.words.use === "inpainting" ? ", filled in" : ""));
     button.addEventListener("click", () => {
@@ -295,12 +306,16 @@ function showGallery() {
 
 function keep() {
   gallery = gallery.slice(0, 200);
+  store();
+  showGallery();
+}
+
+function store() {
   try {
     sessionStorage.setItem(KEPT, JSON.stringify(gallery));
   } catch {
     // without it the gallery lasts as long as the page
   }
-  showGallery();
 }
 
 function leaveEditor() {

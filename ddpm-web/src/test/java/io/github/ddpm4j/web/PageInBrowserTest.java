@@ -272,18 +272,43 @@ class PageInBrowserTest {
 
   @Test
   void stop_endsTheDrawing_andSaysSo() throws Exception {
-    set("steps", "250");
-    set("count", "16");
-    click("draw");
+    set("steps", "100"); // few enough for the service to take it on a busy machine
+    set("count", "4");
+    // Until the server has taken it there is nothing to stop.
+    assertThat(
+            browser.value(
+                "(() => { document.getElementById('draw').click(); const stop ="
+                    + " document.getElementById('stop'); return [stop.hidden, stop.disabled].join();"
+                    + " })()"))
+        .isEqualTo("false,true");
     waitFor("String(document.getElementById('live').hidden)", "false");
+    assertThat(browser.value("String(document.getElementById('stop').disabled)"))
+        .isEqualTo("false");
     browser.value("document.querySelector('form details').open = true");
     fitsAndIsQuiet("drawing");
-    assertThat(text("told")).endsWith(" of 250");
+    assertThat(text("told")).endsWith(" of 100");
     click("stop");
     waitFor("document.getElementById('error').textContent", "Stopped.");
     fitsAndIsQuiet("stopped");
     assertThat(isHidden("stop")).isTrue();
     assertThat(drawn()).isEqualTo("0");
+    assertThat(browser.complaints).isEmpty();
+  }
+
+  @Test
+  void picture_thatTheServerForgot_leavesAlone() throws Exception {
+    draw(3, "Bag", 3);
+    assertThat(
+            browser.value(
+                """
+                (() => {
+                  const before = [...document.querySelectorAll('#pictures li')];
+                  before[1].querySelector('img').dispatchEvent(new Event('error'));
+                  const after = [...document.querySelectorAll('#pictures li')];
+                  return [after.length, after[0] === before[0], after[1] === before[2],
+                    JSON.parse(sessionStorage.getItem('pictures-out-of-noise')).map(one => one.picture)].join();
+                })()"""))
+        .isEqualTo("2,true,true,0,2");
     assertThat(browser.complaints).isEmpty();
   }
 
