@@ -35,17 +35,17 @@ def measure(folder, part, batch, precision, repeats, threads):
     if part == "unet":
         from diffusers import UNet2DConditionModel as Model
 
-        name, arguments = "unet", dict(use_safetensors=True)
+        name, arguments = "unet", dict(torch_dtype=dtype, use_safetensors=True)
     elif part == "decode":
         from diffusers import AutoencoderKL as Model
 
-        name, arguments = "vae", dict(use_safetensors=True)
+        name, arguments = "vae", dict(torch_dtype=dtype, use_safetensors=True)
     else:
         from transformers import CLIPTextModel as Model
 
-        name, arguments = "text_encoder", {}
+        name, arguments = "text_encoder", dict(dtype=dtype)
     start = time.perf_counter()
-    model = Model.from_pretrained(folder / name, torch_dtype=dtype, **arguments).eval()
+    model = Model.from_pretrained(folder / name, **arguments).eval()
     load = time.perf_counter() - start
     load_peak = peers.megabytes("VmHWM") * 1.048576
     RESET.write_text("5")
