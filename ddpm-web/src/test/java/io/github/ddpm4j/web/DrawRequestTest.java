@@ -78,8 +78,8 @@ class DrawRequestTest {
     String mask = "f".repeat(DrawRequest.MOST_FILLED / 4);
     String body =
         "{'model':'T','prompt':'T','sampler':'T','steps':250,'guidance':19.55555,'seed':9007199254740991,"
-            .replace("'", "\"")
-            .replace("T", text)
+                .replace("'", "\"")
+                .replace("T", text)
             + ("'count':16,'fill':{'drawing':'T','picture':15,'mask':'" + mask + "'}}")
                 .replace("'", "\"")
                 .replace("T", text);

@@ -10,10 +10,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Semaphore;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
-import org.jspecify.annotations.Nullable;
 
 /** What the server remembers, and for how long. */
 @Timeout(60)
@@ -143,8 +143,7 @@ class DrawingsTest {
     String mask = "f".repeat(6) + "0".repeat(6);
     Drawing from = drawn(drawings);
     Drawing filled =
-        drawings.begin(
-            request("portraits", 40, new DrawRequest.Hole(from.id(), 0, mask)), "me");
+        drawings.begin(request("portraits", 40, new DrawRequest.Hole(from.id(), 0, mask)), "me");
     int steps = 0;
     int every = 0;
     for (Drawing.Event event : follow(filled)) {
