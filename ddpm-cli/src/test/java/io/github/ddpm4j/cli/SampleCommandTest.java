@@ -168,8 +168,8 @@ class SampleCommandTest {
                 + " images by labels [1]; leave out --class");
     assertThat(Program.run("sample", "-m", model, "-o", out, "-s", "dimm:3").refused())
         .isEqualTo(
-            "sample: there is no sampler \"dimm\", in \"dimm:3\"; there are ddim, ddim-inversion,"
-                + " ddpm, dpm, dpm++, dpm++2m, dpm++2m-sde, dpm++3m, dpm++3m-sde, dpm++sde, edm,"
+            "sample: there is no sampler \"dimm\", in \"dimm:3\"; there are consistency, ddim,"
+                + " ddim-inversion, ddpm, dpm, dpm++, dpm++2m, dpm++2m-sde, dpm++3m, dpm++3m-sde, dpm++sde, edm,"
                 + " euler, euler-a, heun, plms, unipc");
     assertThat(out).doesNotExist();
   }

@@ -19,6 +19,7 @@ final class SamplerParser {
 
   private static final List<String> NAMES =
       List.of(
+          "consistency",
           "ddim",
           "ddim-inversion",
           "ddpm",
@@ -41,6 +42,7 @@ final class SamplerParser {
   private static final String UNIFORM_LOG_SNR = "uniformLogSnr";
   private static final String WHOLE_TIMESTEPS = "wholeTimesteps";
   private static final String TIMESTEPS = "timesteps";
+  private static final String SIGMAS = "sigmas";
   private static final String RESAMPLING = "resampling";
 
   private static final Pattern RANGE = Pattern.compile("(.+?)\\.\\.(.+)");
@@ -131,6 +133,7 @@ final class SamplerParser {
       case "heun" -> levels(Samplers.heun(steps(SamplerParser::stepsOfTwoCalls)));
       case "plms" -> levels(Samplers.plms(steps(calls -> Math.max(1, calls - 1))));
       case "edm" -> edm();
+      case "consistency" -> consistency();
       default ->
           throw new IllegalArgumentException(
               "there is no sampler \""
@@ -205,6 +208,25 @@ final class SamplerParser {
       edm = edm.churnBetween(number(between, range.group(1)), number(between, range.group(2)));
     }
     return levels(edm);
+  }
+
+  private Sampler consistency() {
+    Option sigmas = one(SIGMAS);
+    if (sigmas == null) {
+      ConsistencySampler sampler =
+          number(Samplers.consistency(steps()), "sigmaMax", ConsistencySampler::sigmaMax);
+      return number(sampler, "sigmaMiddle", ConsistencySampler::sigmaMiddle);
+    }
+    if (steps != null || calls > 0) {
+      throw refused(
+          "the calls of consistency follow from "
+              + (steps != null
+                  ? "the list of sigmas; leave out :" + Quote.of(steps)
+                  : "their number; leave out sigmas"));
+    }
+    String[] values = sigmas.value.split("\\s+");
+    return Samplers.consistency(1)
+        .sigmas(Arrays.stream(values).mapToDouble(value -> number(sigmas, value)).toArray());
   }
 
   /** What all samplers between levels of noise have. */

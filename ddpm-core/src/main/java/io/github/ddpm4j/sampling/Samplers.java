@@ -64,6 +64,8 @@ public final class Samplers {
    *   <td>{@code leading}, {@code linspace}, {@code trailing}, {@code karras}, {@code karras=5} for
    *   another ρ, {@code uniformLogSnr}, {@code wholeTimesteps}, {@code lambdaMin}, {@code
    *   endAtFirstTimestep}
+   * <tr><td>{@code consistency}<td>{@link #consistency}
+   *   <td>{@code sigmaMax}, {@code sigmaMiddle}; {@code sigmas=80 2.5 0.3} instead of a number
    * <tr><td>{@code edm}<td>{@link #edm}
    *   <td>those of {@code euler}, {@code churn}, {@code churnBetween}, {@code churnNoise}
    * <tr><td>{@code unipc}<td>{@link #uniPc}
@@ -296,5 +298,18 @@ public final class Samplers {
    */
   public static EdmSampler edm(int steps) {
     return EdmSampler.of(steps);
+  }
+
+  /**
+   * Multistep consistency sampling (Song et al. 2023, algorithm 1), for models that {@code
+   * ddpm.consistencyTuning()} made: each call leads to an image, which is noised again for the
+   * next.
+   *
+   * @param calls the number of network calls, at least 1; 1 or 2 are usual
+   * @return the sampler, from noise / signal {@value ConsistencySampler#DEFAULT_SIGMA_MAX} down
+   * @throws IllegalArgumentException if {@code calls} is less than 1
+   */
+  public static ConsistencySampler consistency(int calls) {
+    return ConsistencySampler.of(calls);
   }
 }

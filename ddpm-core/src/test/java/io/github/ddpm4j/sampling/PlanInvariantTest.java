@@ -23,7 +23,7 @@ import org.junit.jupiter.api.Test;
 class PlanInvariantTest {
 
   /** All combinations below but those that are refused: a loop must not lose some unnoticed. */
-  private static final int PLANS = 25_770;
+  private static final int PLANS = 25_994;
 
   /** How many failures are told apart. */
   private static final int TOLD = 20;
@@ -62,6 +62,14 @@ class PlanInvariantTest {
             samplers.add(Samplers.ddim(7).spacing(spacing).eta(eta).rawEpsilon(true));
             samplers.add(Samplers.ddim(5).spacing(spacing).eta(eta).endAtFirstTimestep(true));
           }
+        }
+        for (ConsistencySampler consistency :
+            List.of(
+                Samplers.consistency(1),
+                Samplers.consistency(2).sigmaMiddle(0.05),
+                Samplers.consistency(20).sigmaMax(300).sigmaMiddle(0.1),
+                Samplers.consistency(1).sigmas(50, 2.5, 0.02))) {
+          samplers.add(consistency);
         }
         samplers.addAll(solvers(schedule.timesteps()));
         for (Sampler sampler : samplers) {

@@ -72,6 +72,9 @@ class SamplerTextTest {
         Samplers.edm(18).churn(40).churnBetween(0.05, 50).churnNoise(1.003),
         Samplers.edm(18).churn(1e-9).churnBetween(1e-7, Double.POSITIVE_INFINITY),
         Samplers.edm(18).spacing(TimestepSpacing.LINSPACE).lambdaMin(-5.1),
+        Samplers.consistency(2),
+        Samplers.consistency(4).sigmaMax(20).sigmaMiddle(1.5),
+        Samplers.consistency(1).sigmas(80, 2.5, 0.3),
         Samplers.resampling(Samplers.ddpm(20), 10, 3),
         Samplers.resampling(Samplers.resampling(Samplers.ddim(20).eta(1), 5, 2), 3, 2));
   }
@@ -217,6 +220,7 @@ class SamplerTextTest {
         "edm, churn=10|edm:8, karras, churn=10|15",
         "plms|plms:14|15",
         "dpm++2m-sde|dpm++2m-sde:15, linspace|15",
+        "consistency, sigmaMax=20|consistency:15, sigmaMax=20|15",
       })
   void parse_forCalls_takesAsManySteps(String text, String expected, int calls) {
     Sampler sampler = Samplers.parse(text, calls);
@@ -246,11 +250,11 @@ class SamplerTextTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "dmp++2m:15|there is no sampler \"dmp++2m\", in \"dmp++2m:15\"; there are ddim,"
-            + " ddim-inversion, ddpm, dpm, dpm++, dpm++2m, dpm++2m-sde, dpm++3m, dpm++3m-sde,"
-            + " dpm++sde, edm, euler, euler-a, heun, plms, unipc; did you mean dpm++2m?",
-        "best|there is no sampler \"best\", in \"best\"; there are ddim, ddim-inversion, ddpm, dpm,"
-            + " dpm++, dpm++2m, dpm++2m-sde, dpm++3m, dpm++3m-sde, dpm++sde, edm, euler, euler-a,"
+        "dmp++2m:15|there is no sampler \"dmp++2m\", in \"dmp++2m:15\"; there are"
+            + " consistency, ddim, ddim-inversion, ddpm, dpm, dpm++, dpm++2m, dpm++2m-sde, dpm++3m,"
+            + " dpm++3m-sde, dpm++sde, edm, euler, euler-a, heun, plms, unipc; did you mean dpm++2m?",
+        "best|there is no sampler \"best\", in \"best\"; there are consistency, ddim, ddim-inversion,"
+            + " ddpm, dpm, dpm++, dpm++2m, dpm++2m-sde, dpm++3m, dpm++3m-sde, dpm++sde, edm, euler, euler-a,"
             + " heun, plms, unipc",
         "ddim:50, etta=1|sampler ddim has no option \"etta\", in \"ddim:50, etta=1\"; it has"
             + " endAtFirstTimestep, eta, leading, linspace, rawEpsilon, resampling, timesteps,"
@@ -289,6 +293,11 @@ class SamplerTextTest {
             + " order=2.5\"",
         "edm:5, churnBetween=1|churnBetween must be two levels, as in churnBetween=0.05..50, but"
             + " was \"1\", in \"edm:5, churnBetween=1\"",
+        "consistency|consistency needs a number of steps, as in consistency:20, in \"consistency\"",
+        "consistency:2, sigmas=3 1|the calls of consistency follow from the list of sigmas; leave out"
+            + " :2, in \"consistency:2, sigmas=3 1\"",
+        "consistency, sigmas=3 x|sigmas must be a number, but was \"3 x\", in \"consistency,"
+            + " sigmas=3 x\"",
         "ddpm:5, resampling=10|resampling must be jump length and jumps, as in resampling=10x10, but"
             + " was \"10\", in \"ddpm:5, resampling=10\"",
         "ddpm, trailing|ddpm visits every timestep, whatever their spacing, unless it is told a"
@@ -321,6 +330,8 @@ class SamplerTextTest {
         "euler:5, karras=LONG, karras=LONG",
         "edm:5, churnBetween=LONG",
         "ddpm:5, resampling=LONG",
+        "consistency:LONG, sigmas=1",
+        "consistency, sigmas=LONG",
         "ddim:5, leading, trailing, LONG",
         "ddim:5,,LONG",
       })
