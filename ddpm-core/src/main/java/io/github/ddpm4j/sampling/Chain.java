@@ -11,6 +11,7 @@ import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.spi.SamplingPlan;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.Collections;
@@ -140,30 +141,45 @@ final class Chain {
     return values;
   }
 
-  /**
-   * What the network is asked about the images: one condition each time, in one call.
-   *
-   * @param selfConditions whether the network looks at x̂_0 of the row before
-   */
-  List<Condition> questions(boolean selfConditions) {
-    SamplingPlan.Step step = step();
-    List<Condition> questions =
-        terms.guidance.questions(condition, firstImage, images, step.level());
-    NDArray x0 = preview;
-    if (!selfConditions || x0 == null) {
-      return questions;
-    }
-    // conditions are float32, whatever the run computes in
-    Condition estimate = Condition.previousX0(x0.toType(DataType.FLOAT32, false));
-    return questions.stream().map(question -> question.and(estimate)).toList();
+  /** What is asked about the images: the network, and second models of guidance. */
+  List<Question> questions() {
+    return terms.guidance.questions(condition, firstImage, images, step().level()).stream()
+        .map(this::question)
+        .toList();
   }
 
-  /** What the network said to each of {@link #questions}, as one answer to go on with. */
-  Answer combine(List<NDArray> outputs) {
-    return terms.guidance.combine(
-        outputs.stream().map(output -> model.answer(x, levels(), output)).toList(),
-        condition,
-        model.diffusion());
+  private Question question(Mixture.Asked asked) {
+    SecondModel second = asked.model();
+    if (second == null) {
+      return new Question(model, null, x, levels(), withEstimate(model, asked.condition()));
+    }
+    Condition own = withEstimate(second.model(), asked.condition());
+    return second.question(model.diffusion(), x, levels(), own);
+  }
+
+  /** With x̂_0 of the row before, if the network looks at it. */
+  private Condition withEstimate(DenoisingModel asked, Condition own) {
+    NDArray x0 = preview;
+    return x0 == null || !asked.denoiser().conditionKinds().contains(Condition.Kind.PREVIOUS_X0)
+        ? own
+        // conditions are float32, whatever the run computes in
+        : own.and(Condition.previousX0(x0.toType(DataType.FLOAT32, false)));
+  }
+
+  /** What the networks said to each of {@link #questions}, as one answer to go on with. */
+  Answer combine(List<Question> questions, List<NDArray> outputs) {
+    Answer first = model.answer(x, levels(), outputs.get(0));
+    List<Answer> answers = new ArrayList<>();
+    for (int i = 0; i < outputs.size(); i++) {
+      Question asked = questions.get(i);
+      SecondModel second = asked.second();
+      answers.add(
+          second == null
+              ? model.answer(x, levels(), outputs.get(i))
+              : first.withPrediction(
+                  second.inTermsOf(model.diffusion(), x, levels(), asked, outputs.get(i))));
+    }
+    return terms.guidance.combine(answers, condition, model.diffusion());
   }
 
   DenoisingModel model() {

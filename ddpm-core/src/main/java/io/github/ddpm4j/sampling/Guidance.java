@@ -2,6 +2,8 @@ package io.github.ddpm4j.sampling;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.description.History;
 import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.ops.PerImage;
@@ -9,10 +11,12 @@ import io.github.ddpm4j.internal.torch.Collecting;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.Answer;
 import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.process.LinearForm;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Level;
+import io.github.ddpm4j.spi.SamplingPlan;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -22,18 +26,21 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Guidance: steers samples towards a condition more strongly than the conditional model does.
+ * Guidance: steers samples towards a condition more strongly than the conditional model does, or
+ * away from what a worse model would draw.
  *
  * <pre>{@code
  * ddpm.sampling().condition(Condition.labels(7)).guidance(Guidance.classifierFree(3)).generate(1)
  * }</pre>
  *
  * <p>Classifier-free guidance (Ho and Salimans 2022) extrapolates from the unconditional to the
- * conditional prediction; classifier guidance (Dhariwal and Nichol 2021, algorithm 2) adds the
- * classifier's gradient:
+ * conditional prediction; autoguidance (Karras et al. 2024) from that of a worse model to that of
+ * the run's, with or without a condition; classifier guidance (Dhariwal and Nichol 2021, algorithm
+ * 2) adds the classifier's gradient:
  *
  * <pre>
  *   out' = out(∅) + Σ_i w_i (out(c_i) − out(∅))
+ *   x̂_0' = x̂_0,2 + w (x̂_0 − x̂_0,2)
  *   ε̂'   = ε̂ − s · noise · ∇_x ln p(y | x_t)
  * </pre>
  *
@@ -49,7 +56,7 @@ public final class Guidance {
   /** A deviation of less than this share of the root mean square is that of rounding. */
   private static final double FLAT = 1e-6;
 
-  private static final Guidance NONE = new Guidance(List.of(), List.of(), 0, false);
+  private static final Guidance NONE = new Guidance(List.of(), List.of(), List.of(), 0, false);
 
   /**
    * The function whose gradient guides sampling: ln p(y | x_t), or any other differentiable score
@@ -82,14 +89,28 @@ public final class Guidance {
     }
   }
 
+  /** (w − 1) (out(c) − out_2(c)). */
+  record Contrast(SecondModel model, double scale, double least, double greatest) {
+    boolean isActive(double ratio) {
+      return ratio > least && ratio <= greatest;
+    }
+  }
+
   private final List<Pull> pulls;
+  private final List<Contrast> contrasts;
   private final List<Slope> slopes;
   private final double rescale;
 
   private final boolean evenUnlearned;
 
-  private Guidance(List<Pull> pulls, List<Slope> slopes, double rescale, boolean evenUnlearned) {
+  private Guidance(
+      List<Pull> pulls,
+      List<Contrast> contrasts,
+      List<Slope> slopes,
+      double rescale,
+      boolean evenUnlearned) {
     this.pulls = List.copyOf(pulls);
+    this.contrasts = List.copyOf(contrasts);
     this.slopes = List.copyOf(slopes);
     this.rescale = rescale;
     this.evenUnlearned = evenUnlearned;
@@ -118,6 +139,7 @@ public final class Guidance {
   public static Guidance classifierFree(double scale) {
     return new Guidance(
         List.of(new Pull(null, requireScale(scale), 0, Double.POSITIVE_INFINITY)),
+        List.of(),
         List.of(),
         0,
         false);
@@ -163,6 +185,50 @@ public final class Guidance {
     return new Guidance(
         List.of(new Pull(condition, requireScale(scale), 0, Double.POSITIVE_INFINITY)),
         List.of(),
+        List.of(),
+        0,
+        false);
+  }
+
+  /**
+   * Autoguidance (Karras et al. 2024, "Guiding a diffusion model with a bad version of itself", eq.
+   * 5): leads away from what a worse model of the same images predicts, which is where both err and
+   * the worse one errs more. It needs no condition; where the run has one, both models are asked
+   * under it.
+   *
+   * <pre>
+   *   x̂_0' = x̂_0,2 + w (x̂_0 − x̂_0,2)
+   * </pre>
+   *
+   * <p>The worse model is best an earlier snapshot of the same training, or a smaller network that
+   * was trained for less, with the same kind of flaws: {@code autoguidance(snapshot.model(), 2)}.
+   * It may predict something else and have another schedule: it is asked at the level of the same
+   * noise / signal, which its schedule must have. Each network is asked once a step, for all images
+   * of a batch and of runs that {@linkplain SamplingRun#advance advance} together.
+   *
+   * <p>Combined {@linkplain #and with} other guidance, each adds what it adds alone:
+   *
+   * <pre>
+   *   out' = out(∅) + s (out(c) − out(∅)) + (w − 1) (out(c) − out_2(c))     with classifierFree(s)
+   * </pre>
+   *
+   * <p>with c the condition of the run or, without one, the first that guidance leads {@link
+   * #towards}. A learned variance is that of the run's model alone.
+   *
+   * @param worse the worse model, such as {@code ddpm.model()}; borrowed: its owner closes it,
+   *     after the runs that it guides
+   * @param scale w: 1 is no guidance, and asks the worse model nothing; 2 is a usual beginning
+   * @return the guidance. A run refuses it whose model has the same network, another data range,
+   *     image shape or device, or levels of noise beyond the schedule of the worse model
+   * @throws IllegalArgumentException if {@code scale} is not finite
+   */
+  public static Guidance autoguidance(DenoisingModel worse, double scale) {
+    Objects.requireNonNull(worse, "worse");
+    return new Guidance(
+        List.of(),
+        List.of(
+            new Contrast(new SecondModel(worse), requireScale(scale), 0, Double.POSITIVE_INFINITY)),
+        List.of(),
         0,
         false);
   }
@@ -183,6 +249,7 @@ public final class Guidance {
   public static Guidance classifier(LogProbability logProbability, double scale) {
     Objects.requireNonNull(logProbability, "logProbability");
     return new Guidance(
+        List.of(),
         List.of(),
         List.of(new Slope(logProbability, requireScale(scale), 0, Double.POSITIVE_INFINITY)),
         0,
@@ -211,6 +278,7 @@ public final class Guidance {
     }
     return new Guidance(
         pulls.stream().map(p -> new Pull(p.towards, p.scale, least, greatest)).toList(),
+        contrasts.stream().map(c -> new Contrast(c.model, c.scale, least, greatest)).toList(),
         slopes.stream().map(s -> new Slope(s.logProbability, s.scale, least, greatest)).toList(),
         rescale,
         evenUnlearned);
@@ -227,27 +295,28 @@ public final class Guidance {
    * </pre>
    *
    * <p>It acts on v̂ whatever the network predicts, so that the images do not depend on that. c is
-   * the condition of the run or, without one, the one that guidance leads {@link #towards}. A v̂'
-   * without deviation, such as that of a single pixel, is left as it is.
+   * the condition of the run or, without one, the one that guidance leads {@link #towards}; none
+   * with {@link #autoguidance} alone. A v̂' without deviation, such as that of a single pixel, is
+   * left as it is.
    *
    * @param share φ, from 0 (the default) for no rescaling to 1 for full rescaling; 0.7 in the paper
-   * @return this guidance, rescaled. A run without a condition refuses it unless it leads towards
-   *     exactly one
+   * @return this guidance, rescaled. A run without a condition refuses it if it leads towards
+   *     conditions other than exactly one
    * @throws IllegalArgumentException if {@code share} is outside [0, 1], or is above 0 and this
-   *     guidance leads towards no condition
+   *     guidance neither leads towards a condition nor away from a worse model
    */
   public Guidance rescale(double share) {
     if (!(share >= 0 && share <= 1)) {
       throw new IllegalArgumentException(
           "the share of rescaling must lie in [0, 1], but was " + share);
     }
-    if (share > 0 && pulls.isEmpty()) {
+    if (share > 0 && pulls.isEmpty() && contrasts.isEmpty()) {
       throw new IllegalArgumentException(
           "rescaling takes the deviation of a condition's prediction, but this guidance leads towards"
               + " none; call rescale on classifierFree(scale), on towards(condition, scale) or on a"
               + " sum with one of these");
     }
-    return new Guidance(pulls, slopes, share, evenUnlearned);
+    return new Guidance(pulls, contrasts, slopes, share, evenUnlearned);
   }
 
   /**
@@ -268,6 +337,7 @@ public final class Guidance {
     }
     return new Guidance(
         Stream.concat(pulls.stream(), other.pulls.stream()).toList(),
+        Stream.concat(contrasts.stream(), other.contrasts.stream()).toList(),
         Stream.concat(slopes.stream(), other.slopes.stream()).toList(),
         Math.max(rescale, other.rescale),
         evenUnlearned || other.evenUnlearned);
@@ -282,7 +352,7 @@ public final class Guidance {
    * @return this guidance, for any network
    */
   public Guidance evenUnlearned() {
-    return new Guidance(pulls, slopes, rescale, true);
+    return new Guidance(pulls, contrasts, slopes, rescale, true);
   }
 
   /**
@@ -342,6 +412,7 @@ public final class Guidance {
     if (rescale > 0
         && own.isNone()
         && leads != 1
+        && !pulls.isEmpty()
         && pulls.stream().allMatch(p -> p.towards != null)) {
       throw new IllegalArgumentException(
           "rescaled guidance takes the deviation of one condition's prediction, but the run has no"
@@ -385,19 +456,23 @@ public final class Guidance {
   }
 
   private Mixture mixture(Condition own, double ratio) {
-    List<Pull> active = pulls.stream().filter(pull -> pull.isActive(ratio)).toList();
-    return Mixture.of(active, !own.isNone(), rescale > 0);
+    return Mixture.of(
+        pulls.stream().filter(pull -> pull.isActive(ratio)).toList(),
+        contrasts.stream().filter(contrast -> contrast.isActive(ratio)).toList(),
+        !own.isNone(),
+        rescale > 0);
   }
 
   /**
-   * The conditions that the network is asked about the same images under, in one call.
+   * What is asked about the same images: the network under each condition, in one call, and those
+   * of second models.
    *
    * @param own the condition of the images
    * @param firstImage the index of the first in the run
    * @param images how many there are
    * @param level how noisy the images are
    */
-  List<Condition> questions(Condition own, long firstImage, int images, Level level) {
+  List<Mixture.Asked> questions(Condition own, long firstImage, int images, Level level) {
     return mixture(own, level)
         .questions(
             own,
@@ -413,7 +488,8 @@ public final class Guidance {
   /**
    * The guided answer.
    *
-   * @param answers the answers to {@link #questions}, of the same images, which stand at one level
+   * @param answers the answers to {@link #questions}, of the same images, which stand at one level,
+   *     all as the network of the run would put them
    * @param own the condition of the images
    */
   Answer combine(List<Answer> answers, Condition own, Diffusion diffusion) {
@@ -515,15 +591,39 @@ public final class Guidance {
     return pulls.stream().map(Pull::towards).flatMap(Stream::ofNullable).toList();
   }
 
+  /** The second models that it leads away from. */
+  List<SecondModel> secondModels() {
+    return contrasts.stream().map(Contrast::model).toList();
+  }
+
+  /** Refuses second models that are not of the run's images. */
+  void requireBeside(DenoisingModel run) {
+    secondModels().forEach(second -> second.requireBeside(run));
+  }
+
+  /** Refuses what second models would refuse in the first row of a plan, or in a later one. */
+  void requireUsable(
+      Diffusion run, SamplingPlan plan, Shape images, DataType type, Condition condition) {
+    for (Contrast contrast : contrasts) {
+      contrast.model.requireUsable(images, type, condition);
+      plan.steps().stream()
+          .map(SamplingPlan.Step::level)
+          .filter(level -> contrast.scale != 1 && contrast.isActive(level.sigma()))
+          .forEach(level -> contrast.model.requireUsable(run, level));
+    }
+  }
+
   /** All of its numbers; what it leads to is not among them. */
   String settings() {
-    return Stream.concat(
+    return Stream.of(
                 pulls.stream()
                     .map(
                         p ->
                             List.of(
                                 p.towards == null ? "own" : "other", p.scale, p.least, p.greatest)),
+                contrasts.stream().map(c -> List.of("second", c.scale, c.least, c.greatest)),
                 slopes.stream().map(s -> List.of("classifier", s.scale, s.least, s.greatest)))
+            .flatMap(parts -> parts)
             .toList()
         + " "
         + rescale;
@@ -531,7 +631,7 @@ public final class Guidance {
 
   /** As a caller writes it, where that is short. */
   String text() {
-    if (pulls.isEmpty() && slopes.isEmpty()) {
+    if (pulls.isEmpty() && contrasts.isEmpty() && slopes.isEmpty()) {
       return "none";
     }
     Guidance plain = pulls.isEmpty() ? NONE : classifierFree(pulls.get(0).scale);
@@ -545,6 +645,8 @@ public final class Guidance {
     return "Guidance["
         + pulls.size()
         + " towards conditions, "
+        + contrasts.size()
+        + " away from second models, "
         + slopes.size()
         + " by classifiers, rescale "
         + rescale

@@ -11,11 +11,12 @@ import org.jspecify.annotations.Nullable;
  * What guidance asks the network at a level of noise, and how the answers add up:
  *
  * <pre>
- *   out' = w out(c) + Σ_i w_i out(c_i) + (1 − w − Σ_i w_i) out(∅)
+ *   out' = w out(c) + Σ_i w_i out(c_i) + (1 − w − Σ_i w_i) out(∅) + Σ_j (w_j − 1) (out(c) − out_j(c))
  * </pre>
  *
- * <p>with the run's own condition c, those that guidance leads towards, and none. What has a weight
- * of 0 is not asked, unless its deviation is wanted.
+ * <p>with the run's own condition c, those that guidance leads towards, and none, and with the
+ * second models out_j of autoguidance, under the condition of the first term. What has a weight of
+ * 0 is not asked, unless its deviation is wanted.
  *
  * @param terms the terms of the sum. The first is that of the condition which the images are drawn
  *     under: the run's own or, without one, the first that guidance leads towards. Its learned
@@ -37,17 +38,40 @@ record Mixture(List<Term> terms) {
    * One prediction and its weight.
    *
    * @param other the condition where the source is {@code OTHER}
+   * @param model the model whose it is; null for that of the run
    */
-  private record Term(Source source, @Nullable Condition other, double weight) {}
+  private record Term(
+      Source source, @Nullable Condition other, @Nullable SecondModel model, double weight) {
+
+    Term(Source source, @Nullable Condition other, double weight) {
+      this(source, other, null, weight);
+    }
+
+    Term plus(double more) {
+      return new Term(source, other, model, weight + more);
+    }
+  }
 
   /**
-   * The mixture of pulls that are active.
+   * What a model is asked about the images.
    *
+   * @param model null for that of the run
+   */
+  record Asked(@Nullable SecondModel model, Condition condition) {}
+
+  /**
+   * The mixture of what is active.
+   *
+   * @param contrasts the second models that guidance leads away from
    * @param hasOwn whether the run has a condition. Where nothing pulls towards it, it counts as the
    *     network learned it, with w = 1
    * @param rescales whether the deviation of the first is wanted
    */
-  static Mixture of(List<Guidance.Pull> active, boolean hasOwn, boolean rescales) {
+  static Mixture of(
+      List<Guidance.Pull> active,
+      List<Guidance.Contrast> contrasts,
+      boolean hasOwn,
+      boolean rescales) {
     double own = 0;
     double free = 1;
     boolean pullsToOwn = false;
@@ -84,6 +108,14 @@ record Mixture(List<Term> terms) {
       terms.add(new Term(Source.FREE, null, free));
     }
     terms.addAll(others);
+    for (Guidance.Contrast contrast : contrasts) {
+      double more = contrast.scale() - 1;
+      if (more != 0) {
+        Term first = terms.get(0);
+        terms.set(0, first.plus(more));
+        terms.add(new Term(first.source, first.other, contrast.model(), -more));
+      }
+    }
     return new Mixture(List.copyOf(terms));
   }
 
@@ -98,23 +130,24 @@ record Mixture(List<Term> terms) {
   }
 
   /**
-   * The condition that each term is asked under.
+   * The model and the condition of each term.
    *
    * @param own the run's condition of the images
    * @param rows selects the images of another condition
    */
-  List<Condition> questions(Condition own, UnaryOperator<Condition> rows) {
-    List<Condition> asked = new ArrayList<>();
+  List<Asked> questions(Condition own, UnaryOperator<Condition> rows) {
+    List<Condition> conditions = new ArrayList<>();
     Condition known = own;
     for (Term term : terms) {
       Condition other = term.other == null ? own : rows.apply(term.other);
       known = known.isNone() ? other : known;
-      asked.add(other);
+      conditions.add(other);
     }
-    for (int i = 0; i < asked.size(); i++) {
-      if (terms.get(i).source == Source.FREE) {
-        asked.set(i, known.dropped());
-      }
+    List<Asked> asked = new ArrayList<>();
+    for (int i = 0; i < conditions.size(); i++) {
+      Term term = terms.get(i);
+      asked.add(
+          new Asked(term.model, term.source == Source.FREE ? known.dropped() : conditions.get(i)));
     }
     return asked;
   }
@@ -126,7 +159,7 @@ record Mixture(List<Term> terms) {
   NDArray sum(List<NDArray> predictions) {
     int base = 0;
     for (int i = 0; i < terms.size(); i++) {
-      if (terms.get(i).source == Source.FREE) {
+      if (terms.get(i).source == Source.FREE && terms.get(i).model == null) {
         base = i;
       }
     }

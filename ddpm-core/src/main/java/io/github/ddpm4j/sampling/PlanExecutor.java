@@ -4,25 +4,21 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.Answer;
 import io.github.ddpm4j.model.Condition;
-import io.github.ddpm4j.model.Condition.Kind;
 import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.spi.SamplingPlan;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.stream.IntStream;
 
 /**
  * Executes rows of {@link SamplingPlan}s. Chains that stand at different rows of different plans
- * share one network call, and each gets what it would get alone. Contexts of different numbers of
- * tokens do not fit into one array, so there is a call for each number.
+ * share one call of each network, and each gets what it would get alone. Contexts of different
+ * numbers of tokens do not fit into one array, so there is a call for each number.
  */
 final class PlanExecutor {
 
@@ -37,8 +33,9 @@ final class PlanExecutor {
   }
 
   /**
-   * What every chain would be one row further, by one network call, or one for each number of
-   * tokens that contexts have. No chain has moved; each move is to be taken or refused.
+   * What every chain would be one row further, by one call of its network and of each second model,
+   * or one for each number of tokens that contexts have. No chain has moved; each move is to be
+   * taken or refused.
    *
    * @param chains at least one, none of them at its end, with images of one shape, type and device
    * @return the move of each, whose arrays belong to the chain's manager
@@ -89,26 +86,16 @@ final class PlanExecutor {
     }
   }
 
-  /** The same images under one of the conditions that a chain asks about. */
-  private record Question(Chain chain, Condition condition) {}
-
-  /** The network's answers to all that the chains ask, and what each chain makes of its own. */
-  private List<Answer> ask(List<Chain> chains) {
-    List<Question> all = new ArrayList<>();
-    List<Integer> counts = new ArrayList<>();
-    boolean selfConditions = model.denoiser().conditionKinds().contains(Kind.PREVIOUS_X0);
-    for (int i = 0; i < chains.size(); i++) {
-      Chain chain = chains.get(i);
-      List<Condition> own = ChainFailure.of(i, k -> chains.get(k).questions(selfConditions));
-      own.forEach(condition -> all.add(new Question(chain, condition)));
-      counts.add(own.size());
-    }
-    Map<Shape, List<Integer>> together = new LinkedHashMap<>();
+  /** The networks' answers to all that the chains ask, and what each chain makes of its own. */
+  private static List<Answer> ask(List<Chain> chains) {
+    List<List<Question>> asked = ChainFailure.each(chains.size(), i -> chains.get(i).questions());
+    List<Question> all = asked.stream().flatMap(List::stream).toList();
+    List<List<Integer>> calls = new ArrayList<>();
     for (int i = 0; i < all.size(); i++) {
-      together.computeIfAbsent(context(all.get(i)), shape -> new ArrayList<>()).add(i);
+      callOf(calls, all, i).add(i);
     }
     NDArray[] outputs = new NDArray[all.size()];
-    for (List<Integer> places : together.values()) {
+    for (List<Integer> places : calls) {
       List<NDArray> parts = outputs(places.stream().map(all::get).toList());
       for (int i = 0; i < parts.size(); i++) {
         outputs[places.get(i)] = parts.get(i);
@@ -117,30 +104,38 @@ final class PlanExecutor {
     List<Answer> answers = new ArrayList<>();
     int first = 0;
     for (int i = 0; i < chains.size(); i++) {
-      List<NDArray> own = List.of(outputs).subList(first, first + counts.get(i));
-      answers.add(ChainFailure.of(i, k -> chains.get(k).combine(own)));
-      first += counts.get(i);
+      List<Question> own = asked.get(i);
+      List<NDArray> said = List.of(outputs).subList(first, first + own.size());
+      answers.add(ChainFailure.of(i, k -> chains.get(k).combine(own, said)));
+      first += own.size();
     }
     return answers;
   }
 
-  /** What questions of one call share. */
-  private static Shape context(Question question) {
-    Condition condition = question.condition;
-    return condition.has(Kind.CONTEXTS) ? condition.shape(Kind.CONTEXTS) : new Shape();
+  /** The call that a question fits into, of those that there are, or a new one. */
+  private static List<Integer> callOf(List<List<Integer>> calls, List<Question> all, int place) {
+    for (List<Integer> call : calls) {
+      if (all.get(call.get(0)).sharesCallWith(all.get(place))) {
+        return call;
+      }
+    }
+    List<Integer> another = new ArrayList<>();
+    calls.add(another);
+    return another;
   }
 
   /** One network call, and what it says to each question. */
-  private List<NDArray> outputs(List<Question> questions) {
+  private static List<NDArray> outputs(List<Question> questions) {
     NDList images = new NDList();
     List<NoiseLevels> levels = new ArrayList<>();
     List<Condition> conditions = new ArrayList<>();
     for (Question question : questions) {
-      images.add(question.chain.x());
-      levels.add(question.chain.levels());
-      conditions.add(question.condition);
+      images.add(question.x());
+      levels.add(question.levels());
+      conditions.add(question.condition());
     }
     NDArray x = images.size() == 1 ? images.get(0) : NDArrays.concat(images);
+    DenoisingModel model = questions.get(0).model();
     NDArray output = model.output(x, NoiseLevels.concat(levels), joined(conditions, levels));
     return images.size() == 1 ? List.of(output) : split(output, levels);
   }

@@ -2,9 +2,12 @@ package io.github.ddpm4j.sampling;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Condition.Kind;
+import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.model.TrainableDenoiser;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
@@ -38,6 +41,7 @@ enum RunDigest {
     void add(SamplingRun.Job job, Sink sink) {
       sink.add(job.guidance().settings());
       job.guidance().conditions().forEach(sink::add);
+      job.guidance().secondModels().forEach(second -> sink.add(second.model()));
     }
   },
   SETTINGS("prediction, variance, data range, clipping, data type or image shape") {
@@ -89,6 +93,25 @@ enum RunDigest {
       try (NDArray view = array.reshape(array.getShape())) {
         view.attach(scope);
         digest.update(view.toByteBuffer());
+      }
+    }
+
+    /** What it is, and its weights if it has any that can be saved. */
+    void add(DenoisingModel model) {
+      add(model.diffusion().toString());
+      if (model.denoiser() instanceof TrainableDenoiser network) {
+        Runnable end = network.beginReading();
+        try (GradMode inference = GradMode.off()) {
+          network
+              .weights()
+              .forEach(
+                  (name, weight) -> {
+                    add(name);
+                    add(weight);
+                  });
+        } finally {
+          end.run();
+        }
       }
     }
 

@@ -262,9 +262,13 @@ public final class Sampling {
    *
    * @param guidance the default is {@link Guidance#none()}
    * @return this run
+   * @throws IllegalArgumentException if it has a second model that is not of the images of this
+   *     one, or has this one's network
    */
   public Sampling guidance(Guidance guidance) {
-    this.guidance = Objects.requireNonNull(guidance, "guidance");
+    Objects.requireNonNull(guidance, "guidance");
+    guidance.requireBeside(model);
+    this.guidance = guidance;
     return this;
   }
 
@@ -1055,8 +1059,10 @@ public final class Sampling {
   /** What the network would refuse in the first step, or in a later one. */
   private void requireUsable(SamplingPlan plan, Shape images, Condition own) {
     denoiser.requireUsable(images, dataType, own);
+    guidance.requireUsable(diffusion, plan, images, dataType, own);
     for (Condition towards : guidance.conditions()) {
       denoiser.requireUsable(images, dataType, towards);
+      guidance.requireUsable(diffusion, plan, images, dataType, towards);
     }
     plan.steps().forEach(row -> model.told(NoiseLevels.of(row.level(), 1)));
   }

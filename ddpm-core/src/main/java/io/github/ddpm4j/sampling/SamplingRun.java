@@ -594,8 +594,9 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
   /**
    * Resumes a saved run. This run must be set up like the saved one: sampler, seed, number of
    * images, batch size, the images, mask or latents it starts from, condition, guidance, clipping
-   * and data type, all of which are checked, and the network and functions of {@link
-   * Guidance#classifier}, which are not.
+   * and data type, all of which are checked, as are the weights of second models of {@link
+   * Guidance#autoguidance}, and the network and functions of {@link Guidance#classifier}, which are
+   * not.
    *
    * @param file a file written by {@link #save}
    * @return this run, which goes on from there even if it had failed

@@ -47,6 +47,15 @@ class TrainingExamplesTest {
   @TempDir private Path folder;
 
   @Test
+  void autoguidance_short_printsARowPerWorseModelAndScale() {
+    List<String> lines = Autoguidance.run(4, 2, 100, 2).lines().toList();
+    assertThat(lines).hasSize(2 + 3 + 8);
+    assertThat(lines.get(0)).isEqualTo("| guidance | MMD | like real | precision | recall |");
+    assertThat(lines.get(2)).startsWith("| the network alone | ").matches("(.* ± .*){4}");
+    assertThat(lines.get(12)).startsWith("| away from half the channels, 3.0 | ");
+  }
+
+  @Test
   void conditionalDigits_short_writesARowPerClassAndTheModel() throws Exception {
     String out = Printed.by(() -> ConditionalDigits.run(folder, 3, 2));
 
