@@ -21,6 +21,7 @@ import org.jspecify.annotations.Nullable;
  * @param sampler by which it was drawn
  * @param label its class; null if it had none
  * @param guidance how it was guided
+ * @param noisePath whether its noise is of one path
  */
 record Recipe(
     Map<String, String> words,
@@ -30,7 +31,8 @@ record Recipe(
     long seed,
     Sampler sampler,
     @Nullable Integer label,
-    Guidance guidance) {
+    Guidance guidance,
+    boolean noisePath) {
 
   private static final Pattern GUIDANCE = Pattern.compile("classifierFree\\((.+)\\)");
   private static final String CANNOT = "the image can't be drawn again from what it says: ";
@@ -70,7 +72,8 @@ record Recipe(
         number(words, "seed", Long.MIN_VALUE, Long.MAX_VALUE),
         samplerOf(words),
         words.containsKey("label") ? (int) number(words, "label", 0, Integer.MAX_VALUE) : null,
-        guidanceOf(words));
+        guidanceOf(words),
+        words.containsKey("noisePath"));
   }
 
   private static Sampler samplerOf(Map<String, String> words) {

@@ -17,10 +17,13 @@ import java.util.stream.IntStream;
 
 /** What a run that goes on from a file must have as the run that was saved had it. */
 enum RunDigest {
-  PLAN("sampler or schedule") {
+  PLAN("sampler, schedule or path of noise") {
     @Override
     void add(SamplingRun.Job job, Sink sink) {
       sink.add(job.plan().toString());
+      if (job.noisePath()) {
+        sink.add("one path of noise");
+      }
     }
   },
   START("start: other images, mask or latents, or another use of them") {

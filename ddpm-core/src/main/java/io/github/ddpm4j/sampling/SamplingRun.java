@@ -78,6 +78,7 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
       Guidance guidance,
       Condition condition,
       NoiseSource noise,
+      boolean noisePath,
       @Nullable Long seed,
       int count,
       int batchSize,

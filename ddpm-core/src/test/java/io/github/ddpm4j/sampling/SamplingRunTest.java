@@ -195,8 +195,8 @@ class SamplingRunTest {
       assertThatThrownBy(() -> run.restore(file))
           .hasMessage(
               file
-                  + " was saved by a run with another sampler or schedule; set this run up as that"
-                  + " one was");
+                  + " was saved by a run with another sampler, schedule or path of noise; set this"
+                  + " run up as that one was");
     }
     Path missing = folder.resolve("missing.safetensors");
     try (SamplingRun run = sampling(Samplers.ddim(9), 3).start(6)) {
