@@ -13,8 +13,8 @@ import java.util.Objects;
  * regardless of batch size, thread or order of calls.
  *
  * <p>Sampling uses draw 0 as the initial noise x_T of an image and draw k + 1 as the noise of row k
- * of its plan; inpainting also uses draw 2³² + k as the noise of the known pixels after row k, and a
- * path of noise ({@code sampling().noisePath(true)}) draws from 2³³ on.
+ * of its plan; inpainting also uses draw 2³² + k as the noise of the known pixels after row k, and
+ * a path of noise ({@code sampling().noisePath(true)}) draws from 2³³ on.
  */
 @FunctionalInterface
 public interface NoiseSource {

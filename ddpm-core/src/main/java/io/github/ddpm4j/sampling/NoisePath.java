@@ -29,8 +29,8 @@ import java.util.List;
  * small variance, of DDIM with η = 1, of Euler's ancestral method and of the stochastic solvers is
  * that integral exactly: where x̂_0 does not change, any number of rows gives one result.
  *
- * <p>A row that raises the noise (EDM's churn) does so before a step down to a next level, and takes
- * the increment of that step: with twice as many steps, each half of it.
+ * <p>A row that raises the noise (EDM's churn) does so before a step down to a next level, and
+ * takes the increment of that step: with twice as many steps, each half of it.
  *
  * <p>W is a bridge that is halved in λ: its value in the middle m of [a, b] is
  *

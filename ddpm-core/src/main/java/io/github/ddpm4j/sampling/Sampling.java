@@ -178,9 +178,9 @@ public final class Sampling {
   /**
    * Whether the noise that a sampler adds comes from one Brownian path of each image. With the same
    * seed, samplers of other numbers of steps then see the same noise, in larger and in smaller
-   * pieces: pictures of 20 and of 40 steps are alike, and with more steps they converge, which shows
-   * how many are enough. By default each step draws apart, and other numbers of steps are other
-   * pictures.
+   * pieces: pictures of 20 and of 40 steps are alike, and with more steps they converge, which
+   * shows how many are enough. By default each step draws apart, and other numbers of steps are
+   * other pictures.
    *
    * <p>The path is a function of the noise, the image and the signal-to-noise ratio (the increments
    * of the reverse equation's exact solution, Lu et al. 2022b, section 5). It serves all samplers

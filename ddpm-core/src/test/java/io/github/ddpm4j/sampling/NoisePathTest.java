@@ -249,7 +249,12 @@ class NoisePathTest {
 
   /** Takes numbers through a plan, each by the exact x̂_0 of data of N(mean, variance). */
   private static double[] follow(
-      SamplingPlan plan, double mean, double variance, double[] start, NoiseSource noise, int image) {
+      SamplingPlan plan,
+      double mean,
+      double variance,
+      double[] start,
+      NoiseSource noise,
+      int image) {
     double[] x = start.clone();
     List<double[]> remembered = new ArrayList<>();
     for (int i = 0; i < plan.steps().size(); i++) {
@@ -320,8 +325,7 @@ class NoisePathTest {
     double[] all = pixels(sampling().generate(3));
     assertThat(pixels(sampling().batchSize(2).generate(3))).containsExactly(all, within(1e-14));
     for (int image = 0; image < 3; image++) {
-      double[] expected =
-          follow(plan, 0.3, 0.25, draw(SOURCE, image, 0, 4), path, image);
+      double[] expected = follow(plan, 0.3, 0.25, draw(SOURCE, image, 0, 4), path, image);
       assertThat(Arrays.copyOfRange(all, 4 * image, 4 * image + 4))
           .containsExactly(expected, within(1e-12));
     }
@@ -333,8 +337,7 @@ class NoisePathTest {
   void everyUse_isOnThePath() {
     Sampler sampler = Samplers.ddim(10).eta(1);
     double[] all = pixels(sampling().sampler(sampler).generate(1));
-    NDArray x =
-        NoiseSource.seeded(7).array(manager, 0, 0, new Shape(1, 1, 2, 2), DataType.FLOAT64);
+    NDArray x = NoiseSource.seeded(7).array(manager, 0, 0, new Shape(1, 1, 2, 2), DataType.FLOAT64);
     Sampling byHand = sampling().sampler(sampler);
     for (int row = 0; row < 10; row++) {
       x = byHand.step(row, x).x();
@@ -366,10 +369,7 @@ class NoisePathTest {
   @Test
   void resampling_isRefused() {
     assertThatThrownBy(
-            () ->
-                sampling()
-                    .sampler(Samplers.resampling(Samplers.ddim(10).eta(1), 2, 2))
-                    .start(1))
+            () -> sampling().sampler(Samplers.resampling(Samplers.ddim(10).eta(1), 2, 2)).start(1))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(
             "one path of noise goes down the levels once, but row 3 of ddim:10, eta=1,"
