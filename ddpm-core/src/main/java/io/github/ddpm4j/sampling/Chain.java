@@ -4,7 +4,6 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.NDScope;
 import ai.djl.ndarray.types.DataType;
-import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.model.Answer;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DenoisingModel;
@@ -23,8 +22,8 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One batch of images on its way through a {@link SamplingPlan}: where it stands, and what a row
- * makes of the network's answer. Owned by one thread at a time.
+ * One batch of images on its way through a {@link SamplingPlan}: where it stands, and what it keeps
+ * for later rows. {@link RowUpdate} says what a row makes of it. Owned by one thread at a time.
  */
 final class Chain {
 
@@ -69,7 +68,7 @@ final class Chain {
     return row < terms.plan.steps().size();
   }
 
-  /** The row that comes next. */
+  /** The number of the row that comes next. */
   int row() {
     return row;
   }
@@ -126,19 +125,14 @@ final class Chain {
     preview = lastPreview;
   }
 
-  private SamplingPlan.Step step() {
+  /** The row that comes next. */
+  SamplingPlan.Step step() {
     return terms.plan.steps().get(row);
   }
 
   /** How noisy the images are before the row. */
   NoiseLevels levels() {
     return NoiseLevels.of(step().level(), images);
-  }
-
-  private double[] each(double value) {
-    double[] values = new double[images];
-    Arrays.fill(values, value);
-    return values;
   }
 
   /** What is asked about the images: the network, and second models of guidance. */
@@ -205,48 +199,12 @@ final class Chain {
     }
   }
 
-  /**
-   * What the row makes of the network's answer; the chain stands where it was. The arrays belong to
-   * the manager of x.
-   *
-   * @param answer what the network said of x, after guidance
-   */
-  Move move(Answer answer) {
-    SamplingPlan.Step step = step();
-    // 1. estimate x̂_0 and ε̂
-    NDArray x0 = terms.limit.apply(answer.x0());
-    NDArray epsilon = null;
-    SamplingPlan.Memory memory = terms.plan.memory();
-    if (memory == SamplingPlan.Memory.EPSILON || step.cEps() != 0) {
-      epsilon = answer.epsilon();
-    }
-    // 2. the row's linear update
-    NDArray next = times(step.cX0(), x0);
-    if (step.cX() != 0) {
-      next = next.add(times(step.cX(), x));
-    }
-    if (epsilon != null && step.cEps() != 0) {
-      next = next.add(times(step.cEps(), epsilon));
-    }
-    for (int k = 0; k < step.past().size(); k++) {
-      double factor = step.past().get(k);
-      if (factor != 0) {
-        next = next.add(times(factor, past[k]));
-      }
-    }
-    // 3. fresh noise
-    if (step.noiseHigh() != 0) {
-      NDArray z = normal(row + 1L);
-      next =
-          next.add(
-              step.learnsVariance() && answer.variance().isPresent()
-                  ? z.mul(deviation(step, answer.variance().get()))
-                  : times(step.noiseHigh(), z));
-    }
-    next = terms.hook.apply(this, next, x0);
-    // 4. remember
-    return new Move(
-        next, x0, memory == SamplingPlan.Memory.EPSILON && epsilon != null ? epsilon : x0);
+  X0Limit limit() {
+    return terms.limit;
+  }
+
+  Hook hook() {
+    return terms.hook;
   }
 
   /**
@@ -305,17 +263,5 @@ final class Chain {
   /** Fresh noise of the shape of x, in its manager. */
   NDArray normal(long draw) {
     return terms.noise.array(x.getManager(), firstImage, draw, x.getShape(), x.getDataType());
-  }
-
-  private NDArray times(double factor, NDArray array) {
-    return array.mul(PerImage.column(array, each(factor)));
-  }
-
-  /** low^(1 − f) · high^f with f = (v + 1) / 2, and what is beside it. */
-  private NDArray deviation(SamplingPlan.Step step, NDArray v) {
-    double span = Math.log(step.noiseHigh() / step.noiseLow());
-    NDArray said = times(step.noiseLow(), v.add(1).mul(span / 2).exp());
-    double beside = step.noiseBeside();
-    return beside == 0 ? said : said.square().add(beside * beside).sqrt();
   }
 }

@@ -50,9 +50,8 @@ final class PlanExecutor {
       try {
         chains.forEach(chain -> chain.attach(step));
         List<Answer> answers = ask(chains);
-        for (int i = 0; i < chains.size(); i++) {
-          Chain.Move move = ChainFailure.of(i, k -> chains.get(k).move(answers.get(k)));
-          chains.get(i).keep(move);
+        for (Chain.Move move : RowUpdate.moves(chains, answers)) {
+          chains.get(moves.size()).keep(move);
           moves.add(move);
         }
         done = true;
@@ -76,7 +75,8 @@ final class PlanExecutor {
   /** Takes a chain one row further, and gives what came of it to {@code owner}. */
   Sampling.Reversed reverse(Chain chain, NDManager owner) {
     try (GradMode inference = GradMode.off()) {
-      Chain.Move move = chain.move(ask(List.of(chain)).get(0));
+      List<Chain> alone = List.of(chain);
+      Chain.Move move = RowUpdate.moves(alone, ask(alone)).get(0);
       for (NDArray array : List.of(move.x(), move.preview(), move.remembered())) {
         array.attach(owner);
       }
