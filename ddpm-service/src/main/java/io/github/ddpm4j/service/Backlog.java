@@ -5,12 +5,13 @@ import io.github.ddpm4j.service.RequestRefusedException.Reason;
 import io.github.ddpm4j.service.SamplingService.Status;
 import io.github.ddpm4j.service.SamplingService.WhenFull;
 import java.time.Duration;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
-/** The requests that are not done: what callers add to, and the worker takes from. */
+/** The requests that are not done: what callers add to, and the workers take from. */
 final class Backlog {
 
   /** The share of the latest call in the time of an image-step. */
@@ -26,11 +27,13 @@ final class Backlog {
   private final Condition room = lock.newCondition();
   private long submitted;
   private double nanosPerImageStep;
+  private final BitSet alive = new BitSet();
   private boolean open = true;
   private boolean stopped;
 
-  Backlog(int most, WhenFull whenFull, int mostResident) {
+  Backlog(int most, WhenFull whenFull, int mostResident, int workers) {
     this.most = most;
+    alive.set(0, workers);
     this.whenFull = whenFull;
     this.order = new RequestOrder(mostResident);
   }
@@ -100,7 +103,7 @@ final class Backlog {
       }
       requireInTime(served);
       order.add(served);
-      work.signal();
+      work.signalAll();
       return shed;
     } finally {
       lock.unlock();
@@ -120,7 +123,8 @@ final class Backlog {
               + " passed before it was in the queue; allow"
               + " more time");
     }
-    double nanos = (order.workBefore(served.times().due()) + served.work()) * nanosPerImageStep;
+    double ahead = (double) order.workBefore(served.times().due()) / Math.max(1, alive.cardinality());
+    double nanos = (ahead + served.work()) * nanosPerImageStep;
     if (now + nanos > deadline) {
       throw tooLate(
           "the request would take about "
@@ -139,11 +143,11 @@ final class Backlog {
     return served.request().deadline().orElseThrow();
   }
 
-  /** Has the worker look for requests that were cancelled. */
+  /** Has the workers look for requests that were cancelled. */
   void wake() {
     lock.lock();
     try {
-      work.signal();
+      work.signalAll();
     } finally {
       lock.unlock();
     }
@@ -189,10 +193,10 @@ final class Backlog {
     }
   }
 
-  /* ---------------- For the worker ---------------- */
+  /* ---------------- For the workers ---------------- */
 
   /**
-   * What the worker does next.
+   * What a worker does next.
    *
    * @param over requests that are to be ended: cancelled, late, or left when the service stops
    * @param step requests that take a step together
@@ -200,22 +204,26 @@ final class Backlog {
    */
   record Round(List<Served> over, List<Served> step, boolean isLast) {}
 
-  /** Waits for something to do. */
-  Round next() {
+  /** Waits for something to do for a worker, by its number. */
+  Round next(int worker) {
     lock.lock();
     try {
       while (true) {
         List<Served> over =
-            order.all().filter(served -> stopped || isOver(served, System.nanoTime())).toList();
-        over.forEach(order::remove);
+            order
+                .all()
+                .filter(served -> served.isOf(worker) || !served.hasBegun())
+                .filter(served -> stopped || isOver(served, System.nanoTime()))
+                .toList();
+        over.forEach(this::take);
         if (!over.isEmpty()) {
           room.signalAll();
         }
-        List<Served> step = order.next();
+        List<Served> step = order.next(worker);
         boolean isLast = !open && order.size() == 0;
         if (!over.isEmpty() || !step.isEmpty() || isLast) {
           long now = System.nanoTime();
-          step.forEach(served -> served.begin(now));
+          step.forEach(served -> served.begin(worker, now));
           room.signalAll();
           return new Round(over, step, isLast);
         }
@@ -234,8 +242,59 @@ final class Backlog {
   void remove(Served served) {
     lock.lock();
     try {
-      order.remove(served);
+      take(served);
       room.signalAll();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void take(Served served) {
+    order.remove(served);
+    if (!open && order.size() == 0) {
+      work.signalAll(); // all can end
+    }
+  }
+
+  /**
+   * Gives back a request with which its worker cannot go on.
+   *
+   * @return whether another worker can begin it
+   */
+  boolean giveBack(Served served) {
+    lock.lock();
+    try {
+      served.leave();
+      work.signalAll();
+      return hasTaker(served);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Whether a worker that is alive has it, or can begin it. */
+  private boolean hasTaker(Served served) {
+    return alive.stream().anyMatch(worker -> served.isOf(worker) || served.canBegin(worker));
+  }
+
+  /**
+   * A worker has ended before its time. What it had begun waits for another.
+   *
+   * @return the requests that no other can take; without a worker, no more are taken
+   */
+  List<Served> lost(int worker) {
+    lock.lock();
+    try {
+      alive.clear(worker);
+      order.all().filter(served -> served.isOf(worker)).forEach(Served::leave);
+      List<Served> left = order.all().filter(served -> !hasTaker(served)).toList();
+      left.forEach(order::remove);
+      if (alive.isEmpty()) {
+        open = false;
+      }
+      work.signalAll();
+      room.signalAll();
+      return left;
     } finally {
       lock.unlock();
     }

@@ -16,7 +16,8 @@ import org.jspecify.annotations.Nullable;
  * Which requests take the next step together. Tenants get the same number of image-steps while they
  * have requests (start-time fair queueing, Goyal et al. 1996); among those of a tenant the one that
  * is due first goes first. What is due grows with the length of a request, so that short ones
- * overtake long ones, and is fixed when it comes, so that none waits for ever.
+ * overtake long ones, and is fixed when it comes, so that none waits for ever. A request that has
+ * begun is its worker's; one that waits is anybody's.
  *
  * <p>Not thread-safe.
  */
@@ -40,7 +41,8 @@ final class RequestOrder {
   private int size;
 
   /**
-   * @param mostResident the most images of requests that have begun, and so hold memory
+   * @param mostResident the most images of requests that a worker has begun, and that hold its
+   *     memory
    */
   RequestOrder(int mostResident) {
     this.mostResident = mostResident;
@@ -95,14 +97,20 @@ final class RequestOrder {
   }
 
   /**
-   * Those that take the next step together: of one model, and of no more images than its calls may
+   * Those that take the next step together on a worker: of one model, and of no more images than its calls may
    * have, unless the first has more.
+   *
+   * @param worker its number
    */
-  List<Served> next() {
+  List<Served> next(int worker) {
     List<Served> chosen = new ArrayList<>();
     Map<Tenant, Iterator<Served>> left = new HashMap<>();
     tenants.values().forEach(tenant -> left.put(tenant, tenant.requests.iterator()));
-    long resident = all().filter(Served::hasBegun).mapToLong(s -> s.run().imagesOfNextStep()).sum();
+    long resident = 
+        all()
+            .filter(served -> served.isOf(worker))
+            .mapToLong(served -> served.run().imagesOfNextStep())
+            .sum();
     int images = 0;
     while (!left.isEmpty()) {
       Tenant tenant = poorest(left);
@@ -111,17 +119,19 @@ final class RequestOrder {
         left.remove(tenant);
         continue;
       }
+      boolean begins = served.canBegin(worker);
+      if (!begins && !served.isOf(worker)) {
+        continue;
+      }
       int more = served.run().imagesOfNextStep();
       boolean first = chosen.isEmpty();
-      if (!served.hasBegun()) {
-        if (resident > 0 && resident + more > mostResident) {
-          continue;
-        }
+      if (begins && resident > 0 && resident + more > mostResident) {
+        continue;
       }
       if (!first && !fits(chosen.get(0), served, images + more)) {
         continue;
       }
-      if (!served.hasBegun()) {
+      if (begins) {
         resident += more;
       }
       chosen.add(served);

@@ -18,6 +18,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.ForkJoinPool;
 import java.util.function.UnaryOperator;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -26,7 +27,7 @@ import org.slf4j.LoggerFactory;
  * Draws images for many callers at once. One worker makes one call of a network after the other; in
  * each, requests at different steps of different samplers take their next step together. A request
  * joins between two calls and leaves when it is done, so that a short one does not wait for a long
- * one.
+ * one. With copies of a model on several devices, there is a worker for each.
  *
  * <pre>{@code
  * try (SamplingService service = SamplingService.of(ddpm).queue(200).build()) {
@@ -83,7 +84,7 @@ public final class SamplingService implements AutoCloseable {
   private final Backlog backlog;
   private final Executor executor;
   private final Listeners listeners;
-  private final Worker worker;
+  private final List<Worker> workers;
   private final @Nullable Integer mostImages;
   private final int mostResident;
   private final UnaryOperator<Sampling> measured;
@@ -94,24 +95,29 @@ public final class SamplingService implements AutoCloseable {
     mostResident = settings.mostResidentImages(DEFAULT_RESIDENT);
     measured = builder.measured;
     models = new LinkedHashMap<>();
-    builder.models.forEach((name, ddpm) -> models.put(name, served(name, ddpm)));
+    builder.models.forEach((name, copies) -> models.put(name, served(name, copies)));
+    int devices = builder.models.values().stream().mapToInt(List::size).max().orElseThrow();
     executor = builder.executor;
     listeners = new Listeners(builder.listeners);
     backlog =
         new Backlog(
-            settings.queue(DEFAULT_QUEUE), settings.whenFull(WhenFull.REFUSE), mostResident);
-    worker = new Worker(backlog, listeners);
-    worker.start();
+            settings.queue(DEFAULT_QUEUE),
+            settings.whenFull(WhenFull.REFUSE),
+            mostResident,
+            devices);
+    workers =
+        IntStream.range(0, devices).mapToObj(i -> new Worker(i, backlog, listeners)).toList();
+    workers.forEach(Worker::start);
   }
 
-  private ServedModel served(String name, DDPM ddpm) {
+  private ServedModel served(String name, List<DDPM> copies) {
     if (mostImages != null) {
-      return new ServedModel(ddpm, mostImages);
+      return new ServedModel(copies, mostImages);
     }
-    BatchCurve curve = BatchCurve.measure(ddpm, measured, Duration.ofMillis(200));
+    BatchCurve curve = BatchCurve.measure(copies.get(0), measured, Duration.ofMillis(200));
     logger.info(
         "model {}: calls of up to {} images; image-steps by images: {}", name, curve.knee(), curve);
-    return new ServedModel(ddpm, curve.knee());
+    return new ServedModel(copies, curve.knee());
   }
 
   /**
@@ -149,27 +155,27 @@ public final class SamplingService implements AutoCloseable {
     Objects.requireNonNull(request, "request");
     long now = System.nanoTime();
     ServedModel model = used(request.model());
-    SamplingRun run = null;
+    List<SamplingRun> runs = new ArrayList<>();
     boolean taken = false;
     try {
       backlog.requireOpen();
-      run = request.start(model.ddpm().sampling().batchSize(model.mostImages()));
-      requireModest(run);
-      Served.Times times = backlog.times(request, run, now, PATIENCE);
-      Served served = new Served(request, run, model, times, executor, backlog::wake);
+      for (DDPM copy : model.copies()) {
+        runs.add(request.start(copy.sampling().batchSize(model.mostImages())));
+      }
+      requireModest(runs.get(0));
+      Served.Times times = backlog.times(request, runs.get(0), now, PATIENCE);
+      Served served = new Served(request, runs, model, times, executor, backlog::wake);
       Optional<Served> shed = backlog.add(served);
       taken = true;
       listeners.queued(request);
       shed.ifPresent(this::refuse);
       return served;
     } catch (RequestRefusedException e) {
-      listeners.refused(request, run == null ? 0 : run.images(), now);
+      listeners.refused(request, runs.isEmpty() ? 0 : runs.get(0).images(), now);
       throw e;
     } finally {
       if (!taken) {
-        if (run != null) {
-          run.close();
-        }
+        runs.forEach(SamplingRun::close);
         model.release();
       }
     }
@@ -197,16 +203,20 @@ public final class SamplingService implements AutoCloseable {
     }
   }
 
+  private ServedModel named(String name) {
+    synchronized (models) {
+      ServedModel model = models.get(name);
+      if (model == null) {
+        throw new IllegalArgumentException(
+            "the service has the models " + models.keySet() + ", and none of them is " + name);
+      }
+      return model;
+    }
+  }
+
   private ServedModel used(String name) {
     while (true) {
-      ServedModel model;
-      synchronized (models) {
-        model = models.get(name);
-        if (model == null) {
-          throw new IllegalArgumentException(
-              "the service has the models " + models.keySet() + ", and none of them is " + name);
-        }
-      }
+      ServedModel model = named(name);
       if (model.isUsed()) {
         return model;
       }
@@ -220,17 +230,37 @@ public final class SamplingService implements AutoCloseable {
    * @param name the name of a model of this service
    * @param ddpm the model to take its place
    * @return completes with the old model as soon as no request needs it, so that it can be closed
-   * @throws IllegalArgumentException if there is no model of that name
+   * @throws IllegalArgumentException if there is no model of that name, or it has several copies
    */
   public CompletableFuture<DDPM> replace(String name, DDPM ddpm) {
+    return replace(name, List.of(ddpm)).thenApply(old -> old.get(0));
+  }
+
+  /**
+   * Puts the copies of another model in the place of one, as {@link #replace(String, DDPM)}.
+   *
+   * @param name the name of a model of this service
+   * @param copies as many as that model has, on the same devices in the same order
+   * @return completes with the old copies as soon as no request needs them, so that they can be
+   *     closed
+   * @throws IllegalArgumentException if there is no model of that name, or it has another number of
+   *     copies
+   */
+  public CompletableFuture<List<DDPM>> replace(String name, List<DDPM> copies) {
     Objects.requireNonNull(name, "name");
-    ServedModel model = served(name, Objects.requireNonNull(ddpm, "ddpm"));
+    int before = named(name).copies().size();
+    if (copies.size() != before) {
+      throw new IllegalArgumentException(
+          "model "
+              + name
+              + " must be replaced by a copy for each device that it is on, that is "
+              + before
+              + ", but there were "
+              + copies.size());
+    }
+    ServedModel model = served(name, copies);
     ServedModel old;
     synchronized (models) {
-      if (!models.containsKey(name)) {
-        throw new IllegalArgumentException(
-            "the service has the models " + models.keySet() + ", and none of them is " + name);
-      }
       old = Objects.requireNonNull(models.put(name, model));
     }
     return old.retire();
@@ -239,12 +269,12 @@ public final class SamplingService implements AutoCloseable {
   /**
    * The models that new requests are drawn from.
    *
-   * @return models by name, in the order in which they were added; a copy
+   * @return models by name, the first copy of each, in the order in which they were added
    */
   public Map<String, DDPM> models() {
     Map<String, DDPM> all = new LinkedHashMap<>();
     synchronized (models) {
-      models.forEach((name, model) -> all.put(name, model.ddpm()));
+      models.forEach((name, model) -> all.put(name, model.copies().get(0)));
     }
     return Collections.unmodifiableMap(all);
   }
@@ -275,7 +305,13 @@ public final class SamplingService implements AutoCloseable {
    * @throws InterruptedException if the thread is interrupted
    */
   public boolean awaitEnd(Duration patience) throws InterruptedException {
-    return worker.awaitEnd(patience);
+    long end = System.nanoTime() + patience.toNanos();
+    for (Worker worker : workers) {
+      if (!worker.awaitEnd(Duration.ofNanos(end - System.nanoTime()))) {
+        return false;
+      }
+    }
+    return true;
   }
 
   /**
@@ -285,13 +321,13 @@ public final class SamplingService implements AutoCloseable {
   @Override
   public void close() {
     backlog.stop();
-    worker.join();
+    workers.forEach(Worker::join);
   }
 
   /** Sets up a service. */
   public static final class Builder {
 
-    private final Map<String, DDPM> models = new LinkedHashMap<>();
+    private final Map<String, List<DDPM>> models = new LinkedHashMap<>();
     private final List<ServiceListener> listeners = new ArrayList<>();
     private final ServiceSettings settings = new ServiceSettings();
     private ServiceSettings configured = new ServiceSettings();
@@ -309,8 +345,25 @@ public final class SamplingService implements AutoCloseable {
      * @throws IllegalArgumentException if there is one of that name
      */
     public Builder model(String name, DDPM ddpm) {
-      Objects.requireNonNull(ddpm, "ddpm");
-      if (models.putIfAbsent(Objects.requireNonNull(name, "name"), ddpm) != null) {
+      return model(name, List.of(ddpm));
+    }
+
+    /**
+     * Adds a model of which there are copies, each on a device of its own. The first copies of all
+     * models share a worker, the second ones another, and so on. A request is drawn on the device
+     * that has room for it first, from beginning to end; when the network fails there, it begins
+     * anew on another. Its settings are called once for each copy.
+     *
+     * @param name what requests call it
+     * @param copies networks of the same weights, at least one; they stay the caller's
+     * @return this builder
+     * @throws IllegalArgumentException if there is one of that name, or there are no copies
+     */
+    public Builder model(String name, List<DDPM> copies) {
+      if (copies.isEmpty()) {
+        throw new IllegalArgumentException("model " + name + " needs at least one copy, but has 0");
+      }
+      if (models.putIfAbsent(Objects.requireNonNull(name, "name"), List.copyOf(copies)) != null) {
         throw new IllegalArgumentException("there are two models of the name " + name);
       }
       return this;

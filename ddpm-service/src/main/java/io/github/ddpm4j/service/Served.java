@@ -3,6 +3,8 @@ package io.github.ddpm4j.service;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.SamplingRun;
 import io.github.ddpm4j.service.ServiceListener.Outcome;
+import java.util.BitSet;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
@@ -12,11 +14,17 @@ import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 
-/** A request with its run, and what its caller holds. */
+/**
+ * A request with its runs, one for each worker that can take it, and what its caller holds. The run
+ * of the worker that takes it is the one that goes on; the others stand before their first step.
+ */
 final class Served implements ServedRequest {
 
+  /** The number of no worker: it waits for one. */
+  private static final int NONE = -1;
+
   private final SamplingRequest request;
-  private final SamplingRun run;
+  private final List<SamplingRun> runs;
   private final ServedModel model;
   private final Executor executor;
   private final Runnable onCancel;
@@ -43,22 +51,27 @@ final class Served implements ServedRequest {
    */
   record Times(long number, long submitted, long due, long deadline) {}
 
+  private volatile int worker = NONE;
   private volatile long begun;
   private volatile boolean hasBegun;
 
+  /** Workers that it was given back by; guarded by the backlog's lock. */
+  private final BitSet leftBy = new BitSet();
+
   /**
+   * @param runs by the numbers of the workers; none has taken a step
    * @param executor completes the futures, so that callers' code does not run on the worker
    * @param onCancel is called when the caller cancels
    */
   Served(
       SamplingRequest request,
-      SamplingRun run,
+      List<SamplingRun> runs,
       ServedModel model,
       Times times,
       Executor executor,
       Runnable onCancel) {
     this.request = request;
-    this.run = run;
+    this.runs = List.copyOf(runs);
     this.model = model;
     this.times = times;
     this.executor = executor;
@@ -76,7 +89,7 @@ final class Served implements ServedRequest {
     try {
       return result.get();
     } catch (InterruptedException e) {
-      leave();
+      abandon();
       throw e;
     } catch (ExecutionException e) {
       Throwable why = e.getCause();
@@ -93,7 +106,7 @@ final class Served implements ServedRequest {
   /**
    * Cancels for a caller who takes no images and so closes none, though they may be there by now.
    */
-  void leave() {
+  void abandon() {
     if (!result.cancel(false) && !result.isCompletedExceptionally()) {
       result.join().close();
     }
@@ -106,17 +119,17 @@ final class Served implements ServedRequest {
 
   @Override
   public int step() {
-    return run.step();
+    return run().step();
   }
 
   @Override
   public int steps() {
-    return run.steps();
+    return run().steps();
   }
 
   @Override
   public void cancel() {
-    run.cancel();
+    runs.forEach(SamplingRun::cancel);
     onCancel.run();
   }
 
@@ -124,8 +137,9 @@ final class Served implements ServedRequest {
     return request;
   }
 
+  /** The run of its worker; while it waits, one that tells its size. */
   SamplingRun run() {
-    return run;
+    return runs.get(Math.max(0, worker));
   }
 
   ServedModel model() {
@@ -142,7 +156,7 @@ final class Served implements ServedRequest {
 
   /** Image-steps that are left. */
   long work() {
-    return work(run);
+    return work(run());
   }
 
   static long work(SamplingRun run) {
@@ -150,14 +164,31 @@ final class Served implements ServedRequest {
   }
 
   boolean hasBegun() {
-    return hasBegun;
+    return worker != NONE;
   }
 
-  void begin(long now) {
+  /** Whether a worker can begin it. */
+  boolean canBegin(int number) {
+    return worker == NONE && number < runs.size() && !leftBy.get(number);
+  }
+
+  /** Whether it is a worker's. */
+  boolean isOf(int number) {
+    return worker == number;
+  }
+
+  void begin(int number, long now) {
+    worker = number;
     if (!hasBegun) {
       begun = now;
       hasBegun = true;
     }
+  }
+
+  /** Its worker cannot go on with it: it waits for another, which begins anew. */
+  void leave() {
+    leftBy.set(worker);
+    worker = NONE;
   }
 
   /** When the first step began; else a given time. */
@@ -181,7 +212,7 @@ final class Served implements ServedRequest {
       }
       return false;
     }
-    run.close();
+    runs.forEach(SamplingRun::close);
     Runnable hand =
         () -> {
           boolean taken =
@@ -197,7 +228,7 @@ final class Served implements ServedRequest {
         };
     try {
       executor.execute(hand);
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       hand.run(); // an executor that takes nothing more
     }
     model.release();
@@ -206,6 +237,6 @@ final class Served implements ServedRequest {
 
   @Override
   public String toString() {
-    return "ServedRequest[" + run + "]";
+    return "ServedRequest[" + run() + "]";
   }
 }

@@ -1,24 +1,26 @@
 package io.github.ddpm4j.service;
 
 import io.github.ddpm4j.DDPM;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 
-/** A model of a service, counted by the requests that draw from it. */
+/** A model of a service, a copy a device, counted by the requests that draw from it. */
 final class ServedModel {
 
-  private final DDPM ddpm;
+  private final List<DDPM> copies;
   private final int mostImages;
-  private final CompletableFuture<DDPM> unused = new CompletableFuture<>();
+  private final CompletableFuture<List<DDPM>> unused = new CompletableFuture<>();
   private int users;
   private boolean retired;
 
-  ServedModel(DDPM ddpm, int mostImages) {
-    this.ddpm = ddpm;
+  ServedModel(List<DDPM> copies, int mostImages) {
+    this.copies = List.copyOf(copies);
     this.mostImages = mostImages;
   }
 
-  DDPM ddpm() {
-    return ddpm;
+  /** The copy of each worker, by its number. */
+  List<DDPM> copies() {
+    return copies;
   }
 
   /** The most images of a call. */
@@ -42,19 +44,19 @@ final class ServedModel {
       last = retired && users == 0;
     }
     if (last) {
-      unused.complete(ddpm);
+      unused.complete(copies);
     }
   }
 
   /** Takes no more requests. */
-  CompletableFuture<DDPM> retire() {
+  CompletableFuture<List<DDPM>> retire() {
     boolean idle;
     synchronized (this) {
       retired = true;
       idle = users == 0;
     }
     if (idle) {
-      unused.complete(ddpm);
+      unused.complete(copies);
     }
     return unused;
   }

@@ -14,17 +14,22 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Makes one call of a network after the other, as long as there are requests. */
+/** Makes one call of the networks of a device after the other, as long as there are requests. */
 final class Worker {
 
   private static final Logger logger = LoggerFactory.getLogger(SamplingService.class);
   private static final AtomicInteger COUNT = new AtomicInteger();
 
+  private final int number;
   private final Backlog backlog;
   private final Listeners listeners;
   private final Thread thread;
 
-  Worker(Backlog backlog, Listeners listeners) {
+  /**
+   * @param number its place among the workers: it draws from the copies of that place
+   */
+  Worker(int number, Backlog backlog, Listeners listeners) {
+    this.number = number;
     this.backlog = backlog;
     this.listeners = listeners;
     this.thread = new Thread(this::work, "ddpm4j-service-" + COUNT.incrementAndGet());
@@ -56,9 +61,18 @@ final class Worker {
   }
 
   private void work() {
+    try {
+      rounds();
+    } catch (Throwable e) { // others go on with what it had
+      logger.error("a worker of a sampling service ended", e);
+      backlog.lost(number).forEach(served -> end(served, Outcome.FAILED, null, e));
+    }
+  }
+
+  private void rounds() {
     boolean isLast = false;
     while (!isLast) {
-      Backlog.Round round = backlog.next();
+      Backlog.Round round = backlog.next(number);
       isLast = round.isLast();
       round.over().forEach(this::giveUp);
       if (!round.step().isEmpty()) {
@@ -142,9 +156,10 @@ final class Worker {
   }
 
   private void fail(Served served, Throwable failure) {
-    if (served.run().state() == SamplingRun.State.CANCELLED) {
+    SamplingRun.State state = served.run().state();
+    if (state == SamplingRun.State.CANCELLED) {
       giveUp(served);
-    } else {
+    } else if (state != SamplingRun.State.RUNNING || !backlog.giveBack(served)) {
       end(served, Outcome.FAILED, null, failure);
     }
   }

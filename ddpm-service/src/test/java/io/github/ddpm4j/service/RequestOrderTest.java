@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Test;
 class RequestOrderTest {
 
   private final DDPM ddpm = DDPM.builder().timesteps(10).denoiser(Gate.open()).build();
-  private final ServedModel model = new ServedModel(ddpm, 4);
+  private final ServedModel model = new ServedModel(List.of(ddpm), 4);
   private final List<SamplingRun> runs = new ArrayList<>();
   private long number;
 
@@ -29,7 +29,7 @@ class RequestOrderTest {
     runs.add(run);
     return new Served(
         SamplingRequest.of(images, s -> s).tenant(tenant),
-        run,
+        List.of(run),
         of,
         new Served.Times(number++, 0, due, Long.MAX_VALUE),
         Runnable::run,
@@ -53,35 +53,35 @@ class RequestOrderTest {
     Served c = served("t", 1, 40);
     Served d = served("t", 1, 10);
     // b is first; a does not fit beside it, d, of the same due but later, does.
-    assertThat(order(a, b, c, d).next()).containsExactly(b, d);
-    assertThat(order(a, c, d).next()).containsExactly(d, a, c);
-    assertThat(order().next()).isEmpty();
+    assertThat(order(a, b, c, d).next(0)).containsExactly(b, d);
+    assertThat(order(a, c, d).next(0)).containsExactly(d, a, c);
+    assertThat(order().next(0)).isEmpty();
   }
 
   @Test
   void next_aloneOrOfAnotherModel_apart() {
     Served a = served("t", 1, 1);
-    Served other = served("t", 1, 2, new ServedModel(ddpm, 4));
+    Served other = served("t", 1, 2, new ServedModel(List.of(ddpm), 4));
     Served b = served("t", 1, 3);
-    assertThat(order(a, other, b).next()).containsExactly(a, b);
+    assertThat(order(a, other, b).next(0)).containsExactly(a, b);
     Served lone =
         new Served(
             SamplingRequest.of(1, s -> s).tenant("t").alone(),
-            a.run(),
+            List.of(a.run()),
             model,
             new Served.Times(number++, 0, 0, Long.MAX_VALUE),
             Runnable::run,
             () -> {});
-    assertThat(order(b, lone, other).next()).containsExactly(lone);
+    assertThat(order(b, lone, other).next(0)).containsExactly(lone);
     Served later =
         new Served(
             lone.request(),
-            a.run(),
+            List.of(a.run()),
             model,
             new Served.Times(number++, 0, 9, Long.MAX_VALUE),
             Runnable::run,
             () -> {});
-    assertThat(order(b, later).next()).containsExactly(b);
+    assertThat(order(b, later).next(0)).containsExactly(b);
   }
 
   /** However many requests one of them has, and whenever they are due. */
@@ -95,7 +95,7 @@ class RequestOrderTest {
     order.add(served("few", 1, 1001));
     Map<String, Integer> got = new HashMap<>();
     for (int tick = 0; tick < 30; tick++) {
-      order.next().forEach(s -> got.merge(s.request().tenant(), 1, Integer::sum));
+      order.next(0).forEach(s -> got.merge(s.request().tenant(), 1, Integer::sum));
     }
     assertThat(got).containsEntry("few", 60).containsEntry("many", 60);
   }
@@ -108,14 +108,14 @@ class RequestOrderTest {
       order.add(served("old", 1, i));
     }
     for (int tick = 0; tick < 50; tick++) {
-      order.next();
+      order.next(0);
     }
     for (int i = 0; i < 8; i++) {
       order.add(served("new", 1, i));
     }
     Map<String, Integer> got = new HashMap<>();
     for (int tick = 0; tick < 10; tick++) {
-      order.next().forEach(s -> got.merge(s.request().tenant(), 1, Integer::sum));
+      order.next(0).forEach(s -> got.merge(s.request().tenant(), 1, Integer::sum));
     }
     assertThat(got).containsEntry("old", 20).containsEntry("new", 20);
   }
@@ -129,12 +129,12 @@ class RequestOrderTest {
     order.add(a);
     order.add(b);
     order.add(c);
-    assertThat(order.next()).containsExactly(a, c);
-    a.begin(0);
-    c.begin(0);
-    assertThat(order.next()).containsExactly(a, c);
+    assertThat(order.next(0)).containsExactly(a, c);
+    a.begin(0, 0);
+    c.begin(0, 0);
+    assertThat(order.next(0)).containsExactly(a, c);
     order.remove(a);
-    assertThat(order.next()).containsExactly(b, c);
+    assertThat(order.next(0)).containsExactly(b, c);
     assertThat(order.size()).isEqualTo(2);
     assertThat(order.waiting()).isEqualTo(1);
     assertThat(order.least()).contains(b);

@@ -303,11 +303,11 @@ class SamplingServiceTest {
       gate.failures.set(1);
       Served failing = (Served) service.submit(request(1, 1));
       assertThat(failure(failing)).hasMessage("the network failed on purpose");
-      failing.leave();
+      failing.abandon();
       Served served = (Served) service.submit(request(1, 1));
       Samples samples = served.result().get();
       assertThat(samples.size()).isEqualTo(1);
-      served.leave();
+      served.abandon();
       assertThatThrownBy(samples::size)
           .isInstanceOf(IllegalStateException.class)
           .hasMessage(

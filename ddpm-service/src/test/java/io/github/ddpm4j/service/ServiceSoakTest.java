@@ -11,12 +11,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.EnumMap;
+import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Flow;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicIntegerArray;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
@@ -31,18 +33,24 @@ class ServiceSoakTest {
 
   @Test
   void submit_twoThousand_eachEndsOnce() throws Exception {
-    soak(2_000);
+    soak(2_000, 1);
+  }
+
+  @Test
+  void submit_twoThousandToTwoDevices_eachEndsOnce() throws Exception {
+    soak(2_000, 2);
   }
 
   @Test
   @Tag("slow")
   void submit_aHundredThousand_eachEndsOnceInFlatMemory() throws Exception {
-    soak(100_000);
+    soak(100_000, 1);
   }
 
-  private static void soak(int count) throws Exception {
-    Gate gate = Gate.open();
-    DDPM ddpm = DDPM.builder().timesteps(20).denoiser(gate).build();
+  private static void soak(int count, int devices) throws Exception {
+    List<Gate> gates = Stream.generate(Gate::open).limit(devices).toList();
+    List<DDPM> copies =
+        gates.stream().map(gate -> DDPM.builder().timesteps(20).denoiser(gate).build()).toList();
     AtomicIntegerArray ends = new AtomicIntegerArray(count);
     AtomicInteger heard = new AtomicInteger();
     Map<Outcome, Integer> outcomes = new EnumMap<>(Outcome.class);
@@ -65,7 +73,8 @@ class ServiceSoakTest {
     int bad = 0;
     long early = 0;
     try (SamplingService service =
-        SamplingService.of(ddpm)
+        SamplingService.builder()
+            .model(SamplingService.DEFAULT_MODEL, copies)
             .mostImages(16)
             .queue(100)
             .whenFull(WhenFull.WAIT)
@@ -74,7 +83,7 @@ class ServiceSoakTest {
             .build()) {
       for (int i = 0; i < count; i++) {
         if (i % (count / FAILURES) == count / FAILURES / 2) {
-          gate.errors.set(25); // of all requests of a call, and of each alone
+          gates.forEach(gate -> gate.errors.set(25)); // of a call, and of each of it alone
         }
         if (i == count / 5) {
           early = resident();
@@ -139,7 +148,7 @@ class ServiceSoakTest {
     if (count > 50_000) {
       assertThat(resident() - early).as("kB more").isLessThan(100_000);
     }
-    assertThat(gate.errors.get()).isZero();
+    assertThat(gates).allSatisfy(gate -> assertThat(gate.errors.get()).isZero());
   }
 
   /** Cancels at a step, slowly. */
