@@ -13,14 +13,18 @@ import io.github.ddpm4j.service.ServedRequest;
 import io.github.ddpm4j.unet.UNet;
 import java.io.PrintWriter;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.SortedSet;
+import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.locks.LockSupport;
+import java.util.stream.IntStream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -28,16 +32,18 @@ import picocli.CommandLine.Spec;
 
 /**
  * A service under load: requests of few steps and of many that come at random, batched by the step
- * and, for comparison, as whole requests. The same requests come to both, one after the other.
+ * and, for comparison, as whole requests. The same requests come to both, one after the other, and
+ * to a simulation of the former.
  */
 @Command(
     name = "service-load",
     description = "Times requests to a sampling service, batched by the step and whole.")
 public final class ServiceLoad implements Callable<Integer> {
 
-  private static final double MEDIAN = 0.5;
-  private static final double LAST = 0.99;
   private static final long PATIENCE_MINUTES = 30;
+
+  /** The requests of a simulation of what is not there to measure. */
+  private static final int PLANNED = 20_000;
 
   @Spec private CommandSpec spec = CommandSpec.create();
 
@@ -72,6 +78,14 @@ public final class ServiceLoad implements Callable<Integer> {
       description = "How long each size of a call is timed (default: ${DEFAULT-VALUE}).")
   private double calibration = 2;
 
+  @Option(
+      names = "--devices",
+      paramLabel = "N",
+      description =
+          "Simulates loads of up to N devices such as this one, on 1 to N of them"
+              + " (default: ${DEFAULT-VALUE}).")
+  private int devices = 1;
+
   ServiceLoad() {}
 
   /**
@@ -84,30 +98,11 @@ public final class ServiceLoad implements Callable<Integer> {
     Cli.exitWith(Cli.run(new ServiceLoad(), args));
   }
 
-  /** What became of the requests: how long each took, in nanoseconds; negative if refused. */
-  private record Run(List<Arrival> arrivals, AtomicLongArray took, double imageSteps) {
-
-    String latency(boolean isShort, double share) {
-      double[] times =
-          arrivals.stream()
-              .filter(arrival -> arrival.isShort() == isShort && took.get(arrival.number()) > 0)
-              .mapToDouble(arrival -> took.get(arrival.number()) / 1e6)
-              .sorted()
-              .toArray();
-      return times.length == 0
-          ? "-"
-          : String.format(Locale.ROOT, "%.0f", times[(int) (share * (times.length - 1))]);
-    }
-
-    long refused() {
-      return arrivals.stream().filter(arrival -> took.get(arrival.number()) < 0).count();
-    }
-  }
-
   @Override
   public Integer call() throws InterruptedException {
     Cli.atLeast("--requests", 1, requests);
     Cli.atLeast("--queue", 1, queue);
+    Cli.atLeast("--devices", 1, devices);
     Preset chosen = Cli.chosen("--preset", Benchmark.PRESETS, Preset::name, List.of(preset)).get(0);
     PrintWriter out = spec.commandLine().getOut();
     try (UNet network = chosen.network().get().seed(1).build();
@@ -120,37 +115,111 @@ public final class ServiceLoad implements Callable<Integer> {
       }
       int batch = curve.best().images();
       double capacity = curve.best().rate();
+      TickTimes ticks = TickMeter.measure(ddpm, batch, calibration);
+      out.println("ticks of the service by images: " + ticks);
       out.println();
       out.println(
-          "| load | batched | short: median ms | p99 ms | long: median ms | p99 ms | image-steps/s |"
-              + " of capacity | refused |");
-      out.println("|---|---|---|---|---|---|---|---|---|");
+          "| load | batched | short: mean ms | median | p99 | long: mean ms | median | p99 |"
+              + " image-steps/s | of capacity | refused |");
+      out.println("|---|---|---|---|---|---|---|---|---|---|---|");
+      List<String> agreements = new ArrayList<>();
       for (double load : loads) {
-        List<Arrival> arrivals = Arrivals.poisson(requests, load * capacity / Arrivals.STEPS, 1);
-        print(out, load, "by the step", byStep(ddpm, arrivals, batch), capacity);
+        List<Arrival> arrivals = arrivals(requests, load * capacity);
+        Outcome measured = byStep(ddpm, arrivals, batch);
+        print(out, load, "by the step", measured, capacity);
+        Outcome simulated = QueueModel.run(setup(1, batch), ticks, arrivals);
+        print(out, load, "simulated", simulated, capacity);
         print(out, load, "whole", whole(ddpm, arrivals, batch), capacity);
+        for (boolean isShort : List.of(true, false)) {
+          agreements.add(
+              String.format(
+                  Locale.ROOT,
+                  "| %.2f | %s | %s",
+                  load,
+                  isShort ? "short" : "long",
+                  new Agreement(measured.latencies(isShort), simulated.latencies(isShort)).cells()));
+        }
+      }
+      out.println();
+      out.println("| load | requests | " + Agreement.HEAD);
+      out.println("|---|---|---|---|---|---|---|---|---|---|");
+      agreements.forEach(out::println);
+      if (devices > 1) {
+        plan(out, ticks, capacity, batch);
       }
     }
     return 0;
   }
 
-  private static void print(PrintWriter out, double load, String how, Run run, double capacity) {
-    out.printf(
-        Locale.ROOT,
-        "| %.2f | %s | %s | %s | %s | %s | %.1f | %.2f | %d |%n",
-        load,
-        how,
-        run.latency(true, MEDIAN),
-        run.latency(true, LAST),
-        run.latency(false, MEDIAN),
-        run.latency(false, LAST),
-        run.imageSteps(),
-        run.imageSteps() / capacity,
-        run.refused());
+  private static List<Arrival> arrivals(int count, double imageSteps) {
+    return Arrivals.poisson(count, imageSteps / Arrivals.STEPS, 1);
+  }
+
+  private QueueModel.Setup setup(int workers, int batch) {
+    return new QueueModel.Setup(workers, batch, queue, SamplingService.DEFAULT_RESIDENT);
+  }
+
+  /** What as many devices would do for loads that more or fewer of them could bear. */
+  private void plan(PrintWriter out, TickTimes ticks, double capacity, int batch) {
+    out.println();
+    out.println("Simulated: p99 of the short and the long requests in ms, and the share refused.");
+    out.println();
+    StringBuilder head = new StringBuilder("| load | requests/s |");
+    StringBuilder rule = new StringBuilder("|---|---|");
+    for (int count = 1; count <= devices; count++) {
+      head.append(" devices: ").append(count).append(" |");
+      rule.append("---|");
+    }
+    out.println(head);
+    out.println(rule);
+    SortedSet<Double> demands = new TreeSet<>();
+    for (int count = 1; count <= devices; count++) {
+      for (double load : loads) {
+        demands.add(count * load);
+      }
+    }
+    for (double demand : demands) {
+      List<Arrival> arrivals = arrivals(PLANNED, demand * capacity);
+      out.printf(Locale.ROOT, "| %.2f | %.1f |", demand, demand * capacity / Arrivals.STEPS);
+      for (int count = 1; count <= devices; count++) {
+        Outcome outcome = QueueModel.run(setup(count, batch), ticks, arrivals);
+        out.printf(
+            Locale.ROOT,
+            " %s, %s, %.0f %% |",
+            number(outcome.latencies(true).last()),
+            number(outcome.latencies(false).last()),
+            100.0 * outcome.refused() / PLANNED);
+      }
+      out.println();
+    }
     out.flush();
   }
 
-  private Run byStep(DDPM ddpm, List<Arrival> arrivals, int batch) throws InterruptedException {
+  private static void print(PrintWriter out, double load, String how, Outcome row, double capacity) {
+    Latencies few = row.latencies(true);
+    Latencies many = row.latencies(false);
+    out.printf(
+        Locale.ROOT,
+        "| %.2f | %s | %s | %s | %s | %s | %s | %s | %.1f | %.2f | %d |%n",
+        load,
+        how,
+        number(few.mean()),
+        number(few.median()),
+        number(few.last()),
+        number(many.mean()),
+        number(many.median()),
+        number(many.last()),
+        row.rate(),
+        row.rate() / capacity,
+        row.refused());
+    out.flush();
+  }
+
+  private static String number(double value) {
+    return Double.isNaN(value) ? "-" : String.format(Locale.ROOT, "%.0f", value);
+  }
+
+  private Outcome byStep(DDPM ddpm, List<Arrival> arrivals, int batch) throws InterruptedException {
     try (SamplingService service =
         SamplingService.of(ddpm).mostImages(batch).queue(queue).build()) {
       return run(
@@ -166,7 +235,7 @@ public final class ServiceLoad implements Callable<Integer> {
     }
   }
 
-  private Run whole(DDPM ddpm, List<Arrival> arrivals, int batch) throws InterruptedException {
+  private Outcome whole(DDPM ddpm, List<Arrival> arrivals, int batch) throws InterruptedException {
     try (WholeRequests server = new WholeRequests(batch, queue)) {
       return run(
           arrivals,
@@ -186,7 +255,7 @@ public final class ServiceLoad implements Callable<Integer> {
     Optional<CompletableFuture<Void>> taken(Arrival arrival) throws InterruptedException;
   }
 
-  private static Run run(List<Arrival> arrivals, Server server) throws InterruptedException {
+  private static Outcome run(List<Arrival> arrivals, Server server) throws InterruptedException {
     AtomicLongArray took = new AtomicLongArray(arrivals.size());
     CompletableFuture<?>[] all = new CompletableFuture<?>[arrivals.size()];
     long begun = System.nanoTime();
@@ -204,12 +273,8 @@ public final class ServiceLoad implements Callable<Integer> {
               .orElse(CompletableFuture.completedFuture(null));
     }
     CompletableFuture.allOf(all).orTimeout(PATIENCE_MINUTES, TimeUnit.MINUTES).join();
-    double seconds = (System.nanoTime() - begun) / 1e9;
-    double steps =
-        arrivals.stream()
-            .filter(arrival -> took.get(arrival.number()) > 0)
-            .mapToDouble(Arrival::steps)
-            .sum();
-    return new Run(arrivals, took, steps / seconds);
+    double nanos = System.nanoTime() - begun;
+    double[] times = IntStream.range(0, took.length()).mapToDouble(took::get).toArray();
+    return new Outcome(arrivals, times, nanos);
   }
 }

@@ -36,7 +36,11 @@ record Spread(double median, double lower, double upper, double min, double max,
         sorted.length);
   }
 
-  private static double quantile(double[] sorted, double share) {
+  /** The value below which a share of sorted values lies; NaN if there are none. */
+  static double quantile(double[] sorted, double share) {
+    if (sorted.length == 0) {
+      return Double.NaN;
+    }
     double place = share * (sorted.length - 1);
     int below = (int) place;
     int above = Math.min(below + 1, sorted.length - 1);
