@@ -7,6 +7,7 @@ import java.util.Arrays;
  *
  * @param millis one number a request that was served
  */
+@SuppressWarnings("ArrayRecordComponent") // not compared
 record Latencies(double[] millis) {
 
   private static final double LAST = 0.99;

@@ -11,6 +11,7 @@ import java.util.List;
  * @param took how long each took, in nanoseconds; negative if it was refused
  * @param nanos when the last one ended
  */
+@SuppressWarnings("ArrayRecordComponent") // not compared
 record Outcome(List<Arrival> arrivals, double[] took, double nanos) {
 
   /** Those of the requests of few steps that were served, or of many. */

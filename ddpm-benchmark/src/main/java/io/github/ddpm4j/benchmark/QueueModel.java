@@ -99,7 +99,8 @@ final class QueueModel {
     double[] took = new double[arrivals.size()];
     int next = 0;
     while (next < took.length || !requests.isEmpty()) {
-      Device first = Arrays.stream(devices).min(Comparator.comparingDouble(d -> d.end)).orElseThrow();
+      Device first =
+          Arrays.stream(devices).min(Comparator.comparingDouble(d -> d.end)).orElseThrow();
       if (next < took.length && arrivals.get(next).nanos() <= first.end) {
         Arrival arrival = arrivals.get(next++);
         now = arrival.nanos();

@@ -137,7 +137,8 @@ public final class ServiceLoad implements Callable<Integer> {
                   "| %.2f | %s | %s",
                   load,
                   isShort ? "short" : "long",
-                  new Agreement(measured.latencies(isShort), simulated.latencies(isShort)).cells()));
+                  new Agreement(measured.latencies(isShort), simulated.latencies(isShort))
+                      .cells()));
         }
       }
       out.println();
@@ -195,7 +196,8 @@ public final class ServiceLoad implements Callable<Integer> {
     out.flush();
   }
 
-  private static void print(PrintWriter out, double load, String how, Outcome row, double capacity) {
+  private static void print(
+      PrintWriter out, double load, String how, Outcome row, double capacity) {
     Latencies few = row.latencies(true);
     Latencies many = row.latencies(false);
     out.printf(

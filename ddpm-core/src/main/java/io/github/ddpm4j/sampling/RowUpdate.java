@@ -105,8 +105,7 @@ final class RowUpdate {
     for (int place : places) {
       moves.add(
           ChainFailure.of(
-              place,
-              i -> new RowUpdate(List.of(chains.get(i)), answers.get(i)).moves().get(0)));
+              place, i -> new RowUpdate(List.of(chains.get(i)), answers.get(i)).moves().get(0)));
     }
     return moves;
   }

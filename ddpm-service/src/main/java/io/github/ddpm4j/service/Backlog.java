@@ -123,7 +123,8 @@ final class Backlog {
               + " passed before it was in the queue; allow"
               + " more time");
     }
-    double ahead = (double) order.workBefore(served.times().due()) / Math.max(1, alive.cardinality());
+    double ahead =
+        (double) order.workBefore(served.times().due()) / Math.max(1, alive.cardinality());
     double nanos = (ahead + served.work()) * nanosPerImageStep;
     if (now + nanos > deadline) {
       throw tooLate(

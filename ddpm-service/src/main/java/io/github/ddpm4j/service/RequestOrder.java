@@ -97,8 +97,8 @@ final class RequestOrder {
   }
 
   /**
-   * Those that take the next step together on a worker: of one model, and of no more images than its calls may
-   * have, unless the first has more.
+   * Those that take the next step together on a worker: of one model, and of no more images than
+   * its calls may have, unless the first has more.
    *
    * @param worker its number
    */
@@ -106,7 +106,7 @@ final class RequestOrder {
     List<Served> chosen = new ArrayList<>();
     Map<Tenant, Iterator<Served>> left = new HashMap<>();
     tenants.values().forEach(tenant -> left.put(tenant, tenant.requests.iterator()));
-    long resident = 
+    long resident =
         all()
             .filter(served -> served.isOf(worker))
             .mapToLong(served -> served.run().imagesOfNextStep())

@@ -70,7 +70,8 @@ public final class SamplingRequest {
    *
    * @param start sets a run up and starts it, as {@code s -> s.seed(1).startInpainting(images,
    *     mask)}. It is called once, or once for each copy of the model, on the thread that submits
-   *     the request; what it is given must stay open until the request has ended. The run belongs to the service
+   *     the request; what it is given must stay open until the request has ended. The run belongs
+   *     to the service
    * @return the request
    */
   public static SamplingRequest starting(Function<Sampling, SamplingRun> start) {

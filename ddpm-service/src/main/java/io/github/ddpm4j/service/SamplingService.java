@@ -105,8 +105,7 @@ public final class SamplingService implements AutoCloseable {
             settings.whenFull(WhenFull.REFUSE),
             mostResident,
             devices);
-    workers =
-        IntStream.range(0, devices).mapToObj(i -> new Worker(i, backlog, listeners)).toList();
+    workers = IntStream.range(0, devices).mapToObj(i -> new Worker(i, backlog, listeners)).toList();
     workers.forEach(Worker::start);
   }
 
