@@ -162,7 +162,9 @@ class DDPMTest {
         DDPM.builder()
             .schedule(Schedules.zeroTerminalSnr(Schedules.linear(100)))
             .prediction(prediction);
-    if (prediction == Prediction.VELOCITY || prediction == Prediction.X0) {
+    if (prediction == Prediction.VELOCITY
+        || prediction == Prediction.FLOW
+        || prediction == Prediction.X0) {
       assertThat(builder.build().schedule().alphaBar(99)).isZero();
     } else {
       assertThatThrownBy(builder::build)
@@ -171,8 +173,8 @@ class DDPMTest {
               "prediction "
                   + prediction
                   + " cannot be used with a schedule of zero terminal SNR: at timestep 99 no signal"
-                  + " is left, so x_0 cannot be told from it; use Prediction.VELOCITY or"
-                  + " Prediction.X0");
+                  + " is left, so x_0 cannot be told from it; use Prediction.VELOCITY,"
+                  + " Prediction.FLOW or Prediction.X0");
     }
   }
 

@@ -18,7 +18,7 @@ import java.util.function.DoubleUnaryOperator;
  * <pre>
  *   factor = w(SNR) · second²          SNR = signal² / noise²
  *
- *   second² = 1 / SNR for ε,  1 for x_0,  1 / (SNR + 1) for v
+ *   second² = 1 / SNR for ε,  1 for x_0,  1 / (SNR + 1) for v,  1 / (√SNR + 1)² for FLOW
  * </pre>
  *
  * <p>where w is the weight for x_0. Without a weighting, that is, with {@link #uniform()}, the loss

@@ -169,7 +169,7 @@ public final class DenoisingModel {
   public NoiseLevels told(NoiseLevels levels) {
     Objects.requireNonNull(levels, "levels");
     Prediction prediction = diffusion.prediction();
-    if (!prediction.scalesInput()) {
+    if (prediction.tellsTimesteps()) {
       return levels;
     }
     List<Level> told = new ArrayList<>(levels.size());
@@ -190,7 +190,11 @@ public final class DenoisingModel {
     Prediction own = diffusion.prediction();
     Prediction others = other.diffusion.prediction();
     return denoiser.equals(other.denoiser)
-        && (own.equals(others) || !(own.scalesInput() || others.scalesInput()));
+        && (own.equals(others) || (asksPlainly(own) && asksPlainly(others)));
+  }
+
+  private static boolean asksPlainly(Prediction prediction) {
+    return prediction.tellsTimesteps() && !prediction.scalesInput();
   }
 
   private void requireOutput(NDArray x, NDArray output) {

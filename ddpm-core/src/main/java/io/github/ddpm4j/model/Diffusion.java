@@ -64,8 +64,8 @@ public record Diffusion(
               + prediction
               + " cannot be used with a schedule of zero terminal SNR: at timestep "
               + last
-              + " no signal is left, so x_0 cannot be told from it; use Prediction.VELOCITY or"
-              + " Prediction.X0");
+              + " no signal is left, so x_0 cannot be told from it; use Prediction.VELOCITY,"
+              + " Prediction.FLOW or Prediction.X0");
     }
     for (int t = last; t >= 0; t--) {
       LinearForm x0 = prediction.x0(schedule, Level.of(schedule, t));

@@ -74,6 +74,11 @@ final class Preconditioned extends Prediction {
   }
 
   @Override
+  public boolean tellsTimesteps() {
+    return false;
+  }
+
+  @Override
   public double inputScale(Level level) {
     return 1 / deviation(level);
   }

@@ -25,7 +25,7 @@ import java.util.OptionalDouble;
  * alternative in the message: {@link #EPSILON} without signal, ε from {@link #X0} without noise,
  * {@link #PREVIOUS_MEAN} away from the schedule's own timesteps.
  *
- * <p>Immutable. Four prediction types are constants; {@link #edm} has a parameter.
+ * <p>Immutable. Five prediction types are constants; {@link #edm} has a parameter.
  */
 public abstract class Prediction {
 
@@ -161,10 +161,62 @@ public abstract class Prediction {
         }
       };
 
+  /**
+   * The velocity ε − x_0 of flow matching and rectified flow (Lipman et al. 2023, eq. 23; Liu et al.
+   * 2023, eq. 1), for {@link io.github.ddpm4j.schedule.Schedules#flow}. Defined at every level.
+   *
+   * <pre>
+   *   target = ε − x_0      x̂_0 = x − noise · out      ε̂ = x + signal · out
+   * </pre>
+   *
+   * both divided by signal + noise where that is not 1, as on other schedules.
+   *
+   * <p>The network is told {@value #FLOW_TIME_SCALE} σ, with σ = noise / (signal + noise), and not
+   * the number of a timestep (Esser et al. 2024; diffusers): the same σ is the same to it whatever
+   * the number and shift of the timesteps.
+   */
+  public static final Prediction FLOW =
+      new Prediction("FLOW") {
+        @Override
+        public boolean needsSignal() {
+          return false;
+        }
+
+        @Override
+        public boolean tellsTimesteps() {
+          return false;
+        }
+
+        @Override
+        public double networkTimestep(Level level) {
+          return FLOW_TIME_SCALE * level.noise() / (level.signal() + level.noise());
+        }
+
+        @Override
+        public LinearForm target(Schedule schedule, Level level) {
+          return new LinearForm(-1, 1);
+        }
+
+        @Override
+        public LinearForm x0(Schedule schedule, Level level) {
+          double sum = level.signal() + level.noise();
+          return new LinearForm(1 / sum, -level.noise() / sum);
+        }
+
+        @Override
+        public LinearForm epsilon(Schedule schedule, Level level) {
+          double sum = level.signal() + level.noise();
+          return new LinearForm(1 / sum, level.signal() / sum);
+        }
+      };
+
+  /** What {@link #FLOW} tells the network of pure noise: {@value}, in the range of timesteps. */
+  public static final double FLOW_TIME_SCALE = 1000;
+
   /** The tolerance of {@link #PREVIOUS_MEAN} for deviations from the schedule's level: {@value}. */
   private static final double LEVEL_TOLERANCE = 1e-9;
 
-  private static final List<Prediction> PLAIN = List.of(EPSILON, X0, VELOCITY, PREVIOUS_MEAN);
+  private static final List<Prediction> PLAIN = List.of(EPSILON, X0, VELOCITY, PREVIOUS_MEAN, FLOW);
 
   private final String name;
 
@@ -175,7 +227,8 @@ public abstract class Prediction {
   /**
    * The prediction types without parameters.
    *
-   * @return {@link #EPSILON}, {@link #X0}, {@link #VELOCITY} and {@link #PREVIOUS_MEAN}
+   * @return {@link #EPSILON}, {@link #X0}, {@link #VELOCITY}, {@link #PREVIOUS_MEAN} and {@link
+   *     #FLOW}
    */
   public static List<Prediction> plain() {
     return PLAIN;
@@ -260,22 +313,30 @@ public abstract class Prediction {
   }
 
   /**
-   * Whether the network receives rescaled images, and values other than the schedule's timesteps as
-   * their levels.
+   * Whether the network receives rescaled images.
    *
    * @return false, except for {@link #edm}
    * @see #inputScale
-   * @see #networkTimestep
    */
   public boolean scalesInput() {
     return false;
   }
 
   /**
+   * Whether the network receives the schedule's timesteps as the levels of images.
+   *
+   * @return true, except for {@link #edm} and {@link #FLOW}
+   * @see #networkTimestep
+   */
+  public boolean tellsTimesteps() {
+    return true;
+  }
+
+  /**
    * Whether the output determines x_0 only at nonzero signal, which rules out zero-terminal-SNR
    * schedules.
    *
-   * @return false for {@link #X0} and {@link #VELOCITY}
+   * @return false for {@link #X0}, {@link #VELOCITY} and {@link #FLOW}
    */
   public boolean needsSignal() {
     return true;
@@ -296,7 +357,7 @@ public abstract class Prediction {
    * The value that the network receives as the timestep of an image.
    *
    * @param level the level of the image
-   * @return the timestep, except for {@link #edm}
+   * @return the timestep, except for {@link #edm} and {@link #FLOW}
    * @throws IllegalArgumentException if the level has no such value
    */
   public double networkTimestep(Level level) {

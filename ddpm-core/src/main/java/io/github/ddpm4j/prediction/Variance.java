@@ -1,6 +1,8 @@
 package io.github.ddpm4j.prediction;
 
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
+import java.util.Objects;
 
 /**
  * The variance of the reverse process p(x_{t−1} | x_t). Two are fixed (Ho et al. 2020, section
@@ -9,10 +11,11 @@ import io.github.ddpm4j.schedule.Schedule;
  * parameterizes the variance of each pixel.
  *
  * <p>In a plan that skips timesteps, the variance of one noising step becomes that of the whole
- * jump from ᾱ′ (less noisy) to ᾱ:
+ * jump from the less noisy level to the other, β′ ({@link Level#varianceFrom}). With a for signal, s
+ * for noise, and a dash for the less noisy level:
  *
  * <pre>
- *   β′ = 1 − ᾱ / ᾱ′
+ *   β′ = s² − (a / a′)² s′²                     1 − ᾱ / ᾱ′ where the variance is preserved
  * </pre>
  */
 public enum Variance {
@@ -20,13 +23,13 @@ public enum Variance {
    * β̃, the variance of q(x_{t−1} | x_t, x_0): right for data that is a single point.
    *
    * <pre>
-   *   σ² = β′ (1 − ᾱ′) / (1 − ᾱ)
+   *   σ² = β′ s′² / s²                          β′ (1 − ᾱ′) / (1 − ᾱ) where it is preserved
    * </pre>
    */
   FIXED_SMALL {
     @Override
-    double ofJump(double beta, double alphaBar, double alphaBarPrevious) {
-      return beta * (1 - alphaBarPrevious) / (1 - alphaBar);
+    double ofJump(double beta, Level level, Level previous) {
+      return beta * (previous.noise() * previous.noise()) / (level.noise() * level.noise());
     }
 
     @Override
@@ -45,19 +48,19 @@ public enum Variance {
    * choice for CIFAR-10.
    *
    * <pre>
-   *   σ² = β′
+   *   σ² = β′ (a′² + s′²) / (a² + s²)           β′ where it is preserved
    * </pre>
    */
   FIXED_LARGE {
     @Override
-    double ofJump(double beta, double alphaBar, double alphaBarPrevious) {
-      return beta;
+    double ofJump(double beta, Level level, Level previous) {
+      return beta * previous.power() / level.power();
     }
 
     @Override
     public double logVariance(Schedule schedule, int t) {
-      double beta = schedule.beta(t);
-      return t == 0 ? schedule.posteriorLogVarianceClipped(0) : StrictMath.log(beta);
+      double variance = variance(schedule, t);
+      return t == 0 ? schedule.posteriorLogVarianceClipped(0) : StrictMath.log(variance);
     }
   },
 
@@ -67,19 +70,19 @@ public enum Variance {
    */
   LEARNED {
     @Override
-    double ofJump(double beta, double alphaBar, double alphaBarPrevious) {
+    double ofJump(double beta, Level level, Level previous) {
       throw notFixed(this);
     }
 
     @Override
-    public double leastVariance(double beta, double alphaBar, double alphaBarPrevious) {
-      requireJump(beta, alphaBar, alphaBarPrevious);
+    public double leastVariance(double beta, Level level, Level previous) {
+      requireJump(beta, level, previous);
       return 1 / Math.E;
     }
 
     @Override
-    public double greatestVariance(double beta, double alphaBar, double alphaBarPrevious) {
-      requireJump(beta, alphaBar, alphaBarPrevious);
+    public double greatestVariance(double beta, Level level, Level previous) {
+      requireJump(beta, level, previous);
       return Math.E;
     }
 
@@ -111,18 +114,18 @@ public enum Variance {
    */
   LEARNED_RANGE {
     @Override
-    double ofJump(double beta, double alphaBar, double alphaBarPrevious) {
+    double ofJump(double beta, Level level, Level previous) {
       throw notFixed(this);
     }
 
     @Override
-    public double leastVariance(double beta, double alphaBar, double alphaBarPrevious) {
-      return FIXED_SMALL.variance(beta, alphaBar, alphaBarPrevious);
+    public double leastVariance(double beta, Level level, Level previous) {
+      return FIXED_SMALL.variance(beta, level, previous);
     }
 
     @Override
-    public double greatestVariance(double beta, double alphaBar, double alphaBarPrevious) {
-      return FIXED_LARGE.variance(beta, alphaBar, alphaBarPrevious);
+    public double greatestVariance(double beta, Level level, Level previous) {
+      return FIXED_LARGE.variance(beta, level, previous);
     }
 
     @Override
@@ -137,11 +140,11 @@ public enum Variance {
 
     @Override
     public double greatestLogVariance(Schedule schedule, int t) {
-      return StrictMath.log(schedule.beta(t));
+      return StrictMath.log(FIXED_LARGE.variance(schedule, t));
     }
   };
 
-  abstract double ofJump(double beta, double alphaBar, double alphaBarPrevious);
+  abstract double ofJump(double beta, Level level, Level previous);
 
   /**
    * Whether the network predicts the variance, in the second half of its output channels.
@@ -156,27 +159,27 @@ public enum Variance {
    * The variance of a jump at v = −1, or the fixed variance. ln σ² is linear in v between −1 and 1,
    * and extrapolates beyond.
    *
-   * @param beta β′, in (0, 1]
-   * @param alphaBar ᾱ before the jump, in [0, {@code alphaBarPrevious})
-   * @param alphaBarPrevious ᾱ′ after the jump, in (0, 1]
+   * @param beta β′, the variance of the noising step that the jump goes back, in (0, 1]
+   * @param level the level before the jump
+   * @param previous the level after the jump, a less noisy one
    * @return σ²
    * @throws IllegalArgumentException if an argument is out of range
    */
-  public double leastVariance(double beta, double alphaBar, double alphaBarPrevious) {
-    return variance(beta, alphaBar, alphaBarPrevious);
+  public double leastVariance(double beta, Level level, Level previous) {
+    return variance(beta, level, previous);
   }
 
   /**
    * The variance of a jump at v = 1, or the fixed variance.
    *
-   * @param beta β′, in (0, 1]
-   * @param alphaBar ᾱ before the jump, in [0, {@code alphaBarPrevious})
-   * @param alphaBarPrevious ᾱ′ after the jump, in (0, 1]
+   * @param beta β′, the variance of the noising step that the jump goes back, in (0, 1]
+   * @param level the level before the jump
+   * @param previous the level after the jump, a less noisy one
    * @return σ²
    * @throws IllegalArgumentException if an argument is out of range
    */
-  public double greatestVariance(double beta, double alphaBar, double alphaBarPrevious) {
-    return variance(beta, alphaBar, alphaBarPrevious);
+  public double greatestVariance(double beta, Level level, Level previous) {
+    return variance(beta, level, previous);
   }
 
   /**
@@ -190,7 +193,10 @@ public enum Variance {
    * @throws IndexOutOfBoundsException if {@code t} is outside the schedule
    */
   public double variance(Schedule schedule, int t) {
-    return ofJump(schedule.beta(t), schedule.alphaBar(t), schedule.alphaBarPrevious(t));
+    return ofJump(
+        schedule.beta(t),
+        Level.of(schedule, t),
+        t == 0 ? Level.CLEAN : Level.of(schedule, t - 1));
   }
 
   /**
@@ -234,33 +240,33 @@ public enum Variance {
 
   /**
    * The variance of a jump between any two levels. If the levels are adjacent on a schedule, {@link
-   * #variance(double, double, double)} with the schedule's own β is more accurate: here, the
+   * #variance(double, Level, Level)} with the schedule's own β is more accurate: here, the
    * smaller β′, the more digits it loses to cancellation.
    *
-   * @param alphaBar ᾱ before the jump, in [0, {@code alphaBarPrevious})
-   * @param alphaBarPrevious ᾱ′ after the jump, in (0, 1]
-   * @return σ²; 0 for {@link #FIXED_SMALL} when {@code alphaBarPrevious} is 1
+   * @param level the level before the jump
+   * @param previous the level after the jump, a less noisy one
+   * @return σ²; 0 for {@link #FIXED_SMALL} when {@code previous} is clean
    * @throws IllegalArgumentException if the levels are out of range
    * @throws IllegalStateException if the variance is learned
    */
-  public double variance(double alphaBar, double alphaBarPrevious) {
-    requireLevels(alphaBar, alphaBarPrevious);
-    return ofJump(1 - alphaBar / alphaBarPrevious, alphaBar, alphaBarPrevious);
+  public double variance(Level level, Level previous) {
+    Objects.requireNonNull(previous, "previous");
+    return variance(level.varianceFrom(previous), level, previous);
   }
 
   /**
    * The variance of a jump with a given β′.
    *
-   * @param beta β′, in (0, 1]
-   * @param alphaBar ᾱ before the jump, in [0, {@code alphaBarPrevious})
-   * @param alphaBarPrevious ᾱ′ after the jump, in (0, 1]
-   * @return σ²; 0 for {@link #FIXED_SMALL} when {@code alphaBarPrevious} is 1
+   * @param beta β′, the variance of the noising step that the jump goes back, in (0, 1]
+   * @param level the level before the jump
+   * @param previous the level after the jump, a less noisy one
+   * @return σ²; 0 for {@link #FIXED_SMALL} when {@code previous} is clean
    * @throws IllegalArgumentException if an argument is out of range
    * @throws IllegalStateException if the variance is learned
    */
-  public double variance(double beta, double alphaBar, double alphaBarPrevious) {
-    requireJump(beta, alphaBar, alphaBarPrevious);
-    return ofJump(beta, alphaBar, alphaBarPrevious);
+  public double variance(double beta, Level level, Level previous) {
+    requireJump(beta, level, previous);
+    return ofJump(beta, level, previous);
   }
 
   /** Lets the schedule reject an out-of-range step. */
@@ -268,11 +274,18 @@ public enum Variance {
     double unused = schedule.beta(t);
   }
 
-  private static void requireJump(double beta, double alphaBar, double alphaBarPrevious) {
+  private static void requireJump(double beta, Level level, Level previous) {
+    if (!(previous.signal() > 0 && level.ratioTo(previous) <= 1)) {
+      throw new IllegalArgumentException(
+          "a reverse step goes from the noisier level to the less noisy one, but sigma was "
+              + level.sigma()
+              + " before and "
+              + previous.sigma()
+              + " after it");
+    }
     if (!(beta > 0 && beta <= 1)) {
       throw new IllegalArgumentException("beta must be above 0 and at most 1, but was " + beta);
     }
-    requireLevels(alphaBar, alphaBarPrevious);
   }
 
   private static IllegalStateException notFixed(Variance variance) {
@@ -281,17 +294,5 @@ public enum Variance {
             + variance
             + " is the network's to say; leastVariance and greatestVariance are what v = -1 and v ="
             + " 1 stand for");
-  }
-
-  private static void requireLevels(double alphaBar, double alphaBarPrevious) {
-    if (!(alphaBar >= 0 && alphaBar < alphaBarPrevious && alphaBarPrevious <= 1)) {
-      throw new IllegalArgumentException(
-          "alphaBar must be at least 0 and less than alphaBarPrevious, which is at most 1, but they"
-              + " were "
-              + alphaBar
-              + " and "
-              + alphaBarPrevious
-              + "; a reverse step goes from the noisier level to the less noisy one");
-    }
   }
 }

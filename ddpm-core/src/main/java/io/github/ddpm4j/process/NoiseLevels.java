@@ -95,7 +95,7 @@ public final class NoiseLevels {
    *
    * @param schedule the schedule
    * @param t the timestep per image, 0-based
-   * @return signal √ᾱ<sub>t</sub> and noise √(1 − ᾱ<sub>t</sub>) per image
+   * @return the schedule's signal and noise per image
    * @throws IndexOutOfBoundsException if a timestep is outside the schedule
    * @throws IllegalArgumentException if {@code t} is empty
    */
@@ -105,7 +105,7 @@ public final class NoiseLevels {
   }
 
   /**
-   * Levels between the timesteps of a schedule, with signal² + noise² = 1.
+   * Levels between the timesteps of a schedule, on its {@linkplain Schedule#path() path}.
    *
    * @param schedule the schedule
    * @param sigmas σ = noise / signal per image, at least 0; infinity for no signal

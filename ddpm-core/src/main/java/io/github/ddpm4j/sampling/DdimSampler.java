@@ -18,6 +18,9 @@ import java.util.List;
  *   x'  = √ᾱ_s · x̂_0 + √(1 − ᾱ_s − σ²) · ε̂ + σ z
  * </pre>
  *
+ * <p>with the squared noise of the levels for 1 − ᾱ, and {@link Level#varianceFrom} for 1 − ᾱ_t /
+ * ᾱ_s, on schedules that do not preserve the variance.
+ *
  * <p>The next timestep is always the next entry of the list, whatever the spacing. Immutable.
  */
 public final class DdimSampler implements Sampler {
@@ -153,17 +156,13 @@ public final class DdimSampler implements Sampler {
     Schedule schedule = diffusion.schedule();
     int[] timesteps = grid.from(start, schedule);
     Level end = endAtFirstTimestep ? Level.of(schedule, 0) : Level.CLEAN;
-    double alphaBarEnd = endAtFirstTimestep ? schedule.alphaBar(0) : 1;
     List<SamplingPlan.Step> rows = new ArrayList<>(timesteps.length);
     for (int i = 0; i < timesteps.length; i++) {
       int t = timesteps[i];
       Level level = Level.of(schedule, t);
       Level next = i + 1 < timesteps.length ? Level.of(schedule, timesteps[i + 1]) : end;
-      double alphaBar = schedule.alphaBar(t);
-      double alphaBarNext =
-          i + 1 < timesteps.length ? schedule.alphaBar(timesteps[i + 1]) : alphaBarEnd;
       // 1. how much of the noise is fresh
-      double sigma = eta * next.noise() / level.noise() * Math.sqrt(1 - alphaBar / alphaBarNext);
+      double sigma = eta * next.noise() / level.noise() * Math.sqrt(level.varianceFrom(next));
       // 2. towards x̂_0, and along ε̂ for the rest of the noise
       double cX0 = next.signal();
       double cEps = Math.sqrt(Math.max(0, next.noise() * next.noise() - sigma * sigma));
@@ -179,7 +178,7 @@ public final class DdimSampler implements Sampler {
                   List.of(),
                   sigma));
     }
-    return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, end);
+    return SamplingPlan.fromNoise(rows, SamplingPlan.Memory.X0, end);
   }
 
   @Override

@@ -94,18 +94,16 @@ public final class DdpmSampler implements Sampler {
     for (int i = 0; i < timesteps.length; i++) {
       int t = timesteps[i];
       boolean last = i + 1 == timesteps.length;
-      double alphaBar = schedule.alphaBar(t);
-      double alphaBarNext = last ? 1 : schedule.alphaBar(timesteps[i + 1]);
       boolean adjacent = (last ? -1 : timesteps[i + 1]) == t - 1;
-      // 1 − ᾱ_t / ᾱ_s loses digits where β is small; the table has it exactly.
-      double beta = adjacent ? schedule.beta(t) : 1 - alphaBar / alphaBarNext;
       Level level = Level.of(schedule, t);
       Level next = last ? Level.CLEAN : Level.of(schedule, timesteps[i + 1]);
+      // The difference of two levels loses digits where β is small; the table has it exactly.
+      double beta = adjacent ? schedule.beta(t) : level.varianceFrom(next);
       double noise = level.noise() * level.noise();
       double fromX0 = beta * next.signal() / noise;
-      double fromX = next.noise() * next.noise() * Math.sqrt(1 - beta) / noise;
-      double least = diffusion.variance().leastVariance(beta, alphaBar, alphaBarNext);
-      double greatest = diffusion.variance().greatestVariance(beta, alphaBar, alphaBarNext);
+      double fromX = next.noise() * next.noise() * (level.signal() / next.signal()) / noise;
+      double least = diffusion.variance().leastVariance(beta, level, next);
+      double greatest = diffusion.variance().greatestVariance(beta, level, next);
       rows.add(
           new SamplingPlan.Step(
               level,
@@ -117,7 +115,7 @@ public final class DdpmSampler implements Sampler {
               last ? 0 : Math.sqrt(greatest),
               0));
     }
-    return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, Level.CLEAN);
+    return SamplingPlan.fromNoise(rows, SamplingPlan.Memory.X0, Level.CLEAN);
   }
 
   @Override

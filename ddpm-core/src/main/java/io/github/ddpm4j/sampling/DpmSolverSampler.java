@@ -227,10 +227,9 @@ public final class DpmSolverSampler extends LevelOptions<DpmSolverSampler> {
       rows.add(row(levels, i, orderOf(levels, i, fromNoise)));
     }
     Level end = levels.get(steps);
-    return new SamplingPlan(
+    return SamplingPlan.fromNoise(
         rows,
         options.form == Form.EPSILON ? SamplingPlan.Memory.EPSILON : SamplingPlan.Memory.X0,
-        1,
         end);
   }
 

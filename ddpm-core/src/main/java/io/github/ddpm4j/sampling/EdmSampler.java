@@ -3,6 +3,7 @@ package io.github.ddpm4j.sampling;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.schedule.Level;
+import io.github.ddpm4j.schedule.ProbabilityPath;
 import io.github.ddpm4j.spi.SamplingPlan;
 import java.util.ArrayList;
 import java.util.List;
@@ -111,7 +112,8 @@ public final class EdmSampler extends LevelOptions<EdmSampler> {
     }
     int steps = levels.size() - 1;
     int stepsFromNoise = grid().stepsFromNoise(diffusion);
-    double initialScale = 1;
+    ProbabilityPath path = diffusion.schedule().path();
+    double initialScale = Math.sqrt(levels.get(0).power());
     List<SamplingPlan.Step> rows = new ArrayList<>();
     for (int i = 0; i < steps; i++) {
       Level level = levels.get(i);
@@ -120,13 +122,13 @@ public final class EdmSampler extends LevelOptions<EdmSampler> {
         double fresh = freshNoise(level, from);
         double scale = from.signal() / level.signal();
         if (i == 0) {
-          initialScale = Math.hypot(scale, fresh);
+          initialScale = Math.hypot(scale * initialScale, fresh);
         } else {
           int last = rows.size() - 1;
           rows.set(last, liftedAfter(rows.get(last), scale, fresh));
         }
       }
-      rows.addAll(HeunMethod.step(from, levels.get(i + 1)));
+      rows.addAll(HeunMethod.step(path, from, levels.get(i + 1)));
     }
     Level end = levels.get(steps);
     return new SamplingPlan(rows, SamplingPlan.Memory.X0, initialScale, end);

@@ -38,6 +38,6 @@ final class EulerAncestralMethod {
               to.noise() * Math.sqrt(1 - ratio * ratio))); // α' σ_up
     }
     Level end = levels.get(levels.size() - 1);
-    return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, end);
+    return SamplingPlan.fromNoise(rows, SamplingPlan.Memory.X0, end);
   }
 }

@@ -28,7 +28,7 @@ final class EulerMethod {
       rows.add(step(levels.get(i), levels.get(i + 1)));
     }
     Level end = levels.get(levels.size() - 1);
-    return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, end);
+    return SamplingPlan.fromNoise(rows, SamplingPlan.Memory.X0, end);
   }
 
   static SamplingPlan.Step step(Level from, Level to) {

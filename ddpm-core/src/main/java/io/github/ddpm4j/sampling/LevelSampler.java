@@ -2,6 +2,7 @@ package io.github.ddpm4j.sampling;
 
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.schedule.Level;
+import io.github.ddpm4j.schedule.ProbabilityPath;
 import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
 import java.util.List;
@@ -19,25 +20,25 @@ public final class LevelSampler extends LevelOptions<LevelSampler> {
   enum Method {
     EULER("euler", TimestepSpacing.TRAILING) {
       @Override
-      SamplingPlan plan(List<Level> levels) {
+      SamplingPlan plan(ProbabilityPath path, List<Level> levels) {
         return EulerMethod.plan(levels);
       }
     },
     EULER_ANCESTRAL("euler-a", TimestepSpacing.TRAILING) {
       @Override
-      SamplingPlan plan(List<Level> levels) {
+      SamplingPlan plan(ProbabilityPath path, List<Level> levels) {
         return EulerAncestralMethod.plan(levels);
       }
     },
     HEUN("heun", TimestepSpacing.TRAILING) {
       @Override
-      SamplingPlan plan(List<Level> levels) {
-        return HeunMethod.plan(levels);
+      SamplingPlan plan(ProbabilityPath path, List<Level> levels) {
+        return HeunMethod.plan(path, levels);
       }
     },
     PLMS("plms", null) {
       @Override
-      SamplingPlan plan(List<Level> levels) {
+      SamplingPlan plan(ProbabilityPath path, List<Level> levels) {
         return PlmsMethod.plan(levels);
       }
     };
@@ -51,7 +52,7 @@ public final class LevelSampler extends LevelOptions<LevelSampler> {
       this.spacing = spacing;
     }
 
-    abstract SamplingPlan plan(List<Level> levels);
+    abstract SamplingPlan plan(ProbabilityPath path, List<Level> levels);
   }
 
   private LevelSampler(LevelGrid grid, Method method) {
@@ -70,7 +71,7 @@ public final class LevelSampler extends LevelOptions<LevelSampler> {
 
   @Override
   SamplingPlan plan(Diffusion diffusion, List<Level> levels, boolean fromNoise) {
-    return method.plan(levels);
+    return method.plan(diffusion.schedule().path(), levels);
   }
 
   @Override

@@ -50,7 +50,7 @@ final class PlmsMethod {
           });
     }
     Level end = levels.get(steps);
-    return new SamplingPlan(rows, SamplingPlan.Memory.EPSILON, 1, end);
+    return SamplingPlan.fromNoise(rows, SamplingPlan.Memory.EPSILON, end);
   }
 
   private static double ofEpsilon(Level from, Level to) {

@@ -92,7 +92,7 @@ public final class UniPcSampler extends LevelOptions<UniPcSampler> {
       rows.add(row(levels, i, fromNoise));
     }
     Level end = levels.get(steps);
-    return new SamplingPlan(rows, SamplingPlan.Memory.X0, 1, end);
+    return SamplingPlan.fromNoise(rows, SamplingPlan.Memory.X0, end);
   }
 
   private int orderOf(List<Level> levels, int i, boolean fromNoise) {

@@ -8,15 +8,18 @@ package io.github.ddpm4j.schedule;
  *   x = signal · x_0 + noise · ε                                        (Ho et al. 2020, eq. 4)
  * </pre>
  *
- * <p>On a schedule signal is √ᾱ<sub>t</sub> and noise √(1 − ᾱ<sub>t</sub>); between and beyond its
- * timesteps, the two factors alone define the level. The timestep is only passed to the network and
- * never used in arithmetic.
+ * <p>On a schedule they are {@link Schedule#signal} and {@link Schedule#noise}; between and beyond
+ * its timesteps, the two factors alone define the level. The timestep is only passed to the network
+ * and never used in arithmetic.
  *
  * @param timestep the timestep, 0-based, possibly fractional
  * @param signal the factor of x_0, at least 0
  * @param noise the factor of ε, at least 0
  */
 public record Level(double timestep, double signal, double noise) {
+
+  /** By how much signal² + noise² may differ from 1 where rounding alone makes the difference. */
+  private static final double ROUNDING = 1e-12;
 
   /** A clean image: signal 1, noise 0. */
   public static final Level CLEAN = new Level(0, 1, 0);
@@ -50,7 +53,7 @@ public record Level(double timestep, double signal, double noise) {
    *
    * @param schedule the schedule
    * @param t the timestep, 0-based
-   * @return signal √ᾱ<sub>t</sub> and noise √(1 − ᾱ<sub>t</sub>)
+   * @return the level with the schedule's signal and noise
    * @throws IndexOutOfBoundsException if {@code t} is outside the schedule
    */
   public static Level of(Schedule schedule, int t) {
@@ -58,8 +61,9 @@ public record Level(double timestep, double signal, double noise) {
   }
 
   /**
-   * The level where noise / signal = σ, with signal² + noise² = 1. Its timestep is interpolated
-   * linearly in ln σ = −λ between those of the schedule and clamped to [0, T − 1].
+   * The level where noise / signal = σ, on the schedule's {@linkplain Schedule#path() path}. Its
+   * timestep is interpolated linearly in ln σ = −λ between those of the schedule and clamped to [0,
+   * T − 1].
    *
    * @param schedule the schedule
    * @param sigma σ, at least 0; infinity for no signal
@@ -68,7 +72,7 @@ public record Level(double timestep, double signal, double noise) {
    */
   public static Level ofSigma(Schedule schedule, double sigma) {
     double timestep = schedule.timestepOf(sigma);
-    double signal = 1 / Math.hypot(1, sigma);
+    double signal = schedule.path().signal(sigma);
     return new Level(timestep, signal, sigma == Double.POSITIVE_INFINITY ? 1 : sigma * signal);
   }
 
@@ -98,6 +102,36 @@ public record Level(double timestep, double signal, double noise) {
    */
   public double ratioTo(Level other) {
     return other.noise * signal / (other.signal * noise);
+  }
+
+  /**
+   * The mean square of a pixel at this level where that of clean images is 1.
+   *
+   * @return signal² + noise²; exactly 1 where that is 1 but for rounding
+   */
+  public double power() {
+    double power = signal * signal + noise * noise;
+    return Math.abs(power - 1) <= ROUNDING ? 1 : power;
+  }
+
+  /**
+   * The variance of the noising step that leads to this level from a less noisy one (Kingma et al.
+   * 2021, "Variational diffusion models", eq. 2). With s for this level and c for the other,
+   *
+   * <pre>
+   *   q(x_s | x_c) = N(r · x_c, v),    r = signal_s / signal_c,    v = noise_s² − r² noise_c²
+   * </pre>
+   *
+   * <p>which is 1 − ᾱ_s / ᾱ_c where the variance is preserved.
+   *
+   * @param cleaner the level before the step, with some signal
+   * @return v; negative if the other level is the noisier one
+   */
+  public double varianceFrom(Level cleaner) {
+    // A difference of squares, whose factors keep their digits.
+    double here = noise * cleaner.signal;
+    double there = signal * cleaner.noise;
+    return (here - there) * (here + there) / (cleaner.signal * cleaner.signal);
   }
 
   /**

@@ -3,8 +3,9 @@ package io.github.ddpm4j.schedule;
 import java.util.Map;
 
 /**
- * The noise schedule of a diffusion process: a table of variances β<sub>t</sub> and the quantities
- * derived from it, in {@code double}.
+ * The noise schedule of a diffusion process: the factors of image and noise at each timestep, the
+ * variances β<sub>t</sub> of the noising steps, and the quantities derived from them, in {@code
+ * double}.
  *
  * <p><b>Index convention.</b> Throughout this library {@code t} runs from 0 to {@code timesteps() -
  * 1}, and {@code t = 0} means one noising step. The paper's t is larger by one.
@@ -14,6 +15,17 @@ import java.util.Map;
  *   ᾱ_t  = Π_{s≤t} α_s,   ᾱ_{−1} = 1
  *   β̃_t  = β_t (1 − ᾱ_{t−1}) / (1 − ᾱ_t)                                (Ho et al. 2020, eq. 7)
  *   μ̃_t  = [β_t √ᾱ_{t−1} / (1 − ᾱ_t)] x_0 + [(1 − ᾱ_{t−1}) √α_t / (1 − ᾱ_t)] x_t      (eq. 7)
+ * </pre>
+ *
+ * <p>These are the equations of a schedule that preserves the variance, as all do but {@link
+ * Schedules#flow}. On every {@linkplain #path() path}, with a = signal and s = noise (Kingma et al.
+ * 2021, "Variational diffusion models", eq. 1, 2, 22 and 26):
+ *
+ * <pre>
+ *   x_t  = a_t x_0 + s_t ε
+ *   ᾱ_t  = a_t²,    α_t = ᾱ_t / ᾱ_{t−1},    β_t = s_t² − α_t s_{t−1}²
+ *   β̃_t  = β_t s_{t−1}² / s_t²
+ *   μ̃_t  = [β_t a_{t−1} / s_t²] x_0 + [s_{t−1}² √α_t / s_t²] x_t
  * </pre>
  *
  * <p>Immutable and thread-safe. Every accessor that takes {@code t} throws {@link
@@ -35,12 +47,14 @@ public interface Schedule {
    * The variance β<sub>t</sub> of one noising step.
    *
    * @param t the step, 0-based
-   * @return β<sub>t</sub>, in (0, 1); 1 only as the last entry of a zero-terminal-SNR schedule
+   * @return β<sub>t</sub>, in (0, 1); 1 only as the last entry of a schedule that ends without
+   *     signal
    */
   double beta(int t);
 
   /**
-   * The squared signal factor of one noising step, α<sub>t</sub> = 1 − β<sub>t</sub>.
+   * The squared signal factor of one noising step, α<sub>t</sub> = ᾱ<sub>t</sub> /
+   * ᾱ<sub>t−1</sub>; 1 − β<sub>t</sub> where the variance is preserved.
    *
    * @param t the step, 0-based
    * @return α<sub>t</sub>
@@ -72,15 +86,16 @@ public interface Schedule {
   double signal(int t);
 
   /**
-   * The factor of the noise in x_t, √(1 − ᾱ<sub>t</sub>).
+   * The factor of the noise in x_t, √(1 − ᾱ<sub>t</sub>) where the variance is preserved.
    *
    * @param t the step, 0-based
-   * @return √(1 − ᾱ<sub>t</sub>)
+   * @return the factor, strictly increasing in t
    */
   double noise(int t);
 
   /**
-   * The signal-to-noise ratio ᾱ<sub>t</sub> / (1 − ᾱ<sub>t</sub>).
+   * The signal-to-noise ratio signal² / noise², ᾱ<sub>t</sub> / (1 − ᾱ<sub>t</sub>) where the
+   * variance is preserved.
    *
    * @param t the step, 0-based
    * @return the ratio, strictly decreasing in t
@@ -108,7 +123,7 @@ public interface Schedule {
    * The factor of x_0 in the posterior mean μ̃<sub>t</sub> (eq. 7).
    *
    * @param t the step, 0-based
-   * @return β<sub>t</sub> √ᾱ<sub>t−1</sub> / (1 − ᾱ<sub>t</sub>); exactly 1 for t = 0
+   * @return the factor; exactly 1 for t = 0
    */
   double posteriorMeanX0(int t);
 
@@ -116,9 +131,19 @@ public interface Schedule {
    * The factor of x_t in the posterior mean μ̃<sub>t</sub> (eq. 7).
    *
    * @param t the step, 0-based
-   * @return (1 − ᾱ<sub>t−1</sub>) √α<sub>t</sub> / (1 − ᾱ<sub>t</sub>); 0 for t = 0
+   * @return the factor; 0 for t = 0
    */
   double posteriorMeanXt(int t);
+
+  /**
+   * The path on which levels between the timesteps lie.
+   *
+   * @return {@link ProbabilityPath#VARIANCE_PRESERVING}, but {@link ProbabilityPath#LINEAR} for
+   *     {@link Schedules#flow}
+   */
+  default ProbabilityPath path() {
+    return ProbabilityPath.VARIANCE_PRESERVING;
+  }
 
   /**
    * The timestep, possibly fractional, of a given noise level. It is interpolated linearly in ln σ

@@ -2,8 +2,10 @@ package io.github.ddpm4j.schedule;
 
 import io.github.ddpm4j.internal.description.Description;
 import io.github.ddpm4j.internal.description.Quote;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 
@@ -57,6 +59,12 @@ public final class Schedules {
 
   /** The temperature τ of Jabri's sigmoid: {@value}. */
   public static final double SIGMOID_TAU = 1;
+
+  /** The shift of a flow that spreads its timesteps evenly: {@value}. */
+  public static final double NO_SHIFT = 1;
+
+  /** The farthest that {@link #flow(int, double)} may shift, up or, as 1 / {@value}, down. */
+  private static final double GREATEST_SHIFT = 1000;
 
   private Schedules() {}
 
@@ -416,6 +424,62 @@ public final class Schedules {
   }
 
   /**
+   * The schedule of flow matching and rectified flow, with evenly spaced times (Lipman et al. 2023;
+   * Liu et al. 2023).
+   *
+   * @param timesteps the number of noising steps T, at least 2
+   * @return the schedule
+   * @throws IllegalArgumentException if {@code timesteps} is less than 2
+   */
+  public static Schedule flow(int timesteps) {
+    return flow(timesteps, NO_SHIFT);
+  }
+
+  /**
+   * The schedule of flow matching and rectified flow: noisy images are on the straight line from
+   * image to noise (Lipman et al. 2023, "Flow matching for generative modeling", eq. 20; Liu et al.
+   * 2023, "Flow straight and fast", eq. 1), with times that are shifted for the resolution (Esser
+   * et al. 2024, "Scaling rectified flow transformers", eq. 23).
+   *
+   * <pre>
+   *   x      = (1 − σ) x_0 + σ ε
+   *   u      = (t + 1) / T
+   *   σ_t    = shift · u / (1 + (shift − 1) u)
+   * </pre>
+   *
+   * <p>It does not preserve the variance, and ends in pure noise: train it with {@code
+   * Prediction.FLOW}, {@code VELOCITY} or {@code X0}. A network of {@code Prediction.FLOW} is told σ
+   * and not t, so it can be sampled with another T or shift than it was trained with.
+   *
+   * @param timesteps the number of noising steps T, at least 2; 1000 in most code
+   * @param shift from 0.001 to 1000; above 1 for more of the timesteps at high noise. 1 for small
+   *     images, 3 for 1024x1024 in the paper, √(m / n) for m pixels by the network for n
+   * @return the schedule
+   * @throws IllegalArgumentException if an argument is out of range
+   */
+  public static Schedule flow(int timesteps, double shift) {
+    requireTimesteps(timesteps);
+    if (timesteps < 2) {
+      throw new IllegalArgumentException(
+          "timesteps of flow must be at least 2, as the last has no signal, but was " + timesteps);
+    }
+    if (!(shift >= 1 / GREATEST_SHIFT && shift <= GREATEST_SHIFT)) {
+      throw new IllegalArgumentException(
+          "shift must be from 0.001 to 1000, but was "
+              + shift
+              + "; 1 spreads the times evenly, 3 suits images of 1024x1024");
+    }
+    List<Level> levels = new ArrayList<>(timesteps);
+    for (int t = 0; t < timesteps; t++) {
+      double u = (t + 1) / (double) timesteps;
+      double scale = 1 - u + shift * u;
+      levels.add(new Level(t, (1 - u) / scale, shift * u / scale));
+    }
+    return new TableSchedule(
+        ProbabilityPath.LINEAR, levels, describe("flow", "timesteps", timesteps, "shift", shift));
+  }
+
+  /**
    * Recreates a schedule, bit for bit, from its {@linkplain Schedule#describe() description}.
    *
    * @param description the result of {@code describe()}; numbers may have become {@code Double}, as
@@ -471,10 +535,15 @@ public final class Schedules {
         from.allowOnly("schedule");
         yield zeroTerminalSnr(of(from.object("schedule")));
       }
+      case "flow" -> {
+        from.allowOnly("timesteps", "shift");
+        yield flow(from.integer("timesteps"), from.number("shift"));
+      }
       default ->
           throw new IllegalArgumentException(
               "schedule type must be one of linear, linearScaled, scaledLinear, cosine,"
-                  + " sigmoidJabri, sigmoidGeoDiff, constant, ofBetas and zeroTerminalSnr, but was "
+                  + " sigmoidJabri, sigmoidGeoDiff, constant, ofBetas, zeroTerminalSnr and flow, but"
+                  + " was "
                   + Quote.of(type));
     };
   }

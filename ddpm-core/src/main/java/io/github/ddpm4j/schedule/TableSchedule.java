@@ -2,15 +2,18 @@ package io.github.ddpm4j.schedule;
 
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 
-/** A schedule that is its table of betas. The arrays are never handed out. */
+/** A schedule that is its tables. The arrays are never handed out. */
 final class TableSchedule implements Schedule {
 
+  private final ProbabilityPath path;
   private final double[] betas;
+  private final double[] alphas;
   private final double[] alphaBars;
 
-  /** 1 − ᾱ, with its digits where ᾱ is near 1. */
+  /** The squared noise; 1 − ᾱ with its digits where ᾱ is near 1 if the variance is preserved. */
   private final double[] noises;
 
   private final Map<String, Object> description;
@@ -22,7 +25,9 @@ final class TableSchedule implements Schedule {
 
   /** Takes the table over; the last β may be 1 where the signal is to end at zero. */
   TableSchedule(double[] betas, Map<String, Object> description, boolean zeroTerminalSnr) {
+    this.path = ProbabilityPath.VARIANCE_PRESERVING;
     this.betas = betas;
+    this.alphas = new double[betas.length];
     this.alphaBars = new double[betas.length];
     this.noises = new double[betas.length];
     this.description = Collections.unmodifiableMap(new LinkedHashMap<>(description));
@@ -35,7 +40,8 @@ final class TableSchedule implements Schedule {
         requireBeta(t);
       }
       double before = alphaBar;
-      alphaBar *= 1 - betas[t];
+      alphas[t] = 1 - betas[t];
+      alphaBar *= alphas[t];
       if (!end) {
         requireAlphaBar(t, before, alphaBar);
       }
@@ -43,6 +49,26 @@ final class TableSchedule implements Schedule {
       // Below ½ the difference is exact; above, it would lose the digits of small betas.
       noise = alphaBar <= 0.5 ? 1 - alphaBar : noise + betas[t] * before;
       noises[t] = noise;
+    }
+  }
+
+  /** Levels of a path of their own, from the least noisy one on. */
+  TableSchedule(ProbabilityPath path, List<Level> levels, Map<String, Object> description) {
+    this.path = path;
+    this.betas = new double[levels.size()];
+    this.alphas = new double[levels.size()];
+    this.alphaBars = new double[levels.size()];
+    this.noises = new double[levels.size()];
+    this.description = Collections.unmodifiableMap(new LinkedHashMap<>(description));
+    Level before = Level.CLEAN;
+    for (int t = 0; t < levels.size(); t++) {
+      Level level = levels.get(t);
+      double ratio = level.signal() / before.signal();
+      alphas[t] = ratio * ratio;
+      betas[t] = level.varianceFrom(before);
+      alphaBars[t] = level.signal() * level.signal();
+      noises[t] = level.noise() * level.noise();
+      before = level;
     }
   }
 
@@ -96,7 +122,7 @@ final class TableSchedule implements Schedule {
 
   @Override
   public double alpha(int t) {
-    return 1 - betas[check(t)];
+    return alphas[check(t)];
   }
 
   @Override
@@ -109,7 +135,7 @@ final class TableSchedule implements Schedule {
     return check(t) == 0 ? 1 : alphaBars[t - 1];
   }
 
-  /** 1 − ᾱ_{t−1}. */
+  /** The squared noise before step t, 1 − ᾱ_{t−1}. */
   private double noisePrevious(int t) {
     return check(t) == 0 ? 0 : noises[t - 1];
   }
@@ -151,6 +177,11 @@ final class TableSchedule implements Schedule {
   @Override
   public double posteriorMeanXt(int t) {
     return noisePrevious(t) * Math.sqrt(alpha(t)) / noises[t];
+  }
+
+  @Override
+  public ProbabilityPath path() {
+    return path;
   }
 
   @Override

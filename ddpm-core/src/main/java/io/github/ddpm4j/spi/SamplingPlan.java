@@ -68,6 +68,21 @@ public record SamplingPlan(List<Step> steps, Memory memory, double initialScale,
   }
 
   /**
+   * A plan whose initial noise has the spread of images at the level of its first row.
+   *
+   * @param steps the rows
+   * @param memory the estimate that each network call stores for later rows
+   * @param end the noise level of the result
+   * @return a plan with the root of {@link Level#power} as its {@link #initialScale}, which is 1
+   *     where the variance is preserved and where no signal is left
+   * @throws IllegalArgumentException as the constructor
+   */
+  public static SamplingPlan fromNoise(List<Step> steps, Memory memory, Level end) {
+    double scale = steps.isEmpty() ? 1 : Math.sqrt(steps.get(0).level().power());
+    return new SamplingPlan(steps, memory, scale, end);
+  }
+
+  /**
    * The noise level of x after a row.
    *
    * @param row the row, from 0

@@ -94,6 +94,27 @@ class BitsPerDimTest {
             within(1e-15));
   }
 
+  /** The sum of the divergences was worked out apart, by the rules of joint Gaussians. */
+  @ParameterizedTest
+  @CsvSource({
+    "1, FIXED_SMALL, 10.996454122852365",
+    "1, FIXED_LARGE, 8.965357474022339",
+    "3, FIXED_SMALL, 9.393896982514546",
+    "3, FIXED_LARGE, 7.381046205737818"
+  })
+  void of_flow_isTheExpectation(double shift, Variance variance, double expected) {
+    DDPM flow =
+        DDPM.builder()
+            .schedule(Schedules.flow(1000, shift))
+            .prediction(Prediction.FLOW)
+            .variance(variance)
+            .denoiser(optimalFlow(DATA_VARIANCE))
+            .build();
+    BitsPerDimResult result = exact(flow.bitsPerDim()).of(image(1));
+    assertThat(result.prior().value()).isZero();
+    assertThat(result.rate().value()).isCloseTo(expected, within(1e-9));
+  }
+
   /** Each step: the error of the optimal estimate, and what was sent before. */
   @Test
   void steps_gaussianData_rateAndDistortionAreExact() {
@@ -720,6 +741,21 @@ class BitsPerDimTest {
                     .mapToDouble(
                         i ->
                             levels.noise(i)
+                                / (levels.signal(i) * levels.signal(i) * variance
+                                    + levels.noise(i) * levels.noise(i)))
+                    .toArray()));
+  }
+
+  /** The velocity E[ε − x_0 | x], likewise. */
+  private static Denoiser optimalFlow(double variance) {
+    return (x, levels, condition) ->
+        x.mul(
+            PerImage.column(
+                x,
+                IntStream.range(0, levels.size())
+                    .mapToDouble(
+                        i ->
+                            (levels.noise(i) - levels.signal(i) * variance)
                                 / (levels.signal(i) * levels.signal(i) * variance
                                     + levels.noise(i) * levels.noise(i)))
                     .toArray()));

@@ -29,13 +29,14 @@ class PredictionPropertyTest {
           Schedules.linear(1000),
           Schedules.cosine(1000),
           Schedules.sigmoidJabri(1000),
-          Schedules.scaledLinear(1000));
+          Schedules.scaledLinear(1000),
+          Schedules.flow(1001, 3));
 
   /** Everything is linear in (x_0, ε), so two of them will do. */
   @Property
   void forms_targetAndBack_giveImageAndNoise(
       @ForAll("predictions") Prediction prediction,
-      @ForAll @IntRange(min = 0, max = 3) int which,
+      @ForAll @IntRange(min = 0, max = 4) int which,
       @ForAll @IntRange(min = 0, max = 999) int t) {
     Schedule schedule = SCHEDULES.get(which);
     double signal = schedule.signal(t);
@@ -53,7 +54,7 @@ class PredictionPropertyTest {
   @Property
   void forms_anyOutput_splitX(
       @ForAll("predictions") Prediction prediction,
-      @ForAll @IntRange(min = 0, max = 3) int which,
+      @ForAll @IntRange(min = 0, max = 4) int which,
       @ForAll @IntRange(min = 0, max = 999) int t) {
     Schedule schedule = SCHEDULES.get(which);
     double signal = schedule.signal(t);

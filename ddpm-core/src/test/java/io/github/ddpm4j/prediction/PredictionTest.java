@@ -213,8 +213,26 @@ class PredictionTest {
   }
 
   @Test
+  void flow_tellsTheNetworkTheTimeOfTheLevel() {
+    Schedule shifted = Schedules.flow(8, 3);
+    assertThat(Prediction.FLOW.networkTimestep(Level.of(shifted, 7))).isEqualTo(1000);
+    assertThat(Prediction.FLOW.networkTimestep(Level.of(shifted, 3))).isEqualTo(750);
+    assertThat(Prediction.FLOW.networkTimestep(Level.CLEAN)).isZero();
+    assertThat(Prediction.FLOW.networkTimestep(new Level(500, 0.6, 0.8)))
+        .isCloseTo(8000.0 / 14, within(1e-12));
+    assertThat(Prediction.FLOW.target(shifted, Level.of(shifted, 3)))
+        .isEqualTo(new LinearForm(-1, 1));
+    for (Prediction prediction : Prediction.plain()) {
+      assertThat(prediction.tellsTimesteps()).isEqualTo(prediction != Prediction.FLOW);
+      assertThat(prediction.scalesInput()).isFalse();
+    }
+    assertThat(Prediction.edm(0.5).tellsTimesteps()).isFalse();
+  }
+
+  @Test
   void of_otherDescription_isRefused() {
-    String known = "prediction must be one of [EPSILON, X0, VELOCITY, PREVIOUS_MEAN], but was ";
+    String known =
+        "prediction must be one of [EPSILON, X0, VELOCITY, PREVIOUS_MEAN, FLOW], but was ";
     assertRefused(() -> Prediction.of("EDM"), known + "EDM");
     assertRefused(() -> Prediction.of("epsilon"), known + "epsilon");
     assertRefused(

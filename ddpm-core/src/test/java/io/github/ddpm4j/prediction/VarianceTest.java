@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import io.github.ddpm4j.Golden;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import java.util.List;
@@ -14,6 +15,7 @@ import java.util.stream.IntStream;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -89,8 +91,8 @@ class VarianceTest {
             .mapToDouble(
                 i ->
                     Variance.FIXED_LARGE.variance(
-                        LINEAR.alphaBar(timesteps[i]),
-                        i == 0 ? 1 : LINEAR.alphaBar(timesteps[i - 1])))
+                        Level.of(LINEAR, timesteps[i]),
+                        i == 0 ? Level.CLEAN : Level.of(LINEAR, timesteps[i - 1])))
             .toArray();
     assertRelative("respaced betas " + key, large, golden.data("new_betas_linear"), 1e-12);
   }
@@ -100,41 +102,66 @@ class VarianceTest {
     for (Variance variance : List.of(Variance.FIXED_SMALL, Variance.FIXED_LARGE)) {
       for (int t = 0; t < 1000; t++) {
         double expected = variance.variance(LINEAR, t);
-        double bar = LINEAR.alphaBar(t);
-        double previous = LINEAR.alphaBarPrevious(t);
-        // ᾱ near 1 has no more digits of 1 − ᾱ than this; those of the schedule are tested there
-        assertThat(variance.variance(LINEAR.beta(t), bar, previous))
+        Level level = Level.of(LINEAR, t);
+        Level previous = t == 0 ? Level.CLEAN : Level.of(LINEAR, t - 1);
+        assertThat(variance.variance(LINEAR.beta(t), level, previous))
+            .isCloseTo(expected, within(1e-14 * expected));
+        assertThat(variance.variance(level, previous))
             .isCloseTo(expected, within(2e-12 * expected));
-        assertThat(variance.variance(bar, previous)).isCloseTo(expected, within(1e-15));
       }
     }
   }
 
   @Test
   void variance_toTheCleanImage_isZeroOrTheWholeNoise() {
-    assertThat(Variance.FIXED_SMALL.variance(0.25, 1)).isZero();
-    assertThat(Variance.FIXED_LARGE.variance(0.25, 1)).isEqualTo(0.75);
-    assertThat(Variance.FIXED_LARGE.variance(0, 0.5)).isEqualTo(1);
-    assertThat(Variance.FIXED_SMALL.variance(0, 0.5)).isEqualTo(0.5);
+    assertThat(Variance.FIXED_SMALL.variance(level(0.25), Level.CLEAN)).isZero();
+    assertThat(Variance.FIXED_LARGE.variance(level(0.25), Level.CLEAN))
+        .isCloseTo(0.75, within(1e-15));
+    assertThat(Variance.FIXED_LARGE.variance(level(0), level(0.5))).isCloseTo(1, within(1e-15));
+    assertThat(Variance.FIXED_SMALL.variance(level(0), level(0.5))).isCloseTo(0.5, within(1e-15));
+  }
+
+  /** x_s given x_t, for one x_0 and for N(0, 1), by the rules of joint Gaussians. */
+  @ParameterizedTest
+  @CsvSource({"0.3, 0.9, 0.6, 0.5", "0, 1, 0.25, 0.75", "0.1, 0.9, 0.7, 0.3", "0.4, 0.6, 1, 0"})
+  void variance_anyTwoLevels_isThatOfTheOneGivenTheOther(
+      double signal, double noise, double signalAfter, double noiseAfter) {
+    Level level = new Level(9, signal, noise);
+    Level previous = new Level(3, signalAfter, noiseAfter);
+    double ratio = signal / signalAfter;
+    for (double ofData : new double[] {0, 1}) {
+      double of = signal * signal * ofData + noise * noise;
+      double ofPrevious = signalAfter * signalAfter * ofData + noiseAfter * noiseAfter;
+      double covariance = ratio * ofPrevious;
+      Variance variance = ofData == 0 ? Variance.FIXED_SMALL : Variance.FIXED_LARGE;
+      assertThat(variance.variance(level, previous))
+          .as("of %s", variance)
+          .isCloseTo(ofPrevious - covariance * covariance / of, within(1e-15));
+    }
+  }
+
+  private static Level level(double alphaBar) {
+    return new Level(0, Math.sqrt(alphaBar), Math.sqrt(1 - alphaBar));
   }
 
   @Test
   void variance_badLevels_areRefused() {
     String rule =
-        "alphaBar must be at least 0 and less than alphaBarPrevious, which is at most 1, but they"
-            + " were %s and %s; a reverse step goes from the noisier level to the less noisy one";
+        "a reverse step goes from the noisier level to the less noisy one, but sigma was %s before"
+            + " and %s after it";
+    Level noisy = new Level(9, 0.3, 0.7);
+    Level clean = new Level(3, 0.5, 0.5);
     assertRefused(
-        () -> Variance.FIXED_SMALL.variance(0.5, 0.5), String.format(Locale.ROOT, rule, 0.5, 0.5));
+        () -> Variance.FIXED_SMALL.variance(clean, noisy),
+        String.format(Locale.ROOT, rule, 1.0, noisy.sigma()));
     assertRefused(
-        () -> Variance.FIXED_LARGE.variance(-0.1, 0.5),
-        String.format(Locale.ROOT, rule, -0.1, 0.5));
+        () -> Variance.FIXED_LARGE.variance(0.3, noisy, new Level(9, 0, 1)),
+        String.format(Locale.ROOT, rule, noisy.sigma(), "Infinity"));
     assertRefused(
-        () -> Variance.FIXED_LARGE.variance(0.1, 1.5), String.format(Locale.ROOT, rule, 0.1, 1.5));
+        () -> Variance.FIXED_LARGE.variance(clean, clean),
+        "beta must be above 0 and at most 1, but was 0.0");
     assertRefused(
-        () -> Variance.FIXED_LARGE.variance(0.3, Double.NaN, 1),
-        String.format(Locale.ROOT, rule, Double.NaN, 1.0));
-    assertRefused(
-        () -> Variance.FIXED_LARGE.variance(0, 0.5, 1),
+        () -> Variance.FIXED_LARGE.variance(0, noisy, clean),
         "beta must be above 0 and at most 1, but was 0.0");
     assertThatThrownBy(() -> Variance.FIXED_LARGE.logVariance(LINEAR, 1000))
         .isInstanceOf(IndexOutOfBoundsException.class)
@@ -143,12 +170,14 @@ class VarianceTest {
 
   @Test
   void learned_isBoundedAndNotFixed() {
-    assertThat(Variance.LEARNED_RANGE.leastVariance(0.5, 0.25, 0.5))
-        .isEqualTo(Variance.FIXED_SMALL.variance(0.5, 0.25, 0.5));
-    assertThat(Variance.LEARNED_RANGE.greatestVariance(0.5, 0.25, 0.5)).isEqualTo(0.5);
-    assertThat(Math.log(Variance.LEARNED.leastVariance(0.5, 0.25, 0.5)))
+    Level from = level(0.25);
+    Level to = level(0.5);
+    assertThat(Variance.LEARNED_RANGE.leastVariance(0.5, from, to))
+        .isEqualTo(Variance.FIXED_SMALL.variance(0.5, from, to));
+    assertThat(Variance.LEARNED_RANGE.greatestVariance(0.5, from, to)).isEqualTo(0.5);
+    assertThat(Math.log(Variance.LEARNED.leastVariance(0.5, from, to)))
         .isCloseTo(-1, within(1e-15));
-    assertThat(Math.log(Variance.LEARNED.greatestVariance(0.5, 0.25, 0.5)))
+    assertThat(Math.log(Variance.LEARNED.greatestVariance(0.5, from, to)))
         .isCloseTo(1, within(1e-15));
     for (Variance variance : List.of(Variance.LEARNED, Variance.LEARNED_RANGE)) {
       assertThat(variance.isLearned()).isTrue();
@@ -159,20 +188,20 @@ class VarianceTest {
               + " = 1 stand for";
       for (ThrowingCallable call :
           List.<ThrowingCallable>of(
-              () -> variance.variance(0.5, 0.25, 0.5),
+              () -> variance.variance(0.5, from, to),
               () -> variance.variance(LINEAR, 3),
               () -> variance.logVariance(LINEAR, 3))) {
         assertThatThrownBy(call).isInstanceOf(IllegalStateException.class).hasMessage(message);
       }
       assertRefused(
-          () -> variance.leastVariance(0, 0.25, 0.5),
+          () -> variance.leastVariance(0, from, to),
           "beta must be above 0 and at most 1, but was 0.0");
     }
     for (Variance variance : List.of(Variance.FIXED_SMALL, Variance.FIXED_LARGE)) {
       assertThat(variance.isLearned()).isFalse();
-      assertThat(variance.leastVariance(0.5, 0.25, 0.5))
-          .isEqualTo(variance.greatestVariance(0.5, 0.25, 0.5))
-          .isEqualTo(variance.variance(0.5, 0.25, 0.5));
+      assertThat(variance.leastVariance(0.5, from, to))
+          .isEqualTo(variance.greatestVariance(0.5, from, to))
+          .isEqualTo(variance.variance(0.5, from, to));
     }
   }
 

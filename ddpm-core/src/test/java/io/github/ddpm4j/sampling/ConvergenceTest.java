@@ -7,11 +7,13 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
+import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.spi.SamplingPlan;
@@ -22,11 +24,13 @@ import java.util.function.IntFunction;
 import java.util.function.IntToDoubleFunction;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /**
- * Data N(0.3, 0.5²), of which the exact network, the exact path of the probability-flow equation
- * and the variance of what a stochastic sampler gives are known.
+ * Data N(0.3, 0.5²), noised with the variance preserved and along straight lines, of which the
+ * exact network, the exact path of the probability-flow equation and the variance of what a
+ * stochastic sampler gives are known.
  *
  * <p>The slow test shows that 4,000 images have that variance in plans of 250 steps, too.
  */
@@ -42,9 +46,23 @@ class ConvergenceTest {
   /** The 99.95% quantile of N(0, 1). */
   private static final double QUANTILE = 3.2905;
 
-  private static final Diffusion DIFFUSION =
-      new Diffusion(
-          Schedules.linear(1000), Prediction.EPSILON, Variance.FIXED_SMALL, DataRange.DEFAULT);
+  @SuppressWarnings("ImmutableEnumChecker") // schedules are immutable
+  enum Noising {
+    NOISE(Schedules.linear(1000), Prediction.EPSILON),
+    FLOW(Schedules.flow(1000, 2), Prediction.FLOW);
+
+    private final Diffusion diffusion;
+
+    Noising(Schedule schedule, Prediction prediction) {
+      diffusion = new Diffusion(schedule, prediction, Variance.FIXED_SMALL, DataRange.DEFAULT);
+    }
+
+    Denoiser exact(double mean) {
+      return this == FLOW
+          ? StandIns.gaussianFlow(mean, VARIANCE)
+          : StandIns.gaussian(mean, VARIANCE);
+    }
+  }
 
   @SuppressWarnings("ImmutableEnumChecker") // the functions keep nothing
   enum Method {
@@ -73,17 +91,50 @@ class ConvergenceTest {
   @ParameterizedTest
   @EnumSource(Method.class)
   void order_onUniformLogSnr_isTheMethods(Method method) {
-    double coarse = error(method, 40);
-    double fine = error(method, 80);
-    assertThat(Math.log(coarse / fine) / Math.log(2))
-        .as("order of %s from errors %s and %s", method, coarse, fine)
-        .isBetween(method.leastOrder, method.greatestOrder);
+    for (Noising noising : Noising.values()) {
+      double coarse = error(noising, method, 40);
+      double fine = error(noising, method, 80);
+      assertThat(Math.log(coarse / fine) / Math.log(2))
+          .as("order of %s on %s from errors %s and %s", method, noising, coarse, fine)
+          .isBetween(method.leastOrder, method.greatestOrder);
+    }
   }
 
-  private static double error(Method method, int steps) {
+  private static double error(Noising noising, Method method, int steps) {
     Sampler sampler =
-        method.sampler.apply(steps).spacing(NoiseSpacing.uniformLogSnr()).endAtFirstTimestep(true);
-    return error(sampler.plan(DIFFUSION));
+        method
+            .sampler
+            .apply(steps)
+            .spacing(NoiseSpacing.uniformLogSnr())
+            .lambdaMin(-5.1)
+            .endAtFirstTimestep(true);
+    return error(sampler.plan(noising.diffusion));
+  }
+
+  /** From pure noise on, in even steps of the flow's own time: no level is left out. */
+  @ParameterizedTest
+  @CsvSource({"EULER, 0.9, 1.1", "HEUN, 1.9, 2.2"})
+  void order_onEvenTimesOfAFlow_isTheMethods(Method method, double least, double greatest) {
+    double coarse = errorOnEvenTimes(method, 28); // 37 timesteps each
+    double fine = errorOnEvenTimes(method, 112); // 9 timesteps each
+    assertThat(Math.log(coarse / fine) / Math.log(37.0 / 9))
+        .as("order of %s from errors %s and %s", method, coarse, fine)
+        .isBetween(least, greatest);
+  }
+
+  private static double errorOnEvenTimes(Method method, int steps) {
+    Diffusion flow =
+        new Diffusion(
+            Schedules.flow(1000), Prediction.FLOW, Variance.FIXED_SMALL, DataRange.DEFAULT);
+    SamplingPlan plan =
+        method
+            .sampler
+            .apply(steps)
+            .spacing(TimestepSpacing.LINSPACE)
+            .endAtFirstTimestep(true)
+            .plan(flow);
+    assertThat(plan.steps().get(0).signal()).isZero();
+    return error(plan);
   }
 
   @ParameterizedTest
@@ -95,9 +146,11 @@ class ConvergenceTest {
     for (int i = 0; i < bounds.length; i++) {
       int steps = 20 << i;
       Sampler sampler = method.sampler.apply(steps).spacing(TimestepSpacing.TRAILING);
-      assertThat(error(sampler.plan(DIFFUSION)))
-          .as("error of %s with %d steps", method, steps)
-          .isLessThan(bounds[i]);
+      for (Noising noising : Noising.values()) {
+        assertThat(error(sampler.plan(noising.diffusion)))
+            .as("error of %s on %s with %d steps", method, noising, steps)
+            .isLessThan(bounds[i]);
+      }
     }
   }
 
@@ -144,7 +197,7 @@ class ConvergenceTest {
     EULER_ANCESTRAL(Samplers.eulerAncestral(250)),
     SDE_DPM2(Samplers.dpmSolverPlusPlus(50).stochastic(true)),
     SDE_DPM3(Samplers.dpmSolverPlusPlus(50).order(3).stochastic(true)),
-    EDM(Samplers.edm(50).churn(20).churnBetween(0.05, 50));
+    EDM(Samplers.edm(50).churn(20).churnBetween(0.05, 50).lambdaMin(-5.1));
 
     private final Sampler sampler;
 
@@ -156,12 +209,14 @@ class ConvergenceTest {
   @ParameterizedTest
   @EnumSource(Stochastic.class)
   void variance_isThatOfTheData(Stochastic setting) {
-    SamplingPlan plan = setting.sampler.plan(DIFFUSION);
-    assertThat(variance(plan))
-        .as("variance of %s", setting)
-        .isCloseTo(VARIANCE, within(0.1 * VARIANCE));
-    if (plan.steps().size() <= FEW_STEPS) {
-      requireVarianceOfSamples(setting);
+    for (Noising noising : Noising.values()) {
+      SamplingPlan plan = setting.sampler.plan(noising.diffusion);
+      assertThat(variance(plan))
+          .as("variance of %s on %s", setting, noising)
+          .isCloseTo(VARIANCE, within(0.1 * VARIANCE));
+      if (plan.steps().size() <= FEW_STEPS) {
+        requireVarianceOfSamples(noising, setting);
+      }
     }
   }
 
@@ -169,9 +224,15 @@ class ConvergenceTest {
   @ParameterizedTest
   @EnumSource(Stochastic.class)
   void samples_followThePlan(Stochastic setting) {
-    SamplingPlan plan = setting.sampler.plan(DIFFUSION);
+    for (Noising noising : Noising.values()) {
+      requireThePlanFollowed(noising, setting);
+    }
+  }
+
+  private static void requireThePlanFollowed(Noising noising, Stochastic setting) {
+    SamplingPlan plan = setting.sampler.plan(noising.diffusion);
     NoiseSource noise = NoiseSource.seeded(7);
-    double[] values = samples(setting, 4, DataType.FLOAT64);
+    double[] values = samples(noising, setting, 4, DataType.FLOAT64);
     double[] expected = new double[values.length];
     for (int i = 0; i < expected.length; i++) {
       int image = i;
@@ -195,12 +256,14 @@ class ConvergenceTest {
   @EnumSource(Stochastic.class)
   @Tag("slow")
   void variance_ofSamples_isThatOfThePlan(Stochastic setting) {
-    requireVarianceOfSamples(setting);
+    for (Noising noising : Noising.values()) {
+      requireVarianceOfSamples(noising, setting);
+    }
   }
 
-  private static void requireVarianceOfSamples(Stochastic setting) {
-    double exact = variance(setting.sampler.plan(DIFFUSION));
-    double[] values = samples(setting, SAMPLES, DataType.FLOAT32);
+  private static void requireVarianceOfSamples(Noising noising, Stochastic setting) {
+    double exact = variance(setting.sampler.plan(noising.diffusion));
+    double[] values = samples(noising, setting, SAMPLES, DataType.FLOAT32);
     double mean = Arrays.stream(values).average().orElseThrow();
     double measured = Arrays.stream(values).map(v -> (v - mean) * (v - mean)).sum() / (SAMPLES - 1);
     assertThat(measured)
@@ -208,10 +271,10 @@ class ConvergenceTest {
         .isCloseTo(exact, within(QUANTILE * exact * Math.sqrt(2.0 / (SAMPLES - 1))));
   }
 
-  private static double[] samples(Stochastic setting, int count, DataType type) {
+  private static double[] samples(Noising noising, Stochastic setting, int count, DataType type) {
     try (NDManager manager = NDManager.newBaseManager();
         Samples samples =
-            Sampling.of(DenoisingModel.of(DIFFUSION, StandIns.gaussian(0, VARIANCE)))
+            Sampling.of(DenoisingModel.of(noising.diffusion, noising.exact(0)))
                 .sampler(setting.sampler)
                 .shape(1, 1, 1)
                 .clip(false)

@@ -50,7 +50,12 @@ class EveryPredictionTest {
   }
 
   static Stream<Prediction> invertible() {
-    return Stream.of(Prediction.EPSILON, Prediction.VELOCITY, Prediction.X0, Prediction.edm(0.5));
+    return Stream.of(
+        Prediction.EPSILON,
+        Prediction.VELOCITY,
+        Prediction.FLOW,
+        Prediction.X0,
+        Prediction.edm(0.5));
   }
 
   @ParameterizedTest
@@ -73,6 +78,30 @@ class EveryPredictionTest {
           assertThat(back[i])
               .as("pixel %d of %s", i, prediction)
               .isCloseTo(expected[i], within(0.015));
+        }
+      }
+    }
+  }
+
+  /** Up to pure noise and back, on straight lines. */
+  @Test
+  void encode_flow_decodesToTheImages() {
+    NDArray images = pictures();
+    DDPM flow =
+        DDPM.builder()
+            .schedule(Schedules.flow(1000, 2))
+            .prediction(Prediction.FLOW)
+            .denoiser(StandIns.gaussianFlow(0, 0.09))
+            .build();
+    try (Samples latents = flow.sampling().clip(false).encode(images, 500)) {
+      NDArray x = latents.toNDArray(manager);
+      assertThat(Math.sqrt(x.square().mean().getFloat())).isBetween(0.7, 1.3);
+      Sampler down = Samplers.ddim(500).spacing(TimestepSpacing.TRAILING);
+      try (Samples decoded = flow.sampling().clip(false).sampler(down).decode(x)) {
+        double[] back = Golden.values(decoded.toNDArray(manager));
+        double[] expected = Golden.values(images);
+        for (int i = 0; i < expected.length; i++) {
+          assertThat(back[i]).as("pixel %d", i).isCloseTo(expected[i], within(0.015));
         }
       }
     }

@@ -23,7 +23,7 @@ import org.junit.jupiter.api.Test;
 class PlanInvariantTest {
 
   /** All combinations below but those that are refused: a loop must not lose some unnoticed. */
-  private static final int PLANS = 25_994;
+  private static final int PLANS = 29_070;
 
   /** How many failures are told apart. */
   private static final int TOLD = 20;
@@ -48,7 +48,9 @@ class PlanInvariantTest {
             Schedules.sigmoidJabri(1000),
             Schedules.sigmoidGeoDiff(1000),
             Schedules.quadratic(1000),
-            Schedules.zeroTerminalSnr(Schedules.linear(1000)))) {
+            Schedules.zeroTerminalSnr(Schedules.linear(1000)),
+            Schedules.flow(1000),
+            Schedules.flow(1000, 3))) {
       for (Variance variance : List.of(Variance.FIXED_SMALL, Variance.FIXED_LARGE)) {
         Diffusion diffusion =
             new Diffusion(schedule, Prediction.VELOCITY, variance, DataRange.DEFAULT);
@@ -89,7 +91,7 @@ class PlanInvariantTest {
             }
             plans.add(
                 new Planned(
-                    schedule.describe().get("type") + " " + variance + " " + sampler + " " + start,
+                    schedule.describe() + " " + variance + " " + sampler + " " + start,
                     diffusion,
                     start,
                     sampler.plan(diffusion, start)));
@@ -239,7 +241,8 @@ class PlanInvariantTest {
     boolean ancestral = planned.name.contains(" ddpm");
     if (ancestral && planned.diffusion.variance() == Variance.FIXED_LARGE && row.noiseHigh() > 0) {
       // Breaks the balance by intent: β' stands for the posterior variance β' (1 − ᾱ_s)/(1 − ᾱ_t).
-      added *= expected / (row.noise() * row.noise());
+      double powers = row.level().power() / plan.levelAfter(i).power();
+      added *= expected / (row.noise() * row.noise()) * powers;
     }
     double squared = kept * kept + added;
     if (differs(squared, expected, TOLERANCE)) {

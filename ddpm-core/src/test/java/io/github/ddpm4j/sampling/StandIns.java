@@ -44,6 +44,25 @@ final class StandIns {
                             + levels.noise(i) * levels.noise(i))));
   }
 
+  /** The exact velocity of N(mean, variance) data, as {@link Prediction#FLOW}. */
+  static Denoiser gaussianFlow(double mean, double variance) {
+    return (x, told, condition) -> {
+      for (int i = 0; i < told.size(); i++) {
+        double expected = 1000 * told.noise(i) / (told.signal(i) + told.noise(i));
+        if (Math.abs(told.timestep(i) - expected) > 1e-9) {
+          throw new IllegalStateException(told + " should say " + expected);
+        }
+      }
+      IntToDoubleFunction total =
+          i -> told.signal(i) * told.signal(i) * variance + told.noise(i) * told.noise(i);
+      IntToDoubleFunction slope =
+          i -> (told.noise(i) - told.signal(i) * variance) / total.applyAsDouble(i);
+      return x.sub(column(x, told, i -> told.signal(i) * mean))
+          .mul(column(x, told, slope))
+          .sub(mean);
+    };
+  }
+
   /** Model G of the golden data: the exact score of N(0.3, 0.5²). */
   static Denoiser modelG() {
     return gaussian(0.3, 0.25);
@@ -66,6 +85,7 @@ final class StandIns {
             epsilon
                 .mul(column(x, levels, levels::signal))
                 .sub(x0.mul(column(x, levels, levels::noise)));
+        case "FLOW" -> epsilon.sub(x0);
         default -> throw new IllegalArgumentException("not in the golden data");
       };
     };

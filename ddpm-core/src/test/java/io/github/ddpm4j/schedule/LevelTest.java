@@ -33,6 +33,39 @@ class LevelTest {
   }
 
   @Test
+  void ofSigma_flow_isOnTheLine() {
+    Schedule flow = Schedules.flow(10);
+    Level level = Level.ofSigma(flow, 3);
+    assertThat(level.sigma()).isCloseTo(3, within(1e-14));
+    assertThat(level.signal() + level.noise()).isCloseTo(1, within(1e-15));
+    assertThat(Level.ofSigma(flow, Double.POSITIVE_INFINITY)).isEqualTo(new Level(9, 0, 1));
+    assertThat(Level.ofSigma(flow, 0)).isEqualTo(new Level(0, 1, 0));
+  }
+
+  @Test
+  void power_isOneToRoundingWhereTheVarianceIsPreserved() {
+    for (int t = 0; t < 1000; t++) {
+      assertThat(Level.of(LINEAR, t).power()).isEqualTo(1);
+    }
+    assertThat(new Level(0, 0.75, 0.25).power()).isEqualTo(0.625);
+  }
+
+  @Test
+  void varianceFrom_isWhatANoisingStepAdds() {
+    Level clean = new Level(1, 0.75, 0.25);
+    Level noisy = new Level(2, 0.25, 0.75);
+    assertThat(noisy.varianceFrom(clean)).isCloseTo(0.5625 - 0.0625 / 9, within(1e-15));
+    assertThat(noisy.varianceFrom(Level.CLEAN)).isEqualTo(0.5625);
+    assertThat(new Level(3, 0, 1).varianceFrom(clean)).isEqualTo(1);
+    assertThat(clean.varianceFrom(clean)).isZero();
+    for (int t : new int[] {1, 500, 999}) {
+      double ratio = LINEAR.alphaBar(t) / LINEAR.alphaBar(t - 1);
+      assertThat(Level.of(LINEAR, t).varianceFrom(Level.of(LINEAR, t - 1)))
+          .isCloseTo(1 - ratio, within(1e-15));
+    }
+  }
+
+  @Test
   void ratioTo_withoutSignal_isDefined() {
     Level noisy = Level.of(LINEAR, 900);
     Level clean = Level.of(LINEAR, 100);

@@ -43,7 +43,10 @@ class SchedulesTest {
         Schedules.constant(50, 0.1),
         Schedules.ofBetas(0.1, 1.0 / 3, 0.7),
         Schedules.zeroTerminalSnr(Schedules.scaledLinear(1000)),
-        Schedules.zeroTerminalSnr(Schedules.ofBetas(0.1, 0.2)));
+        Schedules.zeroTerminalSnr(Schedules.ofBetas(0.1, 0.2)),
+        Schedules.flow(1000),
+        Schedules.flow(20, 3),
+        Schedules.flow(20, 0.5));
   }
 
   /** Values worked out from the formulas by an independent program in float64. */
@@ -131,10 +134,19 @@ class SchedulesTest {
     double snrBefore = Double.POSITIVE_INFINITY;
     for (int t = 0; t <= last; t++) {
       assertThat(schedule.alphaBarPrevious(t)).isEqualTo(before);
-      assertThat(schedule.alphaBar(t)).isEqualTo(before * schedule.alpha(t)).isLessThan(before);
-      assertThat(schedule.alpha(t)).isEqualTo(1 - schedule.beta(t));
-      assertThat(Math.hypot(schedule.signal(t), schedule.noise(t)))
-          .isCloseTo(1, withinPercentage(1e-12));
+      assertThat(schedule.alphaBar(t))
+          .isCloseTo(before * schedule.alpha(t), withinPercentage(1e-12))
+          .isLessThan(before);
+      double noiseBefore = t == 0 ? 0 : schedule.noise(t - 1);
+      assertThat(schedule.alpha(t) * noiseBefore * noiseBefore + schedule.beta(t))
+          .isCloseTo(schedule.noise(t) * schedule.noise(t), withinPercentage(1e-9));
+      if (schedule.path() == ProbabilityPath.LINEAR) {
+        assertThat(schedule.signal(t) + schedule.noise(t)).isCloseTo(1, withinPercentage(1e-12));
+      } else {
+        assertThat(schedule.alpha(t)).isEqualTo(1 - schedule.beta(t));
+        assertThat(Math.hypot(schedule.signal(t), schedule.noise(t)))
+            .isCloseTo(1, withinPercentage(1e-12));
+      }
       assertThat(schedule.snr(t)).isLessThan(snrBefore);
       assertThat(schedule.posteriorLogVarianceClipped(t)).isFinite();
       // The posterior mean of x_t = √ᾱ_t · x_0, free of noise, is √ᾱ_{t−1} · x_0.
@@ -146,6 +158,30 @@ class SchedulesTest {
     assertThat(schedule.posteriorVariance(0)).isZero();
     assertThat(schedule.posteriorMeanX0(0)).isEqualTo(1);
     assertThat(schedule.posteriorMeanXt(0)).isZero();
+  }
+
+  /** A flow's first and last timesteps, and one whose numbers are short. */
+  @Test
+  void flow_levels_areThoseOfTheStraightLine() {
+    Schedule plain = Schedules.flow(1000);
+    assertThat(plain.noise(0)).isEqualTo(0.001);
+    assertThat(plain.noise(249)).isEqualTo(0.25);
+    assertThat(plain.signal(249)).isEqualTo(0.75);
+    assertThat(plain.signal(999)).isZero();
+    assertThat(plain.noise(999)).isEqualTo(1);
+    assertThat(plain.beta(999)).isEqualTo(1);
+    for (double shift : new double[] {0.3, 3}) {
+      Schedule shifted = Schedules.flow(1000, shift);
+      assertThat(shifted.signal(999)).isZero();
+      assertThat(shifted.noise(999)).isEqualTo(1);
+      for (int t = 0; t < 999; t++) {
+        // The shift multiplies σ / (1 − σ).
+        assertThat(Level.of(shifted, t).sigma())
+            .isCloseTo(shift * Level.of(plain, t).sigma(), withinPercentage(1e-11));
+      }
+    }
+    assertThat(Schedules.flow(1000, 3).noise(499)).isEqualTo(0.75);
+    assertThat(Schedules.flow(8, 3)).hasToString("Schedule[flow, timesteps=8]");
   }
 
   static Stream<Schedule> withSmallBetas() {
@@ -190,6 +226,7 @@ class SchedulesTest {
     Map<String, Object> read = new Gson().fromJson(json, new TypeToken<>() {});
     Schedule copy = Schedules.of(read);
     assertThat(betas(copy)).containsExactly(betas(schedule));
+    assertThat(copy.path()).isEqualTo(schedule.path());
     assertThat(copy.describe()).isEqualTo(schedule.describe());
     assertThat(betas(Schedules.of(schedule.describe()))).containsExactly(betas(schedule));
   }
@@ -330,7 +367,18 @@ class SchedulesTest {
         refused(
             () -> Schedules.zeroTerminalSnr(Schedules.linear(1)),
             "timesteps must be at least 2 to be rescaled to zero terminal SNR, but was 1; the first"
-                + " step keeps its signal and the last one loses it"));
+                + " step keeps its signal and the last one loses it"),
+        refused(
+            () -> Schedules.flow(1),
+            "timesteps of flow must be at least 2, as the last has no signal, but was 1"),
+        refused(
+            () -> Schedules.flow(10, 0),
+            "shift must be from 0.001 to 1000, but was 0.0; 1 spreads the times evenly, 3 suits"
+                + " images of 1024x1024"),
+        refused(
+            () -> Schedules.flow(10, Double.NaN),
+            "shift must be from 0.001 to 1000, but was NaN; 1 spreads the times evenly, 3 suits"
+                + " images of 1024x1024"));
   }
 
   static Stream<Arguments> refusedDescriptions() {
@@ -339,7 +387,7 @@ class SchedulesTest {
         refused(
             () -> Schedules.of(Map.of("type", "liner")),
             "schedule type must be one of linear, linearScaled, scaledLinear, cosine, sigmoidJabri,"
-                + " sigmoidGeoDiff, constant, ofBetas and zeroTerminalSnr, but was liner"),
+                + " sigmoidGeoDiff, constant, ofBetas, zeroTerminalSnr and flow, but was liner"),
         refused(
             () -> Schedules.of(Map.of("type", "constant", "timestep", 10, "beta", 0.1)),
             "schedule constant has the unknown setting \"timestep\"; known are beta, timesteps; did you"

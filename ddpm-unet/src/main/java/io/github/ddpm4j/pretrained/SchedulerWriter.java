@@ -3,6 +3,7 @@ package io.github.ddpm4j.pretrained;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.internal.description.EstimateLimit;
 import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.schedule.ProbabilityPath;
 import io.github.ddpm4j.schedule.Schedule;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -18,6 +19,12 @@ final class SchedulerWriter {
   static Map<String, @Nullable Object> write(DDPM ddpm, String version) {
     Map<String, @Nullable Object> map = new LinkedHashMap<>();
     Schedule schedule = ddpm.schedule();
+    if (schedule.path() != ProbabilityPath.VARIANCE_PRESERVING) {
+      throw new IllegalArgumentException(
+          "diffusers' DDPMScheduler has no schedule of flow matching, but the model's is "
+              + schedule
+              + "; save the model by save(folder)");
+    }
     map.put("_class_name", "DDPMScheduler");
     map.put("_diffusers_version", version);
     Map<String, Object> words = schedule.describe();

@@ -283,6 +283,24 @@ class ModelFolderTest {
   }
 
   @Test
+  void load_flow_isTheSame() throws IOException {
+    DDPM.builder()
+        .schedule(Schedules.flow(12, 3))
+        .prediction(Prediction.FLOW)
+        .denoiser(network)
+        .build()
+        .save(folder());
+    assertThat(Files.readString(description()))
+        .contains("\"prediction\": \"FLOW\"")
+        .contains("\"shift\": 3.0");
+    try (DDPM loaded = DDPM.load(folder())) {
+      assertThat(loaded.prediction()).isSameAs(Prediction.FLOW);
+      assertThat(loaded.schedule().describe()).isEqualTo(Schedules.flow(12, 3).describe());
+      assertThat(loaded.schedule().noise(5)).isEqualTo(0.75);
+    }
+  }
+
+  @Test
   void save_description_isReadable() throws IOException {
     DDPM.builder()
         .schedule(Schedules.zeroTerminalSnr(Schedules.ofBetas(1e-4, 0.2)))
@@ -582,8 +600,8 @@ class ModelFolderTest {
         "\"sha256\"|\"sha\"|FILE is not valid: weights lacks \"sha256\"",
         "\"weights\"|\"wait\"|FILE is not valid: the model lacks \"weights\"",
         "\"EPSILON\"|\"NOISE\"|"
-            + "FILE is not valid: prediction must be one of [EPSILON, X0, VELOCITY, PREVIOUS_MEAN],"
-            + " but was NOISE",
+            + "FILE is not valid: prediction must be one of [EPSILON, X0, VELOCITY, PREVIOUS_MEAN,"
+            + " FLOW], but was NOISE",
         "\"FIXED_LARGE\"|\"HUGE\"|"
             + "FILE is not valid: \"variance\" of the model must be one of FIXED_SMALL, FIXED_LARGE,"
             + " LEARNED, LEARNED_RANGE, but was HUGE",
@@ -614,8 +632,8 @@ class ModelFolderTest {
         "\"schedule\"|\"plan\"|FILE is not valid: the model lacks \"schedule\"",
         "\"type\": \"linear\"|\"type\": \"wavy\"|"
             + "FILE is not valid: schedule type must be one of linear, linearScaled, scaledLinear,"
-            + " cosine, sigmoidJabri, sigmoidGeoDiff, constant, ofBetas and zeroTerminalSnr, but"
-            + " was wavy",
+            + " cosine, sigmoidJabri, sigmoidGeoDiff, constant, ofBetas, zeroTerminalSnr and flow,"
+            + " but was wavy",
         "\"timesteps\": 20|\"timesteps\": 0|"
             + "FILE is not valid: timesteps must be at least 1, but was 0",
       })
@@ -699,7 +717,7 @@ class ModelFolderTest {
         IOException.class,
         "FILE is not valid: prediction EPSILON cannot be used with a schedule of zero terminal SNR:"
             + " at timestep 19 no signal is left, so x_0 cannot be told from it; use"
-            + " Prediction.VELOCITY or Prediction.X0");
+            + " Prediction.VELOCITY, Prediction.FLOW or Prediction.X0");
   }
 
   @Test
