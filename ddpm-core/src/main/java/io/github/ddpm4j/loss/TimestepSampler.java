@@ -131,8 +131,10 @@ public interface TimestepSampler {
   /**
    * Draws continuous noise levels with ln σ normally distributed, where σ = noise / signal (Karras
    * et al. 2022, table 1, with mean −1.2 and standard deviation 1.2). Levels beyond the schedule
-   * are clamped to its ends. {@link io.github.ddpm4j.prediction.Prediction#PREVIOUS_MEAN} and the
-   * bounds are undefined between timesteps and are rejected.
+   * are clamped to its ends. On {@link io.github.ddpm4j.schedule.Schedules#flow} σ is t / (1 − t),
+   * so that these are continuous logit-normal times, of mean − ln(shift) for {@link #logitNormal}.
+   * {@link io.github.ddpm4j.prediction.Prediction#PREVIOUS_MEAN} and the bounds are undefined
+   * between timesteps and are rejected.
    *
    * @param mean the mean of ln σ
    * @param deviation its standard deviation, positive
@@ -142,6 +144,28 @@ public interface TimestepSampler {
    */
   static TimestepSampler logNormal(double mean, double deviation) {
     return new LogNormalLevels(mean, deviation);
+  }
+
+  /**
+   * Draws timesteps from the middle of the schedule more often than from its ends, as for rectified
+   * flow (Esser et al. 2024, "Scaling rectified flow transformers", section 3.1, where mean 0 and
+   * deviation 1 do best):
+   *
+   * <pre>
+   *   t = ⌊T u⌋,    ln(u / (1 − u)) ~ N(mean, deviation²)
+   * </pre>
+   *
+   * <p>The shift of {@link io.github.ddpm4j.schedule.Schedules#flow(int, double)} comes on top, as
+   * it does where timesteps are drawn uniformly.
+   *
+   * @param mean the mean of the logit; above 0 for more noise
+   * @param deviation its standard deviation, positive; 1 in the paper
+   * @return the sampler
+   * @throws IllegalArgumentException if {@code mean} is not finite, or {@code deviation} not
+   *     positive and finite
+   */
+  static TimestepSampler logitNormal(double mean, double deviation) {
+    return new LogitNormalTimesteps(mean, deviation);
   }
 
   /** The default. */

@@ -162,8 +162,8 @@ public abstract class Prediction {
       };
 
   /**
-   * The velocity ε − x_0 of flow matching and rectified flow (Lipman et al. 2023, eq. 23; Liu et al.
-   * 2023, eq. 1), for {@link io.github.ddpm4j.schedule.Schedules#flow}. Defined at every level.
+   * The velocity ε − x_0 of flow matching and rectified flow (Lipman et al. 2023, eq. 23; Liu et
+   * al. 2023, eq. 1), for {@link io.github.ddpm4j.schedule.Schedules#flow}. Defined at every level.
    *
    * <pre>
    *   target = ε − x_0      x̂_0 = x − noise · out      ε̂ = x + signal · out

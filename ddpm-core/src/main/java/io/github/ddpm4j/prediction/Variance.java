@@ -11,8 +11,8 @@ import java.util.Objects;
  * parameterizes the variance of each pixel.
  *
  * <p>In a plan that skips timesteps, the variance of one noising step becomes that of the whole
- * jump from the less noisy level to the other, β′ ({@link Level#varianceFrom}). With a for signal, s
- * for noise, and a dash for the less noisy level:
+ * jump from the less noisy level to the other, β′ ({@link Level#varianceFrom}). With a for signal,
+ * s for noise, and a dash for the less noisy level:
  *
  * <pre>
  *   β′ = s² − (a / a′)² s′²                     1 − ᾱ / ᾱ′ where the variance is preserved
@@ -194,9 +194,7 @@ public enum Variance {
    */
   public double variance(Schedule schedule, int t) {
     return ofJump(
-        schedule.beta(t),
-        Level.of(schedule, t),
-        t == 0 ? Level.CLEAN : Level.of(schedule, t - 1));
+        schedule.beta(t), Level.of(schedule, t), t == 0 ? Level.CLEAN : Level.of(schedule, t - 1));
   }
 
   /**
@@ -240,8 +238,8 @@ public enum Variance {
 
   /**
    * The variance of a jump between any two levels. If the levels are adjacent on a schedule, {@link
-   * #variance(double, Level, Level)} with the schedule's own β is more accurate: here, the
-   * smaller β′, the more digits it loses to cancellation.
+   * #variance(double, Level, Level)} with the schedule's own β is more accurate: here, the smaller
+   * β′, the more digits it loses to cancellation.
    *
    * @param level the level before the jump
    * @param previous the level after the jump, a less noisy one

@@ -53,8 +53,8 @@ public interface Schedule {
   double beta(int t);
 
   /**
-   * The squared signal factor of one noising step, α<sub>t</sub> = ᾱ<sub>t</sub> /
-   * ᾱ<sub>t−1</sub>; 1 − β<sub>t</sub> where the variance is preserved.
+   * The squared signal factor of one noising step, α<sub>t</sub> = ᾱ<sub>t</sub> / ᾱ<sub>t−1</sub>;
+   * 1 − β<sub>t</sub> where the variance is preserved.
    *
    * @param t the step, 0-based
    * @return α<sub>t</sub>

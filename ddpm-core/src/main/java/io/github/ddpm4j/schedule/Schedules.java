@@ -448,8 +448,8 @@ public final class Schedules {
    * </pre>
    *
    * <p>It does not preserve the variance, and ends in pure noise: train it with {@code
-   * Prediction.FLOW}, {@code VELOCITY} or {@code X0}. A network of {@code Prediction.FLOW} is told σ
-   * and not t, so it can be sampled with another T or shift than it was trained with.
+   * Prediction.FLOW}, {@code VELOCITY} or {@code X0}. A network of {@code Prediction.FLOW} is told
+   * σ and not t, so it can be sampled with another T or shift than it was trained with.
    *
    * @param timesteps the number of noising steps T, at least 2; 1000 in most code
    * @param shift from 0.001 to 1000; above 1 for more of the timesteps at high noise. 1 for small

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import io.github.ddpm4j.internal.random.CounterRandom;
 import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import java.util.Arrays;
@@ -68,6 +69,60 @@ class TimestepSamplerTest {
       double sigma = drawn.noise(i) / drawn.signal(i);
       assertThat(sigma).isBetween(0.0100005, 157.4073);
     }
+  }
+
+  /** The middle halves, thirds and tenths of the schedule have the normal's probabilities. */
+  @Test
+  void logitNormal_draws_haveTheirDistribution() {
+    int count = 40_000;
+    TimestepSampler.Draws draws = TimestepSampler.logitNormal(0.4, 0.8).begin(SCHEDULE);
+    NoiseLevels drawn = draws.draw(count, random(0));
+    for (int border : new int[] {100, 333, 500, 750, 950}) {
+      long below = Arrays.stream(drawn.timesteps()).filter(t -> t < border).count();
+      double u = border / 1000.0;
+      double expected = normalIntegral((Math.log(u / (1 - u)) - 0.4) / 0.8);
+      assertThat((double) below / count)
+          .as("share below %d", border)
+          .isCloseTo(expected, within(4.5 * Math.sqrt(expected * (1 - expected) / count)));
+    }
+    for (int i = 0; i < count; i++) {
+      int t = (int) drawn.timestep(i);
+      assertThat(drawn.level(i)).isEqualTo(Level.of(SCHEDULE, t));
+      assertThat(draws.weight(drawn, i)).isEqualTo(1);
+    }
+  }
+
+  @Test
+  void logitNormal_farOut_staysInTheSchedule() {
+    NoiseLevels drawn = TimestepSampler.logitNormal(0, 300).begin(SCHEDULE).draw(100, random(0));
+    assertThat(drawn.timesteps()).contains(0, 999);
+  }
+
+  /** Continuous times of a shifted flow are log-normal levels. */
+  @Test
+  void logNormal_ofAFlow_isLogitNormalInItsTime() {
+    Schedule flow = Schedules.flow(1000, 3);
+    NoiseLevels drawn =
+        TimestepSampler.logNormal(Math.log(3), 1).begin(flow).draw(20_000, random(0));
+    double sum = 0;
+    for (int i = 0; i < drawn.size(); i++) {
+      assertThat(drawn.signal(i) + drawn.noise(i)).isCloseTo(1, within(1e-12));
+      double u = drawn.noise(i) / (drawn.noise(i) + 3 * drawn.signal(i)); // before the shift
+      sum += Math.log(u / (1 - u));
+    }
+    assertThat(sum / drawn.size()).isCloseTo(0, within(4.5 / Math.sqrt(drawn.size())));
+  }
+
+  /** Φ(z), by the trapezoidal rule. */
+  private static double normalIntegral(double z) {
+    int steps = 20_000;
+    double width = (z + 10) / steps;
+    double sum = 0;
+    for (int i = 0; i <= steps; i++) {
+      double x = -10 + i * width;
+      sum += Math.exp(-x * x / 2) * (i == 0 || i == steps ? 0.5 : 1);
+    }
+    return sum * width / Math.sqrt(2 * Math.PI);
   }
 
   /** Weights and probabilities against the definition, the same losses told in between. */
@@ -139,6 +194,7 @@ class TimestepSamplerTest {
     assertThat(TimestepSampler.uniform()).hasToString("uniform");
     assertThat(TimestepSampler.lossSecondMoment()).hasToString("lossSecondMoment(10, 0.001)");
     assertThat(TimestepSampler.logNormal(-1.2, 1.2)).hasToString("logNormal(-1.2, 1.2)");
+    assertThat(TimestepSampler.logitNormal(0, 1)).hasToString("logitNormal(0.0, 1.0)");
     assertThat(TimestepSampler.uniform()).isEqualTo(TimestepSampler.uniform());
   }
 

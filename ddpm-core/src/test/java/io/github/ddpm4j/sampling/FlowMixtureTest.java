@@ -161,10 +161,7 @@ class FlowMixtureTest {
     }
 
     private static Sampler inLogSnr(LevelOptions<?> sampler) {
-      return sampler
-          .spacing(NoiseSpacing.uniformLogSnr())
-          .lambdaMin(-5.1)
-          .endAtFirstTimestep(true);
+      return sampler.spacing(NoiseSpacing.uniformLogSnr()).lambdaMin(-5.1).endAtFirstTimestep(true);
     }
   }
 

@@ -17,6 +17,7 @@ import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.process.LinearForm;
 import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
+import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.training.AdamOptimizer.EpsilonPlacement;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -97,6 +98,8 @@ class StepReferenceTest {
         new Options(7, Weighting.p2(1, 0.5), TimestepSampler.lossSecondMoment(2, 0.01), 0, 0);
     static final Options LOG_NORMAL =
         new Options(1000, Weighting.truncatedSnr(), TimestepSampler.logNormal(-1.2, 1.2), 0, 0);
+    static final Options LOGIT_NORMAL =
+        new Options(500, Weighting.minSnr(5), TimestepSampler.logitNormal(0.3, 1.1), 0, 0.1);
   }
 
   static Stream<Case> cases() {
@@ -134,7 +137,10 @@ class StepReferenceTest {
         Case.of(true, 1, Prediction.edm(0.5), Options.LOG_NORMAL),
         Case.of(true, 2, Prediction.edm(0.5), Options.NONE),
         Case.of(false, 1, Prediction.edm(0.5), Options.LOG_NORMAL),
-        Case.of(false, 1, Prediction.X0, Options.LOG_NORMAL));
+        Case.of(false, 1, Prediction.X0, Options.LOG_NORMAL),
+        Case.of(true, 1, Prediction.FLOW, Options.NONE),
+        Case.of(true, 2, Prediction.FLOW, Options.LOGIT_NORMAL),
+        Case.of(false, 1, Prediction.FLOW, Options.LOGIT_NORMAL));
   }
 
   @ParameterizedTest
@@ -161,7 +167,10 @@ class StepReferenceTest {
               .build();
       DDPM ddpm =
           DDPM.builder()
-              .timesteps(c.options.timesteps)
+              .schedule(
+                  c.prediction == Prediction.FLOW
+                      ? Schedules.flow(c.options.timesteps, 3)
+                      : Schedules.linear(c.options.timesteps))
               .denoiser(network)
               .prediction(c.prediction)
               .build();
@@ -334,8 +343,15 @@ class StepReferenceTest {
           noise = sigma * signal;
         } else {
           double[] p = probabilities(schedule.timesteps());
-          int drawn =
-              p.length == 0 ? draw.nextInt(schedule.timesteps()) : pick(p, draw.nextDouble());
+          int drawn;
+          if (c.options.equals(Options.LOGIT_NORMAL)) {
+            double odds = Math.exp(0.3 + 1.1 * normal.sample());
+            drawn = (int) Math.floor(schedule.timesteps() * odds / (1 + odds));
+          } else if (p.length == 0) {
+            drawn = draw.nextInt(schedule.timesteps());
+          } else {
+            drawn = pick(p, draw.nextDouble());
+          }
           importance = p.length == 0 ? 1 : 1 / (p.length * p[drawn]);
           t = drawn;
           signal = schedule.signal(drawn);
@@ -349,7 +365,9 @@ class StepReferenceTest {
         LinearForm form = c.prediction.target(schedule, new Level(t, signal, noise));
         boolean edm = c.prediction.sigmaData().isPresent();
         double seen = edm ? 1 / Math.sqrt(noise * noise + 0.25 * signal * signal) : 1;
-        double time = (edm ? Math.log(noise / signal) / 4 : t) / AffineDenoiser.TIME_UNIT;
+        double ofFlow = 1000 * noise / (noise + signal);
+        double asked = c.prediction == Prediction.FLOW ? ofFlow : t;
+        double time = (edm ? Math.log(noise / signal) / 4 : asked) / AffineDenoiser.TIME_UNIT;
         double own = 0;
         for (int p = 0; p < PIXELS; p++) {
           double e = epsilon[p] + c.options.offset * offset[p / (PIXELS / 2)];

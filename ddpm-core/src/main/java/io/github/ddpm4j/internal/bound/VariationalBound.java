@@ -140,7 +140,8 @@ public final class VariationalBound {
    *   L_T = KL(N(√ᾱ x_0, 1 − ᾱ) ‖ N(0, 1)) = ½ [ᾱ x_0² − ᾱ − ln(1 − ᾱ)] / ln 2
    * </pre>
    *
-   * <p>A schedule that does not preserve the variance ends in pure noise, where ᾱ is 0 and this too.
+   * <p>A schedule that does not preserve the variance ends in pure noise, where ᾱ is 0 and this
+   * too.
    *
    * @param ops the operations
    * @param x0 the clean images, shape (N, C, H, W)
