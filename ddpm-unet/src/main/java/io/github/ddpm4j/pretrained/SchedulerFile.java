@@ -57,6 +57,9 @@ final class SchedulerFile {
     ConfigFile config = ConfigFile.read(file);
     String type = config.text("_class_name", "");
     requireClass(config, type);
+    if (FlowScheduler.knows(type)) {
+      return FlowScheduler.read(config, type, given);
+    }
     Schedule schedule = schedule(config, type);
     Prediction prediction = prediction(config);
     Variance variance = variance(config, type, given);
@@ -91,10 +94,10 @@ final class SchedulerFile {
       throw config.refused("_class_name", "the name of a scheduler");
     }
     String meaning = REFUSED.get(type);
-    if (type.startsWith("FlowMatch") || type.startsWith("CogVideoX")) {
+    if (type.startsWith("CogVideoX")) {
       meaning = "of another process than this library's";
     }
-    if (meaning == null && !SuggestedSampler.knows(type)) {
+    if (meaning == null && !SuggestedSampler.knows(type) && !FlowScheduler.knows(type)) {
       meaning = "a scheduler that is not known";
     }
     if (meaning != null) {
@@ -188,7 +191,8 @@ final class SchedulerFile {
 
   private static void requireNoFlow(ConfigFile config) throws IOException {
     for (String key : List.of("use_flow_sigmas", "use_dynamic_shifting")) {
-      config.requireOnly(key, false, "as flow matching has");
+      config.requireOnly(
+          key, false, "as flow matching has, which is read of FlowMatch schedulers alone");
     }
     config.ignore("flow_shift", "time_shift_type");
   }

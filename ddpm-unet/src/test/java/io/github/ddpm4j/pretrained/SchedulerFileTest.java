@@ -2,6 +2,7 @@ package io.github.ddpm4j.pretrained;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import io.github.ddpm4j.internal.description.EstimateLimit.Thresholding;
 import io.github.ddpm4j.model.Diffusion;
@@ -206,6 +207,50 @@ class SchedulerFileTest {
             "the sampler DPM-Solver++ in place of DPMSolverSinglestepScheduler, which ours are not");
   }
 
+  /** That of Stable Diffusion 3's kind, as diffusers 0.35 writes it. */
+  @Test
+  void read_flow_itsScheduleAndPrediction() throws IOException {
+    Facts facts =
+        read(
+            "{'_class_name': 'FlowMatchEulerDiscreteScheduler', '_diffusers_version': '0.35.2',"
+                + " 'base_image_seq_len': 256, 'base_shift': 0.5, 'invert_sigmas': false,"
+                + " 'max_image_seq_len': 4096, 'max_shift': 1.15, 'num_train_timesteps': 1000,"
+                + " 'shift': 3.0, 'shift_terminal': null, 'stochastic_sampling': false,"
+                + " 'time_shift_type': 'exponential', 'use_beta_sigmas': false,"
+                + " 'use_dynamic_shifting': false, 'use_exponential_sigmas': false,"
+                + " 'use_karras_sigmas': false}");
+
+    assertThat(schedule(facts).describe()).isEqualTo(Schedules.flow(1000, 3).describe());
+    assertThat(facts.prediction()).isSameAs(Prediction.FLOW);
+    assertThat(facts.clip()).isFalse();
+    assertThat(facts.steps()).isEqualTo(50);
+    assertThat(given.assumed())
+        .containsExactly("variance FIXED_SMALL, which FlowMatchEulerDiscreteScheduler does not need");
+    assertThat(sampler(facts, 1)).isEqualTo("euler:1, trailing");
+  }
+
+  /** The sigmas that diffusers takes for 5 steps are those of make_flow.py. */
+  @ParameterizedTest
+  @CsvSource({
+    "1.0, 1 0.75025 0.5005 0.25075 0.001",
+    "3.0, 1 0.900359066427289 0.7511210762331838 0.5029850746268658 0.00892857142857143",
+    "0.5, 1 0.6001600960576347 0.3335557038025351 0.1431022158684775 0.0002501876407305479"
+  })
+  void read_flow_stepsAreAtTheTimesOfDiffusers(double shift, String sigmas) throws IOException {
+    for (String type :
+        List.of("FlowMatchEulerDiscreteScheduler", "FlowMatchHeunDiscreteScheduler")) {
+      Facts facts = read("{'_class_name': '" + type + "', 'shift': " + shift + "}");
+      String[] expected = sigmas.split(" ");
+      List<Double> asked = timesteps(facts, 5).stream().distinct().toList();
+      assertThat(asked).hasSize(5);
+      for (int i = 0; i < 5; i++) {
+        double sigma = Double.parseDouble(expected[i]);
+        double place = 1000 * sigma / (sigma + shift * (1 - sigma)) - 1;
+        assertThat(asked.get(i)).as("step %d of %s", i, type).isCloseTo(place, within(0.5001));
+      }
+    }
+  }
+
   /** Facts about a model that are not known are never passed over. */
   @ParameterizedTest
   @CsvSource(
@@ -215,9 +260,35 @@ class SchedulerFileTest {
         "{} | : \"_class_name\" must be the name of a scheduler, but was null",
         "{'_class_name': 'LCMScheduler'} | : \"_class_name\" is LCMScheduler, for distilled"
             + " networks, which this version does not load",
-        "{'_class_name': 'FlowMatchEulerDiscreteScheduler'} | : \"_class_name\" is"
-            + " FlowMatchEulerDiscreteScheduler, of another process than this library's, which"
-            + " this version does not load",
+        "{'_class_name': 'CogVideoXDDIMScheduler'} | : \"_class_name\" is"
+            + " CogVideoXDDIMScheduler, of another process than this library's, which this version"
+            + " does not load",
+        "{'_class_name': 'FlowMatchLCMScheduler'} | : \"_class_name\" is FlowMatchLCMScheduler, a"
+            + " scheduler that is not known, which this version does not load",
+        "{'_class_name': 'FlowMatchEulerDiscreteScheduler', 'use_dynamic_shifting': true} | :"
+            + " \"use_dynamic_shifting\" is true, where the shift depends on the size, which this"
+            + " version does not load",
+        "{'_class_name': 'FlowMatchEulerDiscreteScheduler', 'shift_terminal': 0.1} | :"
+            + " \"shift_terminal\" is 0.1, where the last time is moved, which this version does"
+            + " not load",
+        "{'_class_name': 'FlowMatchEulerDiscreteScheduler', 'invert_sigmas': true} | :"
+            + " \"invert_sigmas\" is true, where images are at time 1, which this version does"
+            + " not load",
+        "{'_class_name': 'FlowMatchEulerDiscreteScheduler', 'stochastic_sampling': true} | :"
+            + " \"stochastic_sampling\" is true, where all noise of a step is fresh, which this"
+            + " version does not load",
+        "{'_class_name': 'FlowMatchEulerDiscreteScheduler', 'use_beta_sigmas': true} | :"
+            + " \"use_beta_sigmas\" is true, by which the times of a flow are spread otherwise,"
+            + " which this version does not load",
+        "{'_class_name': 'FlowMatchHeunDiscreteScheduler', 'num_train_timesteps': 500} | :"
+            + " \"num_train_timesteps\" is 500, where networks are told another time than 1000"
+            + " sigma, which this version does not load",
+        "{'_class_name': 'FlowMatchHeunDiscreteScheduler', 'shift': 0} | ~ is not valid: shift"
+            + " must be from 0.001 to 1000, but was 0.0; 1 spreads the times evenly, 3 suits images"
+            + " of 1024x1024~",
+        "{'_class_name': 'FlowMatchHeunDiscreteScheduler', 'beta_start': 0.1} | ~ has the unknown"
+            + " setting \"beta_start\" with the value 0.1; what it would change is not known to this"
+            + " version~",
         "{'_class_name': 'MyScheduler'} | : \"_class_name\" is MyScheduler, a scheduler that is"
             + " not known, which this version does not load",
         "{'_class_name': 'DDPMScheduler', 'prediction_type': 'flow_prediction'} | :"
@@ -230,8 +301,8 @@ class SchedulerFileTest {
         "{'_class_name': 'DDPMScheduler', 'clip_sample_range': 2.0} | : \"clip_sample_range\" is"
             + " 2.0, where estimates beyond [-1, 1] are kept, which this version does not load",
         "{'_class_name': 'EulerDiscreteScheduler', 'use_flow_sigmas': true} | :"
-            + " \"use_flow_sigmas\" is true, as flow matching has, which this version does not"
-            + " load",
+            + " \"use_flow_sigmas\" is true, as flow matching has, which is read of FlowMatch"
+            + " schedulers alone, which this version does not load",
         "{'_class_name': 'DDPMScheduler', 'timestep_spacing': 'random'} | :"
             + " \"timestep_spacing\" must be leading, linspace or trailing, but was random",
         "{'_class_name': 'DDPMScheduler', 'steps_offset': 7} | : \"steps_offset\" must be 0 or 1,"
