@@ -29,6 +29,7 @@ import io.github.ddpm4j.training.Checkpoints;
 import io.github.ddpm4j.training.DivergenceException;
 import io.github.ddpm4j.training.Ema;
 import io.github.ddpm4j.training.Guard;
+import io.github.ddpm4j.training.NoiseAssignment;
 import io.github.ddpm4j.training.Recomputation;
 import io.github.ddpm4j.training.TrainingStepListener;
 import io.github.ddpm4j.training.Validation;
@@ -100,6 +101,7 @@ public final class Training {
   private TimestepSampler timestepSampler = TimestepSampler.uniform();
   private double offsetNoise;
   private double inputPerturbation;
+  private NoiseAssignment noiseAssignment = NoiseAssignment.independent();
 
   /** 0 leaves it to the dataset. */
   private int batchSize;
@@ -201,6 +203,19 @@ public final class Training {
    */
   public Training inputPerturbation(double gamma) {
     this.inputPerturbation = atLeastZero("inputPerturbation", gamma);
+    return this;
+  }
+
+  /**
+   * Which noise of a batch goes to which image.
+   *
+   * @param assignment the default is {@link NoiseAssignment#independent()}; {@link #fit} refuses
+   *     others where the network is conditioned, but {@link NoiseAssignment#byClass} where it is
+   *     conditioned on classes alone
+   * @return this run
+   */
+  public Training noiseAssignment(NoiseAssignment assignment) {
+    this.noiseAssignment = Objects.requireNonNull(assignment, "noiseAssignment");
     return this;
   }
 
@@ -581,7 +596,8 @@ public final class Training {
    *     is unknown but needed by {@link #epochs}, or its images have the wrong shape or type, lie
    *     outside the data range or in a part of it (see {@link #anyRange}) or are not finite; or
    *     neither the labels nor {@link #condition} supply the network's conditioning, or conditions
-   *     are given to an unconditional network; or the network predicts a variance that is not
+   *     are given to an unconditional network; or noise is assigned that would tell of a condition;
+   *     or the network predicts a variance that is not
    *     trained, because the model's variance is fixed or the loss ignores it
    * @throws java.io.UncheckedIOException if checkpoints cannot be written or read, or the data
    *     cannot be read
@@ -776,6 +792,7 @@ public final class Training {
         timestepSampler,
         offsetNoise,
         inputPerturbation,
+        noiseAssignment,
         batchSize,
         anyRange,
         accumulation,

@@ -37,6 +37,7 @@ final class Conditioning {
   private final DenoisingModel model;
   private final @Nullable BiFunction<NDArray, NDList, Condition> source;
   private final double dropout;
+  private final NoisePairing pairing;
   private final CounterRandom drops;
   private final CounterRandom estimates;
 
@@ -50,6 +51,7 @@ final class Conditioning {
     this.model = model;
     this.source = settings.condition();
     this.dropout = settings.conditionDropout();
+    this.pairing = new NoisePairing(model, settings.noiseAssignment());
     this.drops = CounterRandom.of(settings.seed(), CounterRandom.Stream.CONDITION_DROPOUT);
     this.estimates = CounterRandom.of(settings.seed(), CounterRandom.Stream.SELF_CONDITIONING);
     wanted.addAll(model.denoiser().conditionKinds());
@@ -72,7 +74,8 @@ final class Conditioning {
   }
 
   /**
-   * The batch under its condition, the network's own estimate included.
+   * The batch under its condition, the network's own estimate included, with the noise of each
+   * image assigned.
    *
    * @param labels what the dataset has beside the images
    * @param names how messages name the images
@@ -81,7 +84,9 @@ final class Conditioning {
    */
   TrainingBatch conditioned(
       TrainingBatch batch, NDList labels, RecordNames names, long step, long first) {
-    TrainingBatch own = batch.withCondition(of(batch.images(), labels, names, step, first));
+    Condition all = of(batch.images(), labels, names);
+    TrainingBatch own =
+        pairing.paired(batch, all).withCondition(dropped(all, names, step, first));
     if (!estimates(step)) {
       return own;
     }
@@ -108,7 +113,7 @@ final class Conditioning {
     return refusal;
   }
 
-  private Condition of(NDArray images, NDList labels, RecordNames names, long step, long first) {
+  private Condition of(NDArray images, NDList labels, RecordNames names) {
     if (wanted.isEmpty()) {
       if (!labels.isEmpty() && !told) {
         told = true;
@@ -118,7 +123,13 @@ final class Conditioning {
       }
       return Condition.none();
     }
-    Condition all = whole(images, labels, names);
+    return whole(images, labels, names);
+  }
+
+  private Condition dropped(Condition all, RecordNames names, long step, long first) {
+    if (wanted.isEmpty()) {
+      return all;
+    }
     if (dropout > 0 && all.has(Kind.CONTEXTS)) {
       requireUnconditional(all.dropped(), names);
     }

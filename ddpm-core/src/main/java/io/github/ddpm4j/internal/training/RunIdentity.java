@@ -11,6 +11,7 @@ import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.training.Checkpoints.Change;
+import io.github.ddpm4j.training.NoiseAssignment;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HexFormat;
@@ -32,6 +33,7 @@ final class RunIdentity {
   private static final String VERSION = "version";
   private static final String SEED = "seed";
   private static final String SETTINGS = "settings";
+  private static final String NOISE_ASSIGNMENT = "noiseAssignment";
   private static final String OWN_FORMAT = "ddpm4j-checkpoint";
   private static final long OWN_VERSION = 1;
   private static final int DIGEST_DIGITS = 16;
@@ -41,6 +43,10 @@ final class RunIdentity {
 
   /** What differs from process to process in the text of an object without toString. */
   private static final Pattern ADDRESS = Pattern.compile("\\$\\$Lambda.*|@[0-9a-f]{1,8}$");
+
+  /** What checkpoints mean that do not say a setting, since they are older than it. */
+  private static final Map<String, String> BEFORE =
+      Map.of(NOISE_ASSIGNMENT, NoiseAssignment.independent().toString());
 
   private static final Map<String, Change> CHANGES =
       Map.ofEntries(
@@ -115,6 +121,7 @@ final class RunIdentity {
     texts.put("timestepSampler", text(settings.timestepSampler()));
     texts.put("offsetNoise", String.valueOf(settings.offsetNoise()));
     texts.put("inputPerturbation", String.valueOf(settings.inputPerturbation()));
+    texts.put(NOISE_ASSIGNMENT, settings.noiseAssignment().toString());
     texts.put("optimizer", text(settings.optimizer()));
     texts.put("warmup", String.valueOf(settings.warmup()));
     texts.put("gradientClip", String.valueOf(settings.gradientClip()));
@@ -167,7 +174,8 @@ final class RunIdentity {
     Map<String, Object> was = Description.of("the checkpoint", checkpoint).object(SETTINGS);
     Map<String, Object> is = Description.of("the run", description).object(SETTINGS);
     for (Map.Entry<String, Object> own : is.entrySet()) {
-      Object before = was.get(own.getKey());
+      String key = own.getKey();
+      Object before = was.containsKey(key) ? was.get(key) : BEFORE.get(key);
       @Nullable Change change = CHANGES.get(own.getKey());
       if (!own.getValue().equals(before) && (change == null || !allowed.contains(change))) {
         differences.add(difference(own.getKey(), before, own.getValue()));

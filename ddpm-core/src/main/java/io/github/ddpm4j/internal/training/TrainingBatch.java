@@ -27,6 +27,10 @@ record TrainingBatch(
     return new TrainingBatch(pass, images, levels, noise, inputNoise, changed);
   }
 
+  TrainingBatch withNoise(NDArray changed, NDArray changedInput) {
+    return new TrainingBatch(pass, images, levels, changed, changedInput, condition);
+  }
+
   /** x_t, in the manager of the images. */
   NDArray xt() {
     return levels.noised(images, inputNoise);

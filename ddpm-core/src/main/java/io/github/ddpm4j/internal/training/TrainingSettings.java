@@ -12,6 +12,7 @@ import io.github.ddpm4j.training.AdamOptimizer;
 import io.github.ddpm4j.training.Ema;
 import io.github.ddpm4j.training.Guard;
 import io.github.ddpm4j.training.LossHistory;
+import io.github.ddpm4j.training.NoiseAssignment;
 import io.github.ddpm4j.training.Recomputation;
 import io.github.ddpm4j.training.TrainingStepListener;
 import io.github.ddpm4j.training.Validation;
@@ -29,6 +30,7 @@ import org.jspecify.annotations.Nullable;
  * @param timestepSampler how levels are drawn
  * @param offsetNoise the deviation of the noise that all pixels of a channel share
  * @param inputPerturbation the deviation of the noise that x_t has beyond the target's
+ * @param noiseAssignment which noise of a batch goes to which image
  * @param batchSize images per forward pass
  * @param anyRange whether data that fill but a part of the data range are meant
  * @param accumulation batches per step
@@ -55,6 +57,7 @@ public record TrainingSettings(
     TimestepSampler timestepSampler,
     double offsetNoise,
     double inputPerturbation,
+    NoiseAssignment noiseAssignment,
     int batchSize,
     boolean anyRange,
     int accumulation,
@@ -83,6 +86,7 @@ public record TrainingSettings(
    * @param timestepSampler see above
    * @param offsetNoise see above
    * @param inputPerturbation see above
+   * @param noiseAssignment see above
    * @param batchSize see above
    * @param anyRange see above
    * @param accumulation see above
@@ -167,6 +171,9 @@ public record TrainingSettings(
     }
     if (inputPerturbation > 0) {
       settings.put("inputPerturbation", inputPerturbation);
+    }
+    if (!noiseAssignment.isIndependent()) {
+      settings.put("noiseAssignment", noiseAssignment.toString());
     }
     settings.put("optimizer", optimizer.toString());
     // Trackers give floats, of which these are the digits.
