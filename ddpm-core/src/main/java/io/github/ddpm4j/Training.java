@@ -597,8 +597,8 @@ public final class Training {
    *     outside the data range or in a part of it (see {@link #anyRange}) or are not finite; or
    *     neither the labels nor {@link #condition} supply the network's conditioning, or conditions
    *     are given to an unconditional network; or noise is assigned that would tell of a condition;
-   *     or the network predicts a variance that is not
-   *     trained, because the model's variance is fixed or the loss ignores it
+   *     or the network predicts a variance that is not trained, because the model's variance is
+   *     fixed or the loss ignores it
    * @throws java.io.UncheckedIOException if checkpoints cannot be written or read, or the data
    *     cannot be read
    * @throws DivergenceException if the loss or its gradient becomes NaN or infinite, or explodes,

@@ -12,18 +12,18 @@ package io.github.ddpm4j.training;
  *   x_i ↔ ε_π(i),    π = argmin Σ_i ‖x_i − ε_π(i)‖²
  * </pre>
  *
- * <p>The minimum is exact, in {@code double}, and a function of the images and draws alone: the same
- * in compiled, eager and resumed runs. A batch is that of a forward pass, so {@code accumulation}
- * does not widen it. Noise includes what {@code offsetNoise} adds. The cost of n images of d values is
- * n² d multiplications and some n³ operations, on one core, beside the step; {@link #inGroups} bounds
- * it.
+ * <p>The minimum is exact, in {@code double}, and a function of the images and draws alone: the
+ * same in compiled, eager and resumed runs. A batch is that of a forward pass, so {@code
+ * accumulation} does not widen it. Noise includes what {@code offsetNoise} adds. The cost of n
+ * images of d values is n² d multiplications and some n³ operations, on one core, beside the step;
+ * {@link #inGroups} bounds it.
  *
  * <p>Noise that depends on the image is no longer that of the noising process. What the network
  * learns is the average of x_0 and ε at x_t under this pairing, along which deterministic samplers
- * carry noise to data as before. It is not the score of noised data: samplers that add noise, guidance
- * by gradients and bits per dimension assume that it is. And it would tell a conditional network
- * about its condition, since near noise is another for each: there, classes are kept apart by {@link
- * #byClass}, and other conditions are refused.
+ * carry noise to data as before. It is not the score of noised data: samplers that add noise,
+ * guidance by gradients and bits per dimension assume that it is. And it would tell a conditional
+ * network about its condition, since near noise is another for each: there, classes are kept apart
+ * by {@link #byClass}, and other conditions are refused.
  *
  * <p>Immutable.
  *

@@ -392,8 +392,7 @@ class NoiseAssignmentTest {
             + " images that the network is conditioned on, and samples come from another"
             + " distribution; leave it out");
     try (AffineDenoiser network = affine(true)) {
-      assertThatThrownBy(
-              () -> training(network).noiseAssignment(optimal.byClass()).fit(data(true)))
+      assertThatThrownBy(() -> training(network).noiseAssignment(optimal.byClass()).fit(data(true)))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessage(
               "noiseAssignment was optimal by class, but the network has no classes; leave"
@@ -413,12 +412,10 @@ class NoiseAssignmentTest {
         .hasMessage("groups must have at least 2 images, but had 1");
     assertThatThrownBy(() -> NoiseAssignment.independent().byClass())
         .isInstanceOf(IllegalStateException.class)
-        .hasMessage(
-            "byClass has no meaning for independent noise; use NoiseAssignment.optimal()");
+        .hasMessage("byClass has no meaning for independent noise; use NoiseAssignment.optimal()");
     assertThatThrownBy(() -> NoiseAssignment.independent().inGroups(4))
         .isInstanceOf(IllegalStateException.class)
-        .hasMessage(
-            "inGroups has no meaning for independent noise; use NoiseAssignment.optimal()");
+        .hasMessage("inGroups has no meaning for independent noise; use NoiseAssignment.optimal()");
   }
 
   /** A network that takes conditions and makes nothing of them. */

@@ -400,6 +400,17 @@ class TrainingExamplesTest {
         .contains(" bits/dim over 3 images (rate ");
   }
 
+  @Test
+  void flowDigits_aRecipe_isARowForEachNumberOfCalls() {
+    assertThat(FlowDigits.run("flow, assigned", 2, 100, 2, 1, 2).lines())
+        .hasSize(2)
+        .allMatch(
+            line ->
+                line.matches(
+                    "\\| flow, assigned \\| [12] \\|( -?\\d\\.\\d{4} \\(-?\\d.\\d{4} to"
+                        + " -?\\d.\\d{4}\\) \\|){3}"));
+  }
+
   /** As README has it: a page of code each; the network of one of them is another. */
   @Test
   void mains_areShort_andAlone() throws IOException {

@@ -225,7 +225,8 @@ class SchedulerFileTest {
     assertThat(facts.clip()).isFalse();
     assertThat(facts.steps()).isEqualTo(50);
     assertThat(given.assumed())
-        .containsExactly("variance FIXED_SMALL, which FlowMatchEulerDiscreteScheduler does not need");
+        .containsExactly(
+            "variance FIXED_SMALL, which FlowMatchEulerDiscreteScheduler does not need");
     assertThat(sampler(facts, 1)).isEqualTo("euler:1, trailing");
   }
 

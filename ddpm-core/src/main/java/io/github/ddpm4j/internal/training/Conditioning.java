@@ -85,8 +85,7 @@ final class Conditioning {
   TrainingBatch conditioned(
       TrainingBatch batch, NDList labels, RecordNames names, long step, long first) {
     Condition all = of(batch.images(), labels, names);
-    TrainingBatch own =
-        pairing.paired(batch, all).withCondition(dropped(all, names, step, first));
+    TrainingBatch own = pairing.paired(batch, all).withCondition(dropped(all, names, step, first));
     if (!estimates(step)) {
       return own;
     }

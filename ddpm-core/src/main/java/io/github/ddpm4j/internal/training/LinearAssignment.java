@@ -7,8 +7,8 @@ import java.util.Arrays;
  * (Kuhn 1955; Jonker and Volgenant 1987), exact but for rounding, in at most n³ operations.
  *
  * @param columns the column of each row
- * @param rowPotentials u, of which {@code u_i + v_j ≤ c_ij}, with equality where i is assigned to j:
- *     this proves that no other assignment costs less
+ * @param rowPotentials u, of which {@code u_i + v_j ≤ c_ij}, with equality where i is assigned to
+ *     j: this proves that no other assignment costs less
  * @param columnPotentials v
  */
 @SuppressWarnings("ArrayRecordComponent") // handed over once
