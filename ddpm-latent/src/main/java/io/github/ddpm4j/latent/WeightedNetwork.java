@@ -10,6 +10,7 @@ import io.github.ddpm4j.internal.files.WholeFile;
 import io.github.ddpm4j.internal.io.TensorFiles;
 import io.github.ddpm4j.internal.io.TensorSource;
 import io.github.ddpm4j.internal.ops.EagerOps;
+import io.github.ddpm4j.internal.ops.ImageLayout;
 import io.github.ddpm4j.internal.ops.Script;
 import io.github.ddpm4j.internal.ops.Script.Value;
 import io.github.ddpm4j.internal.ops.ScriptOps;
@@ -418,8 +419,9 @@ final class WeightedNetwork implements AutoCloseable {
                 .map(value -> ", " + value + ": Tensor")
                 .collect(Collectors.joining());
     Script infer = new Script();
-    boolean last = mode.channelsLast(device());
-    ScriptOps plain = ScriptOps.inference(infer, mode.type(), last);
+    // Decoders see their largest image at the exit.
+    ImageLayout layout = mode.layout(device(), ImageLayout.CHANNELS_LAST);
+    ScriptOps plain = ScriptOps.inference(infer, mode.type(), layout);
     Value inferred = pass.forward(plain, name -> value(values, name), in);
     // These networks have no dropout, so there are no seeds.
     Script train = new Script();

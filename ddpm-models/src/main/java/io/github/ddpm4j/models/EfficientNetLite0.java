@@ -13,6 +13,7 @@ import io.github.ddpm4j.evaluation.Features;
 import io.github.ddpm4j.internal.files.ResourceFile;
 import io.github.ddpm4j.internal.io.TensorFiles;
 import io.github.ddpm4j.internal.io.TensorSource;
+import io.github.ddpm4j.internal.ops.ImageLayout;
 import io.github.ddpm4j.internal.ops.Script;
 import io.github.ddpm4j.internal.ops.Script.Value;
 import io.github.ddpm4j.internal.ops.ScriptOps;
@@ -138,7 +139,7 @@ public final class EfficientNetLite0 implements Features, AutoCloseable {
       values.put(name, new Value("p[" + values.size() + "]"));
     }
     Script script = new Script();
-    ScriptOps ops = ScriptOps.inference(script, Script.Type.FLOAT32, false);
+    ScriptOps ops = ScriptOps.inference(script, Script.Type.FLOAT32, ImageLayout.CHANNELS_FIRST);
     Value features =
         Lite0Network.forward(
             ops, name -> Objects.requireNonNull(values.get(name), name), new Value("x"), SIDE);

@@ -7,6 +7,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.ops.EagerOps;
+import io.github.ddpm4j.internal.ops.ImageLayout;
 import io.github.ddpm4j.internal.ops.Script;
 import io.github.ddpm4j.internal.ops.Script.Value;
 import io.github.ddpm4j.internal.ops.ScriptOps;
@@ -29,7 +30,7 @@ final class NetworkProgram implements AutoCloseable {
   private final Blueprint network;
   private final Program program;
 
-  NetworkProgram(Blueprint network, Script.Type type, boolean channelsLast, Holding holding) {
+  NetworkProgram(Blueprint network, Script.Type type, ImageLayout layout, Holding holding) {
     this.network = network;
     List<ParameterSpec> specs = network.parameters();
     List<Value> weights =
@@ -40,7 +41,7 @@ final class NetworkProgram implements AutoCloseable {
     Value x = new Value("x");
     Value levels = new Value("levels");
     Script infer = new Script();
-    ScriptOps plain = ScriptOps.inference(infer, type, channelsLast);
+    ScriptOps plain = ScriptOps.inference(infer, type, layout);
     Value inferred = network.forward(plain, weights, x, levels, conditions);
     Script train = new Script();
     ScriptOps dropping = ScriptOps.training(train, type, new Value("seeds"));

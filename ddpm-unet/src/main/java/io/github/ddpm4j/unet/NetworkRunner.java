@@ -5,6 +5,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.ops.EagerOps;
+import io.github.ddpm4j.internal.ops.ImageLayout;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.unet.internal.layers.Weights;
@@ -104,7 +105,8 @@ final class NetworkRunner implements AutoCloseable {
       try {
         compiled = program;
         if (compiled == null) {
-          compiled = new NetworkProgram(network, mode.type(), mode.channelsLast(device), holding);
+          ImageLayout layout = mode.layout(device, ImageLayout.BY_SIZE);
+          compiled = new NetworkProgram(network, mode.type(), layout, holding);
           program = compiled;
         }
       } finally {

@@ -3,6 +3,7 @@ package io.github.ddpm4j.unet;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.files.WholeFile;
+import io.github.ddpm4j.internal.ops.ImageLayout;
 import io.github.ddpm4j.internal.ops.Script;
 import io.github.ddpm4j.internal.ops.Script.Value;
 import io.github.ddpm4j.internal.ops.ScriptOps;
@@ -27,18 +28,18 @@ final class TorchScriptExport {
   static void write(
       Network network,
       Script.Type type,
-      boolean channelsLast,
+      ImageLayout layout,
       Map<String, NDArray> weights,
       Path file)
       throws IOException {
     Map<String, Shape> shapes = new LinkedHashMap<>();
     weights.forEach((name, weight) -> shapes.put(name, weight.getShape()));
     ModuleTree modules = ModuleTree.of(TYPE, shapes);
-    String forward = forward(network, type, channelsLast);
+    String forward = forward(network, type, layout);
     WholeFile.write(file, out -> ScriptArchive.write(modules, forward, weights.values(), out));
   }
 
-  private static String forward(Network network, Script.Type type, boolean channelsLast) {
+  private static String forward(Network network, Script.Type type, ImageLayout layout) {
     Script script = new Script();
     List<Value> weights =
         network.parameters().stream()
@@ -56,7 +57,7 @@ final class TorchScriptExport {
     }
     Value prediction =
         network.forward(
-            ScriptOps.inference(script, type, channelsLast),
+            ScriptOps.inference(script, type, layout),
             weights,
             x,
             script.let("torch.to(%s, %s.device)", levels, x),

@@ -7,6 +7,7 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.io.FiniteWeights;
 import io.github.ddpm4j.internal.io.ModelFolder;
+import io.github.ddpm4j.internal.ops.ImageLayout;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.model.Condition;
@@ -559,9 +560,9 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
         GradMode off = GradMode.off()) {
       requireWide();
       RunMode mode = runner.mode();
-      boolean channelsLast = mode.channelsLast(manager.getDevice());
+      ImageLayout layout = mode.layout(manager.getDevice(), ImageLayout.BY_SIZE);
       FiniteWeights.require(weights(), "keep them by DDPM.saveUnchecked(folder) for a look");
-      TorchScriptExport.write(network, mode.type(), channelsLast, weights(), file);
+      TorchScriptExport.write(network, mode.type(), layout, weights(), file);
     }
   }
 }

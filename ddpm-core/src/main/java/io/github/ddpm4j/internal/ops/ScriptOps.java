@@ -14,32 +14,33 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ScriptOps implements Ops<Value> {
 
-  /** TorchScript's numbers for memory formats. */
-  private static final int CONTIGUOUS = 0;
-
-  private static final int CHANNELS_LAST = 2;
-
   /** TorchScript's number for whole numbers of 64 bits. */
   private static final int INT64 = 4;
+
+  /**
+   * From this many pixels on, summing the weights of a convolution after doubling costs less than
+   * the multiplications that it saves.
+   */
+  private static final int MANY_PIXELS = 512;
 
   /** Up to this many tokens attention's table of weights is small enough to be held as a whole. */
   private static final int FEW_TOKENS = 512;
 
   private final Script script;
   private final Script.Type type;
-  private final boolean channelsLast;
+  private final ImageLayout layout;
   private final @Nullable Value seeds;
   private final @Nullable ScriptTape tape;
 
   private ScriptOps(
       Script script,
       Script.Type type,
-      boolean channelsLast,
+      ImageLayout layout,
       @Nullable Value seeds,
       @Nullable ScriptTape tape) {
     this.script = script;
     this.type = type;
-    this.channelsLast = channelsLast;
+    this.layout = layout;
     this.seeds = seeds;
     this.tape = tape;
   }
@@ -49,11 +50,11 @@ public final class ScriptOps implements Ops<Value> {
    *
    * @param script where to write
    * @param type what to compute in
-   * @param channelsLast whether images lie in memory with the channels last
+   * @param layout how images lie in memory
    * @return the operations
    */
-  public static ScriptOps inference(Script script, Script.Type type, boolean channelsLast) {
-    return new ScriptOps(script, type, channelsLast, null, null);
+  public static ScriptOps inference(Script script, Script.Type type, ImageLayout layout) {
+    return new ScriptOps(script, type, layout, null, null);
   }
 
   /**
@@ -65,7 +66,7 @@ public final class ScriptOps implements Ops<Value> {
    * @return the operations
    */
   public static ScriptOps training(Script script, Script.Type type, Value seeds) {
-    return new ScriptOps(script, type, false, seeds, null);
+    return new ScriptOps(script, type, ImageLayout.CHANNELS_FIRST, seeds, null);
   }
 
   /**
@@ -75,15 +76,14 @@ public final class ScriptOps implements Ops<Value> {
    * @return the operations
    */
   public ScriptOps on(ScriptTape tape) {
-    return new ScriptOps(script, type, channelsLast, seeds, tape);
+    return new ScriptOps(script, type, layout, seeds, tape);
   }
 
   @Override
   public Value enter(Value images) {
     return given(
         script.let(
-            "torch.contiguous(%s, memory_format=%d)",
-            converted(images), channelsLast ? CHANNELS_LAST : CONTIGUOUS));
+            "torch.contiguous(%s, memory_format=%s)", converted(images), layout.format(images)));
   }
 
   @Override
@@ -129,19 +129,33 @@ public final class ScriptOps implements Ops<Value> {
   /**
    * {@inheritDoc}
    *
-   * <p>As one transposed convolution of stride 2: an output pixel sees each input pixel through the
-   * sum of those weights that fall on its copies, and that takes 4 of the 9 multiplications.
+   * <p>As one transposed convolution of stride 2, if there are many pixels: an output pixel sees
+   * each input pixel through the sum of those weights that fall on its copies, and that takes 4 of
+   * the 9 multiplications. Where there are few, the sums cost more than that.
    */
   @Override
   public Value upsampleConv3x3(Value x, Value weight, Value bias) {
-    Value kernel =
-        script.let(
-            "torch.avg_pool2d(torch.transpose(torch.flip(%s, [2, 3]), 0, 1),"
-                + " [2, 2], [1, 1], [1, 1], False, True, 1)",
-            weight);
+    String sums =
+        "torch.avg_pool2d(torch.transpose(torch.flip("
+            + weight
+            + ", [2, 3]), 0, 1), [2, 2], [1, 1], [1, 1], False, True, 1)";
     return script.let(
-        "torch.conv_transpose2d(%s, %s, %s, [2, 2], [1, 1])",
-        x, converted(kernel), converted(bias));
+        "(torch.conv_transpose2d(%s, %s, %s, [2, 2], [1, 1]) if %s >= %d else torch.conv2d(%s, %s,"
+            + " %s, [1, 1], [1, 1]))",
+        x,
+        converted(new Value(sums)),
+        converted(bias),
+        pixels(x),
+        MANY_PIXELS,
+        doubled(x),
+        converted(weight),
+        converted(bias));
+  }
+
+  /** The number of pixels of images in a batch, as TorchScript. */
+  static String pixels(Value images) {
+    return String.format(
+        Locale.ROOT, "torch.size(%1$s, 0) * torch.size(%1$s, 2) * torch.size(%1$s, 3)", images);
   }
 
   @Override
@@ -376,19 +390,23 @@ public final class ScriptOps implements Ops<Value> {
 
   @Override
   public Value upsampleNearest2x(Value x) {
-    return script.let("torch.upsample_nearest2d(%s, None, [2.0, 2.0])", x);
+    return script.let("%s", doubled(x));
+  }
+
+  private static String doubled(Value x) {
+    return "torch.upsample_nearest2d(" + x + ", None, [2.0, 2.0])";
   }
 
   @Override
   public Value tokens(Value x) {
-    return channelsLast
+    return layout != ImageLayout.CHANNELS_FIRST
         ? script.let("torch.flatten(torch.permute(%s, [0, 2, 3, 1]), 1, 2)", x)
         : script.let("torch.transpose(torch.flatten(%s, 2), 1, 2)", x);
   }
 
   @Override
   public Value images(Value tokens, Value like) {
-    return channelsLast
+    return layout != ImageLayout.CHANNELS_FIRST
         ? script.let(
             "torch.permute(torch.reshape(%1$s, [torch.size(%2$s, 0), torch.size(%2$s, 2),"
                 + " torch.size(%2$s, 3), torch.size(%2$s, 1)]), [0, 3, 1, 2])",

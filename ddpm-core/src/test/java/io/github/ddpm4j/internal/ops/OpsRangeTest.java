@@ -273,7 +273,7 @@ class OpsRangeTest {
 
   private void assertPairs(Pair pair, DoubleBinaryOperator expected) {
     Script script = new Script();
-    ScriptOps ops = ScriptOps.inference(script, Script.Type.FLOAT32, false);
+    ScriptOps ops = ScriptOps.inference(script, Script.Type.FLOAT32, ImageLayout.CHANNELS_FIRST);
     Value made = pair.apply(ops, new Value("a"), new Value("b"));
     try (Program program =
         Program.compile(script.method("run", "a: Tensor, b: Tensor", "Tensor", made))) {
@@ -320,7 +320,7 @@ class OpsRangeTest {
     NDArray x = upload(type);
     x.setRequiresGradient(true);
     Script script = new Script();
-    ScriptOps ops = ScriptOps.inference(script, Script.Type.FLOAT32, false);
+    ScriptOps ops = ScriptOps.inference(script, Script.Type.FLOAT32, ImageLayout.CHANNELS_FIRST);
     List<Value> results = new ArrayList<>();
     for (double c : constants) {
       Value y = operation.apply(ops, new Value("p[0]"), c);

@@ -163,7 +163,8 @@ class ScriptOpsTest {
         upsampling().images(1, 1, 1, 1).weight(1, 1, 3, 3).weight(1),
         upsampling().images(2, 3, 1, 5).weight(4, 3, 3, 3).weight(4),
         upsampling().images(1, 5, 7, 2).weight(3, 5, 3, 3).weight(3),
-        upsampling().images(3, 16, 4, 4).weight(16, 16, 3, 3).weight(16));
+        upsampling().images(3, 16, 4, 4).weight(16, 16, 3, 3).weight(16),
+        upsampling().images(3, 2, 19, 9).weight(4, 2, 3, 3).weight(4));
   }
 
   private static Case upsampling() {
@@ -590,12 +591,12 @@ class ScriptOpsTest {
     List<NDArray> inputs = inputs(c);
     NDArray expected = c.apply(EagerOps.inference(), inputs);
     for (Script.Type type : Script.Type.values()) {
-      for (boolean channelsLast : new boolean[] {false, true}) {
+      for (ImageLayout layout : ImageLayout.values()) {
         Script script = new Script();
-        ScriptOps ops = ScriptOps.inference(script, type, channelsLast);
+        ScriptOps ops = ScriptOps.inference(script, type, layout);
         Value result = ops.leave(c.apply(ops, entered(ops, c)));
         NDArray actual = run(script, listOf(result), inputs, false).head();
-        assertClose(c + " " + type + " channels last " + channelsLast, actual, expected, type);
+        assertClose(c + " " + type + " " + layout, actual, expected, type);
       }
     }
   }
@@ -632,17 +633,20 @@ class ScriptOpsTest {
     }
   }
 
-  /** Weights of both signs, and images with a single pixel: each border shows which it took. */
+  /**
+   * Weights of both signs, and images with a single pixel: each border shows which it took. From 23
+   * images of 23 pixels on as one convolution.
+   */
   @ParameterizedTest
-  @CsvSource({"1, 1", "1, 4", "4, 3"})
+  @CsvSource({"1, 1", "1, 4", "4, 3", "1, 23", "8, 9"})
   void upsampleConv3x3_onePixelAtATime_asUpsamplingAndConvolution(int height, int width) {
     NDArray weight = array(new Shape(2, 1, 3, 3));
     NDArray bias = array(new Shape(2));
     int pixels = height * width;
     NDArray x = manager.eye(pixels).reshape(pixels, 1, height, width);
-    for (boolean channelsLast : new boolean[] {false, true}) {
+    for (ImageLayout layout : ImageLayout.values()) {
       Script script = new Script();
-      ScriptOps ops = ScriptOps.inference(script, Script.Type.FLOAT32, channelsLast);
+      ScriptOps ops = ScriptOps.inference(script, Script.Type.FLOAT32, layout);
       Value entered = ops.enter(new Value("p[0]"));
       Value w = new Value("p[1]");
       Value b = new Value("p[2]");
@@ -812,14 +816,17 @@ class ScriptOpsTest {
   void dropout_inference_nothingWritten() {
     Script script = new Script();
     Value x = new Value("x");
-    assertThat(ScriptOps.inference(script, Script.Type.FLOAT32, false).dropout(x, 0.5, 0))
+    assertThat(
+            ScriptOps.inference(script, Script.Type.FLOAT32, ImageLayout.CHANNELS_FIRST)
+                .dropout(x, 0.5, 0))
         .isSameAs(x);
   }
 
   @ParameterizedTest
   @ValueSource(doubles = {-0.1, 1, Double.NaN})
   void dropout_rateOutside_refused(double rate) {
-    ScriptOps ops = ScriptOps.inference(new Script(), Script.Type.FLOAT32, false);
+    ScriptOps ops =
+        ScriptOps.inference(new Script(), Script.Type.FLOAT32, ImageLayout.CHANNELS_FIRST);
     assertThatThrownBy(() -> ops.dropout(new Value("x"), rate, 0))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("dropout rate must be in [0, 1), but was " + rate);
@@ -828,7 +835,7 @@ class ScriptOpsTest {
   @Test
   void bfloat16_insideAndOut_float32AtTheBordersAlone() {
     Script script = new Script();
-    ScriptOps ops = ScriptOps.inference(script, Script.Type.BFLOAT16, true);
+    ScriptOps ops = ScriptOps.inference(script, Script.Type.BFLOAT16, ImageLayout.CHANNELS_LAST);
     Value x = ops.enter(new Value("p[0]"));
     Value features = ops.enterFeatures(new Value("p[1]"));
     Value types =
