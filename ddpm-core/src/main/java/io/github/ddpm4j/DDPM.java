@@ -9,6 +9,7 @@ import io.github.ddpm4j.evaluation.TrainingDoctor;
 import io.github.ddpm4j.internal.checkpoint.CheckpointFolder;
 import io.github.ddpm4j.internal.checkpoint.CheckpointModel;
 import io.github.ddpm4j.internal.description.EstimateLimit;
+import io.github.ddpm4j.internal.description.TunedFor;
 import io.github.ddpm4j.internal.io.FiniteWeights;
 import io.github.ddpm4j.internal.io.ModelFile;
 import io.github.ddpm4j.internal.io.ModelFolder;
@@ -31,6 +32,7 @@ import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.sampling.Sampling;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
+import io.github.ddpm4j.training.ConsistencyTuning;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -369,7 +371,8 @@ public final class DDPM implements AutoCloseable {
    * trained.ddpm().withMetadata(words).save(folder)}.
    *
    * @param metadata the words by name, in place of those that were there; see {@link
-   *     Builder#metadata}. How published files say that x̂_0 is clipped stays, unless they say it
+   *     Builder#metadata}. How published files say that x̂_0 is clipped stays, and the sampler that
+   *     it was tuned for, unless they say it
    * @return a model over the same network, which this model still owns if it did
    * @throws IllegalArgumentException if a name or a word is no text that a file can hold, or all
    *     take more than 1 MiB
@@ -377,6 +380,10 @@ public final class DDPM implements AutoCloseable {
   public DDPM withMetadata(Map<String, String> metadata) {
     Map<String, String> all =
         new LinkedHashMap<>(EstimateLimit.of(diffusion.metadata()).metadata());
+    String tunedFor = diffusion.metadata().get(TunedFor.KEY);
+    if (tunedFor != null) {
+      all.put(TunedFor.KEY, tunedFor);
+    }
     all.putAll(Objects.requireNonNull(metadata, "metadata"));
     return new DDPM(
         diffusion.with(diffusion.classNames(), all), denoiser().orElse(null), false, life);
@@ -521,6 +528,45 @@ public final class DDPM implements AutoCloseable {
   public Training training() {
     TrainableDenoiser denoiser = trainable("trained");
     return new Training(required("training"), denoiser, life);
+  }
+
+  /**
+   * Sets up consistency tuning, which makes a model that draws in one or two calls of this one,
+   * with {@link ConsistencyTuning#usual()}.
+   *
+   * @return a run with the defaults of tuning; see {@link #consistencyTuning(ConsistencyTuning)}
+   * @throws IllegalStateException if the model has no denoiser, or one that cannot be trained
+   */
+  public Training consistencyTuning() {
+    return consistencyTuning(ConsistencyTuning.usual());
+  }
+
+  /**
+   * Sets up consistency tuning, which makes a model that draws in one or two calls of this one
+   * (Geng et al. 2024). It trains the network in place, as all training does; to keep the model,
+   * save it before. The result says in its metadata what it was tuned for, and {@link #sampling()}
+   * of it uses {@code Samplers.consistency(2)}.
+   *
+   * <pre>{@code
+   * try (TrainedModel tuned = ddpm.consistencyTuning().steps(2_000).fit(data);
+   *     Samples samples = tuned.ddpm().sampling().generate(16)) { … }
+   * }</pre>
+   *
+   * <p>All that a training run can do works here too. Defaults that differ: the loss is {@code
+   * Losses.pseudoHuber} of {@value ConsistencyTuning#DEFAULT_HUBER}, levels are drawn by {@code
+   * TimestepSampler.logNormal} of {@value ConsistencyTuning#DEFAULT_MEAN} and {@value
+   * ConsistencyTuning#DEFAULT_DEVIATION}, and the learning rate is {@value
+   * ConsistencyTuning#DEFAULT_LEARNING_RATE}. Weightings, offset noise and input perturbation are
+   * refused. Losses of different stages cannot be compared; a validation has those of the last. A
+   * variance that the network predicts is not trained, and no sampler of the result asks for it.
+   *
+   * @param tuning which levels are compared, and the guidance that is built in
+   * @return a run with the defaults of tuning
+   * @throws IllegalStateException if the model has no denoiser, or one that cannot be trained
+   */
+  public Training consistencyTuning(ConsistencyTuning tuning) {
+    Objects.requireNonNull(tuning, "tuning");
+    return training().consistency(tuning);
   }
 
   /**

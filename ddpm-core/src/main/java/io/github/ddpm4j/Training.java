@@ -9,6 +9,7 @@ import ai.djl.training.tracker.Tracker;
 import io.github.ddpm4j.internal.data.Datasets;
 import io.github.ddpm4j.internal.data.OwnSampling;
 import io.github.ddpm4j.internal.description.History;
+import io.github.ddpm4j.internal.description.TunedFor;
 import io.github.ddpm4j.internal.ops.Float32;
 import io.github.ddpm4j.internal.random.Seeds;
 import io.github.ddpm4j.internal.training.Persistence;
@@ -23,9 +24,12 @@ import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.loss.Weighting;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DenoisingModel;
+import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.model.TrainableDenoiser;
+import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.training.AdamOptimizer;
 import io.github.ddpm4j.training.Checkpoints;
+import io.github.ddpm4j.training.ConsistencyTuning;
 import io.github.ddpm4j.training.DivergenceException;
 import io.github.ddpm4j.training.Ema;
 import io.github.ddpm4j.training.Guard;
@@ -39,6 +43,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.Future;
 import java.util.function.BiFunction;
@@ -123,6 +128,9 @@ public final class Training {
   private @Nullable Validation validation;
   private int logRows;
   private Persistence persistence = Persistence.NONE;
+
+  /** Null but for consistency tuning. */
+  private @Nullable ConsistencyTuning consistency;
 
   /**
    * Sets up a run with the defaults.
@@ -572,6 +580,16 @@ public final class Training {
     return this;
   }
 
+  /** Makes the run one of consistency tuning, with its own defaults. */
+  Training consistency(ConsistencyTuning tuning) {
+    this.consistency = Objects.requireNonNull(tuning, "tuning");
+    this.loss = Losses.pseudoHuber(ConsistencyTuning.DEFAULT_HUBER);
+    this.timestepSampler =
+        TimestepSampler.logNormal(
+            ConsistencyTuning.DEFAULT_MEAN, ConsistencyTuning.DEFAULT_DEVIATION);
+    return learningRate(ConsistencyTuning.DEFAULT_LEARNING_RATE);
+  }
+
   /** Lets steps run as far ahead of reading their losses as on a GPU; 0 leaves it to the device. */
   Training logRows(int rows) {
     this.logRows = rows;
@@ -701,8 +719,62 @@ public final class Training {
     }
     requireFolders();
     requirePyTorch();
+    requireTunable();
     int ofRun = batchSizeOver(dataset);
     return settings(ofRun, stepsOver(dataset, ofRun));
+  }
+
+  /** What of a run has no place in consistency tuning. */
+  private void requireTunable() {
+    if (consistency == null) {
+      return;
+    }
+    if (!weighting.equals(Weighting.uniform()) || offsetNoise > 0 || inputPerturbation > 0) {
+      throw new IllegalArgumentException(
+          "consistency tuning weighs levels by 1 / (t - r) and has the same noise at both, but"
+              + " weighting was "
+              + weighting
+              + ", offsetNoise "
+              + offsetNoise
+              + " and inputPerturbation "
+              + inputPerturbation
+              + "; leave them as they are by default");
+    }
+    Set<Condition.Kind> kinds = denoiser.conditionKinds();
+    if (kinds.contains(Condition.Kind.PREVIOUS_X0)) {
+      throw new IllegalArgumentException(
+          "a self-conditioned network cannot be tuned for consistency: in a single call it has no"
+              + " estimate to see; tune one without selfConditioning()");
+    }
+    if (consistency.guidance() == 1) {
+      return;
+    }
+    if (kinds.isEmpty()) {
+      throw new IllegalArgumentException(
+          "guidance was "
+              + consistency.guidance()
+              + ", but the network takes no condition towards which to guide; leave it at 1");
+    }
+    if (History.neverDroppedConditions(life.provenance())) {
+      throw new IllegalArgumentException(
+          "guidance was "
+              + consistency.guidance()
+              + ", for which the network must have learned to do without a condition, but its"
+              + " provenance says that it never did; train it with conditionDropout(0.1) before, or"
+              + " leave guidance at 1");
+    }
+  }
+
+  /** The model that the run leaves: one that is tuned says for which sampler. */
+  private DenoisingModel leaving() {
+    Diffusion diffusion = model.diffusion();
+    Map<String, String> words =
+        consistency == null
+            ? TunedFor.notIn(diffusion.metadata())
+            : TunedFor.in(
+                diffusion.metadata(),
+                Samplers.consistency(2).sigmaMax(consistency.sigmaMax()).toString());
+    return DenoisingModel.of(diffusion.with(diffusion.classNames(), words), denoiser);
   }
 
   /** Files of both kinds have the same names. */
@@ -721,10 +793,11 @@ public final class Training {
     Runnable release = denoiser.beginTraining();
     try {
       life.leavesItsFile();
-      TrainingOutcome outcome = TrainingLoop.run(model, denoiser, settings, dataset, control);
+      DenoisingModel leaving = leaving();
+      TrainingOutcome outcome = TrainingLoop.run(leaving, denoiser, settings, dataset, control);
       boolean done = false;
       try {
-        TrainedModel trained = new TrainedModel(model.diffusion(), outcome);
+        TrainedModel trained = new TrainedModel(leaving.diffusion(), outcome);
         life.goesOn(trained.raw().provenance());
         done = true;
         return trained;
@@ -811,7 +884,8 @@ public final class Training {
         listeners,
         logRows,
         persistence,
-        History.runs(life.provenance()));
+        History.runs(life.provenance()),
+        consistency == null ? null : consistency.over(steps));
   }
 
   /** Steps are programs of TorchScript. */

@@ -43,6 +43,7 @@ import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.process.ForwardProcess;
 import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.sampling.ConsistencySampler;
 import io.github.ddpm4j.sampling.DdpmSampler;
 import io.github.ddpm4j.sampling.DpmSolverSampler;
 import io.github.ddpm4j.sampling.Guidance;
@@ -195,6 +196,7 @@ class NullArgumentsTest {
     sample(TrainableDenoiser.Pass.class, new TrainableDenoiser.Pass(1, 1));
     sample(Bootstrap.class, Bootstrap.seeded(1));
     sample(DdpmSampler.class, Samplers.ddpm(2));
+    sample(ConsistencySampler.class, Samplers.consistency(2));
     sample(DpmSolverSampler.class, Samplers.dpmSolverPlusPlus(2));
     sample(SamplingRun.class, ddpm.sampling().sampler(Samplers.ddim(2)).seed(1).start(1));
     sample(BitsPerDimResult.class, ddpm.bitsPerDim().timesteps(2).seed(1).of(images));

@@ -13,6 +13,9 @@ public final class Losses {
   /** λ of Nichol and Dhariwal 2021, section 3.1. */
   private static final double HYBRID_WEIGHT = 0.001;
 
+  /** The least c of {@link #pseudoHuber}, whose square float32 holds beside errors: {@value}. */
+  static final double LEAST_PSEUDO_HUBER = 1e-8;
+
   private Losses() {}
 
   /**
@@ -68,6 +71,34 @@ public final class Losses {
               + "; use l1() for a loss that is linear everywhere, simple() for a quadratic one");
     }
     return new HuberLoss(delta);
+  }
+
+  /**
+   * The pseudo-Huber loss of the whole image (Charbonnier et al. 1997; for consistency models Song
+   * and Dhariwal 2024, section 3.3), quadratic for errors far below c and linear beyond:
+   *
+   * <pre>
+   *   √(MSE + c²) − c         MSE = ‖target − output‖² / D,   D pixels times channels
+   * </pre>
+   *
+   * <p>The paper has ‖·‖² and 0.00054 √D in place of the mean and c, which is √D times as much. Its
+   * slope weighs an image by 1 / √(MSE + c²).
+   *
+   * @param c the root of the mean squared error from which on the loss is linear, at least {@value
+   *     #LEAST_PSEUDO_HUBER} and finite
+   * @return the loss
+   * @throws IllegalArgumentException if {@code c} is less or not finite
+   */
+  public static Loss pseudoHuber(double c) {
+    if (!(c >= LEAST_PSEUDO_HUBER) || c > Float.MAX_VALUE) {
+      throw new IllegalArgumentException(
+          "c must be at least "
+              + LEAST_PSEUDO_HUBER
+              + " and finite in float32, but was "
+              + c
+              + "; use simple() for a loss that is quadratic everywhere");
+    }
+    return new PseudoHuberLoss(c);
   }
 
   /**
@@ -250,6 +281,21 @@ public final class Losses {
     @Override
     public String toString() {
       return "huber(" + delta + ")";
+    }
+  }
+
+  private record PseudoHuberLoss(double c) implements Loss {
+    @Override
+    public <T> T perImage(Ops<T> ops, T output, T target) {
+      // c (√(1 + MSE / c²) − 1), which has no difference of two numbers that are nearly the same
+      T relative = ops.square(ops.scale(ops.subtract(output, target), 1 / c));
+      T root = ops.scale(ops.log(ops.shift(ops.meanPerImage(relative), 1)), 0.5);
+      return ops.scale(ops.expm1(root), c);
+    }
+
+    @Override
+    public String toString() {
+      return "pseudoHuber(" + c + ")";
     }
   }
 

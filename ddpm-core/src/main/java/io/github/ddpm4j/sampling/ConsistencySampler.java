@@ -55,6 +55,12 @@ public final class ConsistencySampler implements Sampler {
     this.sigmas = sigmas;
   }
 
+  /** Whether a sampler is of this kind, also with jumps back. */
+  static boolean isIn(Sampler sampler) {
+    return sampler instanceof ConsistencySampler
+        || (sampler instanceof ResamplingSampler resampling && isIn(resampling.base()));
+  }
+
   static ConsistencySampler of(int calls) {
     DdpmSampler.requireSteps(calls);
     return new ConsistencySampler(calls, DEFAULT_SIGMA_MAX, DEFAULT_SIGMA_MIDDLE, List.of());

@@ -41,6 +41,10 @@ final class ResamplingSampler implements Sampler {
     this.jumps = jumps;
   }
 
+  Sampler base() {
+    return base;
+  }
+
   @Override
   public SamplingPlan plan(Diffusion diffusion, int start) {
     SamplingPlan plan = base.plan(diffusion, start);

@@ -9,6 +9,8 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.data.Images;
 import io.github.ddpm4j.internal.description.EstimateLimit;
 import io.github.ddpm4j.internal.description.History;
+import io.github.ddpm4j.internal.description.Quote;
+import io.github.ddpm4j.internal.description.TunedFor;
 import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.ops.PerImage;
 import io.github.ddpm4j.internal.ops.SphericalPath;
@@ -68,7 +70,11 @@ public final class Sampling {
   private final Map<String, Object> provenance;
   private final Diffusion diffusion;
   private final Denoiser denoiser;
-  private Sampler sampler = Samplers.ddpm();
+
+  /** Null for the model's own. */
+  private @Nullable Sampler sampler;
+
+  private boolean anySampler;
   private int batchSize = DEFAULT_BATCH_SIZE;
   private boolean anyRange;
   private boolean clip;
@@ -138,12 +144,46 @@ public final class Sampling {
   /**
    * The sampler.
    *
-   * @param sampler the default is {@link Samplers#ddpm()}, the paper's, of T network calls
+   * @param sampler the default is {@link Samplers#ddpm()}, the paper's, of T network calls; for a
+   *     model that was tuned for consistency, {@link Samplers#consistency} of 2 calls. Runs of such
+   *     a model refuse others, unless {@link #anySampler} is called
    * @return this run
    */
   public Sampling sampler(Sampler sampler) {
     this.sampler = Objects.requireNonNull(sampler, "sampler");
     return this;
+  }
+
+  /**
+   * Takes any sampler, also with a model that was tuned for consistency. Its x̂_0 is no longer the
+   * mean that samplers for diffusion models step by, so that these lead elsewhere.
+   *
+   * @return this run
+   */
+  public Sampling anySampler() {
+    this.anySampler = true;
+    return this;
+  }
+
+  /**
+   * The sampler of this run; refuses one that makes nothing of what the network was tuned to say.
+   */
+  private Sampler usedSampler() {
+    Optional<String> tunedFor = TunedFor.of(diffusion.metadata(), provenance);
+    Sampler used = sampler;
+    if (used == null) {
+      return tunedFor.map(Samplers::parse).orElseGet(Samplers::ddpm);
+    }
+    if (tunedFor.isPresent() && !anySampler && !ConsistencySampler.isIn(used)) {
+      throw new IllegalArgumentException(
+          "the model was tuned for "
+              + Quote.of(tunedFor.get())
+              + ": its x̂_0 is the end of a way, and not the mean that "
+              + used
+              + " steps by; leave the sampler out, use Samplers.consistency(n), or call anySampler()"
+              + " to insist");
+    }
+    return used;
   }
 
   /**
@@ -530,7 +570,11 @@ public final class Sampling {
     again.thresholdMax = thresholdMax;
     again.timeLimit = timeLimit;
     again.listeners.addAll(listeners);
-    again.sampler(recipe.sampler()).guidance(recipe.guidance()).batchSize(recipe.length());
+    again
+        .sampler(recipe.sampler())
+        .anySampler()
+        .guidance(recipe.guidance())
+        .batchSize(recipe.length());
     recipe.requireSame("limit", again.limit().name());
     again.recipe = recipe;
     Integer label = recipe.label();
@@ -590,7 +634,7 @@ public final class Sampling {
     requireShape("x", x);
     Images.requireFloats("x", x, diffusion.dataRange());
     Images.requireFinite("x", x);
-    SamplingPlan plan = Given.returned(sampler.plan(diffusion), "the sampler");
+    SamplingPlan plan = Given.returned(usedSampler().plan(diffusion), "the sampler");
     Objects.checkIndex(row, plan.steps().size());
     int depth = plan.steps().get(row).past().size();
     if (past.length < depth) {
@@ -598,7 +642,7 @@ public final class Sampling {
           "row "
               + row
               + " of "
-              + sampler
+              + usedSampler()
               + " looks back at "
               + depth
               + " steps, but was given what "
@@ -882,14 +926,15 @@ public final class Sampling {
    */
   public Samples generateSharing(int t, int count) {
     requireTimestep(t);
-    List<SamplingPlan.Step> rows = Given.returned(sampler.plan(diffusion), "the sampler").steps();
+    List<SamplingPlan.Step> rows =
+        Given.returned(usedSampler().plan(diffusion), "the sampler").steps();
     int shared = 0;
     while (shared < rows.size() && rows.get(shared).timestep() > t) {
       shared++;
     }
     if (rows.stream().skip(shared).allMatch(row -> row.noiseHigh() == 0)) {
       throw new IllegalStateException(
-          sampler
+          usedSampler()
               + " adds no noise after timestep "
               + t
               + ", so all images would be one; use ddpm() or ddim(steps).eta(1), or a greater"
@@ -985,15 +1030,15 @@ public final class Sampling {
   }
 
   private SamplingPlan planFromNoise() {
-    SamplingPlan plan = Given.returned(sampler.plan(diffusion), "the sampler");
+    SamplingPlan plan = Given.returned(usedSampler().plan(diffusion), "the sampler");
     UsualSpacing.warning(plan, diffusion.schedule())
-        .ifPresent(warning -> logger.warn("{}: {}", sampler, warning));
+        .ifPresent(warning -> logger.warn("{}: {}", usedSampler(), warning));
     return plan;
   }
 
   private SamplingPlan planFrom(int t) {
     requireTimestep(t);
-    return sampler.plan(diffusion, t);
+    return usedSampler().plan(diffusion, t);
   }
 
   private void requireTimestep(int t) {
@@ -1019,12 +1064,12 @@ public final class Sampling {
   /** On one path, if that is wanted. */
   private Draws along(SamplingPlan plan, Draws draws) {
     return noisePath
-        ? new Draws(NoisePath.along(plan, sampler, draws.noise()), draws.seed())
+        ? new Draws(NoisePath.along(plan, usedSampler(), draws.noise()), draws.seed())
         : draws;
   }
 
   private SamplingRun start(SamplingPlan plan, Draws draws, int count, Origin origin) {
-    plan.warning().ifPresent(warning -> logger.warn("{}: {}", sampler, warning));
+    plan.warning().ifPresent(warning -> logger.warn("{}: {}", usedSampler(), warning));
     NDManager results = Machine.newManager(denoiser.device().orElse(null));
     boolean started = false;
     try {
@@ -1073,7 +1118,7 @@ public final class Sampling {
       words.put("model", model.toString());
     }
     words.put("use", origin.use());
-    words.put("sampler", sampler.toString());
+    words.put("sampler", usedSampler().toString());
     Long seedOfAll = recipe == null ? draws.seed() : Long.valueOf(recipe.seed());
     if (seedOfAll != null) {
       words.put("seed", seedOfAll.toString());

@@ -12,6 +12,7 @@ import io.github.ddpm4j.Golden;
 import io.github.ddpm4j.NativeResources;
 import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.spi.Ops;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.function.DoubleUnaryOperator;
@@ -142,6 +143,46 @@ class LossTest {
             "delta must be at least 1.17549435E-38 and finite, but was "
                 + delta
                 + "; use l1() for a loss that is linear everywhere, simple() for a quadratic one");
+  }
+
+  /** Over the whole image: far below c half the square over c, far above c the root. */
+  @ParameterizedTest
+  @ValueSource(doubles = {0.001, 0.3, 30})
+  void pseudoHuber_valuesAndGradients_asTheReference(double c) {
+    Random random = new Random(4);
+    double[] output = random.doubles(3 * PIXELS, -2, 2).toArray();
+    double[] target = random.doubles(3 * PIXELS, -2, 2).toArray();
+    LossCheck.check(
+        "pseudoHuber " + c,
+        new LossCheck.Expression() {
+          @Override
+          public <T> T perImage(Ops<T> ops, List<T> inputs) {
+            return Losses.pseudoHuber(c).perImage(ops, inputs.get(0), inputs.get(1));
+          }
+        },
+        x -> {
+          double[] losses = new double[3];
+          for (int i = 0; i < x.length; i++) {
+            losses[i / PIXELS] += Math.pow(x[i] - (float) target[i], 2) / PIXELS;
+          }
+          // √(m + c²) − c without the difference of two large numbers
+          return Arrays.stream(losses).map(m -> m / (Math.sqrt(m + c * c) + c)).toArray();
+        },
+        1e-5,
+        new LossCheck.Input(SHAPE, output),
+        new LossCheck.Input(SHAPE, target));
+    assertThat(Losses.pseudoHuber(c)).hasToString("pseudoHuber(" + c + ")");
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {0, -1, Double.NaN, Double.POSITIVE_INFINITY, 1e-9})
+  void pseudoHuber_cOutside_isRefused(double c) {
+    assertThatThrownBy(() -> Losses.pseudoHuber(c))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "c must be at least 1.0E-8 and finite in float32, but was "
+                + c
+                + "; use simple() for a loss that is quadratic everywhere");
   }
 
   private static void check(Loss loss, DoubleUnaryOperator ofError) {

@@ -54,7 +54,8 @@ public final class BatchCurve {
     double best = 0;
     for (int images = 1; images <= MOST; images *= 2) {
       int steps = Math.min(MOST_STEPS, ddpm.schedule().timesteps());
-      Sampling sampling = settings.apply(ddpm.sampling().sampler(Samplers.ddim(steps)));
+      Sampling sampling =
+          settings.apply(ddpm.sampling().sampler(Samplers.ddim(steps)).anySampler());
       double rate = rate(sampling, images, each.toNanos());
       points.add(new Point(images, rate));
       if (rate < best) {

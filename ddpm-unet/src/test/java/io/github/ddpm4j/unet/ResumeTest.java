@@ -18,6 +18,7 @@ import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.spi.Ops;
 import io.github.ddpm4j.training.Checkpoints;
 import io.github.ddpm4j.training.Checkpoints.Change;
+import io.github.ddpm4j.training.ConsistencyTuning;
 import io.github.ddpm4j.training.Guard;
 import io.github.ddpm4j.training.Recomputation;
 import io.github.ddpm4j.training.TrainingStepListener;
@@ -66,7 +67,9 @@ class ResumeTest {
     EAGER,
     RECOMPUTED,
     GUARDED,
-    VALIDATED;
+    VALIDATED,
+    CONSISTENT,
+    CONSISTENT_GUIDED;
 
     UNetBuilder network() {
       UNetBuilder builder =
@@ -80,7 +83,7 @@ class ResumeTest {
               .dropout(0.1)
               .seed(1);
       return switch (this) {
-        case CONDITIONAL -> builder.classes(2);
+        case CONDITIONAL, CONSISTENT_GUIDED -> builder.classes(2);
         case SELF_CONDITIONED -> builder.selfConditioning();
         case EAGER -> builder.execution(Execution.EAGER);
         default -> builder;
@@ -92,11 +95,24 @@ class ResumeTest {
       return this == EDM ? builder.prediction(Prediction.edm(0.5)).build() : builder.build();
     }
 
+    Training begin(UNet network) {
+      ConsistencyTuning tuning = ConsistencyTuning.usual().stages(3);
+      return switch (this) {
+        case CONSISTENT -> ddpm(network).consistencyTuning(tuning);
+        case CONSISTENT_GUIDED -> ddpm(network).consistencyTuning(tuning.guidance(3));
+        default -> ddpm(network).training();
+      };
+    }
+
+    boolean validates() {
+      return this == VALIDATED || this == CONSISTENT || this == CONSISTENT_GUIDED;
+    }
+
     Training set(Training training) {
       training.batchSize(4).steps(STEPS).seed(7).ema(0.9).warmup(3);
       return switch (this) {
         case ACCUMULATED -> training.accumulation(3);
-        case CONDITIONAL -> training.conditionDropout(0.3);
+        case CONDITIONAL, CONSISTENT_GUIDED -> training.conditionDropout(0.3);
         case IMPORTANCE_SAMPLED ->
             training.timestepSampler(TimestepSampler.lossSecondMoment(1, 0.1));
         case EDM -> training.timestepSampler(TimestepSampler.logNormal(-1.2, 1.2));
@@ -142,7 +158,8 @@ class ResumeTest {
         new ArrayDataset.Builder()
             .setData(manager.create(values, new Shape(RECORDS, 1, SIDE, SIDE)))
             .setSampling(1, false);
-    return (mode == Mode.CONDITIONAL ? builder.optLabels(manager.create(labels)) : builder).build();
+    boolean labelled = mode == Mode.CONDITIONAL || mode == Mode.CONSISTENT_GUIDED;
+    return (labelled ? builder.optLabels(manager.create(labels)) : builder).build();
   }
 
   /** Trains as far as it goes; what remains is in the folder. */
@@ -153,9 +170,9 @@ class ResumeTest {
   private static double[] train(Mode mode, Path folder, long data, Consumer<Training> more) {
     try (NDManager manager = NDManager.newBaseManager();
         UNet network = mode.network().build()) {
-      Training training = mode.set(mode.ddpm(network).training());
+      Training training = mode.set(mode.begin(network));
       training.checkpoints(Checkpoints.in(folder).everySteps(EVERY).keepLast(2)).resume();
-      if (mode == Mode.VALIDATED) {
+      if (mode.validates()) {
         training.validation(
             Validation.of(data(manager, mode, data + 1)).images(12).every(2).keepBest());
       }
@@ -224,7 +241,7 @@ class ResumeTest {
 
     assertThat(resumed).containsExactly(losses);
     assertThat(names(broken).get(1)).isEqualTo(names(whole).get(1)).startsWith("step-0000000011.");
-    assertThat(validations).hasSize(mode == Mode.VALIDATED ? 6 : 0);
+    assertThat(validations).hasSize(mode.validates() ? 6 : 0);
     if (mode == Mode.GUARDED) {
       assertThat(Arrays.stream(losses).filter(Double::isNaN).count()).isBetween(3L, 8L);
       assertThat(losses[STEPS - 1]).isFinite();
@@ -310,6 +327,32 @@ class ResumeTest {
     double[] losses =
         train(Mode.PLAIN, folder, 4, t -> t.steps(6).learningRate(0.1).resume(Change.values()));
     assertThat(losses).hasSize(6);
+  }
+
+  /** The teacher is the network that the run is given, and not what it became. */
+  @Test
+  void otherTuning_isRefusedWithTheDifferences() {
+    Path folder = temporary.resolve("run");
+    train(Mode.CONSISTENT_GUIDED, folder, t -> t.steps(4));
+    try (NDManager manager = NDManager.newBaseManager();
+        UNet network = Mode.CONSISTENT_GUIDED.network().seed(2).build()) {
+      Training other =
+          Mode.CONSISTENT_GUIDED
+              .set(
+                  Mode.CONSISTENT_GUIDED
+                      .ddpm(network)
+                      .consistencyTuning(ConsistencyTuning.usual().stages(2).guidance(3)))
+              .steps(4)
+              .checkpoints(folder)
+              .resume();
+      assertThatThrownBy(() -> other.fit(data(manager, Mode.CONSISTENT_GUIDED, 3)))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageMatching(
+              "the checkpoint is that of another run: .*consistency was q=2.0, k=8.0, b=1.0,"
+                  + " stages=3, doubling=2, sigmaMax=80.0, guidance=3.0 and is q=2.0, k=8.0, b=1.0,"
+                  + " stages=2, doubling=2, sigmaMax=80.0, guidance=3.0; teacher was [0-9a-f]{16}"
+                  + " and is [0-9a-f]{16};.*");
+    }
   }
 
   @Test

@@ -15,9 +15,10 @@ import io.github.ddpm4j.internal.training.StepLayout.Method;
 import io.github.ddpm4j.loss.Loss.Input.Coefficient;
 import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.ScriptedDenoiser;
-import io.github.ddpm4j.process.NoiseLevels;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumSet;
+import java.util.List;
 import java.util.Set;
 
 /**
@@ -33,6 +34,7 @@ final class CompiledStep implements Step {
   /** Whether a batch is a step, so that its call updates the weights too. */
   private final boolean whole;
 
+  private final Method stepping;
   private final Method accumulating;
 
   /** Where gradients are added up, if a step has several batches. */
@@ -53,8 +55,9 @@ final class CompiledStep implements Step {
     this.whole = settings.accumulation() == 1;
     this.sums = whole ? new NDList() : state.zeros(manager);
     boolean scales = Verdict.scales(network);
-    this.accumulating = StepScript.accumulating(scales);
     StepScript script = new StepScript(settings, state.weights().size(), scales);
+    this.stepping = script.stepping();
+    this.accumulating = script.accumulating();
     this.program = Program.compile(script.methods(model, network, coefficients));
   }
 
@@ -70,10 +73,13 @@ final class CompiledStep implements Step {
             .with(Argument.NUMBERS, step.numbers().upload(step.host(), seeds))
             .with(Argument.INPUT_NOISE, batch.inputNoise())
             .with(Argument.NOISE, batch.noise())
-            .with(Argument.ROWS, rows(batch.levels(), numbers, images.getManager()))
+            .with(Argument.ROWS, rows(batch, numbers))
             .withConditions(network.conditionInputs(batch.condition(), images));
+    if (batch.earlier() != null) {
+      call.with(Argument.EARLIER_X0, batch.earlier().images());
+    }
     if (whole) {
-      return state.in(call).of(program, Method.STEP).head();
+      return state.in(call).of(program, stepping).head();
     }
     return call.with(Argument.WEIGHTS, state.weights())
         .with(Argument.GRADIENTS, sums)
@@ -90,12 +96,16 @@ final class CompiledStep implements Step {
     }
   }
 
-  /** Row by row the numbers of an image, and the level as the network takes it in. */
-  private NDArray rows(NoiseLevels levels, ImageNumbers numbers, NDManager owner) {
-    int images = levels.size();
-    double[] features = network.levelFeatures(model.told(levels));
-    int featureCount = features.length / images;
-    int width = StepLayout.LEVELS + featureCount;
+  /** Row by row the numbers of an image, and its levels as the network takes them in. */
+  private NDArray rows(TrainingBatch batch, ImageNumbers numbers) {
+    int images = batch.levels().size();
+    List<double[]> levels = new ArrayList<>();
+    levels.add(network.levelFeatures(model.told(batch.levels())));
+    if (batch.earlier() != null) {
+      levels.add(network.levelFeatures(batch.askedEarlier(model)));
+    }
+    int featureCount = levels.get(0).length / images;
+    int width = StepLayout.LEVELS + levels.size() * featureCount;
     double[] values = new double[images * width];
     for (Column column : Column.values()) {
       spread(numbers.of(column), values, column.place(), width);
@@ -103,10 +113,13 @@ final class CompiledStep implements Step {
     for (Coefficient coefficient : coefficients) {
       spread(numbers.of(coefficient), values, StepLayout.place(coefficient), width);
     }
-    for (int i = 0; i < images; i++) {
-      System.arraycopy(
-          features, i * featureCount, values, i * width + StepLayout.LEVELS, featureCount);
+    for (int k = 0; k < levels.size(); k++) {
+      int place = StepLayout.LEVELS + k * featureCount;
+      for (int i = 0; i < images; i++) {
+        System.arraycopy(levels.get(k), i * featureCount, values, i * width + place, featureCount);
+      }
     }
+    NDManager owner = batch.images().getManager();
     return Upload.doubles(owner, values, new Shape(images, width), DataType.FLOAT32);
   }
 

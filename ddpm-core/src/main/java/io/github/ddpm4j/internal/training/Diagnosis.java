@@ -192,9 +192,15 @@ final class Diagnosis {
         least = Math.min(least, extent.least());
         greatest = Math.max(greatest, extent.greatest());
         read.add(names.all());
+        TrainingBatch drawn = noising.draw(images, pass);
+        LevelPairs pairs = LevelPairs.of(settings, model.diffusion());
         TrainingBatch batch =
             conditioning.conditioned(
-                noising.draw(images, pass), records.getLabels(), names, step - 1L, before);
+                pairs == null ? drawn : pairs.paired(drawn, step - 1L),
+                records.getLabels(),
+                names,
+                step - 1L,
+                before);
         before += batch.levels().size();
         if (found.isEmpty()) {
           found = firstNotFinite(batch);

@@ -30,7 +30,7 @@ final class EagerStep implements Step {
       DenoisingModel model, TrainableDenoiser network, TrainingSettings settings, StepState state) {
     this.model = model;
     this.network = network;
-    this.objective = new Objective(model, settings.loss());
+    this.objective = Objective.of(model, settings);
     this.accumulation = settings.accumulation();
     this.recomputation = settings.recomputation();
     if (!recomputation.isNone() && !(network instanceof ScriptedDenoiser)) {
@@ -55,10 +55,9 @@ final class EagerStep implements Step {
           objective.of(
               ops,
               new ArrayColumns(batch.images(), numbers),
-              batch.images(),
-              batch.noise(),
-              batch.inputNoise(),
-              x -> predict(ops, tape, x, batch));
+              batch.values(),
+              x -> predict(ops, tape, x, batch),
+              x -> predictStill(x, batch));
       NDArray share = ops.scale(result.mean(), 1.0 / accumulation);
       if (recomputation.isNone()) {
         collecting.backward(share);
@@ -79,6 +78,15 @@ final class EagerStep implements Step {
         : Given.returned(
             network.predictForTraining(x, levels, batch.condition(), batch.pass()),
             "the denoiser of " + network.getClass());
+  }
+
+  /** With the dropout masks of the pass. */
+  private NDArray predictStill(NDArray x, TrainingBatch batch) {
+    try (GradMode off = GradMode.off()) {
+      return Given.returned(
+          network.predictForTraining(x, batch.askedEarlier(model), batch.condition(), batch.pass()),
+          "the denoiser of " + network.getClass());
+    }
   }
 
   @Override

@@ -31,6 +31,7 @@ import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import org.apache.commons.rng.sampling.ArraySampler;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The loss of held-out images, each at a level and with noise that it always has.
@@ -53,6 +54,7 @@ final class HeldOut {
   private final TrainingSettings run;
   private final Validation settings;
   private final Conditioning conditioning;
+  private final @Nullable Teacher teacher;
   private final NDManager manager;
   private final NDManager reading;
   private final TimestepSampler.Draws draws;
@@ -62,6 +64,7 @@ final class HeldOut {
   private final String fingerprint;
 
   /**
+   * @param teacher that of the run; null if it has none
    * @param manager of the network's device
    * @param reading of the CPU
    * @throws IllegalArgumentException if the dataset is empty, or not the same each time it is read
@@ -71,12 +74,14 @@ final class HeldOut {
       TrainingSettings run,
       Validation settings,
       Conditioning conditioning,
+      @Nullable Teacher teacher,
       NDManager manager,
       NDManager reading) {
     this.model = model;
     this.run = run;
     this.settings = settings;
     this.conditioning = conditioning;
+    this.teacher = teacher;
     this.manager = manager;
     this.reading = reading;
     this.draws = run.timestepSampler().begin(model.diffusion().schedule());
@@ -165,19 +170,22 @@ final class HeldOut {
     NoiseSource source = (image, draw, target) -> noise.normal(image, draw, target);
     NDArray epsilon = source.array(own, first, 0, images.getShape(), DataType.FLOAT32);
     Condition condition = conditioning.whole(images, batch.getLabels(), names);
-    ImageNumbers numbers = new ImageNumbers(model.diffusion(), run.weighting(), draws, chosen);
+    TrainingBatch asked = batch(images, chosen, epsilon, condition);
+    ImageNumbers numbers =
+        new ImageNumbers(
+            model.diffusion(),
+            run.weighting(),
+            draws,
+            asked.levels(),
+            asked.earlier() == null ? null : asked.earlier().levels());
     NDArray each =
-        new Objective(model, run.loss())
+        Objective.of(model, run)
             .of(
                 EagerOps.inference(),
                 new ArrayColumns(images, numbers),
-                images,
-                epsilon,
-                epsilon,
-                x ->
-                    Given.returned(
-                        network.predict(x, model.told(chosen), condition),
-                        "the denoiser of " + network.getClass()))
+                asked.values(),
+                x -> predicted(network, x, model.told(asked.levels()), condition),
+                x -> predicted(network, x, asked.askedEarlier(model), condition))
             .each();
     if (!each.getShape().equals(new Shape(count))) {
       throw new IllegalArgumentException(
@@ -187,6 +195,28 @@ final class HeldOut {
     double[] importance = numbers.of(Column.IMPORTANCE);
     Arrays.setAll(losses, k -> importance[k] * losses[k]);
     return losses;
+  }
+
+  /** The images as a batch of the run's objective, in consistency tuning at its last stage. */
+  private TrainingBatch batch(
+      NDArray images, NoiseLevels levels, NDArray epsilon, Condition condition) {
+    TrainingBatch plain =
+        new TrainingBatch(
+            new TrainableDenoiser.Pass(settings.seed(), 0),
+            images,
+            levels,
+            epsilon,
+            epsilon,
+            condition);
+    LevelPairs pairs = LevelPairs.of(run, model.diffusion());
+    TrainingBatch paired = pairs == null ? plain : pairs.pairedAtEnd(plain);
+    return teacher == null ? paired : teacher.guided(paired);
+  }
+
+  private static NDArray predicted(
+      TrainableDenoiser network, NDArray x, NoiseLevels levels, Condition condition) {
+    return Given.returned(
+        network.predict(x, levels, condition), "the denoiser of " + network.getClass());
   }
 
   /** Records evenly spread over the dataset, in batches. */

@@ -21,7 +21,7 @@ import java.util.function.UnaryOperator;
  * The loss of a batch (Ho et al. 2020, algorithm 1), written once over {@link Ops} and interpreted
  * twice: on arrays, and as a part of a program.
  */
-final class Objective {
+class Objective {
 
   private final Diffusion diffusion;
   private final boolean predictsVariance;
@@ -31,6 +31,17 @@ final class Objective {
     this.diffusion = model.diffusion();
     this.predictsVariance = model.denoiser().predictsVariance();
     this.loss = loss;
+  }
+
+  /** The objective of a run. */
+  static Objective of(DenoisingModel model, TrainingSettings settings) {
+    return settings.consistency() == null
+        ? new Objective(model, settings.loss())
+        : new ConsistencyObjective(model, settings.loss());
+  }
+
+  final Loss loss() {
+    return loss;
   }
 
   /** Outputs for the variance that no gradient reaches would stay as they were drawn. */
@@ -93,7 +104,7 @@ final class Objective {
     }
   }
 
-  private <T> NetworkOutput<T> split(Ops<T> ops, T output, T images) {
+  final <T> NetworkOutput<T> split(Ops<T> ops, T output, T images) {
     return NetworkOutput.of(
         ops, output, images, predictsVariance, diffusion.variance().isLearned());
   }
@@ -107,14 +118,40 @@ final class Objective {
   record Result<T>(T each, T mean) {}
 
   /**
+   * A batch as values of the operations.
+   *
+   * @param x0 the clean images
+   * @param noise ε, which the target is made of
+   * @param inputNoise ε with its perturbation, which x_t is made of
+   * @param earlierX0 the images that x_r is made of; {@code x0} where there is none
+   */
+  record Batch<T>(T x0, T noise, T inputNoise, T earlierX0) {}
+
+  /**
    * The loss of a batch.
+   *
+   * @param network what the network says of x_t as it sees it
+   * @param still what it says of x_r in consistency tuning, with the same dropout masks and without
+   *     gradients
+   */
+  <T> Result<T> of(
+      Ops<T> ops,
+      Columns<T> columns,
+      Batch<T> batch,
+      UnaryOperator<T> network,
+      UnaryOperator<T> still) {
+    return of(ops, columns, batch.x0, batch.noise, batch.inputNoise, network);
+  }
+
+  /**
+   * The loss of a batch that is compared with nothing.
    *
    * @param x0 the clean images
    * @param noise ε, which the target is made of
    * @param inputNoise ε with its perturbation, which x_t is made of
    * @param network what the network says of x_t as it sees it
    */
-  <T> Result<T> of(
+  final <T> Result<T> of(
       Ops<T> ops, Columns<T> columns, T x0, T noise, T inputNoise, UnaryOperator<T> network) {
     // 1. x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε
     T xt =
@@ -125,18 +162,24 @@ final class Objective {
         LinearForm.apply(
             ops, columns.of(Column.TARGET_X0), x0, columns.of(Column.TARGET_NOISE), noise);
     // 3. what it says
-    T seen =
-        diffusion.prediction().scalesInput()
-            ? ops.multiply(xt, columns.of(Column.INPUT_SCALE))
-            : xt;
+    T seen = seen(ops, columns, Column.INPUT_SCALE, xt);
     NetworkOutput<T> output = split(ops, network.apply(seen), x0);
-    // 4. ‖ε − ε_θ(x_t, t)‖², weighted
-    T each =
-        ops.multiply(
-            Given.returned(
-                loss.perImage(ops, new Seen<>(output, target, x0, xt, seen, columns, diffusion)),
-                "loss " + loss),
-            columns.each(Column.WEIGHT));
+    // 4. ‖ε − ε_θ(x_t, t)‖²
+    return weighted(
+        ops,
+        columns,
+        Given.returned(
+            loss.perImage(ops, new Seen<>(output, target, x0, xt, seen, columns, diffusion)),
+            "loss " + loss));
+  }
+
+  /** x as the network sees it. */
+  final <T> T seen(Ops<T> ops, Columns<T> columns, Column scale, T x) {
+    return diffusion.prediction().scalesInput() ? ops.multiply(x, columns.of(scale)) : x;
+  }
+
+  final <T> Result<T> weighted(Ops<T> ops, Columns<T> columns, T losses) {
+    T each = ops.multiply(losses, columns.each(Column.WEIGHT));
     return new Result<>(each, ops.mean(ops.multiply(each, columns.each(Column.IMPORTANCE))));
   }
 }

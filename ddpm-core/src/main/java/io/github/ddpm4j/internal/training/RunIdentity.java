@@ -11,8 +11,11 @@ import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.training.Checkpoints.Change;
+import io.github.ddpm4j.training.ConsistencyTuning;
 import io.github.ddpm4j.training.NoiseAssignment;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
@@ -140,7 +143,28 @@ final class RunIdentity {
         "validation", settings.validation() == null ? NONE : settings.validation().toString());
     texts.put("validationData", validationData);
     texts.put("data", data);
+    ConsistencyTuning tuning = settings.consistency();
+    if (tuning != null) {
+      texts.put("consistency", tuning.toString());
+      texts.put("teacher", tuning.guidance() == 1 ? NONE : digest(network));
+    }
     return texts;
+  }
+
+  /** What tells the weights of the network from others. */
+  private static String digest(TrainableDenoiser network) {
+    MessageDigest digest = WholeFile.sha256();
+    network
+        .weights()
+        .forEach(
+            (name, weight) -> {
+              digest.update(name.getBytes(StandardCharsets.UTF_8));
+              float[] values = StepState.read(weight);
+              ByteBuffer bytes = ByteBuffer.allocate(values.length * Float.BYTES);
+              bytes.asFloatBuffer().put(values);
+              digest.update(bytes);
+            });
+    return HexFormat.of().formatHex(digest.digest()).substring(0, DIGEST_DIGITS);
   }
 
   private static String text(Object value) {

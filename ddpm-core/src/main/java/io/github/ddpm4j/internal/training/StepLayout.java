@@ -100,7 +100,14 @@ final class StepLayout {
     /** The importance weight of the level that was drawn. */
     IMPORTANCE,
     /** The factor of x_t as the network sees it, where that is not 1. */
-    INPUT_SCALE;
+    INPUT_SCALE,
+    /** Of x_r, in consistency tuning. */
+    EARLIER_SIGNAL,
+    EARLIER_NOISE,
+    /** Of f(x_r, r), the factors of x_r and of the output. */
+    EARLIER_OF_X,
+    EARLIER_OF_OUTPUT,
+    EARLIER_INPUT_SCALE;
 
     private static final List<Column> ALL = List.of(values());
 
@@ -139,6 +146,8 @@ final class StepLayout {
     TOTAL("total"),
     INPUT_NOISE("inputNoise"),
     NOISE("noise"),
+    /** What x_r is made of where that is not x0: in consistency tuning with guidance. */
+    EARLIER_X0("earlierX0"),
     /** The rows per image. */
     ROWS("rows");
 
@@ -228,6 +237,13 @@ final class StepLayout {
     private Method(String text, Argument... arguments) {
       this.text = text;
       this.arguments = List.of(arguments);
+    }
+
+    /** This method with one more tensor. */
+    Method with(Argument further) {
+      List<Argument> all = new ArrayList<>(arguments);
+      all.add(further);
+      return new Method(text, all.toArray(new Argument[0]));
     }
 
     String text() {

@@ -8,10 +8,10 @@ import io.github.ddpm4j.internal.ops.ScriptTape;
 import io.github.ddpm4j.internal.training.StepLayout.Argument;
 import io.github.ddpm4j.internal.training.StepLayout.Method;
 import io.github.ddpm4j.internal.training.StepLayout.StepNumber;
-import io.github.ddpm4j.loss.Loss;
 import io.github.ddpm4j.loss.Loss.Input.Coefficient;
 import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.ScriptedDenoiser;
+import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.training.AdamOptimizer;
 import io.github.ddpm4j.training.Recomputation;
 import java.util.List;
@@ -34,10 +34,11 @@ final class StepScript {
   private final AdamOptimizer adam;
   private final double clip;
   private final int batches;
-  private final Loss loss;
+  private final TrainingSettings settings;
   private final int weights;
   private final Recomputation recomputation;
   private final Verdict verdict;
+  private final Method stepping;
   private final Method accumulating;
 
   /** What the optimizer divides gradients by, once that was written. */
@@ -51,16 +52,27 @@ final class StepScript {
     this.adam = settings.optimizer();
     this.clip = settings.gradientClip();
     this.batches = settings.accumulation();
-    this.loss = settings.loss();
+    this.settings = settings;
     this.weights = weights;
     this.recomputation = settings.recomputation();
     this.verdict = new Verdict(settings.guard(), scales);
-    this.accumulating = accumulating(scales);
+    Method adding = scales ? Method.ACCUMULATE_SCALED : Method.ACCUMULATE;
+    this.stepping = compares() ? Method.STEP.with(Argument.EARLIER_X0) : Method.STEP;
+    this.accumulating = compares() ? adding.with(Argument.EARLIER_X0) : adding;
+  }
+
+  private boolean compares() {
+    return settings.consistency() != null;
+  }
+
+  /** The method that is a whole step. */
+  Method stepping() {
+    return stepping;
   }
 
   /** The method that adds up gradients. */
-  static Method accumulating(boolean scales) {
-    return scales ? Method.ACCUMULATE_SCALED : Method.ACCUMULATE;
+  Method accumulating() {
+    return accumulating;
   }
 
   /**
@@ -72,7 +84,7 @@ final class StepScript {
     return batches == 1 ? step(model, network, used) : accumulate(model, network, used) + update();
   }
 
-  /** {@link Method#STEP}. */
+  /** {@link #stepping()}. */
   private String step(DenoisingModel model, ScriptedDenoiser network, Set<Coefficient> used) {
     Script script = new Script();
     Value leaves = leaves(script, network);
@@ -105,13 +117,13 @@ final class StepScript {
     }
     verdict.log(script, detached, norm);
     return script.method(
-        Method.STEP.text(),
-        Method.STEP.signature(network.conditionKinds().size()),
+        stepping.text(),
+        stepping.signature(network.conditionKinds().size()),
         "Tensor",
         script.let("torch.detach(%s)", result.each()));
   }
 
-  /** {@link Method#ACCUMULATE}. */
+  /** {@link #accumulating()}. */
   private String accumulate(DenoisingModel model, ScriptedDenoiser network, Set<Coefficient> used) {
     Script script = new Script();
     Value leaves = leaves(script, network);
@@ -149,7 +161,7 @@ final class StepScript {
       Set<Coefficient> used,
       @Nullable ScriptTape tape) {
     Value seeds = script.let("torch.slice(%s, 0, %d)", Argument.NUMBERS, StepLayout.SEEDS);
-    Value levels = script.let("torch.slice(%s, 1, %d)", Argument.ROWS, StepLayout.LEVELS);
+    int features = features(model, network);
     ScriptOps whole = ScriptOps.training(script, Script.Type.of(network.computesIn()), seeds);
     ScriptOps inside = tape == null ? whole : whole.on(tape);
     List<Value> each =
@@ -158,14 +170,37 @@ final class StepScript {
         IntStream.range(0, network.conditionKinds().size())
             .mapToObj(kind -> new Value(StepLayout.condition(kind)))
             .toList();
-    return new Objective(model, loss)
+    return Objective.of(model, settings)
         .of(
             ScriptOps.training(script, Script.Type.FLOAT32, seeds),
             new ScriptColumns(script, used),
-            argument(Argument.X0),
-            argument(Argument.NOISE),
-            argument(Argument.INPUT_NOISE),
-            x -> network.forward(inside, each, x, levels, conditions));
+            new Objective.Batch<>(
+                argument(Argument.X0),
+                argument(Argument.NOISE),
+                argument(Argument.INPUT_NOISE),
+                argument(compares() ? Argument.EARLIER_X0 : Argument.X0)),
+            x -> network.forward(inside, each, x, levels(script, 0, features), conditions),
+            x ->
+                network.forward(
+                    whole, still(script, leaves), x, levels(script, 1, features), conditions));
+  }
+
+  /** How many numbers of a level the network takes in. */
+  private static int features(DenoisingModel model, ScriptedDenoiser network) {
+    NoiseLevels first = NoiseLevels.of(model.diffusion().schedule(), 0);
+    return network.levelFeatures(model.told(first)).length;
+  }
+
+  /** The first levels of the rows, or the second ones. */
+  private static Value levels(Script script, int which, int features) {
+    int from = StepLayout.LEVELS + which * features;
+    return script.let("torch.slice(%s, 1, %d, %d)", Argument.ROWS, from, from + features);
+  }
+
+  /** The weights as values that no gradient is recorded for. */
+  private List<Value> still(Script script, Value leaves) {
+    Value detached = script.let("[torch.detach(w) for w in %s]", leaves);
+    return IntStream.range(0, weights).mapToObj(i -> new Value(detached + "[" + i + "]")).toList();
   }
 
   /**

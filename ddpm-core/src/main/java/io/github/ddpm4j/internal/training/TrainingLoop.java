@@ -68,6 +68,13 @@ public final class TrainingLoop implements AutoCloseable {
   private final TimestepSampler.Draws draws;
   private final Noising noising;
   private final Conditioning conditioning;
+
+  /** Null but in consistency tuning. */
+  private final @Nullable LevelPairs pairs;
+
+  /** Null but in consistency tuning with guidance. */
+  private final @Nullable Teacher teacher;
+
   private final Listeners listeners;
   private final NDManager manager;
 
@@ -106,6 +113,7 @@ public final class TrainingLoop implements AutoCloseable {
       Dataset dataset,
       RunCheckpoints checkpoints,
       RunSnapshots snapshots,
+      @Nullable Teacher teacher,
       RunControl control) {
     this.model = model;
     this.settings = settings;
@@ -120,6 +128,8 @@ public final class TrainingLoop implements AutoCloseable {
     this.noising =
         new Noising(draws, settings.offsetNoise(), settings.inputPerturbation(), settings.seed());
     this.conditioning = new Conditioning(model, settings);
+    this.pairs = LevelPairs.of(settings, model.diffusion());
+    this.teacher = teacher;
     this.listeners = new Listeners(settings.listeners());
     this.manager = Machine.newManager(network.device().orElse(null));
     this.reading = Machine.newManager(Device.cpu());
@@ -164,7 +174,7 @@ public final class TrainingLoop implements AutoCloseable {
               ? null
               : new Validations(
                   held,
-                  new HeldOut(model, settings, held, conditioning, manager, reading),
+                  new HeldOut(model, settings, held, conditioning, teacher, manager, reading),
                   averaged,
                   manager);
       averages = snapshots.isUsed() ? new PowerAverages(state, manager) : null;
@@ -229,15 +239,26 @@ public final class TrainingLoop implements AutoCloseable {
       TrainingSettings settings,
       Dataset dataset,
       RunControl control) {
-    Objective.requireVarianceTrained(model, settings.loss());
+    if (settings.consistency() == null) {
+      Objective.requireVarianceTrained(model, settings.loss());
+    }
     TrainableDenoiser averaged = network.copy();
     boolean done = false;
     try (RunCheckpoints checkpoints = RunCheckpoints.of(settings.persistence());
-        RunSnapshots snapshots = RunSnapshots.of(settings.persistence())) {
+        RunSnapshots snapshots = RunSnapshots.of(settings.persistence());
+        Teacher teacher = Teacher.of(model, network, settings)) {
       Runnable release = averaged.beginTraining();
       try (TrainingLoop loop =
           new TrainingLoop(
-              model, network, averaged, settings, dataset, checkpoints, snapshots, control)) {
+              model,
+              network,
+              averaged,
+              settings,
+              dataset,
+              checkpoints,
+              snapshots,
+              teacher,
+              control)) {
         TrainingOutcome outcome = loop.run();
         done = true;
         return outcome;
@@ -255,7 +276,7 @@ public final class TrainingLoop implements AutoCloseable {
    * Before any step, and on the first batch only if the network does not tell its images' shape.
    */
   private void tryLoss(Shape image) {
-    new Objective(model, settings.loss()).requireOnePerImage(image, manager);
+    Objective.of(model, settings).requireOnePerImage(image, manager);
     tried = true;
   }
 
@@ -494,7 +515,11 @@ public final class TrainingLoop implements AutoCloseable {
       tryLoss(images.getShape().slice(1));
     }
     TrainingBatch batch = noising.draw(images, pass);
-    return conditioning.conditioned(batch, records.getLabels(), data.names(), done, before);
+    if (pairs != null) {
+      batch = pairs.paired(batch, done);
+    }
+    batch = conditioning.conditioned(batch, records.getLabels(), data.names(), done, before);
+    return teacher == null ? batch : teacher.guided(batch);
   }
 
   private NDArray take(Step.Begun begun, TrainingBatch batch) {
@@ -506,7 +531,12 @@ public final class TrainingLoop implements AutoCloseable {
   }
 
   private ImageNumbers numbersOf(TrainingBatch batch) {
-    return new ImageNumbers(model.diffusion(), settings.weighting(), draws, batch.levels());
+    return new ImageNumbers(
+        model.diffusion(),
+        settings.weighting(),
+        draws,
+        batch.levels(),
+        batch.earlier() == null ? null : batch.earlier().levels());
   }
 
   /** Begins a step, unless somebody has ended the run. */

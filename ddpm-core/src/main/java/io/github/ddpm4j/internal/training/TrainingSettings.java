@@ -4,11 +4,13 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.training.tracker.Tracker;
 import io.github.ddpm4j.internal.description.History;
+import io.github.ddpm4j.internal.description.TunedFor;
 import io.github.ddpm4j.loss.Loss;
 import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.loss.Weighting;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.training.AdamOptimizer;
+import io.github.ddpm4j.training.ConsistencyTuning;
 import io.github.ddpm4j.training.Ema;
 import io.github.ddpm4j.training.Guard;
 import io.github.ddpm4j.training.LossHistory;
@@ -50,6 +52,7 @@ import org.jspecify.annotations.Nullable;
  * @param logRows how far steps may be ahead of what was read of them; 0 leaves it to the device
  * @param persistence what of the run outlives the process
  * @param before the runs that made the weights so far, as far as they are known, the first first
+ * @param consistency what is compared with what in consistency tuning; null for other runs
  */
 public record TrainingSettings(
     Loss loss,
@@ -76,7 +79,8 @@ public record TrainingSettings(
     List<TrainingStepListener> listeners,
     int logRows,
     Persistence persistence,
-    List<Map<String, Object>> before) {
+    List<Map<String, Object>> before,
+    @Nullable ConsistencyTuning consistency) {
 
   /**
    * Copies the lists.
@@ -106,6 +110,7 @@ public record TrainingSettings(
    * @param logRows see above
    * @param persistence see above
    * @param before see above
+   * @param consistency see above
    */
   public TrainingSettings {
     listeners = List.copyOf(listeners);
@@ -165,6 +170,10 @@ public record TrainingSettings(
     }
     if (!timestepSampler.equals(TimestepSampler.uniform())) {
       settings.put("timestepSampler", timestepSampler.toString());
+    }
+    if (consistency != null) {
+      settings.put(TunedFor.CONSISTENCY, consistency.toString());
+      settings.put(TunedFor.SIGMA_MAX, consistency.sigmaMax());
     }
     if (offsetNoise > 0) {
       settings.put("offsetNoise", offsetNoise);
