@@ -264,13 +264,13 @@ final class SampleCommand implements Callable<Integer> {
   private Map<String, String> settings(LoadedModel loaded) throws IOException {
     Map<String, String> words = new LinkedHashMap<>();
     // The cheapest picture there is, for what is known of the model.
-    Sampling cheap = sampler.of(loaded, 0, 1).sampler(Samplers.dpmSolverPlusPlus(1));
+    Sampling cheap = sampler.of(loaded, 0, 1).sampler(Samplers.consistency(1));
     try (Samples one = cheap.generate(1)) {
       words.putAll(loaded.provenance(one, 0));
     }
     words.keySet().removeAll(OF_ONE);
     words.keySet().removeAll(List.of("images", "image", "batchSize"));
-    words.put("sampler", sampler.text());
+    words.put("sampler", sampler.text(loaded));
     words.putAll(sampler.asked());
     words.put("block", Integer.toString(block));
     return words;

@@ -1,7 +1,10 @@
 package io.github.ddpm4j.cli;
 
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.internal.description.TunedFor;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.sampling.Guidance;
+import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Sampling;
 import java.util.Arrays;
@@ -15,13 +18,20 @@ import picocli.CommandLine.Option;
 /** How pictures are drawn. */
 final class SamplerOptions {
 
+  private static final String DEFAULT = "dpm++2m:20";
+
   @Option(
       names = {"-s", "--sampler"},
       paramLabel = "SAMPLER",
       description =
           "As docs/samplers.md writes them, such as ddim:50 or 'unipc:10, karras' (default:"
-              + " ${DEFAULT-VALUE}).")
-  private String sampler = "dpm++2m:20";
+              + " dpm++2m:20, or what the model was tuned for).")
+  private @Nullable String sampler;
+
+  @Option(
+      names = "--any-sampler",
+      description = "Take SAMPLER even for a model that was tuned for another.")
+  private boolean any;
 
   @Option(
       names = "--seed",
@@ -51,9 +61,17 @@ final class SamplerOptions {
           "Classifier-free guidance towards class and attributes; 1 is none (default: 1).")
   private @Nullable Double guidance;
 
-  /** The sampler in full. */
-  String text() {
-    return Samplers.parse(sampler).toString();
+  /** The sampler in full, as it draws from a model. */
+  String text(LoadedModel model) {
+    return parsed(model).toString();
+  }
+
+  private Sampler parsed(LoadedModel model) {
+    DDPM ddpm = model.ddpm();
+    return Samplers.parse(
+        sampler != null
+            ? sampler
+            : TunedFor.of(ddpm.metadata(), ddpm.provenance()).orElse(DEFAULT));
   }
 
   long seed() {
@@ -74,7 +92,9 @@ final class SamplerOptions {
 
   /** Checks what can be told without a model. */
   void check() {
-    Samplers.parse(sampler);
+    if (sampler != null) {
+      Samplers.parse(sampler);
+    }
     if (guidance != null) {
       if (classes.isEmpty() && attributes.isEmpty()) {
         throw new IllegalArgumentException(
@@ -86,7 +106,10 @@ final class SamplerOptions {
 
   /** A run with these options, of pictures from an index on. */
   Sampling of(LoadedModel model, long from, int count) {
-    Sampling sampling = model.sampling().sampler(Samplers.parse(sampler)).seed(seed);
+    Sampling sampling = model.sampling().sampler(parsed(model)).seed(seed);
+    if (any) {
+      sampling.anySampler();
+    }
     Condition condition = Condition.none();
     if (!classes.isEmpty()) {
       int[] labels = new int[count];
