@@ -92,6 +92,15 @@ class TrainingExamplesTest {
   }
 
   @Test
+  void tuneDigits_short_hasARowPerSampler() throws Exception {
+    String table = TuneDigits.run(2, 2, 1, 20).toString();
+
+    assertThat(table)
+        .containsSubsequence(
+            "| real images ", "| ddim:15 ", "| ddim:50 ", "| consistency:1", "| consistency:4");
+  }
+
+  @Test
   void superResolution_short_writesPictureAndTable() throws Exception {
     Path file = folder.resolve("new/digits.png");
     String out = Printed.by(() -> SuperResolution.run(file, 3, 2, 2));
