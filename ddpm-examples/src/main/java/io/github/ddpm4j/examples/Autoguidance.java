@@ -44,7 +44,7 @@ public final class Autoguidance {
     Digits digits = Digits.load();
     try (NDManager manager = NDManager.newBaseManager()) {
       NDArray known = digits.training().toArray(manager);
-      NDArray real = digits.heldOut().toArray(manager);
+      NDArray real = digits.heldOut().slice(0, images).toArray(manager);
       Judge judge = Judge.of(real, known, digits.training().labels());
       for (long seed = 1; seed <= seeds; seed++) {
         try (TrainedModel good = train(manager, digits, 32, steps, steps, seed);
