@@ -5,6 +5,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.ops.Given;
 import io.github.ddpm4j.internal.ops.PerImage;
+import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.internal.torch.Shutdown;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.process.NoiseLevels;
@@ -26,6 +27,12 @@ import java.util.Objects;
  * thread-safe for inference as its network. The network's owner closes it.
  */
 public final class DenoisingModel {
+
+  /** How the network is asked. */
+  @FunctionalInterface
+  private interface Asking {
+    NDArray predict(NDArray x, NoiseLevels levels, Condition condition);
+  }
 
   private final Diffusion diffusion;
   private final Denoiser denoiser;
@@ -102,6 +109,34 @@ public final class DenoisingModel {
   }
 
   /**
+   * Evaluates the network as {@link #ask} does, recording gradients of the images.
+   *
+   * @param x the noisy images, shape (N, C, H, W), which require gradients
+   * @param levels the noise level of each image, N entries
+   * @param condition the conditioning
+   * @return the network's answer, without dropout; its arrays are attached to the manager of {@code
+   *     x}, and gradients flow from them to {@code x}
+   * @throws IllegalArgumentException as {@link #ask}
+   * @throws IllegalStateException as {@link #ask}, or if the network records nothing
+   * @throws java.util.concurrent.CancellationException as {@link #ask}
+   * @see Denoiser#predictRecording
+   */
+  public Answer askRecording(NDArray x, NoiseLevels levels, Condition condition) {
+    Given.open(x, "x");
+    Objects.requireNonNull(levels, "levels");
+    Objects.requireNonNull(condition, "condition");
+    NDArray output = output(x, levels, condition, denoiser::predictRecording);
+    if (!GradMode.isRecorded(output)) {
+      throw new IllegalStateException(
+          "the denoiser of "
+              + denoiser.getClass()
+              + " records no gradients of the images; let it do so in predictRecording(x, levels,"
+              + " condition)");
+    }
+    return answer(x, levels, output);
+  }
+
+  /**
    * The network's raw output, checked but not split. {@link #answer} interprets it.
    *
    * @param x the noisy images, shape (N, C, H, W)
@@ -117,6 +152,10 @@ public final class DenoisingModel {
     Given.open(x, "x");
     Objects.requireNonNull(levels, "levels");
     Objects.requireNonNull(condition, "condition");
+    return output(x, levels, condition, denoiser::predict);
+  }
+
+  private NDArray output(NDArray x, NoiseLevels levels, Condition condition, Asking asking) {
     Shutdown.requireGoing();
     Prediction prediction = diffusion.prediction();
     NDArray output;
@@ -124,11 +163,11 @@ public final class DenoisingModel {
       NDManager owner = x.getManager();
       try (NDManager scope = owner.newSubManager(x.getDevice())) {
         NDArray scaled = PerImage.column(scope, x, levels.each(prediction::inputScale)).mul(x);
-        output = asked(scaled, levels, condition);
+        output = asked(scaled, levels, condition, asking);
         output.attach(owner);
       }
     } else {
-      output = asked(x, levels, condition);
+      output = asked(x, levels, condition, asking);
     }
     try {
       requireOutput(x, output);
@@ -139,9 +178,9 @@ public final class DenoisingModel {
     return output;
   }
 
-  private NDArray asked(NDArray x, NoiseLevels levels, Condition condition) {
+  private NDArray asked(NDArray x, NoiseLevels levels, Condition condition, Asking asking) {
     return Given.returned(
-        denoiser.predict(x, told(levels), condition), "the denoiser of " + denoiser.getClass());
+        asking.predict(x, told(levels), condition), "the denoiser of " + denoiser.getClass());
   }
 
   /**

@@ -97,6 +97,12 @@ public interface ScriptedDenoiser extends TrainableDenoiser {
 
   /** {@inheritDoc} By default, runs operation by operation. */
   @Override
+  default NDArray predictRecording(NDArray x, NoiseLevels levels, Condition condition) {
+    return run(EagerOps.inference(), x, levels, condition);
+  }
+
+  /** {@inheritDoc} By default, runs operation by operation. */
+  @Override
   default NDArray predictForTraining(
       NDArray x, NoiseLevels levels, Condition condition, TrainableDenoiser.Pass pass) {
     return run(EagerOps.training(pass.seed(), pass.index()), x, levels, condition);

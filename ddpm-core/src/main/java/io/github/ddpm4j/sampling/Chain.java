@@ -161,7 +161,7 @@ final class Chain {
   }
 
   /** What the networks said to each of {@link #questions}, as one answer to go on with. */
-  Answer combine(List<Question> questions, List<NDArray> outputs) {
+  Guided combine(List<Question> questions, List<NDArray> outputs) {
     Answer first = model.answer(x, levels(), outputs.get(0));
     List<Answer> answers = new ArrayList<>();
     for (int i = 0; i < outputs.size(); i++) {
@@ -173,8 +173,17 @@ final class Chain {
               : first.withPrediction(
                   second.inTermsOf(model.diffusion(), x, levels(), asked, outputs.get(i))));
     }
-    return terms.guidance.combine(answers, condition, model.diffusion());
+    Answer guided = terms.guidance.combine(answers, condition, model.diffusion());
+    return terms.guidance.measured(guided, model, withEstimate(model, condition), firstImage);
   }
+
+  /**
+   * What guidance makes of a row.
+   *
+   * @param answer what the row goes on with
+   * @param move what is added to the images after the row; null for nothing
+   */
+  record Guided(Answer answer, @Nullable NDArray move) {}
 
   DenoisingModel model() {
     return model;

@@ -36,7 +36,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Classifier-free guidance (Ho and Salimans 2022) extrapolates from the unconditional to the
  * conditional prediction; autoguidance (Karras et al. 2024) from that of a worse model to that of
  * the run's, with or without a condition; classifier guidance (Dhariwal and Nichol 2021, algorithm
- * 2) adds the classifier's gradient:
+ * 2) adds the classifier's gradient. {@link #posterior} and {@link #dps} lead to pictures that fit a
+ * {@link Measurement}:
  *
  * <pre>
  *   out' = out(∅) + Σ_i w_i (out(c_i) − out(∅))
@@ -56,7 +57,10 @@ public final class Guidance {
   /** A deviation of less than this share of the root mean square is that of rounding. */
   private static final double FLAT = 1e-6;
 
-  private static final Guidance NONE = new Guidance(List.of(), List.of(), List.of(), 0, false);
+  /** The default number of iterations of {@link #posterior(Measurement)}: {@value}. */
+  public static final int DEFAULT_ITERATIONS = 5;
+
+  private static final Guidance NONE = new Guidance(List.of(), List.of(), List.of(), List.of(), 0, false);
 
   /**
    * The function whose gradient guides sampling: ln p(y | x_t), or any other differentiable score
@@ -96,9 +100,18 @@ public final class Guidance {
     }
   }
 
+  /** What was measured; by Chung et al.'s step where there are no iterations. */
+  private record View(
+      Measurement measurement, int iterations, double scale, double least, double greatest) {
+    boolean isActive(double ratio) {
+      return ratio > least && ratio <= greatest;
+    }
+  }
+
   private final List<Pull> pulls;
   private final List<Contrast> contrasts;
   private final List<Slope> slopes;
+  private final List<View> views;
   private final double rescale;
 
   private final boolean evenUnlearned;
@@ -107,11 +120,13 @@ public final class Guidance {
       List<Pull> pulls,
       List<Contrast> contrasts,
       List<Slope> slopes,
+      List<View> views,
       double rescale,
       boolean evenUnlearned) {
     this.pulls = List.copyOf(pulls);
     this.contrasts = List.copyOf(contrasts);
     this.slopes = List.copyOf(slopes);
+    this.views = List.copyOf(views);
     this.rescale = rescale;
     this.evenUnlearned = evenUnlearned;
   }
@@ -139,6 +154,7 @@ public final class Guidance {
   public static Guidance classifierFree(double scale) {
     return new Guidance(
         List.of(new Pull(null, requireScale(scale), 0, Double.POSITIVE_INFINITY)),
+        List.of(),
         List.of(),
         List.of(),
         0,
@@ -186,6 +202,7 @@ public final class Guidance {
         List.of(new Pull(condition, requireScale(scale), 0, Double.POSITIVE_INFINITY)),
         List.of(),
         List.of(),
+        List.of(),
         0,
         false);
   }
@@ -229,6 +246,7 @@ public final class Guidance {
         List.of(
             new Contrast(new SecondModel(worse), requireScale(scale), 0, Double.POSITIVE_INFINITY)),
         List.of(),
+        List.of(),
         0,
         false);
   }
@@ -252,8 +270,88 @@ public final class Guidance {
         List.of(),
         List.of(),
         List.of(new Slope(logProbability, requireScale(scale), 0, Double.POSITIVE_INFINITY)),
+        List.of(),
         0,
         false);
+  }
+
+  /**
+   * Posterior sampling by moment matching (Rozet et al. 2024, "Learning diffusion priors from
+   * observations by expectation maximization", section 4.2): draws pictures that fit a measurement,
+   * and as much as its noise says, with {@value #DEFAULT_ITERATIONS} iterations. See {@link
+   * #posterior(Measurement, int)}.
+   *
+   * @param measurement what was measured
+   * @return the guidance
+   */
+  public static Guidance posterior(Measurement measurement) {
+    return posterior(measurement, DEFAULT_ITERATIONS);
+  }
+
+  /**
+   * Posterior sampling by moment matching: what a measurement says of noisy images takes into
+   * account how far the clean image may be from x̂_0.
+   *
+   * <pre>
+   *   p(y | x) ≈ N(y; A x̂_0, σ_y² I + A V Aᵀ),    V = σ² / α · ∂x̂_0 / ∂x      (eqs. 10 and 11)
+   *   ε̂' = ε̂ − noise · ∇_x ln p(y | x)
+   * </pre>
+   *
+   * <p>For a Gaussian prior and a linear A it is exact: with more steps, the images come to have the
+   * mean and covariance of the posterior. V is the network's derivative, which is less exact than
+   * its prediction; at high levels, where it is multiplied by σ² / α, networks that predict ε say
+   * little of use. {@code interval(0, 3)} leaves those levels out; the network then begins freely.
+   *
+   * <p>x̂_0 is that of the run's model under the run's condition, without other guidance, which may be
+   * added. A step asks the network twice, once of them with gradients, and goes back through it once
+   * more than there are iterations, one batch of a run at a time: as with {@link #classifier}, such
+   * runs and eager training wait for one another.
+   *
+   * @param measurement what was measured
+   * @param iterations of the conjugate gradients that solve the system, at least 1: as many as there
+   *     are different eigenvalues solve it exactly, fewer lead less strongly
+   * @return the guidance. A run refuses it if the measurement is of other pictures
+   * @throws IllegalArgumentException if there are no iterations
+   */
+  public static Guidance posterior(Measurement measurement, int iterations) {
+    Objects.requireNonNull(measurement, "measurement");
+    if (iterations < 1) {
+      throw new IllegalArgumentException(
+          "moment matching needs at least 1 iteration, but was given " + iterations);
+    }
+    return by(new View(measurement, iterations, 1, 0, Double.POSITIVE_INFINITY));
+  }
+
+  /**
+   * Diffusion posterior sampling (Chung et al. 2023, algorithm 1): after each step, the images move
+   * towards the measurement by a constant length.
+   *
+   * <pre>
+   *   x' ← x' − ζ ∇_x ‖y − A(x̂_0(x))‖
+   * </pre>
+   *
+   * <p>It takes x̂_0 for the clean image and makes no use of σ_y: however noisy the measurement is,
+   * the images come to fit it to about ζ, with less spread than the posterior has, and the more
+   * steps there are, the more they do. It needs no more of the network than a gradient, and works
+   * with few steps where {@link #posterior} does not. Meant for {@link Samplers#ddpm} and {@link
+   * Samplers#ddim}.
+   *
+   * @param measurement what was measured; its deviation is not used
+   * @param step ζ, at least 0: .1 to 1 in the paper, for 1,000 steps
+   * @return the guidance. A run refuses it if the measurement is of other pictures
+   * @throws IllegalArgumentException if {@code step} is negative or not finite
+   */
+  public static Guidance dps(Measurement measurement, double step) {
+    Objects.requireNonNull(measurement, "measurement");
+    if (!(step >= 0) || Double.isInfinite(step)) {
+      throw new IllegalArgumentException(
+          "the step of diffusion posterior sampling must be finite and at least 0, but was " + step);
+    }
+    return by(new View(measurement, 0, step, 0, Double.POSITIVE_INFINITY));
+  }
+
+  private static Guidance by(View view) {
+    return new Guidance(List.of(), List.of(), List.of(), List.of(view), 0, false);
   }
 
   /**
@@ -280,6 +378,9 @@ public final class Guidance {
         pulls.stream().map(p -> new Pull(p.towards, p.scale, least, greatest)).toList(),
         contrasts.stream().map(c -> new Contrast(c.model, c.scale, least, greatest)).toList(),
         slopes.stream().map(s -> new Slope(s.logProbability, s.scale, least, greatest)).toList(),
+        views.stream()
+            .map(v -> new View(v.measurement, v.iterations, v.scale, least, greatest))
+            .toList(),
         rescale,
         evenUnlearned);
   }
@@ -316,7 +417,7 @@ public final class Guidance {
               + " none; call rescale on classifierFree(scale), on towards(condition, scale) or on a"
               + " sum with one of these");
     }
-    return new Guidance(pulls, contrasts, slopes, share, evenUnlearned);
+    return new Guidance(pulls, contrasts, slopes, views, share, evenUnlearned);
   }
 
   /**
@@ -339,6 +440,7 @@ public final class Guidance {
         Stream.concat(pulls.stream(), other.pulls.stream()).toList(),
         Stream.concat(contrasts.stream(), other.contrasts.stream()).toList(),
         Stream.concat(slopes.stream(), other.slopes.stream()).toList(),
+        Stream.concat(views.stream(), other.views.stream()).toList(),
         Math.max(rescale, other.rescale),
         evenUnlearned || other.evenUnlearned);
   }
@@ -352,7 +454,7 @@ public final class Guidance {
    * @return this guidance, for any network
    */
   public Guidance evenUnlearned() {
-    return new Guidance(pulls, contrasts, slopes, rescale, true);
+    return new Guidance(pulls, contrasts, slopes, views, rescale, true);
   }
 
   /**
@@ -512,6 +614,40 @@ public final class Guidance {
   }
 
   /**
+   * The answer led to what was measured, and by how much the images move after the row.
+   *
+   * @param guided the answer after all other guidance
+   * @param condition what the network is asked under
+   * @param firstImage the index in the run of the first image
+   */
+  Chain.Guided measured(
+      Answer guided, DenoisingModel model, Condition condition, long firstImage) {
+    NDArray x = guided.x();
+    NoiseLevels levels = guided.levels();
+    Level level = levels.level(0);
+    NDArray prediction = guided.prediction();
+    NDArray move = null;
+    for (View view : views) {
+      if (!view.isActive(level.sigma()) || level.signal() == 0) {
+        continue;
+      }
+      Measurement of = view.measurement;
+      if (view.iterations > 0) {
+        NDArray score =
+            MeasuredScore.matched(of, model, x, levels, condition, firstImage, view.iterations);
+        LinearForm epsilon =
+            model.diffusion().prediction().epsilon(model.diffusion().schedule(), level);
+        prediction = prediction.add(scaled(score, -level.noise() / epsilon.second()));
+      } else {
+        NDArray closer = MeasuredScore.closer(of, model, x, levels, condition, firstImage);
+        NDArray own = scaled(closer, view.scale);
+        move = move == null ? own : move.add(own);
+      }
+    }
+    return new Chain.Guided(guided.withPrediction(prediction), move);
+  }
+
+  /**
    * v̂' = v̂ (φ std(v̂_c) / std(v̂) + 1 − φ), as a change of what the network says instead of v̂.
    */
   private NDArray rescaled(Answer guided, Answer conditional, Diffusion diffusion) {
@@ -596,6 +732,11 @@ public final class Guidance {
     return contrasts.stream().map(Contrast::model).toList();
   }
 
+  /** What was measured that it leads to. */
+  List<Measurement> measurements() {
+    return views.stream().map(View::measurement).toList();
+  }
+
   /** Refuses second models that are not of the run's images. */
   void requireBeside(DenoisingModel run) {
     secondModels().forEach(second -> second.requireBeside(run));
@@ -622,7 +763,17 @@ public final class Guidance {
                             List.of(
                                 p.towards == null ? "own" : "other", p.scale, p.least, p.greatest)),
                 contrasts.stream().map(c -> List.of("second", c.scale, c.least, c.greatest)),
-                slopes.stream().map(s -> List.of("classifier", s.scale, s.least, s.greatest)))
+                slopes.stream().map(s -> List.of("classifier", s.scale, s.least, s.greatest)),
+                views.stream()
+                    .map(
+                        v ->
+                            List.of(
+                                "measured",
+                                v.iterations,
+                                v.scale,
+                                v.measurement.deviation(),
+                                v.least,
+                                v.greatest)))
             .flatMap(parts -> parts)
             .toList()
         + " "
@@ -631,7 +782,7 @@ public final class Guidance {
 
   /** As a caller writes it, where that is short. */
   String text() {
-    if (pulls.isEmpty() && contrasts.isEmpty() && slopes.isEmpty()) {
+    if (pulls.isEmpty() && contrasts.isEmpty() && slopes.isEmpty() && views.isEmpty()) {
       return "none";
     }
     Guidance plain = pulls.isEmpty() ? NONE : classifierFree(pulls.get(0).scale);
@@ -648,7 +799,9 @@ public final class Guidance {
         + contrasts.size()
         + " away from second models, "
         + slopes.size()
-        + " by classifiers, rescale "
+        + " by classifiers, "
+        + views.size()
+        + " by measurements, rescale "
         + rescale
         + "]";
   }

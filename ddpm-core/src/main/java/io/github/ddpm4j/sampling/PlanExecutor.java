@@ -5,7 +5,6 @@ import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.internal.torch.GradMode;
-import io.github.ddpm4j.model.Answer;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.process.NoiseLevels;
@@ -49,7 +48,7 @@ final class PlanExecutor {
         NDManager step = owner.newSubManager()) {
       try {
         chains.forEach(chain -> chain.attach(step));
-        List<Answer> answers = ask(chains);
+        List<Chain.Guided> answers = ask(chains);
         for (Chain.Move move : RowUpdate.moves(chains, answers)) {
           chains.get(moves.size()).keep(move);
           moves.add(move);
@@ -87,7 +86,7 @@ final class PlanExecutor {
   }
 
   /** The networks' answers to all that the chains ask, and what each chain makes of its own. */
-  private static List<Answer> ask(List<Chain> chains) {
+  private static List<Chain.Guided> ask(List<Chain> chains) {
     List<List<Question>> asked = ChainFailure.each(chains.size(), i -> chains.get(i).questions());
     List<Question> all = asked.stream().flatMap(List::stream).toList();
     List<List<Integer>> calls = new ArrayList<>();
@@ -101,7 +100,7 @@ final class PlanExecutor {
         outputs[places.get(i)] = parts.get(i);
       }
     }
-    List<Answer> answers = new ArrayList<>();
+    List<Chain.Guided> answers = new ArrayList<>();
     int first = 0;
     for (int i = 0; i < chains.size(); i++) {
       List<Question> own = asked.get(i);

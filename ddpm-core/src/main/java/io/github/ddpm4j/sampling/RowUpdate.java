@@ -56,14 +56,17 @@ final class RowUpdate {
   }
 
   private final List<Chain> chains;
+  private final List<Chain.Guided> guided;
   private final Answer answer;
 
   /**
    * @param chains chains of one kind
-   * @param answer what the network said of all their images, after guidance
+   * @param guided what guidance made of each
+   * @param answer the answers of these as one
    */
-  private RowUpdate(List<Chain> chains, Answer answer) {
+  private RowUpdate(List<Chain> chains, List<Chain.Guided> guided, Answer answer) {
     this.chains = chains;
+    this.guided = guided;
     this.answer = answer;
   }
 
@@ -75,10 +78,10 @@ final class RowUpdate {
    * @return the move of each; the arrays belong to the manager of the images
    * @throws ChainFailure if it is one chain that fails
    */
-  static List<Chain.Move> moves(List<Chain> chains, List<Answer> answers) {
+  static List<Chain.Move> moves(List<Chain> chains, List<Chain.Guided> answers) {
     Map<Kind, List<Integer>> alike = new LinkedHashMap<>();
     for (int i = 0; i < chains.size(); i++) {
-      Kind kind = Kind.of(chains.get(i), answers.get(i), i);
+      Kind kind = Kind.of(chains.get(i), answers.get(i).answer(), i);
       alike.computeIfAbsent(kind, none -> new ArrayList<>()).add(i);
     }
     Chain.Move[] moves = new Chain.Move[chains.size()];
@@ -92,7 +95,7 @@ final class RowUpdate {
   }
 
   private static List<Chain.Move> moves(
-      List<Chain> chains, List<Answer> answers, List<Integer> places) {
+      List<Chain> chains, List<Chain.Guided> answers, List<Integer> places) {
     if (places.size() > 1) {
       try {
         return together(
@@ -103,14 +106,17 @@ final class RowUpdate {
     }
     List<Chain.Move> moves = new ArrayList<>();
     for (int place : places) {
-      moves.add(
-          ChainFailure.of(
-              place, i -> new RowUpdate(List.of(chains.get(i)), answers.get(i)).moves().get(0)));
+      moves.add(ChainFailure.of(place, i -> alone(chains.get(i), answers.get(i))));
     }
     return moves;
   }
 
-  private static List<Chain.Move> together(List<Chain> chains, List<Answer> answers) {
+  private static Chain.Move alone(Chain chain, Chain.Guided guided) {
+    return new RowUpdate(List.of(chain), List.of(guided), guided.answer()).moves().get(0);
+  }
+
+  private static List<Chain.Move> together(List<Chain> chains, List<Chain.Guided> guided) {
+    List<Answer> answers = guided.stream().map(Chain.Guided::answer).toList();
     Diffusion diffusion = chains.get(0).model().diffusion();
     Answer all =
         Answer.of(
@@ -119,7 +125,7 @@ final class RowUpdate {
             joined(chains, Chain::x),
             NoiseLevels.concat(answers.stream().map(Answer::levels).toList()),
             joined(answers, Answer::prediction));
-    return new RowUpdate(chains, all).moves();
+    return new RowUpdate(chains, guided, all).moves();
   }
 
   private List<Chain.Move> moves() {
@@ -167,7 +173,9 @@ final class RowUpdate {
     List<Chain.Move> moves = new ArrayList<>();
     for (int i = 0; i < chains.size(); i++) {
       Chain chain = chains.get(i);
-      NDArray x = chain.hook().apply(chain, images.get(i), estimates.get(i));
+      NDArray added = guided.get(i).move();
+      NDArray moved = added == null ? images.get(i) : images.get(i).add(added);
+      NDArray x = chain.hook().apply(chain, moved, estimates.get(i));
       moves.add(new Chain.Move(x, estimates.get(i), remembered.get(i)));
     }
     return moves;

@@ -44,6 +44,7 @@ enum RunDigest {
     void add(SamplingRun.Job job, Sink sink) {
       sink.add(job.guidance().settings());
       job.guidance().conditions().forEach(sink::add);
+      job.guidance().measurements().forEach(measurement -> sink.add(measurement.y()));
       job.guidance().secondModels().forEach(second -> sink.add(second.model()));
     }
   },

@@ -1087,7 +1087,9 @@ public final class Sampling {
   private SamplingRun start(
       SamplingPlan plan, Draws draws, int count, Origin origin, NDManager results) {
     Condition own = conditionOf(count, results);
-    requireUsable(plan, new Shape(count).addAll(origin.image()), own);
+    Shape images = new Shape(count).addAll(origin.image());
+    requireUsable(plan, images, own);
+    guidance.measurements().forEach(one -> one.requireFit(images, dataType, results));
     SamplingRun.Job job =
         new SamplingRun.Job(
             model,

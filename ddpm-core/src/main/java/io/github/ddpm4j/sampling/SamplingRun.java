@@ -596,8 +596,8 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
    * Resumes a saved run. This run must be set up like the saved one: sampler, seed, number of
    * images, batch size, the images, mask or latents it starts from, condition, guidance, clipping
    * and data type, all of which are checked, as are the weights of second models of {@link
-   * Guidance#autoguidance}, and the network and functions of {@link Guidance#classifier}, which are
-   * not.
+   * Guidance#autoguidance}, and the network, functions of {@link Guidance#classifier} and operators
+   * of a {@link Measurement}, which are not.
    *
    * @param file a file written by {@link #save}
    * @return this run, which goes on from there even if it had failed

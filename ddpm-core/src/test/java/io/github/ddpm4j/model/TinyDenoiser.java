@@ -67,6 +67,11 @@ public final class TinyDenoiser implements TrainableDenoiser {
   }
 
   @Override
+  public NDArray predictRecording(NDArray x, NoiseLevels levels, Condition condition) {
+    return run(EagerOps.inference(), x);
+  }
+
+  @Override
   public NDArray predictForTraining(
       NDArray x, NoiseLevels levels, Condition condition, TrainableDenoiser.Pass pass) {
     return run(EagerOps.training(pass.seed(), pass.index()), x);

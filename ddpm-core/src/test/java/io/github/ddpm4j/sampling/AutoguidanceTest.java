@@ -555,7 +555,7 @@ class AutoguidanceTest {
     assertThat(closed[0]).isFalse();
     assertThat(by(model(watched)))
         .hasToString(
-            "Guidance[0 towards conditions, 1 away from second models, 0 by classifiers, rescale"
-                + " 0.0]");
+            "Guidance[0 towards conditions, 1 away from second models, 0 by classifiers, 0 by"
+                + " measurements, rescale 0.0]");
   }
 }

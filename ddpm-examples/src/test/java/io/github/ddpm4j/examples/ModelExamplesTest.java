@@ -123,6 +123,16 @@ class ModelExamplesTest {
   }
 
   @Test
+  void posterior_printsARowPerTaskAndMethod() throws Exception {
+    String out = Printed.by(() -> Posterior.run(models.resolve("digits"), 40, 4, 2, 2));
+    List<String> lines = out.lines().toList();
+    assertThat(lines).hasSize(2 + 1 + 5 + 4 + 4);
+    assertThat(lines.get(0)).startsWith("| measured | drawn by | network calls |");
+    assertThat(lines.get(3)).startsWith("| left half | replaced | 4 | 0.000 | ");
+    assertThat(lines.get(15)).startsWith("| 16 of 64 pixels | posterior |");
+  }
+
+  @Test
   void imageToImage_inColour_readsAFolder() throws Exception {
     Path pictures = Files.createDirectories(models.resolve("pictures"));
     ImageIO.write(

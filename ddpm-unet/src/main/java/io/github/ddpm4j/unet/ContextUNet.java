@@ -311,6 +311,17 @@ public final class ContextUNet implements ScriptedDenoiser {
     }
   }
 
+  /** {@inheritDoc} The same numbers as {@link #predict}, with gradients of no weights. */
+  @Override
+  public NDArray predictRecording(NDArray x, NoiseLevels levels, Condition condition) {
+    try (Usage.Hold hold = usage.shared()) {
+      check(x, levels);
+      try (NDList conditions = conditionInputs(condition, x)) {
+        return runner.record(x, this::weight, levels.timesteps(), conditions);
+      }
+    }
+  }
+
   /** {@inheritDoc} The same numbers as {@link #predict}: nothing here is random. */
   @Override
   public NDArray predictForTraining(

@@ -68,6 +68,15 @@ final class NetworkProgram implements AutoCloseable {
     return program.call(INFER, x, List.of(weights), others.toArray(new NDArray[0])).head();
   }
 
+  /** Runs without dropout, recording gradients. */
+  NDArray record(NDArray x, NDList weights, NDArray levels, NDList conditions) {
+    NDList others = new NDList(levels);
+    others.addAll(conditions);
+    return program
+        .callRecording(INFER, x, List.of(weights), others.toArray(new NDArray[0]))
+        .head();
+  }
+
   /** Runs with the dropout of a pass, recording gradients. */
   NDArray train(
       NDArray x, NDList weights, NDArray levels, NDList conditions, TrainableDenoiser.Pass pass) {

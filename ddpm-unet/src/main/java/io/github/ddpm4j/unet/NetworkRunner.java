@@ -65,6 +65,20 @@ final class NetworkRunner implements AutoCloseable {
     }
   }
 
+  /** Without dropout, recording gradients of the images and of no weights. */
+  NDArray record(NDArray x, Weights<NDArray> weights, double[] timesteps, NDList conditions) {
+    try (GradMode on = GradMode.on();
+        NDList fixed = new NDList();
+        NDArray levels = times(x, timesteps)) {
+      inOrder(weights).forEach(weight -> fixed.add(weight.stopGradient()));
+      if (mode.isCompiled()) {
+        return program().record(x, fixed, levels, conditions);
+      }
+      EagerOps ops = EagerOps.inference();
+      return ops.scope(() -> network.forward(ops, fixed, x, levels, conditions));
+    }
+  }
+
   /** With the dropout of a pass, recording gradients. */
   NDArray train(
       NDArray x,

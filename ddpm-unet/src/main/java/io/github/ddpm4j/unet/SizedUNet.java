@@ -42,6 +42,18 @@ final class SizedUNet implements Denoiser {
     }
   }
 
+  @Override
+  public NDArray predictRecording(NDArray x, NoiseLevels levels, Condition condition) {
+    try (Usage.Hold hold = usage.shared();
+        Usage.Hold weights = owner.usage.shared()) {
+      requireOpen();
+      BlockInputs.require(x, levels, config.imageShape(), owner.manager.getDevice());
+      try (NDList conditions = conditionInputs.of(condition, x)) {
+        return runner.record(x, owner::weight, levels.timesteps(), conditions);
+      }
+    }
+  }
+
   private void requireOpen() {
     owner.requireOpen();
     if (closed) {

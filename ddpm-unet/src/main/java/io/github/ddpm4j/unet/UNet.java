@@ -409,6 +409,17 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
     }
   }
 
+  /** {@inheritDoc} The same numbers as {@link #predict}, with gradients of no weights. */
+  @Override
+  public NDArray predictRecording(NDArray x, NoiseLevels levels, Condition condition) {
+    try (Usage.Hold hold = usage.shared()) {
+      check(x, levels);
+      try (NDList conditions = conditionInputs(condition, x)) {
+        return runner.record(x, this::weight, levels.timesteps(), conditions);
+      }
+    }
+  }
+
   /**
    * Computes the prediction for a batch like {@link #predict}, but with dropout and recording
    * gradients. A compiled network records even without an open collector, and keeps the recording

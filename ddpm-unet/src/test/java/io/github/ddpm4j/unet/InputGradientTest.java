@@ -20,6 +20,7 @@ import io.github.ddpm4j.model.TrainableDenoiser.Pass;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.sampling.Guidance;
+import io.github.ddpm4j.sampling.Measurement;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.schedule.Schedules;
@@ -105,10 +106,14 @@ class InputGradientTest {
   }
 
   private static Condition condition(Map<String, NDArray> in) {
+    return given(in).and(Condition.previousX0(in.get("estimates")));
+  }
+
+  /** What a run is given, which makes estimates itself. */
+  private static Condition given(Map<String, NDArray> in) {
     return Condition.labels(0, Condition.ABSENT, 2)
         .and(Condition.vectors(in.get("vectors")))
-        .and(Condition.images(in.get("images")))
-        .and(Condition.previousX0(in.get("estimates")));
+        .and(Condition.images(in.get("images")));
   }
 
   /** Of pieces of several arrays, with rows that occur twice or not at all. */
@@ -313,15 +318,54 @@ class InputGradientTest {
     }
   }
 
+  /**
+   * Asked without dropout while gradients are recorded, the network says what it says otherwise, and
+   * its weights get no gradients. DPS with one step moves the images by the gradient through it.
+   */
+  @ParameterizedTest
+  @EnumSource(Execution.class)
+  void dps_throughTheNetwork_movesByTheGradient(Execution execution) {
+    double beta = 0.3;
+    try (UNet network = network(execution)) {
+      DDPM ddpm = DDPM.builder().schedule(Schedules.ofBetas(beta)).denoiser(network).build();
+      NDArray x = inputs.get("noise");
+      NDArray y = uniform(new Shape(N, SIDE * SIDE), 1);
+      double[] free = drawn(ddpm, Guidance.none(), x);
+      Measurement all = Measurement.of(x0 -> x0.reshape(N, -1), y, 1);
+      double[] guided = drawn(ddpm, Guidance.dps(all, 2), x);
+      double[] direction = random.doubles(free.length, -1, 1).toArray();
+      double actual = 0;
+      for (int i = 0; i < free.length; i++) {
+        actual -= direction[i] * (guided[i] - free[i]) / 2;
+      }
+      NoiseLevels levels = NoiseLevels.of(ddpm.schedule(), 0, 0, 0);
+      double expected =
+          slope(
+              network,
+              (unet, in) ->
+                  ddpm.model()
+                      .ask(in.get("noise"), levels, given(in))
+                      .x0()
+                      .reshape(N, -1)
+                      .sub(y)
+                      .norm(new int[] {1})
+                      .sum(),
+              "noise",
+              direction);
+      assertThat(actual).isNotZero().isCloseTo(expected, within(TOLERANCE * Math.abs(expected)));
+      network
+          .weights()
+          .forEach(
+              (name, weight) ->
+                  assertThat(weight.getGradient().abs().max().getFloat()).as(name).isZero());
+    }
+  }
+
   private double[] drawn(DDPM ddpm, Guidance guidance, NDArray x) {
-    Condition condition =
-        Condition.labels(0, Condition.ABSENT, 2)
-            .and(Condition.vectors(inputs.get("vectors")))
-            .and(Condition.images(inputs.get("images")));
     try (Samples samples =
         ddpm.sampling()
             .sampler(Samplers.ddim(1))
-            .condition(condition)
+            .condition(given(inputs))
             .guidance(guidance)
             .clip(false)
             .denoise(x, 0)) {

@@ -13,6 +13,8 @@ import ai.djl.training.dataset.Dataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.sampling.Guidance;
+import io.github.ddpm4j.sampling.Measurement;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
@@ -68,6 +70,15 @@ class UsesSnippetsTest {
           .sampler(back)
           .interpolateLatents(xT.get(0), xT.get(1), 0, 0.25, 0.5, 0.75, 1);
     }
+  }
+
+  static Samples measured(DDPM ddpm, NDArray y, int count) {
+    Measurement small =
+        Measurement.of(Measurement.averages(2), y, 0.05); // y: (N, C, H / 2, W / 2)
+    return ddpm.sampling()
+        .sampler(Samplers.ddim(100).eta(1))
+        .guidance(Guidance.posterior(small).interval(0, 3))
+        .generate(count);
   }
 
   static Samples interpolate(DDPM ddpm, NDArray from, NDArray to) {
@@ -139,7 +150,7 @@ class UsesSnippetsTest {
   void document_holdsTheseSnippets() throws IOException {
     String source = SnippetsTest.squeezed(Files.readString(SOURCE));
     List<String> found = SnippetsTest.snippets(Path.of("../docs/uses.md"));
-    assertThat(found).hasSize(10);
+    assertThat(found).hasSize(11);
     assertThat(found)
         .allSatisfy(snippet -> assertThat(source).contains(SnippetsTest.squeezed(snippet)));
   }
@@ -152,6 +163,7 @@ class UsesSnippetsTest {
     assertImages(inpaint(ddpm, images, manager.ones(new Shape(1, 1, 4, 4))), 3);
     assertImages(imageToImage(ddpm, images), 3);
     assertImages(sharing(ddpm), 10);
+    assertImages(measured(ddpm, manager.zeros(new Shape(2, 1, 2, 2)), 2), 2);
     assertImages(encodeAndDecode(ddpm, images), 3);
     Path file = folder.resolve("run.safetensors");
     int[] previews = {0};

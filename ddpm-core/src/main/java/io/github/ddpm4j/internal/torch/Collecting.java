@@ -3,6 +3,8 @@ package io.github.ddpm4j.internal.torch;
 import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.pytorch.engine.PtNDArray;
+import ai.djl.pytorch.jni.JniUtils;
 import ai.djl.training.GradientCollector;
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -49,6 +51,34 @@ public final class Collecting implements AutoCloseable {
    */
   public void backward(NDArray value) {
     collector.backward(value);
+  }
+
+  /**
+   * The product of a vector with the Jacobian of what was recorded, which can be asked for again.
+   *
+   * @param value what was made of the leaf, while gradients were recorded
+   * @param vector of the shape and type of {@code value}
+   * @param leaf an array that requires gradients; its own gradient is 0 before and after
+   * @return the gradient of ⟨vector, value⟩, a new array in the manager of the leaf
+   */
+  public NDArray pulledBack(NDArray value, NDArray vector, NDArray leaf) {
+    return Torch.pulledBack(value, vector, leaf);
+  }
+
+  /** Apart, so that PyTorch's classes are loaded only where they are there. */
+  private static final class Torch {
+
+    private Torch() {}
+
+    static NDArray pulledBack(NDArray value, NDArray vector, NDArray leaf) {
+      JniUtils.backward((PtNDArray) value, (PtNDArray) vector, true, false);
+      try (NDArray gradient = leaf.getGradient()) {
+        NDArray copy = gradient.duplicate();
+        copy.attach(leaf.getManager());
+        JniUtils.zeroGrad((PtNDArray) leaf);
+        return copy;
+      }
+    }
   }
 
   @Override

@@ -1,5 +1,8 @@
 package io.github.ddpm4j.internal.torch;
 
+import ai.djl.engine.EngineException;
+import ai.djl.ndarray.NDArray;
+import ai.djl.pytorch.engine.PtNDArray;
 import ai.djl.pytorch.jni.JniUtils;
 import java.util.concurrent.locks.Lock;
 
@@ -54,6 +57,16 @@ public final class GradMode implements AutoCloseable {
     }
   }
 
+  /**
+   * Whether gradients flow back from what was computed.
+   *
+   * @param array an array of PyTorch that was computed
+   * @return true if operations on what requires gradients made it, while recording was on
+   */
+  public static boolean isRecorded(NDArray array) {
+    return Torch.isRecorded(array);
+  }
+
   /** Restores the mode that was in force when this was made. Does nothing the second time. */
   @Override
   public void close() {
@@ -67,6 +80,16 @@ public final class GradMode implements AutoCloseable {
   private static final class Torch {
 
     private Torch() {}
+
+    static boolean isRecorded(NDArray array) {
+      try {
+        JniUtils.attachGradient((PtNDArray) array, false);
+        return false;
+      } catch (EngineException e) {
+        // of what was computed it can't be changed
+        return true;
+      }
+    }
 
     static boolean set(boolean enable) {
       boolean before = JniUtils.isGradMode();
