@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.DoubleUnaryOperator;
 import java.util.function.IntFunction;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -109,6 +110,19 @@ class FlowMixtureTest {
       assertThat(form.first() * x + form.second() * velocity(level, x))
           .isCloseTo(estimate(level, x), within(1e-13));
     }
+  }
+
+  /** Where some signal is left, the spread of images is less than 1 on this path. */
+  @Test
+  void initialNoise_hasTheSpreadOfTheFirstLevel() {
+    SamplingPlan plan = Samplers.dpmSolverPlusPlus(5).lambdaMin(0).plan(DIFFUSION);
+    Level first = plan.steps().get(0).level();
+    assertThat(plan.initialScale())
+        .isLessThan(0.8)
+        .isCloseTo(Math.hypot(first.signal(), first.noise()), within(1e-15));
+    assertThat(Samplers.ddim(5).plan(DIFFUSION).initialScale()).isEqualTo(1);
+    EdmSampler edm = Samplers.edm(5).lambdaMin(0);
+    assertThat(edm.plan(DIFFUSION).initialScale()).isEqualTo(plan.initialScale());
   }
 
   @SuppressWarnings("ImmutableEnumChecker") // the functions keep nothing

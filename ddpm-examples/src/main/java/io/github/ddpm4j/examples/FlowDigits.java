@@ -12,7 +12,6 @@ import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.schedule.TimestepSpacing;
 import io.github.ddpm4j.training.NoiseAssignment;
 import io.github.ddpm4j.unet.UNet;
-import java.util.Formatter;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Stream;
@@ -65,14 +64,16 @@ public final class FlowDigits {
         }
       }
     }
-    Formatter rows = new Formatter(Locale.ROOT);
+    String figure = " %.4f (%.4f to %.4f) |";
+    var rows = new StringBuilder();
     for (int i = 0; i < calls.length; i++) {
-      rows.format("| %s | %d |", recipe, calls[i]);
+      rows.append("| " + recipe + " | " + calls[i] + " |");
       for (int k : new int[] {0, 1, 2}) {
         var all = Stream.of(figures[i]).mapToDouble(values -> values[k]).summaryStatistics();
-        rows.format(" %.4f (%.4f to %.4f) |", all.getAverage(), all.getMin(), all.getMax());
+        double mean = all.getAverage();
+        rows.append(String.format(Locale.ROOT, figure, mean, all.getMin(), all.getMax()));
       }
-      rows.format("\n");
+      rows.append("\n");
     }
     return rows.toString();
   }
