@@ -112,6 +112,21 @@ class FlowMixtureTest {
     }
   }
 
+  /** As on every path: all noise that a level may have fresh is that of the posterior. */
+  @Test
+  void ddim_withAllNoiseFresh_isAncestral() {
+    SamplingPlan ancestral = Samplers.ddpm(7).spacing(TimestepSpacing.TRAILING).plan(DIFFUSION);
+    SamplingPlan ddim =
+        Samplers.ddim(7).spacing(TimestepSpacing.TRAILING).eta(1).plan(DIFFUSION);
+    for (int i = 0; i < 7; i++) {
+      SamplingPlan.Step expected = ancestral.steps().get(i);
+      SamplingPlan.Step row = ddim.steps().get(i);
+      assertThat(row.cX()).isCloseTo(expected.cX(), within(1e-12));
+      assertThat(row.cX0()).isCloseTo(expected.cX0(), within(1e-12));
+      assertThat(row.noiseHigh()).isCloseTo(expected.noiseHigh(), within(1e-12));
+    }
+  }
+
   /** Where some signal is left, the spread of images is less than 1 on this path. */
   @Test
   void initialNoise_hasTheSpreadOfTheFirstLevel() {
