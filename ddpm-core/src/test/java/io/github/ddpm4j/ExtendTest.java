@@ -106,10 +106,10 @@ class ExtendTest {
 
     @Override
     public <T> T forward(Ops<T> ops, List<T> w, T x, T levels, List<T> conditions) {
-      T hidden = ops.conv2d(ops.enter(x), w.get(0), w.get(1), 1, 1);
+      T hidden = ops.conv(ops.enter(x), w.get(0), w.get(1), 1, 1);
       T time = ops.linear(ops.enterFeatures(levels), w.get(2), w.get(3));
       T told = ops.silu(ops.addPerChannel(hidden, time));
-      return ops.leave(ops.conv2d(told, w.get(4), w.get(5), 1, 1));
+      return ops.leave(ops.conv(told, w.get(4), w.get(5), 1, 1));
     }
 
     @Override

@@ -6,6 +6,7 @@ import ai.djl.nn.Activation;
 import ai.djl.nn.norm.Dropout;
 import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.spi.Ops;
+import java.util.Arrays;
 import java.util.function.Supplier;
 
 /**
@@ -24,18 +25,18 @@ final class PrimitiveOps implements Ops<NDArray> {
   }
 
   @Override
-  public NDArray conv2d(NDArray x, NDArray weight, NDArray bias, int stride, int padding) {
-    return SIMPLE.conv2d(x, weight, bias, stride, padding);
+  public NDArray conv(NDArray x, NDArray weight, NDArray bias, int stride, int padding) {
+    return SIMPLE.conv(x, weight, bias, stride, padding);
   }
 
   @Override
-  public NDArray depthwiseConv2d(NDArray x, NDArray weight, NDArray bias, int stride, int padding) {
-    return SIMPLE.depthwiseConv2d(x, weight, bias, stride, padding);
+  public NDArray depthwiseConv(NDArray x, NDArray weight, NDArray bias, int stride, int padding) {
+    return SIMPLE.depthwiseConv(x, weight, bias, stride, padding);
   }
 
   @Override
-  public NDArray padRightBottom(NDArray x, int count) {
-    return SIMPLE.padRightBottom(x, count);
+  public NDArray padEnd(NDArray x, int count) {
+    return SIMPLE.padEnd(x, count);
   }
 
   @Override
@@ -51,7 +52,10 @@ final class PrimitiveOps implements Ops<NDArray> {
 
   /** A view belongs to the manager of what it views; this one must go with the images. */
   private static NDArray perChannel(NDArray values, NDArray x) {
-    NDArray view = values.reshape(1, values.size(), 1, 1);
+    long[] axes = new long[x.getShape().dimension()];
+    Arrays.fill(axes, 1);
+    axes[1] = values.size();
+    NDArray view = values.reshape(axes);
     view.attach(x.getManager());
     return view;
   }
@@ -226,18 +230,18 @@ final class PrimitiveOps implements Ops<NDArray> {
   }
 
   @Override
-  public NDArray convTranspose2d(NDArray x, NDArray weight, NDArray bias, int stride, int padding) {
-    return SIMPLE.convTranspose2d(x, weight, bias, stride, padding);
+  public NDArray convTranspose(NDArray x, NDArray weight, NDArray bias, int stride, int padding) {
+    return SIMPLE.convTranspose(x, weight, bias, stride, padding);
   }
 
   @Override
-  public NDArray averagePool2d(NDArray x, int size) {
-    return SIMPLE.averagePool2d(x, size);
+  public NDArray averagePool(NDArray x, int size) {
+    return SIMPLE.averagePool(x, size);
   }
 
   @Override
-  public NDArray maxPool2d(NDArray x, int size) {
-    return SIMPLE.maxPool2d(x, size);
+  public NDArray maxPool(NDArray x, int size) {
+    return SIMPLE.maxPool(x, size);
   }
 
   @Override
@@ -281,8 +285,8 @@ final class PrimitiveOps implements Ops<NDArray> {
   }
 
   @Override
-  public NDArray crop(NDArray x, int height, int width) {
-    return SIMPLE.crop(x, height, width);
+  public NDArray crop(NDArray x, int... sizes) {
+    return SIMPLE.crop(x, sizes);
   }
 
   @Override

@@ -14,6 +14,11 @@ import java.util.function.Supplier;
  * (N, L, C); weights have PyTorch's layout: convolutions (out, in, height, width), linear layers
  * (out, in).
  *
+ * <p>Signals of shape (N, C, L) and volumes of shape (N, C, D, H, W) are images of one and of three
+ * axes to every operation: what is said of height and width holds for each of their axes, and the
+ * weights of their convolutions have as many, (out, in, length) and (out, in, depth, height,
+ * width).
+ *
  * <p>Constants are rounded to the type of the operand; beyond its range they are infinite.
  *
  * @param <T> the interpreter's operand type
@@ -21,42 +26,42 @@ import java.util.function.Supplier;
 public interface Ops<T> {
 
   /**
-   * Two-dimensional convolution (cross-correlation) with a bias.
+   * Convolution (cross-correlation) with a bias, over as many axes as the images have.
    *
    * @param x images, shape (N, C, H, W)
    * @param weight shape (O, C, K, K)
    * @param bias shape (O)
-   * @param stride the stride in both directions
-   * @param padding zeros added on each of the four sides
+   * @param stride the stride along each axis
+   * @param padding zeros added at both ends of each axis
    * @return shape (N, O, ⌊(H + 2·padding − K) / stride⌋ + 1, the same for W)
    */
-  T conv2d(T x, T weight, T bias, int stride, int padding);
+  T conv(T x, T weight, T bias, int stride, int padding);
 
   /**
-   * Two-dimensional convolution of each channel by itself, with a bias and zero padding.
+   * Convolution of each channel by itself, with a bias and zero padding.
    *
    * @param x images, shape (N, C, H, W)
    * @param weight shape (C, 1, K, K)
    * @param bias shape (C)
-   * @param stride the stride in both directions
-   * @param padding zeros added on each of the four sides
+   * @param stride the stride along each axis
+   * @param padding zeros added at both ends of each axis
    * @return shape (N, C, ⌊(H + 2·padding − K) / stride⌋ + 1, the same for W)
    */
-  T depthwiseConv2d(T x, T weight, T bias, int stride, int padding);
+  T depthwiseConv(T x, T weight, T bias, int stride, int padding);
 
   /**
-   * Transposed two-dimensional convolution with a bias, the gradient of {@link #conv2d} with
-   * respect to its input: each pixel of {@code x} adds its K x K multiples of the weight to the
-   * result, {@code stride} pixels from those of its neighbour.
+   * Transposed convolution with a bias, the gradient of {@link #conv} with respect to its input:
+   * each pixel of {@code x} adds its K x K multiples of the weight to the result, {@code stride}
+   * pixels from those of its neighbour.
    *
    * @param x images, shape (N, C, H, W)
    * @param weight shape (C, O, K, K), the inputs first
    * @param bias shape (O)
-   * @param stride the stride in both directions
-   * @param padding rows and columns cut off on each of the four sides, less than K
+   * @param stride the stride along each axis
+   * @param padding rows and columns cut off at both ends of each axis, less than K
    * @return shape (N, O, (H − 1) · stride − 2 · padding + K, the same for W)
    */
-  T convTranspose2d(T x, T weight, T bias, int stride, int padding);
+  T convTranspose(T x, T weight, T bias, int stride, int padding);
 
   /**
    * The mean of each square of pixels. Squares lie side by side; rows and columns that are left
@@ -66,16 +71,16 @@ public interface Ops<T> {
    * @param size the side of the squares
    * @return shape (N, C, ⌊H / size⌋, ⌊W / size⌋)
    */
-  T averagePool2d(T x, int size);
+  T averagePool(T x, int size);
 
   /**
-   * The largest value of each square of pixels, which lie as in {@link #averagePool2d}.
+   * The largest value of each square of pixels, which lie as in {@link #averagePool}.
    *
    * @param x images, shape (N, C, H, W)
    * @param size the side of the squares
    * @return shape (N, C, ⌊H / size⌋, ⌊W / size⌋)
    */
-  T maxPool2d(T x, int size);
+  T maxPool(T x, int size);
 
   /**
    * Pads images with rows of zeros at the bottom and columns of zeros on the right.
@@ -84,7 +89,7 @@ public interface Ops<T> {
    * @param count the number of rows and of columns
    * @return shape (N, C, H + count, W + count)
    */
-  T padRightBottom(T x, int count);
+  T padEnd(T x, int count);
 
   /**
    * Group normalisation (Wu and He 2018): per image and group of C / groups adjacent channels,
@@ -416,11 +421,11 @@ public interface Ops<T> {
    * those that nearest neighbours would give in the odd size.
    *
    * @param x images, shape (N, C, H, W)
-   * @param height the number of rows that stay, at most H
-   * @param width the number of columns that stay, at most W
-   * @return shape (N, C, height, width)
+   * @param sizes how many stay along each axis, such as the number of rows, at most H, and of
+   *     columns, at most W
+   * @return shape (N, C) and the sizes
    */
-  T crop(T x, int height, int width);
+  T crop(T x, int... sizes);
 
   /**
    * Doubles height and width by repeating every pixel.
@@ -431,16 +436,16 @@ public interface Ops<T> {
   T upsampleNearest2x(T x);
 
   /**
-   * Doubles height and width by repeating every pixel, then applies a 3x3 convolution with padding
-   * 1.
+   * Doubles height and width by repeating every pixel, then applies a convolution of three pixels
+   * along each axis with padding 1.
    *
    * @param x images, shape (N, C, H, W)
    * @param weight shape (O, C, 3, 3)
    * @param bias shape (O)
    * @return shape (N, O, 2H, 2W)
    */
-  default T upsampleConv3x3(T x, T weight, T bias) {
-    return scope(() -> conv2d(upsampleNearest2x(x), weight, bias, 1, 1));
+  default T upsampleConv3(T x, T weight, T bias) {
+    return scope(() -> conv(upsampleNearest2x(x), weight, bias, 1, 1));
   }
 
   /**

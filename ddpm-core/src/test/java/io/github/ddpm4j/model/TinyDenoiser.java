@@ -78,9 +78,9 @@ public final class TinyDenoiser implements TrainableDenoiser {
   }
 
   private NDArray run(EagerOps ops, NDArray x) {
-    NDArray hidden = ops.silu(ops.conv2d(x, weight("first.weight"), weight("first.bias"), 1, 1));
+    NDArray hidden = ops.silu(ops.conv(x, weight("first.weight"), weight("first.bias"), 1, 1));
     NDArray said =
-        ops.conv2d(
+        ops.conv(
             ops.dropout(hidden, dropout, 0), weight("second.weight"), weight("second.bias"), 1, 1);
     return variance ? ops.concatChannels(said, said) : said;
   }

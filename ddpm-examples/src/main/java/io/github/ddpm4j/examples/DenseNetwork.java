@@ -57,7 +57,7 @@ final class DenseNetwork implements ScriptedDenoiser {
     T told = ops.enterFeatures(levels);
     T hidden = ops.enter(x);
     for (int i = 0; i < w.size(); i += 4) {
-      T dense = ops.conv2d(hidden, w.get(i), w.get(i + 1), 1, 0);
+      T dense = ops.conv(hidden, w.get(i), w.get(i + 1), 1, 0);
       T moved = ops.addPerChannel(dense, ops.linear(told, w.get(i + 2), w.get(i + 3)));
       hidden = i + 4 < w.size() ? ops.silu(moved) : moved;
     }

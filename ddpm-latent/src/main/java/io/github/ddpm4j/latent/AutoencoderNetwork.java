@@ -274,7 +274,7 @@ final class AutoencoderNetwork {
         () -> {
           T h = stages(ops, weights, level.stages, x);
           ConvLayer passage = level.passage;
-          return passage == null ? h : passage.apply(ops, weights, ops.padRightBottom(h, 1));
+          return passage == null ? h : passage.apply(ops, weights, ops.padEnd(h, 1));
         });
   }
 

@@ -109,7 +109,7 @@ final class Lite0Network {
       }
     }
     x = relu6(ops, convolved(ops, weights, "_conv_head", x, 1, 1, false));
-    return ops.leave(ops.averagePool2d(x, side / HALVINGS));
+    return ops.leave(ops.averagePool(x, side / HALVINGS));
   }
 
   /** TensorFlow's padding: of an odd number of zeros, right and bottom get one more. */
@@ -124,10 +124,10 @@ final class Lite0Network {
     T weight = weights.apply(layer + ".weight");
     T bias = weights.apply(layer + ".bias");
     int padding = (kernel - stride) / 2;
-    T padded = stride == 1 ? x : ops.padRightBottom(x, 1);
+    T padded = stride == 1 ? x : ops.padEnd(x, 1);
     return depthwise
-        ? ops.depthwiseConv2d(padded, weight, bias, stride, padding)
-        : ops.conv2d(padded, weight, bias, stride, padding);
+        ? ops.depthwiseConv(padded, weight, bias, stride, padding)
+        : ops.conv(padded, weight, bias, stride, padding);
   }
 
   private static <T> T relu6(Ops<T> ops, T x) {

@@ -258,12 +258,12 @@ final class ContextNetwork implements Blueprint {
   }
 
   private static <T> T halved(Ops<T> ops, Weights<T> weights, Pair pair, T x) {
-    return ops.maxPool2d(pair.forward(ops, weights, x), 2);
+    return ops.maxPool(pair.forward(ops, weights, x), 2);
   }
 
   /** From the lowest level to a vector and back. */
   private <T> T vector(Ops<T> ops, Weights<T> weights, T x) {
-    T vector = ops.gelu(ops.averagePool2d(x, LEAST_SIDE));
+    T vector = ops.gelu(ops.averagePool(x, LEAST_SIDE));
     T wide = fromVector.applyTransposed(ops, weights, vector);
     return relu(ops, fromVectorNorm.apply(ops, weights, wide));
   }

@@ -2,8 +2,10 @@ package io.github.ddpm4j.unet;
 
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.spi.Ops;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.function.LongUnaryOperator;
 import java.util.function.Supplier;
 
 /**
@@ -87,38 +89,46 @@ final class CountingOps implements Ops<CountingOps.Value> {
   }
 
   @Override
-  public Value conv2d(Value x, Value weight, Value bias, int stride, int padding) {
+  public Value conv(Value x, Value weight, Value bias, int stride, int padding) {
     long out = weight.shape.get(0);
     long in = weight.shape.get(1);
     long kernel = weight.shape.get(2);
     requireSame(in, x.shape.get(1));
-    long height = (x.shape.get(2) + 2L * padding - kernel) / stride + 1;
-    long width = (x.shape.get(3) + 2L * padding - kernel) / stride + 1;
-    Value output = like(weight, x.shape.get(0), out, height, width);
-    return used(output, product(output.shape.size(), in, kernel, kernel), weight, bias);
+    Value output = sized(weight, x, out, size -> (size + 2L * padding - kernel) / stride + 1);
+    return used(output, product(output.shape.size(), in, area(weight)), weight, bias);
   }
 
   @Override
-  public Value depthwiseConv2d(Value x, Value weight, Value bias, int stride, int padding) {
+  public Value depthwiseConv(Value x, Value weight, Value bias, int stride, int padding) {
     long channels = weight.shape.get(0);
     long kernel = weight.shape.get(2);
     requireSame(channels, x.shape.get(1));
-    long height = (x.shape.get(2) + 2L * padding - kernel) / stride + 1;
-    long width = (x.shape.get(3) + 2L * padding - kernel) / stride + 1;
-    Value output = like(weight, x.shape.get(0), channels, height, width);
-    return used(output, product(output.shape.size(), kernel, kernel), weight, bias);
+    Value output = sized(weight, x, channels, size -> (size + 2L * padding - kernel) / stride + 1);
+    return used(output, product(output.shape.size(), area(weight)), weight, bias);
   }
 
   @Override
-  public Value convTranspose2d(Value x, Value weight, Value bias, int stride, int padding) {
+  public Value convTranspose(Value x, Value weight, Value bias, int stride, int padding) {
     long in = weight.shape.get(0);
     long out = weight.shape.get(1);
     long kernel = weight.shape.get(2);
     requireSame(in, x.shape.get(1));
-    long height = (x.shape.get(2) - 1) * stride - 2L * padding + kernel;
-    long width = (x.shape.get(3) - 1) * stride - 2L * padding + kernel;
-    Value output = like(weight, x.shape.get(0), out, height, width);
-    return used(output, product(x.shape.size(), out, kernel, kernel), weight, bias);
+    Value output = sized(weight, x, out, size -> (size - 1) * stride - 2L * padding + kernel);
+    return used(output, product(x.shape.size(), out, area(weight)), weight, bias);
+  }
+
+  /** Images of so many channels, whose axes have sizes of their own. */
+  private static Value sized(Value layer, Value x, long channels, LongUnaryOperator size) {
+    Shape shape = new Shape(x.shape.get(0), channels);
+    for (int axis = 2; axis < x.shape.dimension(); axis++) {
+      shape = shape.add(size.applyAsLong(x.shape.get(axis)));
+    }
+    return new Value(shape, layer.layer);
+  }
+
+  /** The weights of a convolution for a pair of channels. */
+  private static long area(Value weight) {
+    return weight.shape.slice(2).size();
   }
 
   @Override
@@ -198,7 +208,7 @@ final class CountingOps implements Ops<CountingOps.Value> {
   @Override
   public Value tokens(Value x) {
     Shape s = x.shape;
-    return like(x, s.get(0), s.get(2) * s.get(3), s.get(1));
+    return like(x, s.get(0), s.slice(2).size(), s.get(1));
   }
 
   /** The layer that made the tokens has images for its output. */
@@ -227,20 +237,18 @@ final class CountingOps implements Ops<CountingOps.Value> {
   }
 
   @Override
-  public Value padRightBottom(Value x, int count) {
-    Shape s = x.shape;
-    return like(x, s.get(0), s.get(1), s.get(2) + count, s.get(3) + count);
+  public Value padEnd(Value x, int count) {
+    return sized(x, x, x.shape.get(1), side -> side + count);
   }
 
   @Override
-  public Value averagePool2d(Value x, int size) {
-    Shape s = x.shape;
-    return like(x, s.get(0), s.get(1), s.get(2) / size, s.get(3) / size);
+  public Value averagePool(Value x, int size) {
+    return sized(x, x, x.shape.get(1), side -> side / size);
   }
 
   @Override
-  public Value maxPool2d(Value x, int size) {
-    return averagePool2d(x, size);
+  public Value maxPool(Value x, int size) {
+    return averagePool(x, size);
   }
 
   @Override
@@ -250,14 +258,14 @@ final class CountingOps implements Ops<CountingOps.Value> {
   }
 
   @Override
-  public Value crop(Value x, int height, int width) {
-    return like(x, x.shape.get(0), x.shape.get(1), height, width);
+  public Value crop(Value x, int... sizes) {
+    long[] kept = Arrays.stream(sizes).asLongStream().toArray();
+    return new Value(x.shape.slice(0, 2).addAll(new Shape(kept)), x.layer);
   }
 
   @Override
   public Value upsampleNearest2x(Value x) {
-    Shape s = x.shape;
-    return like(x, s.get(0), s.get(1), 2 * s.get(2), 2 * s.get(3));
+    return sized(x, x, x.shape.get(1), side -> 2 * side);
   }
 
   @Override

@@ -45,7 +45,7 @@ final class Downsample implements Resampler {
   public <T> T forward(Ops<T> ops, Weights<T> weights, T x) {
     ConvLayer own = conv;
     return own == null
-        ? ops.averagePool2d(x, 2)
-        : ops.scope(() -> own.apply(ops, weights, rightBottom ? ops.padRightBottom(x, 1) : x));
+        ? ops.averagePool(x, 2)
+        : ops.scope(() -> own.apply(ops, weights, rightBottom ? ops.padEnd(x, 1) : x));
   }
 }

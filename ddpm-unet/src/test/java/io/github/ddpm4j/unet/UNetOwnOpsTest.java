@@ -72,7 +72,7 @@ class UNetOwnOpsTest {
       assertThat(own).isEqualTo(unet.predict(x, levels, condition));
       // In and out; two in each of the residual blocks: down, two in the middle, two up, with a
       // shortcut where the channels differ.
-      assertThat(counts).containsEntry("conv2d", 14).containsEntry("embedding", 1);
+      assertThat(counts).containsEntry("conv", 14).containsEntry("embedding", 1);
     }
   }
 }

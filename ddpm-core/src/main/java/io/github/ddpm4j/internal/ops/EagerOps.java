@@ -10,16 +10,16 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.ndarray.types.SparseFormat;
 import ai.djl.nn.Activation;
-import ai.djl.nn.convolutional.Conv2d;
 import ai.djl.nn.core.Embedding;
 import ai.djl.nn.core.Linear;
 import ai.djl.nn.norm.LayerNorm;
-import ai.djl.nn.pooling.Pool;
 import io.github.ddpm4j.internal.random.CounterRandom;
 import io.github.ddpm4j.spi.Ops;
+import java.util.Arrays;
 import java.util.List;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -104,18 +104,43 @@ public final class EagerOps implements Ops<NDArray> {
   }
 
   @Override
-  public NDArray conv2d(NDArray x, NDArray weight, NDArray bias, int stride, int padding) {
-    return Conv2d.conv2d(x, weight, bias, new Shape(stride, stride), new Shape(padding, padding))
-        .singletonOrThrow();
+  public NDArray conv(NDArray x, NDArray weight, NDArray bias, int stride, int padding) {
+    return conv(x, weight, bias, stride, padding, 1);
   }
 
   @Override
-  public NDArray depthwiseConv2d(NDArray x, NDArray weight, NDArray bias, int stride, int padding) {
-    Shape strides = new Shape(stride, stride);
-    Shape paddings = new Shape(padding, padding);
-    int groups = Math.toIntExact(x.getShape().get(1));
-    return Conv2d.conv2d(x, weight, bias, strides, paddings, new Shape(1, 1), groups)
+  public NDArray depthwiseConv(NDArray x, NDArray weight, NDArray bias, int stride, int padding) {
+    return conv(x, weight, bias, stride, padding, Math.toIntExact(x.getShape().get(1)));
+  }
+
+  private static NDArray conv(
+      NDArray x, NDArray weight, NDArray bias, int stride, int padding, int groups) {
+    Shape strides = ofEachAxis(x, stride);
+    Shape paddings = ofEachAxis(x, padding);
+    return x.getNDArrayInternal()
+        .convolution(x, weight, bias, strides, paddings, ofEachAxis(x, 1), groups)
         .singletonOrThrow();
+  }
+
+  /** The same number for each axis of images, behind image and channel. */
+  private static Shape ofEachAxis(NDArray images, long number) {
+    long[] numbers = new long[axes(images)];
+    Arrays.fill(numbers, number);
+    return new Shape(numbers);
+  }
+
+  /** The axes of images behind image and channel. */
+  private static int axes(NDArray images) {
+    return images.getShape().dimension() - 2;
+  }
+
+  /** A value for each channel, to be multiplied with images. */
+  private static NDArray perChannel(NDArray values, NDArray images) {
+    Shape shape = values.getShape();
+    for (int axis = 0; axis < axes(images); axis++) {
+      shape = shape.add(1);
+    }
+    return values.reshape(shape);
   }
 
   /**
@@ -125,41 +150,50 @@ public final class EagerOps implements Ops<NDArray> {
    * no transposed convolution for PyTorch.
    */
   @Override
-  public NDArray convTranspose2d(NDArray x, NDArray weight, NDArray bias, int stride, int padding) {
+  public NDArray convTranspose(NDArray x, NDArray weight, NDArray bias, int stride, int padding) {
     return scope(
         () -> {
           Shape s = x.getShape();
           long kernel = weight.getShape().get(2);
-          long between = stride - 1L;
-          NDArray spread =
-              x.reshape(s.get(0), s.get(1), s.get(2), 1, s.get(3), 1)
-                  .pad(new Shape(0, between, 0, 0, 0, between), 0)
-                  .reshape(s.get(0), s.get(1), s.get(2) * stride, s.get(3) * stride);
-          NDArray flipped = weight.transpose(1, 0, 2, 3).flip(2, 3);
-          NDArray all = conv2d(spread, flipped, bias, 1, (int) kernel - 1);
-          // Every pixel that a weight reaches, without the zeros behind the last; then the edges
-          // go.
-          long height = (s.get(2) - 1) * stride + kernel - padding;
-          long width = (s.get(3) - 1) * stride + kernel - padding;
-          return all.get(new NDIndex(":, :, {}:{}, {}:{}", padding, height, padding, width));
+          Shape apart = s.slice(0, 2);
+          Shape between = new Shape();
+          Shape together = s.slice(0, 2);
+          NDIndex reached = new NDIndex(":, :");
+          for (int axis = 2; axis < s.dimension(); axis++) {
+            apart = apart.add(s.get(axis)).add(1);
+            between = between.add(0).add(stride - 1L).add(0).add(0);
+            together = together.add(s.get(axis) * stride);
+            // Every pixel that a weight reaches, without the zeros behind the last, and without
+            // the edges.
+            reached.addSliceDim(padding, (s.get(axis) - 1) * stride + kernel - padding);
+          }
+          between = between.slice(0, between.dimension() - 2);
+          NDArray spread = x.reshape(apart).pad(between, 0).reshape(together);
+          int[] backwards = IntStream.range(2, s.dimension()).toArray();
+          NDArray flipped = weight.swapAxes(0, 1).flip(backwards);
+          return conv(spread, flipped, bias, 1, (int) kernel - 1).get(reached);
         });
   }
 
   @Override
-  public NDArray averagePool2d(NDArray x, int size) {
-    Shape square = new Shape(size, size);
-    return Pool.avgPool2d(x, square, square, new Shape(0, 0), false, true);
+  public NDArray averagePool(NDArray x, int size) {
+    Shape square = ofEachAxis(x, size);
+    return x.getNDArrayInternal().avgPool(square, square, ofEachAxis(x, 0), false, true);
   }
 
   @Override
-  public NDArray maxPool2d(NDArray x, int size) {
-    Shape square = new Shape(size, size);
-    return Pool.maxPool2d(x, square, square, new Shape(0, 0), false);
+  public NDArray maxPool(NDArray x, int size) {
+    Shape square = ofEachAxis(x, size);
+    return x.getNDArrayInternal().maxPool(square, square, ofEachAxis(x, 0), false);
   }
 
   @Override
-  public NDArray padRightBottom(NDArray x, int count) {
-    return x.pad(new Shape(0, count, 0, count), 0);
+  public NDArray padEnd(NDArray x, int count) {
+    Shape ends = new Shape();
+    for (int axis = 0; axis < axes(x); axis++) {
+      ends = ends.add(0).add(count);
+    }
+    return x.pad(ends, 0);
   }
 
   /**
@@ -173,7 +207,6 @@ public final class EagerOps implements Ops<NDArray> {
     return scope(
         () -> {
           Shape shape = x.getShape();
-          long channels = shape.get(1);
           long rows = shape.get(0) * groups;
           Shape row = new Shape(shape.size() / rows);
           NDManager manager = x.getManager();
@@ -183,9 +216,7 @@ public final class EagerOps implements Ops<NDArray> {
               LayerNorm.layerNorm(x.reshape(rows, row.size()), row, one, zero, (float) eps)
                   .singletonOrThrow()
                   .reshape(shape);
-          return normal
-              .mul(weight.reshape(1, channels, 1, 1))
-              .addi(bias.reshape(1, channels, 1, 1));
+          return normal.mul(perChannel(weight, x)).addi(perChannel(bias, x));
         });
   }
 
@@ -195,7 +226,7 @@ public final class EagerOps implements Ops<NDArray> {
         () -> {
           long channels = x.getShape().get(1);
           NDArray norm = x.norm(new int[] {1}, true);
-          NDArray factors = scale(weight, Math.sqrt((double) channels)).reshape(1, channels, 1, 1);
+          NDArray factors = perChannel(scale(weight, Math.sqrt((double) channels)), x);
           return x.div(atLeast(norm, LEAST_NORM)).mul(factors);
         });
   }
@@ -240,12 +271,12 @@ public final class EagerOps implements Ops<NDArray> {
 
   @Override
   public NDArray addPerChannel(NDArray x, NDArray values) {
-    return scope(() -> x.add(values.expandDims(-1).expandDims(-1)));
+    return scope(() -> x.add(perChannel(values, x)));
   }
 
   @Override
   public NDArray multiplyPerChannel(NDArray x, NDArray values) {
-    return scope(() -> x.mul(values.expandDims(-1).expandDims(-1)));
+    return scope(() -> x.mul(perChannel(values, x)));
   }
 
   @Override
@@ -376,13 +407,24 @@ public final class EagerOps implements Ops<NDArray> {
   }
 
   @Override
-  public NDArray crop(NDArray x, int height, int width) {
-    return x.get(new NDIndex(":, :, :{}, :{}", height, width));
+  public NDArray crop(NDArray x, int... sizes) {
+    NDIndex kept = new NDIndex(":, :");
+    for (int size : sizes) {
+      kept.addSliceDim(0, size);
+    }
+    return x.get(kept);
   }
 
   @Override
   public NDArray upsampleNearest2x(NDArray x) {
-    return scope(() -> x.repeat(3, 2).repeat(2, 2));
+    return scope(
+        () -> {
+          NDArray doubled = x;
+          for (int axis = x.getShape().dimension() - 1; axis >= 2; axis--) {
+            doubled = doubled.repeat(axis, 2);
+          }
+          return doubled;
+        });
   }
 
   @Override

@@ -2,10 +2,12 @@ package io.github.ddpm4j.internal.ops;
 
 import io.github.ddpm4j.internal.ops.Script.Value;
 import io.github.ddpm4j.spi.Ops;
+import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -13,6 +15,9 @@ import org.jspecify.annotations.Nullable;
  * EagerOps} to rounding, dropout masks included.
  */
 public final class ScriptOps implements Ops<Value> {
+
+  /** Rows and columns. */
+  private static final int IMAGE_AXES = 2;
 
   /** TorchScript's number for whole numbers of 64 bits. */
   private static final int INT64 = 4;
@@ -28,6 +33,10 @@ public final class ScriptOps implements Ops<Value> {
 
   private final Script script;
   private final Script.Type type;
+
+  /** Of images, behind image and channel. */
+  private final int axes;
+
   private final ImageLayout layout;
   private final @Nullable Value seeds;
   private final @Nullable ScriptTape tape;
@@ -35,18 +44,20 @@ public final class ScriptOps implements Ops<Value> {
   private ScriptOps(
       Script script,
       Script.Type type,
+      int axes,
       ImageLayout layout,
       @Nullable Value seeds,
       @Nullable ScriptTape tape) {
     this.script = script;
     this.type = type;
-    this.layout = layout;
+    this.axes = axes;
+    this.layout = axes == IMAGE_AXES ? layout : ImageLayout.CHANNELS_FIRST;
     this.seeds = seeds;
     this.tape = tape;
   }
 
   /**
-   * Operations without dropout.
+   * Operations without dropout, on images of two axes.
    *
    * @param script where to write
    * @param type what to compute in
@@ -54,11 +65,11 @@ public final class ScriptOps implements Ops<Value> {
    * @return the operations
    */
   public static ScriptOps inference(Script script, Script.Type type, ImageLayout layout) {
-    return new ScriptOps(script, type, layout, null, null);
+    return new ScriptOps(script, type, IMAGE_AXES, layout, null, null);
   }
 
   /**
-   * Operations with dropout.
+   * Operations with dropout, on images of two axes.
    *
    * @param script where to write
    * @param type what to compute in
@@ -66,7 +77,7 @@ public final class ScriptOps implements Ops<Value> {
    * @return the operations
    */
   public static ScriptOps training(Script script, Script.Type type, Value seeds) {
-    return new ScriptOps(script, type, ImageLayout.CHANNELS_FIRST, seeds, null);
+    return new ScriptOps(script, type, IMAGE_AXES, ImageLayout.CHANNELS_FIRST, seeds, null);
   }
 
   /**
@@ -76,7 +87,28 @@ public final class ScriptOps implements Ops<Value> {
    * @return the operations
    */
   public ScriptOps on(ScriptTape tape) {
-    return new ScriptOps(script, type, layout, seeds, tape);
+    return new ScriptOps(script, type, axes, layout, seeds, tape);
+  }
+
+  /**
+   * The same operations, on signals of one axis or volumes of three, which lie in memory with the
+   * channels first.
+   *
+   * @param number of axes, behind image and channel
+   * @return the operations
+   */
+  public ScriptOps axes(int number) {
+    return new ScriptOps(script, type, number, layout, seeds, tape);
+  }
+
+  /** The same number for each axis of images. */
+  private List<Integer> ofEachAxis(int number) {
+    return Collections.nCopies(axes, number);
+  }
+
+  /** A value for each channel, to be multiplied with images. */
+  private String perChannel(String values) {
+    return "torch.unsqueeze(".repeat(axes) + values + ", -1)".repeat(axes);
   }
 
   @Override
@@ -113,43 +145,59 @@ public final class ScriptOps implements Ops<Value> {
   }
 
   @Override
-  public Value conv2d(Value x, Value weight, Value bias, int stride, int padding) {
+  public Value conv(Value x, Value weight, Value bias, int stride, int padding) {
     return script.let(
-        "torch.conv2d(%s, %s, %s, [%d, %d], [%d, %d])",
-        x, converted(weight), converted(bias), stride, stride, padding, padding);
+        "torch.conv%dd(%s, %s, %s, %s, %s)",
+        axes, x, converted(weight), converted(bias), ofEachAxis(stride), ofEachAxis(padding));
   }
 
   @Override
-  public Value depthwiseConv2d(Value x, Value weight, Value bias, int stride, int padding) {
+  public Value depthwiseConv(Value x, Value weight, Value bias, int stride, int padding) {
     return script.let(
-        "torch.conv2d(%s, %s, %s, [%d, %d], [%d, %d], [1, 1], %s.size(1))",
-        x, converted(weight), converted(bias), stride, stride, padding, padding, x);
+        "torch.conv%dd(%s, %s, %s, %s, %s, %s, %s.size(1))",
+        axes,
+        x,
+        converted(weight),
+        converted(bias),
+        ofEachAxis(stride),
+        ofEachAxis(padding),
+        ofEachAxis(1),
+        x);
   }
 
   /**
    * {@inheritDoc}
    *
-   * <p>As one transposed convolution of stride 2, if there are many pixels: an output pixel sees
-   * each input pixel through the sum of those weights that fall on its copies, and that takes 4 of
-   * the 9 multiplications. Where there are few, the sums cost more than that.
+   * <p>As one transposed convolution of stride 2: an output pixel sees each input pixel through the
+   * sum of those weights that fall on its copies, and that takes 4 of the 9 multiplications, 2 of 3
+   * of a signal, and 8 of 27 of a volume. Of images with few pixels the sums cost more than that,
+   * and it is done as it is defined.
    */
   @Override
-  public Value upsampleConv3x3(Value x, Value weight, Value bias) {
-    String sums =
-        "torch.avg_pool2d(torch.transpose(torch.flip("
-            + weight
-            + ", [2, 3]), 0, 1), [2, 2], [1, 1], [1, 1], False, True, 1)";
-    return script.let(
-        "(torch.conv_transpose2d(%s, %s, %s, [2, 2], [1, 1]) if %s >= %d else torch.conv2d(%s, %s,"
-            + " %s, [1, 1], [1, 1]))",
+  public Value upsampleConv3(Value x, Value weight, Value bias) {
+    if (axes == IMAGE_AXES) {
+      return script.let(
+          "(%s if %s >= %d else torch.conv2d(%s, %s, %s, [1, 1], [1, 1]))",
+          transposed(x, sumsOfSquares(weight), bias),
+          pixels(x),
+          MANY_PIXELS,
+          doubled(x),
+          converted(weight),
+          converted(bias));
+    }
+    return script.let("%s", transposed(x, sumsOfPairs(weight), bias));
+  }
+
+  private String transposed(Value x, Value kernel, Value bias) {
+    return String.format(
+        Locale.ROOT,
+        "torch.conv_transpose%dd(%s, %s, %s, %s, %s)",
+        axes,
         x,
-        converted(new Value(sums)),
+        converted(kernel),
         converted(bias),
-        pixels(x),
-        MANY_PIXELS,
-        doubled(x),
-        converted(weight),
-        converted(bias));
+        ofEachAxis(2),
+        ofEachAxis(1));
   }
 
   /** The number of pixels of images in a batch, as TorchScript. */
@@ -158,26 +206,56 @@ public final class ScriptOps implements Ops<Value> {
         Locale.ROOT, "torch.size(%1$s, 0) * torch.size(%1$s, 2) * torch.size(%1$s, 3)", images);
   }
 
+  /** Not yet computed: an expression. */
+  private static Value sumsOfSquares(Value weight) {
+    return new Value(
+        "torch.avg_pool2d(torch.transpose(torch.flip("
+            + weight
+            + ", [2, 3]), 0, 1), [2, 2], [1, 1], [1, 1], False, True, 1)");
+  }
+
+  /** Along one axis after the other, since not all pools divide by what they are told. */
+  private Value sumsOfPairs(Value weight) {
+    List<Integer> backwards = IntStream.range(2, 2 + axes).boxed().toList();
+    Value kernel = script.let("torch.transpose(torch.flip(%s, %s), 0, 1)", weight, backwards);
+    for (int axis = 0; axis < axes; axis++) {
+      String others = "0, 0, ".repeat(axis);
+      kernel =
+          script.let(
+              "torch.add(torch.constant_pad_nd(%1$s, [%2$s0, 1]),"
+                  + " torch.constant_pad_nd(%1$s, [%2$s1, 0]))",
+              kernel, others);
+    }
+    return kernel;
+  }
+
   @Override
-  public Value convTranspose2d(Value x, Value weight, Value bias, int stride, int padding) {
+  public Value convTranspose(Value x, Value weight, Value bias, int stride, int padding) {
     return script.let(
-        "torch.conv_transpose2d(%s, %s, %s, [%d, %d], [%d, %d])",
-        x, converted(weight), converted(bias), stride, stride, padding, padding);
+        "torch.conv_transpose%dd(%s, %s, %s, %s, %s)",
+        axes, x, converted(weight), converted(bias), ofEachAxis(stride), ofEachAxis(padding));
   }
 
   @Override
-  public Value averagePool2d(Value x, int size) {
-    return script.let("torch.avg_pool2d(%s, [%d, %d])", x, size, size);
+  public Value averagePool(Value x, int size) {
+    // The engine's mean of cubes knows no other type on the CPU.
+    Value wide =
+        axes == IMAGE_AXES || type == Script.Type.FLOAT32
+            ? x
+            : script.let("torch.to(%s, %d)", x, Script.Type.FLOAT32.code());
+    Value mean = script.let("torch.avg_pool%dd(%s, %s)", axes, wide, ofEachAxis(size));
+    return wide == x ? mean : script.let("%s", converted(mean));
   }
 
   @Override
-  public Value maxPool2d(Value x, int size) {
-    return script.let("torch.max_pool2d(%s, [%d, %d])", x, size, size);
+  public Value maxPool(Value x, int size) {
+    return script.let("torch.max_pool%dd(%s, %s)", axes, x, ofEachAxis(size));
   }
 
   @Override
-  public Value padRightBottom(Value x, int count) {
-    return script.let("torch.constant_pad_nd(%s, [0, %d, 0, %d])", x, count, count);
+  public Value padEnd(Value x, int count) {
+    List<Integer> ends = Collections.nCopies(axes, List.of(0, count)).stream().flatMap(List::stream).toList();
+    return script.let("torch.constant_pad_nd(%s, %s)", x, ends);
   }
 
   /**
@@ -226,8 +304,8 @@ public final class ScriptOps implements Ops<Value> {
         script.let("torch.clamp_min(torch.norm(%s, 2, [1], True), %s)", wide, EagerOps.LEAST_NORM);
     Value factors =
         script.let(
-            "torch.view(torch.mul(%s, torch.pow(torch.size(%s, 1), 0.5)), [1, -1, 1, 1])",
-            weight, x);
+            "%s",
+            perChannel("torch.mul(" + weight + ", torch.pow(torch.size(" + x + ", 1), 0.5))"));
     Value normal = script.let("torch.mul(torch.div(%s, %s), %s)", wide, least, factors);
     return type == Script.Type.FLOAT32 ? normal : script.let("%s", converted(normal));
   }
@@ -262,13 +340,13 @@ public final class ScriptOps implements Ops<Value> {
   @Override
   public Value addPerChannel(Value x, Value values) {
     return script.let(
-        "torch.add(%s, torch.unsqueeze(torch.unsqueeze(%s, -1), -1))", x, converted(values));
+        "torch.add(%s, %s)", x, perChannel(converted(values)));
   }
 
   @Override
   public Value multiplyPerChannel(Value x, Value values) {
     return script.let(
-        "torch.mul(%s, torch.unsqueeze(torch.unsqueeze(%s, -1), -1))", x, converted(values));
+        "torch.mul(%s, %s)", x, perChannel(converted(values)));
   }
 
   @Override
@@ -384,8 +462,12 @@ public final class ScriptOps implements Ops<Value> {
   }
 
   @Override
-  public Value crop(Value x, int height, int width) {
-    return script.let("torch.slice(torch.slice(%s, 2, 0, %d), 3, 0, %d)", x, height, width);
+  public Value crop(Value x, int... sizes) {
+    StringBuilder kept = new StringBuilder("torch.slice(".repeat(sizes.length)).append(x);
+    for (int i = 0; i < sizes.length; i++) {
+      kept.append(", ").append(2 + i).append(", 0, ").append(sizes[i]).append(')');
+    }
+    return script.let("%s", kept);
   }
 
   @Override
@@ -393,8 +475,13 @@ public final class ScriptOps implements Ops<Value> {
     return script.let("%s", doubled(x));
   }
 
-  private static String doubled(Value x) {
-    return "torch.upsample_nearest2d(" + x + ", None, [2.0, 2.0])";
+  private String doubled(Value x) {
+    return String.format(
+        Locale.ROOT,
+        "torch.upsample_nearest%dd(%s, None, %s)",
+        axes,
+        x,
+        Collections.nCopies(axes, 2.0));
   }
 
   @Override

@@ -37,7 +37,7 @@ class EagerOpsTest {
 
   @ParameterizedTest
   @CsvSource({"3, 1, 1", "3, 2, 0", "3, 2, 1", "1, 1, 0"})
-  void conv2d_strideAndPadding_asDefined(int kernel, int stride, int padding) {
+  void conv_strideAndPadding_asDefined(int kernel, int stride, int padding) {
     int n = 2;
     int c = 3;
     int h = 6;
@@ -76,7 +76,7 @@ class EagerOpsTest {
       }
     }
 
-    NDArray actual = ops.conv2d(x, weight, bias, stride, padding);
+    NDArray actual = ops.conv(x, weight, bias, stride, padding);
 
     assertThat(actual.getShape()).isEqualTo(new Shape(n, o, outH, outW));
     assertClose(actual, expected, 1e-12);
@@ -85,7 +85,7 @@ class EagerOpsTest {
   /** A convolution whose weights between different channels are zero. */
   @ParameterizedTest
   @CsvSource({"3, 1, 1", "3, 2, 0", "5, 2, 2", "1, 1, 0"})
-  void depthwiseConv2d_isAConvolutionOfEachChannel(int kernel, int stride, int padding) {
+  void depthwiseConv_isAConvolutionOfEachChannel(int kernel, int stride, int padding) {
     int c = 3;
     NDArray x = array(DataType.FLOAT64, 2, c, 6, 7);
     NDArray weight = array(DataType.FLOAT64, c, 1, kernel, kernel);
@@ -95,9 +95,9 @@ class EagerOpsTest {
       whole.set(new NDIndex("{}, {}", i, i), weight.get(i, 0));
     }
 
-    NDArray actual = ops.depthwiseConv2d(x, weight, bias, stride, padding);
+    NDArray actual = ops.depthwiseConv(x, weight, bias, stride, padding);
 
-    NDArray expected = ops.conv2d(x, whole, bias, stride, padding);
+    NDArray expected = ops.conv(x, whole, bias, stride, padding);
     assertThat(actual.getShape()).isEqualTo(expected.getShape());
     assertClose(actual, expected.toDoubleArray(), 1e-12);
   }
@@ -105,7 +105,7 @@ class EagerOpsTest {
   /** Each pixel adds its multiples of the weight where they fall. */
   @ParameterizedTest
   @CsvSource({"4, 2, 1", "2, 2, 0", "7, 7, 0", "3, 1, 2", "3, 2, 0", "1, 1, 0"})
-  void convTranspose2d_strideAndPadding_asDefined(int kernel, int stride, int padding) {
+  void convTranspose_strideAndPadding_asDefined(int kernel, int stride, int padding) {
     int n = 2;
     int c = 3;
     int h = 4;
@@ -141,7 +141,7 @@ class EagerOpsTest {
       }
     }
 
-    NDArray actual = ops.convTranspose2d(x, weight, bias, stride, padding);
+    NDArray actual = ops.convTranspose(x, weight, bias, stride, padding);
 
     assertThat(actual.getShape()).isEqualTo(new Shape(n, o, outH, outW));
     assertClose(actual, expected, 1e-12);
@@ -153,10 +153,10 @@ class EagerOpsTest {
         manager.create(
             new float[] {1, 2, 3, 4, 9, 5, -6, -7, -8, 9, 1, 1, 1, 1, 1}, new Shape(1, 1, 3, 5));
 
-    assertThat(ops.averagePool2d(x, 2).getShape()).isEqualTo(new Shape(1, 1, 1, 2));
-    assertThat(ops.averagePool2d(x, 2).toFloatArray()).containsExactly(0.5f, -2);
-    assertThat(ops.maxPool2d(x, 2).toFloatArray()).containsExactly(5, 4);
-    assertThat(ops.maxPool2d(x, 3).toFloatArray()).containsExactly(5);
+    assertThat(ops.averagePool(x, 2).getShape()).isEqualTo(new Shape(1, 1, 1, 2));
+    assertThat(ops.averagePool(x, 2).toFloatArray()).containsExactly(0.5f, -2);
+    assertThat(ops.maxPool(x, 2).toFloatArray()).containsExactly(5, 4);
+    assertThat(ops.maxPool(x, 3).toFloatArray()).containsExactly(5);
   }
 
   @ParameterizedTest
@@ -212,7 +212,7 @@ class EagerOpsTest {
   void padRightBottom_addsZerosThere() {
     NDArray x = manager.create(new float[] {1, 2, 3, 4, 5, 6}, new Shape(1, 1, 2, 3));
 
-    NDArray padded = ops.padRightBottom(x, 1);
+    NDArray padded = ops.padEnd(x, 1);
 
     assertThat(padded.getShape()).isEqualTo(new Shape(1, 1, 3, 4));
     assertThat(padded.toFloatArray()).containsExactly(1, 2, 3, 0, 4, 5, 6, 0, 0, 0, 0, 0);

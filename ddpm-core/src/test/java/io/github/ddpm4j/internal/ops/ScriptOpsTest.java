@@ -90,6 +90,15 @@ class ScriptOpsTest {
       return with(Kind.WEIGHT, shape);
     }
 
+    /** Of its images, behind image and channel. */
+    int axes() {
+      return inputs.stream()
+          .filter(input -> input.kind() == Kind.IMAGES)
+          .mapToInt(input -> input.shape().dimension() - 2)
+          .findFirst()
+          .orElse(2);
+    }
+
     private Case with(Kind kind, long... shape) {
       inputs.add(new Input(kind, new Shape(shape)));
       return this;
@@ -109,6 +118,8 @@ class ScriptOpsTest {
             attentions(),
             arithmetic(),
             others(),
+            signals(),
+            volumes(),
             dropouts())
         .flatMap(cases -> cases);
   }
@@ -132,28 +143,28 @@ class ScriptOpsTest {
   }
 
   private static Case transposed(int kernel, int stride, int padding) {
-    return new Case("convTranspose2d " + kernel + "x" + kernel + " " + stride + " " + padding) {
+    return new Case("convTranspose " + kernel + "x" + kernel + " " + stride + " " + padding) {
       @Override
       <T> T apply(Ops<T> ops, List<T> in) {
-        return ops.convTranspose2d(in.get(0), in.get(1), in.get(2), stride, padding);
+        return ops.convTranspose(in.get(0), in.get(1), in.get(2), stride, padding);
       }
     };
   }
 
   private static Case depthwise(int kernel, int stride, int padding) {
-    return new Case("depthwiseConv2d " + kernel + "x" + kernel + " " + stride + " " + padding) {
+    return new Case("depthwiseConv " + kernel + "x" + kernel + " " + stride + " " + padding) {
       @Override
       <T> T apply(Ops<T> ops, List<T> in) {
-        return ops.depthwiseConv2d(in.get(0), in.get(1), in.get(2), stride, padding);
+        return ops.depthwiseConv(in.get(0), in.get(1), in.get(2), stride, padding);
       }
     };
   }
 
   private static Case convolution(int kernel, int stride, int padding) {
-    return new Case("conv2d " + kernel + "x" + kernel + " " + stride + " " + padding) {
+    return new Case("conv " + kernel + "x" + kernel + " " + stride + " " + padding) {
       @Override
       <T> T apply(Ops<T> ops, List<T> in) {
-        return ops.conv2d(in.get(0), in.get(1), in.get(2), stride, padding);
+        return ops.conv(in.get(0), in.get(1), in.get(2), stride, padding);
       }
     };
   }
@@ -168,10 +179,10 @@ class ScriptOpsTest {
   }
 
   private static Case upsampling() {
-    return new Case("upsampleConv3x3") {
+    return new Case("upsampleConv3") {
       @Override
       <T> T apply(Ops<T> ops, List<T> in) {
-        return ops.upsampleConv3x3(in.get(0), in.get(1), in.get(2));
+        return ops.upsampleConv3(in.get(0), in.get(1), in.get(2));
       }
     };
   }
@@ -452,10 +463,10 @@ class ScriptOpsTest {
             return ops.linear(in.get(0), in.get(1), in.get(2));
           }
         }.features(1, 15, 6).weight(6, 6).weight(6),
-        new Case("padRightBottom") {
+        new Case("padEnd") {
           @Override
           <T> T apply(Ops<T> ops, List<T> in) {
-            return ops.padRightBottom(in.get(0), 1);
+            return ops.padEnd(in.get(0), 1);
           }
         }.images(2, 3, 5, 4),
         new Case("linear without bias") {
@@ -485,16 +496,16 @@ class ScriptOpsTest {
             return ops.concatChannels(in.get(0), in.get(1));
           }
         }.features(3, 2).features(3, 4),
-        new Case("averagePool2d") {
+        new Case("averagePool") {
           @Override
           <T> T apply(Ops<T> ops, List<T> in) {
-            return ops.averagePool2d(in.get(0), 2);
+            return ops.averagePool(in.get(0), 2);
           }
         }.images(2, 3, 5, 4),
-        new Case("maxPool2d") {
+        new Case("maxPool") {
           @Override
           <T> T apply(Ops<T> ops, List<T> in) {
-            return ops.maxPool2d(in.get(0), 3);
+            return ops.maxPool(in.get(0), 3);
           }
         }.images(2, 3, 7, 6),
         new Case("addPerChannel") {
@@ -556,9 +567,74 @@ class ScriptOpsTest {
           <T> T apply(Ops<T> ops, List<T> in) {
             T tokens = ops.tokens(in.get(0));
             T mixed = ops.attention(tokens, tokens, ops.linear(tokens, in.get(1), in.get(2)), 3);
-            return ops.conv2d(ops.images(mixed, in.get(0)), in.get(3), in.get(4), 1, 1);
+            return ops.conv(ops.images(mixed, in.get(0)), in.get(3), in.get(4), 1, 1);
           }
         }.images(2, 6, 3, 5).weight(6, 6).weight(6).weight(2, 6, 3, 3).weight(2));
+  }
+
+  /** What depends on the number of axes, with one. */
+  private static Stream<Case> signals() {
+    return Stream.of(
+        convolution(3, 1, 1).images(2, 3, 7).weight(4, 3, 3).weight(4),
+        convolution(4, 2, 1).images(2, 3, 8).weight(4, 3, 4).weight(4),
+        convolution(3, 2, 0).images(1, 2, 9).weight(2, 2, 3).weight(2),
+        depthwise(5, 2, 1).images(2, 3, 9).weight(3, 1, 5).weight(3),
+        transposed(4, 2, 1).images(2, 3, 5).weight(3, 2, 4).weight(2),
+        transposed(2, 2, 0).images(1, 2, 3).weight(2, 3, 2).weight(3),
+        upsampling().images(2, 1, 3).weight(1, 1, 3).weight(1),
+        upsampling().images(2, 3, 5).weight(4, 3, 3).weight(4),
+        norm(2, 1e-5).images(2, 6, 5).weight(6).weight(6),
+        rms().images(2, 6, 5).weight(6),
+        resized(3).images(2, 3, 5),
+        channels().images(2, 3, 5).features(2, 3).weight(3),
+        tokens().images(2, 3, 5).weight(3, 3).weight(3));
+  }
+
+  /** The same with three. */
+  private static Stream<Case> volumes() {
+    return Stream.of(
+        convolution(3, 1, 1).images(2, 3, 2, 4, 3).weight(4, 3, 3, 3, 3).weight(4),
+        convolution(3, 2, 0).images(1, 2, 5, 3, 7).weight(2, 2, 3, 3, 3).weight(2),
+        depthwise(3, 2, 1).images(2, 3, 3, 4, 5).weight(3, 1, 3, 3, 3).weight(3),
+        transposed(4, 2, 1).images(1, 3, 2, 3, 2).weight(3, 2, 4, 4, 4).weight(2),
+        transposed(2, 2, 0).images(2, 2, 1, 2, 3).weight(2, 3, 2, 2, 2).weight(3),
+        upsampling().images(1, 1, 1, 1, 1).weight(1, 1, 3, 3, 3).weight(1),
+        upsampling().images(2, 3, 1, 3, 2).weight(4, 3, 3, 3, 3).weight(4),
+        norm(2, 1e-5).images(2, 6, 2, 3, 4).weight(6).weight(6),
+        rms().images(2, 6, 2, 3, 4).weight(6),
+        resized(1, 3, 5).images(2, 3, 1, 2, 3),
+        channels().images(2, 3, 3, 2, 4).features(2, 3).weight(3),
+        tokens().images(2, 3, 2, 3, 2).weight(3, 3).weight(3));
+  }
+
+  private static Case resized(int... sizes) {
+    return new Case("resized") {
+      @Override
+      <T> T apply(Ops<T> ops, List<T> in) {
+        T cropped = ops.crop(ops.padEnd(ops.upsampleNearest2x(in.get(0)), 1), sizes);
+        T pooled = ops.averagePool(ops.upsampleNearest2x(cropped), 2);
+        return ops.add(pooled, ops.maxPool(ops.padEnd(ops.upsampleNearest2x(cropped), 1), 2));
+      }
+    };
+  }
+
+  private static Case channels() {
+    return new Case("scale and shift per channel") {
+      @Override
+      <T> T apply(Ops<T> ops, List<T> in) {
+        return ops.multiplyPerChannel(ops.addPerChannel(in.get(0), in.get(1)), in.get(2));
+      }
+    };
+  }
+
+  private static Case tokens() {
+    return new Case("tokens and back") {
+      @Override
+      <T> T apply(Ops<T> ops, List<T> in) {
+        T tokens = ops.linear(ops.tokens(in.get(0)), in.get(1), in.get(2));
+        return ops.add(in.get(0), ops.images(tokens, in.get(0)));
+      }
+    };
   }
 
   private static Stream<Case> dropouts() {
@@ -567,6 +643,7 @@ class ScriptOpsTest {
         dropout(0.1).images(1, 1, 1, 1),
         dropout(0.1).images(2, 3, 5, 7),
         dropout(0.5).images(3, 4, 1, 3),
+        dropout(0.5).images(3, 4, 3),
         new Case("dropout of tokens") {
           @Override
           <T> T apply(Ops<T> ops, List<T> in) {
@@ -593,7 +670,7 @@ class ScriptOpsTest {
     for (Script.Type type : Script.Type.values()) {
       for (ImageLayout layout : ImageLayout.values()) {
         Script script = new Script();
-        ScriptOps ops = ScriptOps.inference(script, type, layout);
+        ScriptOps ops = ScriptOps.inference(script, type, layout).axes(c.axes());
         Value result = ops.leave(c.apply(ops, entered(ops, c)));
         NDArray actual = run(script, listOf(result), inputs, false).head();
         assertClose(c + " " + type + " " + layout, actual, expected, type);
@@ -615,7 +692,7 @@ class ScriptOpsTest {
     }
     for (Script.Type type : Script.Type.values()) {
       Script script = new Script();
-      ScriptOps ops = ScriptOps.training(script, type, new Value("seeds"));
+      ScriptOps ops = ScriptOps.training(script, type, new Value("seeds")).axes(c.axes());
       Value result = ops.leave(c.apply(ops, entered(ops, c)));
       Value loss = script.let("torch.sum(torch.mul(%s, probe))", result);
       Value all =
@@ -650,14 +727,14 @@ class ScriptOpsTest {
       Value entered = ops.enter(new Value("p[0]"));
       Value w = new Value("p[1]");
       Value b = new Value("p[2]");
-      Value atOnce = ops.leave(ops.upsampleConv3x3(entered, w, b));
-      Value both = ops.leave(ops.conv2d(ops.upsampleNearest2x(entered), w, b, 1, 1));
+      Value atOnce = ops.leave(ops.upsampleConv3(entered, w, b));
+      Value both = ops.leave(ops.conv(ops.upsampleNearest2x(entered), w, b, 1, 1));
 
       NDList actual = run(script, listOf(atOnce, both), List.of(x, weight, bias), false);
 
       NDArray expected =
           EagerOps.inference()
-              .conv2d(EagerOps.inference().upsampleNearest2x(x), weight, bias, 1, 1);
+              .conv(EagerOps.inference().upsampleNearest2x(x), weight, bias, 1, 1);
       for (NDArray result : actual) {
         assertThat(result.getShape()).isEqualTo(new Shape(pixels, 2, 2L * height, 2L * width));
         assertThat(largest(result.sub(expected))).as("largest difference").isLessThan(1e-6);

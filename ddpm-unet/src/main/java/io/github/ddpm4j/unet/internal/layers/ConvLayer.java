@@ -74,7 +74,7 @@ public record ConvLayer(
    * @return images, shape (N, out, …)
    */
   public <T> T applyTransposed(Ops<T> ops, Weights<T> weights, T x) {
-    return ops.convTranspose2d(
+    return ops.convTranspose(
         x, weights.get(name + ".weight"), weights.get(name + ".bias"), stride, padding);
   }
 
@@ -88,7 +88,7 @@ public record ConvLayer(
    * @return images, shape (N, out, …)
    */
   public <T> T apply(Ops<T> ops, Weights<T> weights, T x) {
-    return ops.conv2d(
+    return ops.conv(
         x, weights.get(name + ".weight"), weights.get(name + ".bias"), stride, padding);
   }
 
@@ -102,6 +102,6 @@ public record ConvLayer(
    * @return images, shape (N, out, …)
    */
   public <T> T applyUpsampled(Ops<T> ops, Weights<T> weights, T x) {
-    return ops.upsampleConv3x3(x, weights.get(name + ".weight"), weights.get(name + ".bias"));
+    return ops.upsampleConv3(x, weights.get(name + ".weight"), weights.get(name + ".bias"));
   }
 }

@@ -218,7 +218,7 @@ public final class ResidualBlock {
   private <T> T resized(Ops<T> ops, T x) {
     return switch (size) {
       case KEPT -> x;
-      case HALVED -> ops.averagePool2d(x, 2);
+      case HALVED -> ops.averagePool(x, 2);
       case DOUBLED -> ops.upsampleNearest2x(x);
     };
   }
