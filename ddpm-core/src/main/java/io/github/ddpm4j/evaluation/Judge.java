@@ -87,8 +87,8 @@ public final class Judge {
     Given.open(heldOut, "heldOut");
     Given.open(training, "training");
     Shape shape = heldOut.getShape();
-    if (shape.dimension() != 4
-        || training.getShape().dimension() != 4
+    if (shape.dimension() < 3
+        || training.getShape().dimension() != shape.dimension()
         || !shape.slice(1).equals(training.getShape().slice(1))) {
       throw new IllegalArgumentException(
           String.format(
@@ -205,7 +205,8 @@ public final class Judge {
       throw new IllegalStateException(
           "classes need labels of the training images, but there are none; give them to of(...)");
     }
-    if (images.getShape().dimension() != 4 || !images.getShape().slice(1).equals(shape.slice(1))) {
+    if (images.getShape().dimension() != shape.dimension()
+        || !images.getShape().slice(1).equals(shape.slice(1))) {
       throw new IllegalArgumentException(
           String.format(
               Locale.ROOT,

@@ -401,8 +401,8 @@ public final class TrainingDoctor implements TrainingStepListener {
   public Diagnosis examine(NDArray samples, NDArray training) {
     Given.open(samples, "samples");
     Given.open(training, "training");
-    if (samples.getShape().dimension() != 4
-        || training.getShape().dimension() != 4
+    if (samples.getShape().dimension() < 3
+        || training.getShape().dimension() != samples.getShape().dimension()
         || !samples.getShape().slice(1).equals(training.getShape().slice(1))) {
       throw new IllegalArgumentException(
           String.format(

@@ -230,19 +230,20 @@ public final class Condition {
    */
   public static Condition vectors(NDArray vectors) {
     Given.open(vectors, "vectors");
-    return rows(Kind.VECTORS, vectors, "(N, D)", 2);
+    return rows(Kind.VECTORS, vectors, "(N, D)", 2, 2);
   }
 
   /**
    * One conditioning image per image, with the height and width of the noisy images.
    *
-   * @param images float32, shape (N, K, H, W); borrowed
+   * @param images float32, shape (N, K, H, W), or (N, K, L) beside signals and (N, K, D, H, W)
+   *     beside volumes; borrowed
    * @return the condition of N images
    * @throws IllegalArgumentException if the array has a different shape or type
    */
   public static Condition images(NDArray images) {
     Given.open(images, "images");
-    return rows(Kind.IMAGES, images, "(N, K, H, W)", 4);
+    return rows(Kind.IMAGES, images, "(N, K, H, W)", 3, 5);
   }
 
   /**
@@ -256,7 +257,7 @@ public final class Condition {
    */
   public static Condition contexts(NDArray contexts) {
     Given.open(contexts, "contexts");
-    return rows(Kind.CONTEXTS, contexts, "(N, S, X)", 3);
+    return rows(Kind.CONTEXTS, contexts, "(N, S, X)", 3, 3);
   }
 
   /**
@@ -274,7 +275,7 @@ public final class Condition {
     Given.open(contexts, "contexts");
     Given.open(unconditional, "unconditional");
     Condition own = contexts(contexts);
-    Part without = rows(Kind.CONTEXTS, unconditional, "(N, S, X)", 3).part(Kind.CONTEXTS);
+    Part without = rows(Kind.CONTEXTS, unconditional, "(N, S, X)", 3, 3).part(Kind.CONTEXTS);
     Part with = own.part(Kind.CONTEXTS);
     int count = without.entries.size();
     if (!without.shape.equals(with.shape) || (count != 1 && count != own.size)) {
@@ -295,19 +296,20 @@ public final class Condition {
   /**
    * The denoised estimates of the previous step, for self-conditioning.
    *
-   * @param x0 x̂_0, float32, shape (N, C, H, W), that of the noisy images; borrowed
+   * @param x0 x̂_0, float32, shape (N, C, H, W) or whatever that of the noisy images is; borrowed
    * @return the condition of N images
    * @throws IllegalArgumentException if the array has a different shape or type
    */
   public static Condition previousX0(NDArray x0) {
     Given.open(x0, "x0");
-    return rows(Kind.PREVIOUS_X0, x0, "(N, C, H, W)", 4).kept();
+    return rows(Kind.PREVIOUS_X0, x0, "(N, C, H, W)", 3, 5).kept();
   }
 
-  private static Condition rows(Kind kind, NDArray array, String wanted, int dimensions) {
+  private static Condition rows(Kind kind, NDArray array, String wanted, int least, int most) {
     Shape shape = array.getShape();
     if (array.getDataType() != DataType.FLOAT32
-        || shape.dimension() != dimensions
+        || shape.dimension() < least
+        || shape.dimension() > most
         || shape.size() == 0) {
       throw new IllegalArgumentException(
           "the condition's "

@@ -54,7 +54,8 @@ public interface Denoiser extends AutoCloseable {
   /**
    * The image shape, if the network has a fixed one.
    *
-   * @return (C, H, W), or empty if any shape is accepted
+   * @return (C, H, W), or empty if any shape is accepted; networks of signals and of volumes must
+   *     tell it, (C, L) or (C, D, H, W), to be trained and to be given images
    */
   default Optional<Shape> imageShape() {
     return Optional.empty();

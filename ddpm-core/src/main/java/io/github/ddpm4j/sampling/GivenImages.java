@@ -35,16 +35,17 @@ record GivenImages(DataRange range, boolean any) {
   /**
    * Refuses pictures that are not float32 or float64, finite, and in the range or near it.
    *
-   * @param pictures (N, C, H, W), or one of (C, H, W)
+   * @param pictures (N, C, H, W)
    */
   void requirePictures(String name, NDArray pictures) {
     requireFinite(name, pictures);
-    if (pictures.getShape().dimension() == 3) {
-      try (NDArray batch = pictures.expandDims(0)) {
-        requirePictures(name, Images.extents(batch, range));
-      }
-    } else {
-      requirePictures(name, Images.extents(pictures, range));
+    requirePictures(name, Images.extents(pictures, range));
+  }
+
+  /** As {@link #requirePictures}, of one picture of (C, H, W). */
+  void requirePicture(String name, NDArray picture) {
+    try (NDArray batch = picture.expandDims(0)) {
+      requirePictures(name, batch);
     }
   }
 
@@ -116,7 +117,7 @@ record GivenImages(DataRange range, boolean any) {
    *   with the mean over the channels of each one's max x_0²
    * </pre>
    *
-   * @param images finite, (N, C, H, W) or one of (C, H, W)
+   * @param images finite, (N, C, H, W)
    * @param level how noisy they are said to be
    */
   void requireSpread(String name, NDArray images, Level level) {
@@ -125,7 +126,7 @@ record GivenImages(DataRange range, boolean any) {
       return;
     }
     double spread = Math.hypot(level.signal() * farthest(), level.noise());
-    int count = images.getShape().dimension() == 4 ? Math.toIntExact(images.getShape().get(0)) : 1;
+    int count = Math.toIntExact(images.getShape().get(0));
     double values = (double) images.getShape().size() / count;
     double most = (GREATEST_SPREAD + DEVIATIONS / Math.sqrt(values)) * spread;
     double[] spreads = spreads(images, count);
@@ -146,6 +147,13 @@ record GivenImages(DataRange range, boolean any) {
                 i,
                 spreads[i]));
       }
+    }
+  }
+
+  /** As {@link #requireSpread}, of one image of (C, H, W). */
+  void requireSpreadOfOne(String name, NDArray image, Level level) {
+    try (NDArray batch = image.expandDims(0)) {
+      requireSpread(name, batch, level);
     }
   }
 

@@ -35,14 +35,19 @@ final class KnownPixels implements Chain.Hook {
     Shape of = images.getShape();
     Shape own = mask.getShape();
     boolean fits =
-        own.dimension() == 4
+        own.dimension() == of.dimension()
             && (own.get(0) == 1 || own.get(0) == of.get(0))
             && own.get(1) == 1
             && own.slice(2).equals(of.slice(2));
     DataType type = mask.getDataType();
     if (!fits || (type != DataType.FLOAT32 && type != DataType.FLOAT64)) {
+      String axes = Images.axes(of.slice(1));
       throw new IllegalArgumentException(
-          "the mask must be float32 or float64 of shape (N, 1, H, W) or (1, 1, H, W) for images of "
+          "the mask must be float32 or float64 of shape (N, 1, "
+              + axes
+              + ") or (1, 1, "
+              + axes
+              + ") for images of "
               + of
               + ", but was "
               + type

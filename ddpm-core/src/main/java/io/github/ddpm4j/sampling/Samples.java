@@ -22,11 +22,16 @@ import org.jspecify.annotations.Nullable;
 /**
  * Generated images, with the seed that reproduces them. Holds native memory: close it. Threads may
  * share it, and closing waits for those that read it.
+ *
+ * <p>Signals and volumes are no pictures: {@link #toNDArray} alone has them.
  */
 public final class Samples implements AutoCloseable {
 
   /** The minimum length in pixels of an image's longer side in a saved grid: {@value}. */
   public static final int LEAST_GRID_SIDE = 64;
+
+  /** The dimensions of a batch of pictures. */
+  private static final int PICTURES = 4;
 
   private final NDManager manager;
   private final NDArray images;
@@ -76,8 +81,8 @@ public final class Samples implements AutoCloseable {
    * The images as one array.
    *
    * @param target the manager that owns the copy
-   * @return a copy, shape (N, C, H, W), in the data range of the model, attached to {@code target}
-   *     and on its device
+   * @return a copy, shape (N, C, H, W), or (N, C, L) of signals and (N, C, D, H, W) of volumes, in
+   *     the data range of the model, attached to {@code target} and on its device
    * @throws IllegalStateException if the samples are closed
    */
   public NDArray toNDArray(NDManager target) {
@@ -97,7 +102,8 @@ public final class Samples implements AutoCloseable {
    *
    * @return DJL images, greyscale for one channel and RGB for three
    * @throws IllegalStateException if the samples are closed
-   * @throws IllegalArgumentException if the images have neither one channel nor three
+   * @throws IllegalArgumentException if the images have neither one channel nor three, or are
+   *     signals or volumes
    */
   public List<Image> images() {
     try (Turns.Turn turn = turns.use()) {
@@ -112,7 +118,8 @@ public final class Samples implements AutoCloseable {
    *
    * @return one for each image, at its size, grey or RGB; the caller may modify them
    * @throws IllegalStateException if the samples are closed
-   * @throws IllegalArgumentException if the images have neither one channel nor three
+   * @throws IllegalArgumentException if the images have neither one channel nor three, or are
+   *     signals or volumes
    */
   public List<BufferedImage> pictures() {
     try (Turns.Turn turn = turns.use()) {
@@ -155,8 +162,8 @@ public final class Samples implements AutoCloseable {
    * @throws IndexOutOfBoundsException if there is no such image
    * @throws IllegalStateException if the samples are closed
    * @throws IOException if writing fails; an existing file is left intact
-   * @throws IllegalArgumentException if the images have neither one channel nor three, or the name
-   *     ends as that of another format
+   * @throws IllegalArgumentException if the images have neither one channel nor three, or are
+   *     signals or volumes, or the name ends as that of another format
    */
   public void save(int image, Path file) throws IOException {
     Objects.requireNonNull(file, "file");
@@ -172,7 +179,8 @@ public final class Samples implements AutoCloseable {
    * @throws IndexOutOfBoundsException if there is no such image
    * @throws IllegalStateException if the samples are closed
    * @throws IOException if writing fails
-   * @throws IllegalArgumentException if the images have neither one channel nor three
+   * @throws IllegalArgumentException if the images have neither one channel nor three, or are
+   *     signals or volumes
    */
   public void write(int image, OutputStream out) throws IOException {
     Objects.requireNonNull(out, "out");
@@ -183,6 +191,7 @@ public final class Samples implements AutoCloseable {
   private BufferedImage picture(int image) {
     try (Turns.Turn turn = turns.use();
         NDArray one = images.get("{}:{}", image, image + 1)) {
+      requirePictures();
       return Pictures.of(one).dataRange(range).toImages().get(0);
     }
   }
@@ -196,8 +205,8 @@ public final class Samples implements AutoCloseable {
    * @param file the target file; replaced if it exists
    * @throws IllegalStateException if the samples are closed
    * @throws IOException if writing fails; an existing file is left intact
-   * @throws IllegalArgumentException if the images have neither one channel nor three, or the name
-   *     ends as that of another format
+   * @throws IllegalArgumentException if the images have neither one channel nor three, or are
+   *     signals or volumes, or the name ends as that of another format
    */
   public void saveGrid(Path file) throws IOException {
     Objects.requireNonNull(file, "file");
@@ -215,7 +224,8 @@ public final class Samples implements AutoCloseable {
    * @throws IllegalStateException if the samples are closed
    * @throws IOException if writing fails; an existing file is left intact
    * @throws IllegalArgumentException if {@code columns} is less than 1, or the images have neither
-   *     one channel nor three, or the name ends as that of another format, such as {@code .jpg}
+   *     one channel nor three, or are signals or volumes, or the name ends as that of another
+   *     format, such as {@code .jpg}
    */
   public void saveGrid(Path file, int columns) throws IOException {
     Objects.requireNonNull(file, "file");
@@ -230,11 +240,24 @@ public final class Samples implements AutoCloseable {
   }
 
   private Pictures grid() {
+    requirePictures();
     long side = Math.max(shape.get(2), shape.get(3));
     return shown().enlarge((int) Math.max(1, (LEAST_GRID_SIDE + side - 1) / side));
   }
 
+  private void requirePictures() {
+    if (shape.dimension() != PICTURES) {
+      throw new IllegalArgumentException(
+          "samples of shape "
+              + shape
+              + " are "
+              + (shape.dimension() < PICTURES ? "signals" : "volumes")
+              + " and no pictures; take them by toNDArray(manager)");
+    }
+  }
+
   private Pictures shown() {
+    requirePictures();
     return Pictures.of(images).dataRange(range);
   }
 

@@ -39,6 +39,8 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -61,6 +63,9 @@ public final class Sampling {
 
   /** The default batch size: {@value}. */
   public static final int DEFAULT_BATCH_SIZE = 64;
+
+  /** Of a volume. */
+  private static final int MOST_AXES = 3;
 
   private static final Logger logger = LoggerFactory.getLogger(Sampling.class);
 
@@ -372,24 +377,31 @@ public final class Sampling {
    * The shape of one image, for networks without a fixed shape.
    *
    * @param channels C
-   * @param height H
-   * @param width W
+   * @param sizes H and W; L of signals; D, H and W of volumes
    * @return this run
-   * @throws IllegalArgumentException if a size is less than 1, or the network has a different fixed
-   *     shape
+   * @throws IllegalArgumentException if there are no sizes or more than three, one is less than 1,
+   *     or the network has a different fixed shape
    */
-  public Sampling shape(int channels, int height, int width) {
-    if (channels < 1 || height < 1 || width < 1) {
+  public Sampling shape(int channels, int... sizes) {
+    int least = Math.min(channels, Arrays.stream(sizes).min().orElse(0));
+    if (least < 1 || sizes.length > MOST_AXES) {
       throw new IllegalArgumentException(
-          "image shape must have sizes of at least 1, but was ("
-              + channels
-              + ", "
-              + height
-              + ", "
-              + width
-              + ")");
+          "image shape must have sizes of at least 1, one of a signal, two of an image or three of a"
+              + " volume, but was "
+              + IntStream.concat(IntStream.of(channels), Arrays.stream(sizes))
+                  .mapToObj(Integer::toString)
+                  .collect(Collectors.joining(", ", "(", ")")));
     }
-    Shape wanted = new Shape(channels, height, width);
+    Shape wanted = new Shape(channels);
+    for (int size : sizes) {
+      wanted = wanted.add(size);
+    }
+    requireShape(wanted);
+    this.shape = wanted;
+    return this;
+  }
+
+  private void requireShape(Shape wanted) {
     denoiser
         .imageShape()
         .filter(own -> !own.equals(wanted))
@@ -402,8 +414,6 @@ public final class Sampling {
                       + own
                       + "; leave shape() out");
             });
-    this.shape = wanted;
-    return this;
   }
 
   /**
@@ -733,8 +743,8 @@ public final class Sampling {
     Given.open(to, "to");
     Objects.requireNonNull(fractions, "fractions");
     requireEnds(from, to, fractions);
-    given().requirePictures("from", from);
-    given().requirePictures("to", to);
+    given().requirePicture("from", from);
+    given().requirePicture("to", to);
     SamplingPlan plan = planFrom(t);
     Draws draws = along(plan, draws()).alike();
     NoiseLevels levels = NoiseLevels.of(Level.of(diffusion.schedule(), t), fractions.length);
@@ -783,8 +793,8 @@ public final class Sampling {
     Objects.requireNonNull(fractions, "fractions");
     requireEnds(from, to, fractions);
     SamplingPlan plan = planFromNoise();
-    given().requireSpread("from", from, plan.steps().get(0).level());
-    given().requireSpread("to", to, plan.steps().get(0).level());
+    given().requireSpreadOfOne("from", from, plan.steps().get(0).level());
+    given().requireSpreadOfOne("to", to, plan.steps().get(0).level());
     SphericalPath path = SphericalPath.between(from, to);
     try (NDManager manager = from.getManager().newSubManager()) {
       NDArray one = Images.copy(manager, from, dataType);
@@ -872,7 +882,8 @@ public final class Sampling {
    * @param images the images, whose unknown pixels may have any finite value, float32 or float64,
    *     shape (N, C, H, W), on any device; not closed
    * @param mask 1 for known and 0 for unknown pixels, float32 or float64, shape (N, 1, H, W) or (1,
-   *     1, H, W) for all images; not closed. Intermediate values blend the two
+   *     1, H, W) for all images, and (N, 1, L) or (1, 1, L) for signals; not closed. Intermediate
+   *     values blend the two
    * @return the images, with the known pixels exactly preserved; the caller closes them
    * @throws IllegalArgumentException if an array has the wrong shape or type or is not finite, the
    *     known pixels have the wrong range (see {@link #anyRange}), or the mask is not within [0, 1]
@@ -1198,7 +1209,7 @@ public final class Sampling {
 
   private void requireOne(String name, NDArray picture) {
     Shape own = picture.getShape();
-    if (own.dimension() != 3 || (shape != null && !own.equals(shape))) {
+    if (shape == null ? own.dimension() != 3 : !own.equals(shape)) {
       throw new IllegalArgumentException(
           name
               + " must be one picture of shape "

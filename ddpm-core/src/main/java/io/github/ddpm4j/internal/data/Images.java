@@ -19,6 +19,12 @@ public final class Images {
   /** How far outside the range rounding may put a value, as a share of the width of the range. */
   private static final double RANGE_TOLERANCE = 1e-4;
 
+  /** Dimensions of one image, with its channels. */
+  private static final int SIGNAL = 2;
+
+  private static final int IMAGE = 3;
+  private static final int VOLUME = 4;
+
   private static final List<DataType> FLOATS = List.of(DataType.FLOAT32, DataType.FLOAT64);
 
   private Images() {}
@@ -134,20 +140,41 @@ public final class Images {
   }
 
   /**
+   * The names of the axes of an image behind its channels.
+   *
+   * @param image its shape, (C, H, W), or (C, L) of a signal, or (C, D, H, W) of a volume
+   * @return such as {@code H, W}
+   */
+  public static String axes(Shape image) {
+    return switch (image.dimension()) {
+      case SIGNAL -> "L";
+      case VOLUME -> "D, H, W";
+      default -> "H, W";
+    };
+  }
+
+  /**
    * Refuses what is no batch of images.
    *
    * @param name what messages call the images
    * @param images the array
-   * @param image the shape (C, H, W) that they must have, if one is known
-   * @throws IllegalArgumentException unless the shape is (N, C, H, W) with at least one image
+   * @param image the shape (C, H, W) that they must have, if one is known; (C, L) of signals and
+   *     (C, D, H, W) of volumes
+   * @throws IllegalArgumentException unless the shape is (N, C, H, W), or N and that of an image,
+   *     with at least one image
    */
   public static void requireBatch(String name, NDArray images, Optional<Shape> image) {
     Shape shape = images.getShape();
-    if (shape.dimension() != 4 || image.filter(own -> !own.equals(shape.slice(1))).isPresent()) {
+    int dimensions = 1 + image.map(Shape::dimension).orElse(IMAGE);
+    if (shape.dimension() != dimensions
+        || image.filter(own -> !own.equals(shape.slice(1))).isPresent()) {
+      String axes = "C, " + image.map(Images::axes).orElse("H, W");
       throw new IllegalArgumentException(
           name
-              + " must have shape (N, C, H, W)"
-              + image.map(own -> " with (C, H, W) = " + own).orElse("")
+              + " must have shape (N, "
+              + axes
+              + ")"
+              + image.map(own -> " with (" + axes + ") = " + own).orElse("")
               + ", but had "
               + shape);
     }

@@ -19,6 +19,8 @@ public final class ScriptOps implements Ops<Value> {
   /** Rows and columns. */
   private static final int IMAGE_AXES = 2;
 
+  private static final int VOLUME_AXES = 3;
+
   /** TorchScript's number for whole numbers of 64 bits. */
   private static final int INT64 = 4;
 
@@ -146,23 +148,45 @@ public final class ScriptOps implements Ops<Value> {
 
   @Override
   public Value conv(Value x, Value weight, Value bias, int stride, int padding) {
-    return script.let(
-        "torch.conv%dd(%s, %s, %s, %s, %s)",
-        axes, x, converted(weight), converted(bias), ofEachAxis(stride), ofEachAxis(padding));
+    return convolution(x, weight, bias, ofEachAxis(stride) + ", " + ofEachAxis(padding));
   }
 
   @Override
   public Value depthwiseConv(Value x, Value weight, Value bias, int stride, int padding) {
-    return script.let(
-        "torch.conv%dd(%s, %s, %s, %s, %s, %s, %s.size(1))",
-        axes,
+    return convolution(
         x,
-        converted(weight),
-        converted(bias),
-        ofEachAxis(stride),
-        ofEachAxis(padding),
-        ofEachAxis(1),
-        x);
+        weight,
+        bias,
+        String.format(
+            Locale.ROOT,
+            "%s, %s, %s, %s.size(1)",
+            ofEachAxis(stride),
+            ofEachAxis(padding),
+            ofEachAxis(1),
+            x));
+  }
+
+  /**
+   * A convolution. In training, those of volumes are computed in float32 on the CPU: there the
+   * engine's gradients of their kernels in bfloat16 are wrong, and now and then NaN (libtorch
+   * 2.7.1).
+   */
+  private Value convolution(Value x, Value weight, Value bias, String how) {
+    String narrow = convolution(x.name(), converted(weight), converted(bias), how);
+    if (axes != VOLUME_AXES || type == Script.Type.FLOAT32 || seeds == null) {
+      return script.let("%s", narrow);
+    }
+    String wide = convolution(float32(x), float32(weight), float32(bias), how);
+    return script.let("(%s if %s.is_cuda else torch.to(%s, %d))", narrow, x, wide, type.code());
+  }
+
+  private String convolution(String x, String weight, String bias, String how) {
+    return String.format(
+        Locale.ROOT, "torch.conv%dd(%s, %s, %s, %s)", axes, x, weight, bias, how);
+  }
+
+  private static String float32(Value x) {
+    return "torch.to(" + x + ", " + Script.Type.FLOAT32.code() + ")";
   }
 
   /**
@@ -238,13 +262,12 @@ public final class ScriptOps implements Ops<Value> {
 
   @Override
   public Value averagePool(Value x, int size) {
+    if (axes == IMAGE_AXES || type == Script.Type.FLOAT32) {
+      return script.let("torch.avg_pool%dd(%s, %s)", axes, x, ofEachAxis(size));
+    }
     // The engine's mean of cubes knows no other type on the CPU.
-    Value wide =
-        axes == IMAGE_AXES || type == Script.Type.FLOAT32
-            ? x
-            : script.let("torch.to(%s, %d)", x, Script.Type.FLOAT32.code());
-    Value mean = script.let("torch.avg_pool%dd(%s, %s)", axes, wide, ofEachAxis(size));
-    return wide == x ? mean : script.let("%s", converted(mean));
+    Value mean = script.let("torch.avg_pool%dd(%s, %s)", axes, float32(x), ofEachAxis(size));
+    return script.let("%s", converted(mean));
   }
 
   @Override
@@ -254,8 +277,8 @@ public final class ScriptOps implements Ops<Value> {
 
   @Override
   public Value padEnd(Value x, int count) {
-    List<Integer> ends = Collections.nCopies(axes, List.of(0, count)).stream().flatMap(List::stream).toList();
-    return script.let("torch.constant_pad_nd(%s, %s)", x, ends);
+    String ends = String.join(", ", Collections.nCopies(axes, "0, " + count));
+    return script.let("torch.constant_pad_nd(%s, [%s])", x, ends);
   }
 
   /**

@@ -9,7 +9,7 @@ import io.github.ddpm4j.loss.Loss.Input.Coefficient;
  */
 interface Columns<T> {
 
-  /** A number per image, to be multiplied with images: shape (N, 1, 1, 1). */
+  /** A number per image, to be multiplied with images: shape (N, 1, 1, 1) beside (N, C, H, W). */
   T of(StepLayout.Column column);
 
   /** A number per image that the loss asks for: shape (N, 1, 1, 1). */

@@ -55,7 +55,7 @@ final class Noising {
               + " images, but drew "
               + levels.size());
     }
-    int channelSize = Math.toIntExact(shape.get(2) * shape.get(3));
+    int channelSize = Math.toIntExact(shape.slice(2).size());
     NoiseSource plain = (place, draw, target) -> epsilon(draw, place, channelSize, target);
     NDArray epsilon = array(plain, images, pass);
     NDArray perturbed = perturbation == 0 ? epsilon : array(perturbed(plain), images, pass);

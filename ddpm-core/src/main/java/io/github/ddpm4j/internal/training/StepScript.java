@@ -1,6 +1,7 @@
 package io.github.ddpm4j.internal.training;
 
 import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.ops.Script;
 import io.github.ddpm4j.internal.ops.Script.Value;
 import io.github.ddpm4j.internal.ops.ScriptOps;
@@ -30,6 +31,9 @@ final class StepScript {
 
   /** TorchScript's number for the type. */
   private static final int FLOAT32 = Script.Type.FLOAT32.code();
+
+  /** The dimensions of an image of a network that does not tell its shape. */
+  private static final int IMAGE = 3;
 
   private final AdamOptimizer adam;
   private final double clip;
@@ -162,7 +166,9 @@ final class StepScript {
       @Nullable ScriptTape tape) {
     Value seeds = script.let("torch.slice(%s, 0, %d)", Argument.NUMBERS, StepLayout.SEEDS);
     int features = features(model, network);
-    ScriptOps whole = ScriptOps.training(script, Script.Type.of(network.computesIn()), seeds);
+    int axes = network.imageShape().map(Shape::dimension).orElse(IMAGE) - 1;
+    ScriptOps whole =
+        ScriptOps.training(script, Script.Type.of(network.computesIn()), seeds).axes(axes);
     ScriptOps inside = tape == null ? whole : whole.on(tape);
     List<Value> each =
         IntStream.range(0, weights).mapToObj(i -> new Value(leaves + "[" + i + "]")).toList();
@@ -172,8 +178,8 @@ final class StepScript {
             .toList();
     return Objective.of(model, settings)
         .of(
-            ScriptOps.training(script, Script.Type.FLOAT32, seeds),
-            new ScriptColumns(script, used),
+            ScriptOps.training(script, Script.Type.FLOAT32, seeds).axes(axes),
+            new ScriptColumns(script, axes, used),
             new Objective.Batch<>(
                 argument(Argument.X0),
                 argument(Argument.NOISE),

@@ -595,6 +595,8 @@ class ScriptOpsTest {
     return Stream.of(
         convolution(3, 1, 1).images(2, 3, 2, 4, 3).weight(4, 3, 3, 3, 3).weight(4),
         convolution(3, 2, 0).images(1, 2, 5, 3, 7).weight(2, 2, 3, 3, 3).weight(2),
+        // Of so many channels the engine's own gradients in bfloat16 are wrong on the CPU.
+        convolution(3, 1, 1).images(2, 32, 2, 4, 2).weight(16, 32, 3, 3, 3).weight(16),
         depthwise(3, 2, 1).images(2, 3, 3, 4, 5).weight(3, 1, 3, 3, 3).weight(3),
         transposed(4, 2, 1).images(1, 3, 2, 3, 2).weight(3, 2, 4, 4, 4).weight(2),
         transposed(2, 2, 0).images(2, 2, 1, 2, 3).weight(2, 3, 2, 2, 2).weight(3),
