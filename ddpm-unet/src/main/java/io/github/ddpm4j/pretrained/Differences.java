@@ -2,7 +2,6 @@ package io.github.ddpm4j.pretrained;
 
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.schedule.Schedule;
-import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNetBuilder;
 import io.github.ddpm4j.unet.UNetConfig;
 import java.util.ArrayList;
@@ -11,9 +10,13 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 
 /** How a model differs from one that is built without any option. */
 final class Differences {
+
+  /** What an architecture calls the shape of its images. */
+  private static final Set<String> SHAPES = Set.of("signal", "image", "volume");
 
   private Differences() {}
 
@@ -37,19 +40,17 @@ final class Differences {
   static Map<String, Object> ofNetwork(UNetConfig config) {
     Map<String, Object> different = new LinkedHashMap<>();
     Map<String, Object> own = config.describe();
+    int[] shape =
+        Arrays.stream(config.imageShape().getShape()).mapToInt(Math::toIntExact).toArray();
     Map<String, Object> plain =
-        UNet.builder()
-            .image(
-                config.imageChannels(),
-                (int) config.imageShape().get(1),
-                (int) config.imageShape().get(2))
+        Given.builder(shape)
             .levelChannels(own(config))
             .attentionAtLevels()
             .config()
             .describe();
     own.forEach(
         (key, value) -> {
-          if (!key.equals("image") && !value.equals(plain.get(key))) {
+          if (!SHAPES.contains(key) && !value.equals(plain.get(key))) {
             different.put(key, value);
           }
         });

@@ -53,7 +53,7 @@ final class Given {
   /** The shape of an image, which weights do not tell. */
   int[] image(String where) throws IOException {
     int[] image = options.image;
-    if (image == null) {
+    if (image == null || image.length != 3) {
       throw new IOException(
           where
               + " does not say how large images are: call options().image(channels, height, width)");
@@ -61,15 +61,34 @@ final class Given {
     return image;
   }
 
+  /** Whether the caller said the shape of a signal. */
+  boolean isOfSignals() {
+    return options.image != null && options.image.length == 2;
+  }
+
+  /** The shape of a signal, which weights do not tell either. */
+  int[] signal(String where) throws IOException {
+    int[] signal = options.image;
+    if (signal == null || signal.length != 2) {
+      throw new IOException(
+          where + " does not say how long signals are: call options().signal(channels, length)");
+    }
+    return signal;
+  }
+
+  /** A builder for images or signals of a shape. */
+  static UNetBuilder builder(int[] shape) {
+    return shape.length == 2
+        ? UNet.builder().signal(shape[0], shape[1])
+        : UNet.builder().image(shape[0], shape[1], shape[2]);
+  }
+
   /** A builder with the caller's groups, or those of a library's code. */
   UNetBuilder builder(int[] image, int groups, double epsilon) {
-    UNetBuilder builder =
-        UNet.builder()
-            .image(image[0], image[1], image[2])
-            .normEpsilon(epsilon)
-            .groups(options.groups > 0 ? options.groups : groups)
-            .dropout(options.dropout);
-    return builder;
+    return builder(image)
+        .normEpsilon(epsilon)
+        .groups(options.groups > 0 ? options.groups : groups)
+        .dropout(options.dropout);
   }
 
   /**

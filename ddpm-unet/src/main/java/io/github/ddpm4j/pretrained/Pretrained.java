@@ -343,6 +343,22 @@ public final class Pretrained implements AutoCloseable {
     }
 
     /**
+     * The shape of a signal, instead of that of an image: {@code channels} and {@code seq_length} of
+     * lucidrains' {@code Unet1D}.
+     *
+     * @param channels the channels of a signal
+     * @param length the values of a channel
+     * @return these options
+     * @throws IllegalArgumentException if one is less than 1
+     */
+    public Options signal(int channels, int length) {
+      requirePositive("signal channels", channels);
+      requirePositive("signal length", length);
+      image = new int[] {channels, length};
+      return this;
+    }
+
+    /**
      * The number of heads of attention: {@code num_heads} of guided- and improved-diffusion.
      *
      * @param count at least 1

@@ -11,7 +11,6 @@ import io.github.ddpm4j.model.Condition.Kind;
 import io.github.ddpm4j.process.NoiseLevels;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 
 /**
  * The inputs of the network as a block of DJL: images, timesteps, and one for each kind of
@@ -106,15 +105,12 @@ final class BlockInputs {
   }
 
   private static void requireImages(Shape images, Shape image) {
-    if (images.dimension() != 4 || !images.slice(1).equals(image)) {
+    if (images.dimension() != 1 + image.dimension() || !images.slice(1).equals(image)) {
       throw new IllegalArgumentException(
-          String.format(
-              Locale.ROOT,
-              "images must have the shape (N, %d, %d, %d), but have %s",
-              image.get(0),
-              image.get(1),
-              image.get(2),
-              images));
+          "images must have the shape (N, "
+              + image.toString().substring(1)
+              + ", but have "
+              + images);
     }
   }
 

@@ -10,6 +10,9 @@ interface Blueprint {
   /** Every weight, in the order of the network. */
   List<ParameterSpec> parameters();
 
+  /** Of an image, behind its channels. */
+  int axes();
+
   /** The number of arrays that the network takes conditions in as. */
   int conditions();
 

@@ -10,14 +10,20 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /** An architecture in words, as {@code ddpm.json} holds it: written, and read back with checks. */
 final class ConfigDescription {
 
+  /** What the shape is called, by the number of axes. */
+  private static final List<String> NAMES = List.of("signal", "image", "volume");
+
   private static final List<String> KNOWN =
       List.of(
           "image",
+          "signal",
+          "volume",
           "levelChannels",
           "residualBlocks",
           "attentionLevels",
@@ -43,7 +49,11 @@ final class ConfigDescription {
   /** The words for an architecture. */
   static Map<String, Object> write(UNetConfig config) {
     Map<String, Object> map = new LinkedHashMap<>();
-    map.put("image", List.of(config.imageChannels(), config.height, config.width));
+    map.put(
+        NAMES.get(config.axes() - 1),
+        IntStream.concat(IntStream.of(config.imageChannels()), Arrays.stream(config.sizes))
+            .boxed()
+            .toList());
     map.put("levelChannels", Arrays.stream(config.levelChannels).boxed().toList());
     map.put("residualBlocks", config.residualBlocks());
     map.put("attentionLevels", List.copyOf(config.attentionLevels));
@@ -90,13 +100,8 @@ final class ConfigDescription {
     List<String> known = new ArrayList<>(KNOWN);
     known.addAll(LayoutDescription.KNOWN);
     from.allowOnly(known.toArray(new String[0]));
-    int[] image = from.integers("image");
-    if (image.length != 3) {
-      throw from.refused("image", "[channels, height, width]");
-    }
     UNetBuilder builder =
-        UNet.builder()
-            .image(image[0], image[1], image[2])
+        shape(from)
             .levelChannels(from.integers("levelChannels"))
             .residualBlocks(from.integer("residualBlocks"))
             .attentionAtLevels(from.integers("attentionLevels"))
@@ -126,6 +131,33 @@ final class ConfigDescription {
     builder.selfConditioning = from.flag("selfConditioning");
     builder.learnedVariance = from.flag("learnedVariance");
     return builder.layout(LayoutDescription.read(from)).config();
+  }
+
+  private static UNetBuilder shape(Description from) {
+    List<String> given = NAMES.stream().filter(from::has).toList();
+    if (given.size() > 1) {
+      throw new IllegalArgumentException(
+          "the U-Net description must have one of \"signal\", \"image\" and \"volume\", but has "
+              + String.join(" and ", given));
+    }
+    String name = given.isEmpty() ? "image" : given.get(0);
+    int axes = NAMES.indexOf(name) + 1;
+    int[] shape = from.integers(name);
+    if (shape.length != 1 + axes) {
+      throw from.refused(
+          name,
+          switch (axes) {
+            case 1 -> "[channels, length]";
+            case 2 -> "[channels, height, width]";
+            default -> "[channels, depth, height, width]";
+          });
+    }
+    UNetBuilder builder = UNet.builder();
+    return switch (axes) {
+      case 1 -> builder.signal(shape[0], shape[1]);
+      case 2 -> builder.image(shape[0], shape[1], shape[2]);
+      default -> builder.volume(shape[0], shape[1], shape[2], shape[3]);
+    };
   }
 
   private static void readHeads(Description from, UNetBuilder builder) {

@@ -192,6 +192,11 @@ final class ContextNetwork implements Blueprint {
   }
 
   @Override
+  public int axes() {
+    return 2;
+  }
+
+  @Override
   public int conditions() {
     return 1;
   }

@@ -10,9 +10,9 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Halves height and width: by a 3x3 convolution of stride 2, by a 2x2 convolution, or by the mean
- * of 2x2 pixels. The paper's code pads the 3x3 convolution at the right and the bottom only; the
- * other choice pads all four sides, which is another network.
+ * Halves height and width: by a 3x3 convolution of stride 2, by a 2x2 or 4x4 convolution, or by the
+ * mean of 2x2 pixels. The paper's code pads the 3x3 convolution at the right and the bottom only;
+ * the other choice pads all four sides, which is another network.
  */
 final class Downsample implements Resampler {
 
@@ -20,18 +20,20 @@ final class Downsample implements Resampler {
   private final @Nullable ConvLayer conv;
 
   Downsample(UNetConfig config, String name, int in, int out) {
-    boolean small =
+    int kernel =
         switch (config.layout().resampling().down()) {
-          case CONVOLUTION_2X2 -> true;
-          case CONVOLUTION, RESIDUAL, MEAN -> false;
+          case CONVOLUTION, RESIDUAL -> 3;
+          case CONVOLUTION_2X2 -> 2;
+          case CONVOLUTION_4X4 -> 4;
+          case MEAN -> 0;
         };
-    boolean mean = config.layout().resampling().down() == UNetLayout.Down.MEAN;
-    rightBottom = !small && !mean && config.downsamplePadding() == DownsamplePadding.RIGHT_BOTTOM;
-    int padding = small || rightBottom ? 0 : 1;
+    rightBottom = kernel == 3 && config.downsamplePadding() == DownsamplePadding.RIGHT_BOTTOM;
+    int padding = kernel == 2 || rightBottom ? 0 : 1;
     conv =
-        mean
+        kernel == 0
             ? null
-            : new ConvLayer(name + ".conv", in, out, small ? 2 : 3, 2, padding, Initial.NORMAL);
+            : new ConvLayer(
+                config.axes(), name + ".conv", in, out, kernel, 2, padding, Initial.NORMAL);
   }
 
   @Override

@@ -49,7 +49,8 @@ final class LayerStyles {
         block.time() == Time.SCALE_SHIFT,
         config.dropout(),
         block.scale(),
-        config.layout().resampling().shortcut());
+        config.layout().resampling().shortcut(),
+        config.axes());
   }
 
   /** {@code level} is that of the network, or {@link #MIDDLE}. */
@@ -65,7 +66,8 @@ final class LayerStyles {
         config.contextCondition(),
         depths.isEmpty() ? 1 : depths.get(at),
         transformers.linearProjection(),
-        !middle && transformers.contextOnlyLevels().contains(at));
+        !middle && transformers.contextOnlyLevels().contains(at),
+        config.axes());
   }
 
   /** {@code level} is that of the network, or {@link #MIDDLE}. */

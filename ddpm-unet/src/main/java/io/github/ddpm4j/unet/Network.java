@@ -123,14 +123,16 @@ final class Network implements Blueprint {
     joins = config.layout().outer().stemJoinsEnd();
     List<LevelWidths> widths = LevelWidths.of(config);
     int levels = config.levels();
+    int axes = config.axes();
     int stem = config.stemChannels();
     int layer = 0;
     timeEmbedding = new TimeEmbedding(config);
     conditionEmbedding = new ConditionEmbedding(config, timeEmbedding.width());
     convIn =
         joins
-            ? new ConvLayer("conv_in", config.inputChannels(), stem, 7, 1, 3, Initial.NORMAL)
-            : ConvLayer.same3x3("conv_in", config.inputChannels(), stem, Initial.NORMAL);
+            ? new ConvLayer(
+                axes, "conv_in", config.inputChannels(), stem, 7, 1, 3, Initial.NORMAL)
+            : ConvLayer.same(axes, "conv_in", config.inputChannels(), stem, Initial.NORMAL);
 
     // Every value that the way down keeps, by its channels; the way up takes them from the end.
     Deque<Integer> skips = new ArrayDeque<>();
@@ -190,8 +192,8 @@ final class Network implements Blueprint {
     normOut = joins ? null : LayerStyles.lastNorm(config).of("conv_norm_out", channels);
     convOut =
         joins
-            ? new ConvLayer("conv_out", stem, out, 1, 1, 0, Initial.ALMOST_ZERO)
-            : ConvLayer.same3x3("conv_out", channels, out, Initial.ALMOST_ZERO);
+            ? ConvLayer.onePixel(axes, "conv_out", stem, out, Initial.ALMOST_ZERO)
+            : ConvLayer.same(axes, "conv_out", channels, out, Initial.ALMOST_ZERO);
     dropoutLayers = layer;
     parameters = List.copyOf(declare());
   }
@@ -218,7 +220,7 @@ final class Network implements Blueprint {
   private @Nullable Passage downward(String level, int number, int in, int out, int layer) {
     String name = level + ".downsamplers.0";
     if (number == config.levels() - 1) {
-      return widthsChangeInPassages() ? new Passage(null, Resampler.sameSize(name, in, out)) : null;
+      return widthsChangeInPassages() ? new Passage(null, Resampler.sameSize(config, name, in, out)) : null;
     }
     return config.layout().resampling().down() == UNetLayout.Down.RESIDUAL
         ? new Passage(new ResidualBlock(style, name, in, out, layer, Size.HALVED), null)
@@ -229,7 +231,7 @@ final class Network implements Blueprint {
   private @Nullable Passage upward(String level, int number, int in, int out, int layer) {
     String name = level + ".upsamplers.0";
     if (number == 0) {
-      return widthsChangeInPassages() ? new Passage(null, Resampler.sameSize(name, in, out)) : null;
+      return widthsChangeInPassages() ? new Passage(null, Resampler.sameSize(config, name, in, out)) : null;
     }
     return config.layout().resampling().up() == UNetLayout.Up.RESIDUAL
         ? new Passage(new ResidualBlock(style, name, in, out, layer, Size.DOUBLED), null)
@@ -261,6 +263,11 @@ final class Network implements Blueprint {
   @Override
   public List<ParameterSpec> parameters() {
     return parameters;
+  }
+
+  @Override
+  public int axes() {
+    return config.axes();
   }
 
   @Override

@@ -41,10 +41,10 @@ final class NetworkProgram implements AutoCloseable {
     Value x = new Value("x");
     Value levels = new Value("levels");
     Script infer = new Script();
-    ScriptOps plain = ScriptOps.inference(infer, type, layout);
+    ScriptOps plain = ScriptOps.inference(infer, type, layout).axes(network.axes());
     Value inferred = network.forward(plain, weights, x, levels, conditions);
     Script train = new Script();
-    ScriptOps dropping = ScriptOps.training(train, type, new Value("seeds"));
+    ScriptOps dropping = ScriptOps.training(train, type, new Value("seeds")).axes(network.axes());
     Value trained = network.forward(dropping, weights, x, levels, conditions);
     String tensors =
         conditions.stream().map(value -> ", " + value + ": Tensor").collect(Collectors.joining());

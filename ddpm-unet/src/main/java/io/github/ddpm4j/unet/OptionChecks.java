@@ -19,6 +19,9 @@ final class OptionChecks {
   /** Of an image, rows or columns; and channels of anything. */
   static final int MOST_PIXELS = 1 << 16;
 
+  /** Of a signal. */
+  static final int MOST_LENGTH = 1 << 24;
+
   /** What float32, in which rows of the table go into the network, counts without a gap. */
   static final int MOST_CLASSES = 1 << 24;
 
@@ -114,7 +117,7 @@ final class OptionChecks {
       throw new IllegalArgumentException(
           String.format(
               Locale.ROOT,
-              "image %s must be divisible by %d, because %d levels halve it %d times, but was %d;"
+              "%s must be divisible by %d, because %d levels halve it %d times, but was %d;"
                   + " %s%d would do",
               name,
               factor,

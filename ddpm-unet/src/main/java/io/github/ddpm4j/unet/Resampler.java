@@ -15,8 +15,8 @@ interface Resampler {
   <T> T forward(Ops<T> ops, Weights<T> weights, T x);
 
   /** A passage that changes channels alone, behind the last level and before the end. */
-  static Resampler sameSize(String name, int in, int out) {
-    ConvLayer conv = ConvLayer.same3x3(name + ".conv", in, out, Initial.NORMAL);
+  static Resampler sameSize(UNetConfig config, String name, int in, int out) {
+    ConvLayer conv = ConvLayer.same(config.axes(), name + ".conv", in, out, Initial.NORMAL);
     return new Resampler() {
       @Override
       public void declare(List<ParameterSpec> specs) {

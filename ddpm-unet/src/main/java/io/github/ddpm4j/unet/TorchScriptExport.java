@@ -57,7 +57,7 @@ final class TorchScriptExport {
     }
     Value prediction =
         network.forward(
-            ScriptOps.inference(script, type, layout),
+            ScriptOps.inference(script, type, layout).axes(network.axes()),
             weights,
             x,
             script.let("torch.to(%s, %s.device)", levels, x),

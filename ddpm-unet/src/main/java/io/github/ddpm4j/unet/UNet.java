@@ -368,17 +368,17 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
    * This network for images of another size, as its convolutions and attention allow: with the same
    * weights, live, and a program of its own, run as this network is now.
    *
-   * @param height of the images
-   * @param width of the images
+   * @param sizes height and width of the images; the length of signals; depth, height and width of
+   *     volumes
    * @return a view, for sampling; close it before this network
-   * @throws IllegalArgumentException if a size is less than 1 or too large
+   * @throws IllegalArgumentException if there are more or fewer sizes than the images of this
+   *     network have axes, or one is less than 1 or too large
    * @throws IllegalStateException if the network is closed, or being trained on another thread
    */
-  public Denoiser resized(int height, int width) {
+  public Denoiser resized(int... sizes) {
     try (Usage.Hold hold = usage.shared()) {
       requireOpen();
-      int channels = Math.toIntExact(config.imageShape().get(0));
-      return new SizedUNet(this, config.toBuilder().image(channels, height, width).config());
+      return new SizedUNet(this, config.resized(sizes));
     }
   }
 

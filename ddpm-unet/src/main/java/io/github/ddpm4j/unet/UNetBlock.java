@@ -208,7 +208,7 @@ abstract class UNetBlock extends AbstractBlock implements AutoCloseable {
     inputs.requireShapes(shapes);
     Shape image = config.imageShape();
     return new Shape[] {
-      new Shape(shapes[0].get(0), config.outputChannels(), image.get(1), image.get(2))
+      new Shape(shapes[0].get(0), config.outputChannels()).addAll(image.slice(1))
     };
   }
 

@@ -73,7 +73,8 @@ public final class UNetBuilder {
 
   /**
    * The shape of one image. Height and width need not be equal, but each must be divisible by
-   * 2<sup>levels − 1</sup>. Required.
+   * 2<sup>levels − 1</sup>. Required, unless the network is one of {@link #signal} or {@link
+   * #volume}; the last call wins.
    *
    * @param channels the number of channels
    * @param height the number of rows
@@ -86,6 +87,45 @@ public final class UNetBuilder {
     OptionChecks.requireBetween("image height", 1, OptionChecks.MOST_PIXELS, height);
     OptionChecks.requireBetween("image width", 1, OptionChecks.MOST_PIXELS, width);
     image = new int[] {channels, height, width};
+    return this;
+  }
+
+  /**
+   * The shape of one signal, such as a sound or an electrocardiogram, instead of an image. The
+   * network has the same blocks with convolutions along one axis; its images have the shape (N, C,
+   * L), and what this builder says of sides, height and width holds for the length.
+   *
+   * @param channels the number of channels
+   * @param length the number of values of a channel, divisible by 2<sup>levels − 1</sup>
+   * @return this builder
+   * @throws IllegalArgumentException if one is less than 1, the channels are more than 65,536 or
+   *     the length more than 2<sup>24</sup>
+   */
+  public UNetBuilder signal(int channels, int length) {
+    OptionChecks.requireBetween("signal channels", 1, OptionChecks.MOST_PIXELS, channels);
+    OptionChecks.requireBetween("signal length", 1, OptionChecks.MOST_LENGTH, length);
+    image = new int[] {channels, length};
+    return this;
+  }
+
+  /**
+   * The shape of one volume, such as a scan or a short film, instead of an image. The network has
+   * the same blocks with convolutions along three axes; its images have the shape (N, C, D, H, W),
+   * and all three sizes are halved from one level to the next.
+   *
+   * @param channels the number of channels
+   * @param depth the number of slices
+   * @param height the number of rows
+   * @param width the number of columns
+   * @return this builder
+   * @throws IllegalArgumentException if one is less than 1 or more than 65,536
+   */
+  public UNetBuilder volume(int channels, int depth, int height, int width) {
+    OptionChecks.requireBetween("volume channels", 1, OptionChecks.MOST_PIXELS, channels);
+    OptionChecks.requireBetween("volume depth", 1, OptionChecks.MOST_PIXELS, depth);
+    OptionChecks.requireBetween("volume height", 1, OptionChecks.MOST_PIXELS, height);
+    OptionChecks.requireBetween("volume width", 1, OptionChecks.MOST_PIXELS, width);
+    image = new int[] {channels, depth, height, width};
     return this;
   }
 

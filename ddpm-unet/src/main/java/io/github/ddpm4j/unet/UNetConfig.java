@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.EnumSet;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
@@ -43,9 +44,18 @@ public final class UNetConfig {
     HALF
   }
 
+  /** What the sizes are called, by the number of axes. */
+  private static final List<List<String>> SIZES =
+      List.of(
+          List.of("signal length"),
+          List.of("image height", "image width"),
+          List.of("volume depth", "volume height", "volume width"));
+
   private final int imageChannels;
-  final int height;
-  final int width;
+
+  /** Of each axis: height and width; the length of a signal; depth, height and width of a volume. */
+  final int[] sizes;
+
   final int[] levelChannels;
   private final int residualBlocks;
   final Set<Integer> attentionLevels;
@@ -78,11 +88,11 @@ public final class UNetConfig {
     int @Nullable [] image = builder.image;
     if (image == null) {
       throw new IllegalArgumentException(
-          "the image shape is missing: call image(channels, height, width)");
+          "the image shape is missing: call image(channels, height, width), signal(channels,"
+              + " length) or volume(channels, depth, height, width)");
     }
     imageChannels = image[0];
-    height = image[1];
-    width = image[2];
+    sizes = Arrays.copyOfRange(image, 1, image.length);
     levelChannels = channels(builder);
     residualBlocks = builder.residualBlocks;
     heads = builder.heads;
@@ -104,8 +114,10 @@ public final class UNetConfig {
     layout = builder.layout;
 
     if (!LayoutChecks.takesAnySize(this)) {
-      OptionChecks.requireDivisible("height", height, levels());
-      OptionChecks.requireDivisible("width", width, levels());
+      List<String> names = SIZES.get(axes() - 1);
+      for (int axis = 0; axis < sizes.length; axis++) {
+        OptionChecks.requireDivisible(names.get(axis), sizes[axis], levels());
+      }
     }
     attentionLevels = attentionLevels(builder);
     LayoutChecks.require(this);
@@ -162,7 +174,6 @@ public final class UNetConfig {
   public UNetBuilder toBuilder() {
     UNetBuilder builder =
         UNet.builder()
-            .image(imageChannels, height, width)
             .residualBlocks(residualBlocks)
             .attentionAtLevels(attentionLevels.stream().mapToInt(Integer::intValue).toArray())
             .dropout(dropout)
@@ -172,6 +183,7 @@ public final class UNetConfig {
             .timeEmbedding(timeOrder, timeDivisor)
             .timestepScale(timestepScale)
             .layout(layout);
+    builder.image = IntStream.concat(IntStream.of(imageChannels), Arrays.stream(sizes)).toArray();
     int base = baseChannels();
     if (Arrays.stream(levelChannels).allMatch(channels -> channels % base == 0)) {
       // So that a caller who sets the base channels anew keeps the multipliers.
@@ -239,10 +251,40 @@ public final class UNetConfig {
   /**
    * The shape of one image.
    *
-   * @return (C, H, W)
+   * @return (C, H, W), or (C, L) of a signal, or (C, D, H, W) of a volume
    */
   public Shape imageShape() {
-    return new Shape(imageChannels, height, width);
+    return imageOf(imageChannels);
+  }
+
+  /** The shape of something beside the image with channels of its own. */
+  private Shape imageOf(int channels) {
+    return new Shape(channels).addAll(new Shape(Arrays.stream(sizes).asLongStream().toArray()));
+  }
+
+  /** The same architecture for images of other sizes. */
+  UNetConfig resized(int... others) {
+    UNetBuilder builder = toBuilder();
+    if (others.length != axes()) {
+      throw new IllegalArgumentException(
+          "there must be as many sizes as images of "
+              + imageShape()
+              + " have axes, "
+              + axes()
+              + ", but they were "
+              + Arrays.toString(others));
+    }
+    switch (axes()) {
+      case 1 -> builder.signal(imageChannels, others[0]);
+      case 2 -> builder.image(imageChannels, others[0], others[1]);
+      default -> builder.volume(imageChannels, others[0], others[1], others[2]);
+    }
+    return builder.config();
+  }
+
+  /** Of an image, behind its channels: 1 of a signal, 2, or 3 of a volume. */
+  int axes() {
+    return sizes.length;
   }
 
   /**
@@ -480,14 +522,9 @@ public final class UNetConfig {
     return Collections.unmodifiableSet(kinds);
   }
 
-  /** The rows of a level. */
-  int heightAt(int level) {
-    return halved(height, level);
-  }
-
-  /** The columns of a level. */
-  int widthAt(int level) {
-    return halved(width, level);
+  /** The sizes of a level along each axis, such as its rows and columns. */
+  int[] sizesAt(int level) {
+    return Arrays.stream(sizes).map(size -> halved(size, level)).toArray();
   }
 
   private static int halved(int size, int times) {
@@ -500,7 +537,7 @@ public final class UNetConfig {
     return switch (kind) {
       case LABELS -> new Shape();
       case VECTORS -> new Shape(vectorCondition);
-      case IMAGES -> new Shape(imageCondition, height, width);
+      case IMAGES -> imageOf(imageCondition);
       case CONTEXTS -> new Shape(-1, contextCondition);
       case PREVIOUS_X0 -> imageShape();
     };
@@ -563,7 +600,9 @@ public final class UNetConfig {
       chosen.add(level);
     }
     int[] sides =
-        IntStream.range(0, levels()).map(i -> Math.max(heightAt(i), widthAt(i))).toArray();
+        IntStream.range(0, levels())
+            .map(i -> Arrays.stream(sizesAt(i)).max().orElseThrow())
+            .toArray();
     for (int side : builder.attentionSides) {
       int level = IntStream.range(0, levels()).filter(i -> sides[i] == side).findFirst().orElse(-1);
       if (level >= 0) {

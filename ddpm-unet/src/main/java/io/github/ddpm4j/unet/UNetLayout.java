@@ -2,11 +2,15 @@ package io.github.ddpm4j.unet;
 
 import java.util.List;
 import java.util.Objects;
+import java.util.stream.IntStream;
 
 /**
  * What distinguishes the networks of other libraries from the paper's, beyond the options of {@link
  * UNetBuilder}. {@link #paper()} is the layout of Ho et al. 2020 and the default; the other static
  * methods are those of published code. Immutable.
+ *
+ * <p>Networks of signals and of volumes have the same layouts: what is 3x3 here is 3 of a signal and
+ * 3x3x3 of a volume, and what is said of height and width holds for each axis.
  *
  * <pre>{@code
  * UNetLayout layout =
@@ -130,6 +134,8 @@ public record UNetLayout(
     RESIDUAL,
     /** A 2x2 convolution of stride 2. */
     CONVOLUTION_2X2,
+    /** A 4x4 convolution of stride 2 and padding 1. */
+    CONVOLUTION_4X4,
     /** The mean of 2x2 pixels alone. */
     MEAN
   }
@@ -447,6 +453,20 @@ public record UNetLayout(
         new Outer(0, true, WidthChange.PASSAGE, 0),
         new Embedding(0, 0, Activation.GELU, Frequencies.SINUSOIDS, ClassPlace.AFTER, true),
         PAPER.transformers);
+  }
+
+  /**
+   * The layout of {@code Unet1D} of lucidrains/denoising-diffusion-pytorch 2.x, for signals: linear
+   * attention on all levels, and a convolution of 4 values between them.
+   *
+   * @param levels the number of levels
+   * @return the layout
+   */
+  public static UNetLayout lucidrainsSignals(int levels) {
+    List<Integer> linear = IntStream.range(0, levels).boxed().toList();
+    return lucidrains(linear)
+        .with(new Resampling(Down.CONVOLUTION_4X4, Up.CONVOLUTION, false))
+        .with(new Attention(Blocks.LAST, AttentionNorm.ALL, true, false, linear, 32, 0));
   }
 
   /**

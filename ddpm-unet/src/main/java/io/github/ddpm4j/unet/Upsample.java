@@ -6,6 +6,7 @@ import io.github.ddpm4j.unet.internal.layers.ConvLayer;
 import io.github.ddpm4j.unet.internal.layers.Initial;
 import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
 import io.github.ddpm4j.unet.internal.layers.Weights;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -17,20 +18,18 @@ final class Upsample implements Resampler {
 
   private final Up kind;
   private final ConvLayer conv;
-  private final int height;
-  private final int width;
+  private final int[] sizes;
   private final boolean crops;
 
   /** {@code above} is the level that the passage leads to. */
   Upsample(UNetConfig config, String name, int in, int out, int above) {
-    height = config.heightAt(above);
-    width = config.widthAt(above);
-    crops = height % 2 != 0 || width % 2 != 0;
+    sizes = config.sizesAt(above);
+    crops = Arrays.stream(sizes).anyMatch(size -> size % 2 != 0);
     kind = config.layout().resampling().up();
     conv =
         kind == Up.TRANSPOSED_4X4
-            ? new ConvLayer(name + ".conv", in, out, 4, 2, 1, Initial.NORMAL)
-            : ConvLayer.same3x3(name + ".conv", in, out, Initial.NORMAL);
+            ? new ConvLayer(config.axes(), name + ".conv", in, out, 4, 2, 1, Initial.NORMAL)
+            : ConvLayer.same(config.axes(), name + ".conv", in, out, Initial.NORMAL);
   }
 
   @Override
@@ -47,7 +46,7 @@ final class Upsample implements Resampler {
     return switch (kind) {
       case CONVOLUTION, RESIDUAL ->
           crops
-              ? conv.apply(ops, weights, ops.crop(ops.upsampleNearest2x(x), height, width))
+              ? conv.apply(ops, weights, ops.crop(ops.upsampleNearest2x(x), sizes))
               : conv.applyUpsampled(ops, weights, x);
       case TRANSPOSED_4X4 -> conv.applyTransposed(ops, weights, x);
       case NEAREST -> ops.upsampleNearest2x(x);

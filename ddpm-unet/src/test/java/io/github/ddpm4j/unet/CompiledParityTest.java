@@ -125,6 +125,17 @@ class CompiledParityTest {
         new Case("contexts", paper().contextCondition(6).heads(2), 3, 3),
         new Case("contexts alone, linear layers, images of odd sizes", contexts(), 2, 1),
         new Case("every kind of condition", everyKind(), 3, 3),
+        new Case("signals", paper().signal(2, 12), 3, 3),
+        new Case(
+            "signals of odd lengths, with others beside them",
+            paper()
+                .signal(2, 9)
+                .downsamplePadding(DownsamplePadding.ALL_SIDES)
+                .imageCondition(1)
+                .selfConditioning(),
+            3,
+            3),
+        new Case("volumes", paper().volume(1, 2, 4, 2), 2, 1),
         new Case("256 tokens and all but the paddings of images of one channel", gray(), 3, 3));
   }
 

@@ -87,7 +87,19 @@ class GradientCheckTest {
         small.config().toBuilder().contextCondition(3).layout(contextOnly),
         small.config().toBuilder().layout(lucidrains),
         small.config().toBuilder().layout(residual),
-        small.config().toBuilder().layout(layers.with(new Outer(6, false, LAST_BLOCK_UP, 3))));
+        small.config().toBuilder().layout(layers.with(new Outer(6, false, LAST_BLOCK_UP, 3))),
+        full.config().toBuilder().signal(2, 8),
+        small
+            .config()
+            .toBuilder()
+            .signal(2, 8)
+            .layout(
+                lucidrains.with(new Resampling(Down.CONVOLUTION_4X4, Up.CONVOLUTION, false))),
+        small
+            .config()
+            .toBuilder()
+            .volume(2, 2, 4, 2)
+            .layout(layers.with(new Outer(6, false, LAST_BLOCK_UP, 3))));
   }
 
   @ParameterizedTest
@@ -99,7 +111,8 @@ class GradientCheckTest {
       for (ParameterSpec spec : network.parameters()) {
         weights.put(spec.name(), gaussian(manager, spec.shape(), 0.5));
       }
-      weights.put(X, gaussian(manager, new Shape(2, 2, 4, 8), 1));
+      Shape images = new Shape(2).addAll(network.config().imageShape());
+      weights.put(X, gaussian(manager, images, 1));
       int parts = network.timeEmbedding().inputs();
       double[] times = network.timeEmbedding().inputs(new double[] {3, parts > 1 ? 700 : -0.4});
       weights.put(TIME, manager.create(times, new Shape(2, parts)).duplicate());
@@ -112,7 +125,7 @@ class GradientCheckTest {
         weights.put(kind.name(), gaussian(manager, shape, 1));
       }
       int inputs = weights.size() - network.parameters().size();
-      NDArray target = gaussian(manager, new Shape(2, 2, 4, 8), 1);
+      NDArray target = gaussian(manager, images, 1);
 
       GradientCheck check =
           new GradientCheck(

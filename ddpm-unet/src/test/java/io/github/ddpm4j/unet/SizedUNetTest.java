@@ -57,6 +57,29 @@ class SizedUNetTest {
   }
 
   @Test
+  void resized_signal_asBuiltSo() {
+    try (NDManager manager = NDManager.newBaseManager();
+        UNet network = builder(8, 8).signal(2, 16).build();
+        UNet large = builder(8, 8).signal(2, 20).build();
+        Denoiser view = network.resized(20)) {
+      network.weights().get("conv_out.weight").addi(0.1);
+      large.weights().get("conv_out.weight").addi(0.1);
+      NDArray x = NoiseSource.seeded(1).array(manager, 0, 0, new Shape(2, 2, 20), DataType.FLOAT32);
+      NoiseLevels levels = NoiseLevels.of(Schedules.linear(1000), 300, 700);
+      assertThat(view.imageShape()).contains(new Shape(2, 20));
+      NDArray expected = large.predict(x, levels, Condition.none());
+      NDArray actual = view.predict(x, levels, Condition.none());
+      assertThat(expected.abs().max().getFloat()).isGreaterThan(0.01f);
+      assertThat(actual.sub(expected).abs().max().getFloat()).isLessThan(1e-5f);
+      assertThatThrownBy(() -> network.resized(20, 20))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage(
+              "there must be as many sizes as images of (2, 16) have axes, 1, but they were [20,"
+                  + " 20]");
+    }
+  }
+
+  @Test
   void predict_viewOrNetworkClosed_isRefused() {
     try (NDManager manager = NDManager.newBaseManager();
         UNet network = builder(8, 8).build()) {

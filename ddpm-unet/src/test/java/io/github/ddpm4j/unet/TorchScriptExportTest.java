@@ -30,6 +30,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.TreeSet;
@@ -46,6 +47,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
@@ -200,6 +202,24 @@ class TorchScriptExportTest {
     try (UNet unet = UNet.cifar10().precision(precision).seed(1).build()) {
       disturb(unet);
       compare("cifar10", unet, noise(manager, new Shape(2, 3, 32, 32)), 20, 987.5);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"FLOAT32", "BFLOAT16"})
+  void exportTorchScript_signalsAndVolumes_sameOutput(Precision precision) throws Exception {
+    UNetConfig small;
+    try (UNet network = network()) {
+      small = network.config();
+    }
+    for (UNetBuilder builder :
+        List.of(
+            small.toBuilder().signal(1, 16).seed(3), small.toBuilder().volume(1, 2, 4, 4).seed(3))) {
+      try (UNet unet = builder.precision(precision).build()) {
+        disturb(unet);
+        Shape shape = new Shape(2).addAll(unet.config().imageShape());
+        compare("axes" + shape.dimension(), unet, noise(manager, shape), 3, 801);
+      }
     }
   }
 

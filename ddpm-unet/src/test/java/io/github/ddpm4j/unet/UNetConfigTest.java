@@ -182,8 +182,9 @@ class UNetConfigTest {
             + " embeddingWidth, groups, headChannels, headWidth, heads, headsPerLevel, image,"
             + " imageCondition, learnedVariance, levelChannels, linearAttentionLevels,"
             + " linearProjection, memoryTokens, middleBlocks, normEpsilon, nullClass, outGroups, resamplingShortcut,"
-            + " residualBlocks, selfConditioning, stemChannels, stemJoinsEnd, timeDivisor,"
-            + " timeOrder, timestepScale, transformerDepths, up, vectorCondition, widthChange; did you mean groups?",
+            + " residualBlocks, selfConditioning, signal, stemChannels, stemJoinsEnd, timeDivisor,"
+            + " timeOrder, timestepScale, transformerDepths, up, vectorCondition, volume,"
+            + " widthChange; did you mean groups?",
         map -> map.put("group", 32));
     refused(
         "\"image\" of the U-Net description must be [channels, height, width], but was [32, 32]",
@@ -212,6 +213,16 @@ class UNetConfigTest {
             + " \"headsPerLevel\", but has none",
         map -> map.remove("heads"));
     refused("groups must be at least 1, but was 0", map -> map.put("groups", 0.0));
+    refused(
+        "the U-Net description must have one of \"signal\", \"image\" and \"volume\", but has signal"
+            + " and image",
+        map -> map.put("signal", List.of(1, 64)));
+    refused(
+        "\"signal\" of the U-Net description must be [channels, length], but was [1, 2, 3]",
+        map -> {
+          map.remove("image");
+          map.put("signal", List.of(1, 2, 3));
+        });
   }
 
   private static void refused(String message, Consumer<Map<String, Object>> change) {
@@ -228,6 +239,10 @@ class UNetConfigTest {
     refused("image channels must be at least 1, but was 0", () -> b.image(0, 32, 32));
     refused("image height must be at least 1, but was -1", () -> b.image(3, -1, 32));
     refused("image width must be at least 1, but was 0", () -> b.image(3, 32, 0));
+    refused("signal channels must be at least 1, but was 0", () -> b.signal(0, 32));
+    refused("signal length must be at most 16777216, but was 16777217", () -> b.signal(1, 16777217));
+    refused("volume depth must be at least 1, but was 0", () -> b.volume(1, 0, 4, 4));
+    refused("volume width must be at least 1, but was -2", () -> b.volume(1, 4, 4, -2));
     refused("base channels must be at least 2, but was 1", () -> b.baseChannels(1));
     refused(
         "channel multipliers must be given for 1 to 16 levels, but were for 0",
@@ -262,12 +277,21 @@ class UNetConfigTest {
   @Test
   void config_optionsThatDoNotFit_refusedWithWhatWould() {
     refused(
-        "the image shape is missing: call image(channels, height, width)",
+        "the image shape is missing: call image(channels, height, width), signal(channels, length)"
+            + " or volume(channels, depth, height, width)",
         () -> UNet.builder().config());
     refused(
         "image height must be divisible by 8, because 4 levels halve it 3 times, but was 28; 24 or"
             + " 32 would do",
         () -> UNet.builder().image(1, 28, 32).config());
+    refused(
+        "signal length must be divisible by 8, because 4 levels halve it 3 times, but was 100; 96 or"
+            + " 104 would do",
+        () -> UNet.builder().signal(1, 100).config());
+    refused(
+        "volume depth must be divisible by 8, because 4 levels halve it 3 times, but was 4; 8 would"
+            + " do",
+        () -> UNet.builder().volume(1, 4, 8, 8).config());
     refused(
         "image width must be divisible by 8, because 4 levels halve it 3 times, but was 5; 8 would"
             + " do",

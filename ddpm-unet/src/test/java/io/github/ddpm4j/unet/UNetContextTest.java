@@ -259,7 +259,7 @@ class UNetContextTest {
             .downsamplePadding(DownsamplePadding.ALL_SIDES)
             .image(2, 5, 11);
     UNetConfig config = builder.config();
-    assertThat(List.of(config.heightAt(1), config.heightAt(2), config.widthAt(1)))
+    assertThat(List.of(config.sizesAt(1)[0], config.sizesAt(2)[0], config.sizesAt(1)[1]))
         .containsExactly(3, 2, 6);
     assertThat(config.summary()).contains("up_blocks.1.upsamplers.0", "(16, 5, 11)");
     try (UNet unet = disturbed(builder)) {

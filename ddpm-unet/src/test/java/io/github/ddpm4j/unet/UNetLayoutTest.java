@@ -98,7 +98,7 @@ class UNetLayoutTest {
     map.put("down", "MAX");
     refused(
         "\"down\" of the U-Net description must be one of CONVOLUTION, RESIDUAL, CONVOLUTION_2X2,"
-            + " MEAN, but was MAX",
+            + " CONVOLUTION_4X4, MEAN, but was MAX",
         () -> UNetConfig.of(map));
     map.put("down", "MEAN");
     map.put("memoryTokens", -1);

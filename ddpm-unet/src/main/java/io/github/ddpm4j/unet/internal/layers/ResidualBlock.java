@@ -29,7 +29,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ResidualBlock {
 
-  /** What becomes of height and width. */
+  /** What becomes of height and width, or of all axes of an image. */
   public enum Size {
     /** Nothing. */
     KEPT,
@@ -49,6 +49,7 @@ public final class ResidualBlock {
    * @param dropout the dropout rate
    * @param scale the factor of the sum at the end
    * @param shortcut whether a block that changes the size always has a convolution beside it
+   * @param axes the axes of an image: 2, or 1 of a signal, or 3 of a volume
    */
   public record Style(
       NormLayer.Style norm,
@@ -57,16 +58,17 @@ public final class ResidualBlock {
       boolean scaleShift,
       double dropout,
       double scale,
-      boolean shortcut) {
+      boolean shortcut,
+      int axes) {
 
     /**
-     * Blocks without timesteps and dropout, with the norms first.
+     * Blocks of images without timesteps and dropout, with the norms first.
      *
      * @param norm the norms
      * @return the style
      */
     public static Style withoutTime(NormLayer.Style norm) {
-      return new Style(norm, true, 0, false, 0, 1, false);
+      return new Style(norm, true, 0, false, 0, 1, false, 2);
     }
   }
 
@@ -110,7 +112,7 @@ public final class ResidualBlock {
     this.size = size;
     this.layer = layer;
     norm1 = style.norm.of(name + ".norm1", style.normFirst ? in : out);
-    conv1 = ConvLayer.same3x3(name + ".conv1", in, out, Initial.NORMAL);
+    conv1 = ConvLayer.same(style.axes, name + ".conv1", in, out, Initial.NORMAL);
     projection =
         style.timeChannels == 0
             ? null
@@ -120,12 +122,12 @@ public final class ResidualBlock {
                 style.scaleShift ? 2 * out : out,
                 Initial.NORMAL);
     norm2 = style.norm.of(name + ".norm2", out);
-    conv2 = ConvLayer.same3x3(name + ".conv2", out, out, Initial.ALMOST_ZERO);
+    conv2 = ConvLayer.same(style.axes, name + ".conv2", out, out, Initial.ALMOST_ZERO);
     boolean always = size != Size.KEPT && style.shortcut;
     shortcut =
         in == out && !always
             ? null
-            : new ConvLayer(name + ".conv_shortcut", in, out, 1, 1, 0, Initial.NORMAL);
+            : ConvLayer.onePixel(style.axes, name + ".conv_shortcut", in, out, Initial.NORMAL);
   }
 
   /**

@@ -22,6 +22,7 @@ public final class Transformer {
    * @param linearProjection whether the projections around the layers are linear layers over
    *     tokens, and not convolutions of one pixel, which compute the same
    * @param contextOnly whether pixels see the context alone, and not each other
+   * @param axes the axes of an image: 2, or 1 of a signal, or 3 of a volume
    */
   public record Style(
       int heads,
@@ -29,7 +30,8 @@ public final class Transformer {
       int contextChannels,
       int depth,
       boolean linearProjection,
-      boolean contextOnly) {}
+      boolean contextOnly,
+      int axes) {}
 
   private final NormLayer norm;
   private final @Nullable LinearLayer linearIn;
@@ -62,8 +64,8 @@ public final class Transformer {
     boolean linear = style.linearProjection;
     linearIn = linear ? new LinearLayer(in, channels, channels, Initial.NORMAL) : null;
     linearOut = linear ? new LinearLayer(out, channels, channels, Initial.ALMOST_ZERO) : null;
-    convIn = new ConvLayer(in, channels, channels, 1, 1, 0, Initial.NORMAL);
-    convOut = new ConvLayer(out, channels, channels, 1, 1, 0, Initial.ALMOST_ZERO);
+    convIn = ConvLayer.onePixel(style.axes, in, channels, channels, Initial.NORMAL);
+    convOut = ConvLayer.onePixel(style.axes, out, channels, channels, Initial.ALMOST_ZERO);
     layers =
         IntStream.range(0, style.depth)
             .mapToObj(i -> new TransformerLayer(style, name + ".transformer_blocks." + i, channels))
