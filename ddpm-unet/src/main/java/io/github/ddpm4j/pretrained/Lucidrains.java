@@ -3,6 +3,7 @@ package io.github.ddpm4j.pretrained;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.io.TensorSource;
 import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.pretrained.Place.Part;
 import io.github.ddpm4j.pretrained.Place.Way;
@@ -30,9 +31,18 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
-/** {@code Unet} of lucidrains/denoising-diffusion-pytorch 2.x, whose shapes tell all of it. */
+/**
+ * {@code Unet} of lucidrains/denoising-diffusion-pytorch 2.x, whose shapes tell all of it, and
+ * {@code Unet1D}, whose shapes tell all but its heads.
+ */
 final class Lucidrains implements UNetFamily {
+
+  /** Of {@code Unet1D}: those of linear attention, and of the other by default. */
+  private static final int SIGNAL_HEADS = 4;
+
+  private static final int SIGNAL_HEAD_WIDTH = 32;
 
   private static final String FOURIER = "time_mlp.0.weights";
 
@@ -55,8 +65,11 @@ final class Lucidrains implements UNetFamily {
 
   @Override
   public UNetConfig config(PeerShapes shapes, Given given) throws IOException {
-    requireVersion(shapes);
-    int[] image = given.image(shapes.where());
+    boolean signal = shapes.axes("init_conv.weight") == 3;
+    if (!signal) {
+      requireVersion(shapes);
+    }
+    int[] image = signal ? given.signal(shapes.where()) : given.image(shapes.where());
     int levels = shapes.count(i -> "downs." + i + ".");
     int[] channels = new int[levels];
     int[] heads = new int[levels];
@@ -64,8 +77,15 @@ final class Lucidrains implements UNetFamily {
     int headWidth = 0;
     int memory = 0;
     for (int i = 0; i < levels; i++) {
-      String passage = "downs." + i + (i < levels - 1 ? ".3.1.weight" : ".3.weight");
+      String passage = "downs." + i + (signal || i == levels - 1 ? ".3.weight" : ".3.1.weight");
       channels[i] = shapes.size(passage, 0);
+      if (signal) {
+        linear.add(i);
+        heads[i] = SIGNAL_HEADS;
+        headWidth = SIGNAL_HEAD_WIDTH;
+        requireHeads(shapes, "downs." + i + ".2");
+        continue;
+      }
       String attention = "downs." + i + ".2.";
       boolean isLinear = shapes.has(attention + "to_out.0.weight");
       if (isLinear) {
@@ -74,6 +94,10 @@ final class Lucidrains implements UNetFamily {
       heads[i] = shapes.size(attention + "mem_kv", 1);
       memory = shapes.size(attention + "mem_kv", isLinear ? 3 : 2);
       headWidth = shapes.size(attention + "mem_kv", isLinear ? 2 : 3);
+    }
+    if (signal) {
+      requireHeads(shapes, "mid_attn");
+      given.assume("4 heads of 32 channels in the middle (neither attn_heads nor attn_dim_head)");
     }
     int hidden = shapes.size("time_mlp.1.weight", 0);
     boolean fourier = shapes.has(FOURIER);
@@ -87,7 +111,7 @@ final class Lucidrains implements UNetFamily {
             .attentionAtLevels(IntStream.range(0, levels).toArray())
             .timeEmbedding(TimeOrder.SIN_COS, TimeDivisor.HALF_MINUS_ONE)
             .layout(
-                UNetLayout.lucidrains(linear)
+                (signal ? UNetLayout.lucidrainsSignals(levels) : UNetLayout.lucidrains(linear))
                     .with(
                         new Attention(
                             Blocks.LAST, AttentionNorm.ALL, true, false, linear, headWidth, memory))
@@ -112,6 +136,22 @@ final class Lucidrains implements UNetFamily {
     }
     Given.channels(builder, image[0], in, shapes.size("final_conv.weight", 0), shapes.where());
     return builder.config();
+  }
+
+  /** Refuses attention of another width than that of the usual heads. */
+  private static void requireHeads(PeerShapes shapes, String block) throws IOException {
+    String name = block + ".fn.fn.to_qkv.weight";
+    int width = shapes.size(name, 0) / 3;
+    if (width != SIGNAL_HEADS * SIGNAL_HEAD_WIDTH) {
+      throw new IOException(
+          shapes.where()
+              + " has attention of "
+              + width
+              + " channels in "
+              + block
+              + ", but Unet1D is loaded with 4 heads of 32 alone; leave attn_heads and attn_dim_head"
+              + " out when you train it");
+    }
   }
 
   /** Refuses the layouts before 2.0, by what only they have. */
@@ -144,15 +184,16 @@ final class Lucidrains implements UNetFamily {
       TensorSource around = file.under(prefix.substring(0, prefix.length() - model.length()));
       if (TrainerBuffers.areIn(around)) {
         Schedule schedule = TrainerBuffers.schedule(around);
+        Prediction prediction = TrainerBuffers.prediction(around, schedule);
         given.assume("images in [-1, 1] (auto_normalize was not unset)");
         return new Facts(
             schedule,
-            TrainerBuffers.prediction(around, schedule),
+            prediction,
             Variance.FIXED_SMALL,
             DataRange.DEFAULT,
             true,
             null,
-            Recipes.lucidrains(schedule.timesteps()),
+            Recipes.lucidrains(schedule.timesteps(), isRaw(prediction, given)),
             0);
       }
     }
@@ -165,8 +206,14 @@ final class Lucidrains implements UNetFamily {
         DataRange.DEFAULT,
         true,
         null,
-        schedule == null ? null : Recipes.lucidrains(schedule.timesteps()),
+        schedule == null
+            ? null
+            : Recipes.lucidrains(schedule.timesteps(), isRaw(given.options().prediction, given)),
         0);
+  }
+
+  private static boolean isRaw(@Nullable Prediction prediction, Given given) {
+    return given.isOfSignals() && Prediction.EPSILON.equals(prediction);
   }
 
   @Override
@@ -180,10 +227,16 @@ final class Lucidrains implements UNetFamily {
                 .orElseGet(() -> outside(name, config)));
   }
 
+  /** The axes of a signal or an image behind its channels. */
+  private static int axes(UNetConfig config) {
+    return config.imageShape().dimension() - 1;
+  }
+
   private static Line outside(String name, UNetConfig config) {
     String module = name.substring(0, name.lastIndexOf('.'));
     if (module.startsWith("final_resnet.")) {
-      return residual(name, "final_res_block", module.substring(module.indexOf('.') + 1));
+      String layer = module.substring(module.indexOf('.') + 1);
+      return residual(name, "final_res_block", layer, axes(config));
     }
     if (name.equals("time_proj.weight")) {
       return Line.of(name, FOURIER, Transform.copy());
@@ -196,9 +249,9 @@ final class Lucidrains implements UNetFamily {
   private static Line inside(String name, Place place, UNetConfig config) {
     String block = block(place);
     return switch (place.part()) {
-      case RESIDUAL -> residual(name, block, place.layer());
+      case RESIDUAL -> residual(name, block, place.layer(), axes(config));
       case ATTENTION -> attention(name, place, block, config);
-      case PASSAGE -> passage(name, place, block, config.levels());
+      case PASSAGE -> passage(name, place, block, config);
     };
   }
 
@@ -213,36 +266,42 @@ final class Lucidrains implements UNetFamily {
     };
   }
 
-  private static Line residual(String name, String block, String layer) {
+  private static Line residual(String name, String block, String layer, int axes) {
     String kind = name.substring(name.lastIndexOf('.'));
     return switch (layer) {
       case "time_emb_proj" -> Line.of(name, block + ".mlp.1" + kind, Transform.copy());
       case "conv_shortcut" -> Line.of(name, block + ".res_conv" + kind, Transform.copy());
       case "conv1", "conv2" ->
           Line.of(name, block + ".block" + layer.charAt(4) + ".proj" + kind, Transform.copy());
-      default -> Line.of(name, block + ".block" + layer.charAt(4) + ".norm.g", channels());
+      default -> Line.of(name, block + ".block" + layer.charAt(4) + ".norm.g", channels(axes));
     };
   }
 
   /** The factors of a norm, along the channels of an image. */
-  private static Transform channels() {
-    return Transform.reshaped("reshaped", own -> new Shape(1, own.get(0), 1, 1));
+  private static Transform channels(int axes) {
+    return Transform.reshaped(
+        "reshaped",
+        own -> axes == 1 ? new Shape(1, own.get(0), 1) : new Shape(1, own.get(0), 1, 1));
   }
 
-  private static Line attention(String name, Place place, String block, UNetConfig config) {
+  private static Line attention(String name, Place place, String module, UNetConfig config) {
+    int axes = axes(config);
+    // The norm of Unet1D is around its attention, and not within.
+    String outer = axes == 1 ? module + ".fn" : module;
+    String block = axes == 1 ? module + ".fn.fn" : module;
     int level = place.level(config.levels());
     boolean linear =
         place.way() != Way.MIDDLE && config.layout().attention().linearLevels().contains(level);
     int heads = config.headsAt(level);
     boolean vector = place.kind().equals("bias");
     return switch (place.layer()) {
-      case "group_norm" -> Line.of(name, block + ".norm.g", channels());
-      case "out_norm" -> Line.of(name, block + ".to_out.1.g", channels());
+      case "group_norm" -> Line.of(name, outer + ".norm.g", channels(axes));
+      case "out_norm" -> Line.of(name, block + ".to_out.1.g", channels(axes));
       case "to_out.0" ->
           Line.of(
               name,
               block + (linear ? ".to_out.0." : ".to_out.") + place.kind(),
-              Transform.flattened(vector ? 0 : 2));
+              Transform.flattened(vector ? 0 : axes));
       case "memory" ->
           new Line(
               List.of(name.replaceFirst("[kv]$", "k"), name.replaceFirst("[kv]$", "v")),
@@ -252,14 +311,17 @@ final class Lucidrains implements UNetFamily {
           new Line(
               OpenAi.qkv(name),
               List.of(block + ".to_qkv." + place.kind()),
-              Transform.split(Packing.QKV_HEAD, heads, 2));
+              Transform.split(Packing.QKV_HEAD, heads, axes));
     };
   }
 
-  private static Line passage(String name, Place place, String block, int levels) {
-    boolean last = place.block() == levels - 1;
-    String peer = block + (last ? "." : ".1.") + place.kind();
-    boolean unshuffled = place.way() == Way.DOWN && !last && place.kind().equals("weight");
+  private static Line passage(String name, Place place, String block, UNetConfig config) {
+    boolean last = place.block() == config.levels() - 1;
+    boolean signal = axes(config) == 1;
+    boolean alone = last || (signal && place.way() == Way.DOWN);
+    String peer = block + (alone ? "." : ".1.") + place.kind();
+    boolean unshuffled =
+        !signal && place.way() == Way.DOWN && !last && place.kind().equals("weight");
     // Pixels of a square moved into channels, then 1x1, is a 2x2 convolution as it lies.
     return Line.of(
         name,

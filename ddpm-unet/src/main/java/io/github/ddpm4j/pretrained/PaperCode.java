@@ -253,6 +253,12 @@ final class PaperCode implements UNetFamily {
 
   /** Their code has sizes, and no options. */
   private static void requirePapers(UNetConfig config) {
+    if (config.imageShape().dimension() != 3) {
+      throw new IllegalArgumentException(
+          "the authors' code has no network of signals or volumes, but images are "
+              + config.imageShape()
+              + "; save the model by save(folder)");
+    }
     int[] channels = IntStream.range(0, config.levels()).map(config::channelsAt).toArray();
     UNetBuilder builder =
         UNet.builder()

@@ -28,12 +28,22 @@ record PeerShapes(Map<String, Shape> shapes, String where) {
     return shapes.containsKey(name);
   }
 
-  /** The length of an axis. */
-  int size(String name, int axis) throws IOException {
+  /** The number of axes. */
+  int axes(String name) throws IOException {
+    return shape(name).dimension();
+  }
+
+  private Shape shape(String name) throws IOException {
     Shape shape = shapes.get(name);
     if (shape == null) {
       throw new IOException(where + " lacks " + name + ", which such a network has");
     }
+    return shape;
+  }
+
+  /** The length of an axis. */
+  int size(String name, int axis) throws IOException {
+    Shape shape = shape(name);
     if (axis >= shape.dimension() || shape.get(axis) > Integer.MAX_VALUE) {
       throw new IOException(
           where + ": " + name + " has the shape " + shape + ", which such a network does not have");

@@ -25,12 +25,16 @@ final class Recipes {
   /**
    * denoising-diffusion-pytorch: ancestral over all timesteps, and DDIM over fewer, which are
    * {@code int(linspace(-1, T - 1, steps + 1))} without the first.
+   *
+   * @param raw whether DDIM takes ε as the network says it although x̂_0 is clipped, which {@code
+   *     GaussianDiffusion1D} does where the network predicts ε
    */
-  static IntFunction<Sampler> lucidrains(int timesteps) {
+  static IntFunction<Sampler> lucidrains(int timesteps, boolean raw) {
     return steps ->
         steps == timesteps
             ? Samplers.ddpm()
             : Samplers.ddim(steps)
+                .rawEpsilon(raw)
                 .timesteps(
                     IntStream.range(0, steps)
                         .map(i -> (int) ((double) timesteps * (steps - i) / steps - 1))

@@ -421,6 +421,9 @@ final class UNet2D {
   static void requireExpressible(UNetConfig config, String name) {
     UNetLayout layout = config.layout();
     UNetLayout paper = UNetLayout.paper();
+    if (config.imageShape().dimension() != 3) {
+      throw inexpressible(name, "signals or volumes, " + config.imageShape());
+    }
     if (config.vectorCondition() > 0 || config.selfConditioning()) {
       throw inexpressible(
           name, config.selfConditioning() ? "self-conditioning" : "vector conditioning");

@@ -106,6 +106,11 @@ final class Peer {
       case "improved_add" -> openai(options).heads(1);
       case "labml" -> options.image(3, 8, 8).groups(4).schedule(Schedules.linear(1000));
       case "edm_song" -> options;
+      case "lucidrains_1d", "lucidrains_1d_selfcond" ->
+          options
+              .signal(name.endsWith("_1d") ? 2 : 1, 12)
+              .schedule(Schedules.cosine(1000))
+              .prediction(Prediction.EPSILON);
       case "edm_adm" -> options.headChannels(4);
       default ->
           options
