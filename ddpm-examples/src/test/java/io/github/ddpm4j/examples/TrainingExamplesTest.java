@@ -3,6 +3,7 @@ package io.github.ddpm4j.examples;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.data.CifarFiles;
 import io.github.ddpm4j.data.Digits;
@@ -235,6 +236,33 @@ class TrainingExamplesTest {
     // The spiral is still there on the left, and noise on the right.
     assertThat(bright(first, 0, 128)).isBetween(100, 700);
     assertThat(bright(first, 128, 256)).isGreaterThan(700);
+  }
+
+  @Test
+  void generateHeartbeats_short_plotsRealAndDrawn() throws Exception {
+    Path file = folder.resolve("heartbeats.png");
+    assertThat(Printed.by(() -> GenerateHeartbeats.run(file, 2, 32))).contains(file.toString());
+    BufferedImage plot = ImageIO.read(file.toFile());
+    assertThat(plot.getWidth()).isEqualTo(4 * 320);
+    assertThat(plot.getHeight()).isEqualTo(4 * 200);
+  }
+
+  /** About two beats in two seconds, with the highest peak R of each well above all else. */
+  @Test
+  void heartbeats_peaks_asHeartsBeat() {
+    try (NDManager manager = NDManager.newBaseManager()) {
+      float[] values = Heartbeats.signals(manager, 64, 256, 3).toFloatArray();
+      int peaks = 0;
+      for (int i = 1; i < values.length - 1; i++) {
+        boolean inside = i % 256 != 0 && i % 256 != 255;
+        peaks +=
+            inside && values[i] > 0.35 && values[i] >= values[i - 1] && values[i] > values[i + 1]
+                ? 1
+                : 0;
+      }
+      assertThat(peaks / 64.0).isBetween(1.8, 2.6);
+      assertThat(values).isEqualTo(Heartbeats.signals(manager, 64, 256, 3).toFloatArray());
+    }
   }
 
   private static int bright(BufferedImage picture, int from, int to) {
