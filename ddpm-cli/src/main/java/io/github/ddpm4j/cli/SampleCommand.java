@@ -8,7 +8,9 @@ import com.google.gson.JsonObject;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.benchmark.Cli;
 import io.github.ddpm4j.image.Pictures;
+import io.github.ddpm4j.internal.picture.SampleFolder;
 import io.github.ddpm4j.model.Attributes;
+import io.github.ddpm4j.sampling.SampleBlocks;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.Sampling;
@@ -101,7 +103,7 @@ final class SampleCommand implements Callable<Integer> {
     boolean grid = Inputs.isPng(output);
     check(grid);
     DDPM.endStepsOnShutdown();
-    Blocks blocks = new Blocks(block);
+    SampleBlocks blocks = new SampleBlocks(sampler.seed(), block);
     try (LoadedModel loaded = model.load()) {
       if (!seeds.isEmpty()) {
         return bySeeds(loaded, grid);
@@ -173,7 +175,7 @@ final class SampleCommand implements Callable<Integer> {
     return told(seeds.size(), seeds.size());
   }
 
-  private int grid(LoadedModel loaded, Blocks blocks) throws IOException {
+  private int grid(LoadedModel loaded, SampleBlocks blocks) throws IOException {
     try (NDManager manager = NDManager.newBaseManager();
         DrawingProgress progress = new DrawingProgress(spec, count)) {
       NDList all = new NDList();
@@ -184,7 +186,7 @@ final class SampleCommand implements Callable<Integer> {
         try (Samples drawn = draw(loaded, blocks, b, progress, last - first)) {
           NDArray pictures = drawn.toNDArray(manager);
           all.add(pictures.get(first + ":" + last));
-          words.putAll(blocks.provenance(loaded, drawn, sampler.seed(), b, (int) first));
+          words.putAll(blocks.provenance(loaded.provenance(drawn, (int) first), b, (int) first));
         }
       }
       words.keySet().removeAll(OF_ONE);
@@ -204,7 +206,7 @@ final class SampleCommand implements Callable<Integer> {
     Pictures.write(grid.toGrid(), output, words);
   }
 
-  private int folder(LoadedModel loaded, Blocks blocks) throws IOException {
+  private int folder(LoadedModel loaded, SampleBlocks blocks) throws IOException {
     SampleFolder folder = null;
     long drawn = 0;
     try (NDManager manager = NDManager.newBaseManager();
@@ -229,7 +231,7 @@ final class SampleCommand implements Callable<Integer> {
               Pictures.write(
                   pictures.get(place),
                   folder.file(index),
-                  blocks.provenance(loaded, samples, sampler.seed(), b, place));
+                  blocks.provenance(loaded.provenance(samples, place), b, place));
             }
           }
           drawn += end - first;
@@ -244,7 +246,7 @@ final class SampleCommand implements Callable<Integer> {
   }
 
   /** The pictures of the blocks that are this process's. */
-  private long ofShard(Blocks blocks) {
+  private long ofShard(SampleBlocks blocks) {
     long all = 0;
     for (long b = blocks.of(from); blocks.first(b) < from + count; b++) {
       if (shard.has(b)) {
@@ -255,9 +257,9 @@ final class SampleCommand implements Callable<Integer> {
   }
 
   private Samples draw(
-      LoadedModel loaded, Blocks blocks, long b, DrawingProgress progress, long wanted) {
+      LoadedModel loaded, SampleBlocks blocks, long b, DrawingProgress progress, long wanted) {
     Sampling sampling = sampler.of(loaded, blocks.first(b), blocks.length());
-    return blocks.draw(progress.watch(sampling, blocks.length(), wanted), sampler.seed(), b);
+    return blocks.draw(progress.watch(sampling, blocks.length(), wanted), b);
   }
 
   /** What the bits of the pictures depend on. */

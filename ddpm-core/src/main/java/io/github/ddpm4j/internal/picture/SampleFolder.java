@@ -1,4 +1,4 @@
-package io.github.ddpm4j.cli;
+package io.github.ddpm4j.internal.picture;
 
 import com.google.gson.GsonBuilder;
 import com.google.gson.JsonParseException;
@@ -18,7 +18,7 @@ import java.util.TreeSet;
  * A folder of pictures by their indexes, which several processes may fill, and one that was killed
  * goes on with: a manifest says how they are drawn, and a block is there when all of its files are.
  */
-final class SampleFolder {
+public final class SampleFolder {
 
   private static final String MANIFEST = "manifest.json";
 
@@ -33,9 +33,13 @@ final class SampleFolder {
   /**
    * Opens a folder for pictures that are drawn in one way.
    *
+   * @param folder the folder; made if it is missing
+   * @param settings what the bits of the pictures depend on, by name
+   * @return the folder
    * @throws IllegalArgumentException if it holds pictures that are drawn in another
+   * @throws IOException if the folder or its manifest cannot be read or written
    */
-  static SampleFolder open(Path folder, Map<String, String> settings) throws IOException {
+  public static SampleFolder open(Path folder, Map<String, String> settings) throws IOException {
     WholeFile.makeFolder(folder, folder);
     Path manifest = folder.resolve(MANIFEST);
     Map<String, String> own = new TreeMap<>(settings);
@@ -43,17 +47,21 @@ final class SampleFolder {
     try (FolderClaim claim = FolderClaim.await(folder, PATIENCE)) {
       if (Files.exists(manifest)) {
         Map<String, String> before = read(manifest);
-        if (!before.equals(own)) {
-          throw new IllegalArgumentException(
-              folder
-                  + " holds pictures that were drawn otherwise ("
-                  + differences(before, own)
-                  + "); choose another folder, or the same options");
-        }
+        requireSame(folder.toString(), before, own);
       } else {
         WholeFile.writeText(manifest, new GsonBuilder().setPrettyPrinting().create().toJson(own));
       }
     }
+    return new SampleFolder(folder);
+  }
+
+  /**
+   * A folder that was {@linkplain #open opened} before, maybe by another process.
+   *
+   * @param folder the folder
+   * @return the folder
+   */
+  public static SampleFolder opened(Path folder) {
     return new SampleFolder(folder);
   }
 
@@ -72,6 +80,25 @@ final class SampleFolder {
     throw new IOException(manifest + " is empty; choose another folder");
   }
 
+  /**
+   * Compares how pictures of a folder are drawn.
+   *
+   * @param folder what to call it
+   * @param before how those were drawn that are there
+   * @param own how others are to be drawn
+   * @throws IllegalArgumentException if that differs
+   */
+  public static void requireSame(
+      String folder, Map<String, String> before, Map<String, String> own) {
+    if (!before.equals(own)) {
+      throw new IllegalArgumentException(
+          folder
+              + " holds pictures that were drawn otherwise ("
+              + differences(before, own)
+              + "); choose another folder, or the same options");
+    }
+  }
+
   private static String differences(Map<String, String> before, Map<String, String> now) {
     TreeSet<String> names = new TreeSet<>(before.keySet());
     names.addAll(now.keySet());
@@ -87,13 +114,25 @@ final class SampleFolder {
     return text.toString();
   }
 
-  /** The file of a picture. */
-  Path file(long index) {
+  /**
+   * The file of a picture.
+   *
+   * @param index the index of the picture, at least 0
+   * @return the file, which may not be there
+   */
+  public Path file(long index) {
     return folder.resolve(String.format(Locale.ROOT, "%08d.png", index));
   }
 
-  /** Whether all pictures of some indexes are there, undamaged. */
-  boolean has(long from, long to) throws IOException {
+  /**
+   * Whether all pictures of some indexes are there, undamaged.
+   *
+   * @param from the first index
+   * @param to the index after the last
+   * @return true if none is missing
+   * @throws IOException if a file cannot be read
+   */
+  public boolean has(long from, long to) throws IOException {
     for (long index = from; index < to; index++) {
       if (!PngChunks.areWhole(file(index))) {
         return false;

@@ -1,4 +1,4 @@
-package io.github.ddpm4j.cli;
+package io.github.ddpm4j.internal.picture;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -8,7 +8,7 @@ import java.nio.file.Path;
 import java.util.zip.CRC32;
 
 /** PNG files as what they are made of: chunks with checksums (PNG specification, section 5). */
-final class PngChunks {
+public final class PngChunks {
 
   private static final long SIGNATURE = 0x89504e470d0a1a0aL;
   private static final int LENGTH_AND_TYPE = 8;
@@ -16,8 +16,14 @@ final class PngChunks {
 
   private PngChunks() {}
 
-  /** Whether a file is there, with all of its chunks as they were written. */
-  static boolean areWhole(Path file) throws IOException {
+  /**
+   * Whether a file is there, with all of its chunks as they were written.
+   *
+   * @param file the file
+   * @return false also for what is no PNG file
+   * @throws IOException if it cannot be read
+   */
+  public static boolean areWhole(Path file) throws IOException {
     if (!Files.isRegularFile(file)) {
       return false;
     }
