@@ -1,5 +1,6 @@
 package io.github.ddpm4j.evaluation;
 
+import java.io.Serializable;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -18,12 +19,18 @@ import org.jspecify.annotations.Nullable;
  * </pre>
  *
  * <p>with t as in the code. Values are means over the images; their standard errors account for
- * images, noise and, in a quick evaluation, timesteps. Immutable.
+ * images, noise and, in a quick evaluation, timesteps. Immutable. Serializable, so that frameworks
+ * can carry the results of parts between machines of one version of this library.
  */
-public final class BitsPerDimResult {
+public final class BitsPerDimResult implements Serializable {
+
+  private static final long serialVersionUID = 1;
 
   /** What an evaluation gathers as it goes. */
-  static final class Sums {
+  static final class Sums implements Serializable {
+
+    private static final long serialVersionUID = 1;
+
     private final TimestepRanges ranges;
     private final @Nullable Long seed;
     private final Moments total;
@@ -146,8 +153,10 @@ public final class BitsPerDimResult {
   public record Step(
       int firstTimestep, int lastTimestep, Mean bits, double rate, double distortion) {}
 
+  /** What was gathered. */
   private final Sums sums;
-  private final List<Step> steps;
+
+  private final transient List<Step> steps;
 
   private BitsPerDimResult(Sums sums) {
     this.sums = sums;
@@ -164,6 +173,11 @@ public final class BitsPerDimResult {
       rate += sums.bits.get(i).mean();
     }
     this.steps = Collections.unmodifiableList(all);
+  }
+
+  /** The steps follow from the sums. */
+  private Object readResolve() {
+    return new BitsPerDimResult(sums);
   }
 
   /**

@@ -9,6 +9,7 @@ import io.github.ddpm4j.internal.io.Safetensors;
 import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.internal.torch.Machine;
 import java.io.IOException;
+import java.io.Serializable;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -34,9 +35,12 @@ import org.ojalgo.matrix.store.R064Store;
  *   Σ = M / (n − 1)
  * </pre>
  *
- * <p>Immutable and thread-safe.
+ * <p>Immutable and thread-safe. Serializable, so that frameworks can carry parts between machines
+ * of one version of this library; {@link #save} is for files.
  */
-public final class FeatureStatistics {
+public final class FeatureStatistics implements Serializable {
+
+  private static final long serialVersionUID = 1;
 
   private static final String FORMAT = "ddpm4j feature statistics";
   private static final String MEAN = "mean";
@@ -45,15 +49,20 @@ public final class FeatureStatistics {
   /** As many numbers as an array can hold on every virtual machine. */
   private static final int LONGEST = Integer.MAX_VALUE - 8;
 
+  /** The name of the features. */
   private final String features;
+
+  /** The number of images. */
   private final long count;
+
+  /** The mean of each feature. */
   private final double[] mean;
 
   /** M, the sum of the products of the deviations from the mean, row by row. */
   private final double[] products;
 
   /** L with L·Lᵀ = Σ, computed on first use. */
-  private volatile @Nullable R064Store factor;
+  private transient volatile @Nullable R064Store factor;
 
   private FeatureStatistics(String features, long count, double[] mean, double[] products) {
     this.features = features;
@@ -275,7 +284,8 @@ public final class FeatureStatistics {
       throw new IllegalArgumentException(
           String.format(
               Locale.ROOT,
-              "%s must have equally many features, but have %d and %d; use the same Features for both",
+              "%s must have equally many features, but have %d and %d; use the same Features for"
+                  + " both",
               name,
               mean.length,
               other.mean.length));
@@ -284,7 +294,8 @@ public final class FeatureStatistics {
       throw new IllegalArgumentException(
           String.format(
               Locale.ROOT,
-              "%s must be of the same features, but are of \"%s\" and \"%s\"; use the same Features for both",
+              "%s must be of the same features, but are of \"%s\" and \"%s\"; use the same Features"
+                  + " for both",
               name,
               Quote.of(features),
               Quote.of(other.features)));

@@ -1,7 +1,11 @@
 package io.github.ddpm4j.evaluation;
 
+import java.io.Serializable;
+
 /** Count, mean and spread of numbers as they come (Welford 1962), which can be put together. */
-final class Moments {
+final class Moments implements Serializable {
+
+  private static final long serialVersionUID = 1;
 
   private long count;
   private double mean;

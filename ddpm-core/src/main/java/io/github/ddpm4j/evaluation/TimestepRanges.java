@@ -1,6 +1,7 @@
 package io.github.ddpm4j.evaluation;
 
 import io.github.ddpm4j.internal.random.CounterRandom;
+import java.io.Serializable;
 import java.util.Arrays;
 import java.util.stream.IntStream;
 import org.apache.commons.rng.UniformRandomProvider;
@@ -10,7 +11,9 @@ import org.jspecify.annotations.Nullable;
  * The timesteps of a schedule cut into neighbouring ranges, of each of which every image visits one
  * timestep. Range 0 is timestep 0 alone.
  */
-final class TimestepRanges {
+final class TimestepRanges implements Serializable {
+
+  private static final long serialVersionUID = 1;
 
   /** The first timestep of each range, ascending, and at the end the number of timesteps. */
   private final int[] starts;
