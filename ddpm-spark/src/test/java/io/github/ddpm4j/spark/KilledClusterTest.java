@@ -30,7 +30,6 @@ import org.junit.jupiter.api.io.TempDir;
 class KilledClusterTest {
 
   private static final int SECONDS = 540;
-  private static final String EXECUTOR = "CoarseGrainedExecutorBackend";
   private static final String CLASS_PATH = System.getProperty("java.class.path");
 
   @TempDir private static Path folder;
@@ -70,7 +69,7 @@ class KilledClusterTest {
   private static List<ProcessHandle> executors(Process driver) {
     return driver
         .descendants()
-        .filter(p -> p.info().commandLine().orElse("").contains(EXECUTOR))
+        .filter(process -> process.info().command().orElse("").endsWith("java"))
         .toList();
   }
 

@@ -132,6 +132,28 @@ class SparkEvaluationTest {
         .isDeepEqualTo(java.util.Arrays.copyOf(rows, 6));
   }
 
+  /** Features that depend on the whole batch, as those of a network do by rounding. */
+  @Test
+  void features_seeTheSameBatches() {
+    SparkFeatures ofBatch =
+        SparkFeatures.of(
+            "batch",
+            () -> images -> Features.pixels().of(images.sub(images.mean(new int[] {0}, true))));
+    double[][] expected = new double[COUNT][];
+    try (NDManager manager = NDManager.newBaseManager()) {
+      NDArray all = manager.create(pixels, new Shape(COUNT, 1, 4, 4));
+      for (int first = 0; first < COUNT; first += 4) {
+        NDArray batch = all.get(first + ":" + Math.min(COUNT, first + 4));
+        double[][] of = Features.pixels().of(batch.sub(batch.mean(new int[] {0}, true)));
+        System.arraycopy(of, 0, expected, first, of.length);
+      }
+    }
+    for (int partitions : new int[] {1, 5}) {
+      assertThat(SparkEvaluation.of(ofBatch).block(4).rows(one.repartition(partitions), COUNT))
+          .isDeepEqualTo(expected);
+    }
+  }
+
   @Test
   void inceptionScore_isThatOfOneMachine() {
     double[][] all;

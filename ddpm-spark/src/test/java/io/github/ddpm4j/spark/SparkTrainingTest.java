@@ -63,8 +63,14 @@ class SparkTrainingTest {
 
   /** A worker's steps by the library alone, from the weights of the model. */
   private static float[] alone(int worker, int workers, long seed, int steps) throws IOException {
-    try (DDPM ddpm = DDPM.load(model);
-        NDManager manager = NDManager.newBaseManager()) {
+    try (DDPM ddpm = DDPM.load(model)) {
+      return alone(ddpm, worker, workers, seed, steps);
+    }
+  }
+
+  private static float[] alone(DDPM ddpm, int worker, int workers, long seed, int steps)
+      throws IOException {
+    try (NDManager manager = NDManager.newBaseManager()) {
       NDList images = new NDList();
       List<Integer> labels = new ArrayList<>();
       for (Row row : pictures.orderBy("index").collectAsList()) {
@@ -115,6 +121,26 @@ class SparkTrainingTest {
       assertThat(expected).isNotEqualTo(start());
       float[] found = fit(pictures, t -> t.workers(2).rounds(1).localSteps(steps));
       assertThat(found).isEqualTo(expected);
+    }
+  }
+
+  @Test
+  void seeds_ofWorkersAndRounds_differ() {
+    RoundTask seeds = new RoundTask(null, null, 3, 4, 5, Moments.ANEW);
+    RoundTask others = new RoundTask(null, null, 3, 4, 6, Moments.ANEW);
+    assertThat(List.of(seeds.seed(0, 0), seeds.seed(0, 1), seeds.seed(1, 0), others.seed(0, 0)))
+        .doesNotHaveDuplicates();
+  }
+
+  /** Other numbers are drawn in each round, though moments begin anew. */
+  @Test
+  void secondRound_isOfItsOwnSeed() throws IOException {
+    RoundTask seeds = new RoundTask(null, null, 1, 4, 5, Moments.ANEW);
+    float[] first = fit(pictures, t -> t.workers(1).rounds(1).localSteps(1));
+    try (DDPM ddpm = DDPM.load(model)) {
+      FlatWeights.set(ddpm.denoiser(TrainableDenoiser.class), first);
+      assertThat(fit(pictures, t -> t.workers(1).rounds(2).localSteps(1)))
+          .isEqualTo(alone(ddpm, 0, 1, seeds.seed(0, 1), 1));
     }
   }
 
