@@ -22,6 +22,8 @@ final class Local {
         .master("local[2]")
         .appName("ddpm-spark")
         .config("spark.ui.enabled", false)
+        // Spark ends a session that a busy machine lets wait for too long.
+        .config("spark.network.timeout", "1h")
         .config("spark.driver.host", "127.0.0.1")
         .config("spark.driver.bindAddress", "127.0.0.1")
         .config("spark.sql.shuffle.partitions", 2)
