@@ -37,15 +37,16 @@ public interface Denoiser extends AutoCloseable {
   NDArray predict(NDArray x, NoiseLevels levels, Condition condition);
 
   /**
-   * Computes the prediction as {@link #predict} does, with gradients recorded of the images, so that
-   * guidance by a measurement can go back through the network. Called with recording switched on;
-   * dropout is off.
+   * Computes the prediction as {@link #predict} does, with gradients recorded of the images, so
+   * that guidance by a measurement can go back through the network. Called with recording switched
+   * on; dropout is off.
    *
    * @param x the noisy images, which require gradients; neither closed nor modified
    * @param levels the noise level of each image, N entries
    * @param condition the conditioning
-   * @return the prediction, as that of {@link #predict}. By default it is that one, which suits what
-   *     is computed by operations of DJL; a network that switches recording off there overrides this
+   * @return the prediction, as that of {@link #predict}. By default it is that one, which suits
+   *     what is computed by operations of DJL; a network that switches recording off there
+   *     overrides this
    */
   default NDArray predictRecording(NDArray x, NoiseLevels levels, Condition condition) {
     return predict(x, levels, condition);

@@ -36,8 +36,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Classifier-free guidance (Ho and Salimans 2022) extrapolates from the unconditional to the
  * conditional prediction; autoguidance (Karras et al. 2024) from that of a worse model to that of
  * the run's, with or without a condition; classifier guidance (Dhariwal and Nichol 2021, algorithm
- * 2) adds the classifier's gradient. {@link #posterior} and {@link #dps} lead to pictures that fit a
- * {@link Measurement}:
+ * 2) adds the classifier's gradient. {@link #posterior} and {@link #dps} lead to pictures that fit
+ * a {@link Measurement}:
  *
  * <pre>
  *   out' = out(∅) + Σ_i w_i (out(c_i) − out(∅))
@@ -60,7 +60,8 @@ public final class Guidance {
   /** The default number of iterations of {@link #posterior(Measurement)}: {@value}. */
   public static final int DEFAULT_ITERATIONS = 5;
 
-  private static final Guidance NONE = new Guidance(List.of(), List.of(), List.of(), List.of(), 0, false);
+  private static final Guidance NONE =
+      new Guidance(List.of(), List.of(), List.of(), List.of(), 0, false);
 
   /**
    * The function whose gradient guides sampling: ln p(y | x_t), or any other differentiable score
@@ -297,19 +298,20 @@ public final class Guidance {
    *   ε̂' = ε̂ − noise · ∇_x ln p(y | x)
    * </pre>
    *
-   * <p>For a Gaussian prior and a linear A it is exact: with more steps, the images come to have the
-   * mean and covariance of the posterior. V is the network's derivative, which is less exact than
-   * its prediction; at high levels, where it is multiplied by σ² / α, networks that predict ε say
-   * little of use. {@code interval(0, 3)} leaves those levels out; the network then begins freely.
+   * <p>For a Gaussian prior and a linear A it is exact: with more steps, the images come to have
+   * the mean and covariance of the posterior. V is the network's derivative, which is less exact
+   * than its prediction; at high levels, where it is multiplied by σ² / α, networks that predict ε
+   * say little of use. {@code interval(0, 3)} leaves those levels out; the network then begins
+   * freely.
    *
-   * <p>x̂_0 is that of the run's model under the run's condition, without other guidance, which may be
-   * added. A step asks the network twice, once of them with gradients, and goes back through it once
-   * more than there are iterations, one batch of a run at a time: as with {@link #classifier}, such
-   * runs and eager training wait for one another.
+   * <p>x̂_0 is that of the run's model under the run's condition, without other guidance, which may
+   * be added. A step asks the network twice, once of them with gradients, and goes back through it
+   * once more than there are iterations, one batch of a run at a time: as with {@link #classifier},
+   * such runs and eager training wait for one another.
    *
    * @param measurement what was measured
-   * @param iterations of the conjugate gradients that solve the system, at least 1: as many as there
-   *     are different eigenvalues solve it exactly, fewer lead less strongly
+   * @param iterations of the conjugate gradients that solve the system, at least 1: as many as
+   *     there are different eigenvalues solve it exactly, fewer lead less strongly
    * @return the guidance. A run refuses it if the measurement is of other pictures
    * @throws IllegalArgumentException if there are no iterations
    */
@@ -345,7 +347,8 @@ public final class Guidance {
     Objects.requireNonNull(measurement, "measurement");
     if (!(step >= 0) || Double.isInfinite(step)) {
       throw new IllegalArgumentException(
-          "the step of diffusion posterior sampling must be finite and at least 0, but was " + step);
+          "the step of diffusion posterior sampling must be finite and at least 0, but was "
+              + step);
     }
     return by(new View(measurement, 0, step, 0, Double.POSITIVE_INFINITY));
   }
@@ -620,8 +623,7 @@ public final class Guidance {
    * @param condition what the network is asked under
    * @param firstImage the index in the run of the first image
    */
-  Chain.Guided measured(
-      Answer guided, DenoisingModel model, Condition condition, long firstImage) {
+  Chain.Guided measured(Answer guided, DenoisingModel model, Condition condition, long firstImage) {
     NDArray x = guided.x();
     NoiseLevels levels = guided.levels();
     Level level = levels.level(0);

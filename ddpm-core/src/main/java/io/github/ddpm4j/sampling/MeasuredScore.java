@@ -13,8 +13,8 @@ import io.github.ddpm4j.schedule.Level;
 import java.util.Arrays;
 
 /**
- * What a measurement says of noisy images, through the network: x̂_0(x) is its estimate and J = ∂x̂_0
- * / ∂x.
+ * What a measurement says of noisy images, through the network: x̂_0(x) is its estimate and J =
+ * ∂x̂_0 / ∂x.
  *
  * <pre>
  *   Cov[x_0 | x] = V = σ² / α · J                                     (Tweedie, of second order)
@@ -22,9 +22,9 @@ import java.util.Arrays;
  *   ∇_x ln p(y | x) ≈ Jᵀ Aᵀ (σ_y² I + A V Aᵀ)⁻¹ (y − A x̂_0)
  * </pre>
  *
- * <p>The system is solved by conjugate gradients. Each iteration goes back through the network once,
- * for Jᵀ, which is J where x̂_0 is exact. A is linearised at x̂_0: what it makes of a direction is a
- * symmetric difference, which is exact for a linear one.
+ * <p>The system is solved by conjugate gradients. Each iteration goes back through the network
+ * once, for Jᵀ, which is J where x̂_0 is exact. A is linearised at x̂_0: what it makes of a
+ * direction is a symmetric difference, which is exact for a linear one.
  */
 final class MeasuredScore {
 
@@ -166,8 +166,7 @@ final class MeasuredScore {
     NDArray size = dot(w, w).div(pixels).sqrt();
     NDArray step = share(size.onesLike().mul(STEP), size);
     NDArray move = w.mul(step);
-    NDArray difference =
-        measurement.measured(x0.add(move)).sub(measurement.measured(x0.sub(move)));
+    NDArray difference = measurement.measured(x0.add(move)).sub(measurement.measured(x0.sub(move)));
     NDArray back = column(share(size, size.onesLike().mul(2 * STEP)), difference.getShape());
     return difference.mul(back);
   }
@@ -189,6 +188,7 @@ final class MeasuredScore {
   /** a / b, or 0 where b is not above 0. */
   private static NDArray share(NDArray a, NDArray b) {
     NDArray positive = b.gt(0);
-    return NDArrays.where(positive, a.div(NDArrays.where(positive, b, b.onesLike())), b.zerosLike());
+    return NDArrays.where(
+        positive, a.div(NDArrays.where(positive, b, b.onesLike())), b.zerosLike());
   }
 }

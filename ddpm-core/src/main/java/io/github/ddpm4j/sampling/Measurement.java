@@ -89,8 +89,8 @@ public final class Measurement {
   /**
    * Measures some pixels: x_0 times the mask.
    *
-   * @param mask 1 where a pixel is measured and 0 elsewhere, of a shape that multiplies (N, C, H, W);
-   *     borrowed
+   * @param mask 1 where a pixel is measured and 0 elsewhere, of a shape that multiplies (N, C, H,
+   *     W); borrowed
    * @return A
    */
   public static Operator pixels(NDArray mask) {
@@ -114,7 +114,7 @@ public final class Measurement {
       throw new IllegalArgumentException(
           "the side of the squares that are averaged must be at least 1, but was " + size);
     }
-    return x0 -> EagerOps.inference().averagePool2d(x0, size);
+    return x0 -> EagerOps.inference().averagePool(x0, size);
   }
 
   double deviation() {

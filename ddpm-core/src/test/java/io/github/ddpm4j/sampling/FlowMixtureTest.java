@@ -116,8 +116,7 @@ class FlowMixtureTest {
   @Test
   void ddim_withAllNoiseFresh_isAncestral() {
     SamplingPlan ancestral = Samplers.ddpm(7).spacing(TimestepSpacing.TRAILING).plan(DIFFUSION);
-    SamplingPlan ddim =
-        Samplers.ddim(7).spacing(TimestepSpacing.TRAILING).eta(1).plan(DIFFUSION);
+    SamplingPlan ddim = Samplers.ddim(7).spacing(TimestepSpacing.TRAILING).eta(1).plan(DIFFUSION);
     for (int i = 0; i < 7; i++) {
       SamplingPlan.Step expected = ancestral.steps().get(i);
       SamplingPlan.Step row = ddim.steps().get(i);

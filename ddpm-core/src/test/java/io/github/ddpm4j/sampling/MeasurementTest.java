@@ -71,13 +71,14 @@ class MeasurementTest {
   }
 
   private NDArray total(double ofCovariance, double ofIdentity) {
-    return covariance.mul(ofCovariance).add(manager.eye(4).toType(DataType.FLOAT64, false).mul(ofIdentity));
+    return covariance
+        .mul(ofCovariance)
+        .add(manager.eye(4).toType(DataType.FLOAT64, false).mul(ofIdentity));
   }
 
   private Sampling sampling(Prediction prediction) {
     return Sampling.of(
-            DenoisingModel.of(
-                diffusion(prediction), StandIns.predicting(prediction, gaussian())))
+            DenoisingModel.of(diffusion(prediction), StandIns.predicting(prediction, gaussian())))
         .sampler(Samplers.ddim(20))
         .shape(1, 2, 2)
         .clip(false)
@@ -206,9 +207,7 @@ class MeasurementTest {
     double[] start = {0.4, -1.2, 0.8, 2};
     int timestep = 400;
     Sampling sampling =
-        Sampling.of(
-                DenoisingModel.of(
-                    diffusion(Prediction.EPSILON), StandIns.gaussian(0.3, 0.25)))
+        Sampling.of(DenoisingModel.of(diffusion(Prediction.EPSILON), StandIns.gaussian(0.3, 0.25)))
             .sampler(Samplers.ddim(1).timesteps(timestep))
             .shape(1, 2, 2)
             .clip(false)
@@ -218,8 +217,7 @@ class MeasurementTest {
     double[] found = pixels(sampling.generate(1));
     Level level = Level.of(Schedules.linear(1000), timestep);
     double square = level.noise() * level.noise();
-    double slope =
-        level.signal() * 0.25 / (level.signal() * level.signal() * 0.25 + square); // J
+    double slope = level.signal() * 0.25 / (level.signal() * level.signal() * 0.25 + square); // J
     for (int i = 0; i < 4; i++) {
       double x0 = 0.3 + slope * (start[i] - level.signal() * 0.3);
       double cube = 3 * x0 * x0;
@@ -297,8 +295,7 @@ class MeasurementTest {
     NDArray mask = manager.create(new double[] {1, 0, 0, 0}, new Shape(1, 1, 2, 2));
     double[][] found = new double[2][];
     for (int i = 0; i < 2; i++) {
-      Measurement one =
-          Measurement.of(Measurement.pixels(mask), y.duplicate(), i == 0 ? 0.01 : 1);
+      Measurement one = Measurement.of(Measurement.pixels(mask), y.duplicate(), i == 0 ? 0.01 : 1);
       found[i] =
           pixels(
               sampling(Prediction.EPSILON)
@@ -400,7 +397,8 @@ class MeasurementTest {
             .shape(1, 2, 2)
             .sampler(Samplers.ddim(3))
             .guidance(
-                Guidance.posterior(Measurement.of(x0 -> x0, manager.zeros(new Shape(1, 1, 2, 2)), 1)));
+                Guidance.posterior(
+                    Measurement.of(x0 -> x0, manager.zeros(new Shape(1, 1, 2, 2)), 1)));
     assertThatThrownBy(() -> sampling.generate(1))
         .isInstanceOf(IllegalStateException.class)
         .hasMessage(

@@ -578,7 +578,8 @@ class SamplingTest {
         .hasMessage("batchSize must be at least 1, but was 0");
     assertThatThrownBy(() -> sampling.shape(1, 0, 8))
         .isInstanceOf(IllegalArgumentException.class)
-        .hasMessage("image shape must have sizes of at least 1, one of a signal, two of an image or three"
+        .hasMessage(
+            "image shape must have sizes of at least 1, one of a signal, two of an image or three"
                 + " of a volume, but was (1, 0, 8)");
     assertThatThrownBy(() -> sampling.shape(3, 8, 8))
         .isInstanceOf(IllegalArgumentException.class)

@@ -131,7 +131,8 @@ class SignalSamplingTest {
   @Test
   void generate_withNoise_autocovarianceOfTheProcess() {
     int count = 4000;
-    try (Samples samples = exact(ddpm(LENGTH), "ddpm:100").seed(1).batchSize(count).generate(count)) {
+    try (Samples samples =
+        exact(ddpm(LENGTH), "ddpm:100").seed(1).batchSize(count).generate(count)) {
       NDArray x = samples.toNDArray(manager).reshape(count, LENGTH);
       double[] actual = x.transpose().matMul(x).div(count).toDoubleArray();
       double[] expected = covariance();
@@ -151,8 +152,10 @@ class SignalSamplingTest {
       same(
           sizes,
           (ddpm, x) ->
-              ddpm.sampling().seed(3).sampler(Samplers.ddim(10)).interpolateLatents(
-                  x.get(0), x.get(1), 0.3));
+              ddpm.sampling()
+                  .seed(3)
+                  .sampler(Samplers.ddim(10))
+                  .interpolateLatents(x.get(0), x.get(1), 0.3));
       same(sizes, (ddpm, x) -> ddpm.sampling().seed(3).interpolate(x.get(0), x.get(1), 50, 0.3));
       same(sizes, (ddpm, x) -> ddpm.sampling().encode(x, 10));
       same(sizes, (ddpm, x) -> ddpm.sampling().seed(3).sampler(Samplers.ddim(10)).decode(x));
@@ -166,7 +169,11 @@ class SignalSamplingTest {
       same(
           sizes,
           (ddpm, x) ->
-              ddpm.sampling().seed(3).sampler(Samplers.ddim(10)).dynamicThresholding(0.9, 2).generate(2));
+              ddpm.sampling()
+                  .seed(3)
+                  .sampler(Samplers.ddim(10))
+                  .dynamicThresholding(0.9, 2)
+                  .generate(2));
     }
   }
 

@@ -17,7 +17,9 @@ import java.util.Random;
  * <p>with the five events P, Q, R, S and T of table I, and a baseline z_0 that follows the breath.
  */
 final class Heartbeats {
-  private static final double[] ANGLES = {-Math.PI / 3, -Math.PI / 12, 0, Math.PI / 12, Math.PI / 2};
+  private static final double[] ANGLES = {
+    -Math.PI / 3, -Math.PI / 12, 0, Math.PI / 12, Math.PI / 2
+  };
   private static final double[] HEIGHTS = {1.2, -5, 30, -7.5, 0.75};
   private static final double[] WIDTHS = {0.25, 0.1, 0.1, 0.1, 0.4};
   private static final double BREATHS_PER_SECOND = 0.25;
@@ -49,7 +51,13 @@ final class Heartbeats {
   }
 
   private static void write(
-      float[] to, int first, int length, double rate, double[] heights, double phase, double breath) {
+      float[] to,
+      int first,
+      int length,
+      double rate,
+      double[] heights,
+      double phase,
+      double breath) {
     double step = 1.0 / (SAMPLES_PER_SECOND * STEPS_PER_SAMPLE);
     double z = 0;
     // A few seconds before, so that where z begins is forgotten.

@@ -61,14 +61,16 @@ public final class Posterior {
               new Task("means of 2x2", Measurement.averages(2), NOISE / 2, null),
               new Task("16 of 64 pixels", Measurement.pixels(few), NOISE, null));
       NDArray noise = NoiseSource.seeded(2).array(manager, 0, 0, real.getShape(), FLOAT32);
-      System.out.println("| measured | drawn by | network calls | off y | off the digit | like real |");
+      System.out.println(
+          "| measured | drawn by | network calls | off y | off the digit | like real |");
       System.out.println("|---|---|--:|--:|--:|--:|");
       System.out.println(row("-", "nothing: real digits", 0, 0, 0, judge.judge(real).likeReal()));
       for (Task task : tasks) {
         NDArray y = task.operator.of(real.add(noise.mul(NOISE)));
         Measurement of = Measurement.of(task.operator, y, task.deviation);
         if (task.mask != null) {
-          print(judge, task, real, y, "replaced", calls, sampling(ddpm, calls).inpaint(y, task.mask));
+          print(
+              judge, task, real, y, "replaced", calls, sampling(ddpm, calls).inpaint(y, task.mask));
           var again = Samplers.resampling(Samplers.ddim(calls).eta(1), jump, times);
           int all = again.plan(ddpm.model().diffusion()).steps().size();
           Samples filled = sampling(ddpm, calls).sampler(again).inpaint(y, task.mask);

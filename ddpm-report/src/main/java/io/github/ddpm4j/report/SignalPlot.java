@@ -114,8 +114,7 @@ public final class SignalPlot {
     double least = Arrays.stream(all).min().orElseThrow();
     double greatest = Math.max(Arrays.stream(all).max().orElseThrow(), least + Float.MIN_NORMAL);
     BufferedImage image =
-        new BufferedImage(
-            columns * WIDTH, rows.size() * HEIGHT, BufferedImage.TYPE_INT_RGB);
+        new BufferedImage(columns * WIDTH, rows.size() * HEIGHT, BufferedImage.TYPE_INT_RGB);
     Graphics2D graphics = image.createGraphics();
     for (int row = 0; row < rows.size(); row++) {
       for (int column = 0; column < columns; column++) {

@@ -43,11 +43,7 @@ final class Differences {
     int[] shape =
         Arrays.stream(config.imageShape().getShape()).mapToInt(Math::toIntExact).toArray();
     Map<String, Object> plain =
-        Given.builder(shape)
-            .levelChannels(own(config))
-            .attentionAtLevels()
-            .config()
-            .describe();
+        Given.builder(shape).levelChannels(own(config)).attentionAtLevels().config().describe();
     own.forEach(
         (key, value) -> {
           if (!SHAPES.contains(key) && !value.equals(plain.get(key))) {

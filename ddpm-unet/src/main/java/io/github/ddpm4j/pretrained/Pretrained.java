@@ -343,8 +343,8 @@ public final class Pretrained implements AutoCloseable {
     }
 
     /**
-     * The shape of a signal, instead of that of an image: {@code channels} and {@code seq_length} of
-     * lucidrains' {@code Unet1D}.
+     * The shape of a signal, instead of that of an image: {@code channels} and {@code seq_length}
+     * of lucidrains' {@code Unet1D}.
      *
      * @param channels the channels of a signal
      * @param length the values of a channel

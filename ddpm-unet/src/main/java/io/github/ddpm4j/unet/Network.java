@@ -130,8 +130,7 @@ final class Network implements Blueprint {
     conditionEmbedding = new ConditionEmbedding(config, timeEmbedding.width());
     convIn =
         joins
-            ? new ConvLayer(
-                axes, "conv_in", config.inputChannels(), stem, 7, 1, 3, Initial.NORMAL)
+            ? new ConvLayer(axes, "conv_in", config.inputChannels(), stem, 7, 1, 3, Initial.NORMAL)
             : ConvLayer.same(axes, "conv_in", config.inputChannels(), stem, Initial.NORMAL);
 
     // Every value that the way down keeps, by its channels; the way up takes them from the end.
@@ -220,7 +219,9 @@ final class Network implements Blueprint {
   private @Nullable Passage downward(String level, int number, int in, int out, int layer) {
     String name = level + ".downsamplers.0";
     if (number == config.levels() - 1) {
-      return widthsChangeInPassages() ? new Passage(null, Resampler.sameSize(config, name, in, out)) : null;
+      return widthsChangeInPassages()
+          ? new Passage(null, Resampler.sameSize(config, name, in, out))
+          : null;
     }
     return config.layout().resampling().down() == UNetLayout.Down.RESIDUAL
         ? new Passage(new ResidualBlock(style, name, in, out, layer, Size.HALVED), null)
@@ -231,7 +232,9 @@ final class Network implements Blueprint {
   private @Nullable Passage upward(String level, int number, int in, int out, int layer) {
     String name = level + ".upsamplers.0";
     if (number == 0) {
-      return widthsChangeInPassages() ? new Passage(null, Resampler.sameSize(config, name, in, out)) : null;
+      return widthsChangeInPassages()
+          ? new Passage(null, Resampler.sameSize(config, name, in, out))
+          : null;
     }
     return config.layout().resampling().up() == UNetLayout.Up.RESIDUAL
         ? new Passage(new ResidualBlock(style, name, in, out, layer, Size.DOUBLED), null)

@@ -72,9 +72,7 @@ final class NetworkProgram implements AutoCloseable {
   NDArray record(NDArray x, NDList weights, NDArray levels, NDList conditions) {
     NDList others = new NDList(levels);
     others.addAll(conditions);
-    return program
-        .callRecording(INFER, x, List.of(weights), others.toArray(new NDArray[0]))
-        .head();
+    return program.callRecording(INFER, x, List.of(weights), others.toArray(new NDArray[0])).head();
   }
 
   /** Runs with the dropout of a pass, recording gradients. */

@@ -53,7 +53,9 @@ public final class UNetConfig {
 
   private final int imageChannels;
 
-  /** Of each axis: height and width; the length of a signal; depth, height and width of a volume. */
+  /**
+   * Of each axis: height and width; the length of a signal; depth, height and width of a volume.
+   */
   final int[] sizes;
 
   final int[] levelChannels;

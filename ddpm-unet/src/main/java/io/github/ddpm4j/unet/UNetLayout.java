@@ -9,8 +9,8 @@ import java.util.stream.IntStream;
  * UNetBuilder}. {@link #paper()} is the layout of Ho et al. 2020 and the default; the other static
  * methods are those of published code. Immutable.
  *
- * <p>Networks of signals and of volumes have the same layouts: what is 3x3 here is 3 of a signal and
- * 3x3x3 of a volume, and what is said of height and width holds for each axis.
+ * <p>Networks of signals and of volumes have the same layouts: what is 3x3 here is 3 of a signal
+ * and 3x3x3 of a volume, and what is said of height and width holds for each axis.
  *
  * <pre>{@code
  * UNetLayout layout =

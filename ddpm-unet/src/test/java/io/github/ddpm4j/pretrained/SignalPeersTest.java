@@ -54,16 +54,14 @@ class SignalPeersTest {
       assertThat(network.config().imageShape()).isEqualTo(x.getShape().slice(1));
       double[] steps = peer.timesteps();
       NoiseLevels levels =
-          NoiseLevels.of(
-              Arrays.stream(steps).mapToObj(step -> new Level(step, 1, 1)).toList());
+          NoiseLevels.of(Arrays.stream(steps).mapToObj(step -> new Level(step, 1, 1)).toList());
       for (Execution execution : Execution.values()) {
         network.runAs(execution, Precision.FLOAT32);
         NDArray y = network.predict(x, levels, peer.condition());
         assertClose(y.toFloatArray(), peer.output());
       }
       assertThat(model.audit().assumed())
-          .contains(
-              "4 heads of 32 channels in the middle (neither attn_heads nor attn_dim_head)");
+          .contains("4 heads of 32 channels in the middle (neither attn_heads nor attn_dim_head)");
     }
   }
 

@@ -89,15 +89,10 @@ class GradientCheckTest {
         small.config().toBuilder().layout(residual),
         small.config().toBuilder().layout(layers.with(new Outer(6, false, LAST_BLOCK_UP, 3))),
         full.config().toBuilder().signal(2, 8),
-        small
-            .config()
-            .toBuilder()
+        small.config().toBuilder()
             .signal(2, 8)
-            .layout(
-                lucidrains.with(new Resampling(Down.CONVOLUTION_4X4, Up.CONVOLUTION, false))),
-        small
-            .config()
-            .toBuilder()
+            .layout(lucidrains.with(new Resampling(Down.CONVOLUTION_4X4, Up.CONVOLUTION, false))),
+        small.config().toBuilder()
             .volume(2, 2, 4, 2)
             .layout(layers.with(new Outer(6, false, LAST_BLOCK_UP, 3))));
   }

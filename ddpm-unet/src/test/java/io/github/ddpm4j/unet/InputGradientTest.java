@@ -319,8 +319,9 @@ class InputGradientTest {
   }
 
   /**
-   * Asked without dropout while gradients are recorded, the network says what it says otherwise, and
-   * its weights get no gradients. DPS with one step moves the images by the gradient through it.
+   * Asked without dropout while gradients are recorded, the network says what it says otherwise,
+   * and its weights get no gradients. DPS with one step moves the images by the gradient through
+   * it.
    */
   @ParameterizedTest
   @EnumSource(Execution.class)

@@ -68,8 +68,7 @@ class SignalTrainingTest {
     double[] values = new double[count * LENGTH];
     for (int i = 0; i < values.length; i++) {
       double z = DEVIATION * random.nextGaussian();
-      values[i] =
-          i % LENGTH == 0 ? z : RHO * values[i - 1] + Math.sqrt(1 - RHO * RHO) * z;
+      values[i] = i % LENGTH == 0 ? z : RHO * values[i - 1] + Math.sqrt(1 - RHO * RHO) * z;
     }
     return manager
         .create(values, new Shape(count, 1, LENGTH))
@@ -202,16 +201,18 @@ class SignalTrainingTest {
                 .seed(5)
                 .fit(dataset(8192));
         Samples samples =
-            trained.ddpm().sampling().sampler(Samplers.ddpm()).batchSize(512).seed(1).generate(2048)) {
+            trained
+                .ddpm()
+                .sampling()
+                .sampler(Samplers.ddpm())
+                .batchSize(512)
+                .seed(1)
+                .generate(2048)) {
       NDArray drawn = samples.toNDArray(manager).squeeze(1);
       double variance = DEVIATION * DEVIATION;
       for (int lag = 0; lag < 4; lag++) {
         double covariance =
-            drawn
-                .get(":, :" + (LENGTH - lag))
-                .mul(drawn.get(":, " + lag + ":"))
-                .mean()
-                .getFloat();
+            drawn.get(":, :" + (LENGTH - lag)).mul(drawn.get(":, " + lag + ":")).mean().getFloat();
         assertThat(covariance)
             .as("lag %d", lag)
             .isCloseTo(variance * Math.pow(RHO, lag), within(0.1 * variance));

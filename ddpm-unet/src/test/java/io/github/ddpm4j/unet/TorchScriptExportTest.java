@@ -214,7 +214,8 @@ class TorchScriptExportTest {
     }
     for (UNetBuilder builder :
         List.of(
-            small.toBuilder().signal(1, 16).seed(3), small.toBuilder().volume(1, 2, 4, 4).seed(3))) {
+            small.toBuilder().signal(1, 16).seed(3),
+            small.toBuilder().volume(1, 2, 4, 4).seed(3))) {
       try (UNet unet = builder.precision(precision).build()) {
         disturb(unet);
         Shape shape = new Shape(2).addAll(unet.config().imageShape());

@@ -162,8 +162,7 @@ class UNetAxesTest {
             .filter(shape -> shape.dimension() == 4 && shape.get(3) == 3)
             .mapToLong(Shape::size)
             .sum();
-    assertThat(signals.parameterCount())
-        .isEqualTo(images.parameterCount() - convolutions / 3 * 2);
+    assertThat(signals.parameterCount()).isEqualTo(images.parameterCount() - convolutions / 3 * 2);
     assertThat(signals.weightShapes()).containsEntry("conv_in.weight", new Shape(8, 2, 3));
     assertThat(signals.multiplyAdds()).isLessThan(images.multiplyAdds());
     assertThat(signals.summary().lines().toList())
@@ -175,8 +174,7 @@ class UNetAxesTest {
     try (UNet signals = builder().signal(2, 12).build()) {
       assertThatThrownBy(
               () ->
-                  signals.predict(
-                      manager.zeros(new Shape(2, 2, 1, 12)), LEVELS, Condition.none()))
+                  signals.predict(manager.zeros(new Shape(2, 2, 1, 12)), LEVELS, Condition.none()))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessage("images must have the shape (N, 2, 12), but have (2, 2, 1, 12)");
     }

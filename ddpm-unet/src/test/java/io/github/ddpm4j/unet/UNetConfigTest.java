@@ -240,7 +240,8 @@ class UNetConfigTest {
     refused("image height must be at least 1, but was -1", () -> b.image(3, -1, 32));
     refused("image width must be at least 1, but was 0", () -> b.image(3, 32, 0));
     refused("signal channels must be at least 1, but was 0", () -> b.signal(0, 32));
-    refused("signal length must be at most 16777216, but was 16777217", () -> b.signal(1, 16777217));
+    refused(
+        "signal length must be at most 16777216, but was 16777217", () -> b.signal(1, 16777217));
     refused("volume depth must be at least 1, but was 0", () -> b.volume(1, 0, 4, 4));
     refused("volume width must be at least 1, but was -2", () -> b.volume(1, 4, 4, -2));
     refused("base channels must be at least 2, but was 1", () -> b.baseChannels(1));

@@ -73,8 +73,7 @@ class UsesSnippetsTest {
   }
 
   static Samples measured(DDPM ddpm, NDArray y, int count) {
-    Measurement small =
-        Measurement.of(Measurement.averages(2), y, 0.05); // y: (N, C, H / 2, W / 2)
+    Measurement small = Measurement.of(Measurement.averages(2), y, 0.05); // y: (N, C, H / 2, W / 2)
     return ddpm.sampling()
         .sampler(Samplers.ddim(100).eta(1))
         .guidance(Guidance.posterior(small).interval(0, 3))

@@ -181,8 +181,7 @@ public final class ScriptOps implements Ops<Value> {
   }
 
   private String convolution(String x, String weight, String bias, String how) {
-    return String.format(
-        Locale.ROOT, "torch.conv%dd(%s, %s, %s, %s)", axes, x, weight, bias, how);
+    return String.format(Locale.ROOT, "torch.conv%dd(%s, %s, %s, %s)", axes, x, weight, bias, how);
   }
 
   private static String float32(Value x) {
@@ -362,14 +361,12 @@ public final class ScriptOps implements Ops<Value> {
 
   @Override
   public Value addPerChannel(Value x, Value values) {
-    return script.let(
-        "torch.add(%s, %s)", x, perChannel(converted(values)));
+    return script.let("torch.add(%s, %s)", x, perChannel(converted(values)));
   }
 
   @Override
   public Value multiplyPerChannel(Value x, Value values) {
-    return script.let(
-        "torch.mul(%s, %s)", x, perChannel(converted(values)));
+    return script.let("torch.mul(%s, %s)", x, perChannel(converted(values)));
   }
 
   @Override

@@ -17,7 +17,6 @@ import org.jspecify.annotations.Nullable;
 final class LevelPairs {
 
   private final ConsistencyTuning tuning;
-  private final Diffusion diffusion;
   private final Schedule schedule;
 
   /** Whether the prediction exists at the schedule's own timesteps alone. */
@@ -25,7 +24,6 @@ final class LevelPairs {
 
   LevelPairs(ConsistencyTuning tuning, Diffusion diffusion) {
     this.tuning = tuning;
-    this.diffusion = diffusion;
     this.schedule = diffusion.schedule();
     this.whole = diffusion.prediction().equals(Prediction.PREVIOUS_MEAN);
   }

@@ -38,7 +38,6 @@ record ScriptColumns(Script script, int axes, Set<Coefficient> used) implements 
   private Value beside(int place) {
     List<Integer> shape = new ArrayList<>(Collections.nCopies(2 + axes, 1));
     shape.set(0, -1);
-    return script.let(
-        "torch.reshape(torch.select(%s, 1, %d), %s)", Argument.ROWS, place, shape);
+    return script.let("torch.reshape(torch.select(%s, 1, %d), %s)", Argument.ROWS, place, shape);
   }
 }

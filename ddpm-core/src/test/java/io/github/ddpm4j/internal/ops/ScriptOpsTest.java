@@ -735,8 +735,7 @@ class ScriptOpsTest {
       NDList actual = run(script, listOf(atOnce, both), List.of(x, weight, bias), false);
 
       NDArray expected =
-          EagerOps.inference()
-              .conv(EagerOps.inference().upsampleNearest2x(x), weight, bias, 1, 1);
+          EagerOps.inference().conv(EagerOps.inference().upsampleNearest2x(x), weight, bias, 1, 1);
       for (NDArray result : actual) {
         assertThat(result.getShape()).isEqualTo(new Shape(pixels, 2, 2L * height, 2L * width));
         assertThat(largest(result.sub(expected))).as("largest difference").isLessThan(1e-6);

@@ -135,8 +135,7 @@ public record ConvLayer(
    * @return images, shape (N, out, …)
    */
   public <T> T apply(Ops<T> ops, Weights<T> weights, T x) {
-    return ops.conv(
-        x, weights.get(name + ".weight"), weights.get(name + ".bias"), stride, padding);
+    return ops.conv(x, weights.get(name + ".weight"), weights.get(name + ".bias"), stride, padding);
   }
 
   /**
