@@ -30,12 +30,12 @@ public final class TuneDigits {
   /**
    * Runs the comparison.
    *
-   * @param args the steps of tuning and the number of seeds, or nothing for 1,200 and 3
+   * @param args the steps of tuning and the number of seeds, or nothing for 600 and 3
    */
   public static void main(String[] args) {
     System.getProperties().putIfAbsent("ai.djl.pytorch.num_threads", "1"); // the work is small
     DDPM.endStepsOnShutdown();
-    int tuning = args.length > 0 ? Integer.parseInt(args[0]) : 2 * STEPS;
+    int tuning = args.length > 0 ? Integer.parseInt(args[0]) : STEPS;
     int seeds = args.length > 1 ? Integer.parseInt(args[1]) : 3;
     System.out.println(run(STEPS, tuning, seeds, 500));
   }
