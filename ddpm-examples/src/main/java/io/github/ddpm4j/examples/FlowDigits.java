@@ -64,14 +64,14 @@ public final class FlowDigits {
         }
       }
     }
-    String figure = " %.4f (%.4f to %.4f) |";
     var rows = new StringBuilder();
     for (int i = 0; i < calls.length; i++) {
       rows.append("| " + recipe + " | " + calls[i] + " |");
       for (int k : new int[] {0, 1, 2}) {
-        var all = Stream.of(figures[i]).mapToDouble(values -> values[k]).summaryStatistics();
+        var all = Stream.of(figures[i]).mapToDouble(row -> row[k]).summaryStatistics();
         double mean = all.getAverage();
-        rows.append(String.format(Locale.ROOT, figure, mean, all.getMin(), all.getMax()));
+        var values = new Object[] {mean, all.getMin(), all.getMax()};
+        rows.append(String.format(Locale.ROOT, " %.4f (%.4f to %.4f) |", values));
       }
       rows.append("\n");
     }
