@@ -6,6 +6,7 @@ import dev.langchain4j.model.output.Response;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.Sampling;
+import io.github.ddpm4j.sampling.SamplingRun;
 import io.github.ddpm4j.service.SamplingRequest;
 import io.github.ddpm4j.service.SamplingService;
 import java.io.ByteArrayOutputStream;
@@ -41,9 +42,13 @@ public final class ServiceImageModel implements ImageModel {
   /** The name of the metadata of a response that say how its images were drawn: {@value}. */
   public static final String PROVENANCE = "provenance";
 
+  private static final Start PROMPT =
+      (sampling, prompt, count) -> sampling.prompt(prompt).start(count);
+
   private final SamplingService service;
   private final String model;
   private final UnaryOperator<Sampling> settings;
+  private final Start start;
   private final UnaryOperator<SamplingRequest> requests;
   private final int mostImages;
 
@@ -51,8 +56,24 @@ public final class ServiceImageModel implements ImageModel {
     service = builder.service;
     model = builder.model;
     settings = builder.settings;
+    start = builder.start;
     requests = builder.requests;
     mostImages = builder.mostImages;
+  }
+
+  /** Starts what a prompt asks for. */
+  @FunctionalInterface
+  public interface Start {
+
+    /**
+     * Starts a run.
+     *
+     * @param sampling of the service's model, with {@link Builder#settings}
+     * @param prompt what to draw
+     * @param count the number of images, at least 1
+     * @return the run, which belongs to the service
+     */
+    SamplingRun of(Sampling sampling, String prompt, int count);
   }
 
   /**
@@ -103,7 +124,8 @@ public final class ServiceImageModel implements ImageModel {
           "n must lie in [1, " + mostImages + "], but was " + n + "; set mostImages(n)");
     }
     SamplingRequest request =
-        requests.apply(SamplingRequest.of(n, s -> settings.apply(s).prompt(prompt)).model(model));
+        requests.apply(
+            SamplingRequest.starting(s -> start.of(settings.apply(s), prompt, n)).model(model));
     try (Samples drawn = service.submit(request).await()) {
       List<Image> images = new ArrayList<>();
       List<Map<String, String>> provenance = new ArrayList<>();
@@ -141,6 +163,7 @@ public final class ServiceImageModel implements ImageModel {
     private final SamplingService service;
     private String model = SamplingService.DEFAULT_MODEL;
     private UnaryOperator<Sampling> settings = s -> s.sampler(Samplers.dpmSolverPlusPlus(20));
+    private Start start = PROMPT;
     private UnaryOperator<SamplingRequest> requests = UnaryOperator.identity();
     private int mostImages = DEFAULT_MOST_IMAGES;
 
@@ -168,6 +191,20 @@ public final class ServiceImageModel implements ImageModel {
      */
     public Builder settings(UnaryOperator<Sampling> settings) {
       this.settings = Objects.requireNonNull(settings, "settings");
+      return this;
+    }
+
+    /**
+     * How a prompt is drawn, for a model that reads it otherwise than {@link Sampling#prompt}, such
+     * as a pipeline from text to image, whose {@code latentDiffusion().ddpm()} the service has:
+     * {@code starting((sampling, prompt, count) -> text.prompt(prompt).start(count))}.
+     *
+     * @param start by default {@code sampling.prompt(prompt).start(count)}. It is called
+     *     once for each copy of the model
+     * @return this builder
+     */
+    public Builder starting(Start start) {
+      this.start = Objects.requireNonNull(start, "start");
       return this;
     }
 

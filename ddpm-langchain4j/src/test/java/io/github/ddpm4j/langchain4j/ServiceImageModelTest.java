@@ -13,10 +13,13 @@ import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Condition.Kind;
+import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.sampling.Sampling;
+import io.github.ddpm4j.sampling.SamplingRun;
 import io.github.ddpm4j.service.RequestRefusedException;
 import io.github.ddpm4j.service.SamplingService;
 import java.io.IOException;
@@ -30,6 +33,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -133,6 +137,53 @@ class ServiceImageModelTest {
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("n must lie in [1, 3], but was 4; set mostImages(n)");
     assertThatThrownBy(() -> model.generate("Boot", 0)).hasMessageStartingWith("n must lie in");
+  }
+
+  /** A model of latents, whose pictures are twice as large: what a pipeline starts. */
+  private static SamplingRun start(Sampling sampling, String prompt, int count) {
+    return sampling.prompt(prompt.contains("bag") ? "Bag" : "Boot").decoding(new Twice()).start(count);
+  }
+
+  /** A picture has each pixel of its latents four times. */
+  private static final class Twice implements Sampling.Decoding {
+
+    @Override
+    public NDArray decode(NDArray latents) {
+      return latents.repeat(2, 2).repeat(3, 2);
+    }
+
+    @Override
+    public DataRange range() {
+      return DataRange.DEFAULT;
+    }
+
+    @Override
+    public Map<String, String> words(int image) {
+      return Map.of("decoded", "twice as large");
+    }
+
+    @Override
+    public void close() {}
+  }
+
+  @Test
+  void starting_anotherWay_readsThePromptAndDecodes() throws IOException {
+    ImageModel pipeline =
+        ServiceImageModel.of(service)
+            .settings(s -> s.sampler(Samplers.ddim(2)).seed(7).clip(false))
+            .starting(ServiceImageModelTest::start)
+            .build();
+    List<Image> images = pipeline.generate("a bag of a friend", 2).content();
+    Path file = folder.resolve("drawn.png");
+    Files.write(file, Base64.getDecoder().decode(images.get(1).base64Data()));
+    Path expected = folder.resolve("expected.png");
+    Sampling alone = DDPM_OF_CLASSES.sampling().sampler(Samplers.ddim(2)).seed(7).clip(false);
+    try (Samples samples = start(alone, "a bag", 2).finish()) {
+      samples.save(1, expected);
+    }
+    assertThat(file).hasSameBinaryContentAs(expected);
+    assertThat(ImageIO.read(file.toFile()).getWidth()).isEqualTo(12);
+    assertThat(Pictures.provenance(file)).containsEntry("decoded", "twice as large");
   }
 
   @Test

@@ -5,6 +5,7 @@ import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.Sampling;
+import io.github.ddpm4j.sampling.SamplingRun;
 import io.github.ddpm4j.service.SamplingRequest;
 import io.github.ddpm4j.service.SamplingService;
 import java.io.ByteArrayOutputStream;
@@ -54,9 +55,13 @@ public final class ServiceImageModel implements ImageModel {
   /** The only format of a response: {@value}. */
   public static final String FORMAT = "b64_json";
 
+  private static final Start PROMPT =
+      (sampling, prompt, count) -> sampling.prompt(prompt).start(count);
+
   private final SamplingService service;
   private final String model;
   private final UnaryOperator<Sampling> settings;
+  private final Start start;
   private final UnaryOperator<SamplingRequest> requests;
   private final int mostImages;
 
@@ -64,6 +69,7 @@ public final class ServiceImageModel implements ImageModel {
     service = builder.service;
     model = builder.model;
     settings = builder.settings;
+    start = builder.start;
     requests = builder.requests;
     mostImages = builder.mostImages;
   }
@@ -83,6 +89,21 @@ public final class ServiceImageModel implements ImageModel {
     public Provenance {
       words = Map.copyOf(words);
     }
+  }
+
+  /** Starts what a prompt asks for. */
+  @FunctionalInterface
+  public interface Start {
+
+    /**
+     * Starts a run.
+     *
+     * @param sampling of the service's model, with {@link Builder#settings}
+     * @param prompt what to draw
+     * @param count the number of images, at least 1
+     * @return the run, which belongs to the service
+     */
+    SamplingRun of(Sampling sampling, String prompt, int count);
   }
 
   /**
@@ -120,10 +141,12 @@ public final class ServiceImageModel implements ImageModel {
     String other = options == null ? null : options.getModel();
     String name = other == null ? model : other;
     if (options != null) {
-      requireFit(options, service.models().get(name));
+      requireKnown(options);
+      requireSize(options, service.models().get(name));
     }
     SamplingRequest request =
-        requests.apply(SamplingRequest.of(count, s -> settings.apply(s).prompt(words)).model(name));
+        requests.apply(
+            SamplingRequest.starting(s -> start.of(settings.apply(s), words, count)).model(name));
     try (Samples drawn = service.submit(request).await()) {
       List<ImageGeneration> images = new ArrayList<>();
       for (int i = 0; i < count; i++) {
@@ -161,7 +184,7 @@ public final class ServiceImageModel implements ImageModel {
   }
 
   /** Refuses what would be left out in silence. */
-  private static void requireFit(ImageOptions options, @Nullable DDPM from) {
+  private static void requireKnown(ImageOptions options) {
     String format = options.getResponseFormat();
     if (format != null && !format.equals(FORMAT)) {
       throw new IllegalArgumentException(
@@ -171,11 +194,26 @@ public final class ServiceImageModel implements ImageModel {
       throw new IllegalArgumentException(
           "the models have no style, but it was \"" + options.getStyle() + "\"");
     }
+  }
+
+  private void requireSize(ImageOptions options, @Nullable DDPM from) {
+    if (start != PROMPT) {
+      requireUnset("height", options.getHeight());
+      requireUnset("width", options.getWidth());
+      return;
+    }
     Optional<Shape> shape =
         Optional.ofNullable(from).flatMap(DDPM::denoiser).flatMap(network -> network.imageShape());
     if (shape.isPresent()) {
       requireSize("height", options.getHeight(), shape.get().get(1));
       requireSize("width", options.getWidth(), shape.get().get(2));
+    }
+  }
+
+  private static void requireUnset(String what, @Nullable Integer asked) {
+    if (asked != null) {
+      throw new IllegalArgumentException(
+          what + " is set by starting(…), but the options of the prompt say " + asked);
     }
   }
 
@@ -198,6 +236,7 @@ public final class ServiceImageModel implements ImageModel {
     private final SamplingService service;
     private String model = SamplingService.DEFAULT_MODEL;
     private UnaryOperator<Sampling> settings = s -> s.sampler(Samplers.dpmSolverPlusPlus(20));
+    private Start start = PROMPT;
     private UnaryOperator<SamplingRequest> requests = UnaryOperator.identity();
     private int mostImages = DEFAULT_MOST_IMAGES;
 
@@ -225,6 +264,21 @@ public final class ServiceImageModel implements ImageModel {
      */
     public Builder settings(UnaryOperator<Sampling> settings) {
       this.settings = Objects.requireNonNull(settings, "settings");
+      return this;
+    }
+
+    /**
+     * How a prompt is drawn, for a model that reads it otherwise than {@link Sampling#prompt}, such
+     * as a pipeline from text to image, whose {@code latentDiffusion().ddpm()} the service has:
+     * {@code starting((sampling, prompt, count) -> text.prompt(prompt).start(count))}.
+     *
+     * @param start by default {@code sampling.prompt(prompt).start(count)}. Another one sets
+     *     the size of the images, too, and options of a prompt may not. It is called once for each
+     *     copy of the model
+     * @return this builder
+     */
+    public Builder starting(Start start) {
+      this.start = Objects.requireNonNull(start, "start");
       return this;
     }
 

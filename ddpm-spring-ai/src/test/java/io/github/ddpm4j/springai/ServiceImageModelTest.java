@@ -10,10 +10,13 @@ import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Condition.Kind;
+import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.sampling.Sampling;
+import io.github.ddpm4j.sampling.SamplingRun;
 import io.github.ddpm4j.service.RequestRefusedException;
 import io.github.ddpm4j.service.SamplingService;
 import java.io.IOException;
@@ -27,6 +30,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -156,6 +160,56 @@ class ServiceImageModelTest {
     assertThat(images).hasSize(3);
     assertThat(told(images.get(2).getOutput().getB64Json(), "Boot", 2, 3))
         .containsEntry("image", "2");
+  }
+
+  /** A model of latents, whose pictures are twice as large: what a pipeline starts. */
+  private static SamplingRun start(Sampling sampling, String prompt, int count) {
+    return sampling.prompt(prompt.contains("bag") ? "Bag" : "Boot").decoding(new Twice()).start(count);
+  }
+
+  /** A picture has each pixel of its latents four times. */
+  private static final class Twice implements Sampling.Decoding {
+
+    @Override
+    public NDArray decode(NDArray latents) {
+      return latents.repeat(2, 2).repeat(3, 2);
+    }
+
+    @Override
+    public DataRange range() {
+      return DataRange.DEFAULT;
+    }
+
+    @Override
+    public Map<String, String> words(int image) {
+      return Map.of("decoded", "twice as large");
+    }
+
+    @Override
+    public void close() {}
+  }
+
+  @Test
+  void starting_anotherWay_readsThePromptAndDecodes() throws IOException {
+    ImageModel pipeline =
+        ServiceImageModel.of(service)
+            .settings(s -> s.sampler(Samplers.ddim(2)).seed(7).clip(false))
+            .starting(ServiceImageModelTest::start)
+            .build();
+    Path file = folder.resolve("drawn.png");
+    String drawn = pipeline.call(prompt("a bag of a friend")).getResult().getOutput().getB64Json();
+    Files.write(file, Base64.getDecoder().decode(drawn));
+    Path expected = folder.resolve("expected.png");
+    Sampling alone = DDPM_OF_CLASSES.sampling().sampler(Samplers.ddim(2)).seed(7).clip(false);
+    try (Samples samples = start(alone, "a bag", 1).finish()) {
+      samples.save(0, expected);
+    }
+    assertThat(file).hasSameBinaryContentAs(expected);
+    assertThat(ImageIO.read(file.toFile()).getWidth()).isEqualTo(12);
+    ImageOptions sized = ImageOptionsBuilder.builder().width(12).build();
+    assertThatThrownBy(() -> pipeline.call(new ImagePrompt("a bag", sized)))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("width is set by starting(…), but the options of the prompt say 12");
   }
 
   @Test
