@@ -48,6 +48,7 @@ import io.github.ddpm4j.sampling.DdpmSampler;
 import io.github.ddpm4j.sampling.DpmSolverSampler;
 import io.github.ddpm4j.sampling.Guidance;
 import io.github.ddpm4j.sampling.NoiseSpacing;
+import io.github.ddpm4j.sampling.SampleBlocks;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
@@ -151,6 +152,7 @@ class NullArgumentsTest {
     sample(NoiseLevels.class, NoiseLevels.of(Schedules.linear(10), 1, 2, 3, 4));
     sample(ForwardProcess.class, ForwardProcess.of(Schedules.linear(10)));
     sample(NoiseSource.class, NoiseSource.seeded(1));
+    sample(SampleBlocks.class, new SampleBlocks(1, 4));
     sample(Loss.class, Losses.simple());
     sample(Weighting.class, Weighting.uniform());
     sample(TimestepSampler.class, TimestepSampler.uniform());

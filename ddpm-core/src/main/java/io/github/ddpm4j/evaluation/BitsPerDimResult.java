@@ -175,7 +175,7 @@ public final class BitsPerDimResult implements Serializable {
     this.steps = Collections.unmodifiableList(all);
   }
 
-  /** The steps follow from the sums. */
+  // The steps follow from the sums.
   private Object readResolve() {
     return new BitsPerDimResult(sums);
   }

@@ -383,6 +383,7 @@ public final class Sampling {
    *     or the network has a different fixed shape
    */
   public Sampling shape(int channels, int... sizes) {
+    Objects.requireNonNull(sizes, "sizes");
     int least = Math.min(channels, Arrays.stream(sizes).min().orElse(0));
     if (least < 1 || sizes.length > MOST_AXES) {
       throw new IllegalArgumentException(

@@ -218,7 +218,7 @@ class PerChannelRangeTest {
     GivenImages given = new GivenImages(RANGE, false);
     NDArray images = random(1.7, DataType.FLOAT32);
     given.requirePictures("images", images);
-    given.requirePictures("images", images.get(0));
+    given.requirePicture("images", images.get(0));
     NDArray beyond = manager.zeros(images.getShape());
     beyond.set(new NDIndex("1, 0, 2, 2"), 4.5);
     String message =
@@ -228,7 +228,7 @@ class PerChannelRangeTest {
         .isThrownBy(() -> given.requirePictures("images", beyond))
         .withMessage("images" + message);
     assertThatIllegalArgumentException()
-        .isThrownBy(() -> given.requirePictures("images", beyond.get(1)))
+        .isThrownBy(() -> given.requirePicture("images", beyond.get(1)))
         .withMessage("images" + message);
     NDArray mask = manager.ones(new Shape(1, 1, 4, 5));
     assertThatIllegalArgumentException()

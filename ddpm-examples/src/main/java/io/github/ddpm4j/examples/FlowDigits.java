@@ -33,8 +33,8 @@ public final class FlowDigits {
   }
 
   static String run(String recipe, int steps, int images, int seeds, int... calls) {
-    Digits digits = Digits.load();
-    var set = digits.training();
+    var set = Digits.load().training();
+    var held = Digits.load().heldOut();
     Tracker rate = s -> (float) (2e-3 * Math.max(0.02, Math.min(1, (steps - s) / (0.3 * steps))));
     boolean flow = recipe.startsWith("flow");
     var figures = new double[calls.length][seeds][];
@@ -50,8 +50,7 @@ public final class FlowDigits {
         if (recipe.endsWith("assigned")) {
           training.noiseAssignment(NoiseAssignment.optimal());
         }
-        var real = digits.heldOut().toArray(manager);
-        Judge judge = Judge.of(real, set.toArray(manager), set.labels());
+        Judge judge = Judge.of(held.toArray(manager), set.toArray(manager), set.labels());
         var data = set.toDataset(manager, 64);
         try (TrainedModel run = training.warmup(50).ema(0.99).seed(seed).fit(data)) {
           for (int i = 0; i < calls.length; i++) {
@@ -68,10 +67,11 @@ public final class FlowDigits {
     for (int i = 0; i < calls.length; i++) {
       rows.append("| " + recipe + " | " + calls[i] + " |");
       for (int k : new int[] {0, 1, 2}) {
-        var all = Stream.of(figures[i]).mapToDouble(row -> row[k]).summaryStatistics();
+        var all = Stream.of(figures[i]).mapToDouble(values -> values[k]).summaryStatistics();
         double mean = all.getAverage();
-        var values = new Object[] {mean, all.getMin(), all.getMax()};
-        rows.append(String.format(Locale.ROOT, " %.4f (%.4f to %.4f) |", values));
+        double min = all.getMin();
+        double max = all.getMax();
+        rows.append(String.format(Locale.ROOT, " %.4f (%.4f to %.4f) |", mean, min, max));
       }
       rows.append("\n");
     }

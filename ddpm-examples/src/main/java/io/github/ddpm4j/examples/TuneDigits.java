@@ -16,6 +16,7 @@ import io.github.ddpm4j.unet.UNet;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /**
@@ -82,7 +83,7 @@ public final class TuneDigits {
     long begun = System.nanoTime();
     try (NDManager manager = NDManager.newBaseManager();
         TrainedModel model = run.fit(Digits.load().training().toDataset(manager, 64))) {
-      System.err.printf("%n%.0f s of training%n", (System.nanoTime() - begun) / 1e9);
+      System.err.printf(Locale.ROOT, "%n%.0f s of training%n", (System.nanoTime() - begun) / 1e9);
       for (String text : texts) {
         var sampling = model.ddpm().sampling().sampler(Samplers.parse(text)).seed(seed);
         sampling.generate(1).close(); // compiles
@@ -90,7 +91,7 @@ public final class TuneDigits {
         try (var drawn = sampling.generate(judge.size())) {
           double millis = (System.nanoTime() - start) / 1e6 / judge.size();
           var verdict = judge.judge(drawn.toNDArray(manager));
-          System.err.printf("%s: %.2f ms a picture, %s%n", text, millis, verdict);
+          System.err.printf(Locale.ROOT, "%s: %.2f ms a picture, %s%n", text, millis, verdict);
           all.computeIfAbsent(text, key -> new ArrayList<>()).add(verdict);
         }
       }

@@ -141,7 +141,10 @@ class ServiceImageModelTest {
 
   /** A model of latents, whose pictures are twice as large: what a pipeline starts. */
   private static SamplingRun start(Sampling sampling, String prompt, int count) {
-    return sampling.prompt(prompt.contains("bag") ? "Bag" : "Boot").decoding(new Twice()).start(count);
+    return sampling
+        .prompt(prompt.contains("bag") ? "Bag" : "Boot")
+        .decoding(new Twice())
+        .start(count);
   }
 
   /** A picture has each pixel of its latents four times. */

@@ -272,9 +272,9 @@ public final class ServiceImageModel implements ImageModel {
      * as a pipeline from text to image, whose {@code latentDiffusion().ddpm()} the service has:
      * {@code starting((sampling, prompt, count) -> text.prompt(prompt).start(count))}.
      *
-     * @param start by default {@code sampling.prompt(prompt).start(count)}. Another one sets
-     *     the size of the images, too, and options of a prompt may not. It is called once for each
-     *     copy of the model
+     * @param start by default {@code sampling.prompt(prompt).start(count)}. Another one sets the
+     *     size of the images, too, and options of a prompt may not. It is called once for each copy
+     *     of the model
      * @return this builder
      */
     public Builder starting(Start start) {

@@ -1,5 +1,7 @@
 package io.github.ddpm4j.internal.ops;
 
+import java.util.Locale;
+
 /** How images lie in memory while a program computes without gradients. */
 public enum ImageLayout {
 
@@ -31,7 +33,8 @@ public enum ImageLayout {
     return switch (this) {
       case CHANNELS_FIRST -> "" + CONTIGUOUS;
       case CHANNELS_LAST -> "" + LAST;
-      case BY_SIZE -> "(%d if %s else %d)".formatted(LAST, manyPixels(images), CONTIGUOUS);
+      case BY_SIZE ->
+          String.format(Locale.ROOT, "(%d if %s else %d)", LAST, manyPixels(images), CONTIGUOUS);
     };
   }
 

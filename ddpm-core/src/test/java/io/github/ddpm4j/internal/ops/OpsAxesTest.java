@@ -135,7 +135,7 @@ class OpsAxesTest {
       assertThat(values[i]).isEqualTo(at(x, xs, in));
     }
     assertThat(values).hasSize(xs.length << axes);
-    assertThat(ops.averagePool(actual, 2)).isEqualTo(x);
+    assertThat(ops.averagePool(actual, 2).sub(x).abs().max().getDouble()).isLessThan(CLOSE);
     assertThat(ops.maxPool(actual, 2)).isEqualTo(x);
   }
 

@@ -5,6 +5,7 @@ import io.github.ddpm4j.spark.SparkModel;
 import io.github.ddpm4j.spark.SparkSampling;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Locale;
 import org.apache.spark.sql.SparkSession;
 
 /** Draws pictures into the files of a folder, or goes on with one that was begun. */
@@ -29,7 +30,8 @@ public final class SparkGenerate {
               .seed(42)
               .writeFiles(folder, count);
       double seconds = (System.nanoTime() - start) / 1e9;
-      System.out.printf("%s: %d of %d drawn now, %.1f s%n", folder, drawn, count, seconds);
+      System.out.printf(
+          Locale.ROOT, "%s: %d of %d drawn now, %.1f s%n", folder, drawn, count, seconds);
     }
   }
 }
