@@ -175,7 +175,11 @@ public final class BitsPerDimResult implements Serializable {
     this.steps = Collections.unmodifiableList(all);
   }
 
-  // The steps follow from the sums.
+  /**
+   * The result again, whose steps follow from the sums.
+   *
+   * @return an equal result
+   */
   private Object readResolve() {
     return new BitsPerDimResult(sums);
   }

@@ -1,8 +1,6 @@
 package io.github.ddpm4j.examples;
 
-import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import ai.djl.training.tracker.Tracker;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.data.Digits;
@@ -13,18 +11,13 @@ import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.unet.UNet;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
-import java.util.function.ToDoubleFunction;
+import java.util.Map;
 
-/**
- * Guides the quickstart's network by worse versions of itself (Karras et al. 2024): an early
- * snapshot of the same training, and a smaller network that was trained for less. Prints the table
- * of docs/samplers.md, mean ± standard deviation over seeds of training and sampling.
- */
+/** Guides digits by an early snapshot and by a smaller network (Karras et al. 2024). */
 public final class Autoguidance {
-  private static final double[] SCALES = {1.25, 1.5, 2, 3};
-
   private Autoguidance() {}
 
   /**
@@ -39,24 +32,19 @@ public final class Autoguidance {
   }
 
   static String run(int steps, int calls, int images, int seeds) {
-    List<List<Verdict>> rows = new ArrayList<>();
-    List<String> names = new ArrayList<>();
-    Digits digits = Digits.load();
+    Map<String, List<Verdict>> rows = new LinkedHashMap<>();
     try (NDManager manager = NDManager.newBaseManager()) {
-      NDArray known = digits.training().toArray(manager);
-      NDArray real = digits.heldOut().slice(0, images).toArray(manager);
-      Judge judge = Judge.of(real, known, digits.training().labels());
+      Judge judge = DigitsRuns.judge(manager, images);
       for (long seed = 1; seed <= seeds; seed++) {
-        try (TrainedModel good = train(manager, digits, 32, steps, steps, seed);
-            TrainedModel snapshot = train(manager, digits, 32, steps / 4, steps, seed);
-            TrainedModel small = train(manager, digits, 16, steps / 2, steps / 2, seed + seeds)) {
+        try (TrainedModel good = train(32, steps, steps, seed);
+            TrainedModel snapshot = train(32, steps / 4, steps, seed);
+            TrainedModel small = train(16, steps / 2, steps / 2, seed + seeds)) {
           var kinds = List.of("the network alone", "snapshot of a quarter", "half the channels");
-          List<Guidance> guidance = new ArrayList<>(List.of(Guidance.none()));
-          guidance.addAll(List.of(Guidance.none(), Guidance.none())); // the worse ones alone
+          var guidance = new ArrayList<>(Collections.nCopies(3, Guidance.none())); // each alone
           List<String> labels = new ArrayList<>(kinds);
           List<DDPM> models = List.of(good.ddpm(), snapshot.ddpm(), small.ddpm());
           for (int k = 1; k < models.size(); k++) {
-            for (double scale : SCALES) {
+            for (double scale : new double[] {1.25, 1.5, 2, 3}) {
               guidance.add(Guidance.autoguidance(models.get(k).model(), scale));
               labels.add("away from " + kinds.get(k) + ", " + scale);
             }
@@ -64,48 +52,28 @@ public final class Autoguidance {
           for (int i = 0; i < guidance.size(); i++) {
             var sampling = models.get(i < models.size() ? i : 0).sampling().seed(seed);
             sampling.sampler(Samplers.dpmSolverPlusPlus(calls)).guidance(guidance.get(i));
-            if (seed == 1) {
-              names.add(labels.get(i));
-              rows.add(new ArrayList<>());
-            }
+            var row = rows.computeIfAbsent(labels.get(i), label -> new ArrayList<>());
             try (var drawn = sampling.generate(images)) {
-              rows.get(i).add(judge.judge(drawn.toNDArray(manager)));
+              row.add(judge.judge(drawn.toNDArray(manager)));
             }
           }
         }
       }
     }
-    StringBuilder table =
-        new StringBuilder("| guidance | MMD | like real | precision | recall |\n");
+    var table = new StringBuilder("| guidance | MMD | like real | precision | recall |\n");
     table.append("|---|--:|--:|--:|--:|\n");
-    for (int i = 0; i < rows.size(); i++) {
-      table.append("| ").append(names.get(i)).append(" | ");
-      table.append(over(rows.get(i), "%.4f", Verdict::mmd));
-      table.append(over(rows.get(i), "%.3f", Verdict::likeReal));
-      table.append(over(rows.get(i), "%.3f", Verdict::precision));
-      table.append(over(rows.get(i), "%.3f", Verdict::recall)).append("\n");
-    }
+    rows.forEach((name, row) -> table.append("| " + name + " | " + DigitsRuns.cells(row) + "\n"));
     return table.toString();
   }
 
-  private static String over(List<Verdict> all, String format, ToDoubleFunction<Verdict> figure) {
-    double mean = all.stream().mapToDouble(figure).average().orElseThrow();
-    double squares =
-        all.stream().mapToDouble(figure).map(value -> (value - mean) * (value - mean)).sum();
-    double deviation = Math.sqrt(squares / Math.max(1, all.size() - 1));
-    return String.format(Locale.ROOT, format + " ± " + format + " | ", mean, deviation);
-  }
-
   /** Takes the first steps of a training of so many. */
-  private static TrainedModel train(
-      NDManager manager, Digits digits, int channels, int steps, int whole, long seed) {
-    var network = UNet.builder().image(1, 8, 8).baseChannels(channels).channelMultipliers(1, 2);
-    network.residualBlocks(1).attentionAtLevels(1).groups(8).dropout(0).seed(seed);
-    Tracker rate = s -> (float) (2e-3 * Math.max(0.02, Math.min(1, (whole - s) / (0.3 * whole))));
-    try (UNet unet = network.build()) {
+  private static TrainedModel train(int channels, int steps, int whole, long seed) {
+    try (NDManager manager = NDManager.newBaseManager();
+        UNet unet = DigitsRuns.network(channels).seed(seed).build()) {
       DDPM ddpm = DDPM.builder().schedule(Schedules.cosine(1000)).denoiser(unet).build();
-      var training = ddpm.training().batchSize(64).steps(steps).learningRate(rate).warmup(50);
-      return training.ema(0.99).seed(seed).fit(digits.training().toDataset(manager, 64));
+      var training = ddpm.training().batchSize(64).steps(steps).warmup(50).ema(0.99).seed(seed);
+      training.learningRate(DigitsRuns.falling(2e-3, whole));
+      return training.fit(Digits.load().training().toDataset(manager, 64));
     }
   }
 }

@@ -471,10 +471,12 @@ class TrainingExamplesTest {
         .containsExactlyInAnyOrder(
             "package-info.java",
             "DenseNetwork.java",
+            "DigitsRuns.java",
             "FaceReading.java",
             "FaceSets.java",
             "FacesInTheBox.java",
             "FeatureReport.java",
-            "PictureClassifier.java");
+            "PictureClassifier.java",
+            "PosteriorTask.java");
   }
 }
