@@ -22,6 +22,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -30,6 +31,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Models whose weights are held in 16 bits. Those of the fixtures are exact in bfloat16. */
 class HeldWeightsTest {
+
+  private static final Offset<Float> CLOSE = Offset.offset(1e-5f);
 
   private static final Path MODEL = PipelineFixture.DATA.resolve("sd1");
 
@@ -60,7 +63,9 @@ class HeldWeightsTest {
     return values;
   }
 
-  /** Nothing is rounded, so nothing differs, not even in the last bit. */
+  /**
+   * No weight is rounded: each is what it was, and pictures differ by the order of sums at most.
+   */
   @ParameterizedTest
   @ValueSource(strings = {"sd1", "sd2"})
   void hold_bfloat16_picturesOfTheFixture(String name) throws IOException {
@@ -69,14 +74,14 @@ class HeldWeightsTest {
     try (TextToImage held = TextToImage.options().hold(Precision.BFLOAT16).load(folder);
         TextToImage wide = TextToImage.load(folder)) {
       float[] pictures = drawn(held, fixture);
-      assertThat(pictures).isEqualTo(drawn(wide, fixture));
+      assertThat(pictures).containsExactly(drawn(wide, fixture), CLOSE);
       held.hold(Precision.FLOAT32);
       UNet unet = held.latentDiffusion().ddpm().denoiser(UNet.class);
       Map<String, float[]> same =
           values(wide.latentDiffusion().ddpm().denoiser(UNet.class).weights());
       values(unet.weights())
           .forEach((weight, value) -> assertThat(value).as(weight).isEqualTo(same.get(weight)));
-      assertThat(drawn(held, fixture)).isEqualTo(pictures);
+      assertThat(drawn(held, fixture)).containsExactly(pictures, CLOSE);
     }
   }
 

@@ -65,7 +65,7 @@ final class Lucidrains implements UNetFamily {
 
   @Override
   public UNetConfig config(PeerShapes shapes, Given given) throws IOException {
-    boolean signal = shapes.axes("init_conv.weight") == 3;
+    boolean signal = shapes.has("init_conv.weight") && shapes.axes("init_conv.weight") == 3;
     if (!signal) {
       requireVersion(shapes);
     }

@@ -332,7 +332,7 @@ class InputGradientTest {
       NDArray x = inputs.get("noise");
       NDArray y = uniform(new Shape(N, SIDE * SIDE), 1);
       double[] free = drawn(ddpm, Guidance.none(), x);
-      Measurement all = Measurement.of(x0 -> x0.reshape(N, -1), y, 1);
+      Measurement all = Measurement.of(x0 -> x0.reshape(-1, SIDE * SIDE), y, 1);
       double[] guided = drawn(ddpm, Guidance.dps(all, 2), x);
       double[] direction = random.doubles(free.length, -1, 1).toArray();
       double actual = 0;

@@ -193,22 +193,18 @@ public final class ScriptOps implements Ops<Value> {
    *
    * <p>As one transposed convolution of stride 2: an output pixel sees each input pixel through the
    * sum of those weights that fall on its copies, and that takes 4 of the 9 multiplications, 2 of 3
-   * of a signal, and 8 of 27 of a volume. Of images with few pixels the sums cost more than that,
-   * and it is done as it is defined.
+   * of a signal, and 8 of 27 of a volume. Where nothing is trained, the sums of few pixels cost
+   * more than that, and it is done as it is defined.
    */
   @Override
   public Value upsampleConv3(Value x, Value weight, Value bias) {
-    if (axes == IMAGE_AXES) {
-      return script.let(
-          "(%s if %s >= %d else torch.conv2d(%s, %s, %s, [1, 1], [1, 1]))",
-          transposed(x, sumsOfSquares(weight), bias),
-          pixels(x),
-          MANY_PIXELS,
-          doubled(x),
-          converted(weight),
-          converted(bias));
-    }
-    return script.let("%s", transposed(x, sumsOfPairs(weight), bias));
+    Value sums = axes == IMAGE_AXES ? sumsOfSquares(weight) : sumsOfPairs(weight);
+    String folded = transposed(x, sums, bias);
+    return axes == IMAGE_AXES && seeds == null
+        ? script.let(
+            "(%s if %s >= %d else torch.conv2d(%s, %s, %s, [1, 1], [1, 1]))",
+            folded, pixels(x), MANY_PIXELS, doubled(x), converted(weight), converted(bias))
+        : script.let("%s", folded);
   }
 
   private String transposed(Value x, Value kernel, Value bias) {
