@@ -34,7 +34,6 @@ public final class FlowDigits {
 
   static String run(String recipe, int steps, int images, int seeds, int... calls) {
     var set = Digits.load().training();
-    var held = Digits.load().heldOut();
     Tracker rate = s -> (float) (2e-3 * Math.max(0.02, Math.min(1, (steps - s) / (0.3 * steps))));
     boolean flow = recipe.startsWith("flow");
     var figures = new double[calls.length][seeds][];
@@ -50,7 +49,7 @@ public final class FlowDigits {
         if (recipe.endsWith("assigned")) {
           training.noiseAssignment(NoiseAssignment.optimal());
         }
-        Judge judge = Judge.of(held.toArray(manager), set.toArray(manager), set.labels());
+        Judge judge = DigitsRuns.judge(manager, images);
         var data = set.toDataset(manager, 64);
         try (TrainedModel run = training.warmup(50).ema(0.99).seed(seed).fit(data)) {
           for (int i = 0; i < calls.length; i++) {

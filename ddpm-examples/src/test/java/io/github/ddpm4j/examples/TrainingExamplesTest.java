@@ -476,6 +476,7 @@ class TrainingExamplesTest {
             "FaceSets.java",
             "FacesInTheBox.java",
             "FeatureReport.java",
+            "Heartbeats.java",
             "PictureClassifier.java",
             "PosteriorTask.java");
   }
