@@ -500,10 +500,16 @@ public final class ScriptOps implements Ops<Value> {
         Collections.nCopies(axes, 2.0));
   }
 
+  /**
+   * {@inheritDoc}
+   *
+   * <p>In order, of whatever layout: the engine multiplies tokens that are not in another way for
+   * weights that could be trained than for those that could not.
+   */
   @Override
   public Value tokens(Value x) {
     return layout != ImageLayout.CHANNELS_FIRST
-        ? script.let("torch.flatten(torch.permute(%s, [0, 2, 3, 1]), 1, 2)", x)
+        ? script.let("torch.contiguous(torch.flatten(torch.permute(%s, [0, 2, 3, 1]), 1, 2))", x)
         : script.let("torch.transpose(torch.flatten(%s, 2), 1, 2)", x);
   }
 
