@@ -8,6 +8,11 @@ import org.apache.commons.rng.sampling.distribution.ZigguratSampler;
 record LogNormalLevels(double mean, double deviation) implements TimestepSampler {
 
   LogNormalLevels {
+    requireNormal(mean, deviation);
+  }
+
+  /** Refuses numbers that no normal distribution has. */
+  static void requireNormal(double mean, double deviation) {
     if (!Double.isFinite(mean)) {
       throw new IllegalArgumentException("mean must be finite, but was " + mean);
     }

@@ -8,13 +8,7 @@ import org.apache.commons.rng.sampling.distribution.ZigguratSampler;
 record LogitNormalTimesteps(double mean, double deviation) implements TimestepSampler {
 
   LogitNormalTimesteps {
-    if (!Double.isFinite(mean)) {
-      throw new IllegalArgumentException("mean must be finite, but was " + mean);
-    }
-    if (!(deviation > 0) || Double.isInfinite(deviation)) {
-      throw new IllegalArgumentException(
-          "deviation must be positive and finite, but was " + deviation);
-    }
+    LogNormalLevels.requireNormal(mean, deviation);
   }
 
   @Override

@@ -81,33 +81,25 @@ public final class Guidance {
     NDArray of(NDArray x, NoiseLevels levels);
   }
 
-  /** w (out(c) − out(∅)), with the run's own c where it is null. */
-  record Pull(@Nullable Condition towards, double scale, double least, double greatest) {
-    boolean isActive(double ratio) {
+  /** Ratios of noise to signal: above the least, up to the greatest. */
+  record Interval(double least, double greatest) {
+    private static final Interval ALL = new Interval(0, Double.POSITIVE_INFINITY);
+
+    boolean holds(double ratio) {
       return ratio > least && ratio <= greatest;
     }
   }
 
-  private record Slope(LogProbability logProbability, double scale, double least, double greatest) {
-    boolean isActive(double ratio) {
-      return ratio > least && ratio <= greatest;
-    }
-  }
+  /** w (out(c) − out(∅)), with the run's own c where it is null. */
+  record Pull(@Nullable Condition towards, double scale, Interval interval) {}
+
+  private record Slope(LogProbability logProbability, double scale, Interval interval) {}
 
   /** (w − 1) (out(c) − out_2(c)). */
-  record Contrast(SecondModel model, double scale, double least, double greatest) {
-    boolean isActive(double ratio) {
-      return ratio > least && ratio <= greatest;
-    }
-  }
+  record Contrast(SecondModel model, double scale, Interval interval) {}
 
   /** What was measured; by Chung et al.'s step where there are no iterations. */
-  private record View(
-      Measurement measurement, int iterations, double scale, double least, double greatest) {
-    boolean isActive(double ratio) {
-      return ratio > least && ratio <= greatest;
-    }
-  }
+  private record View(Measurement measurement, int iterations, double scale, Interval interval) {}
 
   private final List<Pull> pulls;
   private final List<Contrast> contrasts;
@@ -154,7 +146,7 @@ public final class Guidance {
    */
   public static Guidance classifierFree(double scale) {
     return new Guidance(
-        List.of(new Pull(null, requireScale(scale), 0, Double.POSITIVE_INFINITY)),
+        List.of(new Pull(null, requireScale(scale), Interval.ALL)),
         List.of(),
         List.of(),
         List.of(),
@@ -200,7 +192,7 @@ public final class Guidance {
               + " classifierFree(scale) for the condition of the run");
     }
     return new Guidance(
-        List.of(new Pull(condition, requireScale(scale), 0, Double.POSITIVE_INFINITY)),
+        List.of(new Pull(condition, requireScale(scale), Interval.ALL)),
         List.of(),
         List.of(),
         List.of(),
@@ -244,8 +236,7 @@ public final class Guidance {
     Objects.requireNonNull(worse, "worse");
     return new Guidance(
         List.of(),
-        List.of(
-            new Contrast(new SecondModel(worse), requireScale(scale), 0, Double.POSITIVE_INFINITY)),
+        List.of(new Contrast(new SecondModel(worse), requireScale(scale), Interval.ALL)),
         List.of(),
         List.of(),
         0,
@@ -270,7 +261,7 @@ public final class Guidance {
     return new Guidance(
         List.of(),
         List.of(),
-        List.of(new Slope(logProbability, requireScale(scale), 0, Double.POSITIVE_INFINITY)),
+        List.of(new Slope(logProbability, requireScale(scale), Interval.ALL)),
         List.of(),
         0,
         false);
@@ -321,7 +312,7 @@ public final class Guidance {
       throw new IllegalArgumentException(
           "moment matching needs at least 1 iteration, but was given " + iterations);
     }
-    return by(new View(measurement, iterations, 1, 0, Double.POSITIVE_INFINITY));
+    return by(new View(measurement, iterations, 1, Interval.ALL));
   }
 
   /**
@@ -350,7 +341,7 @@ public final class Guidance {
           "the step of diffusion posterior sampling must be finite and at least 0, but was "
               + step);
     }
-    return by(new View(measurement, 0, step, 0, Double.POSITIVE_INFINITY));
+    return by(new View(measurement, 0, step, Interval.ALL));
   }
 
   private static Guidance by(View view) {
@@ -377,13 +368,12 @@ public final class Guidance {
               + " to "
               + greatest);
     }
+    Interval own = new Interval(least, greatest);
     return new Guidance(
-        pulls.stream().map(p -> new Pull(p.towards, p.scale, least, greatest)).toList(),
-        contrasts.stream().map(c -> new Contrast(c.model, c.scale, least, greatest)).toList(),
-        slopes.stream().map(s -> new Slope(s.logProbability, s.scale, least, greatest)).toList(),
-        views.stream()
-            .map(v -> new View(v.measurement, v.iterations, v.scale, least, greatest))
-            .toList(),
+        pulls.stream().map(p -> new Pull(p.towards, p.scale, own)).toList(),
+        contrasts.stream().map(c -> new Contrast(c.model, c.scale, own)).toList(),
+        slopes.stream().map(s -> new Slope(s.logProbability, s.scale, own)).toList(),
+        views.stream().map(v -> new View(v.measurement, v.iterations, v.scale, own)).toList(),
         rescale,
         evenUnlearned);
   }
@@ -480,13 +470,14 @@ public final class Guidance {
   private boolean asksFree(Condition own) {
     return pulls.stream()
         // what is active changes only where an interval ends
+        .map(Pull::interval)
         .flatMap(
-            pull ->
+            in ->
                 Stream.of(
-                    Math.max(pull.least, Double.MIN_VALUE),
-                    Math.nextUp(pull.least),
-                    Math.min(pull.greatest, Double.MAX_VALUE),
-                    Math.min(Math.nextUp(pull.greatest), Double.MAX_VALUE)))
+                    Math.max(in.least, Double.MIN_VALUE),
+                    Math.nextUp(in.least),
+                    Math.min(in.greatest, Double.MAX_VALUE),
+                    Math.min(Math.nextUp(in.greatest), Double.MAX_VALUE)))
         .anyMatch(ratio -> mixture(own, ratio).asksFree());
   }
 
@@ -562,8 +553,8 @@ public final class Guidance {
 
   private Mixture mixture(Condition own, double ratio) {
     return Mixture.of(
-        pulls.stream().filter(pull -> pull.isActive(ratio)).toList(),
-        contrasts.stream().filter(contrast -> contrast.isActive(ratio)).toList(),
+        pulls.stream().filter(pull -> pull.interval.holds(ratio)).toList(),
+        contrasts.stream().filter(contrast -> contrast.interval.holds(ratio)).toList(),
         !own.isNone(),
         rescale > 0);
   }
@@ -609,7 +600,7 @@ public final class Guidance {
       }
     }
     for (Slope slope : slopes) {
-      if (slope.isActive(level.sigma()) && level.signal() > 0) {
+      if (slope.interval.holds(level.sigma()) && level.signal() > 0) {
         guided = guided.add(shift(slope, first, diffusion));
       }
     }
@@ -630,7 +621,7 @@ public final class Guidance {
     NDArray prediction = guided.prediction();
     NDArray move = null;
     for (View view : views) {
-      if (!view.isActive(level.sigma()) || level.signal() == 0) {
+      if (!view.interval.holds(level.sigma()) || level.signal() == 0) {
         continue;
       }
       Measurement of = view.measurement;
@@ -751,7 +742,7 @@ public final class Guidance {
       contrast.model.requireUsable(images, type, condition);
       plan.steps().stream()
           .map(SamplingPlan.Step::level)
-          .filter(level -> contrast.scale != 1 && contrast.isActive(level.sigma()))
+          .filter(level -> contrast.scale != 1 && contrast.interval.holds(level.sigma()))
           .forEach(level -> contrast.model.requireUsable(run, level));
     }
   }
@@ -763,9 +754,15 @@ public final class Guidance {
                     .map(
                         p ->
                             List.of(
-                                p.towards == null ? "own" : "other", p.scale, p.least, p.greatest)),
-                contrasts.stream().map(c -> List.of("second", c.scale, c.least, c.greatest)),
-                slopes.stream().map(s -> List.of("classifier", s.scale, s.least, s.greatest)),
+                                p.towards == null ? "own" : "other",
+                                p.scale,
+                                p.interval.least,
+                                p.interval.greatest)),
+                contrasts.stream()
+                    .map(c -> List.of("second", c.scale, c.interval.least, c.interval.greatest)),
+                slopes.stream()
+                    .map(
+                        s -> List.of("classifier", s.scale, s.interval.least, s.interval.greatest)),
                 views.stream()
                     .map(
                         v ->
@@ -774,8 +771,8 @@ public final class Guidance {
                                 v.iterations,
                                 v.scale,
                                 v.measurement.deviation(),
-                                v.least,
-                                v.greatest)))
+                                v.interval.least,
+                                v.interval.greatest)))
             .flatMap(parts -> parts)
             .toList()
         + " "

@@ -1,7 +1,6 @@
 package io.github.ddpm4j.examples;
 
 import ai.djl.ndarray.NDManager;
-import ai.djl.training.tracker.Tracker;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.data.Digits;
@@ -34,18 +33,16 @@ public final class FlowDigits {
 
   static String run(String recipe, int steps, int images, int seeds, int... calls) {
     var set = Digits.load().training();
-    Tracker rate = s -> (float) (2e-3 * Math.max(0.02, Math.min(1, (steps - s) / (0.3 * steps))));
     boolean flow = recipe.startsWith("flow");
     var figures = new double[calls.length][seeds][];
     for (int seed = 0; seed < seeds; seed++) {
-      var network = UNet.builder().image(1, 8, 8).baseChannels(32).channelMultipliers(1, 2);
-      network.residualBlocks(1).attentionAtLevels(1).groups(8).dropout(0).seed(seed);
       try (NDManager manager = NDManager.newBaseManager();
-          UNet unet = network.build()) {
+          UNet unet = DigitsRuns.network(32).seed(seed).build()) {
         DDPM.Builder model = DDPM.builder().denoiser(unet);
         model.schedule(flow ? Schedules.flow(1000) : Schedules.cosine(1000));
         model.prediction(flow ? Prediction.FLOW : Prediction.EPSILON);
-        var training = model.build().training().batchSize(64).steps(steps).learningRate(rate);
+        var training = model.build().training().batchSize(64).steps(steps);
+        training.learningRate(DigitsRuns.falling(2e-3, steps));
         if (recipe.endsWith("assigned")) {
           training.noiseAssignment(NoiseAssignment.optimal());
         }
