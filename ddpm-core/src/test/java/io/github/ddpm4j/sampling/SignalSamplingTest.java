@@ -5,7 +5,10 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import static org.assertj.core.api.Assertions.within;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDArrays;
+import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
@@ -14,6 +17,7 @@ import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.process.NoiseLevels;
+import io.github.ddpm4j.schedule.Level;
 import java.io.OutputStream;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -58,14 +62,20 @@ class SignalSamplingTest {
     public NDArray predict(NDArray x, NoiseLevels levels, Condition condition) {
       NDManager manager = x.getManager();
       NDArray rows = x.reshape(levels.size(), LENGTH);
-      NDArray all = manager.create(new Shape(0, LENGTH), x.getDataType());
-      for (int i = 0; i < levels.size(); i++) {
-        double[] inverse = inverse(levels.signal(i), levels.noise(i));
+      NDList parts = new NDList();
+      int end;
+      for (int i = 0; i < levels.size(); i = end) { // those of one level together
+        Level level = levels.level(i);
+        end = i + 1;
+        while (end < levels.size() && levels.level(end).equals(level)) {
+          end++;
+        }
+        double[] inverse = inverse(level.signal(), level.noise());
         NDArray factor =
             Upload.doubles(manager, inverse, new Shape(LENGTH, LENGTH), x.getDataType());
-        all = all.concat(rows.get(i).expandDims(0).matMul(factor));
+        parts.add(rows.get(new NDIndex("{}:{}", i, end)).matMul(factor));
       }
-      return all.reshape(x.getShape());
+      return NDArrays.concat(parts).reshape(x.getShape());
     }
 
     /** σ (α² Σ + σ² I)⁻¹, by Gauss and Jordan; it is symmetric. */
