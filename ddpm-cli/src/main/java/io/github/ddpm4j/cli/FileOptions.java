@@ -62,20 +62,21 @@ final class FileOptions {
       paramLabel = "NAME:N",
       converter = ScheduleName.class,
       description =
-          "Its noise schedule, likewise: linear, scaled-linear or cosine, such as linear:1000.")
+          "Its noise schedule, likewise: linear, scaled-linear, cosine or flow, such as linear:1000.")
   private @Nullable Schedule schedule;
 
   @Option(
       names = "--prediction",
       paramLabel = "NAME",
-      description = "What it predicts, likewise: epsilon, x0 or velocity.")
+      description = "What it predicts, likewise: epsilon, x0, velocity or flow.")
   private @Nullable Target prediction;
 
   /** What networks predict. */
   private enum Target {
     EPSILON,
     X0,
-    VELOCITY
+    VELOCITY,
+    FLOW
   }
 
   /**
@@ -160,6 +161,7 @@ final class FileOptions {
             case EPSILON -> Prediction.EPSILON;
             case X0 -> Prediction.X0;
             case VELOCITY -> Prediction.VELOCITY;
+            case FLOW -> Prediction.FLOW;
           });
     }
     return prefix == null ? options : options.prefix(prefix);

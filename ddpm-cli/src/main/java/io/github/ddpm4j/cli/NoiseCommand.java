@@ -34,7 +34,8 @@ final class NoiseCommand implements Callable<Integer> {
   /** The schedules that need no options. */
   private enum Kind {
     LINEAR,
-    COSINE
+    COSINE,
+    FLOW
   }
 
   @Spec private CommandSpec spec = CommandSpec.create();
@@ -45,7 +46,7 @@ final class NoiseCommand implements Callable<Integer> {
   @Option(
       names = "--schedule",
       paramLabel = "NAME",
-      description = "linear, as the paper's, or cosine (default: linear).")
+      description = "linear, as the paper's, cosine or flow (default: linear).")
   private Kind kind = Kind.LINEAR;
 
   @Option(
@@ -70,7 +71,12 @@ final class NoiseCommand implements Callable<Integer> {
     Inputs.require(List.of(file));
     Inputs.requirePng(output);
     Pictures.requireSavable(output);
-    Schedule schedule = kind == Kind.LINEAR ? Schedules.linear(1000) : Schedules.cosine(1000);
+    Schedule schedule =
+        switch (kind) {
+          case LINEAR -> Schedules.linear(1000);
+          case COSINE -> Schedules.cosine(1000);
+          case FLOW -> Schedules.flow(1000);
+        };
     ForwardProcess forward = ForwardProcess.of(schedule);
     PrintWriter out = spec.commandLine().getOut();
     try (NDManager manager = NDManager.newBaseManager()) {

@@ -11,14 +11,14 @@ import picocli.CommandLine.TypeConversionException;
 final class ScheduleName implements ITypeConverter<Schedule> {
 
   private static final Pattern TEXT =
-      Pattern.compile("(linear|scaled-linear|cosine):([1-9]\\d{0,5})");
+      Pattern.compile("(linear|scaled-linear|cosine|flow):([1-9]\\d{0,5})");
 
   @Override
   public Schedule convert(String text) {
     Matcher parts = TEXT.matcher(text);
     if (!parts.matches()) {
       throw new TypeConversionException(
-          "must be linear, scaled-linear or cosine, and the number of timesteps, such as"
+          "must be linear, scaled-linear, cosine or flow, and the number of timesteps, such as"
               + " linear:1000, but was "
               + text);
     }
@@ -26,7 +26,8 @@ final class ScheduleName implements ITypeConverter<Schedule> {
     return switch (parts.group(1)) {
       case "linear" -> Schedules.linear(timesteps);
       case "scaled-linear" -> Schedules.scaledLinear(timesteps);
-      default -> Schedules.cosine(timesteps);
+      case "cosine" -> Schedules.cosine(timesteps);
+      default -> Schedules.flow(timesteps);
     };
   }
 }

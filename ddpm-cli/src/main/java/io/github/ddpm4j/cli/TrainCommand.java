@@ -49,7 +49,8 @@ final class TrainCommand implements Callable<Integer> {
   /** What the network learns. */
   private enum Target {
     EPSILON,
-    VELOCITY
+    VELOCITY,
+    FLOW
   }
 
   @Spec private CommandSpec spec = CommandSpec.create();
@@ -110,7 +111,8 @@ final class TrainCommand implements Callable<Integer> {
   @Option(
       names = "--prediction",
       paramLabel = "NAME",
-      description = "epsilon, as the paper's, or velocity (default: epsilon).")
+      description =
+          "epsilon, as the paper's, velocity, or flow for flow matching (default: epsilon).")
   private Target prediction = Target.EPSILON;
 
   @Option(
@@ -254,8 +256,14 @@ final class TrainCommand implements Callable<Integer> {
     try {
       DDPM ddpm =
           DDPM.builder()
-              .schedule(Schedules.cosine(1000))
-              .prediction(prediction == Target.EPSILON ? Prediction.EPSILON : Prediction.VELOCITY)
+              .schedule(
+                  prediction == Target.FLOW ? Schedules.flow(1000) : Schedules.cosine(1000))
+              .prediction(
+                  switch (prediction) {
+                    case EPSILON -> Prediction.EPSILON;
+                    case VELOCITY -> Prediction.VELOCITY;
+                    case FLOW -> Prediction.FLOW;
+                  })
               .classNames(classes)
               .denoiser(unet)
               .build();

@@ -3,6 +3,8 @@ package io.github.ddpm4j.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.schedule.Schedules;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -40,6 +42,16 @@ class TrainCommandTest {
     Tiny.pictures(folder.resolve("pictures/cat"), 3, 1);
     Tiny.pictures(folder.resolve("pictures/dog"), 3, 10);
     return folder.resolve("pictures");
+  }
+
+  @Test
+  void prediction_flow_onTheSchedulesOfFlows() throws IOException {
+    Path out = folder.resolve("out");
+    train(classes(), out, "--steps", "1", "--prediction", "flow").good();
+    try (DDPM model = DDPM.load(out.resolve("model"))) {
+      assertThat(model.prediction()).isEqualTo(Prediction.FLOW);
+      assertThat(model.schedule().describe()).isEqualTo(Schedules.flow(1000).describe());
+    }
   }
 
   @Test
