@@ -117,6 +117,55 @@ public final class Measurement {
     return x0 -> EagerOps.inference().averagePool(x0, size);
   }
 
+  /**
+   * Measures a blurred picture: along each axis the mean of the pixels around, with the weights of a
+   * normal distribution. Pixels beyond the edge take no part, so that a flat picture stays as it is.
+   *
+   * <pre>
+   *   A(x)_i = Σ_j w_ij x_j,    w_ij ∝ exp(−(i − j)² / 2 s²),    Σ_j w_ij = 1
+   * </pre>
+   *
+   * @param spread s, the standard deviation of the blur in pixels, above 0; of images, signals and
+   *     volumes alike
+   * @return A, which gives the shape that it is given
+   * @throws IllegalArgumentException if {@code spread} is not above 0 and finite
+   */
+  public static Operator blur(double spread) {
+    if (!(spread > 0) || Double.isInfinite(spread)) {
+      throw new IllegalArgumentException(
+          "the spread of a blur must be above 0 and finite, in pixels, but was " + spread);
+    }
+    return x0 -> {
+      NDArray blurred = x0;
+      for (int axis = 2; axis < x0.getShape().dimension(); axis++) {
+        int last = x0.getShape().dimension() - 1;
+        try (NDArray weights = weights(x0, Math.toIntExact(x0.getShape().get(axis)), spread)) {
+          blurred = blurred.swapAxes(axis, last).matMul(weights).swapAxes(axis, last);
+        }
+      }
+      return blurred;
+    };
+  }
+
+  /** w of a blur, of each pixel in a column. */
+  private static NDArray weights(NDArray like, int size, double spread) {
+    double[] weights = new double[size * size];
+    for (int i = 0; i < size; i++) {
+      double sum = 0;
+      for (int j = 0; j < size; j++) {
+        double away = (i - j) / spread;
+        weights[j * size + i] = Math.exp(-away * away / 2);
+        sum += weights[j * size + i];
+      }
+      for (int j = 0; j < size; j++) {
+        weights[j * size + i] /= sum;
+      }
+    }
+    try (NDArray all = like.getManager().create(weights, new Shape(size, size))) {
+      return all.toType(like.getDataType(), true);
+    }
+  }
+
   double deviation() {
     return deviation;
   }

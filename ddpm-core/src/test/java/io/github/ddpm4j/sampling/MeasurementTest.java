@@ -131,7 +131,6 @@ class MeasurementTest {
     double[][] expected = posterior(0.9, -0.8);
     double coarse = error(prediction, 8, expected);
     double fine = error(prediction, 40, expected);
-    System.out.println("posterior, " + prediction + ": " + coarse + ", " + fine);
     // a run starts at N(0, I), not at what is left of the data, 0.006 of it
     assertThat(fine).isLessThan(0.004).isLessThan(coarse / 4);
   }
@@ -336,6 +335,48 @@ class MeasurementTest {
     assertThat(seen).containsOnly(0);
   }
 
+  /** Sums over all pixels, with weights that are made of distances. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 3})
+  void blur_anyAxes_meansOfThePixelsAround(int axes) {
+    int[] sizes = {3, 4, 2};
+    Shape shape = new Shape(2, 2);
+    for (int axis = 0; axis < axes; axis++) {
+      shape = shape.add(sizes[axis]);
+    }
+    NDArray x0 = manager.randomNormal(shape, DataType.FLOAT64);
+    double[] x = x0.toDoubleArray();
+    int pixels = x.length / 4;
+    double[] expected = new double[x.length];
+    for (int i = 0; i < pixels; i++) {
+      double sum = 0;
+      for (int j = 0; j < pixels; j++) {
+        double weight = Math.exp(-squaredDistance(i, j, sizes, axes) / (2 * 0.7 * 0.7));
+        sum += weight;
+        for (int picture = 0; picture < 4; picture++) {
+          expected[picture * pixels + i] += weight * x[picture * pixels + j];
+        }
+      }
+      for (int picture = 0; picture < 4; picture++) {
+        expected[picture * pixels + i] /= sum;
+      }
+    }
+    NDArray blurred = Measurement.blur(0.7).of(x0);
+    assertThat(blurred.getShape()).isEqualTo(shape);
+    assertThat(blurred.toDoubleArray()).containsExactly(expected, within(1e-14));
+  }
+
+  private static double squaredDistance(int i, int j, int[] sizes, int axes) {
+    double sum = 0;
+    for (int axis = axes - 1; axis >= 0; axis--) {
+      double away = i % sizes[axis] - j % sizes[axis];
+      sum += away * away;
+      i /= sizes[axis];
+      j /= sizes[axis];
+    }
+    return sum;
+  }
+
   /* --- what is refused --- */
 
   private static void assertRefused(ThrowingCallable call, String message) {
@@ -357,6 +398,9 @@ class MeasurementTest {
     assertRefused(
         () -> Measurement.averages(0),
         "the side of the squares that are averaged must be at least 1, but was 0");
+    assertRefused(
+        () -> Measurement.blur(bad),
+        "the spread of a blur must be above 0 and finite, in pixels, but was " + bad);
     Measurement fine = Measurement.of(x0 -> x0, y, 1);
     assertRefused(
         () -> Guidance.posterior(fine, 0),
@@ -447,11 +491,16 @@ class MeasurementTest {
       DenoisingModel model = DenoisingModel.of(diffusion(Prediction.EPSILON), network);
       Measurement small =
           Measurement.of(Measurement.averages(2), manager.ones(new Shape(1, 1, 2, 2)), 0.1);
+      Measurement blurred =
+          Measurement.of(Measurement.blur(1), manager.ones(new Shape(1, 1, 4, 4)), 0.1);
       Sampling sampling =
           Sampling.of(model)
               .sampler(Samplers.ddim(5))
               .seed(1)
-              .guidance(Guidance.posterior(small).and(Guidance.dps(small, 0.1)));
+              .guidance(
+                  Guidance.posterior(small)
+                      .and(Guidance.dps(small, 0.1))
+                      .and(Guidance.posterior(blurred)));
       sampling.generate(2).close();
       int resources = NativeResources.inAll();
       try (SamplingRun run = sampling.start(2)) {

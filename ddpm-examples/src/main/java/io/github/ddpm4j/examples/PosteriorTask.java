@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
 record PosteriorTask(
     String name, Measurement.Operator operator, double deviation, @Nullable NDArray mask) {
 
-  /** The left half, means of 2x2 pixels, and a quarter of the pixels. */
+  /** The left half, means of 2x2 pixels, a blurred picture, and a quarter of the pixels. */
   static List<PosteriorTask> all(NDManager manager, double noise) {
     NDArray half = manager.zeros(new Shape(1, 1, 8, 8));
     half.set(new NDIndex(":, :, :, :4"), 1);
@@ -31,6 +31,7 @@ record PosteriorTask(
     return List.of(
         new PosteriorTask("left half", Measurement.pixels(half), noise, half),
         new PosteriorTask("means of 2x2", Measurement.averages(2), noise / 2, null),
+        new PosteriorTask("blur of 1 pixel", Measurement.blur(1), noise / 2, null),
         new PosteriorTask("16 of 64 pixels", Measurement.pixels(few), noise, null));
   }
 
