@@ -13,6 +13,7 @@ import io.github.ddpm4j.training.TrainingStepListener;
 import io.github.ddpm4j.unet.UNet.Execution;
 import io.github.ddpm4j.unet.UNet.Precision;
 import java.io.File;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.Set;
 import java.util.TreeSet;
@@ -25,6 +26,7 @@ final class MemoryRuns {
 
   private static final int SIDE = 8;
   private static final int BATCH = 4;
+  private static final Duration WAIT = Duration.ofMinutes(1);
 
   private MemoryRuns() {}
 
@@ -131,6 +133,18 @@ final class MemoryRuns {
         new File(System.getProperty("java.io.tmpdir"))
             .list((folder, name) -> name.startsWith("pt-model"));
     return new TreeSet<>(Arrays.asList(names));
+  }
+
+  /** Those that stay beside the known ones; other virtual machines of the build come and go. */
+  static Set<String> temporaryFoldersBeside(Set<String> known) throws InterruptedException {
+    Set<String> left = temporaryFolders();
+    left.removeAll(known);
+    for (long end = System.nanoTime() + WAIT.toNanos();
+        !left.isEmpty() && System.nanoTime() < end;
+        Thread.sleep(100)) {
+      left.retainAll(temporaryFolders());
+    }
+    return left;
   }
 
   /** Runs a task here, or to its end on a thread of its own. */
