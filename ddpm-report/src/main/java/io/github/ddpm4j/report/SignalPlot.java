@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.IntStream;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
 
@@ -134,10 +135,14 @@ public final class SignalPlot {
     chart.getStyler().setLegendVisible(false);
     chart.getStyler().setYAxisMin(least);
     chart.getStyler().setYAxisMax(greatest);
+    // Without them XChart counts from 1, and puts its marks at any numbers.
+    double[] places = IntStream.range(0, panel.channels.get(0).length).asDoubleStream().toArray();
     for (int c = 0; c < panel.channels.size(); c++) {
       String name = String.format(Locale.ROOT, "channel %d", c);
       PlotStyle.line(
-          chart.addSeries(name, null, panel.channels.get(c)), COLORS.get(c % COLORS.size()), LINE);
+          chart.addSeries(name, places, panel.channels.get(c)),
+          COLORS.get(c % COLORS.size()),
+          LINE);
     }
     return chart;
   }
