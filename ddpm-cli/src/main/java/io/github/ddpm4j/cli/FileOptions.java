@@ -62,7 +62,8 @@ final class FileOptions {
       paramLabel = "NAME:N",
       converter = ScheduleName.class,
       description =
-          "Its noise schedule, likewise: linear, scaled-linear, cosine or flow, such as linear:1000.")
+          "Its noise schedule, likewise: linear, scaled-linear, cosine or flow, such as"
+              + " linear:1000.")
   private @Nullable Schedule schedule;
 
   @Option(

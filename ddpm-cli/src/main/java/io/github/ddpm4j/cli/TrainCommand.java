@@ -256,8 +256,7 @@ final class TrainCommand implements Callable<Integer> {
     try {
       DDPM ddpm =
           DDPM.builder()
-              .schedule(
-                  prediction == Target.FLOW ? Schedules.flow(1000) : Schedules.cosine(1000))
+              .schedule(prediction == Target.FLOW ? Schedules.flow(1000) : Schedules.cosine(1000))
               .prediction(
                   switch (prediction) {
                     case EPSILON -> Prediction.EPSILON;

@@ -117,12 +117,12 @@ class TrainCommandTest {
         .isEqualTo("train: --batch must be at least 1, but was 0");
     assertThat(Program.run("train", pictures, "-o", out, "--size", "8x8").misspelt())
         .isEqualTo(
-            "Invalid value for option '--size': must be channels (1, 3 or 4), height and width, such"
-                + " as 3x64x64, but was 8x8");
+            "Invalid value for option '--size': must be channels (1, 3 or 4), height and width,"
+                + " such as 3x64x64, but was 8x8");
     assertThat(Program.run("train", pictures, "-o", out, "--channels", "6").refused())
         .isEqualTo(
-            "train: groups must divide the channels of every level, but 8 does not divide 6 at level"
-                + " 0; 1, 2, 3 or 6 would do");
+            "train: groups must divide the channels of every level, but 8 does not divide 6 at"
+                + " level 0; 1, 2, 3 or 6 would do");
     assertThat(train(pictures, out, "--rate", "-1").refused())
         .isEqualTo("train: --rate must be positive and finite, but was -1.0");
     assertThat(train(pictures, out, "--ema", "1").refused())

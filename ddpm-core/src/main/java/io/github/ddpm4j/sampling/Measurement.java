@@ -118,8 +118,9 @@ public final class Measurement {
   }
 
   /**
-   * Measures a blurred picture: along each axis the mean of the pixels around, with the weights of a
-   * normal distribution. Pixels beyond the edge take no part, so that a flat picture stays as it is.
+   * Measures a blurred picture: along each axis the mean of the pixels around, with the weights of
+   * a normal distribution. Pixels beyond the edge take no part, so that a flat picture stays as it
+   * is.
    *
    * <pre>
    *   A(x)_i = Σ_j w_ij x_j,    w_ij ∝ exp(−(i − j)² / 2 s²),    Σ_j w_ij = 1
