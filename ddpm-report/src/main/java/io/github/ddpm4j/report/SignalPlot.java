@@ -32,6 +32,7 @@ public final class SignalPlot {
 
   private static final int WIDTH = 320;
   private static final int HEIGHT = 200;
+  private static final int MARKS = 4;
   private static final float LINE = 1.6f;
   private static final List<Color> COLORS =
       List.of(new Color(0x1F4E9C), new Color(0xC8642B), new Color(0x4C8C4A), new Color(0x8A5BA6));
@@ -135,7 +136,7 @@ public final class SignalPlot {
     chart.getStyler().setLegendVisible(false);
     chart.getStyler().setYAxisMin(least);
     chart.getStyler().setYAxisMax(greatest);
-    // Without them XChart counts from 1, and puts its marks at any numbers.
+    chart.getStyler().setXAxisMaxLabelCount(MARKS);
     double[] places = IntStream.range(0, panel.channels.get(0).length).asDoubleStream().toArray();
     for (int c = 0; c < panel.channels.size(); c++) {
       String name = String.format(Locale.ROOT, "channel %d", c);
