@@ -47,7 +47,7 @@ final class CurvePlot {
       chart.getStyler().setXAxisMin(0.0);
       int index = 0;
       for (Map.Entry<String, double[]> curve : curves.entrySet()) {
-        XYSeries series = chart.addSeries(curve.getKey(), x, curve.getValue());
+        XYSeries series = chart.addSeries(curve.getKey(), PlotStyle.unevenly(x), curve.getValue());
         Color color = COLORS.get(index++ % COLORS.size());
         PlotStyle.line(series, color, LINE);
         series.setMarker(SeriesMarkers.CIRCLE);

@@ -51,11 +51,9 @@ final class LossPlot {
     window = Math.max(1, losses.length / WINDOWS_IN_A_RUN);
     double[] means = movingMean(losses, window);
     int stride = (losses.length + MOST_POINTS - 1) / MOST_POINTS;
-    // Without its second point the run is not evenly spaced. Where it is, XChart takes every k-th
-    // of its steps for ticks, such as 73 and 145, in place of round numbers.
     int[] shown =
         IntStream.range(0, losses.length)
-            .filter(i -> i % stride == 0 && i != stride && losses[i] > 0 && means[i] > 0)
+            .filter(i -> i % stride == 0 && losses[i] > 0 && means[i] > 0)
             .toArray();
     steps = Arrays.stream(shown).mapToDouble(i -> i + 1).toArray();
     raw = Arrays.stream(shown).mapToDouble(i -> losses[i]).toArray();
@@ -118,7 +116,7 @@ final class LossPlot {
   }
 
   private void addLine(XYChart chart, String name, double[] values, Color color, float width) {
-    PlotStyle.line(chart.addSeries(name, steps, values), color, width);
+    PlotStyle.line(chart.addSeries(name, PlotStyle.unevenly(steps), values), color, width);
   }
 
   BufferedImage drawWithoutText() {

@@ -31,6 +31,20 @@ final class PlotStyle {
     styler.setAxisTickLabelsFont(styler.getAxisTickLabelsFont().deriveFont(Font.PLAIN));
   }
 
+  /**
+   * Places along an axis for XChart, which puts its marks at multiples of any number where
+   * distances are even, and at those of 1, 2 and 5 elsewhere: the last is moved by a hundredth of
+   * the distance.
+   */
+  static double[] unevenly(double[] places) {
+    double[] moved = places.clone();
+    int last = moved.length - 1;
+    if (last > 0) {
+      moved[last] += 0.01 * (moved[last] - moved[last - 1]);
+    }
+    return moved;
+  }
+
   static void line(XYSeries series, Color color, float width) {
     series.setMarker(SeriesMarkers.NONE);
     series.setLineColor(color);

@@ -32,7 +32,6 @@ public final class SignalPlot {
 
   private static final int WIDTH = 320;
   private static final int HEIGHT = 200;
-  private static final int MARKS = 4;
   private static final float LINE = 1.6f;
   private static final List<Color> COLORS =
       List.of(new Color(0x1F4E9C), new Color(0xC8642B), new Color(0x4C8C4A), new Color(0x8A5BA6));
@@ -136,12 +135,11 @@ public final class SignalPlot {
     chart.getStyler().setLegendVisible(false);
     chart.getStyler().setYAxisMin(least);
     chart.getStyler().setYAxisMax(greatest);
-    chart.getStyler().setXAxisMaxLabelCount(MARKS);
     double[] places = IntStream.range(0, panel.channels.get(0).length).asDoubleStream().toArray();
     for (int c = 0; c < panel.channels.size(); c++) {
       String name = String.format(Locale.ROOT, "channel %d", c);
       PlotStyle.line(
-          chart.addSeries(name, places, panel.channels.get(c)),
+          chart.addSeries(name, PlotStyle.unevenly(places), panel.channels.get(c)),
           COLORS.get(c % COLORS.size()),
           LINE);
     }
