@@ -147,10 +147,11 @@ final class PageServer implements AutoCloseable {
     return new PageServer(service, address, nanos);
   }
 
-  /** Where a browser finds the page. */
+  /** Where a browser of this machine finds the page. */
   String address() {
     InetSocketAddress bound = server.getAddress();
-    String host = isLocal ? "localhost" : bound.getAddress().getHostAddress();
+    boolean isHere = isLocal || bound.getAddress().isAnyLocalAddress();
+    String host = isHere ? "localhost" : bound.getAddress().getHostAddress();
     return "http://" + (host.contains(":") ? "[" + host + "]" : host) + ":" + bound.getPort() + "/";
   }
 

@@ -3,15 +3,18 @@ package io.github.ddpm4j.web;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.models.Models;
 import io.github.ddpm4j.service.SamplingService;
+import java.net.InetSocketAddress;
 import java.nio.file.Path;
 
 /**
  * Draws on a page in the browser, at http://localhost:8080: the models in the box, and those in the
- * folders that are named. Ctrl-C ends it.
+ * folders that are named. Ctrl-C ends it. {@code -Dport=9000} is another port, {@code
+ * -Dhost=0.0.0.0} lets other machines in.
  */
 public final class Serve {
 
   private static final int PORT = Integer.getInteger("port", PageServer.DEFAULT_PORT);
+  private static final String HOST = System.getProperty("host", "localhost");
 
   private Serve() {}
 
@@ -32,7 +35,7 @@ public final class Serve {
       models.model(Path.of(folder).getFileName().toString(), DDPM.load(Path.of(folder)));
     }
     try (SamplingService service = models.build();
-        PageServer server = PageServer.start(service, PORT)) {
+        PageServer server = PageServer.start(service, new InetSocketAddress(HOST, PORT))) {
       System.out.println("Open " + server.address() + " in a browser. Ctrl-C ends it.");
       Thread.currentThread().join();
     }

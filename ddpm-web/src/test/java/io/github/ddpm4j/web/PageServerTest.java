@@ -479,6 +479,19 @@ class PageServerTest {
   }
 
   @Test
+  void start_forAll_answersByAnyName() throws Exception {
+    try (PageServer all = PageServer.start(service, new InetSocketAddress("0.0.0.0", 0))) {
+      assertThat(all.address()).startsWith("http://localhost:");
+      URI address = URI.create(all.address().replace("localhost", "127.0.0.2"));
+      assertThat(
+              client
+                  .send(HttpRequest.newBuilder(address).build(), BodyHandlers.ofString())
+                  .statusCode())
+          .isEqualTo(200);
+    }
+  }
+
+  @Test
   void start_whereItCannot_saysSo() {
     int port = URI.create(server.address()).getPort();
     assertThatThrownBy(() -> PageServer.start(service, port)).isInstanceOf(IOException.class);
