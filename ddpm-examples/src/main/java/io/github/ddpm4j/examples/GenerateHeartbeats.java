@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.training.dataset.ArrayDataset;
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.report.SignalPlot;
 import io.github.ddpm4j.sampling.Samplers;
@@ -48,10 +49,12 @@ public final class GenerateHeartbeats {
                 .build()) {
       NDArray real = Heartbeats.signals(manager, signals, LENGTH, 1);
       var data = new ArrayDataset.Builder().setData(real).setSampling(32, true).build();
-      // Of pure noise, ε̂ tells next to nothing of a signal that is small beside it; v does.
-      DDPM.Builder model = DDPM.builder().schedule(Schedules.cosine(1000));
-      DDPM ddpm = model.prediction(Prediction.VELOCITY).denoiser(network).build();
-      var training = ddpm.training().steps(steps).learningRate(1e-3).ema(0.995).seed(1);
+      DDPM.Builder model = DDPM.builder().schedule(Schedules.cosine(1000)).denoiser(network);
+      // The signals are small beside their noise: the network sees and says what is of unit size.
+      DDPM ddpm = model.prediction(Prediction.edm(Heartbeats.DEVIATION)).build();
+      var training = ddpm.training().steps(steps).ema(0.995).seed(1);
+      training.learningRate(DigitsRuns.falling(2e-3, steps));
+      training.timestepSampler(TimestepSampler.logNormal(-2.4, 1.4));
       try (var trained = training.fit(data);
           var drawn =
               trained.ddpm().sampling().sampler(Samplers.ddim(50)).seed(1).generate(2 * SHOWN)) {

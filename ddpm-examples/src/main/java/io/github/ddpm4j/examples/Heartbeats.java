@@ -25,6 +25,8 @@ final class Heartbeats {
   private static final double BREATHS_PER_SECOND = 0.25;
   private static final double BASELINE = 0.005;
 
+  static final double DEVIATION = 0.12;
+
   /** To lie in [−1, 1]. */
   private static final double SCALE = 14;
 
