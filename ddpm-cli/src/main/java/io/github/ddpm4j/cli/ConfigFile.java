@@ -39,8 +39,22 @@ final class ConfigFile implements IDefaultValueProvider {
       throw new IllegalArgumentException(file + " is no file of options: " + e.getMessage(), e);
     }
     Set<String> known = new TreeSet<>();
-    program.getSubcommands().values().forEach(command -> addNames(known, command.getCommandSpec()));
+    Set<String> ofProgram = new TreeSet<>();
+    for (CommandLine command : program.getSubcommands().values()) {
+      addNames(known, command.getCommandSpec(), false);
+      addNames(ofProgram, command.getCommandSpec(), true);
+    }
     for (String name : new TreeSet<>(config.values.stringPropertyNames())) {
+      if (ofProgram.contains(name)) {
+        // Picocli asks for no defaults of options that commands inherit.
+        throw new IllegalArgumentException(
+            file
+                + " sets "
+                + name
+                + ", but --"
+                + name.substring(name.lastIndexOf('.') + 1)
+                + " is for the command line alone");
+      }
       if (!known.contains(name)) {
         String command = name.substring(0, Math.max(0, name.lastIndexOf('.'))).replace('.', ' ');
         throw new IllegalArgumentException(
@@ -54,8 +68,10 @@ final class ConfigFile implements IDefaultValueProvider {
     return config;
   }
 
-  private static void addNames(Set<String> known, CommandSpec command) {
-    command.options().forEach(option -> known.add(name(command, option)));
+  private static void addNames(Set<String> known, CommandSpec command, boolean ofProgram) {
+    command.options().stream()
+        .filter(option -> option.inherited() == ofProgram)
+        .forEach(option -> known.add(name(command, option)));
   }
 
   private static String name(CommandSpec command, OptionSpec option) {

@@ -15,6 +15,7 @@ import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExecutionException;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
@@ -129,12 +130,32 @@ public final class Ddpm {
     CommandLine benchmark = new CommandLine(new Benchmark()).setCommandName("benchmark");
     benchmark.getCommandSpec().usageMessage().footer("", "  ddpm benchmark --quick");
     commandLine.addSubcommand(benchmark);
+    commandLine.getSubcommands().values().forEach(Ddpm::setFlagsWhereGiven);
     return commandLine
         .setUsageHelpWidth(WIDTH)
         .setCaseInsensitiveEnumValuesAllowed(true)
         .setExecutionStrategy(Ddpm::execute)
         .setParameterExceptionHandler(Ddpm::refuse)
         .setExecutionExceptionHandler(program::report);
+  }
+
+  /**
+   * A flag that is given is set. Picocli makes it the opposite of its default otherwise, which a
+   * file of options changes.
+   */
+  private static void setFlagsWhereGiven(CommandLine command) {
+    CommandSpec spec = command.getCommandSpec();
+    for (OptionSpec option : List.copyOf(spec.options())) {
+      // All anew, so that they stay in their order.
+      spec.remove(option);
+      spec.addOption(
+          isFlag(option) ? OptionSpec.builder(option).fallbackValue("true").build() : option);
+    }
+  }
+
+  /** Whether an option takes no value. */
+  static boolean isFlag(OptionSpec option) {
+    return option.arity().max() == 0;
   }
 
   /** Says what is wrong with options, in one line. */

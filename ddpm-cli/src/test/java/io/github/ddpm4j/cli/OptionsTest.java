@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -56,7 +57,10 @@ class OptionsTest {
         config(
             "ddpm.sample.model = "
                 + model
-                + "\nddpm.sample.sampler = ddim:3\nddpm.sample.count = 2\nddpm.train.flips = true\n");
+                + "\n"
+                + "ddpm.sample.sampler = ddim:3\n"
+                + "ddpm.sample.count = 2\n"
+                + "ddpm.train.flips = true\n");
     Program.run("sample", "--config", config, "-o", grid).good();
     Map<String, String> words = Pictures.provenance(grid);
     assertThat(words).containsEntry("sampler", "ddim:3").containsEntry("image", "0 to 1");
@@ -85,6 +89,12 @@ class OptionsTest {
                 + config
                 + " sets sampler, but no command has that option; names are like"
                 + " ddpm.sample.sampler");
+    config("ddpm.info.stacktrace = true");
+    assertThat(Program.run("info", "--config", config, model).refused())
+        .isEqualTo(
+            "ddpm: "
+                + config
+                + " sets ddpm.info.stacktrace, but --stacktrace is for the command line alone");
     config("ddpm.sample.sampler = \\u12");
     assertThat(Program.run("info", "--config", config, model).refused())
         .isEqualTo("ddpm: " + config + " is no file of options: Malformed \\uxxxx encoding.");
@@ -94,6 +104,20 @@ class OptionsTest {
     config("ddpm.sample.count = many");
     assertThat(Program.run("sample", "--config", config, "-m", model, "-o", "x.png").misspelt())
         .isEqualTo("Invalid value for option '--count': 'many' is not a long");
+  }
+
+  @Test
+  void config_withAFlag_isNotInvertedByTheSameFlag() throws IOException {
+    Path grid = folder.resolve("grid.png");
+    Path config = config("ddpm.sample.json = true");
+    String said = "{\"output\":\"" + grid + "\",\"pictures\":1,\"drawn\":1}";
+    Object[] args = {"sample", "--config", config, "-m", model, "-s", "ddim:2", "-n", "1", "-o"};
+    assertThat(Program.run(with(args, grid)).good().strip()).isEqualTo(said);
+    assertThat(Program.run(with(args, grid, "--json")).good().strip()).isEqualTo(said);
+  }
+
+  private static Object[] with(Object[] args, Object... more) {
+    return Stream.concat(Stream.of(args), Stream.of(more)).toArray();
   }
 
   @Test
