@@ -223,9 +223,9 @@ public final class Ddpm {
     }
   }
 
-  private int report(Exception problem, CommandLine command, ParseResult result) throws Exception {
+  private int report(Exception problem, CommandLine command, ParseResult result) {
     if (stacktrace) {
-      throw problem;
+      problem.printStackTrace(command.getErr());
     }
     if (problem instanceof CancellationException) {
       command.getErr().println(command.getCommandName() + ": " + problem.getMessage());
@@ -240,7 +240,10 @@ public final class Ddpm {
     command
         .getErr()
         .println(
-            command.getCommandName() + ": " + problem + " (--stacktrace says where it happened)");
+            command.getCommandName()
+                + ": "
+                + problem
+                + (stacktrace ? "" : " (--stacktrace says where it happened)"));
     return CommandLine.ExitCode.SOFTWARE;
   }
 }

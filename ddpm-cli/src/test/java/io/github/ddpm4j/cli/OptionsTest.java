@@ -121,6 +121,24 @@ class OptionsTest {
   }
 
   @Test
+  void stacktrace_isPrintedBeforeTheLine_andChangesNoExitCode() {
+    Program.Result result = Program.run("info", "none", "--stacktrace");
+    assertThat(result.code()).isEqualTo(2);
+    assertThat(result.out()).isEmpty();
+    assertThat(result.err())
+        .startsWith("java.nio.file.NoSuchFileException: none")
+        .contains("\tat io.github.ddpm4j.cli.InfoCommand.call(InfoCommand.java:")
+        .endsWith("info: none does not exist" + System.lineSeparator());
+    Thread.currentThread().interrupt();
+    result =
+        Program.run(
+            "sample", "--stacktrace", "-m", model, "-o", folder.resolve("x.png"), "-s", "ddim:4");
+    assertThat(Thread.interrupted()).isTrue();
+    assertThat(result.code()).isEqualTo(130);
+    assertThat(result.err()).startsWith("java.util.concurrent.CancellationException: ");
+  }
+
+  @Test
   void interrupted_endsWith130() {
     Thread.currentThread().interrupt();
     Program.Result result =
