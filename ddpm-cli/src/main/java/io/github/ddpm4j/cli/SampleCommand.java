@@ -8,6 +8,7 @@ import com.google.gson.JsonObject;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.benchmark.Cli;
 import io.github.ddpm4j.image.Pictures;
+import io.github.ddpm4j.internal.picture.PngChunks;
 import io.github.ddpm4j.internal.picture.SampleFolder;
 import io.github.ddpm4j.model.Attributes;
 import io.github.ddpm4j.sampling.SampleBlocks;
@@ -28,6 +29,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.Spec;
 
 /** Draws pictures. */
@@ -44,6 +46,10 @@ import picocli.CommandLine.Spec;
     })
 final class SampleCommand implements Callable<Integer> {
 
+  /** The pictures of a block, unless --block says otherwise. */
+  static final int BLOCK = 16;
+
+  private static final String SEEDS = "--seeds";
   private static final int MOST_IN_A_GRID = 10_000;
 
   /** Words that are of a single picture. */
@@ -66,10 +72,12 @@ final class SampleCommand implements Callable<Integer> {
   private long from;
 
   @Option(
-      names = "--seeds",
+      names = SEEDS,
       paramLabel = "SEED",
       split = ",",
-      description = "A seed for each picture, in place of --seed, --count and --from.")
+      description =
+          "A seed for each picture, in place of --seed, --count and --from; those go before seeds"
+              + " of --config.")
   private List<Long> seeds = List.of();
 
   @Option(
@@ -83,7 +91,7 @@ final class SampleCommand implements Callable<Integer> {
       names = "--block",
       paramLabel = "N",
       description = "Pictures are drawn in blocks of so many (default: ${DEFAULT-VALUE}).")
-  private int block = 16;
+  private int block = BLOCK;
 
   @Option(
       names = {"-o", "--output"},
@@ -133,16 +141,7 @@ final class SampleCommand implements Callable<Integer> {
       }
     }
     Cli.atLeast("--block", 1, block);
-    if (!seeds.isEmpty()) {
-      for (String other : List.of("--seed", "--count", "--from", "--shard", "--block")) {
-        if (spec.commandLine().getParseResult().hasMatchedOption(other)) {
-          throw new IllegalArgumentException("--seeds takes the place of " + other + "; leave one");
-        }
-      }
-      if (new HashSet<>(seeds).size() < seeds.size()) {
-        throw new IllegalArgumentException("--seeds must differ, but were " + seeds);
-      }
-    }
+    checkSeeds();
     if (grid) {
       Pictures.requireSavable(output);
     } else {
@@ -152,27 +151,62 @@ final class SampleCommand implements Callable<Integer> {
     model.check();
   }
 
+  /** Of what was typed, one; what was typed goes before a file of options. */
+  private void checkSeeds() {
+    if (seeds.isEmpty()) {
+      return;
+    }
+    ParseResult typed = spec.commandLine().getParseResult();
+    for (String other : List.of("--seed", "--count", "--from", "--shard", "--block")) {
+      if (typed.hasMatchedOption(other)) {
+        if (typed.hasMatchedOption(SEEDS)) {
+          throw new IllegalArgumentException("--seeds takes the place of " + other + "; leave one");
+        }
+        seeds = List.of();
+        return;
+      }
+    }
+    if (new HashSet<>(seeds).size() < seeds.size()) {
+      throw new IllegalArgumentException("--seeds must differ, but were " + seeds);
+    }
+  }
+
   private int bySeeds(LoadedModel loaded, boolean grid) throws IOException {
+    long drawn = 0;
+    if (!grid) {
+      SampleFolder.open(output, settingsOfSeeds(loaded));
+    }
     try (NDManager manager = NDManager.newBaseManager();
         DrawingProgress progress = new DrawingProgress(spec, seeds.size())) {
       NDList all = new NDList();
+      Map<String, String> words = new LinkedHashMap<>();
       for (int i = 0; i < seeds.size(); i++) {
+        Path file = output.resolve("seed-" + seeds.get(i) + ".png");
+        if (!grid && PngChunks.areWhole(file)) {
+          progress.leaveOut(1);
+          continue;
+        }
         Sampling sampling = sampler.of(loaded, i, 1).seed(seeds.get(i));
-        try (Samples drawn = progress.watch(sampling, 1, 1).generate(1)) {
+        try (Samples samples = progress.watch(sampling, 1, 1).generate(1)) {
           if (grid) {
-            all.add(drawn.toNDArray(manager));
+            all.add(samples.toNDArray(manager));
+            words.putAll(loaded.provenance(samples, 0));
           } else {
-            Map<String, String> words = loaded.provenance(drawn, 0);
-            BufferedImage picture = pictures(loaded, drawn.toNDArray(manager)).get(0);
-            Pictures.write(picture, output.resolve("seed-" + seeds.get(i) + ".png"), words);
+            BufferedImage picture = pictures(loaded, samples.toNDArray(manager)).get(0);
+            Pictures.write(picture, file, loaded.provenance(samples, 0));
           }
         }
+        drawn++;
       }
       if (grid) {
-        save(loaded, NDArrays.concat(all), Map.of("seeds", seeds.toString()));
+        words.keySet().removeAll(OF_ONE);
+        words.keySet().removeAll(List.of("seed", "images", "image", "batchSize"));
+        words.putAll(sampler.asked());
+        words.put("seeds", seeds.toString());
+        save(loaded, NDArrays.concat(all), words);
       }
     }
-    return told(seeds.size(), seeds.size());
+    return told(seeds.size(), drawn);
   }
 
   private int grid(LoadedModel loaded, SampleBlocks blocks) throws IOException {
@@ -275,6 +309,16 @@ final class SampleCommand implements Callable<Integer> {
     words.put("sampler", sampler.text(loaded));
     words.putAll(sampler.asked());
     words.put("block", Integer.toString(block));
+    return words;
+  }
+
+  /** The same of pictures by their seeds, which more may follow. */
+  private Map<String, String> settingsOfSeeds(LoadedModel loaded) throws IOException {
+    Map<String, String> words = settings(loaded);
+    words.keySet().removeAll(List.of("seed", "block"));
+    if (sampler.alternates()) {
+      words.put("seeds", seeds.toString()); // the place of each decides what it shows
+    }
     return words;
   }
 

@@ -90,6 +90,11 @@ final class SamplerOptions {
     return asked;
   }
 
+  /** Whether pictures differ by their place in what is asked for. */
+  boolean alternates() {
+    return classes.size() > 1 || attributes.size() > 1;
+  }
+
   /** Checks what can be told without a model. */
   void check() {
     if (sampler != null) {

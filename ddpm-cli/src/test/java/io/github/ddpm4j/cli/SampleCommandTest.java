@@ -119,7 +119,73 @@ class SampleCommandTest {
         .containsEntry("class", "dog");
     Path grid = folder().resolve("seeds.png");
     sample("--seeds", "7,3", "-o", grid).good();
-    assertThat(Pictures.provenance(grid)).containsEntry("seeds", "[7, 3]");
+    assertThat(Pictures.provenance(grid))
+        .containsEntry("seeds", "[7, 3]")
+        .containsEntry("sampler", "ddim:3")
+        .containsKeys("model", "ddpm4j")
+        .doesNotContainKeys("seed", "image");
+    assertThat(Program.run("reproduce", "-m", model, grid).refused())
+        .isEqualTo(
+            "reproduce: "
+                + grid
+                + ": the image can't be drawn again from what it says: its image is none; name the"
+                + " file of one picture, not of a grid");
+  }
+
+  @Test
+  void seeds_inAFolder_goOn_andRefuseWhatIsDrawnOtherwise() throws IOException {
+    Path out = folder().resolve("seeds");
+    sample("--seeds", "7,3", "-o", out).good();
+    Map<String, String> first = pictures(out);
+    assertThat(sample("--seeds", "3,5,7", "-o", out).good().strip())
+        .isEqualTo(out + ": 1 of 3 pictures drawn now");
+    assertThat(pictures(out)).hasSize(3).containsAllEntriesOf(first);
+    assertThat(sample("--seeds", "9", "-o", out, "-c", "cat").refused())
+        .isEqualTo(
+            "sample: "
+                + out
+                + " holds pictures that were drawn otherwise (classes was none, and is [cat]);"
+                + " choose another folder, or the same options");
+    assertThat(
+            Program.run("sample", "-m", noClasses, "-s", "ddim:3", "--seeds", "7", "-o", out)
+                .refused())
+        .startsWith("sample: " + out + " holds pictures that were drawn otherwise (model was ");
+    assertThat(sample("-n", "1", "-o", out).refused())
+        .isEqualTo(
+            "sample: "
+                + out
+                + " holds pictures that were drawn otherwise (block was none, and is 16; seed was"
+                + " none, and is 0); choose another folder, or the same options");
+    assertThat(
+            Program.run("sample", "-m", model, "-s", "ddim:4", "--seeds", "3", "-o", out).refused())
+        .isEqualTo(
+            "sample: "
+                + out
+                + " holds pictures that were drawn otherwise (sampler was ddim:3, and is ddim:4);"
+                + " choose another folder, or the same options");
+    Path turns = folder().resolve("turns");
+    sample("--seeds", "7,3", "-c", "cat,dog", "-o", turns).good();
+    assertThat(sample("--seeds", "3,7", "-c", "cat,dog", "-o", turns).refused())
+        .isEqualTo(
+            "sample: "
+                + turns
+                + " holds pictures that were drawn otherwise (seeds was [7, 3], and is [3, 7]);"
+                + " choose another folder, or the same options");
+  }
+
+  @Test
+  void seeds_ofAFile_areOverriddenByWhatIsTyped() throws IOException {
+    Path config =
+        Files.writeString(folder().resolve("options.properties"), "ddpm.sample.seeds = 7,7");
+    Path out = folder().resolve("pictures");
+    assertThat(sample("--config", config, "-o", out).refused())
+        .isEqualTo("sample: --seeds must differ, but were [7, 7]");
+    sample("--config", config, "-o", out, "-n", "2", "--seed", "5").good();
+    assertThat(pictures(out).keySet()).containsExactly("00000000.png", "00000001.png");
+    assertThat(Pictures.provenance(out.resolve("00000000.png"))).containsEntry("seed", "5");
+    Path typed = folder().resolve("typed");
+    sample("--config", config, "-o", typed, "--seeds", "4").good();
+    assertThat(pictures(typed).keySet()).containsExactly("seed-4.png");
   }
 
   @Test
@@ -169,8 +235,8 @@ class SampleCommandTest {
     assertThat(Program.run("sample", "-m", model, "-o", out, "-s", "dimm:3").refused())
         .isEqualTo(
             "sample: there is no sampler \"dimm\", in \"dimm:3\"; there are consistency, ddim,"
-                + " ddim-inversion, ddpm, dpm, dpm++, dpm++2m, dpm++2m-sde, dpm++3m, dpm++3m-sde, dpm++sde, edm,"
-                + " euler, euler-a, heun, plms, unipc");
+                + " ddim-inversion, ddpm, dpm, dpm++, dpm++2m, dpm++2m-sde, dpm++3m, dpm++3m-sde,"
+                + " dpm++sde, edm, euler, euler-a, heun, plms, unipc");
     assertThat(out).doesNotExist();
   }
 
@@ -186,8 +252,8 @@ class SampleCommandTest {
             "sample: "
                 + empty
                 + " is no model: it has neither ddpm.json, as models of this program have, nor"
-                + " config.json or unet/config.json, as those of diffusers; name such a folder, or a"
-                + " file of weights");
+                + " config.json or unet/config.json, as those of diffusers; name such a folder, or"
+                + " a file of weights");
     assertThat(Program.run("sample", "-m", "nobody/nothing", "-o", out).refused())
         .startsWith("sample: ")
         .contains("nobody/nothing");
@@ -197,8 +263,8 @@ class SampleCommandTest {
             "sample: "
                 + pictures
                 + " is no model: it has neither ddpm.json, as models of this program have, nor"
-                + " config.json or unet/config.json, as those of diffusers; name such a folder, or a"
-                + " file of weights");
+                + " config.json or unet/config.json, as those of diffusers; name such a folder, or"
+                + " a file of weights");
     Path broken = Tiny.model(folder().resolve("broken"), 3);
     Files.writeString(broken.resolve("ddpm.json"), "{");
     assertThat(Program.run("sample", "-m", broken, "-o", out).refused())
