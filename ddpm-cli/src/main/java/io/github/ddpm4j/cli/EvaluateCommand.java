@@ -3,10 +3,10 @@ package io.github.ddpm4j.cli;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import com.google.gson.JsonObject;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.benchmark.Cli;
 import io.github.ddpm4j.evaluation.BitsPerDimResult;
-import io.github.ddpm4j.evaluation.Estimate;
 import io.github.ddpm4j.evaluation.FeatureStatistics;
 import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.internal.data.ChannelRanges;
@@ -22,6 +22,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.Callable;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -54,8 +55,10 @@ import picocli.CommandLine.Spec;
     })
 final class EvaluateCommand implements Callable<Integer> {
 
-  /** A multiple of those of the networks that give features. */
-  private static final long BATCH = 64;
+  private static final String COUNT = "--count";
+
+  /** Precision and recall compare each picture with all. */
+  private static final int USUAL_COUNT = 1000;
 
   /** Few, since each takes a call of the network for every timestep before it can be told. */
   private static final int LIKELIHOOD_BATCH = 16;
@@ -99,10 +102,14 @@ final class EvaluateCommand implements Callable<Integer> {
   private @Nullable Shape size;
 
   @Option(
-      names = {"-n", "--count"},
+      names = {"-n", COUNT},
       paramLabel = "N",
-      description = "The greatest number of pictures of each kind (default: ${DEFAULT-VALUE}).")
-  private int count = 1000;
+      description =
+          "The greatest number of pictures of each kind, taken at random by --seed where there are"
+              + " more (default: "
+              + USUAL_COUNT
+              + "; with --save or --merge, all).")
+  private @Nullable Integer count;
 
   @Option(
       names = "--device",
@@ -143,31 +150,52 @@ final class EvaluateCommand implements Callable<Integer> {
         model(manager, known, drawn);
       } else {
         Shape shape = required();
-        NDArray reference = Inputs.folder(manager, known, shape, count);
-        NDArray images = Inputs.folder(manager, Path.of(drawn), shape, count);
-        told(Figures.of(features.name(), compare(reference, images), null));
+        FolderPictures reference = pictures(known, shape);
+        FolderPictures images = pictures(Path.of(drawn), shape);
+        try (FeatureOptions.Loaded loaded = features.load(device)) {
+          double[][] real = rows(loaded, manager, reference);
+          told(
+              Figures.compare(features.name(), real, rows(loaded, manager, images))
+                  .taken("real", reference)
+                  .taken("generated", images));
+        }
       }
     }
     return 0;
   }
 
+  private FolderPictures pictures(Path folder, Shape shape) throws IOException {
+    return FolderPictures.of(folder, shape, count == null ? USUAL_COUNT : count, sampler.seed());
+  }
+
   private void model(NDManager manager, Path folder, String drawnBy) throws IOException {
     try (LoadedModel loaded = LoadedModel.load(drawnBy, Cli.device(device))) {
       DDPM ddpm = loaded.ddpm();
-      NDArray known = Inputs.folder(manager, folder, loaded.shape(), count);
-      List<Estimate> estimates;
-      try (Samples drawn = draw(loaded, Math.toIntExact(known.getShape().get(0)))) {
-        NDArray unit = ChannelRanges.toUnit(drawn.toNDArray(manager), ddpm.dataRange());
-        estimates = compare(known, unit.clip(-1, 1));
+      FolderPictures real = pictures(folder, loaded.shape());
+      NDArray known = real.read(manager);
+      NDArray drawn = draw(loaded, manager, real.size());
+      Figures figures;
+      try (FeatureOptions.Loaded network = features.load(device)) {
+        figures =
+            Figures.compare(features.name(), rows(network, known), rows(network, drawn))
+                .taken("real", real);
       }
-      NDArray images = ChannelRanges.fromUnit(known, ddpm.dataRange());
-      told(Figures.of(features.name(), estimates, bits == null ? null : bits(ddpm, images, bits)));
+      Integer judged = bits;
+      if (judged != null) {
+        NDArray images = ChannelRanges.fromUnit(known, ddpm.dataRange());
+        figures = figures.and(bits(ddpm, images, judged));
+      }
+      told(figures);
     }
   }
 
-  private Samples draw(LoadedModel loaded, int number) {
-    try (DrawingProgress progress = new DrawingProgress(spec, number)) {
-      return progress.watch(sampler.of(loaded, 0, number), number, number).generate(number);
+  private NDArray draw(LoadedModel loaded, NDManager manager, long pictures) {
+    int number = Math.toIntExact(pictures);
+    try (DrawingProgress progress = new DrawingProgress(spec, number);
+        Samples drawn =
+            progress.watch(sampler.of(loaded, 0, number), number, number).generate(number)) {
+      NDArray images = drawn.toNDArray(manager);
+      return ChannelRanges.toUnit(images, loaded.ddpm().dataRange()).clip(-1, 1);
     }
   }
 
@@ -183,28 +211,42 @@ final class EvaluateCommand implements Callable<Integer> {
     }
   }
 
-  private List<Estimate> compare(NDArray known, NDArray drawn) throws IOException {
-    try (FeatureOptions.Loaded loaded = features.load(device)) {
-      return Figures.compare(rows(loaded, known), rows(loaded, drawn));
-    }
-  }
-
   private double[][] rows(FeatureOptions.Loaded loaded, NDArray images) {
     List<double[]> rows = new ArrayList<>();
-    inBatches(loaded, images, some -> rows.addAll(Arrays.asList(some)));
-    return rows.toArray(new double[0][]);
-  }
-
-  private void inBatches(FeatureOptions.Loaded loaded, NDArray images, Consumer<double[][]> taker) {
     long number = images.getShape().get(0);
     try (Progress progress = Ddpm.progress(spec, "features", "pictures").silentIfShort()) {
-      for (long first = 0; first < number; first += BATCH) {
-        long end = Math.min(number, first + BATCH);
+      for (long first = 0; first < number; first += FolderPictures.BATCH) {
+        long end = Math.min(number, first + FolderPictures.BATCH);
         try (NDArray some = images.get(first + ":" + end)) {
-          taker.accept(loaded.features().of(some));
+          rows.addAll(Arrays.asList(loaded.features().of(some)));
         }
         progress.to(end, number, "");
       }
+    }
+    return rows.toArray(new double[0][]);
+  }
+
+  private double[][] rows(FeatureOptions.Loaded loaded, NDManager manager, FolderPictures pictures)
+      throws IOException {
+    List<double[]> rows = new ArrayList<>();
+    inBatches(loaded, manager, pictures, some -> rows.addAll(Arrays.asList(some)));
+    return rows.toArray(new double[0][]);
+  }
+
+  private void inBatches(
+      FeatureOptions.Loaded loaded,
+      NDManager manager,
+      FolderPictures pictures,
+      Consumer<double[][]> taker)
+      throws IOException {
+    AtomicLong done = new AtomicLong();
+    try (Progress progress = Ddpm.progress(spec, "features", "pictures").silentIfShort()) {
+      pictures.forEachBatch(
+          manager,
+          batch -> {
+            taker.accept(loaded.features().of(batch));
+            progress.to(done.addAndGet(batch.getShape().get(0)), pictures.size(), "");
+          });
     }
   }
 
@@ -226,29 +268,50 @@ final class EvaluateCommand implements Callable<Integer> {
         throw new IllegalArgumentException(part + ": " + e.getMessage(), e);
       }
     }
+    FolderPictures folder =
+        one == null || Files.isRegularFile(one)
+            ? null
+            : FolderPictures.of(
+                one, required(), count == null ? Long.MAX_VALUE : count, sampler.seed());
     if (all == null) {
-      all = of(Objects.requireNonNull(one));
+      all = of(Objects.requireNonNull(folder));
     } else if (one != null) {
-      told(Figures.of(all, Files.isRegularFile(one) ? FeatureStatistics.load(one) : of(one)));
+      FeatureStatistics known = folder == null ? FeatureStatistics.load(one) : of(folder);
+      Figures figures = Figures.of(all, known);
+      told(folder == null ? figures : figures.taken("real", folder));
     }
     if (save != null) {
       all.save(save);
-      PrintWriter out = spec.commandLine().getOut();
-      if (!json) {
-        out.println(save + ": " + all.count() + " pictures, " + all.features());
-      }
-      out.flush();
+      told(save, all, folder);
     }
     return 0;
   }
 
-  private FeatureStatistics of(Path folder) throws IOException {
-    Shape shape = required();
+  private void told(Path file, FeatureStatistics saved, @Nullable FolderPictures folder) {
+    PrintWriter out = spec.commandLine().getOut();
+    if (json) {
+      JsonObject result = new JsonObject();
+      result.addProperty("file", file.toString());
+      result.addProperty("features", saved.features());
+      result.addProperty("pictures", saved.count());
+      if (folder != null) {
+        result.add("folder", folder.toJson());
+      }
+      out.println(result);
+    } else {
+      String number =
+          folder != null && folder.isPart() ? folder.said("pictures") : saved.count() + " pictures";
+      out.println(file + ": " + number + ", " + saved.features());
+    }
+    out.flush();
+  }
+
+  private FeatureStatistics of(FolderPictures folder) throws IOException {
     try (NDManager manager = NDManager.newBaseManager();
         FeatureOptions.Loaded loaded = features.load(device)) {
       FeatureStatistics.Collector collector = FeatureStatistics.collector();
-      inBatches(loaded, Inputs.folder(manager, folder, shape, count), collector::add);
-      return collector.statistics().named(features.name(shape));
+      inBatches(loaded, manager, folder, collector::add);
+      return collector.statistics().named(features.name(required()));
     }
   }
 
@@ -301,7 +364,9 @@ final class EvaluateCommand implements Callable<Integer> {
   }
 
   private void checkNumbers() throws IOException {
-    Cli.atLeast("--count", 4, count);
+    if (count != null) {
+      Cli.atLeast(COUNT, 4, count);
+    }
     features.check();
     Cli.device(device);
   }

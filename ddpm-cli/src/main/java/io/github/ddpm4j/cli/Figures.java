@@ -12,7 +12,6 @@ import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import org.jspecify.annotations.Nullable;
 
 /**
  * What came of an evaluation.
@@ -30,50 +29,61 @@ record Figures(String features, List<String> lines, JsonObject json) {
 
   private static final String FRECHET = "Fréchet distance";
 
+  /** How many pictures were compared, of how many. */
+  private static final String PICTURES = "pictures";
+
   /** Compares pictures by a row of features each. */
-  static List<Estimate> compare(double[][] reference, double[][] rows) {
+  static Figures compare(String features, double[][] reference, double[][] rows) {
     Bootstrap bootstrap = Bootstrap.seeded(1);
-    List<Estimate> estimates = new ArrayList<>();
+    Figures all = new Figures(features, new ArrayList<>(), new JsonObject());
     boolean cheap = rows[0].length <= MOST_RESAMPLED;
     boolean regular = Math.min(rows.length, reference.length) > rows[0].length;
     if (cheap || (regular && rows[0].length <= MOST_FRECHET)) {
       // Each resample costs as much as the distance itself, seconds for a thousand features.
       Bootstrap resamples = cheap ? bootstrap : Bootstrap.none();
-      estimates.add(FrechetDistance.estimate(rows, FeatureStatistics.of(reference), resamples));
+      all.add(FrechetDistance.estimate(rows, FeatureStatistics.of(reference), resamples));
     }
-    estimates.add(KernelDistance.estimate(rows, reference, bootstrap));
+    all.add(KernelDistance.estimate(rows, reference, bootstrap));
     PrecisionRecall both = PrecisionRecall.of(rows, reference, bootstrap);
-    estimates.add(both.precision());
-    estimates.add(both.recall());
-    return estimates;
+    all.add(both.precision());
+    all.add(both.recall());
+    return all;
   }
 
-  /** Those of pictures, and of the likelihood of a model. */
-  static Figures of(
-      String features, List<Estimate> estimates, @Nullable BitsPerDimResult likelihood) {
-    List<String> lines = new ArrayList<>();
-    JsonObject all = new JsonObject();
-    for (Estimate estimate : estimates) {
-      lines.add(estimate.toString());
-      JsonObject one = new JsonObject();
-      one.addProperty("value", estimate.value());
-      if (!Double.isNaN(estimate.low())) {
-        one.addProperty("low", estimate.low());
-        one.addProperty("high", estimate.high());
-      }
-      one.addProperty("generated", estimate.generated());
-      one.addProperty("reference", estimate.reference());
-      all.add(estimate.figure(), one);
+  private void add(Estimate estimate) {
+    lines.add(estimate.toString());
+    JsonObject one = new JsonObject();
+    one.addProperty("value", estimate.value());
+    if (!Double.isNaN(estimate.low())) {
+      one.addProperty("low", estimate.low());
+      one.addProperty("high", estimate.high());
     }
-    if (likelihood != null) {
-      lines.add(likelihood.toString());
-      JsonObject one = new JsonObject();
-      one.addProperty("value", likelihood.total().value());
-      one.addProperty("standardError", likelihood.total().standardError());
-      one.addProperty("images", likelihood.images());
-      all.add("bits per dimension", one);
+    one.addProperty("generated", estimate.generated());
+    one.addProperty("reference", estimate.reference());
+    json.add(estimate.figure(), one);
+  }
+
+  /** These and the likelihood of a model. */
+  Figures and(BitsPerDimResult likelihood) {
+    lines.add(likelihood.toString());
+    JsonObject one = new JsonObject();
+    one.addProperty("value", likelihood.total().value());
+    one.addProperty("standardError", likelihood.total().standardError());
+    one.addProperty("images", likelihood.images());
+    json.add("bits per dimension", one);
+    return this;
+  }
+
+  /** These, and how many pictures of a folder were compared. */
+  Figures taken(String kind, FolderPictures pictures) {
+    if (pictures.isPart()) {
+      lines.add(pictures.said(kind + " pictures"));
     }
-    return new Figures(features, lines, all);
+    if (!json.has(PICTURES)) {
+      json.add(PICTURES, new JsonObject());
+    }
+    json.getAsJsonObject(PICTURES).add(kind, pictures.toJson());
+    return this;
   }
 
   /** The distance of statistics, of which there are no resamples. */
@@ -93,7 +103,7 @@ record Figures(String features, List<String> lines, JsonObject json) {
             distance,
             drawn.count(),
             reference.count());
-    return new Figures(String.valueOf(reference.features()), List.of(line), all);
+    return new Figures(String.valueOf(reference.features()), new ArrayList<>(List.of(line)), all);
   }
 
   /** Tells them. */

@@ -5,9 +5,6 @@ import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
-import ai.djl.training.dataset.Batch;
-import ai.djl.translate.TranslateException;
-import io.github.ddpm4j.data.PictureFolder;
 import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.internal.data.ChannelRanges;
 import java.io.IOException;
@@ -80,30 +77,5 @@ final class Inputs {
       all.add(picture.expandDims(0));
     }
     return ChannelRanges.fromUnit(NDArrays.concat(all), model.ddpm().dataRange());
-  }
-
-  /** All pictures of a folder, resized, in [-1, 1]. */
-  static NDArray folder(NDManager manager, Path folder, Shape shape, int most) throws IOException {
-    PictureFolder data =
-        PictureFolder.builder(folder, shape).setSampling(64, false).failOnBroken().build();
-    NDList all = new NDList();
-    long count = 0;
-    try {
-      for (Batch batch : data.getData(manager)) {
-        try (batch) {
-          NDArray images = batch.getData().head().duplicate();
-          images.attach(manager);
-          all.add(images);
-          count += images.getShape().get(0);
-        }
-        if (count >= most) {
-          break;
-        }
-      }
-    } catch (TranslateException e) {
-      throw new IOException(folder + " cannot be read: " + e.getMessage(), e);
-    }
-    NDArray whole = NDArrays.concat(all);
-    return count > most ? whole.get("0:" + most) : whole;
   }
 }

@@ -8,6 +8,8 @@ import com.google.gson.JsonParser;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -143,12 +145,89 @@ class DataCommandsTest {
         .isEqualTo(
             "evaluate: "
                 + text
-                + " holds no TorchScript that the engine can load; torch.jit.save writes such files");
+                + " holds no TorchScript that the engine can load; torch.jit.save writes such"
+                + " files");
     Path few = Tiny.pictures(folder.resolve("few"), 2, 1);
     assertThat(Program.run("evaluate", real, few, "--size", "1x8x8").refused())
         .isEqualTo(
             "evaluate: generated images must be at least 4 for precision and recall with k = 3, but"
                 + " were 2; make more");
+  }
+
+  /** A folder for each class: the first of the list would be of the first class alone. */
+  private Path sorted() throws IOException {
+    Path all = folder.resolve("sorted");
+    Tiny.pictures(all.resolve("a"), 12, 1);
+    Tiny.pictures(all.resolve("b"), 12, 50);
+    return all;
+  }
+
+  @Test
+  void evaluate_ofMoreThanAskedFor_takesSomeAtRandom() throws IOException {
+    Path all = sorted();
+    Object[] args = {"evaluate", all, other, "--size", "1x8x8", "-n", "12"};
+    String first = Program.run(args).good();
+    assertThat(first)
+        .endsWith(String.format("%n12 of 24 real pictures, at random by seed 0%n"))
+        .doesNotContain("generated pictures");
+    assertThat(Program.run(args).good()).isEqualTo(first);
+    String second =
+        Program.run("evaluate", all, other, "--size", "1x8x8", "-n", "12", "--seed", "1").good();
+    assertThat(second).endsWith(String.format("%n12 of 24 real pictures, at random by seed 1%n"));
+    assertThat(second.lines().skip(1).toList().subList(0, 4))
+        .isNotEqualTo(first.lines().skip(1).toList().subList(0, 4));
+    assertThat(
+            json("evaluate", other, all, "--size", "1x8x8", "-n", "12", "--json")
+                .getAsJsonObject("pictures"))
+        .hasToString("{\"real\":{\"taken\":12,\"of\":12},\"generated\":{\"taken\":12,\"of\":24}}");
+  }
+
+  @Test
+  void chosen_areInOrderAndFromAll() {
+    int[] times = new int[10];
+    for (int seed = 0; seed < 1000; seed++) {
+      List<Long> chosen = FolderPictures.chosen(10, 4, seed);
+      assertThat(chosen).hasSize(4).isSorted().doesNotHaveDuplicates();
+      chosen.forEach(i -> times[i.intValue()]++);
+    }
+    // 400 of each, with a standard deviation of 15.5.
+    assertThat(IntStream.of(times).boxed())
+        .allSatisfy(count -> assertThat(count).isBetween(338, 462));
+    assertThat(FolderPictures.chosen(3, 3, 0)).containsExactly(0L, 1L, 2L);
+  }
+
+  @Test
+  void evaluate_saved_isOfAllPicturesUnlessACountIsGiven() throws IOException {
+    Path some = Tiny.pictures(folder.resolve("some"), 17, 1);
+    Path many = Files.createDirectories(folder.resolve("many"));
+    for (int i = 0; i < 1003; i++) {
+      Files.copy(some.resolve("picture-" + i % 17 + ".png"), many.resolve(i + ".png"));
+    }
+    Path file = folder.resolve("many.safetensors");
+    assertThat(Program.run("evaluate", many, "--size", "1x2x2", "--save", file).good().strip())
+        .isEqualTo(file + ": 1003 pictures, pixels of 1x2x2");
+    Path real = folder.resolve("real.safetensors");
+    assertThat(
+            json("evaluate", many, "--size", "1x2x2", "--merge", file, "--json")
+                .getAsJsonObject("Fréchet distance")
+                .get("reference")
+                .getAsInt())
+        .isEqualTo(1003);
+    assertThat(
+            Program.run("evaluate", many, "--size", "1x2x2", "-n", "70", "--save", real)
+                .good()
+                .strip())
+        .isEqualTo(real + ": 70 of 1003 pictures, at random by seed 0, pixels of 1x2x2");
+    assertThat(json("evaluate", many, "--size", "1x2x2", "-n", "5", "--save", real, "--json"))
+        .hasToString(
+            "{\"file\":\""
+                + real
+                + "\",\"features\":\"pixels of"
+                + " 1x2x2\",\"pictures\":5,\"folder\":{\"taken\":5,\"of\":1003}}");
+  }
+
+  private static JsonObject json(Object... args) {
+    return JsonParser.parseString(Program.run(args).good()).getAsJsonObject();
   }
 
   @Test
@@ -212,10 +291,6 @@ class DataCommandsTest {
   }
 
   private static double frechet(Object... args) {
-    return JsonParser.parseString(Program.run(args).good())
-        .getAsJsonObject()
-        .getAsJsonObject("Fréchet distance")
-        .get("value")
-        .getAsDouble();
+    return json(args).getAsJsonObject("Fréchet distance").get("value").getAsDouble();
   }
 }
