@@ -12,6 +12,7 @@ import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What came of an evaluation.
@@ -36,18 +37,44 @@ record Figures(String features, List<String> lines, JsonObject json) {
   static Figures compare(String features, double[][] reference, double[][] rows) {
     Bootstrap bootstrap = Bootstrap.seeded(1);
     Figures all = new Figures(features, new ArrayList<>(), new JsonObject());
-    boolean cheap = rows[0].length <= MOST_RESAMPLED;
-    boolean regular = Math.min(rows.length, reference.length) > rows[0].length;
-    if (cheap || (regular && rows[0].length <= MOST_FRECHET)) {
+    String missing = missing(rows[0].length, rows.length, reference.length);
+    if (missing == null) {
       // Each resample costs as much as the distance itself, seconds for a thousand features.
-      Bootstrap resamples = cheap ? bootstrap : Bootstrap.none();
+      Bootstrap resamples = rows[0].length <= MOST_RESAMPLED ? bootstrap : Bootstrap.none();
       all.add(FrechetDistance.estimate(rows, FeatureStatistics.of(reference), resamples));
+    } else {
+      all.lines.add("no " + FRECHET + ": " + missing);
+      JsonObject none = new JsonObject();
+      none.addProperty("missing", missing);
+      all.json.add(FRECHET, none);
     }
     all.add(KernelDistance.estimate(rows, reference, bootstrap));
     PrecisionRecall both = PrecisionRecall.of(rows, reference, bootstrap);
     all.add(both.precision());
     all.add(both.recall());
     return all;
+  }
+
+  /** Why there is no Fréchet distance, and what would give one; null if there is one. */
+  private static @Nullable String missing(int features, int generated, int real) {
+    if (features > MOST_FRECHET) {
+      return String.format(
+          Locale.ROOT,
+          "it is computed of up to %d features, but these are %d; give fewer, as --features lite0"
+              + " does, or a smaller --size",
+          MOST_FRECHET,
+          features);
+    }
+    if (features > MOST_RESAMPLED && Math.min(generated, real) <= features) {
+      return String.format(
+          Locale.ROOT,
+          "%d features need more pictures than that of each kind, not %d generated and %d real;"
+              + " give more (-n), or fewer features",
+          features,
+          generated,
+          real);
+    }
+    return null;
   }
 
   private void add(Estimate estimate) {

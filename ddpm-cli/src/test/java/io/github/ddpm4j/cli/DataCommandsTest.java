@@ -75,7 +75,9 @@ class DataCommandsTest {
     assertThat(Program.run(few).good())
         .startsWith("in the features of EfficientNet-Lite0:")
         .contains("kernel distance")
-        .doesNotContain("Fréchet");
+        .contains(
+            "no Fréchet distance: 1280 features need more pictures than that of each kind, not 6"
+                + " generated and 6 real; give more (-n), or fewer features");
     assertThat(
             Program.run("evaluate", real, model, "--features", "lite0", "--features-side", "64")
                 .refused())
@@ -152,6 +154,25 @@ class DataCommandsTest {
         .isEqualTo(
             "evaluate: generated images must be at least 4 for precision and recall with k = 3, but"
                 + " were 2; make more");
+  }
+
+  /** What has no Fréchet distance says so, and what would give it. */
+  @Test
+  void evaluate_withoutAFrechetDistance_saysWhy() {
+    String missing =
+        "it is computed of up to 2048 features, but these are 3072; give fewer, as --features lite0"
+            + " does, or a smaller --size";
+    assertThat(Program.run("evaluate", real, other, "--size", "3x32x32").good())
+        .startsWith(
+            String.format("in the features of pixels:%nno Fréchet distance: %s%nkernel", missing));
+    assertThat(
+            json("evaluate", real, other, "--size", "3x32x32", "--json")
+                .getAsJsonObject("Fréchet distance"))
+        .hasToString("{\"missing\":\"" + missing + "\"}");
+    assertThat(Program.run("evaluate", real, other, "--size", "1x32x32").good())
+        .contains(
+            "no Fréchet distance: 1024 features need more pictures than that of each kind, not 12"
+                + " generated and 12 real; give more (-n), or fewer features");
   }
 
   /** A folder for each class: the first of the list would be of the first class alone. */
