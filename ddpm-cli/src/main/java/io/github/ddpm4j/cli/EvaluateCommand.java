@@ -1,6 +1,8 @@
 package io.github.ddpm4j.cli;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDArrays;
+import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import com.google.gson.JsonObject;
@@ -10,8 +12,11 @@ import io.github.ddpm4j.evaluation.BitsPerDimResult;
 import io.github.ddpm4j.evaluation.FeatureStatistics;
 import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.internal.data.ChannelRanges;
+import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.report.internal.Progress;
+import io.github.ddpm4j.sampling.SampleBlocks;
 import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.sampling.Sampling;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
@@ -189,14 +194,41 @@ final class EvaluateCommand implements Callable<Integer> {
     }
   }
 
-  private NDArray draw(LoadedModel loaded, NDManager manager, long pictures) {
-    int number = Math.toIntExact(pictures);
-    try (DrawingProgress progress = new DrawingProgress(spec, number);
-        Samples drawn =
-            progress.watch(sampler.of(loaded, 0, number), number, number).generate(number)) {
-      NDArray images = drawn.toNDArray(manager);
-      return ChannelRanges.toUnit(images, loaded.ddpm().dataRange()).clip(-1, 1);
+  /** The pictures that sample draws, as their files would be read. */
+  private NDArray draw(LoadedModel loaded, NDManager manager, long number) {
+    SampleBlocks blocks = new SampleBlocks(sampler.seed(), SampleCommand.BLOCK);
+    NDList all = new NDList();
+    try (DrawingProgress progress = new DrawingProgress(spec, number)) {
+      for (long b = 0; blocks.first(b) < number; b++) {
+        long wanted = Math.min(blocks.length(), number - blocks.first(b));
+        Sampling sampling = sampler.of(loaded, blocks.first(b), blocks.length());
+        try (Samples drawn = blocks.draw(progress.watch(sampling, blocks.length(), wanted), b);
+            NDArray images = drawn.toNDArray(manager);
+            NDArray some = images.get("0:" + wanted)) {
+          all.add(inEightBits(manager, some, loaded.ddpm().dataRange()));
+        }
+      }
     }
+    return NDArrays.concat(all);
+  }
+
+  /** Images in [-1, 1], each channel as a PNG file holds it. */
+  private static NDArray inEightBits(NDManager manager, NDArray images, DataRange range) {
+    NDList channels = new NDList();
+    for (int c = 0; c < images.getShape().get(1); c++) {
+      NDList levels = new NDList();
+      try (NDArray channel = images.get(":, " + c + ":" + (c + 1))) {
+        Pictures.of(channel)
+            .dataRange(range.channel(c))
+            .toImages()
+            .forEach(picture -> levels.add(Pictures.toArray(manager, picture)));
+      }
+      channels.add(NDArrays.stack(levels));
+      levels.close();
+    }
+    NDArray whole = NDArrays.concat(channels, 1);
+    channels.close();
+    return whole;
   }
 
   private BitsPerDimResult bits(DDPM ddpm, NDArray images, int most) {

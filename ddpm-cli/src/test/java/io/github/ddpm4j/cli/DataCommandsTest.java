@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -245,6 +246,26 @@ class DataCommandsTest {
                 + real
                 + "\",\"features\":\"pixels of"
                 + " 1x2x2\",\"pictures\":5,\"folder\":{\"taken\":5,\"of\":1003}}");
+  }
+
+  /** The figures of a model are those of the pictures that it draws. */
+  @Test
+  void evaluate_aModel_isAsTheFolderThatItFills() throws IOException {
+    Path twenty = Tiny.pictures(folder.resolve("twenty"), 20, 200);
+    Path drawn = folder.resolve("drawn");
+    String[] options = {"-s", "ddpm", "--seed", "3", "-c", "cat,dog"};
+    Program.run(with(new Object[] {"sample", "-m", model, "-n", "20", "-o", drawn}, options))
+        .good();
+    JsonObject ofModel = json(with(new Object[] {"evaluate", twenty, model, "--json"}, options));
+    JsonObject ofFolder = json("evaluate", twenty, drawn, "--size", "1x8x8", "--json");
+    ofModel.remove("pictures");
+    ofFolder.remove("pictures");
+    assertThat(ofModel.keySet()).hasSize(5);
+    assertThat(ofModel).isEqualTo(ofFolder);
+  }
+
+  private static Object[] with(Object[] args, String... more) {
+    return Stream.concat(Stream.of(args), Stream.of(more)).toArray();
   }
 
   private static JsonObject json(Object... args) {
