@@ -7,6 +7,7 @@ import ai.djl.ndarray.NDManager;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.benchmark.Cli;
 import io.github.ddpm4j.image.Pictures;
+import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.SamplingRun;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
@@ -15,7 +16,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -93,7 +97,19 @@ final class DenoiseCommand implements Callable<Integer> {
         steps.forEach(step -> frames.add(Grids.of(loaded, step).toGrid()));
         Pictures.animate(frames, MILLIS, output);
       } else {
-        Grids.of(loaded, strip(steps)).columns(Math.min(columns, steps.size())).save(output);
+        Map<String, String> words;
+        try (Samples drawn = run.finish()) {
+          words = Origin.of("denoise", loaded.provenance(drawn, 0), sampler.asked(), count);
+        }
+        int[] shown = shown(steps.size());
+        words.put("shows", estimates ? "estimates of x_0" : "x_t");
+        words.put(
+            "steps",
+            IntStream.of(shown).mapToObj(Integer::toString).collect(Collectors.joining(", "))
+                + " of "
+                + steps.size());
+        Pictures.write(
+            Grids.of(loaded, strip(steps, shown)).columns(shown.length).toGrid(), output, words);
       }
     }
     PrintWriter out = spec.commandLine().getOut();
@@ -102,13 +118,18 @@ final class DenoiseCommand implements Callable<Integer> {
     return 0;
   }
 
-  /** A row for each picture, a column for some of the steps, the last among them. */
-  private NDArray strip(NDList steps) {
-    int shown = Math.min(columns, steps.size());
+  /** Some of the steps, counted from 1, the last among them. */
+  private int[] shown(int steps) {
+    int shown = Math.min(columns, steps);
+    return IntStream.rangeClosed(1, shown).map(k -> k * steps / shown).toArray();
+  }
+
+  /** A row for each picture, a column for each of the steps that are shown. */
+  private NDArray strip(NDList steps, int[] shown) {
     NDList all = new NDList();
     for (int image = 0; image < count; image++) {
-      for (int k = 1; k <= shown; k++) {
-        all.add(steps.get(k * steps.size() / shown - 1).get(image + ":" + (image + 1)));
+      for (int step : shown) {
+        all.add(steps.get(step - 1).get(image + ":" + (image + 1)));
       }
     }
     return NDArrays.concat(all);

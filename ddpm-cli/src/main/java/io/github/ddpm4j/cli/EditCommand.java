@@ -12,8 +12,10 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -132,7 +134,15 @@ final class EditCommand implements Callable<Integer> {
       Sampling sampling = sampler.of(loaded, 0, count);
       try (Samples made = make(loaded, manager, sampling, given);
           NDArray pictures = made.toNDArray(manager)) {
-        Pictures.write(Grids.of(loaded, pictures).toGrid(), output, made.provenance(0));
+        Map<String, String> words =
+            Origin.of("edit", loaded.provenance(made, 0), sampler.asked(), count);
+        words.put("pictures", names(files));
+        if (mask != null) {
+          words.put("mask", names(List.of(mask)));
+        } else {
+          words.put("strength", Double.toString(strength));
+        }
+        Pictures.write(Grids.of(loaded, pictures).toGrid(), output, words);
       }
     }
     PrintWriter out = spec.commandLine().getOut();
@@ -158,6 +168,13 @@ final class EditCommand implements Callable<Integer> {
         yield sampling.interpolate(given.get(0), given.get(1), t, fractions);
       }
     };
+  }
+
+  /** Without folders, which are nobody else's business. */
+  private static String names(List<Path> files) {
+    return files.stream()
+        .map(file -> String.valueOf(file.getFileName()))
+        .collect(Collectors.joining(", "));
   }
 
   private NDArray repeated(NDArray given) {

@@ -16,6 +16,8 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.StringJoiner;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -84,15 +86,22 @@ final class NoiseCommand implements Callable<Integer> {
       NDArray noise =
           NoiseSource.seeded(seed).array(manager, 0, 0, x0.getShape(), DataType.FLOAT32);
       NDList all = new NDList(x0);
+      StringJoiner timesteps = new StringJoiner(", ");
       out.println("     t  signal   noise");
       for (int k = 1; k <= columns; k++) {
         int t = (int) Math.max(1, Math.round(1000.0 * k * k / columns / columns)) - 1;
         all.add(forward.sample(x0, new int[] {t}, noise));
+        timesteps.add(Integer.toString(t));
         out.println(
             String.format(
                 Locale.ROOT, "%6d  %.4f  %.4f", t, schedule.signal(t), schedule.noise(t)));
       }
-      Pictures.of(NDArrays.concat(all)).strip().save(output);
+      Map<String, String> words = Origin.of("noise");
+      words.put("picture", String.valueOf(file.getFileName()));
+      words.put("schedule", schedule.toString());
+      words.put("seed", Long.toString(seed));
+      words.put("timesteps", timesteps.toString());
+      Pictures.write(Pictures.of(NDArrays.concat(all)).strip().toGrid(), output, words);
     }
     out.println(output);
     out.flush();

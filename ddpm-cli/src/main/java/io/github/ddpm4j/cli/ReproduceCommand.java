@@ -61,6 +61,7 @@ final class ReproduceCommand implements Callable<Integer> {
     Inputs.requireFiles(files);
     for (Path file : files) {
       Map<String, String> words = Pictures.provenance(file);
+      Origin.requireSample(file, words);
       requireOf(file, () -> Sampling.requireReproducible(words));
       told.put(file, words);
       if (output != null) {

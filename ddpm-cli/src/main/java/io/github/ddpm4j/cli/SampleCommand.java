@@ -10,7 +10,6 @@ import io.github.ddpm4j.benchmark.Cli;
 import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.internal.picture.PngChunks;
 import io.github.ddpm4j.internal.picture.SampleFolder;
-import io.github.ddpm4j.model.Attributes;
 import io.github.ddpm4j.sampling.SampleBlocks;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
@@ -51,9 +50,6 @@ final class SampleCommand implements Callable<Integer> {
 
   private static final String SEEDS = "--seeds";
   private static final int MOST_IN_A_GRID = 10_000;
-
-  /** Words that are of a single picture. */
-  private static final List<String> OF_ONE = List.of("label", "class", Attributes.METADATA);
 
   @Spec private CommandSpec spec = CommandSpec.create();
   @Mixin private ModelOptions model = new ModelOptions();
@@ -199,7 +195,7 @@ final class SampleCommand implements Callable<Integer> {
         drawn++;
       }
       if (grid) {
-        words.keySet().removeAll(OF_ONE);
+        words.keySet().removeAll(Origin.OF_ONE);
         words.keySet().removeAll(List.of("seed", "images", "image", "batchSize"));
         words.putAll(sampler.asked());
         words.put("seeds", seeds.toString());
@@ -223,7 +219,7 @@ final class SampleCommand implements Callable<Integer> {
           words.putAll(blocks.provenance(loaded.provenance(drawn, (int) first), b, (int) first));
         }
       }
-      words.keySet().removeAll(OF_ONE);
+      words.keySet().removeAll(Origin.OF_ONE);
       words.putAll(sampler.asked());
       words.put("image", from + " to " + (from + count - 1));
       save(loaded, NDArrays.concat(all), words);
@@ -304,7 +300,7 @@ final class SampleCommand implements Callable<Integer> {
     try (Samples one = cheap.generate(1)) {
       words.putAll(loaded.provenance(one, 0));
     }
-    words.keySet().removeAll(OF_ONE);
+    words.keySet().removeAll(Origin.OF_ONE);
     words.keySet().removeAll(List.of("images", "image", "batchSize"));
     words.put("sampler", sampler.text(loaded));
     words.putAll(sampler.asked());

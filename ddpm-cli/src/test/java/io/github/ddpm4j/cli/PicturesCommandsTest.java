@@ -7,6 +7,7 @@ import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import javax.imageio.ImageIO;
 import javax.imageio.ImageReader;
 import javax.imageio.stream.ImageInputStream;
@@ -30,6 +31,23 @@ class PicturesCommandsTest {
     two = Tiny.picture(shared.resolve("two.png"), 8, 2);
   }
 
+  /** It says by which model and version, and that it is not drawn again. */
+  private static void assertMadeBy(String command, Path file) throws IOException {
+    Map<String, String> words = Pictures.provenance(file);
+    assertThat(words).containsEntry("command", command).containsEntry("seed", "0");
+    assertThat(words.get("ddpm4j")).isNotBlank();
+    if (!command.equals("noise")) {
+      assertThat(words.get("model")).matches("[0-9a-f]{64}");
+    }
+    assertThat(Program.run("reproduce", "-m", model, file).refused())
+        .isEqualTo(
+            "reproduce: "
+                + file
+                + " was made by ddpm "
+                + command
+                + ", and only pictures of ddpm sample are drawn again; name one of those");
+  }
+
   /** A picture of a grid of one row, which has it enlarged after a border. */
   private static int sample(BufferedImage grid, int count, int column, int x, int y) {
     int gap = Pictures.DEFAULT_GAP;
@@ -47,7 +65,12 @@ class PicturesCommandsTest {
                 .good()
                 .strip())
         .isEqualTo(out.toString());
-    assertThat(Pictures.provenance(out)).containsEntry("sampler", "ddim:4");
+    assertThat(Pictures.provenance(out))
+        .containsEntry("sampler", "ddim:4")
+        .containsEntry("image", "0 to 1")
+        .containsEntry("pictures", "one.png")
+        .containsEntry("strength", "0.5");
+    assertMadeBy("edit", out);
   }
 
   @Test
@@ -153,6 +176,11 @@ class PicturesCommandsTest {
     for (int x = 0; x < 8; x++) {
       assertThat(sample(strip, 3, 0, x, 5)).isEqualTo(before.getRaster().getSample(x, 5, 0));
     }
+    assertThat(Pictures.provenance(out))
+        .containsEntry("picture", "one.png")
+        .containsEntry("schedule", "Schedule[linear, timesteps=1000]")
+        .containsEntry("timesteps", "249, 999");
+    assertMadeBy("noise", out);
     Program.run("noise", one, "--schedule", "cosine", "-o", out).good();
   }
 
@@ -196,6 +224,12 @@ class PicturesCommandsTest {
         .good();
     BufferedImage picture = ImageIO.read(strip.toFile());
     assertThat(picture.getWidth()).isGreaterThan(picture.getHeight());
+    assertThat(Pictures.provenance(strip))
+        .containsEntry("sampler", "ddim:4")
+        .containsEntry("image", "0 to 1")
+        .containsEntry("shows", "estimates of x_0")
+        .containsEntry("steps", "1, 2, 4 of 4");
+    assertMadeBy("denoise", strip);
     Path gif = folder.resolve("strip.gif");
     Program.run("denoise", "-m", model, "-s", "ddim:4", "-n", "2", "-o", gif).good();
     try (ImageInputStream in = ImageIO.createImageInputStream(gif.toFile())) {

@@ -1,0 +1,56 @@
+package io.github.ddpm4j.cli;
+
+import io.github.ddpm4j.internal.io.Versions;
+import io.github.ddpm4j.model.Attributes;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** What files of pictures say of how they were made, where it is not of a single sample. */
+final class Origin {
+
+  /** Words that are of a single picture. */
+  static final List<String> OF_ONE = List.of("label", "class", Attributes.METADATA);
+
+  /** The command that made a picture which is not drawn again. */
+  private static final String COMMAND = "command";
+
+  private Origin() {}
+
+  /** Words of a picture that no model drew. */
+  static Map<String, String> of(String command) {
+    Map<String, String> words = new LinkedHashMap<>(Versions.ofLibraries());
+    words.put(COMMAND, command);
+    return words;
+  }
+
+  /**
+   * Words of a picture of several samples.
+   *
+   * @param drawn those of one of them
+   * @param asked what was asked for
+   * @param count the number of samples
+   */
+  static Map<String, String> of(
+      String command, Map<String, String> drawn, Map<String, String> asked, int count) {
+    Map<String, String> words = new LinkedHashMap<>(drawn);
+    words.keySet().removeAll(OF_ONE);
+    words.put(COMMAND, command);
+    words.putAll(asked);
+    words.put("image", "0 to " + (count - 1));
+    return words;
+  }
+
+  /** Refuses to draw a picture again that shows more than a sample. */
+  static void requireSample(Path file, Map<String, String> words) {
+    String command = words.get(COMMAND);
+    if (command != null) {
+      throw new IllegalArgumentException(
+          file
+              + " was made by ddpm "
+              + command
+              + ", and only pictures of ddpm sample are drawn again; name one of those");
+    }
+  }
+}
