@@ -1,6 +1,9 @@
 package io.github.ddpm4j.cli;
 
 import ai.djl.Device;
+import com.google.gson.JsonArray;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonPrimitive;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.internal.io.TensorFiles;
@@ -8,7 +11,6 @@ import io.github.ddpm4j.internal.io.TensorSource;
 import io.github.ddpm4j.models.Models;
 import io.github.ddpm4j.pretrained.Pretrained;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -16,9 +18,11 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -27,8 +31,9 @@ import picocli.CommandLine.Spec;
     name = "info",
     sortOptions = false,
     description = {
-      "Says what is in a model folder, a checkpoint or a folder of them, a folder or file of another"
-          + " library, a file of tensors (.safetensors, .npz, .pt), or how a picture was drawn.",
+      "Says what is in a model folder, a checkpoint or a folder of them, a folder or file of"
+          + " another library, a file of tensors (.safetensors, .npz, .pt), or how a picture was"
+          + " drawn.",
       "A file of tensors that is no model that is known is listed, and said why it is none."
     },
     footer = {
@@ -39,6 +44,8 @@ import picocli.CommandLine.Spec;
     })
 final class InfoCommand implements Callable<Integer> {
 
+  private static final String PROVENANCE = "provenance";
+
   @Spec private CommandSpec spec = CommandSpec.create();
 
   @Parameters(
@@ -48,44 +55,53 @@ final class InfoCommand implements Callable<Integer> {
 
   @Mixin private FileOptions files = new FileOptions();
 
+  @Option(names = "--json", description = "Tells the result as JSON.")
+  private boolean json;
+
   @Override
   public Integer call() throws IOException {
     files.check(path.toString());
-    PrintWriter out = spec.commandLine().getOut();
+    facts().print(spec.commandLine().getOut(), json);
+    return 0;
+  }
+
+  private Facts facts() throws IOException {
     if (LoadedModel.isInTheBox(path.toString())) {
       try (DDPM ddpm = Models.load(path.toString(), Device.cpu())) {
-        print(out, ddpm);
+        return of(ddpm);
       }
-      out.flush();
-      return 0;
     }
     Inputs.require(List.of(path));
     if (path.toString().toLowerCase(Locale.ROOT).endsWith(".png") && Files.isRegularFile(path)) {
       Map<String, String> words = Pictures.provenance(path);
-      if (words.isEmpty()) {
-        out.println(path + " does not say how it was drawn");
-      }
-      words.forEach((name, value) -> line(out, name, value));
-    } else if (LoadedModel.isOurs(path)) {
-      model(out, path);
-    } else if (Files.isRegularFile(path) && TensorListing.isOurs(path)) {
-      TensorListing.print(out, path);
-    } else if (!Files.isDirectory(path) || !training(out)) {
-      foreign(out);
+      Facts facts = new Facts().all(PROVENANCE, words);
+      return words.isEmpty() ? facts.line(path + " does not say how it was drawn") : facts;
     }
-    out.flush();
-    return 0;
+    if (LoadedModel.isOurs(path)) {
+      return model(path);
+    }
+    if (Files.isRegularFile(path) && TensorListing.isOurs(path)) {
+      Facts facts = new Facts();
+      TensorListing.add(facts, path);
+      return facts;
+    }
+    Facts training = Files.isDirectory(path) ? training() : null;
+    return training == null ? foreign() : training;
   }
 
-  private static void model(PrintWriter out, Path path) throws IOException {
+  private static Facts model(Path path) throws IOException {
     try (DDPM ddpm = DDPM.load(path)) {
-      print(out, ddpm);
+      return of(ddpm);
     }
   }
 
-  private void foreign(PrintWriter out) throws IOException {
+  private Facts foreign() throws IOException {
+    Facts facts = new Facts();
     try (Pretrained foreign = files.options().load(path)) {
-      out.println(foreign.audit());
+      String audit = foreign.audit().toString();
+      JsonArray lines = new JsonArray();
+      audit.lines().forEach(lines::add);
+      return facts.line(audit).json("audit", lines);
     } catch (IOException | IllegalArgumentException e) {
       if (!Files.isRegularFile(path)) {
         throw e;
@@ -95,16 +111,15 @@ final class InfoCommand implements Callable<Integer> {
       } catch (IOException none) {
         throw e; // no file of tensors either
       }
-      line(
-          out,
-          "no model, since",
-          String.valueOf(Advice.of(e.getMessage())).replaceAll("\\s+", " "));
-      TensorListing.print(out, path);
+      facts.named(
+          "no model, since", String.valueOf(Advice.of(e.getMessage())).replaceAll("\\s+", " "));
+      TensorListing.add(facts, path);
+      return facts;
     }
   }
 
-  /** The folder of a training run, or of its checkpoints; false if it is neither. */
-  private boolean training(PrintWriter out) throws IOException {
+  /** The folder of a training run, or of its checkpoints; null if it is neither. */
+  private @Nullable Facts training() throws IOException {
     Path inside = path.resolve("checkpoints");
     Path folder = Files.isDirectory(inside) ? inside : path;
     List<Path> checkpoints;
@@ -115,36 +130,44 @@ final class InfoCommand implements Callable<Integer> {
     Path model = path.resolve("model");
     boolean finished = LoadedModel.isOurs(model);
     if (checkpoints.isEmpty() && !finished) {
-      return false;
+      return null;
     }
-    line(out, "what", finished ? "a training run that ended" : "a training run that has not ended");
+    Facts facts =
+        new Facts()
+            .named(
+                "what",
+                finished ? "a training run that ended" : "a training run that has not ended");
+    JsonArray all = new JsonArray();
     for (Path checkpoint : checkpoints) {
-      line(
-          out,
-          "checkpoint",
-          checkpoint + String.format(Locale.ROOT, ", %,d bytes", Files.size(checkpoint)));
+      long bytes = Files.size(checkpoint);
+      facts.line("checkpoint", checkpoint + String.format(Locale.ROOT, ", %,d bytes", bytes));
+      JsonObject one = new JsonObject();
+      one.addProperty("file", checkpoint.toString());
+      one.addProperty("bytes", bytes);
+      all.add(one);
     }
     Path newest = finished ? model : checkpoints.get(checkpoints.size() - 1);
-    out.println();
-    out.println(newest + ":");
-    model(out, newest);
-    return true;
+    return facts
+        .json("checkpoints", all)
+        .line("")
+        .line(newest + ":")
+        .json("newest", new JsonPrimitive(newest.toString()))
+        .part("model", model(newest));
   }
 
-  private static void print(PrintWriter out, DDPM ddpm) {
-    line(out, "schedule", ddpm.schedule());
-    line(out, "prediction", ddpm.prediction());
-    line(out, "variance", ddpm.variance());
-    line(out, "data range", ddpm.dataRange());
-    ddpm.denoiser().ifPresent(network -> line(out, "network", network));
+  private static Facts of(DDPM ddpm) {
+    Facts facts =
+        new Facts()
+            .named("schedule", ddpm.schedule())
+            .named("prediction", ddpm.prediction())
+            .named("variance", ddpm.variance())
+            .named("data range", ddpm.dataRange());
+    ddpm.denoiser().ifPresent(network -> facts.named("network", network));
     if (!ddpm.classNames().isEmpty()) {
-      line(out, "classes", String.join(", ", ddpm.classNames()));
+      JsonArray names = new JsonArray();
+      ddpm.classNames().forEach(names::add);
+      facts.named("classes", String.join(", ", ddpm.classNames()), names);
     }
-    ddpm.metadata().forEach((name, value) -> line(out, name, value));
-    ddpm.provenance().forEach((name, value) -> line(out, name, value));
-  }
-
-  static void line(PrintWriter out, String name, Object value) {
-    out.println(String.format(Locale.ROOT, "%-18s %s", name, value));
+    return facts.all("metadata", ddpm.metadata()).all(PROVENANCE, ddpm.provenance());
   }
 }

@@ -2,6 +2,8 @@ package io.github.ddpm4j.cli;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import com.google.gson.JsonArray;
+import com.google.gson.JsonObject;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.sampling.Samples;
@@ -55,6 +57,9 @@ final class ReproduceCommand implements Callable<Integer> {
       description = "Where to write the pictures as they were drawn now.")
   private @Nullable Path output;
 
+  @Option(names = "--json", description = "Tells the result as JSON.")
+  private boolean json;
+
   @Override
   public Integer call() throws IOException {
     Map<Path, Map<String, String>> told = new LinkedHashMap<>();
@@ -71,22 +76,37 @@ final class ReproduceCommand implements Callable<Integer> {
     model.check();
     DDPM.endStepsOnShutdown();
     int worst = 0;
+    JsonArray all = new JsonArray();
     PrintWriter out = spec.commandLine().getOut();
     try (LoadedModel loaded = model.load();
         NDManager manager = NDManager.newBaseManager()) {
       for (Path file : files) {
         Drawn drawn = draw(loaded, file, told.getOrDefault(file, Map.of()));
         int difference = difference(drawn.picture, pictureOf(manager, file), file);
-        out.println(
-            file
-                + ": "
-                + (difference == 0 ? "the same" : "differs by up to " + difference + " of 255"));
-        out.flush();
+        if (json) {
+          JsonObject one = new JsonObject();
+          one.addProperty("file", file.toString());
+          one.addProperty("difference", difference);
+          all.add(one);
+        } else {
+          out.println(
+              file
+                  + ": "
+                  + (difference == 0 ? "the same" : "differs by up to " + difference + " of 255"));
+          out.flush();
+        }
         worst = Math.max(worst, difference);
         if (output != null) {
           Pictures.write(drawn.picture, output.resolve(file.getFileName()), drawn.words);
         }
       }
+    }
+    if (json) {
+      JsonObject result = new JsonObject();
+      result.add("pictures", all);
+      result.addProperty("greatest difference", worst);
+      out.println(result);
+      out.flush();
     }
     return worst > ROUNDING ? 1 : 0;
   }

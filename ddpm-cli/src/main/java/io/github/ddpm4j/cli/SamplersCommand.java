@@ -1,7 +1,10 @@
 package io.github.ddpm4j.cli;
 
+import com.google.gson.JsonArray;
+import com.google.gson.JsonObject;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.benchmark.Cli;
+import io.github.ddpm4j.evaluation.SamplerPlanner;
 import io.github.ddpm4j.sampling.Samplers;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -17,7 +20,8 @@ import picocli.CommandLine.Spec;
     name = "samplers",
     sortOptions = false,
     description = {
-      "Finds the sampler that comes nearest to a long chain within a number of calls of the network."
+      "Finds the sampler that comes nearest to a long chain within a number of calls of the"
+          + " network."
     },
     footer = {"", "  ddpm samplers -m digits --calls 10"})
 final class SamplersCommand implements Callable<Integer> {
@@ -46,6 +50,9 @@ final class SamplersCommand implements Callable<Integer> {
   @Option(names = "--seed", paramLabel = "SEED", description = "That of the noise (default: 0).")
   private long seed;
 
+  @Option(names = "--json", description = "Tells the result as JSON.")
+  private boolean json;
+
   @Override
   public Integer call() throws IOException {
     Cli.atLeast("--calls", 1, calls);
@@ -54,17 +61,45 @@ final class SamplersCommand implements Callable<Integer> {
     model.check();
     DDPM.endStepsOnShutdown();
     try (LoadedModel loaded = model.load()) {
-      PrintWriter out = spec.commandLine().getOut();
-      out.println(
+      SamplerPlanner.Table table =
           loaded
               .ddpm()
               .samplerPlanner()
               .longChain(Samplers.ddim(longChain))
               .images(count)
               .seed(seed)
-              .plan(calls));
+              .plan(calls);
+      PrintWriter out = spec.commandLine().getOut();
+      out.println(json ? json(table) : table);
       out.flush();
     }
     return 0;
+  }
+
+  private static JsonObject json(SamplerPlanner.Table table) {
+    JsonObject result = new JsonObject();
+    result.addProperty("calls", table.calls());
+    result.addProperty("images", table.images());
+    result.addProperty("seed", table.seed());
+    result.addProperty("choice", table.choice().toString());
+    result.add("long chain", json(table.longChain()));
+    JsonArray rows = new JsonArray();
+    table.rows().forEach(row -> rows.add(json(row)));
+    result.add("samplers", rows);
+    return result;
+  }
+
+  private static JsonObject json(SamplerPlanner.Row row) {
+    JsonObject one = new JsonObject();
+    one.addProperty("sampler", row.sampler().toString());
+    if (row.isRefused()) {
+      one.addProperty("refusal", row.refusal());
+    } else {
+      one.addProperty("calls", row.calls());
+      if (Double.isFinite(row.error())) { // JSON has no other numbers
+        one.addProperty("error", row.error());
+      }
+    }
+    return one;
   }
 }

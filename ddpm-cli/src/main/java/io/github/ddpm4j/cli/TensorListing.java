@@ -1,11 +1,13 @@
 package io.github.ddpm4j.cli;
 
+import com.google.gson.JsonArray;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonPrimitive;
 import io.github.ddpm4j.evaluation.FeatureStatistics;
 import io.github.ddpm4j.internal.io.TensorFiles;
 import io.github.ddpm4j.internal.io.TensorInfo;
 import io.github.ddpm4j.internal.io.TensorSource;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
@@ -30,43 +32,68 @@ final class TensorListing {
     }
   }
 
-  /** Prints the file. */
-  static void print(PrintWriter out, Path file) throws IOException {
+  /** Adds what the file holds. */
+  static void add(Facts facts, Path file) throws IOException {
     try (TensorSource source = TensorFiles.open(file)) {
       Object format = source.metadata().get(FORMAT);
       if (STATISTICS.equals(format)) {
         FeatureStatistics statistics = FeatureStatistics.load(file);
-        InfoCommand.line(out, "what", "statistics of features, as evaluate --save writes them");
-        InfoCommand.line(out, "features", statistics.features());
-        InfoCommand.line(out, "pictures", statistics.count());
-        InfoCommand.line(out, "numbers a picture", statistics.dimension());
+        facts
+            .named("what", "statistics of features, as evaluate --save writes them")
+            .named("features", statistics.features())
+            .named("pictures", statistics.count(), new JsonPrimitive(statistics.count()))
+            .named(
+                "numbers a picture",
+                statistics.dimension(),
+                new JsonPrimitive(statistics.dimension()));
         return;
       }
       if (RUN.equals(format)) {
-        InfoCommand.line(out, "what", "a sampling run that was saved in its midst");
+        facts.named("what", "a sampling run that was saved in its midst");
       }
-      list(out, source);
+      list(facts, source);
     }
   }
 
-  private static void list(PrintWriter out, TensorSource source) {
-    source.metadata().forEach((name, value) -> InfoCommand.line(out, name, cut(value)));
+  private static void list(Facts facts, TensorSource source) {
+    JsonObject metadata = new JsonObject();
+    source
+        .metadata()
+        .forEach(
+            (name, value) -> {
+              facts.line(name, cut(value));
+              metadata.addProperty(name, String.valueOf(value));
+            });
+    JsonArray tensors = new JsonArray();
     long bytes = 0;
     long numbers = 0;
     for (Map.Entry<String, TensorInfo> tensor : source.tensors().entrySet()) {
       TensorInfo info = tensor.getValue();
-      out.println(
+      facts.line(
           String.format(Locale.ROOT, "%-5s %-22s %s", info.kind(), info.shape(), tensor.getKey()));
+      JsonObject one = new JsonObject();
+      one.addProperty("name", tensor.getKey());
+      one.addProperty("kind", String.valueOf(info.kind()));
+      JsonArray shape = new JsonArray();
+      for (long length : info.shape().getShape()) {
+        shape.add(length);
+      }
+      one.add("shape", shape);
+      tensors.add(one);
       bytes += info.bytes();
       numbers += info.shape().size();
     }
-    out.println(
-        String.format(
-            Locale.ROOT,
-            "%d tensors of %,d numbers, %,d bytes once they are read",
-            source.tensors().size(),
-            numbers,
-            bytes));
+    facts
+        .line(
+            String.format(
+                Locale.ROOT,
+                "%d tensors of %,d numbers, %,d bytes once they are read",
+                source.tensors().size(),
+                numbers,
+                bytes))
+        .json("metadata", metadata)
+        .json("tensors", tensors)
+        .json("bytes", new JsonPrimitive(bytes));
   }
 
   private static String cut(Object value) {

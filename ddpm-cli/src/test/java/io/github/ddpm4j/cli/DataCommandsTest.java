@@ -40,6 +40,21 @@ class DataCommandsTest {
     Program.Result bad = Program.run("data", mixed, "--size", "1x8x8");
     assertThat(bad.code()).isEqualTo(1);
     assertThat(bad.out()).contains(broken.getFileName().toString());
+    Files.copy(mixed.resolve("picture-0.png"), mixed.resolve("again.png"));
+    Program.Result told = Program.run("data", mixed, "--size", "1x8x8", "--json");
+    assertThat(told.code()).isEqualTo(1);
+    assertThat(told.out().strip().lines()).hasSize(1);
+    JsonObject json = JsonParser.parseString(told.out()).getAsJsonObject();
+    assertThat(json.keySet())
+        .containsExactly("folder", "findings", "broken", "duplicates", "near duplicates", "report");
+    assertThat(json.get("folder").getAsString()).isEqualTo(mixed.toString());
+    assertThat(json.get("findings").getAsJsonArray()).hasSizeGreaterThan(1);
+    assertThat(json.get("duplicates")).hasToString("[[\"again.png\",\"picture-0.png\"]]");
+    JsonObject file = json.get("broken").getAsJsonArray().get(0).getAsJsonObject();
+    assertThat(file.get("file").getAsString()).isEqualTo(broken.toString());
+    assertThat(file.get("reason").getAsString()).contains(broken.toString());
+    assertThat(json.get("report").getAsJsonArray().get(0).getAsString())
+        .isEqualTo(mixed + ": 4 pictures, 1 file broken, 0 files of other kinds");
   }
 
   @Test

@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParser;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.internal.io.Safetensors;
 import io.github.ddpm4j.sampling.Samplers;
@@ -36,6 +38,16 @@ class ModelCommandsTest {
     String table =
         Program.run("samplers", "-m", model, "--calls", "2", "--long-chain", "6", "-n", "4").good();
     assertThat(table).contains("ddim:2", "dpm++2m:2");
+    JsonObject json =
+        json("samplers", "-m", model, "--calls", "2", "--long-chain", "6", "-n", "4", "--json");
+    assertThat(json.keySet())
+        .containsExactly("calls", "images", "seed", "choice", "long chain", "samplers");
+    assertThat(json.get("long chain"))
+        .hasToString("{\"sampler\":\"ddim:6\",\"calls\":6,\"error\":0.0}");
+    JsonObject best = json.get("samplers").getAsJsonArray().get(0).getAsJsonObject();
+    assertThat(best.get("sampler")).isEqualTo(json.get("choice"));
+    assertThat(best.get("calls").getAsInt()).isBetween(1, 2);
+    assertThat(best.get("error").getAsDouble()).isPositive();
     assertThat(Program.run("samplers", "-m", model, "--calls", "0").refused())
         .isEqualTo("samplers: --calls must be at least 1, but was 0");
     assertThat(Program.run("samplers", "-m", model, "--long-chain", "21").refused())
@@ -53,6 +65,29 @@ class ModelCommandsTest {
             "schedule           Schedule[linear, timesteps=20]",
             "classes            cat, dog",
             "network            ");
+    JsonObject json = json("info", model, "--json");
+    assertThat(json.keySet())
+        .containsExactly(
+            "schedule",
+            "prediction",
+            "variance",
+            "data range",
+            "network",
+            "classes",
+            "metadata",
+            "provenance");
+    assertThat(json.get("schedule").getAsString()).isEqualTo("Schedule[linear, timesteps=20]");
+    assertThat(json.get("classes")).hasToString("[\"cat\",\"dog\"]");
+    Path foreign = folder.resolve("foreign");
+    Program.run("convert", "-m", model, "-f", "diffusers", "-o", foreign).good();
+    assertThat(json("info", foreign, "--json").getAsJsonArray("audit").get(0).getAsString())
+        .isEqualTo("Network of diffusers");
+  }
+
+  private static JsonObject json(Object... args) {
+    String said = Program.run(args).good().strip();
+    assertThat(said).doesNotContain("\n");
+    return JsonParser.parseString(said).getAsJsonObject();
   }
 
   @Test
@@ -64,6 +99,9 @@ class ModelCommandsTest {
     Path plain = Tiny.picture(folder.resolve("plain.png"), 8, 1);
     assertThat(Program.run("info", plain).good().strip())
         .isEqualTo(plain + " does not say how it was drawn");
+    JsonObject words = json("info", drawn, "--json").getAsJsonObject("provenance");
+    assertThat(words.get("sampler").getAsString()).isEqualTo("ddim:2");
+    assertThat(json("info", plain, "--json")).hasToString("{\"provenance\":{}}");
   }
 
   @Test
@@ -79,6 +117,12 @@ class ModelCommandsTest {
             "by                 me\n",
             "F32   (2, 3)                 a.weight\n",
             "1 tensors of 6 numbers, 24 bytes once they are read\n");
+    JsonObject json = json("info", file, "--json");
+    assertThat(json.get("no model, since").getAsString()).startsWith(file.toString());
+    assertThat(json.get("metadata")).hasToString("{\"by\":\"me\"}");
+    assertThat(json.get("tensors"))
+        .hasToString("[{\"name\":\"a.weight\",\"kind\":\"F32\",\"shape\":[2,3]}]");
+    assertThat(json.get("bytes").getAsLong()).isEqualTo(24);
     Path run = folder.resolve("run.safetensors");
     try (DDPM ddpm = DDPM.load(model);
         SamplingRun started = ddpm.sampling().sampler(Samplers.ddim(4)).seed(1).start(2)) {
@@ -96,6 +140,11 @@ class ModelCommandsTest {
         .contains("attributes         skin=light|fair|tan|brown, hair=long|short, ")
         .contains("licence of the data CC0 1.0")
         .contains("conditionDropout   0.1");
+    JsonObject json = json("info", "faces", "--json");
+    assertThat(json.getAsJsonObject("metadata").get("licence of the data").getAsString())
+        .isEqualTo("CC0 1.0");
+    assertThat(json.getAsJsonObject("provenance").get("conditionDropout").getAsString())
+        .isEqualTo("0.1");
   }
 
   @Test
@@ -135,9 +184,9 @@ class ModelCommandsTest {
             Program.run("convert", "-m", model, "-f", "npz", "-o", folder.resolve("x.npz"))
                 .refused())
         .isEqualTo(
-            "convert: the authors' code has 32 groups and the paper's blocks: groups must divide the"
-                + " channels of every level, but 32 does not divide 4 at level 0; 1, 2 or 4 would"
-                + " do");
+            "convert: the authors' code has 32 groups and the paper's blocks: groups must divide"
+                + " the channels of every level, but 32 does not divide 4 at level 0; 1, 2 or 4"
+                + " would do");
   }
 
   /** Like the paper's network, since the authors' variables know no other. */

@@ -60,6 +60,15 @@ class ReproduceCommandTest {
     assertThat(result.out().strip()).isEqualTo(changed + ": differs by up to 100 of 255");
     assertThat(result.err()).isEmpty();
     assertThat(result.code()).isEqualTo(1);
+    Program.Result json = Program.run("reproduce", "-m", model, picture(1), changed, "--json");
+    assertThat(json.out().strip())
+        .isEqualTo(
+            "{\"pictures\":[{\"file\":\""
+                + picture(1)
+                + "\",\"difference\":0},{\"file\":\""
+                + changed
+                + "\",\"difference\":100}],\"greatest difference\":100}");
+    assertThat(json.code()).isEqualTo(1);
   }
 
   @Test
@@ -116,8 +125,8 @@ class ReproduceCommandTest {
     assertThat(refused("sampler", "mine:3")).startsWith(cannot).contains("mine:3");
     assertThat(refused("limit", "none"))
         .isEqualTo(
-            ": the image was drawn with the limit none, but that of this run is clip to [-1.0, 1.0];"
-                + " take the model that it was drawn by");
+            ": the image was drawn with the limit none, but that of this run is clip to [-1.0,"
+                + " 1.0]; take the model that it was drawn by");
   }
 
   @Test
@@ -127,7 +136,8 @@ class ReproduceCommandTest {
         .isEqualTo(
             "reproduce: "
                 + plain
-                + ": the image does not say how it was drawn; name a PNG file of a sample of this library");
+                + ": the image does not say how it was drawn; name a PNG file of a sample of this"
+                + " library");
     Path none = folder.resolve("none.png");
     assertThat(Program.run("reproduce", "-m", model, none).refused())
         .isEqualTo("reproduce: " + none + " does not exist");
