@@ -11,7 +11,9 @@ import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
 
 /** Portraits that a model in the box draws by attributes, a row for each. */
@@ -45,7 +47,11 @@ final class FacesInTheBox {
               .guidance(Guidance.classifierFree(2))
               .seed(1)
               .generate(asked.length)) {
-        Pictures.of(drawn.toNDArray(manager)).columns(COLUMNS).enlarge(ENLARGE).save(file);
+        Map<String, String> words = new LinkedHashMap<>(drawn.provenance(0));
+        words.put("image", "0 to " + (asked.length - 1));
+        words.put(Attributes.METADATA, String.join("; ", ASKED));
+        Pictures all = Pictures.of(drawn.toNDArray(manager)).columns(COLUMNS).enlarge(ENLARGE);
+        Pictures.write(all.toGrid(), file, words);
       }
     }
     System.out.println(file + ": faces that a model in the box draws.");

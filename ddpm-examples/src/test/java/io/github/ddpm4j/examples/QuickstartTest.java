@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.withinPercentage;
 
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.unet.UNet.Precision;
@@ -11,6 +12,7 @@ import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Tag;
@@ -18,6 +20,16 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class QuickstartTest {
+
+  private static final List<String> PICTURES =
+      List.of(
+          "faces.png",
+          "samples.png",
+          "real.png",
+          "denoising.png",
+          "forward.png",
+          "interpolation.png",
+          "loss.png");
 
   @TempDir private Path folder;
 
@@ -40,6 +52,14 @@ class QuickstartTest {
     for (String file : new String[] {"index.html", "samples.png", "denoising.png", "loss.png"}) {
       assertThat(out).contains(folder.resolve(file).toString());
     }
+    for (String file : PICTURES) {
+      assertThat(Pictures.provenance(folder.resolve(file))).as(file).containsKeys("ddpm4j", "use");
+    }
+    // Only weights that were read from a file have a digest.
+    assertThat(Pictures.provenance(folder.resolve("faces.png")))
+        .containsEntry("image", "0 to 39")
+        .containsEntry("sampler", "dpm++2m:2, linspace")
+        .containsKey("model");
     assertThat(Files.readString(folder.resolve("index.html")))
         .contains("data:image/png;base64,")
         .contains("cosine")

@@ -87,7 +87,7 @@ final class LossPlot {
     return plot;
   }
 
-  private BufferedImage draw() {
+  BufferedImage draw() {
     try {
       return drawChart();
     } catch (RuntimeException | LinkageError | InternalError e) {

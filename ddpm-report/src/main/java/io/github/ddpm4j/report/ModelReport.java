@@ -54,6 +54,9 @@ public final class ModelReport {
   /** The noising depths for interpolation, as shares of the schedule. */
   private static final double[] DEPTHS = {0.1, 0.25, 0.5, 0.75};
 
+  /** Of what a sample says, what holds for all that its model has a part in. */
+  private static final List<String> ORIGIN = List.of("ddpm4j", "djl", "model");
+
   /** A picture of the user's. */
   private record Own(String heading, String caption, Path png) {}
 
@@ -69,6 +72,7 @@ public final class ModelReport {
   private Judge.@Nullable Verdict yardstick;
   private final List<Own> pictures = new ArrayList<>();
   private final List<Path> files = new ArrayList<>();
+  private Map<String, String> origin = Map.of();
 
   /**
    * Sets up a page.
@@ -185,6 +189,7 @@ public final class ModelReport {
   public List<Path> save(Path folder) throws IOException {
     Files.createDirectories(folder);
     files.clear();
+    origin = origin();
     Path index = file(folder, "index.html");
     ReportPage page = new ReportPage(title, introduction);
     for (Own picture : pictures) {
@@ -233,7 +238,7 @@ public final class ModelReport {
     }
     if (losses.length > 0) {
       Path plot = file(folder, "loss.png");
-      LossPlot.save(losses, plot);
+      Pictures.write(LossPlot.of(losses).draw(), plot, words(plot));
       page.plot("Loss", "The loss of every training step.", plot);
     }
     page.table("Settings", settings()).save(index);
@@ -255,12 +260,34 @@ public final class ModelReport {
   }
 
   private Path write(NDArray images, int columns, int side, Path file) throws IOException {
-    Pictures.of(images)
-        .dataRange(model.dataRange())
-        .columns(columns)
-        .enlarge(PictureTable.enlargement(images, side))
-        .save(file);
+    Pictures shown =
+        Pictures.of(images)
+            .dataRange(model.dataRange())
+            .columns(columns)
+            .enlarge(PictureTable.enlargement(images, side));
+    Pictures.write(shown.toGrid(), file, words(file));
     return file;
+  }
+
+  /**
+   * What a picture of the report says of itself: by which libraries, seed and model, if that is
+   * known.
+   */
+  private Map<String, String> words(Path file) {
+    Map<String, String> words = new LinkedHashMap<>(origin);
+    words.put("use", "report");
+    words.put("picture", String.valueOf(file.getFileName()));
+    words.put("seed of the report", Long.toString(seed));
+    return words;
+  }
+
+  /** The cheapest image there is, for what it says of model and libraries. */
+  private Map<String, String> origin() {
+    try (Samples one = model.sampling().sampler(Samplers.consistency(1)).seed(seed).generate(1)) {
+      Map<String, String> words = new LinkedHashMap<>(one.provenance(0));
+      words.keySet().retainAll(ORIGIN);
+      return words;
+    }
   }
 
   /** Deterministic, so that neighbouring columns differ by what is shown and not by noise. */

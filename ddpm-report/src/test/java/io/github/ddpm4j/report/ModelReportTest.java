@@ -8,6 +8,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.evaluation.Judge;
+import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.unet.UNet;
 import java.awt.image.BufferedImage;
@@ -98,6 +99,12 @@ class ModelReportTest {
       assertThat(report.save(folder)).isEqualTo(files).hasSize(6);
     }
     assertSize("forward.png", 11, 2, 56);
+    assertThat(Pictures.provenance(folder.resolve("forward.png")))
+        .containsEntry("use", "report")
+        .containsEntry("picture", "forward.png")
+        .containsEntry("seed of the report", "0")
+        .containsKeys("ddpm4j", "djl")
+        .doesNotContainKey("sampler");
     assertThat(Files.readString(folder.resolve("index.html")))
         .contains("<h1>A diffusion model</h1>")
         .doesNotContain("Loss", "How good");
