@@ -98,10 +98,10 @@ final class Backlog {
                   + most
                   + " requests that wait, as many as may; ask again later, or set queue(n)");
         }
-        order.remove(least);
         shed = Optional.of(least);
       }
-      requireInTime(served);
+      requireInTime(served); // or the one that makes room would do so for nobody
+      shed.ifPresent(order::remove);
       order.add(served);
       work.signalAll();
       return shed;
