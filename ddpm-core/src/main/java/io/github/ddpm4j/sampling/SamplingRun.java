@@ -514,7 +514,15 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
     NDScope.unregister(all);
     closed = true;
     if (decoding != null) {
-      decoding.close();
+      boolean freed = false;
+      try {
+        decoding.close();
+        freed = true;
+      } finally {
+        if (!freed) {
+          results.close(); // nobody gets the images
+        }
+      }
     }
     return new Samples(results, all, range, seed, job.notes);
   }
@@ -686,8 +694,8 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
       throw new IllegalStateException(
           "this run is taking a step on this thread, "
               + Thread.currentThread().getName()
-              + ", and cannot be closed before that is done; cancel() it, or close it after the step"
-              + " returns");
+              + ", and cannot be closed before that is done; cancel() it, or close it after the"
+              + " step returns");
     }
     cancelled = true;
     GradMode.lock(turn);

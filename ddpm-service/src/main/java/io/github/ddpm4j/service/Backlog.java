@@ -279,7 +279,28 @@ final class Backlog {
   }
 
   /**
-   * A worker has ended before its time. What it had begun waits for another.
+   * A worker has ended before its time, and another takes its place. What it had begun waits for
+   * one of another number.
+   *
+   * @return the requests that no other can take
+   */
+  List<Served> left(int worker) {
+    lock.lock();
+    try {
+      List<Served> begun = order.all().filter(served -> served.isOf(worker)).toList();
+      begun.forEach(Served::leave);
+      List<Served> left = begun.stream().filter(served -> !hasTaker(served)).toList();
+      left.forEach(order::remove);
+      work.signalAll();
+      room.signalAll();
+      return left;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * A worker has ended before its time, for good. What it had begun waits for another.
    *
    * @return the requests that no other can take; without a worker, no more are taken
    */

@@ -4,13 +4,9 @@ import io.github.ddpm4j.service.ServiceListener.Outcome;
 import java.time.Duration;
 import java.util.List;
 import java.util.function.Consumer;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /** Tells listeners, whose failures harm nobody. */
 final class Listeners {
-
-  private static final Logger logger = LoggerFactory.getLogger(ServiceListener.class);
 
   private final List<ServiceListener> all;
 
@@ -42,11 +38,7 @@ final class Listeners {
 
   private void tell(Consumer<ServiceListener> event) {
     for (ServiceListener listener : all) {
-      try {
-        event.accept(listener);
-      } catch (RuntimeException e) {
-        logger.warn("a listener of a sampling service failed", e);
-      }
+      Careful.attempt("a listener", () -> event.accept(listener));
     }
   }
 }

@@ -105,7 +105,10 @@ public final class SamplingService implements AutoCloseable {
             settings.whenFull(WhenFull.REFUSE),
             mostResident,
             devices);
-    workers = IntStream.range(0, devices).mapToObj(i -> new Worker(i, backlog, listeners)).toList();
+    workers =
+        IntStream.range(0, devices)
+            .mapToObj(i -> new Worker(i, backlog, listeners, builder.beforeCalls))
+            .toList();
     workers.forEach(Worker::start);
   }
 
@@ -174,7 +177,7 @@ public final class SamplingService implements AutoCloseable {
       throw e;
     } finally {
       if (!taken) {
-        runs.forEach(SamplingRun::close);
+        runs.forEach(run -> Careful.attempt("closing a run", run::close));
         model.release();
       }
     }
@@ -332,6 +335,7 @@ public final class SamplingService implements AutoCloseable {
     private ServiceSettings configured = new ServiceSettings();
     private UnaryOperator<Sampling> measured = UnaryOperator.identity();
     private Executor executor = ForkJoinPool.commonPool();
+    private Runnable beforeCalls = () -> {};
 
     private Builder() {}
 
@@ -471,6 +475,12 @@ public final class SamplingService implements AutoCloseable {
      */
     public Builder listener(ServiceListener listener) {
       listeners.add(Objects.requireNonNull(listener, "listener"));
+      return this;
+    }
+
+    /** What workers do before each call of a network, outside all that belongs to a request. */
+    Builder beforeCalls(Runnable action) {
+      beforeCalls = action;
       return this;
     }
 

@@ -196,43 +196,59 @@ final class Served implements ServedRequest {
     return hasBegun ? begun : otherwise;
   }
 
+  /** Tells subscribers; what an executor does not take, its subscriber misses. */
   void tell(Progress event) {
-    progress.offer(event, null);
+    Careful.attempt("telling subscribers of a request", () -> progress.offer(event, null));
   }
 
   /**
-   * Ends the request, if it has not ended: its caller hears of it, and its run is freed.
+   * Ends the request, if it has not ended: its caller hears of it, and its runs are freed. Throws
+   * nothing, whatever is wrong with what the request brought along.
    *
    * @return whether it had not
    */
   boolean end(Outcome outcome, @Nullable Samples samples, @Nullable Throwable failure) {
     if (!ended.compareAndSet(false, true)) {
       if (samples != null) {
-        samples.close();
+        Careful.attempt("closing images", samples::close);
       }
       return false;
     }
-    runs.forEach(SamplingRun::close);
-    Runnable hand =
+    try {
+      runs.forEach(run -> Careful.attempt("closing a run", run::close));
+      AtomicBoolean handed = new AtomicBoolean();
+      Runnable hand =
+          () -> {
+            if (handed.compareAndSet(false, true)) {
+              hand(outcome, samples, failure);
+            }
+          };
+      try {
+        executor.execute(hand);
+      } catch (Throwable e) {
+        hand.run(); // an executor that takes nothing more
+      }
+    } finally {
+      model.release();
+    }
+    return true;
+  }
+
+  private void hand(Outcome outcome, @Nullable Samples samples, @Nullable Throwable failure) {
+    boolean taken =
+        failure == null ? result.complete(samples) : result.completeExceptionally(failure);
+    if (!taken && samples != null) {
+      Careful.attempt("closing images", samples::close);
+    }
+    Careful.attempt(
+        "ending the progress of a request",
         () -> {
-          boolean taken =
-              failure == null ? result.complete(samples) : result.completeExceptionally(failure);
-          if (!taken && samples != null) {
-            samples.close();
-          }
           if (failure == null || outcome == Outcome.CANCELLED) {
             progress.close();
           } else {
             progress.closeExceptionally(failure);
           }
-        };
-    try {
-      executor.execute(hand);
-    } catch (RuntimeException | Error e) {
-      hand.run(); // an executor that takes nothing more
-    }
-    model.release();
-    return true;
+        });
   }
 
   @Override

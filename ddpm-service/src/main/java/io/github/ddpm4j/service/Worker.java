@@ -20,18 +20,27 @@ final class Worker {
   private static final Logger logger = LoggerFactory.getLogger(SamplingService.class);
   private static final AtomicInteger COUNT = new AtomicInteger();
 
+  /** How often a worker goes on after an error of nobody's without a call in between. */
+  private static final int MOST_ENDS = 16;
+
   private final int number;
   private final Backlog backlog;
   private final Listeners listeners;
+  private final Runnable beforeCalls;
   private final Thread thread;
+
+  /** How often it has ended by an error since the last call that was done. */
+  private int ends;
 
   /**
    * @param number its place among the workers: it draws from the copies of that place
+   * @param beforeCalls is run before each call of a network
    */
-  Worker(int number, Backlog backlog, Listeners listeners) {
+  Worker(int number, Backlog backlog, Listeners listeners, Runnable beforeCalls) {
     this.number = number;
     this.backlog = backlog;
     this.listeners = listeners;
+    this.beforeCalls = beforeCalls;
     this.thread = new Thread(this::work, "ddpm4j-service-" + COUNT.incrementAndGet());
     thread.setDaemon(true);
   }
@@ -61,11 +70,27 @@ final class Worker {
   }
 
   private void work() {
-    try {
-      rounds();
-    } catch (Throwable e) { // others go on with what it had
-      logger.error("a worker of a sampling service ended", e);
-      backlog.lost(number).forEach(served -> end(served, Outcome.FAILED, null, e));
+    while (true) {
+      try {
+        rounds();
+        return;
+      } catch (Throwable e) {
+        ends++;
+        boolean over = ends == MOST_ENDS;
+        Careful.attempt(
+            "what a worker left",
+            () -> {
+              logger.error(
+                  "a worker of a sampling service ended, and {}",
+                  over ? "none takes its place" : "another takes its place",
+                  e);
+              (over ? backlog.lost(number) : backlog.left(number))
+                  .forEach(served -> end(served, Outcome.FAILED, null, e));
+            });
+        if (over) {
+          return;
+        }
+      }
     }
   }
 
@@ -74,10 +99,20 @@ final class Worker {
     while (!isLast) {
       Backlog.Round round = backlog.next(number);
       isLast = round.isLast();
-      round.over().forEach(this::giveUp);
+      round.over().forEach(served -> forOne(served, () -> giveUp(served)));
       if (!round.step().isEmpty()) {
+        beforeCalls.run();
         step(round.step());
       }
+    }
+  }
+
+  /** Does what belongs to a request, which ends it alone if it fails. */
+  private void forOne(Served served, Runnable action) {
+    try {
+      action.run();
+    } catch (Throwable e) {
+      end(served, Outcome.FAILED, null, e);
     }
   }
 
@@ -111,26 +146,34 @@ final class Worker {
   }
 
   private void step(List<Served> requests) {
-    // An interrupt is somebody's mistake, and must not look like that of a request.
-    boolean interrupted = Thread.interrupted();
-    if (interrupted) {
-      logger.warn("the worker of a sampling service was interrupted, and goes on; close() ends it");
-    }
-    long begun = System.nanoTime();
-    int images = requests.stream().mapToInt(served -> served.run().imagesOfNextStep()).sum();
     List<SamplingRun.Event> events;
     try {
-      events = SamplingRun.advance(requests.stream().map(Served::run).toList());
+      events = advance(requests);
     } catch (Throwable e) { // whatever it is, other requests are served
       apart(requests, e);
       return;
     }
+    for (int i = 0; i < requests.size(); i++) {
+      Served served = requests.get(i);
+      SamplingRun.Event event = events.get(i);
+      forOne(served, () -> taken(served, event));
+    }
+  }
+
+  private List<SamplingRun.Event> advance(List<Served> requests) {
+    // An interrupt is somebody's mistake, and must not look like that of a request.
+    if (Thread.interrupted()) {
+      logger.warn("the worker of a sampling service was interrupted, and goes on; close() ends it");
+    }
+    long begun = System.nanoTime();
+    int images = requests.stream().mapToInt(served -> served.run().imagesOfNextStep()).sum();
+    List<SamplingRun.Event> events =
+        SamplingRun.advance(requests.stream().map(Served::run).toList());
     long nanos = System.nanoTime() - begun;
+    ends = 0;
     backlog.took(images, nanos);
     listeners.called(requests.size(), images, nanos);
-    for (int i = 0; i < requests.size(); i++) {
-      taken(requests.get(i), events.get(i));
-    }
+    return events;
   }
 
   /** After a failed step: ends those whose failure it is, so that the others go on. */
@@ -141,18 +184,23 @@ final class Worker {
             .filter(served -> served.run().state() != SamplingRun.State.RUNNING)
             .toList();
     if (!own.isEmpty()) {
-      own.forEach(served -> fail(served, failure));
+      own.forEach(served -> forOne(served, () -> fail(served, failure)));
     } else if (requests.size() == 1) {
       fail(requests.get(0), failure);
     } else {
-      for (Served served : requests) {
-        try {
-          taken(served, served.run().next());
-        } catch (Throwable e) {
-          fail(served, e);
-        }
-      }
+      requests.forEach(served -> forOne(served, () -> alone(served)));
     }
+  }
+
+  private void alone(Served served) {
+    SamplingRun.Event event;
+    try {
+      event = advance(List.of(served)).get(0);
+    } catch (Throwable e) {
+      fail(served, e);
+      return;
+    }
+    taken(served, event);
   }
 
   private void fail(Served served, Throwable failure) {
@@ -165,26 +213,31 @@ final class Worker {
   }
 
   private void taken(Served served, SamplingRun.Event event) {
-    int every = served.request().previewSteps();
-    int done = event.step() + 1;
-    boolean shown = every > 0 && (done % every == 0 || done == event.steps());
-    Optional<Progress.Preview> preview =
-        shown
-            ? Optional.of(Progress.Preview.of(event.firstImage(), event.predictedX0()))
-            : Optional.empty();
-    served.tell(new Progress(served.step(), served.steps(), preview));
+    served.tell(new Progress(served.step(), served.steps(), preview(served, event)));
     if (served.run().state() == SamplingRun.State.FINISHED) {
-      try {
-        end(served, Outcome.DONE, served.run().finish(), null);
-      } catch (Throwable e) {
-        end(served, Outcome.FAILED, null, e);
-      }
+      end(served, Outcome.DONE, served.run().finish(), null);
     }
   }
 
+  /** The estimate where it is asked for; one that fails is left out. */
+  private static Optional<Progress.Preview> preview(Served served, SamplingRun.Event event) {
+    int every = served.request().previewSteps();
+    int done = event.step() + 1;
+    if (every == 0 || (done % every != 0 && done != event.steps())) {
+      return Optional.empty();
+    }
+    try {
+      return Optional.of(Progress.Preview.of(event.firstImage(), event.predictedX0()));
+    } catch (Throwable e) {
+      logger.warn("a preview of {} is left out", served, e);
+      return Optional.empty();
+    }
+  }
+
+  /** Ends a request, and never throws. */
   private void end(
       Served served, Outcome outcome, @Nullable Samples samples, @Nullable Throwable failure) {
-    backlog.remove(served);
+    Careful.attempt("removing a request", () -> backlog.remove(served));
     if (served.end(outcome, samples, failure)) {
       listeners.ended(served, outcome);
     }

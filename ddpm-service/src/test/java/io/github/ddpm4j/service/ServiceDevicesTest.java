@@ -113,42 +113,87 @@ class ServiceDevicesTest {
     }
   }
 
+  /** Before a call of a network there is nobody whose fault an error is. */
+  private static final class Deadly implements Runnable {
+
+    private final AtomicInteger deaths = new AtomicInteger();
+
+    @Override
+    public void run() {
+      if (deaths.getAndUpdate(n -> Math.max(0, n - 1)) > 0) {
+        throw new AssertionError("a worker dies on purpose");
+      }
+    }
+  }
+
   @Test
-  void submit_workersDie_noneIsLost() throws Exception {
+  void submit_workersDie_othersTakeTheirPlaces() throws Exception {
     Gate one = Gate.closed();
     Gate other = Gate.closed();
-    AtomicInteger deaths = new AtomicInteger(1);
-    ServiceListener deadly =
-        new ServiceListener() {
-          @Override
-          public void called(int requests, int images, Duration time) {
-            if (deaths.getAndUpdate(n -> Math.max(0, n - 1)) > 0) {
-              throw new AssertionError("a worker dies on purpose");
-            }
-          }
-        };
-    try (SamplingService service = service(one, other).mostImages(1).listener(deadly).build()) {
+    Deadly deadly = new Deadly();
+    try (SamplingService service = service(one, other).mostImages(1).beforeCalls(deadly).build()) {
       ServedRequest first = service.submit(request(1));
       ServedRequest second = service.submit(request(2));
       ServedRequest third = service.submit(request(3));
       one.begun.acquire();
       other.begun.acquire();
+      deadly.deaths.set(1);
       one.open.release(100); // the first worker dies, with a request that has taken a step
       other.open.release(100);
       assertAsAlone(first, 1);
       assertAsAlone(second, 2);
       assertAsAlone(third, 3);
-      assertThat(Math.min(one.calls.size(), other.calls.size())).isEqualTo(1);
+      assertThat(one.calls.size() + other.calls.size()).isEqualTo(3 * STEPS + 1);
+      for (int seed = 4; seed < 8; seed++) {
+        deadly.deaths.set(2); // on the one device and then on the other
+        ServedRequest last = service.submit(request(seed));
+        assertThatThrownBy(() -> last.result().join())
+            .hasMessageContaining("a worker dies on purpose");
+        assertAsAlone(service.submit(request(seed)), seed);
+      }
       assertThat(service.status().isOpen()).isTrue();
-      assertAsAlone(service.submit(request(4)), 4);
-      deaths.set(1);
-      ServedRequest last = service.submit(request(5));
-      assertThatThrownBy(() -> last.result().join())
+    }
+  }
+
+  /** Its own requests end with the error; those that wait are drawn. */
+  @Test
+  void submit_theOnlyWorkerDies_anotherTakesItsPlace() throws Exception {
+    Gate gate = Gate.closed();
+    Deadly deadly = new Deadly();
+    try (SamplingService service =
+        SamplingService.of(ddpm(gate)).mostImages(1).beforeCalls(deadly).build()) {
+      ServedRequest begun = service.submit(request(1));
+      gate.begun.acquire();
+      ServedRequest waiting = service.submit(request(2));
+      deadly.deaths.set(1);
+      gate.open.release(100);
+      assertThatThrownBy(() -> begun.result().join())
           .hasMessageContaining("a worker dies on purpose");
-      assertThatThrownBy(() -> service.submit(request(6)))
-          .isInstanceOfSatisfying(
-              RequestRefusedException.class,
-              refused -> assertThat(refused.reason()).isEqualTo(Reason.SHUT_DOWN));
+      assertAsAlone(waiting, 2);
+      assertAsAlone(service.submit(request(3)), 3);
+    }
+  }
+
+  /** Workers that cannot make a single call any more end for good, and the service with them. */
+  @Test
+  void submit_workersThatAlwaysDie_endTheService() throws Exception {
+    Deadly deadly = new Deadly();
+    deadly.deaths.set(Integer.MAX_VALUE);
+    Gate gate = Gate.open();
+    try (SamplingService service = service(gate, gate).mostImages(1).beforeCalls(deadly).build()) {
+      int failed = 0;
+      while (true) {
+        try {
+          ServedRequest request = service.submit(request(1));
+          assertThatThrownBy(() -> request.result().join())
+              .hasMessageContaining("a worker dies on purpose");
+          failed++;
+        } catch (RequestRefusedException e) {
+          assertThat(e.reason()).isEqualTo(Reason.SHUT_DOWN);
+          break;
+        }
+      }
+      assertThat(failed).isBetween(8, 32);
       assertThat(service.awaitEnd(Duration.ofSeconds(20))).isTrue();
     }
   }

@@ -1,0 +1,271 @@
+package io.github.ddpm4j.service;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ai.djl.ndarray.NDArray;
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.sampling.Samplers;
+import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.sampling.Sampling;
+import io.github.ddpm4j.service.RequestRefusedException.Reason;
+import io.github.ddpm4j.service.SamplingService.WhenFull;
+import java.time.Duration;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import java.util.concurrent.Flow;
+import java.util.concurrent.ForkJoinPool;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/** Nothing that a request or a listener brings along harms other requests or loses a future. */
+@Timeout(60)
+class ServiceHarmTest {
+
+  private static final int STEPS = 4;
+  private static final int PATIENCE = 20;
+
+  @BeforeAll
+  static void loadTheEngine() {
+    ddpm(Gate.open()).sampling().sampler(Samplers.ddim(1)).seed(1).generate(1).close();
+  }
+
+  private static DDPM ddpm(Gate gate) {
+    return DDPM.builder().timesteps(10).denoiser(gate).build();
+  }
+
+  private static SamplingService.Builder service(Gate gate) {
+    return SamplingService.of(ddpm(gate)).mostImages(8);
+  }
+
+  private static SamplingRequest request(int count, int steps) {
+    return SamplingRequest.of(count, s -> s.sampler(Samplers.ddim(steps)).seed(1));
+  }
+
+  private static int drawn(ServedRequest request) throws Exception {
+    try (Samples samples = request.result().get(PATIENCE, TimeUnit.SECONDS)) {
+      return samples.size();
+    }
+  }
+
+  private static void assertEndsWell(ServedRequest request) throws Exception {
+    assertThat(drawn(request)).isEqualTo(1);
+  }
+
+  /** An executor that takes nothing while it is told so. */
+  private static final class Rejecting implements Executor {
+
+    private final AtomicBoolean rejects = new AtomicBoolean();
+
+    @Override
+    public void execute(Runnable command) {
+      if (rejects.get()) {
+        throw new RejectedExecutionException("full on purpose");
+      }
+      ForkJoinPool.commonPool().execute(command);
+    }
+  }
+
+  private static final class Silent implements Flow.Subscriber<Progress> {
+
+    @Override
+    public void onSubscribe(Flow.Subscription subscription) {
+      subscription.request(Long.MAX_VALUE);
+    }
+
+    @Override
+    public void onNext(Progress item) {}
+
+    @Override
+    public void onError(Throwable throwable) {}
+
+    @Override
+    public void onComplete() {}
+  }
+
+  @Test
+  void submit_tooLateWhenFullAndShedding_losesNobody() throws Exception {
+    Gate gate = Gate.closed();
+    CompletableFuture<DDPM> unused;
+    try (SamplingService service = service(gate).queue(1).whenFull(WhenFull.SHED).build()) {
+      ServedRequest running = service.submit(request(8, 1));
+      gate.begun.acquire();
+      ServedRequest waiting = service.submit(request(1, 9));
+      assertThatThrownBy(() -> service.submit(request(1, 1).deadline(Duration.ofNanos(1))))
+          .isInstanceOfSatisfying(
+              RequestRefusedException.class,
+              refused -> assertThat(refused.reason()).isEqualTo(Reason.TOO_LATE));
+      assertThat(waiting.result()).isNotDone();
+      unused = service.replace("default", ddpm(Gate.open()));
+      gate.open.release(100);
+      assertThat(drawn(running)).isEqualTo(8);
+      assertEndsWell(waiting);
+      assertThat(unused.get(PATIENCE, TimeUnit.SECONDS)).isNotNull();
+    }
+  }
+
+  /** It rejects progress, the images, and the end of the progress, one after the other. */
+  @Test
+  void executor_thatRejects_endsNoWorker() throws Exception {
+    Gate gate = Gate.closed();
+    Rejecting executor = new Rejecting();
+    try (SamplingService service = service(gate).executor(executor).build()) {
+      ServedRequest heard = service.submit(request(1, STEPS));
+      heard.progress().subscribe(new Silent());
+      gate.begun.acquire();
+      ServedRequest cancelled = service.submit(request(1, STEPS));
+      cancelled.progress().subscribe(new Silent());
+      ServedRequest other = service.submit(request(1, STEPS));
+      CompletableFuture<DDPM> unused = service.replace("default", ddpm(gate));
+      executor.rejects.set(true);
+      cancelled.cancel();
+      gate.open.release(100);
+      assertEndsWell(heard);
+      assertEndsWell(other);
+      assertThat(cancelled.result()).isCompletedExceptionally();
+      assertThat(unused.get(PATIENCE, TimeUnit.SECONDS)).isNotNull();
+      assertThat(service.status().isOpen()).isTrue();
+      executor.rejects.set(false);
+      assertEndsWell(service.submit(request(1, STEPS)));
+    }
+  }
+
+  /** One that runs what it is given and throws then has run it: the images stay open. */
+  @Test
+  void executor_thatThrowsAfterwards_leavesTheImages() throws Exception {
+    Executor late =
+        command -> {
+          command.run();
+          throw new RejectedExecutionException("too late");
+        };
+    try (SamplingService service = service(Gate.open()).executor(late).build()) {
+      assertEndsWell(service.submit(request(1, STEPS)));
+    }
+  }
+
+  @Test
+  void preview_thatFails_harmsNoOther() throws Exception {
+    Gate gate = Gate.closed();
+    try (SamplingService service = service(gate).build()) {
+      ServedRequest first = service.submit(request(1, STEPS));
+      gate.begun.acquire();
+      ServedRequest bad =
+          service.submit(
+              SamplingRequest.of(
+                      1,
+                      s ->
+                          s.sampler(Samplers.ddim(1))
+                              .seed(1)
+                              .listener(event -> event.predictedX0().close()))
+                  .previews(1));
+      ServedRequest good = service.submit(request(1, STEPS));
+      gate.open.release(100);
+      assertEndsWell(first);
+      assertEndsWell(good);
+      assertThat(bad.result().handle((samples, failure) -> 1).get(PATIENCE, TimeUnit.SECONDS))
+          .isOne();
+      assertEndsWell(service.submit(request(1, STEPS)));
+    }
+  }
+
+  @Test
+  void listener_thatThrowsErrors_isLogged() throws Exception {
+    ServiceListener bad =
+        new ServiceListener() {
+          @Override
+          public void queued(SamplingRequest request) {
+            throw new AssertionError("queued, on purpose");
+          }
+
+          @Override
+          public void called(int requests, int images, Duration time) {
+            throw new AssertionError("called, on purpose");
+          }
+
+          @Override
+          public void ended(
+              SamplingRequest request,
+              Outcome outcome,
+              int images,
+              Duration waited,
+              Duration total) {
+            throw new AssertionError("ended, on purpose");
+          }
+        };
+    Gate gate = Gate.closed();
+    try (SamplingService service =
+        service(gate).queue(2).whenFull(WhenFull.SHED).listener(bad).build()) {
+      ServedRequest running = service.submit(request(8, 1));
+      gate.begun.acquire();
+      ServedRequest shed = service.submit(request(1, 9));
+      ServedRequest second = service.submit(request(1, 1));
+      ServedRequest third = service.submit(request(1, 1));
+      assertThat(
+              shed.result().handle((samples, failure) -> failure).get(PATIENCE, TimeUnit.SECONDS))
+          .isInstanceOf(RequestRefusedException.class);
+      CompletableFuture<Void> closing = CompletableFuture.runAsync(service::close);
+      while (service.status().isOpen()) {
+        Thread.onSpinWait();
+      }
+      gate.open.release(100);
+      closing.get(PATIENCE, TimeUnit.SECONDS);
+      assertThat(drawn(running)).isEqualTo(8);
+      for (ServedRequest closed : new ServedRequest[] {second, third}) {
+        assertThat(closed.result().handle((samples, e) -> 1).get(PATIENCE, TimeUnit.SECONDS))
+            .isOne();
+        assertThat(closed.result()).isCompletedExceptionally();
+      }
+    }
+  }
+
+  private static final class BadClose implements Sampling.Decoding {
+
+    @Override
+    public NDArray decode(NDArray latents) {
+      return latents.duplicate();
+    }
+
+    @Override
+    public DataRange range() {
+      return DataRange.DEFAULT;
+    }
+
+    @Override
+    public Map<String, String> words(int image) {
+      return Map.of();
+    }
+
+    @Override
+    public void close() {
+      throw new IllegalStateException("the decoding does not close, on purpose");
+    }
+  }
+
+  @Test
+  void decoding_thatDoesNotClose_losesNobody() throws Exception {
+    Gate gate = Gate.closed();
+    try (SamplingService service = service(gate).build()) {
+      SamplingRequest bad =
+          SamplingRequest.of(
+              1, s -> s.sampler(Samplers.ddim(STEPS)).seed(1).decoding(new BadClose()));
+      ServedRequest first = service.submit(bad);
+      gate.begun.acquire();
+      ServedRequest cancelled = service.submit(bad);
+      ServedRequest good = service.submit(request(1, STEPS));
+      CompletableFuture<DDPM> unused = service.replace("default", ddpm(gate));
+      cancelled.cancel();
+      gate.open.release(100);
+      assertEndsWell(good);
+      assertThat(first.result().handle((samples, e) -> 1).get(PATIENCE, TimeUnit.SECONDS)).isOne();
+      assertThat(cancelled.result().handle((s, e) -> 1).get(PATIENCE, TimeUnit.SECONDS)).isOne();
+      assertThat(cancelled.result()).isCompletedExceptionally();
+      assertThat(unused.get(PATIENCE, TimeUnit.SECONDS)).isNotNull();
+    }
+  }
+}
