@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.Iterator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableSet;
@@ -16,8 +17,10 @@ import org.jspecify.annotations.Nullable;
  * Which requests take the next step together. Tenants get the same number of image-steps while they
  * have requests (start-time fair queueing, Goyal et al. 1996); among those of a tenant the one that
  * is due first goes first. What is due grows with the length of a request, so that short ones
- * overtake long ones, and is fixed when it comes, so that none waits for ever. A request that has
- * begun is its worker's; one that waits is anybody's.
+ * overtake long ones, and is fixed when it comes, so that none waits for ever: now and then a call
+ * begins with the one that is due first of all, and one that is too large for the memory that is
+ * left is overtaken by no more images than it has. A request that has begun is its worker's; one
+ * that waits is anybody's.
  *
  * <p>Not thread-safe.
  */
@@ -26,6 +29,9 @@ final class RequestOrder {
   private static final Comparator<Served> BY_DUE =
       Comparator.comparingLong((Served served) -> served.times().due())
           .thenComparingLong(Served::number);
+
+  /** One call in so many begins with the request that is due first of all. */
+  private static final int OLDEST_EVERY = 4;
 
   /** A caller of many requests. */
   private static final class Tenant {
@@ -36,7 +42,8 @@ final class RequestOrder {
     private double got;
   }
 
-  private final Map<String, Tenant> tenants = new HashMap<>();
+  private final Map<String, Tenant> tenants = new LinkedHashMap<>();
+  private final Map<Integer, Integer> callsOf = new HashMap<>();
   private final int mostResident;
   private int size;
 
@@ -103,45 +110,26 @@ final class RequestOrder {
    * @param worker its number
    */
   List<Served> next(int worker) {
-    List<Served> chosen = new ArrayList<>();
-    Map<Tenant, Iterator<Served>> left = new HashMap<>();
+    Choice choice = new Choice(worker);
+    int calls = callsOf.getOrDefault(worker, 0);
+    if (calls % OLDEST_EVERY == OLDEST_EVERY - 1) {
+      all().filter(choice::canTake).min(BY_DUE).ifPresent(choice::take);
+    }
+    Map<Tenant, Iterator<Served>> left = new LinkedHashMap<>();
     tenants.values().forEach(tenant -> left.put(tenant, tenant.requests.iterator()));
-    long resident =
-        all()
-            .filter(served -> served.isOf(worker))
-            .mapToLong(served -> served.run().imagesOfNextStep())
-            .sum();
-    int images = 0;
-    while (!left.isEmpty()) {
+    while (!left.isEmpty() && !choice.isFull()) {
       Tenant tenant = poorest(left);
       Served served = candidate(left, tenant);
       if (served == null) {
         left.remove(tenant);
-        continue;
-      }
-      boolean begins = served.canBegin(worker);
-      if (!begins && !served.isOf(worker)) {
-        continue;
-      }
-      int more = served.run().imagesOfNextStep();
-      boolean first = chosen.isEmpty();
-      if (begins && resident > 0 && resident + more > mostResident) {
-        continue;
-      }
-      if (!first && !fits(chosen.get(0), served, images + more)) {
-        continue;
-      }
-      if (begins) {
-        resident += more;
-      }
-      chosen.add(served);
-      images += more;
-      tenant.got += more;
-      if (served.request().isAlone() || images >= served.model().mostImages()) {
-        break;
+      } else if (choice.canTake(served)) {
+        choice.take(served);
       }
     }
-    return chosen;
+    if (!choice.chosen.isEmpty()) {
+      callsOf.put(worker, calls + 1);
+    }
+    return choice.chosen;
   }
 
   private static Tenant poorest(Map<Tenant, Iterator<Served>> left) {
@@ -153,9 +141,67 @@ final class RequestOrder {
     return requests != null && requests.hasNext() ? requests.next() : null;
   }
 
-  private static boolean fits(Served first, Served other, int images) {
-    return !other.request().isAlone()
-        && first.model() == other.model()
-        && images <= first.model().mostImages();
+  /** What a worker steps next, request by request. */
+  private final class Choice {
+
+    private final int worker;
+    private final List<Served> chosen = new ArrayList<>();
+    private int images;
+
+    /** Images that hold the worker's memory. */
+    private long resident;
+
+    /** A request that was overtaken often enough, for which memory is kept. */
+    private final @Nullable Served next;
+
+    Choice(int worker) {
+      this.worker = worker;
+      this.resident = all().filter(served -> served.isOf(worker)).mapToLong(Served::images).sum();
+      this.next =
+          all()
+              .filter(served -> served.canBegin(worker) && served.isOvertaken())
+              .min(BY_DUE)
+              .orElse(null);
+    }
+
+    boolean canTake(Served served) {
+      return (served.isOf(worker) || (served.canBegin(worker) && hasMemory(served)))
+          && !chosen.contains(served)
+          && (chosen.isEmpty() || fits(chosen.get(0), served));
+    }
+
+    private boolean hasMemory(Served served) {
+      Served kept = next == served ? null : next;
+      long needed = resident + served.images() + (kept == null ? 0 : kept.images());
+      return needed <= mostResident || (resident == 0 && kept == null);
+    }
+
+    private boolean fits(Served first, Served other) {
+      return !other.request().isAlone()
+          && first.model() == other.model()
+          && images + other.run().imagesOfNextStep() <= first.model().mostImages();
+    }
+
+    void take(Served served) {
+      if (!served.isOf(worker)) {
+        all()
+            .filter(other -> other.canBegin(worker) && BY_DUE.compare(other, served) < 0)
+            .filter(other -> resident + other.images() > mostResident)
+            .forEach(other -> other.overtake(served.images()));
+        resident += served.images();
+      }
+      int more = served.run().imagesOfNextStep();
+      chosen.add(served);
+      images += more;
+      Tenant tenant = tenants.get(served.request().tenant());
+      if (tenant != null) {
+        tenant.got += more;
+      }
+    }
+
+    boolean isFull() {
+      return !chosen.isEmpty()
+          && (chosen.get(0).request().isAlone() || images >= chosen.get(0).model().mostImages());
+    }
   }
 }

@@ -55,6 +55,9 @@ final class Served implements ServedRequest {
   private volatile long begun;
   private volatile boolean hasBegun;
 
+  /** Images by which it was overtaken; guarded by the backlog's lock. */
+  private long overtaken;
+
   /** Workers that it was given back by; guarded by the backlog's lock. */
   private final BitSet leftBy = new BitSet();
 
@@ -152,6 +155,21 @@ final class Served implements ServedRequest {
 
   long number() {
     return times.number();
+  }
+
+  /** The images that it holds at its end, of all its batches. */
+  int images() {
+    return run().images();
+  }
+
+  /** Others began that are due after it, and that it had no memory beside. */
+  void overtake(int images) {
+    overtaken += images;
+  }
+
+  /** Whether more were than it has itself. */
+  boolean isOvertaken() {
+    return overtaken >= images();
   }
 
   /** Image-steps that are left. */

@@ -25,10 +25,15 @@ class RequestOrderTest {
   }
 
   private Served served(String tenant, int images, long due, ServedModel of) {
-    SamplingRun run = ddpm.sampling().sampler(Samplers.ddim(2)).batchSize(4).seed(1).start(images);
+    return served(SamplingRequest.of(images, s -> s).tenant(tenant), images, 4, due, of);
+  }
+
+  private Served served(SamplingRequest request, int images, int batch, long due, ServedModel of) {
+    SamplingRun run =
+        ddpm.sampling().sampler(Samplers.ddim(2)).batchSize(batch).seed(1).start(images);
     runs.add(run);
     return new Served(
-        SamplingRequest.of(images, s -> s).tenant(tenant),
+        request,
         List.of(run),
         of,
         new Served.Times(number++, 0, due, Long.MAX_VALUE),
@@ -139,5 +144,79 @@ class RequestOrderTest {
     assertThat(order.waiting()).isEqualTo(1);
     assertThat(order.least()).contains(b);
     assertThat(order.workBefore(2)).isEqualTo(4);
+  }
+
+  /** Small requests always fill the memory that it needs; it is overtaken by two images at most. */
+  @Test
+  void next_tooLargeForTheMemoryThatIsLeft_isOvertakenByNoMoreThanItHas() {
+    RequestOrder order = new RequestOrder(3);
+    List<Served> small = new ArrayList<>();
+    for (int i = 0; i < 2; i++) {
+      small.add(served("t", 1, i));
+      order.add(small.get(i));
+    }
+    order.next(0).forEach(one -> one.begin(0, 0));
+    Served large = served("t", 2, 10);
+    order.add(large);
+    int overtook = 0;
+    for (int tick = 0; !large.hasBegun() && tick < 30; tick++) {
+      small.add(served("t", 1, 20 + tick));
+      order.add(small.get(small.size() - 1));
+      for (Served one : order.next(0)) {
+        overtook += one.hasBegun() || one == large ? 0 : 1;
+        one.begin(0, 0);
+      }
+      // One ends, and another comes: two are always there.
+      Served first = small.stream().filter(Served::hasBegun).findFirst().orElse(large);
+      small.remove(first);
+      order.remove(first);
+    }
+    assertThat(large.hasBegun()).isTrue();
+    assertThat(overtook).isEqualTo(2);
+  }
+
+  /** The images of its batches that are done are memory, too. */
+  @Test
+  void next_requestOfSeveralBatches_countsAllItsImages() {
+    RequestOrder order = new RequestOrder(10);
+    Served batches = served("t", 8, 1);
+    Served other = served("t", 3, 2);
+    order.add(batches);
+    order.add(other);
+    order.next(0).forEach(one -> one.begin(0, 0));
+    assertThat(batches.hasBegun()).isTrue();
+    assertThat(order.next(0)).containsExactly(batches);
+    assertThat(other.hasBegun()).isFalse();
+  }
+
+  /** Two tenants whose single images always fill calls: the lone one of the second has its turn. */
+  @Test
+  void next_besideStreamsThatFillCalls_eachHasItsTurn() {
+    ServedModel model = new ServedModel(List.of(ddpm), 8);
+    ServedModel other = new ServedModel(List.of(ddpm), 8);
+    SamplingRequest plain = SamplingRequest.of(1, s -> s);
+    for (int who = 0; who < 2; who++) {
+      String tenant = "tenant " + who;
+      List<Served> heads =
+          List.of(
+              served(plain.tenant(tenant).alone(), 1, 8, 1, model),
+              served(plain.tenant(tenant), 8, 8, 1, model),
+              served(plain.tenant(tenant), 1, 8, 1, other));
+      for (Served head : heads) {
+        RequestOrder order = new RequestOrder(100);
+        order.add(served(plain.tenant("tenant 0"), 1, 8, 2, model));
+        order.add(served(plain.tenant("tenant 1"), 1, 8, 2, model));
+        order.add(head);
+        for (int i = 0; i < 8; i++) {
+          order.add(served(plain.tenant("tenant 0"), 1, 8, 10 + i, model));
+          order.add(served(plain.tenant("tenant 1"), 1, 8, 10 + i, model));
+        }
+        int turns = 0;
+        for (int tick = 0; tick < 16; tick++) {
+          turns += order.next(0).contains(head) ? 1 : 0;
+        }
+        assertThat(turns).as("%s", head.request().isAlone()).isGreaterThanOrEqualTo(4);
+      }
+    }
   }
 }
