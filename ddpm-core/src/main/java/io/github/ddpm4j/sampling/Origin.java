@@ -16,11 +16,13 @@ import java.util.List;
  *
  * @param use what is made of {@code given}, in a word
  * @param image the shape of one image
+ * @param type the type of x
  * @param start x before the first row
  * @param hook what follows each row
  * @param given the arrays that the two look at; borrowed
  */
-record Origin(String use, Shape image, Start start, Chain.Hook hook, List<NDArray> given) {
+record Origin(
+    String use, Shape image, DataType type, Start start, Chain.Hook hook, List<NDArray> given) {
 
   /** Leaves x as the row made it. */
   static final Chain.Hook KEEP = (chain, x, x0) -> x;
@@ -33,7 +35,7 @@ record Origin(String use, Shape image, Start start, Chain.Hook hook, List<NDArra
 
   /** Noise, at the scale that the sampler starts from. */
   static Origin noise(SamplingPlan plan, NoiseSource noise, Shape image, DataType type) {
-    return new Origin("noise", image, initial(plan, noise, image, type), KEEP, List.of());
+    return new Origin("noise", image, type, initial(plan, noise, image, type), KEEP, List.of());
   }
 
   /** Images at the level where the plan starts. */
@@ -41,6 +43,7 @@ record Origin(String use, Shape image, Start start, Chain.Hook hook, List<NDArra
     return new Origin(
         "as given",
         images.getShape().slice(1),
+        type,
         (batch, first, count) -> Images.copy(batch, images, first, count, type),
         KEEP,
         List.of(images));
@@ -51,6 +54,7 @@ record Origin(String use, Shape image, Start start, Chain.Hook hook, List<NDArra
     return new Origin(
         "image to image",
         images.getShape().slice(1),
+        type,
         (batch, first, count) -> {
           NDArray part = Images.copy(batch, images, first, count, type);
           NDArray z = noise.array(batch, first, 0, part.getShape(), type);
@@ -66,6 +70,7 @@ record Origin(String use, Shape image, Start start, Chain.Hook hook, List<NDArra
     return new Origin(
         "inpainting",
         images.getShape().slice(1),
+        type,
         initial(plan, noise, images.getShape().slice(1), type),
         new KnownPixels(images, mask),
         List.of(images, mask));

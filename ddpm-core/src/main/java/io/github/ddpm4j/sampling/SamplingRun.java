@@ -262,6 +262,20 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
     }
   }
 
+  /**
+   * Whether {@link #advance} takes this run and another together, as far as what they draw decides
+   * it: one network, and images of one shape and type.
+   *
+   * @param other another run
+   * @return whether the two are not the same run and fit into one call
+   */
+  public boolean advancesWith(SamplingRun other) {
+    return this != other
+        && executor.servesWith(other.executor)
+        && job.origin.image().equals(other.job.origin.image())
+        && job.origin.type() == other.job.origin.type();
+  }
+
   /** Which of several runs a message is about; nothing is to be said of a lone one. */
   private static String place(List<SamplingRun> runs, int index) {
     return runs.size() == 1

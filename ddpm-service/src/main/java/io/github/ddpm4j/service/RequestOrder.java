@@ -179,6 +179,7 @@ final class RequestOrder {
     private boolean fits(Served first, Served other) {
       return !other.request().isAlone()
           && first.model() == other.model()
+          && chosen.stream().allMatch(one -> one.run().advancesWith(other.run()))
           && images + other.run().imagesOfNextStep() <= first.model().mostImages();
     }
 

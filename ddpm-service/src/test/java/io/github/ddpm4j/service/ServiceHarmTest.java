@@ -4,15 +4,23 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.index.NDIndex;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.model.Denoiser;
+import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.Sampling;
 import io.github.ddpm4j.service.RequestRefusedException.Reason;
 import io.github.ddpm4j.service.SamplingService.WhenFull;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Flow;
@@ -20,6 +28,7 @@ import java.util.concurrent.ForkJoinPool;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -266,6 +275,107 @@ class ServiceHarmTest {
       assertThat(cancelled.result().handle((s, e) -> 1).get(PATIENCE, TimeUnit.SECONDS)).isOne();
       assertThat(cancelled.result()).isCompletedExceptionally();
       assertThat(unused.get(PATIENCE, TimeUnit.SECONDS)).isNotNull();
+    }
+  }
+
+  /** Of another type, or another network: in calls of its own, and the others in theirs. */
+  @Test
+  void request_thatFitsBesideNone_leavesTheOthersTogether() throws Exception {
+    Gate gate = Gate.closed();
+    Gate elsewhere = Gate.open();
+    DDPM other = ddpm(elsewhere);
+    AtomicInteger calls = new AtomicInteger();
+    AtomicInteger steps = new AtomicInteger();
+    ServiceListener counting =
+        new ServiceListener() {
+          @Override
+          public void called(int requests, int images, Duration time) {
+            calls.incrementAndGet();
+            steps.addAndGet(requests);
+          }
+        };
+    try (SamplingService service = service(gate).listener(counting).build()) {
+      ServedRequest first = service.submit(request(1, STEPS));
+      gate.begun.acquire();
+      ServedRequest exact =
+          service.submit(
+              SamplingRequest.of(
+                  1, s -> s.sampler(Samplers.ddim(STEPS)).seed(1).dataType(DataType.FLOAT64)));
+      ServedRequest stray =
+          service.submit(
+              SamplingRequest.starting(
+                  s -> other.sampling().sampler(Samplers.ddim(STEPS)).seed(1).start(1)));
+      ServedRequest second = service.submit(request(1, STEPS));
+      gate.open.release(100);
+      for (ServedRequest request : List.of(first, exact, stray, second)) {
+        assertEndsWell(request);
+      }
+    }
+    assertThat(gate.calls).containsOnly(1, 2);
+    assertThat(gate.calls.stream().filter(images -> images == 2)).hasSize(STEPS - 1);
+    assertThat(elsewhere.calls).containsExactly(1, 1, 1, 1);
+    assertThat(steps.get()).isEqualTo(4 * STEPS);
+    assertThat(calls.get()).isEqualTo(gate.calls.size() + elsewhere.calls.size());
+  }
+
+  /** When each request of a call is tried alone, these are calls as others. */
+  @Test
+  void called_afterAFailure_hearsOfEachAlone() throws Exception {
+    Gate gate = Gate.closed();
+    AtomicInteger calls = new AtomicInteger();
+    ServiceListener counting =
+        new ServiceListener() {
+          @Override
+          public void called(int requests, int images, Duration time) {
+            calls.incrementAndGet();
+          }
+        };
+    try (SamplingService service = service(gate).listener(counting).build()) {
+      ServedRequest first = service.submit(request(1, 3));
+      gate.begun.acquire();
+      ServedRequest second = service.submit(request(1, 2));
+      gate.open.release(1);
+      gate.begun.acquire();
+      gate.failures.set(1);
+      gate.open.release(100);
+      assertEndsWell(first);
+      assertEndsWell(second);
+    }
+    assertThat(gate.calls).containsExactly(1, 2, 1, 1, 2);
+    assertThat(calls.get()).isEqualTo(4);
+  }
+
+  /** The pictures of a call are looked at one by one. */
+  @Test
+  void images_notFinite_endOnlyTheirRequest() throws Exception {
+    Gate gate = Gate.closed();
+    Denoiser poisoned =
+        new Denoiser() {
+          @Override
+          public NDArray predict(NDArray x, NoiseLevels levels, Condition condition) {
+            NDArray noise = gate.predict(x, levels, condition);
+            if (levels.size() == 2) {
+              noise.set(new NDIndex("1"), Float.NaN);
+            }
+            return noise;
+          }
+
+          @Override
+          public Optional<Shape> imageShape() {
+            return gate.imageShape();
+          }
+        };
+    DDPM ddpm = DDPM.builder().timesteps(10).denoiser(poisoned).build();
+    try (SamplingService service = SamplingService.of(ddpm).mostImages(8).build()) {
+      ServedRequest before = service.submit(request(8, 1));
+      gate.begun.acquire();
+      ServedRequest good = service.submit(request(1, STEPS));
+      ServedRequest bad = service.submit(request(1, STEPS));
+      gate.open.release(100);
+      assertThat(drawn(before)).isEqualTo(8);
+      assertEndsWell(good);
+      assertThatThrownBy(() -> bad.result().get(PATIENCE, TimeUnit.SECONDS))
+          .hasMessageContaining("not finite after the last step");
     }
   }
 }
