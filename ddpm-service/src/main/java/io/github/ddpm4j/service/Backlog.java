@@ -19,6 +19,12 @@ final class Backlog {
 
   private static final double UNKNOWN = 1e6;
 
+  /** In so many nanoseconds without a request, what is known of their time counts half. */
+  private static final double FADING = 2e9;
+
+  /** A time that is longer than any, in nanoseconds, to which times can still be added. */
+  private static final long FOREVER = Long.MAX_VALUE / 4;
+
   private final int most;
   private final WhenFull whenFull;
   private final RequestOrder order;
@@ -27,6 +33,13 @@ final class Backlog {
   private final Condition room = lock.newCondition();
   private long submitted;
   private double nanosPerImageStep;
+
+  /** What share of that still counts. */
+  private double trust = 1;
+
+  /** Since when there is no request, if there is none. */
+  private long idleSince = System.nanoTime();
+
   private final BitSet alive = new BitSet();
   private boolean open = true;
   private boolean stopped;
@@ -54,11 +67,12 @@ final class Backlog {
   Served.Times times(SamplingRequest request, SamplingRun run, long now, double patience) {
     lock.lock();
     try {
-      double length = Served.work(run) * (nanosPerImageStep == 0 ? UNKNOWN : nanosPerImageStep);
-      long due = now + (long) (patience * length * Math.pow(2, -request.priority()));
+      double each = nanosPerImageStep == 0 ? UNKNOWN : nanosPerImageStep;
+      double length = Math.min(FOREVER, Served.work(run) * each);
+      long due = later(now, patience * length * Math.pow(2, -request.priority()));
       long deadline = Long.MAX_VALUE;
       if (request.deadline().isPresent()) {
-        deadline = now + request.deadline().get().toNanos();
+        deadline = later(now, nanos(request.deadline().get()));
         due = Math.min(due, deadline - (long) length);
       }
       return new Served.Times(submitted++, now, due, deadline);
@@ -78,7 +92,7 @@ final class Backlog {
     try {
       requireOpen();
       Optional<Served> shed = Optional.empty();
-      long left = served.times().deadline() - System.nanoTime();
+      long left = left(served);
       while (whenFull == WhenFull.WAIT && order.waiting() >= most) {
         if (left <= 0) {
           throw tooLate(
@@ -102,12 +116,32 @@ final class Backlog {
       }
       requireInTime(served); // or the one that makes room would do so for nobody
       shed.ifPresent(order::remove);
+      trust = trust(System.nanoTime());
       order.add(served);
       work.signalAll();
       return shed;
     } finally {
       lock.unlock();
     }
+  }
+
+  private static long later(long now, double nanos) {
+    return now + (long) Math.min(FOREVER, nanos);
+  }
+
+  /** A duration in nanoseconds, of which there may be too many for a long. */
+  static long nanos(Duration duration) {
+    return duration.compareTo(Duration.ofNanos(FOREVER)) > 0 ? FOREVER : duration.toNanos();
+  }
+
+  private static long left(Served served) {
+    long deadline = served.times().deadline();
+    return deadline == Long.MAX_VALUE ? FOREVER : deadline - System.nanoTime();
+  }
+
+  /** What is known of the time of a step fades while none is made, so that one is tried again. */
+  private double trust(long now) {
+    return order.size() > 0 ? trust : trust * Math.pow(2, -(now - idleSince) / FADING);
   }
 
   private void requireInTime(Served served) {
@@ -125,7 +159,7 @@ final class Backlog {
     }
     double ahead =
         (double) order.workBefore(served.times().due()) / Math.max(1, alive.cardinality());
-    double nanos = (ahead + served.work()) * nanosPerImageStep;
+    double nanos = (ahead + served.work()) * nanosPerImageStep * trust(now);
     if (now + nanos > deadline) {
       throw tooLate(
           "the request would take about "
@@ -252,8 +286,9 @@ final class Backlog {
 
   private void take(Served served) {
     order.remove(served);
-    if (!open && order.size() == 0) {
-      work.signalAll(); // all can end
+    if (order.size() == 0) {
+      idleSince = System.nanoTime();
+      work.signalAll(); // all can end, if no more are taken
     }
   }
 
@@ -290,7 +325,7 @@ final class Backlog {
       List<Served> begun = order.all().filter(served -> served.isOf(worker)).toList();
       begun.forEach(Served::leave);
       List<Served> left = begun.stream().filter(served -> !hasTaker(served)).toList();
-      left.forEach(order::remove);
+      left.forEach(this::take);
       work.signalAll();
       room.signalAll();
       return left;
@@ -310,7 +345,7 @@ final class Backlog {
       alive.clear(worker);
       order.all().filter(served -> served.isOf(worker)).forEach(Served::leave);
       List<Served> left = order.all().filter(served -> !hasTaker(served)).toList();
-      left.forEach(order::remove);
+      left.forEach(this::take);
       if (alive.isEmpty()) {
         open = false;
       }
@@ -322,13 +357,24 @@ final class Backlog {
     }
   }
 
+  /** What an image-step takes, as far as that is known before the first call. */
+  void expect(double nanos) {
+    lock.lock();
+    try {
+      nanosPerImageStep = nanos;
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /** A call of the network is done. */
   void took(int images, long nanos) {
     lock.lock();
     try {
       double each = (double) nanos / images;
-      nanosPerImageStep =
-          nanosPerImageStep == 0 ? each : (1 - LATEST) * nanosPerImageStep + LATEST * each;
+      double before = nanosPerImageStep == 0 ? 0 : (1 - LATEST) * trust;
+      nanosPerImageStep = before * nanosPerImageStep + (1 - before) * each;
+      trust = 1;
     } finally {
       lock.unlock();
     }

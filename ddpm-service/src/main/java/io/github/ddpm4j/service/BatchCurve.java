@@ -111,6 +111,17 @@ public final class BatchCurve {
         .orElseThrow();
   }
 
+  /** What an image-step takes in calls of {@link #knee} images. */
+  double nanosPerImageStep() {
+    int knee = knee();
+    return 1e9
+        / points.stream()
+            .filter(point -> point.images() == knee)
+            .mapToDouble(Point::rate)
+            .findFirst()
+            .orElseThrow();
+  }
+
   @Override
   public String toString() {
     return points.stream()

@@ -74,7 +74,8 @@ public final class SamplingService implements AutoCloseable {
    * @param waiting the requests before their first step
    * @param running the requests between their first step and their last
    * @param imageSteps the image-steps that these are away from their ends
-   * @param perImageStep the time of an image-step lately; zero before the first
+   * @param perImageStep the time of an image-step lately; before the first as it was measured when
+   *     the service started, or zero
    * @param isOpen whether it takes requests
    */
   public record Status(
@@ -105,6 +106,8 @@ public final class SamplingService implements AutoCloseable {
             settings.whenFull(WhenFull.REFUSE),
             mostResident,
             devices);
+    backlog.expect(
+        models.values().stream().mapToDouble(ServedModel::expectedNanos).max().orElseThrow());
     workers =
         IntStream.range(0, devices)
             .mapToObj(i -> new Worker(i, backlog, listeners, builder.beforeCalls))
@@ -119,7 +122,7 @@ public final class SamplingService implements AutoCloseable {
     BatchCurve curve = BatchCurve.measure(copies.get(0), measured, Duration.ofMillis(200));
     logger.info(
         "model {}: calls of up to {} images; image-steps by images: {}", name, curve.knee(), curve);
-    return new ServedModel(copies, curve.knee());
+    return new ServedModel(copies, curve.knee(), curve.nanosPerImageStep());
   }
 
   /**
@@ -307,7 +310,7 @@ public final class SamplingService implements AutoCloseable {
    * @throws InterruptedException if the thread is interrupted
    */
   public boolean awaitEnd(Duration patience) throws InterruptedException {
-    long end = System.nanoTime() + patience.toNanos();
+    long end = System.nanoTime() + Backlog.nanos(patience);
     for (Worker worker : workers) {
       if (!worker.awaitEnd(Duration.ofNanos(end - System.nanoTime()))) {
         return false;

@@ -9,11 +9,20 @@ final class ServedModel {
 
   private final List<DDPM> copies;
   private final int mostImages;
+  private final double expectedNanos;
   private final CompletableFuture<List<DDPM>> unused = new CompletableFuture<>();
   private int users;
   private boolean retired;
 
   ServedModel(List<DDPM> copies, int mostImages) {
+    this(copies, mostImages, 0);
+  }
+
+  /**
+   * @param expectedNanos what an image-step was measured to take; 0 if it was not
+   */
+  ServedModel(List<DDPM> copies, int mostImages, double expectedNanos) {
+    this.expectedNanos = expectedNanos;
     this.copies = List.copyOf(copies);
     this.mostImages = mostImages;
   }
@@ -26,6 +35,10 @@ final class ServedModel {
   /** The most images of a call. */
   int mostImages() {
     return mostImages;
+  }
+
+  double expectedNanos() {
+    return expectedNanos;
   }
 
   /** Whether it is still the one to draw from; if so, it is used once more. */

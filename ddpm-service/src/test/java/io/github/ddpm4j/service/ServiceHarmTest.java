@@ -233,6 +233,33 @@ class ServiceHarmTest {
     }
   }
 
+  /** What a slow first call foretells fades, so that requests are tried again. */
+  @Test
+  void deadline_afterASlowCall_isMetAgain() throws Exception {
+    Gate gate = Gate.closed();
+    try (SamplingService service = service(gate).build()) {
+      ServedRequest slow = service.submit(request(1, 1));
+      gate.begun.acquire();
+      Thread.sleep(1_000);
+      gate.open.release(1000);
+      assertEndsWell(slow);
+      SamplingRequest again = request(1, 10).deadline(Duration.ofSeconds(5));
+      assertThatThrownBy(() -> service.submit(again)).isInstanceOf(RequestRefusedException.class);
+      long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(PATIENCE);
+      ServedRequest taken = null;
+      while (taken == null) {
+        try {
+          taken = service.submit(again);
+        } catch (RequestRefusedException e) {
+          assertThat(System.nanoTime()).as("refused for ever").isLessThan(end);
+          Thread.sleep(10);
+        }
+      }
+      assertEndsWell(taken);
+      assertEndsWell(service.submit(again));
+    }
+  }
+
   private static final class BadClose implements Sampling.Decoding {
 
     @Override
