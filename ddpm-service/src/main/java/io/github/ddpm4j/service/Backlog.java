@@ -25,9 +25,12 @@ final class Backlog {
   /** A time that is longer than any, in nanoseconds, to which times can still be added. */
   private static final long FOREVER = Long.MAX_VALUE / 4;
 
-  private final int most;
+  /** How often a caller who waits looks whether other tenants still ask. */
+  private static final long LOOK = 1_000_000_000;
+
   private final WhenFull whenFull;
   private final RequestOrder order;
+  private final Admission admission;
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition work = lock.newCondition();
   private final Condition room = lock.newCondition();
@@ -45,10 +48,10 @@ final class Backlog {
   private boolean stopped;
 
   Backlog(int most, WhenFull whenFull, int mostResident, int workers) {
-    this.most = most;
     alive.set(0, workers);
     this.whenFull = whenFull;
     this.order = new RequestOrder(mostResident);
+    this.admission = new Admission(most, order);
   }
 
   void requireOpen() {
@@ -91,28 +94,26 @@ final class Backlog {
     lock.lockInterruptibly();
     try {
       requireOpen();
-      Optional<Served> shed = Optional.empty();
-      long left = left(served);
-      while (whenFull == WhenFull.WAIT && order.waiting() >= most) {
+      String tenant = served.request().tenant();
+      admission.ask(tenant, System.nanoTime());
+      while (whenFull == WhenFull.WAIT && !admission.hasRoom(tenant)) {
+        long left = left(served);
         if (left <= 0) {
           throw tooLate(
               "the request waited for room until its deadline of "
                   + told(served)
                   + "; allow more time, or set queue(n)");
         }
-        left = room.awaitNanos(left);
+        long unused = room.awaitNanos(Math.min(LOOK, left));
         requireOpen();
+        admission.ask(tenant, System.nanoTime());
       }
-      if (order.waiting() >= most) {
-        Served least = order.least().orElse(served);
-        if (whenFull == WhenFull.REFUSE || least.times().due() <= served.times().due()) {
-          throw new RequestRefusedException(
-              Reason.FULL,
-              "the service has "
-                  + most
-                  + " requests that wait, as many as may; ask again later, or set queue(n)");
+      Optional<Served> shed = Optional.empty();
+      if (!admission.hasRoom(tenant)) {
+        shed = whenFull == WhenFull.SHED ? admission.yielding(served) : Optional.empty();
+        if (shed.isEmpty()) {
+          throw new RequestRefusedException(Reason.FULL, admission.told(tenant));
         }
-        shed = Optional.of(least);
       }
       requireInTime(served); // or the one that makes room would do so for nobody
       shed.ifPresent(order::remove);

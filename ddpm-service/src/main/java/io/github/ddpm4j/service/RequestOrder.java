@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.NavigableSet;
 import java.util.Optional;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -74,9 +75,20 @@ final class RequestOrder {
     return all().filter(served -> served.times().due() <= due).mapToLong(Served::work).sum();
   }
 
-  /** Of those that wait, the one that is due last. */
-  Optional<Served> least() {
-    return all().filter(served -> !served.hasBegun()).max(BY_DUE);
+  /** Of those of a tenant that wait, the one that is due last. */
+  Optional<Served> least(String tenant) {
+    return all()
+        .filter(served -> !served.hasBegun() && served.request().tenant().equals(tenant))
+        .max(BY_DUE);
+  }
+
+  /** How many of each tenant wait, of those that have any. */
+  Map<String, Long> waitingByTenant() {
+    return all()
+        .filter(served -> !served.hasBegun())
+        .collect(
+            Collectors.groupingBy(
+                served -> served.request().tenant(), LinkedHashMap::new, Collectors.counting()));
   }
 
   void add(Served served) {

@@ -64,7 +64,10 @@ public final class SamplingService implements AutoCloseable {
     REFUSE,
     /** The caller waits for room. */
     WAIT,
-    /** Of those that wait and the new one, that which is due last is refused. */
+    /**
+     * Of those of its tenant that wait and the new one, that which is due last is refused; or, if
+     * its tenant has less than its share of the places, that of the tenant that has most.
+     */
     SHED
   }
 
@@ -202,7 +205,9 @@ public final class SamplingService implements AutoCloseable {
   private void refuse(Served shed) {
     RequestRefusedException why =
         new RequestRefusedException(
-            Reason.SHED, "the request waited, and made room for one that is due before it");
+            Reason.SHED,
+            "the request waited, and made room for one of its tenant that is due before it, or of"
+                + " a tenant of which fewer wait");
     if (shed.end(Outcome.REFUSED, null, why)) {
       listeners.ended(shed, Outcome.REFUSED);
     }
@@ -376,7 +381,7 @@ public final class SamplingService implements AutoCloseable {
     }
 
     /**
-     * The requests that may wait for their first step.
+     * The requests that may wait for their first step. Tenants share these places.
      *
      * @param most at least 1; {@value SamplingService#DEFAULT_QUEUE} by default
      * @return this builder

@@ -142,7 +142,9 @@ class RequestOrderTest {
     assertThat(order.next(0)).containsExactly(b, c);
     assertThat(order.size()).isEqualTo(2);
     assertThat(order.waiting()).isEqualTo(1);
-    assertThat(order.least()).contains(b);
+    assertThat(order.least("t")).contains(b);
+    assertThat(order.least("u")).isEmpty();
+    assertThat(order.waitingByTenant()).containsExactly(Map.entry("t", 1L));
     assertThat(order.workBefore(2)).isEqualTo(4);
   }
 
