@@ -120,8 +120,8 @@ public final class SamplingRequest {
   }
 
   /**
-   * Says who asks. Tenants that have requests get the same share of the service, however many
-   * requests each has.
+   * Says who asks. Tenants that have requests get the same share of the service and of its queue,
+   * however many requests each has.
    *
    * @param name any name; {@value #DEFAULT_TENANT} by default
    * @return a request of that tenant
@@ -176,7 +176,8 @@ public final class SamplingRequest {
 
   /**
    * Asks for calls of the network of its own, so that the images are those of {@code
-   * ddpm.sampling()} bit by bit. Beside others they are the same up to rounding.
+   * ddpm.sampling()} bit by bit, in batches of as many. Beside others they are the same up to
+   * rounding.
    *
    * @return a request that is not joined with others
    */

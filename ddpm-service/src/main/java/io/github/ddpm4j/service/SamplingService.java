@@ -168,7 +168,9 @@ public final class SamplingService implements AutoCloseable {
     try {
       backlog.requireOpen();
       for (DDPM copy : model.copies()) {
-        runs.add(request.start(copy.sampling().batchSize(model.mostImages())));
+        Sampling sampling = copy.sampling();
+        runs.add(
+            request.start(request.isAlone() ? sampling : sampling.batchSize(model.mostImages())));
       }
       requireModest(runs.get(0));
       Served.Times times = backlog.times(request, runs.get(0), now, PATIENCE);
@@ -189,15 +191,15 @@ public final class SamplingService implements AutoCloseable {
     }
   }
 
-  /** Refuses a batch size of the caller's own that would take all memory. */
+  /** Refuses what would take all memory. */
   private void requireModest(SamplingRun run) {
-    if (run.imagesOfNextStep() > mostResident) {
+    if (run.images() > mostResident) {
       throw new IllegalArgumentException(
-          "a call for the request would have "
-              + run.imagesOfNextStep()
+          "the request is for "
+              + run.images()
               + " images, and the service keeps at most "
               + mostResident
-              + "; leave batchSize(n) out, or set mostResidentImages(n)");
+              + "; ask for fewer at a time, or set mostResidentImages(n)");
     }
   }
 
@@ -404,7 +406,8 @@ public final class SamplingService implements AutoCloseable {
     }
 
     /**
-     * The images of a call of the network. A request for more is drawn in several batches.
+     * The images of a call of the network. A request for more is drawn in several batches, unless
+     * it is {@link SamplingRequest#alone}.
      *
      * @param most at least 1; measured when the service starts, for about a second a model, if this
      *     is not called
@@ -417,8 +420,8 @@ public final class SamplingService implements AutoCloseable {
     }
 
     /**
-     * The images of all requests between their first step and their last, which are what takes
-     * memory.
+     * The images of all requests between their first step and their last, with those of batches
+     * that are done, which are what takes memory. A request for more is refused.
      *
      * @param most at least 1; {@value SamplingService#DEFAULT_RESIDENT} by default
      * @return this builder

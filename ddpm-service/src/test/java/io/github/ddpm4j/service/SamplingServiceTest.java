@@ -11,10 +11,13 @@ import io.github.ddpm4j.sampling.Guidance;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.Sampling;
+import io.github.ddpm4j.sampling.SamplingRun;
 import io.github.ddpm4j.service.RequestRefusedException.Reason;
 import io.github.ddpm4j.service.SamplingService.WhenFull;
 import io.github.ddpm4j.service.ServiceListener.Outcome;
 import io.github.ddpm4j.unet.UNet;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -218,20 +221,28 @@ class SamplingServiceTest {
   }
 
   @Test
-  void submit_aBatchBeyondMemory_refused() throws Exception {
+  void submit_moreImagesThanMemoryHolds_refused() throws Exception {
     try (SamplingService service = service(Gate.open()).mostResidentImages(16).build()) {
-      assertThatThrownBy(
-              () ->
-                  service.submit(
-                      SamplingRequest.of(40, s -> s.sampler(Samplers.ddim(1)).batchSize(17))))
+      assertThatThrownBy(() -> service.submit(request(17, 1)))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessage(
-              "a call for the request would have 17 images, and the service keeps at most 16; leave"
-                  + " batchSize(n) out, or set mostResidentImages(n)");
-      values(service.submit(request(40, 1)));
+              "the request is for 17 images, and the service keeps at most 16; ask for fewer at a"
+                  + " time, or set mostResidentImages(n)");
+      values(service.submit(request(16, 1)));
       values(
-          service.submit(SamplingRequest.of(40, s -> s.sampler(Samplers.ddim(1)).batchSize(16))));
+          service.submit(SamplingRequest.of(16, s -> s.sampler(Samplers.ddim(1)).batchSize(16))));
     }
+  }
+
+  /** Its batches are those of {@code ddpm.sampling()}, since other ones may have other bits. */
+  @Test
+  void alone_moreThanACallTakes_batchesAsWithoutAService() throws Exception {
+    Gate gate = Gate.open();
+    try (SamplingService service = service(gate).build()) {
+      values(service.submit(request(20, 1).alone()));
+      values(service.submit(request(20, 1)));
+    }
+    assertThat(gate.calls).containsExactly(20, 8, 8, 4);
   }
 
   @Test
@@ -353,7 +364,9 @@ class SamplingServiceTest {
       ServedRequest urgent = service.submit(request(1, 1).priority(3));
       assertThat(failure(unimportant))
           .isInstanceOf(RequestRefusedException.class)
-          .hasMessage("the request waited, and made room for one that is due before it");
+          .hasMessage(
+              "the request waited, and made room for one of its tenant that is due before it, or of"
+                  + " a tenant of which fewer wait");
       assertThatThrownBy(() -> service.submit(request(1, 9)))
           .isInstanceOf(RequestRefusedException.class);
       gate.open.release(2);
@@ -383,13 +396,13 @@ class SamplingServiceTest {
       assertThatThrownBy(() -> service.submit(request(8, 10).deadline(Duration.ofSeconds(5))))
           .isInstanceOf(RequestRefusedException.class)
           .hasMessageMatching(
-              "the request would take about PT\\S+ from now, with what is ahead of it, which is past"
-                  + " its deadline of PT5S; allow more time, or ask for fewer steps");
+              "the request would take about PT\\S+ from now, with what is ahead of it, which is"
+                  + " past its deadline of PT5S; allow more time, or ask for fewer steps");
       assertThatThrownBy(() -> service.submit(request(8, 10).deadline(Duration.ofNanos(1))))
           .isInstanceOf(RequestRefusedException.class)
           .hasMessage(
-              "the request's deadline of PT0.000000001S passed before it was in the queue; allow more"
-                  + " time");
+              "the request's deadline of PT0.000000001S passed before it was in the queue; allow"
+                  + " more time");
     }
   }
 
@@ -589,6 +602,108 @@ class SamplingServiceTest {
     assertThat(time.get()).isPositive();
   }
 
+  /** However many requests one of them has. */
+  @Test
+  void tenants_ofUnequalLoad_getTheSame() throws Exception {
+    Gate gate = Gate.closed();
+    try (SamplingService service = SamplingService.of(ddpm(gate)).mostImages(4).build()) {
+      ServedRequest first = service.submit(request(4, 1));
+      gate.begun.acquire();
+      List<ServedRequest> many = new ArrayList<>();
+      for (int i = 0; i < 20; i++) {
+        many.add(service.submit(request(1, 10).tenant("many")));
+      }
+      List<ServedRequest> few =
+          List.of(
+              service.submit(request(1, 10).tenant("few")),
+              service.submit(request(1, 10).tenant("few")));
+      gate.open.release(9);
+      values(first);
+      gate.begun.acquire(9); // eight calls are done, and one waits
+      assertThat(few.stream().mapToInt(ServedRequest::step).sum()).isBetween(15, 17);
+      assertThat(many.stream().mapToInt(ServedRequest::step).sum()).isBetween(15, 17);
+      gate.open.release(1000);
+      for (ServedRequest one : many) {
+        values(one);
+      }
+      few.forEach(SamplingServiceTest::values);
+    }
+  }
+
+  /** Under shedding, priority counts among the requests of a tenant alone. */
+  @Test
+  void tenants_inAFullQueueThatSheds_keepTheirShares() throws Exception {
+    Gate gate = Gate.closed();
+    try (SamplingService service = service(gate).queue(4).whenFull(WhenFull.SHED).build()) {
+      ServedRequest running = service.submit(request(8, 1).tenant("urgent"));
+      gate.begun.acquire();
+      SamplingRequest urgent = request(1, 1).tenant("urgent").priority(10);
+      List<ServedRequest> taken = new ArrayList<>();
+      for (int i = 0; i < 4; i++) {
+        taken.add(service.submit(urgent));
+      }
+      SamplingRequest plain = request(1, 9).tenant("plain");
+      taken.add(service.submit(plain));
+      taken.add(service.submit(plain));
+      for (int i : new int[] {3, 2}) {
+        assertThat(failure(taken.get(i))).isInstanceOf(RequestRefusedException.class);
+      }
+      assertThatThrownBy(() -> service.submit(urgent)).isInstanceOf(RequestRefusedException.class);
+      assertThatThrownBy(() -> service.submit(plain)).isInstanceOf(RequestRefusedException.class);
+      gate.open.release(100);
+      values(running);
+      for (int i : new int[] {0, 1, 4, 5}) {
+        values(taken.get(i));
+      }
+    }
+  }
+
+  @Test
+  void worker_withoutRequests_usesNoTime() throws Exception {
+    try (SamplingService service = service(Gate.open()).build()) {
+      values(service.submit(request(1, STEPS)));
+      Thread.sleep(100);
+      long[] workers =
+          Thread.getAllStackTraces().keySet().stream()
+              .filter(thread -> thread.getName().startsWith("ddpm4j-service-"))
+              .mapToLong(Thread::getId)
+              .toArray();
+      assertThat(workers).isNotEmpty();
+      ThreadMXBean threads = ManagementFactory.getThreadMXBean();
+      long before = Arrays.stream(workers).map(threads::getThreadCpuTime).sum();
+      Thread.sleep(1_000);
+      long used = Arrays.stream(workers).map(threads::getThreadCpuTime).sum() - before;
+      assertThat(used).as("nanoseconds").isLessThan(20_000_000);
+    }
+  }
+
+  @Test
+  void deadline_longerThanAnyClock_isNone() throws Exception {
+    try (SamplingService service = service(Gate.open()).build()) {
+      SamplingRequest request = request(1, STEPS).deadline(Duration.ofSeconds(Long.MAX_VALUE));
+      assertThat(values(service.submit(request))).hasSize(4);
+      service.shutdown();
+      assertThat(service.awaitEnd(Duration.ofSeconds(Long.MAX_VALUE))).isTrue();
+    }
+  }
+
+  @Test
+  void due_ofAGiantRequest_isLate() {
+    Backlog backlog = new Backlog(1, WhenFull.REFUSE, 1, 1);
+    backlog.took(1, TimeUnit.HOURS.toNanos(1));
+    SamplingRequest request = request(1, 10).priority(-10);
+    try (SamplingRun run =
+        ddpm(Gate.open())
+            .sampling()
+            .sampler(Samplers.ddim(10))
+            .seed(1)
+            .batchSize(1_000_000)
+            .start(1_000_000)) {
+      long now = System.nanoTime();
+      assertThat(backlog.times(request, run, now, 4).due()).isGreaterThan(now);
+    }
+  }
+
   @Test
   void worker_interrupted_goesOn() throws Exception {
     Gate gate = Gate.closed();
@@ -608,6 +723,7 @@ class SamplingServiceTest {
     Gate gate = Gate.open();
     try (SamplingService service = SamplingService.of(ddpm(gate)).build()) {
       assertThat(gate.calls).contains(1, 2);
+      assertThat(service.status().perImageStep()).isPositive();
       assertThat(values(service.submit(request(3, STEPS)))).hasSize(12);
     }
   }

@@ -67,11 +67,10 @@ class ServiceSettingsTest {
         SamplingRequest.of(9, s -> s.sampler(Samplers.ddim(1)).seed(1).batchSize(6));
     try (SamplingService service = SamplingService.of(ddpm).properties(properties).build()) {
       assertThatThrownBy(() -> service.submit(large))
-          .hasMessageStartingWith(
-              "a call for the request would have 6 images, and the service keeps at most 5");
+          .hasMessageStartingWith("the request is for 9 images, and the service keeps at most 5");
     }
     try (SamplingService service =
-        SamplingService.of(ddpm).mostResidentImages(6).properties(properties).build()) {
+        SamplingService.of(ddpm).mostResidentImages(9).properties(properties).build()) {
       service.submit(large).result().join().close();
       assertThat(
               service
