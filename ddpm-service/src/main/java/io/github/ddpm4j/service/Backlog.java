@@ -34,7 +34,6 @@ final class Backlog {
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition work = lock.newCondition();
   private final Condition room = lock.newCondition();
-  private long submitted;
   private double nanosPerImageStep;
 
   /** What share of that still counts. */
@@ -67,7 +66,8 @@ final class Backlog {
   }
 
   /** When a request is due: after some times its own length, the sooner the more urgent. */
-  Served.Times times(SamplingRequest request, SamplingRun run, long now, double patience) {
+  Served.Times times(
+      long number, SamplingRequest request, SamplingRun run, long now, double patience) {
     lock.lock();
     try {
       double each = nanosPerImageStep == 0 ? UNKNOWN : nanosPerImageStep;
@@ -78,7 +78,7 @@ final class Backlog {
         deadline = later(now, nanos(request.deadline().get()));
         due = Math.min(due, deadline - (long) length);
       }
-      return new Served.Times(submitted++, now, due, deadline);
+      return new Served.Times(number, now, due, deadline);
     } finally {
       lock.unlock();
     }

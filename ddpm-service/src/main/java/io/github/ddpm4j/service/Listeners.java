@@ -14,8 +14,23 @@ final class Listeners {
     this.all = List.copyOf(all);
   }
 
-  void queued(SamplingRequest request) {
-    tell(listener -> listener.queued(request));
+  void queued(Served served) {
+    tell(listener -> listener.queued(served.id(), served.request()));
+    served.traceQueued();
+  }
+
+  /** Of requests that take a step, those for which it is the first. */
+  void begun(List<Served> step) {
+    for (Served served : step) {
+      if (served.tellsBegun()) {
+        Duration waited = waited(served, System.nanoTime());
+        served.trace(() -> tell(listener -> listener.begun(served.id(), served.request(), waited)));
+      }
+    }
+  }
+
+  private static Duration waited(Served served, long now) {
+    return Duration.ofNanos(served.begun(now) - served.times().submitted());
   }
 
   void called(int requests, int images, long nanos) {
@@ -23,17 +38,21 @@ final class Listeners {
   }
 
   /** A request that was never taken. */
-  void refused(SamplingRequest request, int images, long submitted) {
+  void refused(long id, SamplingRequest request, int images, long submitted) {
     Duration waited = Duration.ofNanos(System.nanoTime() - submitted);
-    tell(listener -> listener.ended(request, Outcome.REFUSED, images, waited, waited));
+    tell(listener -> listener.ended(id, request, Outcome.REFUSED, images, waited, waited));
   }
 
   void ended(Served served, Outcome outcome) {
     long now = System.nanoTime();
-    Duration waited = Duration.ofNanos(served.begun(now) - served.times().submitted());
+    Duration waited = waited(served, now);
     Duration total = Duration.ofNanos(now - served.times().submitted());
     int images = served.run().images();
-    tell(listener -> listener.ended(served.request(), outcome, images, waited, total));
+    served.trace(
+        () ->
+            tell(
+                listener ->
+                    listener.ended(served.id(), served.request(), outcome, images, waited, total)));
   }
 
   private void tell(Consumer<ServiceListener> event) {

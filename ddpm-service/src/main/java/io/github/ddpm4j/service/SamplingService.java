@@ -17,6 +17,7 @@ import java.util.Properties;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.ForkJoinPool;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.UnaryOperator;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -92,6 +93,7 @@ public final class SamplingService implements AutoCloseable {
   private final @Nullable Integer mostImages;
   private final int mostResident;
   private final UnaryOperator<Sampling> measured;
+  private final AtomicLong submitted = new AtomicLong();
 
   private SamplingService(Builder builder) {
     ServiceSettings settings = builder.settings.over(builder.configured);
@@ -162,6 +164,7 @@ public final class SamplingService implements AutoCloseable {
   public ServedRequest submit(SamplingRequest request) throws InterruptedException {
     Objects.requireNonNull(request, "request");
     long now = System.nanoTime();
+    long id = submitted.getAndIncrement();
     ServedModel model = used(request.model());
     List<SamplingRun> runs = new ArrayList<>();
     boolean taken = false;
@@ -173,20 +176,20 @@ public final class SamplingService implements AutoCloseable {
             request.start(request.isAlone() ? sampling : sampling.batchSize(model.mostImages())));
       }
       requireModest(runs.get(0));
-      Served.Times times = backlog.times(request, runs.get(0), now, PATIENCE);
+      Served.Times times = backlog.times(id, request, runs.get(0), now, PATIENCE);
       Served served = new Served(request, runs, model, times, executor, backlog::wake);
       Optional<Served> shed = backlog.add(served);
       taken = true;
-      listeners.queued(request);
       shed.ifPresent(this::refuse);
+      listeners.queued(served);
       return served;
     } catch (RequestRefusedException e) {
-      listeners.refused(request, runs.isEmpty() ? 0 : runs.get(0).images(), now);
+      listeners.refused(id, request, runs.isEmpty() ? 0 : runs.get(0).images(), now);
       throw e;
     } finally {
       if (!taken) {
         runs.forEach(run -> Careful.attempt("closing a run", run::close));
-        model.release();
+        model.release(executor);
       }
     }
   }
@@ -468,9 +471,10 @@ public final class SamplingService implements AutoCloseable {
     }
 
     /**
-     * Where callers hear of their requests.
+     * Where callers hear of their requests, and of models that were replaced.
      *
-     * @param executor the common pool by default
+     * @param executor the common pool by default. What it takes it must run; what it rejects is
+     *     handed over on the worker, without progress
      * @return this builder
      */
     public Builder executor(Executor executor) {

@@ -3,6 +3,7 @@ package io.github.ddpm4j.service;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.SamplingRun;
 import io.github.ddpm4j.service.ServiceListener.Outcome;
+import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -39,6 +40,12 @@ final class Served implements ServedRequest {
         }
       };
   private final AtomicBoolean ended = new AtomicBoolean();
+  private final AtomicBoolean begunIsTold = new AtomicBoolean();
+  private final Object trace = new Object();
+
+  /** Events that wait until listeners were told that it is queued; null from then on. */
+  private @Nullable List<Runnable> early = new ArrayList<>();
+
   private final Times times;
 
   /**
@@ -118,6 +125,11 @@ final class Served implements ServedRequest {
   @Override
   public Flow.Publisher<Progress> progress() {
     return progress;
+  }
+
+  @Override
+  public long id() {
+    return times.number();
   }
 
   @Override
@@ -209,6 +221,38 @@ final class Served implements ServedRequest {
     worker = NONE;
   }
 
+  /** Whether listeners are to be told that it has begun: the first time. */
+  boolean tellsBegun() {
+    return begunIsTold.compareAndSet(false, true);
+  }
+
+  /** Tells listeners of something, after they were told that it is queued. */
+  void trace(Runnable event) {
+    synchronized (trace) {
+      if (early != null) {
+        early.add(event);
+        return;
+      }
+    }
+    event.run();
+  }
+
+  /** Listeners were told that it is queued. */
+  void traceQueued() {
+    while (true) {
+      List<Runnable> events;
+      synchronized (trace) {
+        events = early;
+        if (events == null || events.isEmpty()) {
+          early = null;
+          return;
+        }
+        early = new ArrayList<>();
+      }
+      events.forEach(Runnable::run);
+    }
+  }
+
   /** When the first step began; else a given time. */
   long begun(long otherwise) {
     return hasBegun ? begun : otherwise;
@@ -247,7 +291,7 @@ final class Served implements ServedRequest {
         hand.run(); // an executor that takes nothing more
       }
     } finally {
-      model.release();
+      model.release(executor);
     }
     return true;
   }

@@ -3,6 +3,7 @@ package io.github.ddpm4j.service;
 import io.github.ddpm4j.DDPM;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
 
 /** A model of a service, a copy a device, counted by the requests that draw from it. */
 final class ServedModel {
@@ -50,14 +51,23 @@ final class ServedModel {
     return true;
   }
 
-  void release() {
+  /**
+   * One that used it does so no longer.
+   *
+   * @param executor tells whoever waits for the last
+   */
+  void release(Executor executor) {
     boolean last;
     synchronized (this) {
       users--;
       last = retired && users == 0;
     }
     if (last) {
-      unused.complete(copies);
+      try {
+        executor.execute(() -> unused.complete(copies));
+      } catch (Throwable e) {
+        unused.complete(copies); // an executor that takes nothing more
+      }
     }
   }
 

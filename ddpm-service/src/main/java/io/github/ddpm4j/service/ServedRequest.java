@@ -39,6 +39,13 @@ public interface ServedRequest {
   Flow.Publisher<Progress> progress();
 
   /**
+   * What a {@link ServiceListener} knows the request by.
+   *
+   * @return a number that no other request of the service has
+   */
+  long id();
+
+  /**
    * The number of steps that are done.
    *
    * @return from 0 to {@link #steps()}

@@ -4,7 +4,9 @@ import java.time.Duration;
 
 /**
  * Hears what a {@link SamplingService} does, for figures and traces. Its methods are called on the
- * threads of the service and of callers, several at once; what they throw is logged.
+ * threads of the service and of callers, several at once; what they throw is logged. Of one request
+ * {@link #queued} comes first, then {@link #begun} if it takes a step, and {@link #ended} last; one
+ * that is not taken has an end alone.
  */
 public interface ServiceListener {
 
@@ -25,9 +27,19 @@ public interface ServiceListener {
   /**
    * A request was taken into the queue.
    *
+   * @param id its {@link ServedRequest#id}
    * @param request the request
    */
-  default void queued(SamplingRequest request) {}
+  default void queued(long id, SamplingRequest request) {}
+
+  /**
+   * A request is about to take its first step.
+   *
+   * @param id its {@link ServedRequest#id}
+   * @param request the request
+   * @param waited from the submission until now
+   */
+  default void begun(long id, SamplingRequest request, Duration waited) {}
 
   /**
    * A call of the network is done.
@@ -41,6 +53,7 @@ public interface ServiceListener {
   /**
    * A request has ended.
    *
+   * @param id its {@link ServedRequest#id}, of its own also for one that was never taken
    * @param request the request
    * @param outcome how
    * @param images the number of images that it asked for
@@ -48,5 +61,10 @@ public interface ServiceListener {
    * @param total from the submission to the end
    */
   default void ended(
-      SamplingRequest request, Outcome outcome, int images, Duration waited, Duration total) {}
+      long id,
+      SamplingRequest request,
+      Outcome outcome,
+      int images,
+      Duration waited,
+      Duration total) {}
 }

@@ -102,6 +102,7 @@ final class Worker {
       round.over().forEach(served -> forOne(served, () -> giveUp(served)));
       if (!round.step().isEmpty()) {
         beforeCalls.run();
+        listeners.begun(round.step());
         step(round.step());
       }
     }

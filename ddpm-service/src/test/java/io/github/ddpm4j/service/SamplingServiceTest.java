@@ -26,8 +26,12 @@ import java.util.Map;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.Flow;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -582,6 +586,7 @@ class SamplingServiceTest {
 
           @Override
           public synchronized void ended(
+              long id,
               SamplingRequest request,
               Outcome outcome,
               int images,
@@ -600,6 +605,59 @@ class SamplingServiceTest {
     }
     assertThat(outcomes).containsExactlyInAnyOrder(Outcome.DONE, Outcome.REFUSED);
     assertThat(time.get()).isPositive();
+  }
+
+  /** What is told of a request says which, in the order of what happens to it. */
+  @Test
+  void listener_ofManyRequests_canTellThemApart() throws Exception {
+    Map<Long, List<String>> told = new ConcurrentHashMap<>();
+    ServiceListener listener =
+        new ServiceListener() {
+          @Override
+          public void queued(long id, SamplingRequest request) {
+            Thread.yield(); // the request may end meanwhile
+            tell(id, "queued");
+          }
+
+          @Override
+          public void begun(long id, SamplingRequest request, Duration waited) {
+            tell(id, "begun");
+          }
+
+          @Override
+          public void ended(
+              long id,
+              SamplingRequest request,
+              Outcome outcome,
+              int images,
+              Duration waited,
+              Duration total) {
+            tell(id, outcome.toString());
+          }
+
+          private void tell(long id, String what) {
+            told.computeIfAbsent(id, unused -> new CopyOnWriteArrayList<>()).add(what);
+          }
+        };
+    SamplingRequest same = request(1, 1);
+    List<Long> ids = new ArrayList<>();
+    try (SamplingService service = service(Gate.open()).listener(listener).build()) {
+      for (int i = 0; i < 200; i++) {
+        ServedRequest served = service.submit(same);
+        ids.add(served.id());
+        if (i % 2 == 0) {
+          values(served);
+        }
+      }
+      service.shutdown();
+      assertThatThrownBy(() -> service.submit(same)).isInstanceOf(RequestRefusedException.class);
+      assertThat(service.awaitEnd(Duration.ofSeconds(20))).isTrue();
+    }
+    assertThat(ids).doesNotHaveDuplicates();
+    for (long id : ids) {
+      assertThat(told.remove(id)).as("request %s", id).containsExactly("queued", "begun", "DONE");
+    }
+    assertThat(told.values()).containsExactly(List.of("REFUSED"));
   }
 
   /** However many requests one of them has. */
@@ -677,6 +735,36 @@ class SamplingServiceTest {
     }
   }
 
+  /** Whoever goes on from the future of a model that was replaced does so on no worker. */
+  @Test
+  void replace_thenSomethingLong_holdsNobodyUp() throws Exception {
+    Gate old = Gate.closed();
+    ExecutorService executor = Executors.newCachedThreadPool();
+    try (SamplingService service = service(old).executor(executor).build()) {
+      ServedRequest running = service.submit(request(1, STEPS));
+      old.begun.acquire();
+      CountDownLatch done = new CountDownLatch(1);
+      CompletableFuture<Void> after =
+          service
+              .replace("default", ddpm(Gate.open()))
+              .thenAccept(
+                  model -> {
+                    try {
+                      done.await();
+                    } catch (InterruptedException e) {
+                      throw new CompletionException(e);
+                    }
+                  });
+      old.open.release(STEPS);
+      values(running);
+      assertThat(values(service.submit(request(1, STEPS)))).hasSize(4);
+      done.countDown();
+      after.get(20, TimeUnit.SECONDS);
+    } finally {
+      executor.shutdown();
+    }
+  }
+
   @Test
   void deadline_longerThanAnyClock_isNone() throws Exception {
     try (SamplingService service = service(Gate.open()).build()) {
@@ -700,7 +788,7 @@ class SamplingServiceTest {
             .batchSize(1_000_000)
             .start(1_000_000)) {
       long now = System.nanoTime();
-      assertThat(backlog.times(request, run, now, 4).due()).isGreaterThan(now);
+      assertThat(backlog.times(0, request, run, now, 4).due()).isGreaterThan(now);
     }
   }
 

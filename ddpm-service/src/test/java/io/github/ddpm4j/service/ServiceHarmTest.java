@@ -188,8 +188,13 @@ class ServiceHarmTest {
     ServiceListener bad =
         new ServiceListener() {
           @Override
-          public void queued(SamplingRequest request) {
+          public void queued(long id, SamplingRequest request) {
             throw new AssertionError("queued, on purpose");
+          }
+
+          @Override
+          public void begun(long id, SamplingRequest request, Duration waited) {
+            throw new AssertionError("begun, on purpose");
           }
 
           @Override
@@ -199,6 +204,7 @@ class ServiceHarmTest {
 
           @Override
           public void ended(
+              long id,
               SamplingRequest request,
               Outcome outcome,
               int images,

@@ -44,7 +44,37 @@ class ServiceMetricsTest {
         .isEqualTo(2);
     assertThat(registry.get("ddpm4j.sampling.request").tag("outcome", "cancelled").timer().count())
         .isEqualTo(1);
-    assertThat(registry.get("ddpm4j.sampling.wait").timer().count()).isEqualTo(3);
+    assertThat(registry.get("ddpm4j.sampling.wait").timer().count()).isEqualTo(2);
     assertThat(registry.get("ddpm4j.sampling.images").summary().totalAmount()).isEqualTo(8);
+  }
+
+  /** Two services in one registry, each with its own figures. */
+  @Test
+  void meters_ofTwoServices_keptApart() throws Exception {
+    SimpleMeterRegistry registry = new SimpleMeterRegistry();
+    Gate gate = Gate.closed();
+    ServiceMetrics busy = new ServiceMetrics(registry, "busy");
+    ServiceMetrics idle = new ServiceMetrics(registry, "idle");
+    DDPM ddpm = DDPM.builder().timesteps(10).denoiser(gate).build();
+    try (SamplingService one = SamplingService.of(ddpm).mostImages(4).listener(busy).build();
+        SamplingService other = SamplingService.of(ddpm).mostImages(4).listener(idle).build()) {
+      busy.watch(one);
+      idle.watch(other);
+      ServedRequest request =
+          one.submit(SamplingRequest.of(1, s -> s.sampler(Samplers.ddim(3)).seed(1)));
+      gate.begun.acquire();
+      assertThat(running(registry, "busy")).isEqualTo(1);
+      assertThat(running(registry, "idle")).isZero();
+      gate.open.release(3);
+      request.result().join().close();
+    }
+    assertThat(registry.get("ddpm4j.sampling.call").tag("service", "busy").timer().count())
+        .isEqualTo(3);
+    assertThat(registry.get("ddpm4j.sampling.call").tag("service", "idle").timer().count())
+        .isZero();
+  }
+
+  private static double running(SimpleMeterRegistry registry, String service) {
+    return registry.get("ddpm4j.sampling.running").tag("service", service).gauge().value();
   }
 }

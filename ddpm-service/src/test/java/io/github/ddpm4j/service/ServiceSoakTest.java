@@ -58,6 +58,7 @@ class ServiceSoakTest {
         new ServiceListener() {
           @Override
           public void ended(
+              long id,
               SamplingRequest request,
               Outcome outcome,
               int images,
