@@ -336,7 +336,16 @@ class SamplingRunTest {
         Sampling.of(DenoisingModel.of(diffusion(), shared)).sampler(Samplers.ddim(5)).seed(1);
     try (SamplingRun first = small.shape(1, 2, 2).start(1);
         SamplingRun wide = small.dataType(DataType.FLOAT64).start(1);
-        SamplingRun large = small.dataType(DataType.FLOAT32).shape(1, 4, 4).start(1)) {
+        SamplingRun large = small.dataType(DataType.FLOAT32).shape(1, 4, 4).start(1);
+        SamplingRun second = small.shape(1, 2, 2).sampler(Samplers.ddim(3)).start(2);
+        SamplingRun elsewhere =
+            Sampling.of(DenoisingModel.of(diffusion(), StandIns.modelG()))
+                .sampler(Samplers.ddim(5))
+                .seed(1)
+                .shape(1, 2, 2)
+                .start(1)) {
+      assertThat(first.advancesWith(second)).isTrue();
+      assertThat(List.of(first, wide, large, elsewhere)).noneMatch(first::advancesWith);
       String start =
           "runs that advance together must be of images of one shape and type, but one has (1, 2,"
               + " 2) float32 and another ";
@@ -553,7 +562,7 @@ class SamplingRunTest {
   /* --- what is made of the images at the end --- */
 
   /** Doubles rows and columns, and counts how often it is closed. */
-  private static final class Doubling implements Sampling.Decoding {
+  private static class Doubling implements Sampling.Decoding {
     private final double factor;
     private int closed;
 
@@ -625,6 +634,25 @@ class SamplingRunTest {
     assertThatThrownBy(() -> sampling.decoding(decoding).start(0))
         .isInstanceOf(IllegalArgumentException.class);
     assertThat(decoding.closed).isEqualTo(1);
+  }
+
+  @Test
+  void finish_decodingDoesNotClose_leavesNoImages() {
+    Doubling decoding =
+        new Doubling(2) {
+          @Override
+          public void close() {
+            throw new IllegalStateException("on purpose");
+          }
+        };
+    try (SamplingRun run = sampling(Samplers.ddim(1), 3).decoding(decoding).start(1)) {
+      NDManager images = run.next().x().getManager().getParentManager();
+      assertThat(images.isOpen()).isTrue();
+      assertThatThrownBy(run::finish)
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("on purpose");
+      assertThat(images.isOpen()).isFalse();
+    }
   }
 
   @Test
