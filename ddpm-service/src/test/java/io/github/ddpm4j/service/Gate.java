@@ -9,7 +9,9 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
 
 /**
  * The exact network of a Gaussian of deviation 0.5, whose calls a test lets through one by one, and
@@ -34,6 +36,9 @@ final class Gate implements Denoiser {
   /** Calls from now on that throw an error. */
   final AtomicInteger errors = new AtomicInteger();
 
+  /** Milliseconds that the next call takes. */
+  final AtomicInteger stall = new AtomicInteger();
+
   static Gate closed() {
     return new Gate();
   }
@@ -49,6 +54,10 @@ final class Gate implements Denoiser {
     calls.add(levels.size());
     begun.release();
     open.acquireUninterruptibly();
+    int slow = stall.getAndSet(0);
+    if (slow > 0) {
+      LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(slow));
+    }
     if (failures.getAndUpdate(n -> Math.max(0, n - 1)) > 0) {
       throw new IllegalStateException("the network failed on purpose");
     }
