@@ -23,7 +23,7 @@ final class Backlog {
   private static final double FADING = 2e9;
 
   /** A time that is longer than any, in nanoseconds, to which times can still be added. */
-  private static final long FOREVER = Long.MAX_VALUE / 4;
+  private static final long FOREVER = 1L << 61;
 
   /** How often a caller who waits looks whether other tenants still ask. */
   private static final long LOOK = 1_000_000_000;
@@ -71,12 +71,12 @@ final class Backlog {
     lock.lock();
     try {
       double each = nanosPerImageStep == 0 ? UNKNOWN : nanosPerImageStep;
-      double length = Math.min(FOREVER, Served.work(run) * each);
-      long due = later(now, patience * length * Math.pow(2, -request.priority()));
+      long length = bounded(Served.work(run) * each);
+      long due = now + bounded(patience * length * Math.pow(2, -request.priority()));
       long deadline = Long.MAX_VALUE;
       if (request.deadline().isPresent()) {
-        deadline = later(now, nanos(request.deadline().get()));
-        due = Math.min(due, deadline - (long) length);
+        deadline = now + nanos(request.deadline().get());
+        due = Math.min(due, deadline - length);
       }
       return new Served.Times(number, now, due, deadline);
     } finally {
@@ -87,16 +87,17 @@ final class Backlog {
   /**
    * Adds a request.
    *
+   * @param mayWait whether its caller can wait for room
    * @return the request that had to make room
    * @throws RequestRefusedException if there is no room, or it would be late
    */
-  Optional<Served> add(Served served) throws InterruptedException {
+  Optional<Served> add(Served served, boolean mayWait) throws InterruptedException {
     lock.lockInterruptibly();
     try {
       requireOpen();
       String tenant = served.request().tenant();
       admission.ask(tenant, System.nanoTime());
-      while (whenFull == WhenFull.WAIT && !admission.hasRoom(tenant)) {
+      while (whenFull == WhenFull.WAIT && mayWait && !admission.hasRoom(tenant)) {
         long left = left(served);
         if (left <= 0) {
           throw tooLate(
@@ -126,8 +127,8 @@ final class Backlog {
     }
   }
 
-  private static long later(long now, double nanos) {
-    return now + (long) Math.min(FOREVER, nanos);
+  private static long bounded(double nanos) {
+    return nanos < FOREVER ? (long) nanos : FOREVER;
   }
 
   /** A duration in nanoseconds, of which there may be too many for a long. */
@@ -151,7 +152,7 @@ final class Backlog {
       return;
     }
     long now = System.nanoTime();
-    if (now - deadline > 0) {
+    if (served.times().isLate(now)) {
       throw tooLate(
           "the request's deadline of "
               + told(served)
@@ -271,8 +272,7 @@ final class Backlog {
   }
 
   private static boolean isOver(Served served, long now) {
-    return served.run().state() == SamplingRun.State.CANCELLED
-        || now - served.times().deadline() > 0;
+    return served.run().state() == SamplingRun.State.CANCELLED || served.times().isLate(now);
   }
 
   void remove(Served served) {

@@ -63,7 +63,7 @@ public final class SamplingService implements AutoCloseable {
   public enum WhenFull {
     /** The request is refused. */
     REFUSE,
-    /** The caller waits for room. */
+    /** The caller waits for room; a listener, for which the service would wait, is refused. */
     WAIT,
     /**
      * Of those of its tenant that wait and the new one, that which is due last is refused; or, if
@@ -178,7 +178,7 @@ public final class SamplingService implements AutoCloseable {
       requireModest(runs.get(0));
       Served.Times times = backlog.times(id, request, runs.get(0), now, PATIENCE);
       Served served = new Served(request, runs, model, times, executor, backlog::wake);
-      Optional<Served> shed = backlog.add(served);
+      Optional<Served> shed = backlog.add(served, !isOnWorker());
       taken = true;
       shed.ifPresent(this::refuse);
       listeners.queued(served);
@@ -331,12 +331,20 @@ public final class SamplingService implements AutoCloseable {
 
   /**
    * Ends the service after the call of the network that is going on. Requests that are not done
-   * fail with a {@link java.util.concurrent.CancellationException}. Does nothing the second time.
+   * fail with a {@link java.util.concurrent.CancellationException}. Does nothing the second time. A
+   * listener that closes the service does not wait for the end.
    */
   @Override
   public void close() {
     backlog.stop();
-    workers.forEach(Worker::join);
+    if (!isOnWorker()) {
+      workers.forEach(Worker::join);
+    }
+  }
+
+  /** Whether this is a worker's thread, such as in a listener; it waits for no other. */
+  private boolean isOnWorker() {
+    return workers.stream().anyMatch(Worker::isCurrent);
   }
 
   /** Sets up a service. */

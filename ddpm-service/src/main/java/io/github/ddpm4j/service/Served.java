@@ -56,7 +56,12 @@ final class Served implements ServedRequest {
    * @param due when it should be done, by which requests are ordered
    * @param deadline when it is late; {@link Long#MAX_VALUE} for never
    */
-  record Times(long number, long submitted, long due, long deadline) {}
+  record Times(long number, long submitted, long due, long deadline) {
+
+    boolean isLate(long now) {
+      return deadline != Long.MAX_VALUE && now - deadline > 0;
+    }
+  }
 
   private volatile int worker = NONE;
   private volatile long begun;

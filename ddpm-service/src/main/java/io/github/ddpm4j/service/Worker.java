@@ -54,10 +54,15 @@ final class Worker {
     return !thread.isAlive();
   }
 
+  /** Whether this is its thread. */
+  boolean isCurrent() {
+    return Thread.currentThread() == thread;
+  }
+
   /** Waits for the end, and keeps an interrupt for later. */
   void join() {
     boolean interrupted = false;
-    while (thread.isAlive() && Thread.currentThread() != thread) {
+    while (thread.isAlive()) {
       try {
         thread.join();
       } catch (InterruptedException e) {
@@ -119,7 +124,7 @@ final class Worker {
 
   /** Requests that were cancelled, are late, or are left when the service stops. */
   private void giveUp(Served served) {
-    if (System.nanoTime() - served.times().deadline() > 0) {
+    if (served.times().isLate(System.nanoTime())) {
       end(
           served,
           Outcome.LATE,

@@ -615,7 +615,7 @@ class SamplingServiceTest {
         new ServiceListener() {
           @Override
           public void queued(long id, SamplingRequest request) {
-            Thread.yield(); // the request may end meanwhile
+            Thread.onSpinWait(); // the request may end meanwhile
             tell(id, "queued");
           }
 

@@ -21,12 +21,16 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.BrokenBarrierException;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Flow;
 import java.util.concurrent.ForkJoinPool;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.BeforeAll;
@@ -231,7 +235,7 @@ class ServiceHarmTest {
       gate.open.release(100);
       closing.get(PATIENCE, TimeUnit.SECONDS);
       assertThat(drawn(running)).isEqualTo(8);
-      for (ServedRequest closed : new ServedRequest[] {second, third}) {
+      for (ServedRequest closed : List.of(second, third)) {
         assertThat(closed.result().handle((samples, e) -> 1).get(PATIENCE, TimeUnit.SECONDS))
             .isOne();
         assertThat(closed.result()).isCompletedExceptionally();
@@ -409,6 +413,74 @@ class ServiceHarmTest {
       assertEndsWell(good);
       assertThatThrownBy(() -> bad.result().get(PATIENCE, TimeUnit.SECONDS))
           .hasMessageContaining("not finite after the last step");
+    }
+  }
+
+  /** A worker that waited for room would wait for itself. */
+  @Test
+  void submit_onTheWorkerWhenFull_isRefused() throws Exception {
+    Gate gate = Gate.closed();
+    try (SamplingService service =
+        service(gate).queue(1).whenFull(WhenFull.WAIT).executor(Runnable::run).build()) {
+      ServedRequest first = service.submit(request(8, 1));
+      gate.begun.acquire();
+      CompletableFuture<ServedRequest> more =
+          first
+              .result()
+              .thenApply(
+                  samples -> {
+                    samples.close();
+                    try {
+                      service.submit(request(1, 1));
+                      return service.submit(request(1, 1));
+                    } catch (InterruptedException e) {
+                      throw new IllegalStateException(e);
+                    }
+                  });
+      gate.open.release(100);
+      assertThatThrownBy(() -> more.get(PATIENCE, TimeUnit.SECONDS))
+          .cause()
+          .isInstanceOf(RequestRefusedException.class);
+      assertEndsWell(service.submit(request(1, 1)));
+    }
+  }
+
+  /** Each would wait for the other. */
+  @Test
+  void close_onBothWorkers_endsBoth() throws Exception {
+    Gate one = Gate.closed();
+    Gate other = Gate.closed();
+    CompletableFuture<SamplingService> started = new CompletableFuture<>();
+    CyclicBarrier both = new CyclicBarrier(2);
+    ServiceListener closing =
+        new ServiceListener() {
+          @Override
+          public void called(int requests, int images, Duration time) {
+            try {
+              both.await(PATIENCE, TimeUnit.SECONDS);
+            } catch (InterruptedException | BrokenBarrierException | TimeoutException e) {
+              throw new IllegalStateException(e);
+            }
+            started.join().close();
+          }
+        };
+    SamplingService service =
+        SamplingService.builder()
+            .model("default", List.of(ddpm(one), ddpm(other)))
+            .mostImages(1)
+            .listener(closing)
+            .build();
+    started.complete(service);
+    ServedRequest first = service.submit(request(1, STEPS));
+    ServedRequest second = service.submit(request(1, STEPS));
+    one.begun.acquire();
+    other.begun.acquire();
+    one.open.release(100);
+    other.open.release(100);
+    assertThat(service.awaitEnd(Duration.ofSeconds(PATIENCE))).isTrue();
+    for (ServedRequest closed : List.of(first, second)) {
+      assertThatThrownBy(() -> closed.result().get(PATIENCE, TimeUnit.SECONDS))
+          .isInstanceOf(CancellationException.class);
     }
   }
 }
