@@ -181,8 +181,10 @@ class RequestOrderTest {
   @Test
   void next_requestOfSeveralBatches_countsAllItsImages() {
     RequestOrder order = new RequestOrder(10);
-    Served batches = served("t", 8, 1);
-    Served other = served("t", 3, 2);
+    ServedModel model = new ServedModel(List.of(ddpm), 8);
+    SamplingRequest request = SamplingRequest.of(1, s -> s);
+    Served batches = served(request, 8, 4, 1, model);
+    Served other = served(request, 3, 4, 2, model);
     order.add(batches);
     order.add(other);
     order.next(0).forEach(one -> one.begin(0, 0));
