@@ -13,6 +13,7 @@ import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.Training;
 import io.github.ddpm4j.internal.random.CounterRandom;
 import io.github.ddpm4j.loss.Loss;
+import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.Condition.Kind;
 import io.github.ddpm4j.model.TinyDenoiser;
@@ -293,6 +294,97 @@ class NoiseAssignmentTest {
     }
   }
 
+  /** The mean of squares, noting what is compared. */
+  private static final class Comparing implements Loss {
+    private final List<float[]> outputs = new ArrayList<>();
+    private final List<float[]> targets = new ArrayList<>();
+
+    @Override
+    public <T> T perImage(Ops<T> ops, T output, T target) {
+      if (output instanceof NDArray values && values.getShape().get(0) == BATCH) {
+        outputs.add(values.toFloatArray());
+        targets.add(((NDArray) target).toFloatArray());
+      }
+      return ops.meanPerImage(ops.square(ops.subtract(output, target)));
+    }
+  }
+
+  /**
+   * Of a network that says 0 of the noise, x̂_0 is x_0 + t ε; compared with it is x_0 + t ε / 2, so
+   * that both have the same x_0 and the same assigned ε.
+   */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2})
+  void fit_tunedForConsistency_bothLevelsHaveTheAssignedNoise(int accumulation) {
+    Comparing comparing = new Comparing();
+    List<Double> eager = tuned(false, accumulation, comparing);
+    assertThat(comparing.outputs).hasSize(4 * accumulation);
+    for (int pass = 0; pass < 4 * accumulation; pass++) {
+      double[][] drawn = drawn(pass);
+      float[] images = new float[BATCH * PIXELS];
+      float[] noise = new float[BATCH * PIXELS]; // t ε
+      for (int k = 0; k < noise.length; k++) {
+        float output = comparing.outputs.get(pass)[k];
+        float target = comparing.targets.get(pass)[k];
+        images[k] = 2 * target - output;
+        noise[k] = 2 * (output - target);
+      }
+      int[] order = new int[BATCH];
+      for (int i = 0; i < BATCH; i++) {
+        int image = i;
+        order[i] =
+            IntStream.range(0, BATCH)
+                .filter(k -> cosine(noise, image, drawn[k]) > 1 - 1e-5)
+                .findFirst()
+                .orElseThrow();
+      }
+      assertThat(distance(images, drawn, order))
+          .isCloseTo(least(images, drawn, allowed(0, 0, 0, 0, 0, 0)), within(1e-3));
+    }
+    List<Double> compiled = tuned(true, accumulation, new Comparing());
+    for (int step = 0; step < 4; step++) {
+      assertThat(compiled.get(step) / eager.get(step)).isCloseTo(1, within(1e-4));
+    }
+  }
+
+  private List<Double> tuned(boolean compiled, int accumulation, Loss loss) {
+    List<Double> losses = new ArrayList<>();
+    try (AffineDenoiser network =
+            new AffineDenoiser(compiled, IMAGE, new float[PIXELS], new float[PIXELS], 0);
+        TrainedModel trained =
+            DDPM.builder()
+                .denoiser(network)
+                .build()
+                .consistencyTuning(ConsistencyTuning.usual().ratio(2, 0, 1).stages(1))
+                .timestepSampler(TimestepSampler.logNormal(0.3, 0.1))
+                .loss(loss)
+                .noiseAssignment(NoiseAssignment.optimal())
+                .batchSize(BATCH)
+                .accumulation(accumulation)
+                .steps(4)
+                .learningRate(1e-9)
+                .seed(SEED)
+                .anyRange()
+                .listener(event -> losses.add(event.loss()))
+                .fit(data(false))) {
+      assertThat(trained.losses().steps()).isEqualTo(4);
+    }
+    return losses;
+  }
+
+  private static double cosine(float[] noise, int image, double[] drawn) {
+    double product = 0;
+    double one = 0;
+    double other = 0;
+    for (int p = 0; p < PIXELS; p++) {
+      double value = noise[image * PIXELS + p];
+      product += value * drawn[p];
+      one += value * value;
+      other += drawn[p] * drawn[p];
+    }
+    return product / Math.sqrt(one * other);
+  }
+
   private float[] trained(boolean compiled, int accumulation, NoiseAssignment assignment) {
     try (AffineDenoiser network = affine(compiled);
         TrainedModel trained =
@@ -383,8 +475,8 @@ class NoiseAssignmentTest {
         EnumSet.of(Kind.LABELS, Kind.PREVIOUS_X0),
         optimal,
         "noiseAssignment was optimal, by which the noise would tell of the labels that the network"
-            + " is conditioned on, and samples come from another distribution; assign within classes"
-            + " by byClass()");
+            + " is conditioned on, and samples come from another distribution; assign within"
+            + " classes by byClass()");
     assertRefused(
         EnumSet.of(Kind.LABELS, Kind.IMAGES),
         optimal.byClass(),

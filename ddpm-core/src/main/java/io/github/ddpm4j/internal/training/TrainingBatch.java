@@ -76,7 +76,7 @@ record TrainingBatch(
   }
 
   TrainingBatch withNoise(NDArray changed, NDArray changedInput) {
-    return new TrainingBatch(pass, images, levels, changed, changedInput, condition);
+    return new TrainingBatch(pass, images, levels, changed, changedInput, condition, earlier);
   }
 
   /** x_t, in the manager of the images. */
