@@ -26,7 +26,10 @@ import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.model.TrainableDenoiser;
+import io.github.ddpm4j.sampling.ConsistencySampler;
 import io.github.ddpm4j.sampling.Samplers;
+import io.github.ddpm4j.schedule.Level;
+import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.training.AdamOptimizer;
 import io.github.ddpm4j.training.Checkpoints;
 import io.github.ddpm4j.training.ConsistencyTuning;
@@ -740,6 +743,7 @@ public final class Training {
               + inputPerturbation
               + "; leave them as they are by default");
     }
+    requireGreatestLevel(consistency);
     Set<Condition.Kind> kinds = denoiser.conditionKinds();
     if (kinds.contains(Condition.Kind.PREVIOUS_X0)) {
       throw new IllegalArgumentException(
@@ -762,6 +766,23 @@ public final class Training {
               + ", for which the network must have learned to do without a condition, but its"
               + " provenance says that it never did; train it with conditionDropout(0.1) before, or"
               + " leave guidance at 1");
+    }
+  }
+
+  /** Drawing makes its first call at the greatest level, and its second one below. */
+  private void requireGreatestLevel(ConsistencyTuning tuning) {
+    Schedule schedule = model.diffusion().schedule();
+    double last = Level.of(schedule, schedule.timesteps() - 1).sigma();
+    if (!(Math.min(tuning.sigmaMax(), last) > ConsistencySampler.DEFAULT_SIGMA_MIDDLE)) {
+      throw new IllegalArgumentException(
+          "drawing with a tuned model starts at its greatest noise / signal, which must be more"
+              + " than "
+              + ConsistencySampler.DEFAULT_SIGMA_MIDDLE
+              + ", that of the second call, but sigmaMax was "
+              + tuning.sigmaMax()
+              + " and the schedule ends at "
+              + last
+              + "; use a greater sigmaMax, and a schedule that leads to noise");
     }
   }
 

@@ -33,13 +33,19 @@ import java.util.stream.Collectors;
  */
 public final class ConsistencySampler implements Sampler {
 
-  /** The s of the first call, the paper's: {@value}. A schedule that ends below it starts there. */
+  /**
+   * The s of the first call where neither sampler nor model tells it, the paper's: {@value}. A
+   * schedule that ends below it starts there.
+   */
   public static final double DEFAULT_SIGMA_MAX = 80;
 
   /** The s of the second of two calls, as Song and Dhariwal 2024 have it for CIFAR-10: {@value}. */
   public static final double DEFAULT_SIGMA_MIDDLE = 0.821;
 
   private static final String NAME = "consistency";
+
+  /** {@link #max} where it is left to the model. */
+  private static final double UNSET = 0;
 
   private final int calls;
   private final double max;
@@ -61,16 +67,44 @@ public final class ConsistencySampler implements Sampler {
         || (sampler instanceof ResamplingSampler resampling && isIn(resampling.base()));
   }
 
+  /**
+   * The same sampler from a greatest level on, unless it has one of its own.
+   *
+   * @param sampler one that {@link #isIn} knows
+   */
+  static Sampler startingAt(Sampler sampler, double sigmaMax) {
+    if (sampler instanceof ResamplingSampler resampling) {
+      return resampling.over(startingAt(resampling.base(), sigmaMax));
+    }
+    ConsistencySampler own = (ConsistencySampler) sampler;
+    return own.max == UNSET && own.sigmas.isEmpty() ? own.sigmaMax(sigmaMax) : own;
+  }
+
+  /**
+   * The ratio of noise to signal of the first call from noise.
+   *
+   * @param sampler one that {@link #isIn} knows
+   */
+  static double first(Sampler sampler) {
+    return sampler instanceof ResamplingSampler resampling
+        ? first(resampling.base())
+        : ((ConsistencySampler) sampler).first();
+  }
+
+  private double first() {
+    return !sigmas.isEmpty() ? sigmas.get(0) : max == UNSET ? DEFAULT_SIGMA_MAX : max;
+  }
+
   static ConsistencySampler of(int calls) {
     DdpmSampler.requireSteps(calls);
-    return new ConsistencySampler(calls, DEFAULT_SIGMA_MAX, DEFAULT_SIGMA_MIDDLE, List.of());
+    return new ConsistencySampler(calls, UNSET, DEFAULT_SIGMA_MIDDLE, List.of());
   }
 
   /**
    * The ratio of noise to signal at which pure noise is taken to stand, s_1.
    *
-   * @param sigma positive and finite; the default is {@value #DEFAULT_SIGMA_MAX}. A schedule that
-   *     ends at less starts there
+   * @param sigma positive and finite; the default is what the model was tuned for, and {@value
+   *     #DEFAULT_SIGMA_MAX} where it does not tell. A schedule that ends at less starts there
    * @return a sampler that starts there
    * @throws IllegalArgumentException if {@code sigma} is not positive and finite
    */
@@ -165,7 +199,7 @@ public final class ConsistencySampler implements Sampler {
     if (!sigmas.isEmpty()) {
       return sigmas.stream().mapToDouble(sigma -> Math.min(sigma, greatest)).toArray();
     }
-    double first = Math.min(max, greatest);
+    double first = Math.min(first(), greatest);
     if (calls > 1 && first <= middle) {
       throw new IllegalArgumentException(
           this
@@ -190,7 +224,7 @@ public final class ConsistencySampler implements Sampler {
           .toString();
     }
     return SamplerText.of(NAME, calls)
-        .number("sigmaMax", max, DEFAULT_SIGMA_MAX)
+        .number("sigmaMax", max, UNSET)
         .number("sigmaMiddle", middle, DEFAULT_SIGMA_MIDDLE)
         .toString();
   }

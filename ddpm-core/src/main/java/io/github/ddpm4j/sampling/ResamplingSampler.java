@@ -45,6 +45,11 @@ final class ResamplingSampler implements Sampler {
     return base;
   }
 
+  /** The same jumps between the rows of another sampler. */
+  ResamplingSampler over(Sampler changed) {
+    return new ResamplingSampler(changed, jumpLength, jumps);
+  }
+
   @Override
   public SamplingPlan plan(Diffusion diffusion, int start) {
     SamplingPlan plan = base.plan(diffusion, start);

@@ -37,6 +37,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
@@ -151,7 +152,8 @@ public final class Sampling {
    *
    * @param sampler the default is {@link Samplers#ddpm()}, the paper's, of T network calls; for a
    *     model that was tuned for consistency, {@link Samplers#consistency} of 2 calls. Runs of such
-   *     a model refuse others, unless {@link #anySampler} is called
+   *     a model refuse others, and greater levels than it was tuned for, unless {@link #anySampler}
+   *     is called
    * @return this run
    */
   public Sampling sampler(Sampler sampler) {
@@ -160,8 +162,8 @@ public final class Sampling {
   }
 
   /**
-   * Takes any sampler, also with a model that was tuned for consistency. Its x̂_0 is no longer the
-   * mean that samplers for diffusion models step by, so that these lead elsewhere.
+   * Takes any sampler from any level on, also with a model that was tuned for consistency. Its x̂_0
+   * is no longer the mean that samplers for diffusion models step by, so that these lead elsewhere.
    *
    * @return this run
    */
@@ -171,7 +173,8 @@ public final class Sampling {
   }
 
   /**
-   * The sampler of this run; refuses one that makes nothing of what the network was tuned to say.
+   * The sampler of this run; refuses one that makes nothing of what the network was tuned to say,
+   * or asks it at levels that it was not tuned for.
    */
   private Sampler usedSampler() {
     Optional<String> tunedFor = TunedFor.of(diffusion.metadata(), provenance);
@@ -179,16 +182,50 @@ public final class Sampling {
     if (used == null) {
       return tunedFor.map(Samplers::parse).orElseGet(Samplers::ddpm);
     }
-    if (tunedFor.isPresent() && !anySampler && !ConsistencySampler.isIn(used)) {
+    if (tunedFor.isEmpty()) {
+      return used;
+    }
+    if (!ConsistencySampler.isIn(used)) {
+      if (anySampler) {
+        return used;
+      }
       throw new IllegalArgumentException(
           "the model was tuned for "
               + Quote.of(tunedFor.get())
               + ": its x̂_0 is the end of a way, and not the mean that "
               + used
-              + " steps by; leave the sampler out, use Samplers.consistency(n), or call anySampler()"
-              + " to insist");
+              + " steps by; leave the sampler out, use Samplers.consistency(n), or call"
+              + " anySampler() to insist");
+    }
+    OptionalDouble greatest = tunedUpTo();
+    if (greatest.isEmpty()) {
+      return used;
+    }
+    used = ConsistencySampler.startingAt(used, greatest.getAsDouble());
+    double first = Math.min(ConsistencySampler.first(used), lastSigma());
+    if (first > greatest.getAsDouble() && !anySampler) {
+      throw new IllegalArgumentException(
+          "the model was tuned for noise / signal up to "
+              + greatest.getAsDouble()
+              + ", but "
+              + used
+              + " asks it at "
+              + first
+              + "; leave its sigmaMax out, or call anySampler() to insist");
     }
     return used;
+  }
+
+  /** The greatest noise / signal that the model was tuned for; empty for ordinary models. */
+  private OptionalDouble tunedUpTo() {
+    return TunedFor.of(diffusion.metadata(), provenance).map(Samplers::parse).stream()
+        .filter(ConsistencySampler::isIn)
+        .mapToDouble(ConsistencySampler::first)
+        .findFirst();
+  }
+
+  private double lastSigma() {
+    return Level.of(diffusion.schedule(), diffusion.schedule().timesteps() - 1).sigma();
   }
 
   /**
@@ -387,8 +424,8 @@ public final class Sampling {
     int least = Math.min(channels, Arrays.stream(sizes).min().orElse(0));
     if (least < 1 || sizes.length > MOST_AXES) {
       throw new IllegalArgumentException(
-          "image shape must have sizes of at least 1, one of a signal, two of an image or three of a"
-              + " volume, but was "
+          "image shape must have sizes of at least 1, one of a signal, two of an image or three of"
+              + " a volume, but was "
               + IntStream.concat(IntStream.of(channels), Arrays.stream(sizes))
                   .mapToObj(Integer::toString)
                   .collect(Collectors.joining(", ", "(", ")")));
@@ -1050,7 +1087,29 @@ public final class Sampling {
 
   private SamplingPlan planFrom(int t) {
     requireTimestep(t);
-    return usedSampler().plan(diffusion, t);
+    Sampler used = usedSampler();
+    requireTunedAt(t, used);
+    return used.plan(diffusion, t);
+  }
+
+  /** A run from a timestep makes its first call there. */
+  private void requireTunedAt(int t, Sampler used) {
+    double sigma = Level.of(diffusion.schedule(), t).sigma();
+    tunedUpTo()
+        .ifPresent(
+            greatest -> {
+              if (sigma > greatest && !anySampler && ConsistencySampler.isIn(used)) {
+                throw new IllegalArgumentException(
+                    "the model was tuned for noise / signal up to "
+                        + greatest
+                        + ", but timestep "
+                        + t
+                        + " has "
+                        + sigma
+                        + "; start at a smaller timestep or strength, or call anySampler() to"
+                        + " insist");
+              }
+            });
   }
 
   private void requireTimestep(int t) {

@@ -73,6 +73,7 @@ class SamplerTextTest {
         Samplers.edm(18).churn(1e-9).churnBetween(1e-7, Double.POSITIVE_INFINITY),
         Samplers.edm(18).spacing(TimestepSpacing.LINSPACE).lambdaMin(-5.1),
         Samplers.consistency(2),
+        Samplers.consistency(2).sigmaMax(80),
         Samplers.consistency(4).sigmaMax(20).sigmaMiddle(1.5),
         Samplers.consistency(1).sigmas(80, 2.5, 0.3),
         Samplers.resampling(Samplers.ddpm(20), 10, 3),

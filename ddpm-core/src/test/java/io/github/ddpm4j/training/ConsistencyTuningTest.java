@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
@@ -20,6 +21,7 @@ import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
+import io.github.ddpm4j.schedule.Schedules;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -317,6 +319,91 @@ class ConsistencyTuningTest {
           assertThat(sampler(again.ddpm())).isEqualTo("ddpm");
         }
       }
+    }
+  }
+
+  /** Samplers start where tuning ended, and levels above were never learned. */
+  @Test
+  void tuned_isAskedAtLevelsThatItWasTunedFor() {
+    try (AffineDenoiser network =
+            new AffineDenoiser(true, IMAGE, new float[PIXELS], new float[PIXELS], 0);
+        NDManager manager = NDManager.newBaseManager()) {
+      DDPM ddpm = DDPM.builder().prediction(Prediction.VELOCITY).denoiser(network).build();
+      try (TrainedModel tuned =
+          ddpm.consistencyTuning(ConsistencyTuning.usual().sigmaMax(20))
+              .batchSize(BATCH)
+              .steps(1)
+              .seed(1)
+              .fit(data(manager, new float[PIXELS]))) {
+        DDPM result = tuned.ddpm();
+        assertThat(sampler(result, "consistency:4")).isEqualTo("consistency:4, sigmaMax=20");
+        assertThat(sampler(result, "consistency:3, resampling=1x2"))
+            .isEqualTo("consistency:3, sigmaMax=20, resampling=1x2");
+        assertThat(sampler(result, "consistency:3, sigmaMax=5"))
+            .isEqualTo("consistency:3, sigmaMax=5");
+        assertThat(sampler(result, "consistency, sigmas=20 3"))
+            .isEqualTo("consistency, sigmas=20 3");
+        String rule = "the model was tuned for noise / signal up to 20.0, but ";
+        String wayOut = "; leave its sigmaMax out, or call anySampler() to insist";
+        assertRefused(
+            () -> sampler(result, "consistency:4, sigmaMax=80"),
+            rule + "consistency:4, sigmaMax=80 asks it at 80.0" + wayOut);
+        assertRefused(
+            () -> sampler(result, "consistency, sigmas=30 3"),
+            rule + "consistency, sigmas=30 3 asks it at 30.0" + wayOut);
+        NDArray images = manager.zeros(new Shape(1).addAll(IMAGE));
+        double sigma = Level.of(result.schedule(), 950).sigma();
+        assertRefused(
+            () -> result.sampling().imageToImage(images, 0.951),
+            rule
+                + "timestep 950 has "
+                + sigma
+                + "; start at a smaller timestep or strength, or call anySampler() to insist");
+        result.sampling().seed(1).imageToImage(images, 0.5).close();
+        result.sampling().anySampler().seed(1).imageToImage(images, 0.951).close();
+        try (Samples samples =
+            result
+                .sampling()
+                .sampler(Samplers.consistency(2).sigmaMax(80))
+                .anySampler()
+                .seed(1)
+                .generate(1)) {
+          assertThat(samples.provenance(0)).containsEntry("sampler", "consistency:2, sigmaMax=80");
+        }
+      }
+    }
+  }
+
+  private static String sampler(DDPM ddpm, String text) {
+    try (Samples samples = ddpm.sampling().sampler(Samplers.parse(text)).seed(1).generate(1)) {
+      return samples.provenance(0).get("sampler");
+    }
+  }
+
+  /** The model's own sampler would refuse to draw. */
+  @Test
+  void greatestLevel_belowThatOfTheSecondCall_isRefused() {
+    try (AffineDenoiser network =
+            new AffineDenoiser(true, IMAGE, new float[PIXELS], new float[PIXELS], 0);
+        NDManager manager = NDManager.newBaseManager()) {
+      ArrayDataset data = data(manager, new float[PIXELS]);
+      String rule =
+          "drawing with a tuned model starts at its greatest noise / signal, which must be more"
+              + " than 0.821, that of the second call, but sigmaMax was ";
+      String wayOut = "; use a greater sigmaMax, and a schedule that leads to noise";
+      DDPM ddpm = DDPM.builder().denoiser(network).build();
+      double last = Level.of(ddpm.schedule(), 999).sigma();
+      assertRefused(
+          () ->
+              ddpm.consistencyTuning(ConsistencyTuning.usual().sigmaMax(0.821)).steps(1).fit(data),
+          rule + "0.821 and the schedule ends at " + last + wayOut);
+      DDPM bright =
+          DDPM.builder().schedule(Schedules.constant(100, 0.004)).denoiser(network).build();
+      double end = Level.of(bright.schedule(), 99).sigma();
+      assertThat(end).isLessThan(0.821);
+      assertRefused(
+          () -> bright.consistencyTuning().steps(1).fit(data),
+          rule + "80.0 and the schedule ends at " + end + wayOut);
     }
   }
 

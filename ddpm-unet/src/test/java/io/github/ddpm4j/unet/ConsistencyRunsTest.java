@@ -220,7 +220,7 @@ class ConsistencyRunsTest {
           Samples own = tuned.ddpm().sampling().seed(3).generate(2);
           Samples again = loaded.sampling().seed(3).generate(2)) {
         NDArray expected = own.toNDArray(manager);
-        assertThat(again.provenance(0)).containsEntry("sampler", "consistency:2");
+        assertThat(again.provenance(0)).containsEntry("sampler", "consistency:2, sigmaMax=80");
         assertThat(again.toNDArray(manager).toFloatArray())
             .containsExactly(expected.toFloatArray());
       }
