@@ -16,8 +16,11 @@ import io.github.ddpm4j.sampling.Sampling;
 import java.io.IOException;
 import java.nio.file.Path;
 
-/** Finds digits from some pixels or means: by DPS, moment matching, and RePaint where it can. */
+/**
+ * Finds digits from some pixels, means or a blur: by DPS, moment matching, RePaint where it can.
+ */
 public final class Posterior {
+  /** σ_y of every measurement. */
   private static final double NOISE = 0.05;
 
   private Posterior() {}
@@ -41,11 +44,13 @@ public final class Posterior {
         NDManager manager = NDManager.newBaseManager()) {
       NDArray real = Digits.load().heldOut().slice(0, images).toArray(manager);
       Judge judge = DigitsRuns.judge(manager, images);
-      NDArray noise = NoiseSource.seeded(2).array(manager, 0, 0, real.getShape(), FLOAT32);
       PosteriorTask.printHead(judge.judge(real).likeReal());
-      for (PosteriorTask task : PosteriorTask.all(manager, NOISE)) {
-        NDArray y = task.operator().of(real.add(noise.mul(NOISE)));
-        Measurement of = Measurement.of(task.operator(), y, task.deviation());
+      for (PosteriorTask task : PosteriorTask.all(manager)) {
+        // y = A(x) + σ_y n, where there is something to measure
+        NDArray exact = task.operator().of(real);
+        NDArray n = NoiseSource.seeded(2).array(manager, 0, 0, exact.getShape(), FLOAT32);
+        NDArray y = exact.add(task.masked(n).mul(NOISE));
+        Measurement of = Measurement.of(task.operator(), y, NOISE);
         if (task.mask() != null) {
           Samples replaced = sampling(ddpm, calls).inpaint(y, task.mask());
           task.print(judge, real, y, "replaced", calls, replaced);

@@ -16,23 +16,26 @@ import org.jspecify.annotations.Nullable;
  *
  * @param name what the table calls it
  * @param operator what is measured
- * @param deviation that of the noise of a measured value
  * @param mask the pixels that are known, for inpainting; null if these are not pixels
  */
-record PosteriorTask(
-    String name, Measurement.Operator operator, double deviation, @Nullable NDArray mask) {
+record PosteriorTask(String name, Measurement.Operator operator, @Nullable NDArray mask) {
 
   /** The left half, means of 2x2 pixels, a blurred picture, and a quarter of the pixels. */
-  static List<PosteriorTask> all(NDManager manager, double noise) {
+  static List<PosteriorTask> all(NDManager manager) {
     NDArray half = manager.zeros(new Shape(1, 1, 8, 8));
     half.set(new NDIndex(":, :, :, :4"), 1);
     NDArray few = manager.zeros(new Shape(1, 1, 8, 8));
     few.set(new NDIndex(":, :, 1::2, 0::2"), 1);
     return List.of(
-        new PosteriorTask("left half", Measurement.pixels(half), noise, half),
-        new PosteriorTask("means of 2x2", Measurement.averages(2), noise / 2, null),
-        new PosteriorTask("blur of 1 pixel", Measurement.blur(1), noise / 2, null),
-        new PosteriorTask("16 of 64 pixels", Measurement.pixels(few), noise, null));
+        new PosteriorTask("left half", Measurement.pixels(half), half),
+        new PosteriorTask("means of 2x2", Measurement.averages(2), null),
+        new PosteriorTask("blur of 1 pixel", Measurement.blur(1), null),
+        new PosteriorTask("16 of 64 pixels", Measurement.pixels(few), few));
+  }
+
+  /** Values of the measurement, 0 where it has none. */
+  NDArray masked(NDArray values) {
+    return mask == null ? values : values.mul(mask);
   }
 
   /** The head of the table, and its row of real digits. */

@@ -126,10 +126,14 @@ class ModelExamplesTest {
   void posterior_printsARowPerTaskAndMethod() throws Exception {
     String out = Printed.by(() -> Posterior.run(models.resolve("digits"), 40, 4, 2, 2));
     List<String> lines = out.lines().toList();
-    assertThat(lines).hasSize(2 + 1 + 5 + 4 + 4);
+    assertThat(lines).hasSize(2 + 1 + 5 + 4 + 4 + 5);
     assertThat(lines.get(0)).startsWith("| measured | drawn by | network calls |");
     assertThat(lines.get(3)).startsWith("| left half | replaced | 4 | 0.000 | ");
-    assertThat(lines.get(15)).startsWith("| 16 of 64 pixels | posterior |");
+    assertThat(lines.get(8)).startsWith("| means of 2x2 | free | 4 | ");
+    assertThat(lines.get(12)).startsWith("| blur of 1 pixel | free | 4 | ");
+    assertThat(lines.get(16)).startsWith("| 16 of 64 pixels | replaced | 4 | 0.000 | ");
+    assertThat(lines.get(17)).startsWith("| 16 of 64 pixels | RePaint | ");
+    assertThat(lines.get(20)).startsWith("| 16 of 64 pixels | posterior | 8 | ");
   }
 
   @Test
