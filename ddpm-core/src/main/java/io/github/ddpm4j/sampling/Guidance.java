@@ -317,17 +317,18 @@ public final class Guidance {
 
   /**
    * Diffusion posterior sampling (Chung et al. 2023, algorithm 1): after each step, the images move
-   * towards the measurement by a constant length.
+   * down the slope of their distance from the measurement.
    *
    * <pre>
-   *   x' ← x' − ζ ∇_x ‖y − A(x̂_0(x))‖
+   *   x' ← x' − ζ ∇_x ‖r‖ = x' + ζ Jᵀ Aᵀ r / ‖r‖      r = y − A(x̂_0(x)), J = ∂x̂_0 / ∂x
    * </pre>
    *
-   * <p>It takes x̂_0 for the clean image and makes no use of σ_y: however noisy the measurement is,
-   * the images come to fit it to about ζ, with less spread than the posterior has, and the more
-   * steps there are, the more they do. It needs no more of the network than a gradient, and works
-   * with few steps where {@link #posterior} does not. Meant for {@link Samplers#ddpm} and {@link
-   * Samplers#ddim}.
+   * <p>So the move is ζ ‖Jᵀ Aᵀ r / ‖r‖‖, whatever the length of r: it is long where much of x̂_0
+   * depends on x and is measured, and short where little does. It takes x̂_0 for the clean image
+   * and makes no use of σ_y: however noisy the measurement is, the images come to fit it to about
+   * ζ, with less spread than the posterior has, and the more steps there are, the more they do. It
+   * needs no more of the network than a gradient, and works with few steps where {@link #posterior}
+   * does not. Meant for {@link Samplers#ddpm} and {@link Samplers#ddim}.
    *
    * @param measurement what was measured; its deviation is not used
    * @param step ζ, at least 0: .1 to 1 in the paper, for 1,000 steps
