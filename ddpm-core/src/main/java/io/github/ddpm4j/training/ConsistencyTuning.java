@@ -23,10 +23,11 @@ import java.util.Locale;
  * </pre>
  *
  * <p>d is the loss of the run, by default the pseudo-Huber loss, whose slope has the paper's
- * adaptive weight 1 / √(‖Δ‖² + c²). In the first stages r is 0 nearly everywhere, and the target
- * the image itself, so that tuning goes on from what the network has learned. A level r below the
- * schedule's first timestep is 0. A prediction that exists at whole timesteps alone is asked at the
- * nearest of them.
+ * adaptive weight 1 / √(‖Δ‖² + c²). A loss of {@link io.github.ddpm4j.loss.Loss.Input} gets f(x_t,
+ * t) as the output, and is refused if it asks for a coefficient. In the first stages r is 0 nearly
+ * everywhere, and the target the image itself, so that tuning goes on from what the network has
+ * learned. A level r below the schedule's first timestep is 0. A prediction that exists at whole
+ * timesteps alone is asked at the nearest of them.
  *
  * <p>c_out is what f has of the network's errors. For a prediction of the noise it is t, at the end
  * of a cosine schedule 20,000; for {@link io.github.ddpm4j.prediction.Prediction#edm} it is at most
@@ -111,8 +112,8 @@ public record ConsistencyTuning(
     }
     if (!(Math.pow(q, stages) <= GREATEST_DIVISOR)) {
       throw new IllegalArgumentException(
-          "q to the power of stages must be at most 2^20, beyond which float32 does not tell the two"
-              + " levels apart, but was "
+          "q to the power of stages must be at most 2^20, beyond which float32 does not tell the"
+              + " two levels apart, but was "
               + q
               + " to the power of "
               + stages

@@ -13,6 +13,7 @@ import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.Training;
 import io.github.ddpm4j.internal.random.CounterRandom;
+import io.github.ddpm4j.loss.Loss;
 import io.github.ddpm4j.loss.Losses;
 import io.github.ddpm4j.loss.Weighting;
 import io.github.ddpm4j.prediction.Prediction;
@@ -22,7 +23,9 @@ import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
+import io.github.ddpm4j.spi.Ops;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -33,6 +36,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class ConsistencyTuningTest {
 
@@ -411,6 +415,74 @@ class ConsistencyTuningTest {
     try (Samples samples = ddpm.sampling().seed(1).generate(1)) {
       return samples.provenance(0).get("sampler");
     }
+  }
+
+  /** Squares where the image is bright, which the loss of two arrays knows nothing of. */
+  private record WhereBright() implements Loss {
+    @Override
+    public <T> T perImage(Ops<T> ops, T output, T target) {
+      throw new AssertionError("the images are needed");
+    }
+
+    @Override
+    public <T> T perImage(Ops<T> ops, Input<T> input) {
+      T difference = ops.multiply(input.x0(), ops.subtract(input.output(), input.target()));
+      return ops.meanPerImage(ops.square(difference));
+    }
+  }
+
+  /** All pixels are 0.5, so that squares count a quarter. */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void ownLoss_ofTheImages_getsThem(boolean compiled) {
+    double bright = firstLoss(compiled, new WhereBright());
+    assertThat(bright / firstLoss(compiled, Losses.simple())).isCloseTo(0.25, within(1e-5));
+  }
+
+  private static double firstLoss(boolean compiled, Loss loss) {
+    float[] half = new float[PIXELS];
+    Arrays.fill(half, 0.5f);
+    try (AffineDenoiser network = new AffineDenoiser(compiled, IMAGE, half, half, 0.1f);
+        NDManager manager = NDManager.newBaseManager();
+        TrainedModel tuned =
+            DDPM.builder()
+                .denoiser(network)
+                .build()
+                .consistencyTuning()
+                .loss(loss)
+                .batchSize(BATCH)
+                .steps(1)
+                .seed(1)
+                .anyRange()
+                .fit(data(manager, half))) {
+      return tuned.losses().loss(1);
+    }
+  }
+
+  /** The coefficients that it asks for make x̂_0 of an output of the network's own. */
+  private record OfX0() implements Loss {
+    @Override
+    public <T> T perImage(Ops<T> ops, T output, T target) {
+      return ops.meanPerImage(ops.square(ops.subtract(output, target)));
+    }
+
+    @Override
+    public <T> T perImage(Ops<T> ops, Input<T> input) {
+      T x0 =
+          ops.add(
+              ops.multiply(input.xt(), input.coefficient(Input.Coefficient.X0_OF_XT)),
+              ops.multiply(input.output(), input.coefficient(Input.Coefficient.X0_OF_OUTPUT)));
+      return perImage(ops, x0, input.x0());
+    }
+  }
+
+  @Test
+  void ownLoss_ofTheNetworksOwnOutput_isRefused() {
+    assertRefused(
+        () -> firstLoss(true, new OfX0()),
+        "consistency tuning compares x̂_0 of two levels, but loss OfX0[] asks for X0_OF_XT, which"
+            + " belongs to the network's own output; use a loss of output, target and images, such"
+            + " as Losses.pseudoHuber(c)");
   }
 
   @Test

@@ -1,13 +1,17 @@
 package io.github.ddpm4j.internal.training;
 
 import io.github.ddpm4j.internal.ops.Given;
+import io.github.ddpm4j.internal.ops.NetworkOutput;
 import io.github.ddpm4j.internal.training.StepLayout.Column;
 import io.github.ddpm4j.loss.Loss;
 import io.github.ddpm4j.loss.Loss.Input.Coefficient;
+import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.DenoisingModel;
+import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.process.LinearForm;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.spi.Ops;
+import java.util.Optional;
 import java.util.function.UnaryOperator;
 
 /**
@@ -51,24 +55,69 @@ final class ConsistencyObjective extends Objective {
                 columns.of(Column.EARLIER_OF_X),
                 xr,
                 columns.of(Column.EARLIER_OF_OUTPUT),
-                said(ops, columns, Column.EARLIER_INPUT_SCALE, xr, still)));
+                said(ops, seen(ops, columns, Column.EARLIER_INPUT_SCALE, xr), xr, still)));
     // 2. f(x_t, t) with the same noise
     T xt =
         NoiseLevels.noised(
             ops, columns.of(Column.SIGNAL), columns.of(Column.NOISE), batch.x0(), batch.noise());
+    T seen = seen(ops, columns, Column.INPUT_SCALE, xt);
     T denoised =
         LinearForm.apply(
             ops,
             columns.of(Coefficient.X0_OF_XT),
             xt,
             columns.of(Coefficient.X0_OF_OUTPUT),
-            said(ops, columns, Column.INPUT_SCALE, xt, network));
+            said(ops, seen, xt, network));
     // 3. d(·, ·) / (t − r)
+    NetworkOutput<T> image = new NetworkOutput<>(denoised, Optional.empty());
     return weighted(
-        ops, columns, Given.returned(loss().perImage(ops, denoised, target), "loss " + loss()));
+        ops,
+        columns,
+        Given.returned(
+            loss().perImage(ops, input(image, target, batch.x0(), xt, seen, columns)),
+            "loss " + loss()));
   }
 
-  private <T> T said(Ops<T> ops, Columns<T> columns, Column scale, T x, UnaryOperator<T> network) {
-    return split(ops, network.apply(seen(ops, columns, scale, x)), x).prediction();
+  private <T> T said(Ops<T> ops, T seen, T x, UnaryOperator<T> network) {
+    return split(ops, network.apply(seen), x).prediction();
+  }
+
+  @Override
+  <T> Loss.Input<T> input(
+      NetworkOutput<T> said, T target, T x0, T xt, T networkInput, Columns<T> columns) {
+    return new Compared<>(
+        said.prediction(), target, x0, xt, networkInput, diffusion(), loss().toString());
+  }
+
+  /** What a loss may look at: two images, which have nothing of the network's own output. */
+  private record Compared<T>(
+      T output, T target, T x0, T xt, T networkInput, Diffusion diffusion, String loss)
+      implements Loss.Input<T> {
+
+    @Override
+    public Optional<T> variance() {
+      return Optional.empty();
+    }
+
+    @Override
+    public T coefficient(Coefficient coefficient) {
+      throw new IllegalArgumentException(
+          "consistency tuning compares x̂_0 of two levels, but loss "
+              + loss
+              + " asks for "
+              + coefficient
+              + ", which belongs to the network's own output; use a loss of output, target and"
+              + " images, such as Losses.pseudoHuber(c)");
+    }
+
+    @Override
+    public DataRange dataRange() {
+      return diffusion.dataRange();
+    }
+
+    @Override
+    public int timesteps() {
+      return diffusion.schedule().timesteps();
+    }
   }
 }

@@ -82,15 +82,14 @@ class Objective {
               Weighting.uniform(),
               (images, random) -> NoiseLevels.of(diffusion.schedule(), 0, 0),
               NoiseLevels.of(diffusion.schedule(), 0, 0));
-      Seen<NDArray> seen =
-          new Seen<>(
+      Loss.Input<NDArray> seen =
+          input(
               split(EagerOps.inference(), output, zeros),
               zeros,
               zeros,
               zeros,
               zeros,
-              new ArrayColumns(zeros, numbers),
-              diffusion);
+              new ArrayColumns(zeros, numbers));
       Shape shape =
           Given.returned(loss.perImage(EagerOps.inference(), seen), "loss " + loss).getShape();
       if (!shape.equals(new Shape(2))) {
@@ -102,6 +101,16 @@ class Objective {
                 + " for 2 images; end it with ops.meanPerImage(…)");
       }
     }
+  }
+
+  /** What the loss looks at. */
+  <T> Loss.Input<T> input(
+      NetworkOutput<T> said, T target, T x0, T xt, T networkInput, Columns<T> columns) {
+    return new Seen<>(said, target, x0, xt, networkInput, columns, diffusion);
+  }
+
+  final Diffusion diffusion() {
+    return diffusion;
   }
 
   final <T> NetworkOutput<T> split(Ops<T> ops, T output, T images) {
@@ -169,8 +178,7 @@ class Objective {
         ops,
         columns,
         Given.returned(
-            loss.perImage(ops, new Seen<>(output, target, x0, xt, seen, columns, diffusion)),
-            "loss " + loss));
+            loss.perImage(ops, input(output, target, x0, xt, seen, columns)), "loss " + loss));
   }
 
   /** x as the network sees it. */
