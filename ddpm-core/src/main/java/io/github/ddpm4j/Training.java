@@ -218,7 +218,9 @@ public final class Training {
   }
 
   /**
-   * Which noise of a batch goes to which image.
+   * Which noise of a batch goes to which image. A {@link #validation} draws independent noise all
+   * the same, so that its loss is of another kind than that of training: it is greater, and neither
+   * its least nor the two compared tell how well the assigned noise was learned.
    *
    * @param assignment the default is {@link NoiseAssignment#independent()}; {@link #fit} refuses
    *     others where the network is conditioned, but {@link NoiseAssignment#byClass} where it is
