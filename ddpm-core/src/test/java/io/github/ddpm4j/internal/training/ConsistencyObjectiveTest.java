@@ -30,6 +30,7 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
@@ -190,6 +191,45 @@ class ConsistencyObjectiveTest {
         assertThat(errors[i - 1] / errors[i]).as("t = %s", t).isCloseTo(2, within(0.03));
       }
     }
+  }
+
+  /**
+   * The levels of a schedule begin at t_0 and not at 0, where r is clean at once: a_{t_0} is s² /
+   * (s² + t_0²) in place of s / √(s² + t_0²). However many stages there are, all of f is too small
+   * by the ratio of the two, s / √(s² + t_0²) = 1 − t_0² / (2 s²) + ….
+   */
+  @ParameterizedTest
+  @CsvSource({"0.6, 0.04, 2", "0.1, 1e-4, 5", "0.6, 1e-4, 0.5"})
+  void fixedPoint_ofAScheduleWithAFirstLevel_hasAFloor(double deviation, double beta, double t) {
+    Schedule schedule = Schedules.linear(1000, beta, 0.02);
+    double first = Level.of(schedule, 0).sigma();
+    double exact = deviation / Math.hypot(deviation, t);
+    double floor = deviation / Math.hypot(deviation, first);
+    double[] ratios = {
+      fixedPoint(schedule, deviation, t, 12) / exact, fixedPoint(schedule, deviation, t, 13) / exact
+    };
+    double limit = 2 * ratios[1] - ratios[0]; // without what halves
+
+    assertThat(limit / floor).isCloseTo(1, within(2e-5));
+    assertThat(1 - floor)
+        .isCloseTo(first * first / (2 * deviation * deviation), within(0.1 * (1 - floor)));
+  }
+
+  /** a_t over the levels that a run with this schedule compares. */
+  private static double fixedPoint(Schedule schedule, double deviation, double t, int stage) {
+    ConsistencyTuning tuning = ConsistencyTuning.usual().ratio(2, 0, 1).stages(stage);
+    Diffusion diffusion =
+        new Diffusion(schedule, Prediction.X0, Variance.FIXED_LARGE, DataRange.DEFAULT);
+    LevelPairs pairs = new LevelPairs(tuning, diffusion);
+    double variance = deviation * deviation;
+    double a = 1;
+    Level level = Level.ofSigma(schedule, t);
+    while (level.noise() > 0) {
+      Level earlier = pairs.earlier(NoiseLevels.of(level, 1), stage).level(0);
+      a *= (variance + level.sigma() * earlier.sigma()) / (variance + Math.pow(level.sigma(), 2));
+      level = earlier;
+    }
+    return a;
   }
 
   /** a_t of the same ratio of levels everywhere. */
