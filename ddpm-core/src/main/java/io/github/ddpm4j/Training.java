@@ -3,6 +3,7 @@ package io.github.ddpm4j;
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.training.dataset.Dataset;
 import ai.djl.training.dataset.RandomAccessDataset;
 import ai.djl.training.tracker.Tracker;
@@ -25,6 +26,7 @@ import io.github.ddpm4j.loss.Weighting;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.model.Diffusion;
+import io.github.ddpm4j.model.ScriptedDenoiser;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.sampling.ConsistencySampler;
 import io.github.ddpm4j.sampling.Samplers;
@@ -43,6 +45,7 @@ import io.github.ddpm4j.training.Validation;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
@@ -746,6 +749,7 @@ public final class Training {
               + "; leave them as they are by default");
     }
     requireGreatestLevel(consistency);
+    requireLevelsApart(consistency);
     Set<Condition.Kind> kinds = denoiser.conditionKinds();
     if (kinds.contains(Condition.Kind.PREVIOUS_X0)) {
       throw new IllegalArgumentException(
@@ -785,6 +789,27 @@ public final class Training {
               + " and the schedule ends at "
               + last
               + "; use a greater sigmaMax, and a schedule that leads to noise");
+    }
+  }
+
+  /** Levels and their images are float32; what the network says of them has its own rounding. */
+  private void requireLevelsApart(ConsistencyTuning tuning) {
+    DataType type =
+        denoiser instanceof ScriptedDenoiser scripted && scripted.isCompiled()
+            ? scripted.computesIn()
+            : DataType.FLOAT32;
+    int most = type == DataType.BFLOAT16 ? 10 : type == DataType.FLOAT16 ? 13 : 20;
+    if (Math.pow(tuning.q(), tuning.stages()) > Math.scalb(1.0, most)) {
+      throw new IllegalArgumentException(
+          "q to the power of stages must be at most 2^"
+              + most
+              + " for a network that computes in "
+              + type.name().toLowerCase(Locale.ROOT)
+              + ", whose rounding is beyond there more than what the two levels differ by, but was "
+              + tuning.q()
+              + " to the power of "
+              + tuning.stages()
+              + "; use fewer stages, or a network that computes in float32");
     }
   }
 

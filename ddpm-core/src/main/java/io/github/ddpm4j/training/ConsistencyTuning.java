@@ -33,6 +33,11 @@ import java.util.Locale;
  * of a cosine schedule 20,000; for {@link io.github.ddpm4j.prediction.Prediction#edm} it is at most
  * σ_data. So levels are capped at {@link #sigmaMax()}, where the sampler of the result starts.
  *
+ * <p>Levels, images and f are float32. Of a network that computes in bfloat16 or float16, the two
+ * outputs differ also by its rounding, which adds to the loss the more, the nearer the levels are:
+ * in bfloat16 less than a fifth up to the sixth stage, and up to as much again at the tenth. A run
+ * refuses q^stages above 2¹⁰ in bfloat16 and 2¹³ in float16, where it would be most of the loss.
+ *
  * <p>With a {@link #guidance()} w other than 1, the result draws in one call what classifier-free
  * guidance draws in two (Luo et al. 2023, "Latent Consistency Models", section 4.2). What x_r is
  * made of moves along the difference of the two predictions of a frozen copy of the network, the

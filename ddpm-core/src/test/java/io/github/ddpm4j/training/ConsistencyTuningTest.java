@@ -485,6 +485,33 @@ class ConsistencyTuningTest {
             + " as Losses.pseudoHuber(c)");
   }
 
+  @ParameterizedTest
+  @CsvSource({"BFLOAT16, 10", "FLOAT16, 13"})
+  void stages_beyondTheTypeOfTheNetwork_areRefused(DataType type, int most) {
+    float[] zeros = new float[PIXELS];
+    try (AffineDenoiser network = new AffineDenoiser(true, type, IMAGE, zeros, zeros, 0);
+        NDManager manager = NDManager.newBaseManager()) {
+      DDPM ddpm = DDPM.builder().denoiser(network).build();
+      Training beyond = ddpm.consistencyTuning(ConsistencyTuning.usual().stages(most + 1));
+      assertRefused(
+          () -> beyond.steps(1).fit(data(manager, zeros)),
+          "q to the power of stages must be at most 2^"
+              + most
+              + " for a network that computes in "
+              + type
+              + ", whose rounding is beyond there more than what the two levels differ by, but was"
+              + " 2.0 to the power of "
+              + (most + 1)
+              + "; use fewer stages, or a network that computes in float32");
+      ddpm.consistencyTuning(ConsistencyTuning.usual().stages(most))
+          .batchSize(1)
+          .steps(1)
+          .anyRange()
+          .fit(data(manager, zeros))
+          .close();
+    }
+  }
+
   @Test
   void settings_thatTuningHasNoPlaceFor_areRefused() {
     try (AffineDenoiser network =

@@ -188,6 +188,40 @@ class ConsistencyRunsTest {
     assertThat(run.losses).allSatisfy(loss -> assertThat(loss).isBetween(1e-9, 1e-2));
   }
 
+  /**
+   * Rounding adds to what two levels differ by, which halves with each stage: little at first, not
+   * more than there is at the tenth, and nothing but it a few stages on.
+   */
+  @Test
+  void fit_inBfloat16_lossesAreThoseOfFloat32WhileLevelsAreApart() {
+    double[] single = lossesOfStages(UNet.Precision.FLOAT32);
+    double[] half = lossesOfStages(UNet.Precision.BFLOAT16);
+    for (int stage = 1; stage <= 10; stage++) {
+      assertThat(half[stage - 1] / single[stage - 1])
+          .as("stage %d", stage)
+          .isBetween(0.9, stage <= 6 ? 1.2 : 2);
+    }
+  }
+
+  private static double[] lossesOfStages(UNet.Precision precision) {
+    double[] losses = new double[10];
+    try (NDManager manager = NDManager.newBaseManager();
+        UNet whole = network(Execution.COMPILED, false);
+        UNet network = whole.runAs(Execution.COMPILED, precision);
+        TrainedModel tuned =
+            ddpm(network, Prediction.VELOCITY)
+                .consistencyTuning(ConsistencyTuning.usual().stages(10).doubling(1))
+                .batchSize(12)
+                .steps(10)
+                .learningRate(1e-12)
+                .seed(5)
+                .listener(event -> losses[Math.toIntExact(event.step()) - 1] = event.loss())
+                .fit(images(manager))) {
+      assertThat(tuned.losses().steps()).isEqualTo(10);
+    }
+    return losses;
+  }
+
   /** The teacher of dropped conditions says the same twice. */
   @Test
   void guidance_withoutAnyCondition_changesNothing() {
