@@ -20,6 +20,7 @@ import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.schedule.Level;
 import java.io.OutputStream;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
 import org.junit.jupiter.api.AfterEach;
@@ -73,9 +74,11 @@ class SignalSamplingTest {
         double[] inverse = inverse(level.signal(), level.noise());
         NDArray factor =
             Upload.doubles(manager, inverse, new Shape(LENGTH, LENGTH), x.getDataType());
-        parts.add(rows.get(new NDIndex("{}:{}", i, end)).matMul(factor));
+        NDArray own = end - i == levels.size() ? rows : rows.get(new NDIndex("{}:{}", i, end));
+        parts.add(own.matMul(factor));
       }
-      return NDArrays.concat(parts).reshape(x.getShape());
+      NDArray all = parts.size() == 1 ? parts.head() : NDArrays.concat(parts);
+      return all.reshape(x.getShape());
     }
 
     /** σ (α² Σ + σ² I)⁻¹, by Gauss and Jordan; it is symmetric. */
@@ -185,6 +188,80 @@ class SignalSamplingTest {
                   .dynamicThresholding(0.9, 2)
                   .generate(2));
     }
+  }
+
+  /** So do the ways to steer a run, and what draws noise of its own. */
+  @Test
+  void steeredRuns_signalsAndVolumes_asImages() {
+    Guidance near = // ln p(y | x), a normal distribution about 0.4
+        Guidance.classifier(
+            (x, levels) -> {
+              NDArray rows = x.reshape(levels.size(), LENGTH);
+              return rows.sub(0.4).square().sum(new int[] {1}).mul(-0.5);
+            },
+            2);
+    for (int[] sizes : new int[][] {{LENGTH}, {2, 2, 2}}) {
+      same(
+          sizes,
+          (ddpm, x) ->
+              ddpm.sampling()
+                  .sampler(Samplers.parse("ddim:10"))
+                  .guidance(near)
+                  .seed(3)
+                  .batchSize(2)
+                  .generate(3));
+      for (Measurement.Operator operator :
+          List.<Measurement.Operator>of(
+              x -> Measurement.pixels(halves(x)).of(x),
+              x -> x.reshape(x.getShape().get(0), 2, LENGTH / 2).mean(new int[] {2}))) {
+        same(sizes, (ddpm, x) -> measured(ddpm, x, operator, of -> Guidance.posterior(of, 3)));
+        same(sizes, (ddpm, x) -> measured(ddpm, x, operator, of -> Guidance.dps(of, 0.3)));
+      }
+      same(
+          sizes,
+          (ddpm, x) ->
+              ddpm.sampling()
+                  .sampler(Samplers.parse("dpm++2m-sde:10"))
+                  .noisePath(true)
+                  .seed(3)
+                  .batchSize(2)
+                  .generate(3));
+      same(
+          sizes,
+          (ddpm, x) ->
+              ddpm.sampling().sampler(Samplers.parse("ddpm:20")).seed(3).generateSharing(500, 3));
+      same(
+          sizes,
+          (ddpm, x) ->
+              ddpm.sampling()
+                  .sampler(Samplers.parse("consistency:3"))
+                  .seed(3)
+                  .batchSize(2)
+                  .generate(3));
+      same(
+          sizes,
+          (ddpm, x) ->
+              ddpm.sampling()
+                  .sampler(Samplers.parse("consistency:3"))
+                  .seed(3)
+                  .imageToImage(x, 0.5));
+    }
+  }
+
+  /** A mask of every other value. */
+  private static NDArray halves(NDArray like) {
+    Shape one = new Shape(1).addAll(like.getShape().slice(1));
+    return like.getManager().arange(LENGTH).mod(2).reshape(one).toType(DataType.FLOAT32, false);
+  }
+
+  private Samples measured(
+      DDPM ddpm, NDArray x, Measurement.Operator operator, Function<Measurement, Guidance> by) {
+    NDArray y = operator.of(x);
+    return ddpm.sampling()
+        .sampler(Samplers.ddim(10).eta(1))
+        .guidance(by.apply(Measurement.of(operator, y, 0.1)))
+        .seed(3)
+        .generate(2);
   }
 
   private interface Use {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.dataset.ArrayDataset;
@@ -12,22 +13,35 @@ import ai.djl.training.dataset.Dataset;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.Training;
+import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.loss.Losses;
+import io.github.ddpm4j.loss.TimestepSampler;
+import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.training.Checkpoints;
+import io.github.ddpm4j.training.ConsistencyTuning;
+import io.github.ddpm4j.training.NoiseAssignment;
 import io.github.ddpm4j.training.Validation;
+import io.github.ddpm4j.unet.UNet.Execution;
 import io.github.ddpm4j.unet.UNetConfig.DownsamplePadding;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** Signals from training to a model file and what is drawn from it. */
 class SignalTrainingTest {
@@ -178,6 +192,136 @@ class SignalTrainingTest {
                 .seed(5)
                 .fit(new ArrayDataset.Builder().setData(data).setSampling(8, false).build())) {
       return trained.losses().loss(1);
+    }
+  }
+
+  private interface Recipe {
+    Training of(DDPM ddpm);
+  }
+
+  static Stream<Arguments> recipes() {
+    Schedule linear = Schedules.linear(100);
+    return Stream.of(
+        recipe("bound", linear, Prediction.EPSILON, ddpm -> ddpm.training().loss(Losses.vlb())),
+        recipe(
+            "pseudo-Huber",
+            linear,
+            Prediction.VELOCITY,
+            ddpm -> ddpm.training().loss(Losses.pseudoHuber(0.03))),
+        recipe(
+            "assigned noise",
+            linear,
+            Prediction.EPSILON,
+            ddpm -> ddpm.training().noiseAssignment(NoiseAssignment.optimal())),
+        recipe(
+            "flow",
+            Schedules.flow(100),
+            Prediction.FLOW,
+            ddpm -> ddpm.training().timestepSampler(TimestepSampler.logitNormal(0, 1))),
+        recipe(
+            "consistency",
+            linear,
+            Prediction.VELOCITY,
+            ddpm ->
+                ddpm.consistencyTuning(ConsistencyTuning.usual().stages(2))
+                    .noiseAssignment(NoiseAssignment.optimal())));
+  }
+
+  private static Arguments recipe(
+      String name, Schedule schedule, Prediction prediction, Recipe recipe) {
+    return Arguments.of(name, schedule, prediction, recipe);
+  }
+
+  /** Kernels of height 1 are those of signals, so that all numbers are. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("recipes")
+  void fit_everyObjective_asOnImagesOfHeightOne(
+      String name, Schedule schedule, Prediction prediction, Recipe recipe) {
+    for (Execution execution : Execution.values()) {
+      boolean learned = name.equals("bound");
+      DDPM.Builder builder =
+          DDPM.builder()
+              .schedule(schedule)
+              .prediction(prediction)
+              .variance(learned ? Variance.LEARNED_RANGE : Variance.FIXED_LARGE);
+      try (UNet signals = padded(network(), learned).execution(execution).build();
+          UNet images =
+              padded(network().image(1, 1, LENGTH), learned).execution(execution).build()) {
+        disturb(signals);
+        copy(signals, images);
+        double[] expected = losses(builder.denoiser(images).build(), recipe, true);
+        double[] actual = losses(builder.denoiser(signals).build(), recipe, false);
+        for (int i = 0; i < actual.length; i++) {
+          assertThat(actual[i] / expected[i])
+              .as("%s, %s, step %d", name, execution, i + 1)
+              .isCloseTo(1, within(2e-3));
+        }
+      }
+    }
+  }
+
+  private static UNetBuilder padded(UNetBuilder builder, boolean learned) {
+    UNetBuilder all = builder.downsamplePadding(DownsamplePadding.ALL_SIDES);
+    return learned ? all.learnedVariance() : all;
+  }
+
+  /** A new network says 0 to everything. */
+  private static void disturb(UNet network) {
+    Random random = new Random(2);
+    try (GradMode off = GradMode.off()) {
+      network
+          .weights()
+          .values()
+          .forEach(
+              weight -> {
+                float[] noise = new float[Math.toIntExact(weight.size())];
+                for (int i = 0; i < noise.length; i++) {
+                  noise[i] = (float) (0.1 * random.nextGaussian());
+                }
+                try (NDArray added = weight.getManager().create(noise, weight.getShape())) {
+                  weight.addi(added);
+                }
+              });
+    }
+  }
+
+  /** Kernels of signals into the middle row of those of images. */
+  private static void copy(UNet signals, UNet images) {
+    try (GradMode off = GradMode.off()) {
+      Map<String, NDArray> from = signals.weights();
+      images
+          .weights()
+          .forEach(
+              (name, weight) -> {
+                try (NDManager scope = weight.getManager().newSubManager()) {
+                  NDArray own = Objects.requireNonNull(from.get(name), name).duplicate();
+                  own.attach(scope);
+                  Shape shape = weight.getShape();
+                  if (!own.getShape().equals(shape)) {
+                    NDArray wide = scope.zeros(shape);
+                    long middle = shape.get(2) / 2;
+                    wide.set(new NDIndex(":, :, {}:{}", middle, middle + 1), own.expandDims(2));
+                    own = wide;
+                  }
+                  own.copyTo(weight);
+                }
+              });
+    }
+  }
+
+  private double[] losses(DDPM ddpm, Recipe recipe, boolean images) {
+    NDArray data = images ? process(16).expandDims(2) : process(16);
+    try (TrainedModel trained =
+        recipe
+            .of(ddpm)
+            .batchSize(8)
+            .steps(3)
+            .seed(5)
+            .learningRate(1e-4)
+            .fit(new ArrayDataset.Builder().setData(data).setSampling(8, false).build())) {
+      return new double[] {
+        trained.losses().loss(1), trained.losses().loss(2), trained.losses().loss(3)
+      };
     }
   }
 
