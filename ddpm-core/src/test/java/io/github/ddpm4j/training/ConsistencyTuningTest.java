@@ -114,10 +114,12 @@ class ConsistencyTuningTest {
         new Case(true, DataType.FLOAT32, Prediction.VELOCITY, 1),
         new Case(true, DataType.FLOAT32, Prediction.PREVIOUS_MEAN, 1),
         new Case(true, DataType.FLOAT32, Prediction.edm(0.5), 2),
+        new Case(true, DataType.FLOAT32, Prediction.FLOW, 2),
         new Case(true, DataType.BFLOAT16, Prediction.VELOCITY, 1),
         new Case(true, DataType.FLOAT16, Prediction.VELOCITY, 2),
         new Case(false, DataType.FLOAT32, Prediction.EPSILON, 2),
         new Case(false, DataType.FLOAT32, Prediction.PREVIOUS_MEAN, 1),
+        new Case(false, DataType.FLOAT32, Prediction.FLOW, 1),
         new Case(false, DataType.FLOAT32, Prediction.edm(0.5), 1));
   }
 
@@ -140,8 +142,9 @@ class ConsistencyTuningTest {
     try (AffineDenoiser network =
             new AffineDenoiser(c.compiled, c.type, IMAGE, scale, shift, slope);
         NDManager manager = NDManager.newBaseManager()) {
-      DDPM ddpm = DDPM.builder().prediction(c.prediction).denoiser(network).build();
-      schedule = ddpm.schedule();
+      schedule = c.prediction == Prediction.FLOW ? Schedules.flow(1000) : Schedules.linear(1000);
+      DDPM ddpm =
+          DDPM.builder().schedule(schedule).prediction(c.prediction).denoiser(network).build();
       try (TrainedModel tuned =
           ddpm.consistencyTuning(tuning)
               .loss(Losses.pseudoHuber(0.3))

@@ -14,10 +14,14 @@ import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.loss.Losses;
 import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.pretrained.Pretrained;
 import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.schedule.Schedule;
+import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.training.ConsistencyTuning;
 import io.github.ddpm4j.training.Recomputation;
 import io.github.ddpm4j.unet.UNet.Execution;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -70,7 +74,8 @@ class ConsistencyRunsTest {
   }
 
   private static DDPM ddpm(UNet network, Prediction prediction) {
-    return DDPM.builder().timesteps(100).prediction(prediction).denoiser(network).build();
+    Schedule schedule = prediction == Prediction.FLOW ? Schedules.flow(100) : Schedules.linear(100);
+    return DDPM.builder().schedule(schedule).prediction(prediction).denoiser(network).build();
   }
 
   private static ArrayDataset images(NDManager manager) {
@@ -152,6 +157,8 @@ class ConsistencyRunsTest {
         new Case(false, Prediction.EPSILON, 1, 1, false),
         new Case(false, Prediction.VELOCITY, 1, 2, true),
         new Case(true, Prediction.edm(0.5), 3, 1, false),
+        new Case(false, Prediction.FLOW, 1, 1, false),
+        new Case(true, Prediction.FLOW, 2, 1, true),
         new Case(true, Prediction.EPSILON, 2, 2, true));
   }
 
@@ -236,6 +243,48 @@ class ConsistencyRunsTest {
 
     assertThat(guided.losses).isEqualTo(plain.losses);
     assertThat(towards.losses).isNotEqualTo(along.losses);
+  }
+
+  /** A model of another library goes the way of one's own, and keeps its limit of x̂_0. */
+  @Test
+  void fit_pretrained_isThatOfOnesOwn(@TempDir Path temporary) throws Exception {
+    Path folder = temporary.resolve("diffusers");
+    List<Double> losses = new ArrayList<>();
+    List<Double> expected = new ArrayList<>();
+    try (NDManager manager = NDManager.newBaseManager();
+        UNet network = network(Execution.COMPILED, false)) {
+      Pretrained.saveDiffusers(ddpm(network, Prediction.EPSILON), folder);
+      Path scheduler = folder.resolve("scheduler").resolve("scheduler_config.json");
+      Files.writeString(
+          scheduler,
+          Files.readString(scheduler)
+              .replaceAll("\"clip_sample\": *true", "\"clip_sample\": false"));
+      try (TrainedModel own =
+              pretrained(ddpm(network, Prediction.EPSILON), expected).fit(images(manager));
+          Pretrained model = Pretrained.options().dropout(0.5).load(folder);
+          TrainedModel tuned = pretrained(model.ddpm(), losses).fit(images(manager))) {
+        assertThat(own.losses().steps()).isEqualTo(STEPS);
+        assertThat(losses).hasSize(STEPS);
+        for (int i = 0; i < STEPS; i++) {
+          assertThat(losses.get(i) / expected.get(i)).isCloseTo(1, within(1e-4));
+        }
+        tuned.ddpm().save(temporary.resolve("tuned"));
+        try (DDPM loaded = DDPM.load(temporary.resolve("tuned"));
+            Samples drawn = loaded.sampling().seed(3).generate(1)) {
+          assertThat(drawn.provenance(0))
+              .containsEntry("sampler", "consistency:2, sigmaMax=5")
+              .containsEntry("limit", "none");
+        }
+      }
+    }
+  }
+
+  private static Training pretrained(DDPM ddpm, List<Double> losses) {
+    return ddpm.consistencyTuning(ConsistencyTuning.usual().stages(2).sigmaMax(5))
+        .batchSize(4)
+        .steps(STEPS)
+        .seed(5)
+        .listener(event -> losses.add(event.loss()));
   }
 
   @Test
