@@ -176,6 +176,94 @@ class AutoguidanceTest {
         .isBetween(2.5, 3.5);
   }
 
+  private static final double[] MEANS = {-0.5, 0.4};
+  private static final double[] WORSE_MEANS = {-0.3, 0.6};
+
+  /**
+   * Of mixtures: in y = x / signal the flow is dy / dσ = −σ (w s + (1 − w) s_2) with the scores of
+   * both, here slopes of logarithms of densities.
+   */
+  @Test
+  void samples_ofMixtures_endWhereTheGuidedFlowDoes() {
+    Sampler sampler =
+        Samplers.uniPc(160).spacing(NoiseSpacing.uniformLogSnr()).endAtFirstTimestep(true);
+    SamplingPlan plan = sampler.plan(diffusion(LINEAR, Prediction.VELOCITY));
+    double[] found =
+        pixels(
+            sampling(model(LINEAR, Prediction.VELOCITY, mixture(MEANS, 0.2)))
+                .sampler(sampler)
+                .noise(StandIns.recorded(STARTS, new double[0], 2))
+                .guidance(
+                    Guidance.autoguidance(
+                        model(LINEAR, Prediction.X0, mixture(WORSE_MEANS, 0.4)), 2.5))
+                .generate(2));
+
+    Level first = plan.steps().get(0).level();
+    for (int k = 0; k < found.length; k++) {
+      double y = plan.initialScale() * STARTS[k] / first.signal();
+      double end = plan.end().signal() * ended(y, first.sigma(), plan.end().sigma());
+      assertThat(found[k]).as("start %s", STARTS[k]).isCloseTo(end, within(1e-4));
+    }
+  }
+
+  /** By Runge and Kutta, in even steps of ln σ. */
+  private static double ended(double y, double from, double to) {
+    int steps = 2000;
+    double step = Math.log(to / from) / steps;
+    for (int i = 0; i < steps; i++) {
+      double s = Math.log(from) + i * step;
+      double k1 = flow(y, s);
+      double k2 = flow(y + step / 2 * k1, s + step / 2);
+      double k3 = flow(y + step / 2 * k2, s + step / 2);
+      double k4 = flow(y + step * k3, s + step);
+      y += step / 6 * (k1 + 2 * k2 + 2 * k3 + k4);
+    }
+    return y;
+  }
+
+  /** dy / d ln σ. */
+  private static double flow(double y, double logSigma) {
+    double square = Math.exp(2 * logSigma);
+    double h = 1e-4 * Math.sqrt(1 + square);
+    double slope = 0;
+    for (double side : new double[] {h, -h}) {
+      slope +=
+          (2.5 * logDensity(y + side, MEANS, 0.2, square)
+                  - 1.5 * logDensity(y + side, WORSE_MEANS, 0.4, square))
+              / (2 * side);
+    }
+    return -square * slope;
+  }
+
+  /** Two Gaussians in equal shares, noised. */
+  private static double logDensity(double y, double[] means, double deviation, double square) {
+    double total = deviation * deviation + square;
+    double one = -Math.pow(y - means[0], 2) / (2 * total);
+    double two = -Math.pow(y - means[1], 2) / (2 * total);
+    double greater = Math.max(one, two);
+    return greater
+        + Math.log(Math.exp(one - greater) + Math.exp(two - greater))
+        - Math.log(total) / 2;
+  }
+
+  /** ε̂ of the same: each Gaussian's own, by how likely x is of it. */
+  private static Denoiser mixture(double[] means, double deviation) {
+    return (x, levels, condition) -> {
+      double[] values = x.toDoubleArray();
+      int size = values.length / levels.size();
+      for (int i = 0; i < values.length; i++) {
+        double signal = levels.signal(i / size);
+        double noise = levels.noise(i / size);
+        double total = Math.pow(signal * deviation, 2) + noise * noise;
+        double one = values[i] - signal * means[0];
+        double two = values[i] - signal * means[1];
+        double share = 1 / (1 + Math.exp((one * one - two * two) / (2 * total)));
+        values[i] = noise / total * (share * one + (1 - share) * two);
+      }
+      return x.getManager().create(values, x.getShape());
+    };
+  }
+
   private static double factor(Level level) {
     double square = level.sigma() * level.sigma();
     return level.signal()
