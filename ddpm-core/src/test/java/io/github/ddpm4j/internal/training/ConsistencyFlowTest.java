@@ -54,6 +54,7 @@ class ConsistencyFlowTest {
   }
 
   /** A mixture of Gaussians. */
+  @SuppressWarnings("ArrayRecordComponent") // never compared
   private record Mixture(double[] shares, double[] means, double[] deviations) {
 
     static Mixture gaussian(double mean, double deviation) {
