@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
@@ -180,7 +181,10 @@ class DataCommandsTest {
             + " does, or a smaller --size";
     assertThat(Program.run("evaluate", real, other, "--size", "3x32x32").good())
         .startsWith(
-            String.format("in the features of pixels:%nno Fréchet distance: %s%nkernel", missing));
+            String.format(
+                Locale.ROOT,
+                "in the features of pixels:%nno Fréchet distance: %s%nkernel",
+                missing));
     assertThat(
             json("evaluate", real, other, "--size", "3x32x32", "--json")
                 .getAsJsonObject("Fréchet distance"))
@@ -205,12 +209,13 @@ class DataCommandsTest {
     Object[] args = {"evaluate", all, other, "--size", "1x8x8", "-n", "12"};
     String first = Program.run(args).good();
     assertThat(first)
-        .endsWith(String.format("%n12 of 24 real pictures, at random by seed 0%n"))
+        .endsWith(String.format(Locale.ROOT, "%n12 of 24 real pictures, at random by seed 0%n"))
         .doesNotContain("generated pictures");
     assertThat(Program.run(args).good()).isEqualTo(first);
     String second =
         Program.run("evaluate", all, other, "--size", "1x8x8", "-n", "12", "--seed", "1").good();
-    assertThat(second).endsWith(String.format("%n12 of 24 real pictures, at random by seed 1%n"));
+    assertThat(second)
+        .endsWith(String.format(Locale.ROOT, "%n12 of 24 real pictures, at random by seed 1%n"));
     assertThat(second.lines().skip(1).toList().subList(0, 4))
         .isNotEqualTo(first.lines().skip(1).toList().subList(0, 4));
     assertThat(

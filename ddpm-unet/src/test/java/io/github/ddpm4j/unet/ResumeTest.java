@@ -15,6 +15,7 @@ import io.github.ddpm4j.loss.Loss;
 import io.github.ddpm4j.loss.Losses;
 import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.prediction.Prediction;
+import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.spi.Ops;
 import io.github.ddpm4j.training.Checkpoints;
 import io.github.ddpm4j.training.Checkpoints.Change;
@@ -91,7 +92,8 @@ class ResumeTest {
     }
 
     DDPM ddpm(UNet network) {
-      DDPM.Builder builder = DDPM.builder().timesteps(6).denoiser(network);
+      // It ends in noise, as tuning asks.
+      DDPM.Builder builder = DDPM.builder().schedule(Schedules.cosine(6)).denoiser(network);
       return this == EDM ? builder.prediction(Prediction.edm(0.5)).build() : builder.build();
     }
 
