@@ -191,8 +191,8 @@ final class RequestOrder {
     private boolean fits(Served first, Served other) {
       return !other.request().isAlone()
           && first.model() == other.model()
-          && chosen.stream().allMatch(one -> one.run().advancesWith(other.run()))
-          && images + other.run().imagesOfNextStep() <= first.model().mostImages();
+          && first.run(worker).advancesWith(other.run(worker))
+          && images + other.run(worker).imagesOfNextStep() <= first.model().mostImages();
     }
 
     void take(Served served) {
@@ -203,7 +203,7 @@ final class RequestOrder {
             .forEach(other -> other.overtake(served.images()));
         resident += served.images();
       }
-      int more = served.run().imagesOfNextStep();
+      int more = served.run(worker).imagesOfNextStep();
       chosen.add(served);
       images += more;
       Tenant tenant = tenants.get(served.request().tenant());

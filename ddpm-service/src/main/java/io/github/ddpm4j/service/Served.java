@@ -162,6 +162,11 @@ final class Served implements ServedRequest {
     return runs.get(Math.max(0, worker));
   }
 
+  /** The run of a worker that can take it. */
+  SamplingRun run(int number) {
+    return runs.get(number);
+  }
+
   ServedModel model() {
     return model;
   }

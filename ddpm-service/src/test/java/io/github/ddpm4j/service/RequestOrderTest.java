@@ -89,6 +89,33 @@ class RequestOrderTest {
     assertThat(order(b, later).next(0)).containsExactly(b);
   }
 
+  /** Of each request it is the worker's own copy of the run that must go with the others'. */
+  @Test
+  void next_ofASecondWorker_joinsWhatItHasBegun() {
+    DDPM second = DDPM.builder().timesteps(10).denoiser(Gate.open()).build();
+    ServedModel both = new ServedModel(List.of(ddpm, second), 4);
+    List<Served> two = new ArrayList<>();
+    for (int i = 0; i < 2; i++) {
+      List<SamplingRun> copies = new ArrayList<>();
+      for (DDPM of : List.of(ddpm, second)) {
+        copies.add(of.sampling().sampler(Samplers.ddim(2)).batchSize(4).seed(1).start(1));
+      }
+      runs.addAll(copies);
+      two.add(
+          new Served(
+              SamplingRequest.of(1, s -> s),
+              copies,
+              both,
+              new Served.Times(number++, 0, i, Long.MAX_VALUE),
+              Runnable::run,
+              () -> {}));
+    }
+    RequestOrder order = order(two.toArray(Served[]::new));
+    two.get(0).begin(1, 0);
+    assertThat(order.next(1)).containsExactlyElementsOf(two);
+    assertThat(order.next(0)).containsExactly(two.get(1));
+  }
+
   /** However many requests one of them has, and whenever they are due. */
   @Test
   void next_twoTenants_halfEach() {
