@@ -1,5 +1,7 @@
 package io.github.ddpm4j.service;
 
+import java.util.concurrent.Executor;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -20,6 +22,25 @@ final class Careful {
       action.run();
     } catch (Throwable e) {
       warn(what, e);
+    }
+  }
+
+  /**
+   * Does something on an executor, or here if it takes nothing more: once, whatever it did before
+   * it said so.
+   */
+  static void hand(Executor executor, Runnable action) {
+    AtomicBoolean done = new AtomicBoolean();
+    Runnable once =
+        () -> {
+          if (done.compareAndSet(false, true)) {
+            action.run();
+          }
+        };
+    try {
+      executor.execute(once);
+    } catch (Throwable e) {
+      once.run();
     }
   }
 

@@ -29,7 +29,7 @@ final class RequestOrder {
 
   private static final Comparator<Served> BY_DUE =
       Comparator.comparingLong((Served served) -> served.times().due())
-          .thenComparingLong(Served::number);
+          .thenComparingLong(Served::id);
 
   /** One call in so many begins with the request that is due first of all. */
   private static final int OLDEST_EVERY = 4;

@@ -175,10 +175,6 @@ final class Served implements ServedRequest {
     return times;
   }
 
-  long number() {
-    return times.number();
-  }
-
   /** The images that it holds at its end, of all its batches. */
   int images() {
     return run().images();
@@ -288,18 +284,7 @@ final class Served implements ServedRequest {
     }
     try {
       runs.forEach(run -> Careful.attempt("closing a run", run::close));
-      AtomicBoolean handed = new AtomicBoolean();
-      Runnable hand =
-          () -> {
-            if (handed.compareAndSet(false, true)) {
-              hand(outcome, samples, failure);
-            }
-          };
-      try {
-        executor.execute(hand);
-      } catch (Throwable e) {
-        hand.run(); // an executor that takes nothing more
-      }
+      Careful.hand(executor, () -> hand(outcome, samples, failure));
     } finally {
       model.release(executor);
     }

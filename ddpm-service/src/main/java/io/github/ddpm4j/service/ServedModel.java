@@ -63,11 +63,7 @@ final class ServedModel {
       last = retired && users == 0;
     }
     if (last) {
-      try {
-        executor.execute(() -> unused.complete(copies));
-      } catch (Throwable e) {
-        unused.complete(copies); // an executor that takes nothing more
-      }
+      Careful.hand(executor, () -> unused.complete(copies));
     }
   }
 
