@@ -5,9 +5,7 @@ import io.github.ddpm4j.internal.ops.NetworkOutput;
 import io.github.ddpm4j.internal.training.StepLayout.Column;
 import io.github.ddpm4j.loss.Loss;
 import io.github.ddpm4j.loss.Loss.Input.Coefficient;
-import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.DenoisingModel;
-import io.github.ddpm4j.model.Diffusion;
 import io.github.ddpm4j.process.LinearForm;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.spi.Ops;
@@ -85,22 +83,20 @@ final class ConsistencyObjective extends Objective {
   @Override
   <T> Loss.Input<T> input(
       NetworkOutput<T> said, T target, T x0, T xt, T networkInput, Columns<T> columns) {
-    return new Compared<>(
-        said.prediction(), target, x0, xt, networkInput, diffusion(), loss().toString());
+    Columns<T> own = new NoCoefficients<>(columns, loss());
+    return new Seen<>(said, target, x0, xt, networkInput, own, diffusion());
   }
 
-  /** What a loss may look at: two images, which have nothing of the network's own output. */
-  private record Compared<T>(
-      T output, T target, T x0, T xt, T networkInput, Diffusion diffusion, String loss)
-      implements Loss.Input<T> {
+  /** Two images have nothing of the network's own output, so its coefficients mean nothing. */
+  private record NoCoefficients<T>(Columns<T> columns, Loss loss) implements Columns<T> {
 
     @Override
-    public Optional<T> variance() {
-      return Optional.empty();
+    public T of(Column column) {
+      return columns.of(column);
     }
 
     @Override
-    public T coefficient(Coefficient coefficient) {
+    public T of(Coefficient coefficient) {
       throw new IllegalArgumentException(
           "consistency tuning compares x̂_0 of two levels, but loss "
               + loss
@@ -111,13 +107,8 @@ final class ConsistencyObjective extends Objective {
     }
 
     @Override
-    public DataRange dataRange() {
-      return diffusion.dataRange();
-    }
-
-    @Override
-    public int timesteps() {
-      return diffusion.schedule().timesteps();
+    public T each(Column column) {
+      return columns.each(column);
     }
   }
 }
