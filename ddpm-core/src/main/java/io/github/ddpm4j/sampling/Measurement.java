@@ -7,7 +7,9 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.data.Images;
 import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.internal.ops.Given;
+import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * What was measured of pictures that are to be found: some of their pixels, a blurred or small
@@ -136,11 +138,15 @@ public final class Measurement {
       throw new IllegalArgumentException(
           "the spread of a blur must be above 0 and finite, in pixels, but was " + spread);
     }
+    Map<Integer, double[]> known = new ConcurrentHashMap<>();
     return x0 -> {
       NDArray blurred = x0;
       for (int axis = 2; axis < x0.getShape().dimension(); axis++) {
         int last = x0.getShape().dimension() - 1;
-        try (NDArray weights = weights(x0, Math.toIntExact(x0.getShape().get(axis)), spread)) {
+        int size = Math.toIntExact(x0.getShape().get(axis));
+        double[] w = known.computeIfAbsent(size, n -> weights(n, spread));
+        try (NDArray all = x0.getManager().create(w, new Shape(size, size));
+            NDArray weights = all.toType(x0.getDataType(), true)) {
           blurred = blurred.swapAxes(axis, last).matMul(weights).swapAxes(axis, last);
         }
       }
@@ -149,7 +155,7 @@ public final class Measurement {
   }
 
   /** w of a blur, of each pixel in a column. */
-  private static NDArray weights(NDArray like, int size, double spread) {
+  private static double[] weights(int size, double spread) {
     double[] weights = new double[size * size];
     for (int i = 0; i < size; i++) {
       double sum = 0;
@@ -162,9 +168,7 @@ public final class Measurement {
         weights[j * size + i] /= sum;
       }
     }
-    try (NDArray all = like.getManager().create(weights, new Shape(size, size))) {
-      return all.toType(like.getDataType(), true);
-    }
+    return weights;
   }
 
   double deviation() {
