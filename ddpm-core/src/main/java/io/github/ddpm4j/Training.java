@@ -778,7 +778,7 @@ public final class Training {
   /** Drawing makes its first call at the greatest level, and its second one below. */
   private void requireGreatestLevel(ConsistencyTuning tuning) {
     Schedule schedule = model.diffusion().schedule();
-    double last = Level.of(schedule, schedule.timesteps() - 1).sigma();
+    double last = Level.last(schedule).sigma();
     if (!(Math.min(tuning.sigmaMax(), last) > ConsistencySampler.DEFAULT_SIGMA_MIDDLE)) {
       throw new IllegalArgumentException(
           "drawing with a tuned model starts at its greatest noise / signal, which must be more"

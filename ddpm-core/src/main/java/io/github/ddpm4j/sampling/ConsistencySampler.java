@@ -177,7 +177,7 @@ public final class ConsistencySampler implements Sampler {
   private List<Level> levels(Diffusion diffusion, int start) {
     Schedule schedule = diffusion.schedule();
     boolean fromNoise = start == schedule.timesteps();
-    Level last = Level.of(schedule, schedule.timesteps() - 1);
+    Level last = Level.last(schedule);
     List<Level> levels = new ArrayList<>();
     if (!fromNoise) {
       levels.add(Level.of(schedule, start));

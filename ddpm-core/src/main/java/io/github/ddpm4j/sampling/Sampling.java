@@ -225,7 +225,7 @@ public final class Sampling {
   }
 
   private double lastSigma() {
-    return Level.of(diffusion.schedule(), diffusion.schedule().timesteps() - 1).sigma();
+    return Level.last(diffusion.schedule()).sigma();
   }
 
   /**

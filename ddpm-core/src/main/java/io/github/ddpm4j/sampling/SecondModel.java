@@ -109,7 +109,7 @@ final class SecondModel {
     }
     double sigma = level.sigma();
     double least = Level.of(own, 0).sigma();
-    double greatest = Level.of(own, own.timesteps() - 1).sigma();
+    double greatest = Level.last(own).sigma();
     boolean isWithin = sigma >= least * (1 - ROUNDING) && sigma <= greatest * (1 + ROUNDING);
     // where it scales its input, it is told the level and no timestep
     if (!isWithin && !model.diffusion().prediction().scalesInput()) {

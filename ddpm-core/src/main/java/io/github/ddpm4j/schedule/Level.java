@@ -61,6 +61,16 @@ public record Level(double timestep, double signal, double noise) {
   }
 
   /**
+   * The noisiest level of a schedule, that of its last timestep.
+   *
+   * @param schedule the schedule
+   * @return the level of T − 1
+   */
+  public static Level last(Schedule schedule) {
+    return of(schedule, schedule.timesteps() - 1);
+  }
+
+  /**
    * The level where noise / signal = σ, on the schedule's {@linkplain Schedule#path() path}. Its
    * timestep is interpolated linearly in ln σ = −λ between those of the schedule and clamped to [0,
    * T − 1].

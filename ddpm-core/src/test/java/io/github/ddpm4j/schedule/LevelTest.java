@@ -26,6 +26,7 @@ class LevelTest {
     assertThat(level.sigma()).isCloseTo(3, within(1e-14));
     assertThat(Math.hypot(level.signal(), level.noise())).isCloseTo(1, within(1e-15));
     int below = (int) level.timestep();
+    assertThat(Level.last(LINEAR)).isEqualTo(Level.of(LINEAR, 999));
     assertThat(Level.of(LINEAR, below).sigma()).isLessThan(3);
     assertThat(Level.of(LINEAR, below + 1).sigma()).isGreaterThan(3);
     assertThat(Level.ofSigma(LINEAR, Double.POSITIVE_INFINITY)).isEqualTo(new Level(999, 0, 1));
