@@ -1,16 +1,22 @@
 package io.github.ddpm4j.benchmark;
 
 import java.util.Arrays;
+import java.util.Collection;
 
 /**
- * How long requests took, in the order in which they came.
+ * How long requests took or waited.
  *
- * @param millis one number a request that was served
+ * @param millis one number a request that was served; of what was taken, in the order in which they
+ *     came
  */
 @SuppressWarnings("ArrayRecordComponent") // not compared
 record Latencies(double[] millis) {
 
   private static final double LAST = 0.99;
+
+  static Latencies ofNanos(Collection<? extends Number> nanos) {
+    return new Latencies(nanos.stream().mapToDouble(n -> n.doubleValue() / 1e6).toArray());
+  }
 
   /** The mean; NaN if there are none. */
   double mean() {

@@ -9,10 +9,11 @@ import java.util.List;
  *
  * @param arrivals the requests, numbered from 0
  * @param took how long each took, in nanoseconds; negative if it was refused
+ * @param waits how long those that were served waited for their first step
  * @param nanos when the last one ended
  */
 @SuppressWarnings("ArrayRecordComponent") // not compared
-record Outcome(List<Arrival> arrivals, double[] took, double nanos) {
+record Outcome(List<Arrival> arrivals, double[] took, Latencies waits, double nanos) {
 
   /** Those of the requests of few steps that were served, or of many. */
   Latencies latencies(boolean isShort) {
@@ -32,7 +33,7 @@ record Outcome(List<Arrival> arrivals, double[] took, double nanos) {
     return 1e9
         * arrivals.stream()
             .filter(arrival -> took[arrival.number()] >= 0)
-            .mapToDouble(Arrival::steps)
+            .mapToDouble(Arrival::imageSteps)
             .sum()
         / nanos;
   }

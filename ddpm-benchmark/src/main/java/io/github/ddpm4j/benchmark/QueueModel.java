@@ -17,7 +17,7 @@ import java.util.TreeSet;
  * <ul>
  *   <li>A request that comes while as many wait as may is refused.
  *   <li>A request is due after {@value #PATIENCE} times its own length, by what an image-step took
- *       lately. A call takes those that are due first.
+ *       lately. A call takes those that are due first, and leaves out what no longer fits.
  *   <li>A request stays on the device where it began; one that waits begins on the first that has
  *       room in a call.
  * </ul>
@@ -75,6 +75,7 @@ final class QueueModel {
   private final TickTimes times;
   private final Device[] devices;
   private final NavigableSet<Request> requests = new TreeSet<>(BY_DUE);
+  private final List<Double> waits = new ArrayList<>();
   private int waiting;
   private double nanosPerStep;
   private double now;
@@ -116,12 +117,12 @@ final class QueueModel {
         }
       }
     }
-    return new Outcome(arrivals, took, now);
+    return new Outcome(arrivals, took, Latencies.ofNanos(waits), now);
   }
 
   private void come(Arrival arrival) {
     if (waiting < setup.queue) {
-      double length = arrival.steps() * (nanosPerStep == 0 ? UNKNOWN : nanosPerStep);
+      double length = arrival.imageSteps() * (nanosPerStep == 0 ? UNKNOWN : nanosPerStep);
       requests.add(new Request(arrival, now + PATIENCE * length));
       waiting++;
     }
@@ -142,23 +143,27 @@ final class QueueModel {
   private void begin(int index) {
     Device device = devices[index];
     List<Request> call = new ArrayList<>();
+    int images = 0;
     for (Request request : requests) {
-      boolean waits = request.device < 0;
-      if (waits ? device.resident < setup.resident : request.device == index) {
-        if (waits) {
+      boolean isNew = request.device < 0;
+      boolean canTake = isNew ? device.resident < setup.resident : request.device == index;
+      if (canTake && (call.isEmpty() || images + request.arrival.images() <= setup.batch)) {
+        if (isNew) {
           request.device = index;
           device.resident++;
           waiting--;
+          waits.add(now - request.arrival.nanos());
         }
         call.add(request);
-        if (call.size() == setup.batch) {
+        images += request.arrival.images();
+        if (images >= setup.batch) {
           break;
         }
       }
     }
     if (!call.isEmpty()) {
-      double nanos = times.nanos(call.size());
-      double each = nanos / call.size();
+      double nanos = times.nanos(images);
+      double each = nanos / images;
       // The service learns it at the end of the call; few requests come in between.
       nanosPerStep = nanosPerStep == 0 ? each : (1 - LATEST) * nanosPerStep + LATEST * each;
       device.call = call;

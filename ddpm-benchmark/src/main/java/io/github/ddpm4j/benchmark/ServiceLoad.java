@@ -10,17 +10,22 @@ import io.github.ddpm4j.service.RequestRefusedException;
 import io.github.ddpm4j.service.SamplingRequest;
 import io.github.ddpm4j.service.SamplingService;
 import io.github.ddpm4j.service.ServedRequest;
+import io.github.ddpm4j.service.ServiceListener;
 import io.github.ddpm4j.unet.UNet;
+import io.github.ddpm4j.unet.UNetBuilder;
 import java.io.PrintWriter;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Queue;
 import java.util.SortedSet;
 import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.locks.LockSupport;
@@ -105,7 +110,8 @@ public final class ServiceLoad implements Callable<Integer> {
     Cli.atLeast("--devices", 1, devices);
     Preset chosen = Cli.chosen("--preset", Benchmark.PRESETS, Preset::name, List.of(preset)).get(0);
     PrintWriter out = spec.commandLine().getOut();
-    try (UNet network = chosen.network().get().seed(1).build();
+    UNetBuilder builder = chosen.network().get().seed(1).classes(Arrivals.CLASSES);
+    try (UNet network = builder.build();
         DDPM ddpm = DDPM.builder().schedule(Schedules.cosine(1000)).denoiser(network).build()) {
       BatchCurve curve =
           BatchCurve.measure(ddpm, s -> s, Duration.ofNanos((long) (1e9 * calibration)));
@@ -119,9 +125,9 @@ public final class ServiceLoad implements Callable<Integer> {
       out.println("ticks of the service by images: " + ticks);
       out.println();
       out.println(
-          "| load | batched | short: mean ms | median | p99 | long: mean ms | median | p99 |"
-              + " image-steps/s | of capacity | refused |");
-      out.println("|---|---|---|---|---|---|---|---|---|---|---|");
+          "| load | batched | first step: p99 ms | short: mean ms | median | p99 | long: mean ms |"
+              + " median | p99 | image-steps/s | of capacity | refused |");
+      out.println("|---|---|---|---|---|---|---|---|---|---|---|---|");
       List<String> agreements = new ArrayList<>();
       for (double load : loads) {
         List<Arrival> arrivals = arrivals(requests, load * capacity);
@@ -202,9 +208,10 @@ public final class ServiceLoad implements Callable<Integer> {
     Latencies many = row.latencies(false);
     out.printf(
         Locale.ROOT,
-        "| %.2f | %s | %s | %s | %s | %s | %s | %s | %.1f | %.2f | %d |%n",
+        "| %.2f | %s | %s | %s | %s | %s | %s | %s | %s | %.1f | %.2f | %d |%n",
         load,
         how,
+        number(row.waits().last()),
         number(few.mean()),
         number(few.median()),
         number(few.last()),
@@ -222,10 +229,19 @@ public final class ServiceLoad implements Callable<Integer> {
   }
 
   private Outcome byStep(DDPM ddpm, List<Arrival> arrivals, int batch) throws InterruptedException {
+    Queue<Long> waits = new ConcurrentLinkedQueue<>();
+    ServiceListener listener =
+        new ServiceListener() {
+          @Override
+          public void begun(long id, SamplingRequest request, Duration waited) {
+            waits.add(waited.toNanos());
+          }
+        };
     try (SamplingService service =
-        SamplingService.of(ddpm).mostImages(batch).queue(queue).build()) {
+        SamplingService.of(ddpm).mostImages(batch).queue(queue).listener(listener).build()) {
       return run(
           arrivals,
+          waits,
           arrival -> {
             try {
               ServedRequest served = service.submit(SamplingRequest.of(1, arrival::set));
@@ -241,6 +257,7 @@ public final class ServiceLoad implements Callable<Integer> {
     try (WholeRequests server = new WholeRequests(batch, queue)) {
       return run(
           arrivals,
+          server.waits(),
           arrival -> {
             SamplingRun started = arrival.set(ddpm.sampling()).start(1);
             Optional<CompletableFuture<Void>> taken = server.taken(started);
@@ -257,7 +274,8 @@ public final class ServiceLoad implements Callable<Integer> {
     Optional<CompletableFuture<Void>> taken(Arrival arrival) throws InterruptedException;
   }
 
-  private static Outcome run(List<Arrival> arrivals, Server server) throws InterruptedException {
+  private static Outcome run(List<Arrival> arrivals, Collection<Long> waits, Server server)
+      throws InterruptedException {
     AtomicLongArray took = new AtomicLongArray(arrivals.size());
     CompletableFuture<?>[] all = new CompletableFuture<?>[arrivals.size()];
     long begun = System.nanoTime();
@@ -277,6 +295,6 @@ public final class ServiceLoad implements Callable<Integer> {
     CompletableFuture.allOf(all).orTimeout(PATIENCE_MINUTES, TimeUnit.MINUTES).join();
     double nanos = System.nanoTime() - begun;
     double[] times = IntStream.range(0, took.length()).mapToDouble(took::get).toArray();
-    return new Outcome(arrivals, times, nanos);
+    return new Outcome(arrivals, times, Latencies.ofNanos(waits), nanos);
   }
 }

@@ -2,11 +2,14 @@ package io.github.ddpm4j.benchmark;
 
 import io.github.ddpm4j.sampling.SamplingRun;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.Optional;
+import java.util.Queue;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -16,10 +19,11 @@ import java.util.concurrent.TimeUnit;
  */
 final class WholeRequests implements AutoCloseable {
 
-  private record Waiting(SamplingRun run, CompletableFuture<Void> done) {}
+  private record Waiting(SamplingRun run, long since, CompletableFuture<Void> done) {}
 
   private final int batch;
   private final BlockingQueue<Waiting> queue;
+  private final Queue<Long> waits = new ConcurrentLinkedQueue<>();
   private final Thread worker = new Thread(this::work, "whole-requests");
   private volatile boolean closed;
 
@@ -33,7 +37,14 @@ final class WholeRequests implements AutoCloseable {
   /** Completes with the last step of the run; empty if there is no room for it. */
   Optional<CompletableFuture<Void>> taken(SamplingRun run) {
     CompletableFuture<Void> done = new CompletableFuture<>();
-    return queue.offer(new Waiting(run, done)) ? Optional.of(done) : Optional.empty();
+    return queue.offer(new Waiting(run, System.nanoTime(), done))
+        ? Optional.of(done)
+        : Optional.empty();
+  }
+
+  /** How long each waited for its first step, in nanoseconds. */
+  Collection<Long> waits() {
+    return waits;
   }
 
   private void work() {
@@ -46,6 +57,8 @@ final class WholeRequests implements AutoCloseable {
         }
         together.add(first);
         queue.drainTo(together, batch - 1);
+        long now = System.nanoTime();
+        together.forEach(one -> waits.add(now - one.since()));
       } catch (InterruptedException e) {
         return;
       }

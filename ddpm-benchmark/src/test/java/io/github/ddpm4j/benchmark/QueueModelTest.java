@@ -30,7 +30,7 @@ class QueueModelTest {
     double at = 0;
     for (int i = 0; i < count; i++) {
       at -= Math.log(1 - random.nextDouble()) / perSecond;
-      all.add(new Arrival(i, (long) (1e9 * at), steps));
+      all.add(new Arrival(i, (long) (1e9 * at), steps, 1));
     }
     return all;
   }
@@ -93,9 +93,9 @@ class QueueModelTest {
   void run_shortBesideLong_shortOvertakes() {
     List<Arrival> arrivals = new ArrayList<>();
     for (int i = 0; i < 4; i++) {
-      arrivals.add(new Arrival(i, i, Arrivals.MANY));
+      arrivals.add(new Arrival(i, i, Arrivals.MANY, 1));
     }
-    arrivals.add(new Arrival(4, 200_000_000, Arrivals.FEW));
+    arrivals.add(new Arrival(4, 200_000_000, Arrivals.FEW, 1));
     Outcome outcome = QueueModel.run(one(1, 10), FLAT, arrivals);
     assertThat(outcome.took()[4]).isCloseTo(10e6, within(1e6));
     assertThat(outcome.nanos()).isEqualTo(410e6);
@@ -127,10 +127,27 @@ class QueueModelTest {
     }
   }
 
+  /**
+   * Guided ones have two images in each call: two of them beside a plain one do not fit into four.
+   */
+  @Test
+  void run_guided_takesTwoPlaces() {
+    List<Arrival> arrivals =
+        List.of(
+            new Arrival(0, 0, 10, 2),
+            new Arrival(1, 1, 10, 1),
+            new Arrival(2, 1, 10, 2),
+            new Arrival(3, 1, 10, 1));
+    Outcome outcome = QueueModel.run(one(3, 10), FLAT, arrivals);
+    assertThat(outcome.took()).containsExactly(30e6, 11e6 - 1, 21e6 - 1, 11e6 - 1);
+    assertThat(outcome.waits().millis()).containsExactly(0, 1 - 1e-6, 1 - 1e-6, 11 - 1e-6);
+    assertThat(outcome.rate()).isEqualTo(60 / 0.03);
+  }
+
   @Test
   void run_fewMayBeResident_othersWait() {
     // The first begins before the second is there.
-    List<Arrival> arrivals = List.of(new Arrival(0, 0, 10), new Arrival(1, 0, 10));
+    List<Arrival> arrivals = List.of(new Arrival(0, 0, 10, 1), new Arrival(1, 0, 10, 1));
     assertThat(QueueModel.run(new Setup(1, 8, 2, 1), FLAT, arrivals).took())
         .containsExactly(10e6, 20e6);
     assertThat(QueueModel.run(new Setup(1, 8, 2, 2), FLAT, arrivals).took())

@@ -48,7 +48,7 @@ class ServiceLoadTest {
     assertThat(code).isZero();
     assertThat(printed.toString())
         .contains("calls of 1: ")
-        .containsPattern("\\| 0.50 \\| by the step \\| \\d+ \\| \\d+ \\|.*\\| 0 \\|")
+        .containsPattern("\\| 0.50 \\| by the step \\| \\d+ \\| \\d+ \\| \\d+ \\|.*\\| 0 \\|")
         .contains("ticks of the service by images: 1: ")
         .containsPattern("\\| 0.50 \\| simulated \\| \\d+ \\| \\d+ \\|.*\\| 0 \\|")
         .containsPattern("\\| 0.50 \\| short \\| \\d+ \\| \\d+ \\|.*\\| (yes|not .*) \\|")
