@@ -16,10 +16,12 @@ import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.DoubleSummaryStatistics;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.stream.IntStream;
+import org.apache.commons.math3.stat.descriptive.rank.Median;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.RowFactory;
@@ -45,21 +47,25 @@ public final class SparkRounds {
   /**
    * Measures.
    *
-   * @param args nothing
+   * @param args {@code losses} or {@code times}, or nothing for both
    * @throws IOException if a model cannot be sent
    */
   public static void main(String[] args) throws IOException {
-    List<RoundTimes.Point> points = new ArrayList<>();
-    for (int executors : new int[] {1, 2}) {
-      try (SparkSession spark = cluster(executors)) {
-        Dataset<Row> digits = digits(spark).cache();
-        if (executors == WORKERS) {
-          losses(digits);
-        }
-        points.addAll(times(digits, executors));
+    List<String> parts = args.length == 0 ? List.of("losses", "times") : List.of(args);
+    if (parts.contains("losses")) {
+      try (SparkSession spark = cluster(WORKERS)) {
+        losses(digits(spark).cache());
       }
     }
-    RoundTimes.of(points).print(points, weights());
+    if (parts.contains("times")) {
+      List<RoundTimes.Point> points = new ArrayList<>();
+      for (int executors : new int[] {1, 2}) {
+        try (SparkSession spark = cluster(executors)) {
+          points.addAll(times(digits(spark).cache(), executors));
+        }
+      }
+      RoundTimes.of(points).print(points, weights());
+    }
   }
 
   private static SparkSession cluster(int executors) {
@@ -127,19 +133,18 @@ public final class SparkRounds {
         WORKERS,
         STEPS,
         SEEDS);
-    System.out.println(
-        "| trained by | Adam's moments | bits per dimension | kB a round | s a round |");
-    System.out.println("|---|---|---|--:|--:|");
+    System.out.println("| trained by | Adam's moments | bits per dimension | kB a round |");
+    System.out.println("|---|---|---|--:|");
     alone(BATCH, samples / BATCH);
     alone(WORKERS * BATCH, samples / BATCH / WORKERS);
     for (OuterStep outer : List.of(OuterStep.average(), OuterStep.diloco())) {
       for (Moments moments : Moments.values()) {
         double[] bits = new double[SEEDS];
-        List<Round> all = new ArrayList<>();
+        double kB = 0;
         for (int seed = 0; seed < SEEDS; seed++) {
           try (UNet network = network(seed)) {
             DDPM ddpm = model(network);
-            all.addAll(
+            List<Round> rounds =
                 training(digits, ddpm)
                     .workers(WORKERS)
                     .rounds(ROUNDS)
@@ -147,13 +152,13 @@ public final class SparkRounds {
                     .seed(seed)
                     .outer(outer)
                     .moments(moments)
-                    .fit(digits));
+                    .fit(digits);
+            kB = rounds.get(ROUNDS - 1).bytes() / 1e3;
             bits[seed] = bits(ddpm);
           }
         }
         String name = outer.equals(OuterStep.average()) ? "average" : "DiLoCo";
-        double kB = all.get(all.size() - 1).bytes() / 1e3;
-        row(name, moments == Moments.ANEW ? "anew" : "travel", bits, kB, median(all));
+        row(name, moments == Moments.ANEW ? "anew" : "travel", bits, kB);
       }
     }
     System.out.println();
@@ -175,21 +180,20 @@ public final class SparkRounds {
         bits[seed] = bits(ddpm);
       }
     }
-    row("one machine, batches of " + batch, "kept", bits, Double.NaN, Double.NaN);
+    row("one machine, batches of " + batch, "kept", bits, Double.NaN);
   }
 
-  private static void row(String by, String moments, double[] bits, double kB, double seconds) {
-    var all = java.util.Arrays.stream(bits).summaryStatistics();
+  private static void row(String by, String moments, double[] bits, double kB) {
+    DoubleSummaryStatistics all = Arrays.stream(bits).summaryStatistics();
     System.out.printf(
         Locale.ROOT,
-        "| %s | %s | %.3f (%.3f to %.3f) | %s | %s |%n",
+        "| %s | %s | %.3f (%.3f to %.3f) | %s |%n",
         by,
         moments,
         all.getAverage(),
         all.getMin(),
         all.getMax(),
-        Double.isNaN(kB) ? "-" : String.format(Locale.ROOT, "%.0f", kB),
-        Double.isNaN(seconds) ? "-" : String.format(Locale.ROOT, "%.2f", seconds));
+        Double.isNaN(kB) ? "-" : String.format(Locale.ROOT, "%.0f", kB));
   }
 
   private static double bits(DDPM ddpm) {
@@ -213,20 +217,13 @@ public final class SparkRounds {
                   .rounds(TIMED)
                   .localSteps(steps)
                   .fit(digits);
+          double[] seconds =
+              rounds.stream().skip(1).mapToDouble(r -> r.time().toNanos() / 1e9).toArray();
           points.add(
-              new RoundTimes.Point(
-                  executors, workers, steps, median(rounds.subList(1, rounds.size()))));
+              new RoundTimes.Point(executors, workers, steps, new Median().evaluate(seconds)));
         }
       }
     }
     return points;
-  }
-
-  private static double median(List<Round> rounds) {
-    double[] sorted = rounds.stream().mapToDouble(r -> r.time().toNanos() / 1e9).sorted().toArray();
-    return IntStream.of((sorted.length - 1) / 2, sorted.length / 2)
-        .mapToDouble(i -> sorted[i])
-        .average()
-        .orElseThrow();
   }
 }
