@@ -51,6 +51,7 @@ public final class SparkRounds {
    * @throws IOException if a model cannot be sent
    */
   public static void main(String[] args) throws IOException {
+    System.getProperties().putIfAbsent("ai.djl.pytorch.num_threads", "1"); // as executors have
     List<String> parts = args.length == 0 ? List.of("losses", "times") : List.of(args);
     if (parts.contains("losses")) {
       try (SparkSession spark = cluster(WORKERS)) {
