@@ -1,6 +1,7 @@
 package io.github.ddpm4j.evaluation;
 
 import java.util.Locale;
+import java.util.stream.IntStream;
 import org.ojalgo.array.Array1D;
 import org.ojalgo.matrix.decomposition.Cholesky;
 import org.ojalgo.matrix.decomposition.Eigenvalue;
@@ -73,6 +74,19 @@ final class Factors {
     return factor;
   }
 
+  /** The columns of a factor that are not all 0: as many as the rank, of a singular one. */
+  static R064Store withoutZeros(R064Store factor) {
+    int rows = factor.getRowDim();
+    int[] columns =
+        IntStream.range(0, factor.getColDim())
+            .filter(k -> IntStream.range(0, rows).anyMatch(i -> factor.doubleValue(i, k) != 0))
+            .toArray();
+    if (columns.length == 0) {
+      return R064Store.FACTORY.make(rows, 1);
+    }
+    return R064Store.FACTORY.copy(factor.columns(columns));
+  }
+
   /**
    * tr √(Σ_1 Σ_2) for Σ = L·Lᵀ: the sum of the singular values of L_1ᵀ·L_2. Unlike the roots of the
    * eigenvalues of a product, they carry no rounding that a root would enlarge.
@@ -80,14 +94,19 @@ final class Factors {
   static double traceOfRoot(R064Store one, R064Store other) {
     R064Store product = R064Store.FACTORY.make(one.getColDim(), other.getColDim());
     product.fillByMultiplying(one.transpose(), other);
-    SingularValue<Double> singular = SingularValue.R064.make(product);
-    if (!singular.computeValuesOnly(product)) {
+    return sumOfSingularValues(product);
+  }
+
+  /** The nuclear norm. */
+  static double sumOfSingularValues(R064Store matrix) {
+    SingularValue<Double> singular = SingularValue.R064.make(matrix);
+    if (!singular.computeValuesOnly(matrix)) {
       throw new IllegalStateException(
           String.format(
               Locale.ROOT,
               "the singular values of a matrix of %d rows and %d columns were not found",
-              product.getRowDim(),
-              product.getColDim()));
+              matrix.getRowDim(),
+              matrix.getColDim()));
     }
     double sum = 0;
     Array1D<Double> values = singular.getSingularValues();

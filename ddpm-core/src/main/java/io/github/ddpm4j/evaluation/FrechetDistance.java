@@ -54,9 +54,9 @@ public final class FrechetDistance {
   }
 
   /**
-   * The distance of generated images from a reference, with an interval. A resample costs as much
-   * as the estimate itself: with n images and d features, n·d² for the covariance and some ten
-   * times d³ for the rest.
+   * The distance of generated images from a reference, with an interval. With n images and d
+   * features, a resample costs n·d² for the covariance and some ten times d³ for the rest; of fewer
+   * images than features, some ten times n³.
    *
    * @param generated one row of features per image, at least 2
    * @param reference statistics of the same features, treated as fixed
@@ -72,11 +72,16 @@ public final class FrechetDistance {
     Objects.requireNonNull(reference, "reference");
     FeatureRows.require("generated images", generated, 2, "a Fréchet distance");
     double value = distance(generated, reference);
-    double[] replicates =
-        bootstrap.replicates(
-            r ->
-                distance(
-                    Bootstrap.rows(generated, bootstrap.draw(r, 0, generated.length)), reference));
+    int n = generated.length;
+    double[] replicates;
+    if (bootstrap.resamples() > 0 && n < generated[0].length) {
+      FewRows rows = new FewRows(generated, reference);
+      replicates = bootstrap.replicates(r -> rows.distance(bootstrap.counts(r, 0, n)));
+    } else {
+      replicates =
+          bootstrap.replicates(
+              r -> distance(Bootstrap.rows(generated, bootstrap.draw(r, 0, n)), reference));
+    }
     return Estimate.of(
             "Fréchet distance",
             value,

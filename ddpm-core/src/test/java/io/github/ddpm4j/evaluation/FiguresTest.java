@@ -12,6 +12,7 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** The figures against numpy and scipy, by hand, and at the edges. */
@@ -153,6 +154,35 @@ class FiguresTest {
       assertThat(estimate.low()).isFinite();
       assertThat(estimate.high()).isFinite();
     }
+  }
+
+  /** By products of rows, of fewer images than features, as by covariances. */
+  @ParameterizedTest
+  @CsvSource({"12, 30, 40", "12, 30, 8", "30, 31, 200"})
+  void frechetDistance_ofAResampleOfFewRows_isThatOfItsCovariance(int n, int width, int others) {
+    double[] mean = new double[width];
+    Arrays.fill(mean, 100);
+    double[][] rows = Gaussian.draw(1, n, mean, ones(width));
+    FeatureStatistics reference = FeatureStatistics.of(Gaussian.draw(2, others, mean, ones(width)));
+    FewRows few = new FewRows(rows, reference);
+    Bootstrap bootstrap = new Bootstrap(20, 0.9, 1);
+    for (int r = 0; r < 20; r++) {
+      FeatureStatistics drawn = FeatureStatistics.of(Bootstrap.rows(rows, bootstrap.draw(r, 0, n)));
+      double expected = FrechetDistance.between(drawn, reference);
+      assertThat(few.distance(bootstrap.counts(r, 0, n)))
+          .isCloseTo(expected, within(1e-9 * expected));
+    }
+    Estimate estimate = FrechetDistance.estimate(rows, reference, bootstrap);
+    assertThat(estimate.low()).isLessThan(estimate.value());
+    assertThat(estimate.high()).isGreaterThan(estimate.value());
+  }
+
+  @Test
+  void frechetDistance_fromTheSameImage_isThatOfTheirMeans() {
+    FeatureStatistics same = FeatureStatistics.of(new double[][] {{1, 1, 1}, {1, 1, 1}});
+    FewRows few = new FewRows(new double[][] {{1, 2, 1}, {1, 4, 1}}, same);
+    assertThat(few.distance(new int[] {1, 1})).isEqualTo(4 + 2);
+    assertThat(few.distance(new int[] {0, 2})).isEqualTo(9);
   }
 
   /** Each of them, by its quantiles alone, would go beyond. */
