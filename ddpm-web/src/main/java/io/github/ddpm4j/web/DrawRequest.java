@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
  * What the page asks for.
  *
  * @param model its name
- * @param prompt a class or attributes; blank for anything
+ * @param prompt a class, attributes or a text; blank for anything
  * @param sampler as {@link io.github.ddpm4j.sampling.Samplers#parse(String, int)} reads it
  * @param steps the calls of the network
  * @param guidance its scale; 1 for none
@@ -40,6 +40,7 @@ record DrawRequest(
   static final int MOST_PICTURES = 16;
   static final int MOST_STEPS = 250;
   static final double MOST_GUIDANCE = 20;
+  static final int MOST_PROMPT = 500;
   private static final int MOST_TEXT = 200;
 
   /** The largest image whose mask fits into a request beside all else, in pixels: {@value}. */
@@ -102,7 +103,7 @@ record DrawRequest(
   static DrawRequest of(String text) {
     JsonObject all = object(text);
     requireNames(all, NAMES);
-    String prompt = text(all, "prompt");
+    String prompt = string(all, "prompt", MOST_PROMPT);
     double guidance = number(all, "guidance", 1, MOST_GUIDANCE).doubleValue();
     if (prompt.isBlank() && guidance != 1) {
       throw bad("guidance must be 1 without a prompt, since it guides towards it");

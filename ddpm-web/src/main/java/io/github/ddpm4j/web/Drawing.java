@@ -64,9 +64,9 @@ final class Drawing {
   }
 
   private final String id;
-  private final String model;
-  private final Shape shape;
-  private final DataRange range;
+  private final String name;
+  private final PageModel model;
+  private final int count;
   private final ServedRequest request;
   private final NDManager arrays;
   private final Runnable grown;
@@ -75,8 +75,8 @@ final class Drawing {
   private int nextNumber;
   private boolean ended;
 
-  /** What the follower alone uses: the images as they were last told, and the step of that. */
-  private float[] sheet;
+  /** What the follower alone uses: the pictures as they were last told, and the step of that. */
+  private float[] sheet = new float[0];
 
   private int lastShown;
 
@@ -84,9 +84,8 @@ final class Drawing {
    * Follows a request.
    *
    * @param id its name to the page
-   * @param model the name of its model
-   * @param shape of one image
-   * @param range of the model's images
+   * @param name that of its model
+   * @param model what draws
    * @param count the number of images
    * @param request what the service has taken
    * @param arrays what the request borrows; closed when it has ended
@@ -94,22 +93,19 @@ final class Drawing {
    */
   Drawing(
       String id,
-      String model,
-      Shape shape,
-      DataRange range,
+      String name,
+      PageModel model,
       int count,
       ServedRequest request,
       NDManager arrays,
       Runnable grown) {
     this.id = id;
+    this.name = name;
     this.model = model;
-    this.shape = shape;
-    this.range = range;
+    this.count = count;
     this.request = request;
     this.arrays = arrays;
     this.grown = grown;
-    this.sheet = new float[Math.toIntExact(count * shape.size())];
-    Arrays.fill(sheet, (float) ((range.channel(0).min() + range.channel(0).max()) / 2));
     request.progress().subscribe(new Follower());
   }
 
@@ -117,12 +113,9 @@ final class Drawing {
     return id;
   }
 
+  /** The name of its model. */
   String model() {
-    return model;
-  }
-
-  Shape shape() {
-    return shape;
+    return name;
   }
 
   void cancel() {
@@ -219,21 +212,41 @@ final class Drawing {
   }
 
   private void show(Progress progress, Progress.Preview preview) {
-    float[] values = preview.values();
-    System.arraycopy(
-        values, 0, sheet, Math.toIntExact(preview.firstImage() * shape.size()), values.length);
-    show(progress.step());
+    try (NDManager manager = NDManager.newBaseManager()) {
+      NDArray estimate = Upload.floats(manager, preview.values(), preview.shape());
+      NDArray pictures = model.shown(estimate);
+      Shape one = pictures.getShape().slice(1);
+      int size = Math.toIntExact(one.size());
+      if (sheet.length != count * size) {
+        sheet = new float[count * size];
+        Arrays.fill(sheet, (float) ((range().min() + range().max()) / 2));
+      }
+      float[] values = pictures.toFloatArray();
+      System.arraycopy(
+          values, 0, sheet, Math.toIntExact(preview.firstImage() * size), values.length);
+      show(progress.step(), one);
+    } catch (RuntimeException e) {
+      logger.warn("a preview of drawing {} is not shown", id, e);
+    }
   }
 
-  /** What the sheet has after a step. */
-  private void show(int step) {
+  private DataRange range() {
+    return model.range().channel(0);
+  }
+
+  /**
+   * What the sheet has after a step.
+   *
+   * @param one the shape of a picture
+   */
+  private void show(int step, Shape one) {
     JsonObject data = new JsonObject();
     data.addProperty("step", step);
     data.addProperty("steps", request.steps());
     try (NDManager manager = NDManager.newBaseManager()) {
-      long count = sheet.length / shape.size();
-      NDArray all = Upload.floats(manager, sheet, new Shape(count).addAll(shape));
-      BufferedImage grid = Pictures.of(all).dataRange(range).gap(count == 1 ? 0 : 1).toGrid();
+      NDArray all = Upload.floats(manager, sheet, new Shape(count).addAll(one));
+      Pictures pictures = Pictures.of(all).dataRange(model.range());
+      BufferedImage grid = pictures.gap(count == 1 ? 0 : 1).toGrid();
       ByteArrayOutputStream png = new ByteArrayOutputStream();
       Pictures.write(grid, png, Map.of());
       data.addProperty(
@@ -268,11 +281,13 @@ final class Drawing {
         NDManager manager = NDManager.newBaseManager();
         NDArray all = samples.toNDArray(manager)) {
       float[] values = all.toFloatArray();
-      if (lastShown < request.steps()) { // a service that is fast leaves out some of the progress
-        System.arraycopy(values, 0, sheet, 0, sheet.length);
-        show(request.steps());
+      Shape one = all.getShape().slice(1);
+      // A service that is fast leaves out some of the progress.
+      if (lastShown < request.steps() || !model.showsPictures()) {
+        sheet = values;
+        show(request.steps(), one);
       }
-      int size = Math.toIntExact(shape.size());
+      int size = Math.toIntExact(one.size());
       for (int i = 0; i < samples.size(); i++) {
         ByteArrayOutputStream png = new ByteArrayOutputStream();
         samples.write(i, png);

@@ -5,7 +5,6 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.internal.ops.Upload;
-import io.github.ddpm4j.sampling.Guidance;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Sampling;
@@ -15,12 +14,12 @@ import io.github.ddpm4j.service.SamplingRequest;
 import io.github.ddpm4j.service.SamplingService;
 import io.github.ddpm4j.service.ServedRequest;
 import java.security.SecureRandom;
-import java.time.Duration;
 import java.util.Collections;
 import java.util.HexFormat;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.Function;
 
 /** The drawings that the server knows: those under way, and the latest that have ended. */
@@ -38,20 +37,39 @@ final class Drawings {
   /** Others than these could be made to take any number of steps. */
   static final Map<String, String> SAMPLERS = samplers();
 
-  private static final Duration DEADLINE = Duration.ofMinutes(5);
-
   private final SamplingService service;
+  private final Map<String, LatentModel> latent;
   private final long mostBytes;
   private final SecureRandom random = new SecureRandom();
   private final Map<String, Drawing> all = new LinkedHashMap<>();
 
   Drawings(SamplingService service) {
-    this(service, MOST_BYTES);
+    this(service, Map.of(), MOST_BYTES);
   }
 
-  Drawings(SamplingService service, long mostBytes) {
+  /**
+   * No drawings yet.
+   *
+   * @param service what draws
+   * @param latent those of its models that draw latents, by their names
+   */
+  Drawings(SamplingService service, Map<String, LatentModel> latent, long mostBytes) {
     this.service = service;
+    this.latent = Map.copyOf(latent);
     this.mostBytes = mostBytes;
+  }
+
+  /** The models of the service, as the page sees them. */
+  Map<String, PageModel> models() {
+    Map<String, PageModel> models = new LinkedHashMap<>();
+    service
+        .models()
+        .forEach(
+            (name, ddpm) -> {
+              PageModel pipeline = latent.get(name);
+              models.put(name, pipeline == null ? new PixelModel(ddpm) : pipeline);
+            });
+    return models;
   }
 
   private static Map<String, String> samplers() {
@@ -88,29 +106,21 @@ final class Drawings {
       throw new RefusalException(
           400, "there is no such model, but there are " + service.models().keySet());
     }
-    Shape shape = shape(ddpm);
+    PageModel model = Objects.requireNonNull(models().get(asked.model()), asked.model());
     Sampler sampler = sampler(asked);
     NDManager arrays = NDManager.newBaseManager();
     boolean begun = false;
     try {
       int steps = sampler.plan(ddpm.model().diffusion()).steps().size();
       SamplingRequest request =
-          SamplingRequest.starting(start(asked, sampler, shape, arrays))
+          SamplingRequest.starting(start(model, asked, sampler, arrays))
               .model(asked.model())
               .tenant(client)
-              .deadline(DEADLINE)
+              .deadline(model.patience())
               .previews((steps + MOST_FRAMES - 1) / MOST_FRAMES);
       ServedRequest served = service.submit(request);
       Drawing drawing =
-          new Drawing(
-              newId(),
-              asked.model(),
-              shape,
-              ddpm.dataRange(),
-              asked.count(),
-              served,
-              arrays,
-              this::trim);
+          new Drawing(newId(), asked.model(), model, asked.count(), served, arrays, this::trim);
       begun = true;
       add(drawing);
       return drawing;
@@ -125,19 +135,13 @@ final class Drawings {
     }
   }
 
-  /** The shape of a model's images; all models of the page have one. */
-  static Shape shape(DDPM ddpm) {
-    return ddpm.denoiser()
-        .flatMap(network -> network.imageShape())
-        .orElseThrow(() -> new IllegalArgumentException("a model tells no size of images"));
-  }
-
   private Function<Sampling, SamplingRun> start(
-      DrawRequest asked, Sampler sampler, Shape shape, NDManager arrays) {
+      PageModel model, DrawRequest asked, Sampler sampler, NDManager arrays) {
     DrawRequest.Hole hole = asked.hole();
     if (hole == null) {
-      return s -> set(s, asked).sampler(sampler).start(asked.count());
+      return s -> model.start(s, asked, sampler);
     }
+    Shape shape = model.shape();
     Drawing from = get(hole.drawing());
     Drawing.Drawn picture =
         from.picture(hole.picture())
@@ -151,7 +155,7 @@ final class Drawings {
       NDArray one = Upload.floats(arrays, picture.values(), new Shape(1).addAll(shape));
       NDArray images = one.repeat(0, count);
       NDArray mask = Upload.floats(arrays, known, new Shape(1, 1, shape.get(1), shape.get(2)));
-      return set(s, asked).sampler(sampler).startInpainting(images, mask);
+      return model.startFilling(s, asked, sampler, images, mask);
     };
   }
 
@@ -164,14 +168,6 @@ final class Drawings {
     boolean again =
         asked.hole() != null && asked.sampler().startsWith("dd") && asked.steps() >= 4 * JUMP;
     return again ? Samplers.resampling(plain, JUMP, JUMPS) : plain;
-  }
-
-  private static Sampling set(Sampling sampling, DrawRequest asked) {
-    // All pictures of a drawing come out of the noise together.
-    sampling.seed(asked.seed()).prompt(asked.prompt()).batchSize(asked.count());
-    return asked.guidance() == 1
-        ? sampling
-        : sampling.guidance(Guidance.classifierFree(asked.guidance()));
   }
 
   private String newId() {

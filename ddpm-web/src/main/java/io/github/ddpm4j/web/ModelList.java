@@ -8,22 +8,37 @@ import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.service.SamplingService;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
 
 /** What the page may choose from, as JSON. */
 final class ModelList {
 
-  private final SamplingService service;
+  private static final double MOST_GUIDANCE = 8;
+  private static final double MOST_GUIDANCE_BY_TEXT = 15;
 
-  ModelList(SamplingService service) {
+  private final SamplingService service;
+  private final Drawings drawings;
+
+  ModelList(SamplingService service, Drawings drawings) {
     this.service = service;
+    this.drawings = drawings;
   }
 
   String json() {
     JsonObject all = new JsonObject();
     JsonArray models = new JsonArray();
-    service.models().forEach((name, ddpm) -> models.add(model(name, ddpm)));
+    Map<String, PageModel> known = drawings.models();
+    service
+        .models()
+        .forEach(
+            (name, ddpm) -> {
+              PageModel model = known.get(name);
+              if (model != null) {
+                models.add(model(name, model, ddpm));
+              }
+            });
     all.add("models", models);
     JsonArray samplers = new JsonArray();
     Drawings.SAMPLERS.forEach(
@@ -36,11 +51,12 @@ final class ModelList {
     all.add("samplers", samplers);
     all.addProperty("mostPictures", DrawRequest.MOST_PICTURES);
     all.addProperty("mostSteps", DrawRequest.MOST_STEPS);
+    all.addProperty("mostText", DrawRequest.MOST_PROMPT);
     return all.toString();
   }
 
-  private static JsonObject model(String name, DDPM ddpm) {
-    Shape shape = Drawings.shape(ddpm);
+  private static JsonObject model(String name, PageModel model, DDPM ddpm) {
+    Shape shape = model.shape();
     JsonObject one = new JsonObject();
     one.addProperty("name", name);
     one.addProperty("width", shape.get(2));
@@ -48,6 +64,9 @@ final class ModelList {
     one.addProperty("colour", shape.get(0) == 3);
     one.addProperty("mostSteps", Math.min(DrawRequest.MOST_STEPS, ddpm.schedule().timesteps() - 1));
     one.addProperty("fills", shape.get(1) * shape.get(2) <= DrawRequest.MOST_FILLED);
+    one.addProperty("text", model.takesText());
+    one.addProperty("guidance", model.usualGuidance());
+    one.addProperty("mostGuidance", model.takesText() ? MOST_GUIDANCE_BY_TEXT : MOST_GUIDANCE);
     JsonArray attributes = new JsonArray();
     ddpm.attributes()
         .ifPresent(

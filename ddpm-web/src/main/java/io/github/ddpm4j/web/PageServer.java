@@ -87,11 +87,15 @@ final class PageServer implements AutoCloseable {
   private final boolean isLocal;
   private final Map<String, Answer> files = new LinkedHashMap<>();
 
-  private PageServer(SamplingService service, InetSocketAddress address, LongSupplier nanos)
+  private PageServer(
+      SamplingService service,
+      Map<String, LatentModel> latent,
+      InetSocketAddress address,
+      LongSupplier nanos)
       throws IOException {
     allowance = new Allowance(BURST, PER_SECOND, nanos);
-    drawings = new Drawings(service);
-    models = new ModelList(service);
+    drawings = new Drawings(service, latent, Drawings.MOST_BYTES);
+    models = new ModelList(service, drawings);
     for (Map.Entry<String, String> file : TYPES.entrySet()) {
       files.put(file.getKey(), resource(file.getValue()));
     }
@@ -124,27 +128,34 @@ final class PageServer implements AutoCloseable {
    * @throws IOException if the port is taken
    */
   static PageServer start(SamplingService service, int port) throws IOException {
-    return start(service, new InetSocketAddress(InetAddress.getLoopbackAddress(), port));
+    return start(service, Map.of(), new InetSocketAddress(InetAddress.getLoopbackAddress(), port));
   }
 
   /**
    * Starts a server.
    *
    * @param service what draws
+   * @param latent those of its models that draw latents, by their names; they stay the caller's
    * @param address where to listen. Whoever reaches it may draw
    * @throws IOException if it is no address of this machine, or taken
    */
-  static PageServer start(SamplingService service, InetSocketAddress address) throws IOException {
-    return start(service, address, System::nanoTime);
+  static PageServer start(
+      SamplingService service, Map<String, LatentModel> latent, InetSocketAddress address)
+      throws IOException {
+    return start(service, latent, address, System::nanoTime);
   }
 
   /** Starts a server that tells by a clock, in nanoseconds, how often clients come. */
-  static PageServer start(SamplingService service, InetSocketAddress address, LongSupplier nanos)
+  static PageServer start(
+      SamplingService service,
+      Map<String, LatentModel> latent,
+      InetSocketAddress address,
+      LongSupplier nanos)
       throws IOException {
     if (address.isUnresolved()) {
       throw new IOException("there is no host of the name " + address.getHostString());
     }
-    return new PageServer(service, address, nanos);
+    return new PageServer(service, latent, address, nanos);
   }
 
   /** Where a browser of this machine finds the page. */

@@ -5,11 +5,13 @@ import io.github.ddpm4j.models.Models;
 import io.github.ddpm4j.service.SamplingService;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
 
 /**
  * Draws on a page in the browser, at http://localhost:8080: the models in the box, and those in the
- * folders that are named. Ctrl-C ends it. {@code -Dport=9000} is another port, {@code
- * -Dhost=0.0.0.0} lets other machines in.
+ * folders that are named, of pipelines from text to picture too. Ctrl-C ends it. {@code
+ * -Dport=9000} is another port, {@code -Dhost=0.0.0.0} lets other machines in.
  */
 public final class Serve {
 
@@ -21,7 +23,7 @@ public final class Serve {
   /**
    * Runs it.
    *
-   * @param folders model folders, by whose names the page calls them
+   * @param folders folders of models or pipelines, by whose names the page calls them
    * @throws Exception if a model cannot be read, or the port is taken
    */
   public static void main(String... folders) throws Exception {
@@ -31,11 +33,20 @@ public final class Serve {
     for (String name : Models.names()) {
       models.model(name, Models.load(name));
     }
-    for (String folder : folders) {
-      models.model(Path.of(folder).getFileName().toString(), DDPM.load(Path.of(folder)));
+    Map<String, LatentModel> latent = new LinkedHashMap<>();
+    for (String named : folders) {
+      Path folder = Path.of(named).toAbsolutePath().normalize();
+      String name = folder.getFileName().toString();
+      if (LatentModel.isIn(folder)) {
+        latent.put(name, LatentModel.load(folder));
+        models.model(name, latent.get(name).latent().ddpm());
+      } else {
+        models.model(name, DDPM.load(folder));
+      }
     }
+    InetSocketAddress address = new InetSocketAddress(HOST, PORT);
     try (SamplingService service = models.build();
-        PageServer server = PageServer.start(service, new InetSocketAddress(HOST, PORT))) {
+        PageServer server = PageServer.start(service, latent, address)) {
       System.out.println("Open " + server.address() + " in a browser. Ctrl-C ends it.");
       Thread.currentThread().join();
     }

@@ -44,12 +44,13 @@ function model() {
   return offer.models.find(one => one.name === $("model").value);
 }
 
-/** A list for each attribute, or one of classes, or nothing. */
+/** A field for a text, a list for each attribute, or one of classes, or nothing. */
 function showChoices() {
   const of = model();
   const groups = of.attributes.length
     ? of.attributes
     : of.classes.length ? [{ name: "", values: of.classes }] : [];
+  $("text-field").hidden = !of.text;
   $("what").replaceChildren(...groups.map((group, i) => {
     const label = document.createElement("label");
     const name = group.name || "What";
@@ -66,11 +67,16 @@ function showChoices() {
     return label;
   }));
   $("steps").max = of.mostSteps;
+  $("guidance").max = of.mostGuidance;
+  $("guidance").value = of.guidance;
   showNumbers();
   showGuidance();
 }
 
 function prompt() {
+  if (model().text) {
+    return $("text").value.trim();
+  }
   return [...document.querySelectorAll("#what select")]
     .filter(select => select.value !== "")
     .map(select => select.dataset.attribute ? select.dataset.attribute + "=" + select.value : select.value)
@@ -79,12 +85,13 @@ function prompt() {
 
 /** Guidance leads towards a choice, so it needs one. */
 function showGuidance() {
-  const can = document.querySelectorAll("#what select").length > 0;
+  const byText = model().text;
+  const can = byText || document.querySelectorAll("#what select").length > 0;
   $("guidance-field").hidden = $("guidance-help").hidden = !can;
   $("guidance").disabled = prompt() === "";
   $("guidance-help").textContent = prompt() === ""
-    ? "Leads towards your choice, once you make one."
-    : "How strongly it keeps to your choice; 1 is not at all.";
+    ? "Leads towards " + (byText ? "your words, once there are any." : "your choice, once you make one.")
+    : "How strongly it keeps to your " + (byText ? "words" : "choice") + "; 1 is not at all.";
 }
 
 function showNumbers() {
@@ -344,6 +351,7 @@ $("form").addEventListener("submit", event => {
 });
 $("stop").addEventListener("click", () => ask("/api/drawings/" + drawing, { method: "DELETE" }).catch(e => fail(e.message)));
 $("model").addEventListener("change", showChoices);
+$("text").addEventListener("input", showGuidance);
 $("steps").addEventListener("input", showNumbers);
 $("guidance").addEventListener("input", showNumbers);
 $("when").addEventListener("input", () => show(Number($("when").value)));
@@ -363,6 +371,7 @@ try {
   offer.models.forEach(one => option($("model"), one.name, one.name));
   offer.samplers.forEach(one => option($("sampler"), one.text, one.label));
   $("count").max = offer.mostPictures;
+  $("text").maxLength = offer.mostText;
   showChoices();
   gallery = JSON.parse(sessionStorage.getItem(KEPT) || "[]");
   showGallery();

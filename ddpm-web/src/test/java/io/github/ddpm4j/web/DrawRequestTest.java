@@ -77,9 +77,10 @@ class DrawRequestTest {
     String text = "\u4e00".repeat(200);
     String mask = "f".repeat(DrawRequest.MOST_FILLED / 4);
     String body =
-        "{'model':'T','prompt':'T','sampler':'T','steps':250,'guidance':19.55555,'seed':9007199254740991,"
+        "{'model':'T','prompt':'P','sampler':'T','steps':250,'guidance':19.55555,'seed':9007199254740991,"
                 .replace("'", "\"")
                 .replace("T", text)
+                .replace("P", "\u4e00".repeat(DrawRequest.MOST_PROMPT))
             + ("'count':16,'fill':{'drawing':'T','picture':15,'mask':'" + mask + "'}}")
                 .replace("'", "\"")
                 .replace("T", text);
@@ -100,7 +101,7 @@ class DrawRequestTest {
     assertThatThrownBy(() -> DrawRequest.of("[".repeat(60_000)))
         .isInstanceOf(RefusalException.class)
         .hasMessage("the body must be one object of JSON");
-    assertThatThrownBy(() -> DrawRequest.of(GOOD.replace("Bag", "B".repeat(201))))
-        .hasMessage("prompt must have at most 200 letters, but has 201");
+    assertThatThrownBy(() -> DrawRequest.of(GOOD.replace("Bag", "B".repeat(501))))
+        .hasMessage("prompt must have at most 500 letters, but has 501");
   }
 }

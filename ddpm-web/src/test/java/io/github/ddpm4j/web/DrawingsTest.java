@@ -8,6 +8,7 @@ import io.github.ddpm4j.service.SamplingService;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Semaphore;
 import org.jspecify.annotations.Nullable;
@@ -98,7 +99,7 @@ class DrawingsTest {
     assertThat(pictures).isGreaterThan(4 * 3 * 6 * 8);
     assertThat(alone.bytes()).isGreaterThan(step + pictures);
 
-    Drawings drawings = new Drawings(service, 2 * alone.bytes() - step / 2);
+    Drawings drawings = new Drawings(service, Map.of(), 2 * alone.bytes() - step / 2);
     Drawing first = drawn(drawings);
     assertThat(follow(first)).extracting(Drawing.Event::name).containsExactly("step", "done");
     assertThat(first.bytes()).isEqualTo(alone.bytes());
@@ -113,7 +114,7 @@ class DrawingsTest {
 
   @Test
   void bytes_beyondTheBudgetWithoutSteps_theLatestStays() throws Exception {
-    Drawings drawings = new Drawings(service, 1);
+    Drawings drawings = new Drawings(service, Map.of(), 1);
     Drawing first = drawn(drawings);
     assertThat(drawings.get(first.id()).picture(0)).isPresent();
     Drawing second = drawn(drawings);
@@ -125,7 +126,7 @@ class DrawingsTest {
   @Test
   void bytes_beyondTheBudgetUnderWay_theLatestStepStays() throws Exception {
     calls.drainPermits();
-    Drawing drawing = new Drawings(service, 1).begin(request("slow", 5, null), "me");
+    Drawing drawing = new Drawings(service, Map.of(), 1).begin(request("slow", 5, null), "me");
     for (int i = 0; i < 3; i++) {
       calls.release();
       assertThat(drawing.event(i, PATIENCE)).isPresent();

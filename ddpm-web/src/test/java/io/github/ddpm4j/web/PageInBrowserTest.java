@@ -8,6 +8,8 @@ import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.models.Models;
 import io.github.ddpm4j.report.Chromium;
 import io.github.ddpm4j.service.SamplingService;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -33,6 +35,7 @@ class PageInBrowserTest {
 
   private static Chromium browser;
   private static DDPM fashion;
+  private static LatentModel tiny;
   private static SamplingService service;
   private static PageServer server;
 
@@ -44,14 +47,17 @@ class PageInBrowserTest {
         "no Chromium on the PATH: the page is not seen in a browser (apt-get install chromium)");
     browser = new Chromium(binary.get(), folder.resolve("browser"));
     fashion = Models.fashion();
+    tiny = LatentModel.load(Path.of("../ddpm-latent/src/test/resources/pipelines/sd1"));
     service =
         SamplingService.builder()
             .model("fashion", fashion)
             .model("portraits", TestModels.attributes())
             .model("noise", TestModels.plain())
+            .model("tiny", tiny.latent().ddpm())
             .mostImages(4)
             .build();
-    server = PageServer.start(service, 0);
+    InetSocketAddress address = new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
+    server = PageServer.start(service, Map.of("tiny", tiny), address);
   }
 
   @AfterAll
@@ -61,6 +67,7 @@ class PageInBrowserTest {
       server.close();
       service.close();
       fashion.close();
+      tiny.close();
     }
   }
 
@@ -271,6 +278,32 @@ class PageInBrowserTest {
   }
 
   @Test
+  void text_isDrawnByAPipeline() throws Exception {
+    set("model", "tiny");
+    assertThat(isHidden("text-field")).isFalse();
+    assertThat(browser.value("document.getElementById('guidance').value")).isEqualTo("7.5");
+    assertThat(browser.value("String(document.getElementById('guidance').disabled)"))
+        .isEqualTo("true");
+    set("text", "a red dog");
+    assertThat(browser.value("String(document.getElementById('guidance').disabled)"))
+        .isEqualTo("false");
+    set("count", "2");
+    set("steps", "4");
+    click("draw");
+    waitFor("String(document.getElementById('draw').disabled)", "false");
+    assertThat(text("error")).isEmpty();
+    assertThat(text("stage-title")).isEqualTo("a red dog, by tiny");
+    assertThat(drawn()).isEqualTo("2");
+    fitsAndIsQuiet("text");
+    open(PHONE, true);
+    set("model", "tiny");
+    fitsAndIsQuiet("text-narrow-dark");
+    set("model", "fashion");
+    assertThat(isHidden("text-field")).isTrue();
+    assertThat(browser.value("document.getElementById('guidance').value")).isEqualTo("2");
+  }
+
+  @Test
   void stop_endsTheDrawing_andSaysSo() throws Exception {
     set("steps", "100"); // few enough for the service to take it on a busy machine
     set("count", "4");
@@ -338,7 +371,7 @@ class PageInBrowserTest {
     }
     assertThat(
             browser.value(
-                "[...document.querySelectorAll('button, a, input, select')].filter(e =>"
+                "[...document.querySelectorAll('button, a, input, select, textarea')].filter(e =>"
                     + " e.offsetParent && !e.labels?.length && !e.innerText.trim() &&"
                     + " !e.ariaLabel).map(e => e.id).join()"))
         .isEmpty();

@@ -28,6 +28,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.regex.Matcher;
@@ -67,7 +68,10 @@ class PageServerTest {
             .build();
     server =
         PageServer.start(
-            service, new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), clock::get);
+            service,
+            Map.of(),
+            new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),
+            clock::get);
   }
 
   @AfterEach
@@ -148,7 +152,7 @@ class PageServerTest {
     assertThat(models.get(0).toString())
         .isEqualTo(
             "{\"name\":\"classes\",\"width\":4,\"height\":4,\"colour\":false,\"mostSteps\":99,"
-                + "\"fills\":true,\"attributes\":[],\"classes\":[\"Boot\",\"Bag\"]}");
+                + "\"fills\":true,\"text\":false,\"guidance\":2.0,\"mostGuidance\":8.0,\"attributes\":[],\"classes\":[\"Boot\",\"Bag\"]}");
     assertThat(models.get(1).toString())
         .contains("\"width\":8,\"height\":6,\"colour\":true")
         .contains("{\"name\":\"glasses\",\"values\":[\"none\",\"dark\"]}]")
@@ -480,7 +484,8 @@ class PageServerTest {
 
   @Test
   void start_forAll_answersByAnyName() throws Exception {
-    try (PageServer all = PageServer.start(service, new InetSocketAddress("0.0.0.0", 0))) {
+    try (PageServer all =
+        PageServer.start(service, Map.of(), new InetSocketAddress("0.0.0.0", 0))) {
       assertThat(all.address()).startsWith("http://localhost:");
       URI address = URI.create(all.address().replace("localhost", "127.0.0.2"));
       assertThat(
@@ -497,7 +502,8 @@ class PageServerTest {
     assertThatThrownBy(() -> PageServer.start(service, port)).isInstanceOf(IOException.class);
     assertThatThrownBy(
             () ->
-                PageServer.start(service, InetSocketAddress.createUnresolved("nowhere.invalid", 1)))
+                PageServer.start(
+                    service, Map.of(), InetSocketAddress.createUnresolved("nowhere.invalid", 1)))
         .isInstanceOf(IOException.class)
         .hasMessage("there is no host of the name nowhere.invalid");
   }

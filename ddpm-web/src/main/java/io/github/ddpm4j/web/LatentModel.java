@@ -1,0 +1,112 @@
+package io.github.ddpm4j.web;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.latent.Drawing;
+import io.github.ddpm4j.latent.LatentDiffusion;
+import io.github.ddpm4j.latent.TextToImage;
+import io.github.ddpm4j.model.DataRange;
+import io.github.ddpm4j.sampling.Sampler;
+import io.github.ddpm4j.sampling.Sampling;
+import io.github.ddpm4j.sampling.SamplingRun;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A pipeline of latents, by a text or without. Its runs show a pixel for each latent on the way.
+ *
+ * @param latent the network of latents and the autoencoder
+ * @param text what reads prompts; null if there are none
+ */
+record LatentModel(LatentDiffusion latent, @Nullable TextToImage text)
+    implements PageModel, AutoCloseable {
+
+  private static final double GUIDANCE = 7.5;
+  private static final Duration PATIENCE = Duration.ofHours(1);
+
+  /** Whether a folder is a pipeline. */
+  static boolean isIn(Path folder) {
+    return Files.isRegularFile(folder.resolve("model_index.json"));
+  }
+
+  /** Loads a pipeline, with its text encoder where it has one. */
+  static LatentModel load(Path folder) throws IOException {
+    return Files.isDirectory(folder.resolve("tokenizer"))
+        ? of(TextToImage.load(folder))
+        : new LatentModel(LatentDiffusion.load(folder), null);
+  }
+
+  static LatentModel of(TextToImage text) {
+    return new LatentModel(text.latentDiffusion(), text);
+  }
+
+  @Override
+  public Shape shape() {
+    Shape latents = PixelModel.shape(latent.ddpm());
+    int factor = latent.autoencoder().factor();
+    return new Shape(3, factor * latents.get(1), factor * latents.get(2));
+  }
+
+  @Override
+  public DataRange range() {
+    return DataRange.DEFAULT;
+  }
+
+  @Override
+  public boolean takesText() {
+    return text != null;
+  }
+
+  @Override
+  public double usualGuidance() {
+    return GUIDANCE;
+  }
+
+  @Override
+  public Duration patience() {
+    return PATIENCE;
+  }
+
+  @Override
+  public boolean showsPictures() {
+    return false;
+  }
+
+  @Override
+  public NDArray shown(NDArray estimate) {
+    return latent.preview(estimate);
+  }
+
+  @Override
+  public SamplingRun start(Sampling sampling, DrawRequest asked, Sampler sampler) {
+    return set(asked, sampler).start(asked.count());
+  }
+
+  @Override
+  public SamplingRun startFilling(
+      Sampling sampling, DrawRequest asked, Sampler sampler, NDArray pictures, NDArray mask) {
+    // What it drew may lie a little beyond the range that files of pictures are cut to.
+    return set(asked, sampler).startInpainting(pictures.clip(-1, 1), mask);
+  }
+
+  private Drawing set(DrawRequest asked, Sampler sampler) {
+    if (text == null && !asked.prompt().isBlank()) {
+      throw new RefusalException(400, "the model takes no prompt");
+    }
+    Drawing drawing = text == null ? latent.drawing() : text.prompt(asked.prompt());
+    drawing.sampler(sampler).seed(asked.seed()).batchSize(asked.count());
+    return text == null ? drawing : drawing.guidance(asked.guidance());
+  }
+
+  @Override
+  public void close() {
+    if (text != null) {
+      text.close();
+    } else {
+      latent.close();
+    }
+  }
+}

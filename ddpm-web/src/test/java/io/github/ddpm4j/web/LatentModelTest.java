@@ -1,0 +1,187 @@
+package io.github.ddpm4j.web;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.google.gson.JsonArray;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParser;
+import io.github.ddpm4j.latent.LatentDiffusion;
+import io.github.ddpm4j.latent.TextToImage;
+import io.github.ddpm4j.sampling.Samplers;
+import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.service.SamplingService;
+import java.awt.image.BufferedImage;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/** A tiny Stable Diffusion on the page. */
+@Timeout(60)
+class LatentModelTest {
+
+  private static final Path TINY = Path.of("../ddpm-latent/src/test/resources/pipelines/sd1");
+
+  private LatentModel text;
+  private SamplingService service;
+  private Drawings drawings;
+
+  @BeforeEach
+  void load() throws IOException {
+    text = LatentModel.load(TINY);
+    service =
+        SamplingService.builder()
+            .model("tiny", text.latent().ddpm())
+            .model("portraits", TestModels.attributes())
+            .mostImages(8)
+            .build();
+    drawings = new Drawings(service, Map.of("tiny", text), Drawings.MOST_BYTES);
+  }
+
+  @AfterEach
+  void close() {
+    service.close();
+    text.close();
+  }
+
+  private static DrawRequest asked(String prompt, int count, DrawRequest.Hole hole) {
+    double guidance = prompt.isEmpty() ? 1 : 7.5;
+    return new DrawRequest("tiny", prompt, "ddim", 4, guidance, 7, count, hole);
+  }
+
+  private static List<JsonObject> follow(Drawing drawing) throws InterruptedException {
+    List<JsonObject> events = new ArrayList<>();
+    int next = 0;
+    Optional<Drawing.Event> event = drawing.event(next, Duration.ofSeconds(30));
+    while (event.isPresent()) {
+      events.add(JsonParser.parseString(event.get().data()).getAsJsonObject());
+      next = event.get().number() + 1;
+      event = drawing.event(next, Duration.ofSeconds(30));
+    }
+    return events;
+  }
+
+  private static BufferedImage image(JsonObject step) throws IOException {
+    String url = step.get("image").getAsString();
+    return image(Base64.getDecoder().decode(url.substring(url.indexOf(',') + 1)));
+  }
+
+  private static BufferedImage image(byte[] png) throws IOException {
+    return ImageIO.read(new ByteArrayInputStream(png));
+  }
+
+  private static int[] pixels(byte[] png) throws IOException {
+    BufferedImage image = image(png);
+    return image.getRGB(0, 0, image.getWidth(), image.getHeight(), null, 0, image.getWidth());
+  }
+
+  @Test
+  void isIn_aPipeline_andNoModelFolder() {
+    assertThat(LatentModel.isIn(TINY)).isTrue();
+    assertThat(LatentModel.isIn(TINY.resolve("unet"))).isFalse();
+  }
+
+  @Test
+  void list_ofAPipeline_takesText() {
+    JsonArray models =
+        JsonParser.parseString(new ModelList(service, drawings).json())
+            .getAsJsonObject()
+            .getAsJsonArray("models");
+    int side = (int) text.shape().get(1);
+    assertThat(models.get(0).toString())
+        .isEqualTo(
+            "{\"name\":\"tiny\",\"width\":"
+                + side
+                + ",\"height\":"
+                + side
+                + ",\"colour\":true,\"mostSteps\":250,\"fills\":true,\"text\":true,\"guidance\":7.5,"
+                + "\"mostGuidance\":15.0,\"attributes\":[],\"classes\":[]}");
+    assertThat(models.get(1).getAsJsonObject().get("text").getAsBoolean()).isFalse();
+  }
+
+  /** On the way a pixel for each latent, at the end the picture that the pipeline draws alone. */
+  @Test
+  void draw_aText_isThePipelines() throws Exception {
+    Drawing drawing = drawings.begin(asked("a photo of a cat", 2, null), "me");
+    List<JsonObject> events = follow(drawing);
+    int factor = text.latent().autoencoder().factor();
+    int side = (int) text.shape().get(1);
+    assertThat(factor).isGreaterThan(1);
+    assertThat(image(events.get(0)).getHeight()).isEqualTo(side / factor + 2);
+    assertThat(image(events.get(0)).getWidth()).isEqualTo(2 * side / factor + 3);
+    assertThat(image(events.get(events.size() - 2)).getHeight()).isEqualTo(side + 2);
+    try (TextToImage alone = TextToImage.load(TINY);
+        Samples samples =
+            alone
+                .prompt("a photo of a cat")
+                .guidance(7.5)
+                .sampler(Samplers.ddim(4))
+                .seed(7)
+                .batchSize(2)
+                .generate(2)) {
+      for (int i = 0; i < 2; i++) {
+        ByteArrayOutputStream png = new ByteArrayOutputStream();
+        samples.write(i, png);
+        assertThat(pixels(drawing.picture(i).orElseThrow().png()))
+            .isEqualTo(pixels(png.toByteArray()));
+      }
+    }
+    JsonObject words =
+        events.get(events.size() - 1).getAsJsonArray("pictures").get(1).getAsJsonObject();
+    assertThat(words.get("prompt").getAsString()).isEqualTo("a photo of a cat");
+  }
+
+  /** What is kept comes out of the autoencoder, and the rest is drawn for the words. */
+  @Test
+  void fill_partOfAPicture_drawsTheRestAnew() throws Exception {
+    Drawing first = drawings.begin(asked("", 1, null), "me");
+    follow(first);
+    int pixels = (int) (text.shape().get(1) * text.shape().get(2));
+    String half = "f".repeat(pixels / 8) + "0".repeat(pixels / 8);
+    DrawRequest.Hole hole = new DrawRequest.Hole(first.id(), 0, half);
+    Drawing second = drawings.begin(asked("a red dog", 1, hole), "me");
+    List<JsonObject> events = follow(second);
+    JsonObject last = events.get(events.size() - 1);
+    assertThat(last.has("pictures")).as("%s", last).isTrue();
+    float[] before = first.picture(0).orElseThrow().values();
+    float[] after = second.picture(0).orElseThrow().values();
+    assertThat(after).hasSameSizeAs(before).isNotEqualTo(before);
+  }
+
+  @Test
+  void prompt_withoutATextEncoder_isRefused() throws Exception {
+    Path folder = TINY.resolveSibling("ldm_unconditional");
+    try (LatentModel plain = LatentModel.load(folder);
+        SamplingService other = SamplingService.of(plain.latent().ddpm()).mostImages(2).build()) {
+      String name = other.models().keySet().iterator().next();
+      Drawings all = new Drawings(other, Map.of(name, plain), Drawings.MOST_BYTES);
+      assertThatThrownBy(
+              () -> all.begin(new DrawRequest(name, "a cat", "ddim", 2, 2, 1, 1, null), "me"))
+          .isInstanceOf(RefusalException.class)
+          .hasMessage("the model takes no prompt");
+      Drawing drawn = all.begin(new DrawRequest(name, "", "ddim", 2, 1, 1, 1, null), "me");
+      List<JsonObject> events = follow(drawn);
+      assertThat(events.get(events.size() - 1).has("pictures")).isTrue();
+    }
+  }
+
+  @Test
+  void of_aText_hasItsLatents() throws IOException {
+    try (TextToImage model = TextToImage.load(TINY)) {
+      LatentDiffusion latent = LatentModel.of(model).latent();
+      assertThat(latent).isSameAs(model.latentDiffusion());
+    }
+  }
+}
