@@ -14,8 +14,9 @@ import java.util.Objects;
 
 /**
  * The bytes of a file that stays open, at any place. They are read into the memory where they are
- * wanted. A mapping would save nothing: it counts a second time in the memory of the process until
- * the garbage collector ends it, and the process dies if another one cuts the file off.
+ * wanted. A mapping of Java's would save nothing: it counts a second time in the memory of the
+ * process until the garbage collector ends it, and the process dies if another one cuts the file
+ * off. {@link FileMapping} is for those who want pages of the file and no memory of their own.
  */
 final class FileBytes implements AutoCloseable {
 
@@ -84,16 +85,25 @@ final class FileBytes implements AutoCloseable {
     return Uninterrupted.run(
         () -> {
           if (!channel.isOpen()) {
-            BasicFileAttributes now = Files.readAttributes(file, BasicFileAttributes.class);
-            if (!Objects.equals(attributes.fileKey(), now.fileKey())
-                || !attributes.lastModifiedTime().equals(now.lastModifiedTime())
-                || attributes.size() != now.size()) {
-              throw new IOException(file + " was replaced while it was read; read it again");
-            }
+            requireSame();
             channel = FileChannel.open(file, StandardOpenOption.READ);
           }
           return work.run();
         });
+  }
+
+  /**
+   * Requires that what lies at the file's path is the file that was opened, as it was then.
+   *
+   * @throws IOException if it was replaced, written to or removed
+   */
+  void requireSame() throws IOException {
+    BasicFileAttributes now = Files.readAttributes(file, BasicFileAttributes.class);
+    if (!Objects.equals(attributes.fileKey(), now.fileKey())
+        || !attributes.lastModifiedTime().equals(now.lastModifiedTime())
+        || attributes.size() != now.size()) {
+      throw new IOException(file + " was replaced while it was read; read it again");
+    }
   }
 
   @Override

@@ -2,6 +2,7 @@ package io.github.ddpm4j.internal.io;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
 import java.io.IOException;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -65,6 +66,14 @@ final class PrefixedTensors implements TensorSource {
   @Override
   public void readInto(String name, NDArray target) throws IOException {
     whole.readInto(prefix + name, target);
+  }
+
+  @Override
+  public Map<String, MappedTensor> map(Map<String, Shape> shapes, NDManager manager)
+      throws IOException {
+    Map<String, Shape> longer = new LinkedHashMap<>();
+    shapes.forEach((name, shape) -> longer.put(prefix + name, shape));
+    return below(whole.map(longer, manager), prefix);
   }
 
   @Override

@@ -2,6 +2,7 @@ package io.github.ddpm4j.internal.io;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.description.Quote;
 import java.io.IOException;
 import java.io.InputStream;
@@ -9,6 +10,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.security.MessageDigest;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
@@ -220,11 +222,56 @@ final class SafetensorsReader extends LocatedTensors {
   }
 
   @Override
-  EngineMemory.Bytes values(String name) {
+  public Map<String, MappedTensor> map(Map<String, Shape> shapes, NDManager manager)
+      throws IOException {
+    if (manager.getDevice().isGpu()) {
+      throw new IllegalArgumentException(
+          "tensors are mapped on the CPU alone, but the device is " + manager.getDevice());
+    }
+    List<FileMapping.Place> places = new ArrayList<>();
+    for (Map.Entry<String, Shape> wanted : shapes.entrySet()) {
+      SafetensorsHeader.Entry entry = entry(wanted.getKey());
+      if (entry.shape().size() != wanted.getValue().size()) {
+        throw new IllegalArgumentException(
+            about(entry.name())
+                + " has the shape "
+                + entry.shape()
+                + ", which cannot be mapped as "
+                + wanted.getValue());
+      }
+      long start = dataStart + entry.start();
+      FileMapping.Place place =
+          new FileMapping.Place(entry.name(), entry.type(), start, wanted.getValue());
+      if (place.isMappable()) {
+        places.add(place);
+      }
+    }
+    long size = bytes.size();
+    boolean done = false;
+    Map<String, MappedTensor> mapped = FileMapping.map(file(), size, places, manager);
+    try {
+      // What was mapped is what lay there by that name.
+      bytes.requireSame();
+      done = true;
+      return mapped;
+    } finally {
+      if (!done) {
+        mapped.values().forEach(tensor -> tensor.array().close());
+      }
+    }
+  }
+
+  private SafetensorsHeader.Entry entry(String name) {
     SafetensorsHeader.Entry entry = entries.get(name);
     if (entry == null) {
       throw TensorSources.unknown(this, name);
     }
+    return entry;
+  }
+
+  @Override
+  EngineMemory.Bytes values(String name) {
+    SafetensorsHeader.Entry entry = entry(name);
     return entry.type().widened(raw(entry));
   }
 

@@ -2,6 +2,7 @@ package io.github.ddpm4j.internal.io;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.description.Quote;
 import java.io.IOException;
 import java.io.InputStream;
@@ -173,6 +174,28 @@ final class ShardedSafetensors implements TensorSource {
   @Override
   public void readInto(String name, NDArray target) throws IOException {
     of(name).readInto(name, target);
+  }
+
+  @Override
+  public Map<String, MappedTensor> map(Map<String, Shape> shapes, NDManager manager)
+      throws IOException {
+    Map<SafetensorsReader, Map<String, Shape>> parts = new LinkedHashMap<>();
+    shapes.forEach(
+        (name, shape) ->
+            parts.computeIfAbsent(of(name), file -> new LinkedHashMap<>()).put(name, shape));
+    Map<String, MappedTensor> mapped = new LinkedHashMap<>();
+    boolean done = false;
+    try {
+      for (Map.Entry<SafetensorsReader, Map<String, Shape>> part : parts.entrySet()) {
+        mapped.putAll(part.getKey().map(part.getValue(), manager));
+      }
+      done = true;
+      return mapped;
+    } finally {
+      if (!done) {
+        mapped.values().forEach(tensor -> tensor.array().close());
+      }
+    }
   }
 
   @Override

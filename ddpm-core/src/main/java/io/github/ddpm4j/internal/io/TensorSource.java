@@ -3,6 +3,7 @@ package io.github.ddpm4j.internal.io;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
 import java.io.IOException;
 import java.util.Map;
 
@@ -92,6 +93,28 @@ public interface TensorSource extends AutoCloseable {
    * @throws IOException if reading fails or the type cannot be read, naming file, tensor and type
    */
   void readInto(String name, NDArray target) throws IOException;
+
+  /**
+   * Maps tensors: arrays whose memory is pages of the file. Those that do not lie in it as arrays
+   * have them are left out: other types than float32, float16 and bfloat16, and values at an odd
+   * place. The file may be renamed, replaced by a rename or deleted meanwhile, but the process dies
+   * when it uses what another one has cut off.
+   *
+   * @param shapes the shape that the array of each tensor is to have, of as many values, by the
+   *     name of the tensor
+   * @param manager owns the arrays, on the CPU
+   * @return the arrays that could be mapped, by name; closing the last one ends the mapping
+   * @throws IllegalArgumentException if there is no such tensor, or the manager is that of a GPU
+   * @throws IOException if mapping fails, or files of this kind cannot be mapped
+   */
+  default Map<String, MappedTensor> map(Map<String, Shape> shapes, NDManager manager)
+      throws IOException {
+    String first = shapes.keySet().stream().findFirst().map(this::about).orElse("a tensor");
+    throw new IOException(
+        first
+            + " cannot be mapped, as those of safetensors files alone can be; convert the file, or"
+            + " leave out mapped()");
+  }
 
   /**
    * How messages name a tensor.
