@@ -1,16 +1,13 @@
 package io.github.ddpm4j.pretrained;
 
+import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.Shape;
-import ai.djl.nn.ParameterList;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.internal.description.EstimateLimit;
 import io.github.ddpm4j.internal.hub.WeightNames;
 import io.github.ddpm4j.internal.io.ModelFile;
 import io.github.ddpm4j.internal.io.TensorFiles;
 import io.github.ddpm4j.internal.io.TensorSource;
-import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.TrainableDenoiser;
@@ -23,8 +20,7 @@ import io.github.ddpm4j.unet.UNetConfig;
 import io.github.ddpm4j.unet.internal.peers.ConfigFile;
 import io.github.ddpm4j.unet.internal.peers.NameTable;
 import io.github.ddpm4j.unet.internal.peers.Transform;
-import io.github.ddpm4j.unet.internal.running.HeldReading;
-import io.github.ddpm4j.unet.internal.running.Holding;
+import io.github.ddpm4j.unet.internal.running.MappedWeights;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -60,7 +56,10 @@ final class Loading {
 
   static Pretrained load(Path path, Pretrained.Options options) throws IOException {
     Loading loading = new Loading(options);
-    Machine.device(options.device);
+    Device device = Machine.device(options.device);
+    if (options.mapped) {
+      MappedWeights.requireAlone(device, options.holding, false);
+    }
     TensorFlowCheckpoint.refuse(path);
     Path configuration = options.configuration;
     if (Files.isDirectory(path)) {
@@ -284,6 +283,10 @@ final class Loading {
               + " is a model of this library, which says everything about itself: call"
               + " Pretrained.load(file), or set nothing but device(...)");
     }
+    if (options.mapped) {
+      throw new IOException(
+          file + " is a model of this library, which is read whole: leave out mapped()");
+    }
     DDPM ddpm = DDPM.load(file, Machine.device(options.device));
     boolean done = false;
     TrainableDenoiser network = ddpm.denoiser(TrainableDenoiser.class);
@@ -310,7 +313,7 @@ final class Loading {
               Differences.of(ddpm, Architecture.settings(network), facts),
               List.of());
       if (options.holding != UNet.Precision.FLOAT32) {
-        holdable(network, file.toString()).hold(options.holding);
+        Filling.holdable(network, file.toString()).hold(options.holding);
       }
       done = true;
       return new Pretrained(ddpm, network, facts, audit);
@@ -427,7 +430,7 @@ final class Loading {
     TrainableDenoiser network = architecture.blank().on(options.device);
     boolean done = false;
     try {
-      fill(network, table, source, from);
+      new Filling(table, source, from).fill(network, options);
       DDPM ddpm =
           DDPM.builder()
               .schedule(Objects.requireNonNull(complete.schedule()))
@@ -448,44 +451,6 @@ final class Loading {
         network.close();
       }
     }
-  }
-
-  /** Reads the weights, each of which is rounded at once where they are to be held so. */
-  private void fill(TrainableDenoiser network, NameTable table, TensorSource source, String from)
-      throws IOException {
-    Holding holding = Holding.of(options.holding);
-    if (holding == Holding.FLOAT32) {
-      table.read(source, network.weights());
-      return;
-    }
-    UNet unet = holdable(network, from);
-    Map<String, Shape> shapes = unet.config().weightShapes();
-    ParameterList parameters = unet.getDirectParameters();
-    NDManager manager = parameters.get(0).getValue().getArray().getManager();
-    try (GradMode off = GradMode.off();
-        HeldReading reading = new HeldReading(manager, holding, shapes.values())) {
-      shapes.keySet().forEach(name -> reading.clear(parameters.get(name)));
-      table.read(
-          source,
-          name -> {
-            Shape shape = Objects.requireNonNull(shapes.get(name), name);
-            return holding.holds(shape) ? reading.target(shape) : parameters.get(name).getArray();
-          },
-          (name, weight) -> {
-            if (holding.holds(Objects.requireNonNull(shapes.get(name), name))) {
-              reading.put(parameters.get(name), weight);
-            }
-          });
-    }
-    unet.hold(options.holding);
-  }
-
-  private static UNet holdable(TrainableDenoiser network, String from) throws IOException {
-    if (network instanceof UNet unet) {
-      return unet;
-    }
-    throw new IOException(
-        from + " is no U-Net, whose weights alone are held in 16 bits: leave out hold(...)");
   }
 
   /** The facts with what the caller says before them, all known. */

@@ -297,6 +297,7 @@ public final class Pretrained implements AutoCloseable {
     @Nullable Path configuration;
     @Nullable Device device;
     UNet.Precision holding = UNet.Precision.FLOAT32;
+    boolean mapped;
     private String revision = "main";
 
     private Options() {}
@@ -321,6 +322,7 @@ public final class Pretrained implements AutoCloseable {
       configuration = other.configuration;
       device = other.device;
       holding = other.holding;
+      mapped = other.mapped;
       revision = other.revision;
     }
 
@@ -568,11 +570,31 @@ public final class Pretrained implements AutoCloseable {
     }
 
     /**
+     * Leaves the weights of a {@link UNet} in their safetensors file, whose pages the system reads
+     * when they are used, may drop, and shares among the processes that map the file. They stay
+     * float32, float16 or bfloat16 as the file has them, and each is widened where it is used. The
+     * network is for predictions alone; {@link UNet#hold} brings the weights into memory.
+     *
+     * <p>Vectors, and weights that the file has otherwise than this library, by layout, by type or
+     * at an odd place, are read; a log line says how much was mapped. The file may be replaced by a
+     * rename or deleted meanwhile. <b>It must not be written to or cut off: the process dies when
+     * it uses what is no longer there.</b>
+     *
+     * @return these options
+     */
+    public Options mapped() {
+      mapped = true;
+      return this;
+    }
+
+    /**
      * Loads a model: a folder with {@code model_index.json}, or with {@code config.json}, or a file
      * of weights.
      *
      * @param path the folder or file
      * @return the model; the caller closes it
+     * @throws IllegalArgumentException if weights are to be mapped, and also held in 16 bits or on
+     *     a GPU
      * @throws java.nio.file.NoSuchFileException if there is nothing at {@code path}
      * @throws IOException if reading fails, a file is damaged, holds a network or scheduler that
      *     this library has not, weights are missing, not known or of another shape, or something

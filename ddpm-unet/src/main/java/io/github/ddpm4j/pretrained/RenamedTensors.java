@@ -2,6 +2,8 @@ package io.github.ddpm4j.pretrained;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.io.MappedTensor;
 import io.github.ddpm4j.internal.io.TensorInfo;
 import io.github.ddpm4j.internal.io.TensorSource;
 import java.io.IOException;
@@ -47,6 +49,22 @@ final class RenamedTensors implements TensorSource {
   @Override
   public void readInto(String name, NDArray target) throws IOException {
     whole.readInto(there(name), target);
+  }
+
+  @Override
+  public Map<String, MappedTensor> map(Map<String, Shape> shapes, NDManager manager)
+      throws IOException {
+    Map<String, Shape> others = new LinkedHashMap<>();
+    shapes.forEach((name, shape) -> others.put(there(name), shape));
+    Map<String, MappedTensor> theirs = whole.map(others, manager);
+    Map<String, MappedTensor> mapped = new LinkedHashMap<>();
+    for (String name : shapes.keySet()) {
+      MappedTensor tensor = theirs.get(there(name));
+      if (tensor != null) {
+        mapped.put(name, tensor);
+      }
+    }
+    return mapped;
   }
 
   @Override

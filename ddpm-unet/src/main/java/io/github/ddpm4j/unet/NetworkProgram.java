@@ -15,7 +15,7 @@ import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.internal.torch.Program;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
-import io.github.ddpm4j.unet.internal.running.Holding;
+import io.github.ddpm4j.unet.internal.running.Held;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
@@ -30,12 +30,13 @@ final class NetworkProgram implements AutoCloseable {
   private final Blueprint network;
   private final Program program;
 
-  NetworkProgram(Blueprint network, Script.Type type, ImageLayout layout, Holding holding) {
+  NetworkProgram(Blueprint network, Script.Type type, ImageLayout layout, Held held) {
     this.network = network;
     List<ParameterSpec> specs = network.parameters();
     List<Value> weights =
         IntStream.range(0, specs.size())
-            .mapToObj(i -> holding.value("p[" + i + "]", specs.get(i).shape(), type))
+            .mapToObj(
+                i -> held.value(specs.get(i).name(), "p[" + i + "]", specs.get(i).shape(), type))
             .toList();
     List<Value> conditions = arguments("c%d", network.conditions());
     Value x = new Value("x");

@@ -10,7 +10,7 @@ import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.unet.internal.layers.Weights;
 import io.github.ddpm4j.unet.internal.running.Beside;
-import io.github.ddpm4j.unet.internal.running.Holding;
+import io.github.ddpm4j.unet.internal.running.Held;
 import io.github.ddpm4j.unet.internal.running.RunMode;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
@@ -25,7 +25,7 @@ final class NetworkRunner implements AutoCloseable {
   private final Device device;
   private final ReentrantLock compiling = new ReentrantLock();
   private volatile RunMode mode;
-  private volatile Holding holding = Holding.FLOAT32;
+  private volatile Held held = Held.FLOAT32;
   private volatile @Nullable NetworkProgram program;
 
   NetworkRunner(Blueprint network, Device device, RunMode mode) {
@@ -44,14 +44,14 @@ final class NetworkRunner implements AutoCloseable {
     mode = other;
   }
 
-  Holding holding() {
-    return holding;
+  Held held() {
+    return held;
   }
 
   /** Changes what weights are held in; nobody else may be using it. */
-  void hold(Holding other) {
+  void hold(Held other) {
     forget();
-    holding = other;
+    held = other;
   }
 
   /** Without dropout and without recording gradients. */
@@ -120,7 +120,7 @@ final class NetworkRunner implements AutoCloseable {
         compiled = program;
         if (compiled == null) {
           ImageLayout layout = mode.layout(device, ImageLayout.BY_SIZE);
-          compiled = new NetworkProgram(network, mode.type(), layout, holding);
+          compiled = new NetworkProgram(network, mode.type(), layout, held);
           program = compiled;
         }
       } finally {

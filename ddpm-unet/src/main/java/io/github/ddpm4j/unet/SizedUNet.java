@@ -26,7 +26,7 @@ final class SizedUNet implements Denoiser {
     this.owner = owner;
     this.config = config;
     runner = new NetworkRunner(new Network(config), owner.manager.getDevice(), owner.runner.mode());
-    runner.hold(owner.runner.holding());
+    runner.hold(owner.runner.held());
     conditionInputs = new ConditionInputs(config);
   }
 
@@ -60,12 +60,12 @@ final class SizedUNet implements Denoiser {
       throw new IllegalStateException(
           "this view of the U-Net is closed; ask the network for another by resized(height, width)");
     }
-    if (runner.holding() != owner.runner.holding()) {
+    if (runner.held() != owner.runner.held()) {
       throw new IllegalStateException(
           "the U-Net holds its weights in "
-              + owner.runner.holding()
+              + owner.runner.held()
               + " since this view was made, which knows them in "
-              + runner.holding()
+              + runner.held()
               + "; ask the network for another by resized(height, width)");
     }
   }

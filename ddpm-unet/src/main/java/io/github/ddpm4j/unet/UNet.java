@@ -17,7 +17,9 @@ import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.process.NoiseLevels;
 import io.github.ddpm4j.spi.Ops;
 import io.github.ddpm4j.unet.internal.running.FirstWeights;
+import io.github.ddpm4j.unet.internal.running.Held;
 import io.github.ddpm4j.unet.internal.running.Holding;
+import io.github.ddpm4j.unet.internal.running.MappedWeights;
 import io.github.ddpm4j.unet.internal.running.RunMode;
 import io.github.ddpm4j.unet.internal.running.Usage;
 import java.io.IOException;
@@ -113,6 +115,10 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
      * logged at INFO level.
      */
     AUTO
+  }
+
+  static {
+    MappedWeights.way(UNet::map);
   }
 
   UNet(UNetConfig config, long seed, @Nullable Device device, FirstWeights first, boolean drawn) {
@@ -305,17 +311,17 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
     try (Usage.Hold hold = usage.alone()) {
       requireOpen();
       RunMode mode = RunMode.of(execution, precision, manager);
-      requireCompiled(mode, runner.holding());
+      requireCompiled(mode, runner.held());
       runner.runAs(mode);
       return this;
     }
   }
 
-  private static void requireCompiled(RunMode mode, Holding holding) {
-    if (holding != Holding.FLOAT32 && !mode.isCompiled()) {
+  private static void requireCompiled(RunMode mode, Held held) {
+    if (!held.isWide() && !mode.isCompiled()) {
       throw new IllegalArgumentException(
           "execution EAGER needs weights in FLOAT32, but they are held in "
-              + holding
+              + held
               + "; choose execution COMPILED or call hold(Precision.FLOAT32)");
     }
   }
@@ -325,8 +331,9 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
    * for predictions alone: {@link #weights}, {@link #copy}, training, saving and exporting need
    * {@link Precision#FLOAT32} again, with the rounded values. What is computed in stays as {@link
    * #runAs} said: each weight is widened where it is used. Vectors, such as biases, stay float32.
-   * Waits for predictions in progress; {@linkplain #resized views} that are there predict nothing
-   * more.
+   * Weights that were {@linkplain io.github.ddpm4j.pretrained.Pretrained.Options#mapped mapped}
+   * come into memory, and their file is let go. Waits for predictions in progress; {@linkplain
+   * #resized views} that are there predict nothing more.
    *
    * @param precision {@link Precision#FLOAT32}, {@link Precision#BFLOAT16}, which keeps 8 bits of
    *     each number, or {@link Precision#FLOAT16}, which keeps 11 and ends at 65504
@@ -339,7 +346,7 @@ public final class UNet extends UNetBlock implements ScriptedDenoiser {
     Holding holding = Holding.of(precision);
     try (Usage.Hold hold = usage.alone()) {
       requireOpen();
-      requireCompiled(runner.mode(), holding);
+      requireCompiled(runner.mode(), Held.in(holding));
       hold(holding);
       return this;
     }

@@ -13,12 +13,14 @@ import ai.djl.nn.Parameter;
 import ai.djl.training.ParameterStore;
 import ai.djl.training.initializer.Initializer;
 import ai.djl.util.PairList;
+import io.github.ddpm4j.internal.io.MappedTensor;
 import io.github.ddpm4j.internal.torch.GradMode;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
 import io.github.ddpm4j.unet.internal.layers.Weights;
 import io.github.ddpm4j.unet.internal.running.FirstWeights;
+import io.github.ddpm4j.unet.internal.running.Held;
 import io.github.ddpm4j.unet.internal.running.Holding;
 import io.github.ddpm4j.unet.internal.running.RunMode;
 import io.github.ddpm4j.unet.internal.running.Usage;
@@ -115,32 +117,53 @@ abstract class UNetBlock extends AbstractBlock implements AutoCloseable {
   /** What reads, changes or saves weights needs those of float32. */
   final void requireWide() {
     requireOpen();
-    if (runner.holding() != Holding.FLOAT32) {
+    if (!runner.held().isWide()) {
       throw new IllegalStateException(
           "the weights of the U-Net are held in "
-              + runner.holding()
+              + runner.held()
               + ", for predictions alone; call hold(Precision.FLOAT32) first");
     }
   }
 
   /** Converts every weight, one after the other; nobody else may be using the network. */
   final void hold(Holding wanted) {
-    Holding before = runner.holding();
-    if (before == wanted) {
+    Held before = runner.held();
+    if (before == Held.in(wanted)) {
       return;
     }
     try (GradMode off = GradMode.off();
-        Holding.Converter from = before.converter();
+        Holding.Converter from = before.inMemory().converter();
         Holding.Converter to = wanted.converter()) {
       List<ParameterSpec> specs = network.parameters();
       for (int i = 0; i < specs.size(); i++) {
         Parameter parameter = parameter(specs.get(i).name());
-        from.release(parameter);
+        if (before.isMapped(parameter.getName())) {
+          from.own(parameter);
+        } else {
+          from.release(parameter);
+        }
         to.hold(parameter);
         parameter.setInitializer(again(specs.get(i), i));
       }
     }
-    runner.hold(wanted);
+    runner.hold(Held.in(wanted));
+  }
+
+  /** Takes weights that are pages of a file in the place of its own. */
+  final void map(Map<String, MappedTensor> weights) {
+    try (Usage.Hold hold = usage.alone()) {
+      requireWide();
+      List<ParameterSpec> specs = network.parameters();
+      for (int i = 0; i < specs.size(); i++) {
+        MappedTensor weight = weights.get(specs.get(i).name());
+        if (weight != null) {
+          Parameter parameter = parameter(specs.get(i).name());
+          Holding.replace(parameter, weight.array());
+          parameter.setInitializer(again(specs.get(i), i));
+        }
+      }
+      runner.hold(Held.mapped(weights));
+    }
   }
 
   final boolean isDrawn() {
@@ -309,7 +332,7 @@ abstract class UNetBlock extends AbstractBlock implements AutoCloseable {
   public void clear() {
     try (Usage.Hold hold = usage.alone()) {
       super.clear();
-      runner.hold(Holding.FLOAT32);
+      runner.hold(Held.FLOAT32);
     }
   }
 

@@ -5,6 +5,7 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.io.MappedTensor;
 import io.github.ddpm4j.internal.io.TensorInfo;
 import io.github.ddpm4j.internal.io.TensorSource;
 import io.github.ddpm4j.internal.torch.GradMode;
@@ -282,6 +283,50 @@ public final class NameTable {
       }
     }
     return all;
+  }
+
+  /**
+   * Maps those weights that lie in a file as they are here.
+   *
+   * @param source theirs, which {@link #require} accepted
+   * @param wanted whether a weight of ours is to be mapped
+   * @param manager owns the arrays, on the CPU
+   * @return ours by name; the others are to be read, by the table {@link #without} these
+   * @throws IOException if mapping fails, or files of this kind cannot be mapped
+   */
+  public Map<String, MappedTensor> map(
+      TensorSource source, Predicate<String> wanted, NDManager manager) throws IOException {
+    Map<String, String> names = new LinkedHashMap<>();
+    Map<String, Shape> theirs = new LinkedHashMap<>();
+    for (Line line : lines) {
+      String own = line.own().get(0);
+      if (line.transform().isCopy() && wanted.test(own)) {
+        names.put(own, line.peer().get(0));
+        theirs.put(line.peer().get(0), Line.shape(shapes, own));
+      }
+    }
+    Map<String, MappedTensor> there = source.map(theirs, manager);
+    Map<String, MappedTensor> mapped = new LinkedHashMap<>();
+    names.forEach(
+        (own, peer) -> {
+          MappedTensor tensor = there.get(peer);
+          if (tensor != null) {
+            mapped.put(own, tensor);
+          }
+        });
+    return mapped;
+  }
+
+  /**
+   * A table of fewer weights.
+   *
+   * @param own the names of ours that it is not to have; of those that belong together, all
+   * @return the table
+   */
+  public NameTable without(Set<String> own) {
+    NameTable table = new NameTable(shapes);
+    lines.stream().filter(line -> !own.containsAll(line.own())).forEach(table.lines::add);
+    return table;
   }
 
   /**

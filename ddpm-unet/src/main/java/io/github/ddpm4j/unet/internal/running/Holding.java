@@ -33,6 +33,7 @@ public enum Holding {
 
   private static final String NARROW = "narrow";
   private static final String WIDEN = "widen";
+  private static final String OWN = "own";
 
   /**
    * What a precision is for weights that are held.
@@ -49,6 +50,22 @@ public enum Holding {
       case AUTO ->
           throw new IllegalArgumentException(
               "weights must be held in FLOAT32, BFLOAT16 or FLOAT16, but was AUTO");
+    };
+  }
+
+  /**
+   * What a file holds a tensor in, for weights that are pages of it.
+   *
+   * @param type FLOAT32, FLOAT16 or BFLOAT16
+   * @return the same
+   * @throws IllegalArgumentException if it is another type
+   */
+  public static Holding of(DataType type) {
+    return switch (type) {
+      case FLOAT32 -> FLOAT32;
+      case BFLOAT16 -> BFLOAT16;
+      case FLOAT16 -> FLOAT16;
+      default -> throw new IllegalArgumentException("weights are not held in " + type);
     };
   }
 
@@ -77,8 +94,11 @@ public enum Holding {
             return torch.to(x, %d)
           def widen(self, x: Tensor) -> Tensor:
             return torch.to(x, %d)
+          def own(self, x: Tensor) -> Tensor:
+            return torch.to(x, %d, False, True)
         """,
         held.code(),
+        Script.Type.FLOAT32.code(),
         Script.Type.FLOAT32.code());
   }
 
@@ -109,6 +129,16 @@ public enum Holding {
     }
 
     /**
+     * The values of pages of a file.
+     *
+     * @param page a weight that was mapped, of any type
+     * @return float32 in memory of its own, attached to the manager of the page
+     */
+    public NDArray copied(NDArray page) {
+      return program.call(OWN, page, List.of()).head();
+    }
+
+    /**
      * Rounds the weight of a block, in its place.
      *
      * @param parameter that of the weight, float32, which only programs may use from now on; a
@@ -133,14 +163,28 @@ public enum Holding {
       }
     }
 
+    /**
+     * Copies the weight of a block out of its file, in its place.
+     *
+     * @param parameter that of a weight that was mapped
+     */
+    public void own(Parameter parameter) {
+      replace(parameter, copied(parameter.getArray()));
+    }
+
     @Override
     public void close() {
       program.close();
     }
   }
 
-  /** Puts an array into the place of a block's, which is freed. */
-  static void replace(Parameter parameter, NDArray by) {
+  /**
+   * Puts an array into the place of a block's, which is freed.
+   *
+   * @param parameter that of the weight
+   * @param by attached to the manager of the weights
+   */
+  public static void replace(Parameter parameter, NDArray by) {
     NDManager manager = parameter.getArray().getManager();
     NDScope.unregister(by);
     parameter.close(); // frees the array, too
