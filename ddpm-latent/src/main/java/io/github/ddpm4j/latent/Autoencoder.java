@@ -138,7 +138,7 @@ public final class Autoencoder implements AutoCloseable {
             part.weights(),
             AutoencoderNetwork::oldName,
             name -> isLeftOut(name, kept),
-            kept.held());
+            kept);
     double own = scale == null ? config.scale() : scale;
     return new Autoencoder(config, network, weighted, own, !kept.decoderAlone());
   }
@@ -179,7 +179,7 @@ public final class Autoencoder implements AutoCloseable {
             where,
             CompVisNames.autoencoder(config),
             name -> CompVisNames.isDiscriminator(name) || isLeftOut(name, kept),
-            kept.held());
+            kept);
     return new Autoencoder(config, network, weighted, config.scale(), !kept.decoderAlone());
   }
 

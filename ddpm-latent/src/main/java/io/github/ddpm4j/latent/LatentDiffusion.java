@@ -142,9 +142,11 @@ public final class LatentDiffusion implements AutoCloseable {
   static LatentDiffusion of(
       PipelineParts pipeline, Pretrained.Options options, Device device, String name, Kept kept)
       throws IOException {
-    Pretrained pretrained =
-        pipeline.load(
-            "unet", () -> options.device(device).hold(kept.holding()).load(pipeline.network()));
+    options.device(device).hold(kept.holding());
+    if (kept.mapped()) {
+      options.mapped();
+    }
+    Pretrained pretrained = pipeline.load("unet", () -> options.load(pipeline.network()));
     @Nullable Autoencoder autoencoder = null;
     boolean done = false;
     try {

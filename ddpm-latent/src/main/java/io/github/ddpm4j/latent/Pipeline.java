@@ -3,7 +3,6 @@ package io.github.ddpm4j.latent;
 import ai.djl.Device;
 import io.github.ddpm4j.internal.io.JsonFile;
 import io.github.ddpm4j.unet.internal.peers.ConfigFile;
-import io.github.ddpm4j.unet.internal.running.Holding;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -230,9 +229,9 @@ record Pipeline(Path folder, Type type) implements PipelineParts {
   }
 
   @Override
-  public TextEncoder textEncoder(Device device, Holding holding) throws IOException {
+  public TextEncoder textEncoder(Device device, Kept kept) throws IOException {
     String part = type.textEncoder;
-    return load(part, () -> TextEncoder.load(folder.resolve(part), device, holding));
+    return load(part, () -> TextEncoder.load(folder.resolve(part), device, kept));
   }
 
   @Override

@@ -1,7 +1,6 @@
 package io.github.ddpm4j.latent;
 
 import ai.djl.Device;
-import io.github.ddpm4j.unet.internal.running.Holding;
 import java.io.IOException;
 import java.nio.file.Path;
 
@@ -19,7 +18,7 @@ interface PipelineParts {
 
   Tokenizer tokenizer() throws IOException;
 
-  TextEncoder textEncoder(Device device, Holding holding) throws IOException;
+  TextEncoder textEncoder(Device device, Kept kept) throws IOException;
 
   Autoencoder autoencoder(Device device, Kept kept) throws IOException;
 

@@ -5,7 +5,6 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.io.TensorFiles;
 import io.github.ddpm4j.internal.io.TensorInfo;
 import io.github.ddpm4j.internal.io.TensorSource;
-import io.github.ddpm4j.unet.internal.running.Holding;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -185,7 +184,7 @@ record SingleFile(
   }
 
   @Override
-  public TextEncoder textEncoder(Device device, Holding holding) throws IOException {
+  public TextEncoder textEncoder(Device device, Kept kept) throws IOException {
     String prefix = root + (openClip ? OPEN_CLIP : CLIP);
     Path described = configuration;
     try (TensorSource source = TensorFiles.open(file)) {
@@ -200,7 +199,7 @@ record SingleFile(
           below(prefix),
           openClip,
           Objects.requireNonNull(device),
-          holding);
+          kept);
     }
   }
 

@@ -9,7 +9,6 @@ import io.github.ddpm4j.internal.io.TensorSource;
 import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.unet.UNet;
-import io.github.ddpm4j.unet.internal.running.Holding;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -69,11 +68,10 @@ public final class TextEncoder implements AutoCloseable {
    * @throws IOException if reading fails, a file is invalid, or the encoder is of another kind
    */
   public static TextEncoder load(Path folder, @Nullable Device device) throws IOException {
-    return load(folder, device, Holding.FLOAT32);
+    return load(folder, device, Kept.ALL);
   }
 
-  static TextEncoder load(Path folder, @Nullable Device device, Holding holding)
-      throws IOException {
+  static TextEncoder load(Path folder, @Nullable Device device, Kept kept) throws IOException {
     PartFolder part = PartFolder.ofTransformers(Objects.requireNonNull(folder, "folder"));
     TextConfig config = TextConfig.read(part.config());
     TextNetwork network = new TextNetwork(config);
@@ -85,7 +83,7 @@ public final class TextEncoder implements AutoCloseable {
             part.weights(),
             UnaryOperator.identity(),
             TextEncoder::isUnused,
-            holding);
+            kept);
     return new TextEncoder(config, network, weighted);
   }
 
@@ -101,7 +99,7 @@ public final class TextEncoder implements AutoCloseable {
       String where,
       boolean openClip,
       @Nullable Device device,
-      Holding holding)
+      Kept kept)
       throws IOException {
     TextNetwork network = new TextNetwork(config);
     WeightedNetwork weighted =
@@ -113,7 +111,7 @@ public final class TextEncoder implements AutoCloseable {
             where,
             openClip ? CompVisNames.openClip() : CompVisNames.clip(source),
             openClip ? name -> CompVisNames.isIdle(name, config.layers()) : TextEncoder::isUnused,
-            holding);
+            kept);
     return new TextEncoder(config, network, weighted);
   }
 

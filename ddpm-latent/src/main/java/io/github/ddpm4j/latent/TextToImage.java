@@ -9,6 +9,7 @@ import io.github.ddpm4j.pretrained.Pretrained;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.internal.running.Holding;
+import io.github.ddpm4j.unet.internal.running.MappedWeights;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -157,7 +158,7 @@ public final class TextToImage implements AutoCloseable {
       PipelineParts pipeline, Pretrained.Options network, Device device, String name, Kept kept)
       throws IOException {
     Tokenizer tokenizer = pipeline.tokenizer();
-    TextEncoder encoder = pipeline.textEncoder(device, kept.held());
+    TextEncoder encoder = pipeline.textEncoder(device, kept);
     @Nullable LatentDiffusion latent = null;
     boolean done = false;
     try {
@@ -289,8 +290,8 @@ public final class TextToImage implements AutoCloseable {
 
   /**
    * Changes what the weights of all networks are held in, as {@link UNet#hold} does: in 16 bits
-   * they take half the memory, and the model is for drawing alone. Runs that have begun can not go
-   * on.
+   * they take half the memory, and the model is for drawing alone. Those that were {@linkplain
+   * Options#mapped mapped} come into memory. Runs that have begun can not go on.
    *
    * @param precision {@link UNet.Precision#FLOAT32}, {@link UNet.Precision#BFLOAT16} or {@link
    *     UNet.Precision#FLOAT16}
@@ -334,6 +335,7 @@ public final class TextToImage implements AutoCloseable {
     private @Nullable Prediction prediction;
     private UNet.Precision holding = UNet.Precision.FLOAT32;
     private String revision = "main";
+    private boolean mapped;
     private boolean decoderAlone;
     private final List<Path> loras = new ArrayList<>();
     private final List<Double> loraWeights = new ArrayList<>();
@@ -407,6 +409,27 @@ public final class TextToImage implements AutoCloseable {
     }
 
     /**
+     * Leaves weights in their safetensors files, whose pages the system reads when they are used,
+     * may drop, and shares among the processes that map them: loading takes next to nothing. They
+     * stay float32, float16 or bfloat16 as the files have them, and each is widened where it is
+     * used, as those that are {@linkplain #hold held} in 16 bits. The model is for drawing alone;
+     * {@link TextToImage#hold} brings its weights into memory.
+     *
+     * <p>Vectors, and weights that a file has otherwise than this library, by layout, by type or at
+     * an odd place, are read; log lines say how much was mapped. Files that are not safetensors are
+     * refused.
+     *
+     * <p>Files may be replaced by a rename or deleted meanwhile. <b>They must not be written to or
+     * cut off: the process dies when it uses what is no longer there.</b>
+     *
+     * @return these options
+     */
+    public Options mapped() {
+      mapped = true;
+      return this;
+    }
+
+    /**
      * Leaves the half of the autoencoder that encodes pictures out, which drawing from texts alone
      * does not need: 34,163,664 of 83,653,863 parameters in Stable Diffusion, 137 MB in float32.
      * {@code imageToImage}, {@code inpaint} and {@link Autoencoder#encode} are refused then.
@@ -452,6 +475,8 @@ public final class TextToImage implements AutoCloseable {
      *
      * @param path the folder or file
      * @return the model; the caller closes it
+     * @throws IllegalArgumentException if weights are to be mapped, and also held in 16 bits,
+     *     changed by a LoRA or on a GPU
      * @throws java.nio.file.NoSuchFileException if there is nothing, or a part is missing
      * @throws IOException if reading fails, a part is damaged or does not go with the others, it is
      *     of another kind, or something that the files do not tell was not set; the message names
@@ -477,7 +502,8 @@ public final class TextToImage implements AutoCloseable {
      *
      * @param id the name, such as {@code CompVis/ldm-text2im-large-256}
      * @return the model; the caller closes it
-     * @throws IllegalArgumentException if it is no name, or the revision is none
+     * @throws IllegalArgumentException if it is no name, or the revision is none, or as for {@link
+     *     #load(Path)}
      * @throws java.nio.file.NoSuchFileException if it is not there, saying how to get it
      * @throws IOException as for {@link #load(Path)}
      */
@@ -506,6 +532,9 @@ public final class TextToImage implements AutoCloseable {
     }
 
     private TextToImage load(Path path, String name) throws IOException {
+      if (mapped) {
+        MappedWeights.requireAlone(Machine.device(device), holding, !loras.isEmpty());
+      }
       List<LoraFile> changes = new ArrayList<>();
       for (Path lora : loras) {
         changes.add(LoraFile.open(lora));
@@ -529,13 +558,15 @@ public final class TextToImage implements AutoCloseable {
       // Changes are added to weights of float32.
       UNet.Precision first = changes.isEmpty() ? holding : UNet.Precision.FLOAT32;
       TextToImage model =
-          of(parts, network, Machine.device(device), name, new Kept(first, decoderAlone));
+          of(parts, network, Machine.device(device), name, new Kept(first, mapped, decoderAlone));
       boolean done = false;
       try {
         for (int i = 0; i < changes.size(); i++) {
           model.change(changes.get(i), loraWeights.get(i));
         }
-        model.hold(holding);
+        if (!mapped) {
+          model.hold(holding);
+        }
         done = true;
         return model;
       } finally {

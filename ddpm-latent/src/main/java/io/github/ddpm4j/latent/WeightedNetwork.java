@@ -7,6 +7,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.NDScope;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.internal.files.WholeFile;
+import io.github.ddpm4j.internal.io.MappedTensor;
 import io.github.ddpm4j.internal.io.TensorFiles;
 import io.github.ddpm4j.internal.io.TensorSource;
 import io.github.ddpm4j.internal.ops.EagerOps;
@@ -24,8 +25,10 @@ import io.github.ddpm4j.unet.internal.layers.ParameterSpec;
 import io.github.ddpm4j.unet.internal.peers.NameTable;
 import io.github.ddpm4j.unet.internal.peers.Transform;
 import io.github.ddpm4j.unet.internal.running.FirstWeights;
+import io.github.ddpm4j.unet.internal.running.Held;
 import io.github.ddpm4j.unet.internal.running.HeldReading;
 import io.github.ddpm4j.unet.internal.running.Holding;
+import io.github.ddpm4j.unet.internal.running.MappedWeights;
 import io.github.ddpm4j.unet.internal.running.RunMode;
 import io.github.ddpm4j.unet.internal.running.Usage;
 import java.io.IOException;
@@ -66,7 +69,7 @@ final class WeightedNetwork implements AutoCloseable {
   private final Map<Pass, Program> programs = new HashMap<>();
   private final Map<String, Shape> shapes = new LinkedHashMap<>();
   private volatile RunMode mode;
-  private volatile Holding holding = Holding.FLOAT32;
+  private volatile Held held = Held.FLOAT32;
   private volatile boolean closed;
 
   /**
@@ -105,7 +108,7 @@ final class WeightedNetwork implements AutoCloseable {
    *
    * @param old the old name of a weight; a file that has one has them all
    * @param unused whether a tensor of the file means nothing
-   * @param holding what weights are held in; each is rounded before the next is read
+   * @param kept what weights are held in; each is rounded before the next is read
    */
   static WeightedNetwork read(
       String what,
@@ -114,7 +117,7 @@ final class WeightedNetwork implements AutoCloseable {
       Path file,
       UnaryOperator<String> old,
       Predicate<String> unused,
-      Holding holding)
+      Kept kept)
       throws IOException {
     try (TensorSource source = TensorFiles.open(file)) {
       boolean isOld =
@@ -133,7 +136,7 @@ final class WeightedNetwork implements AutoCloseable {
           file.toString(),
           name -> NameTable.Line.of(name, theirs.apply(name), Transform.copy()),
           unused,
-          holding);
+          kept);
     }
   }
 
@@ -143,7 +146,7 @@ final class WeightedNetwork implements AutoCloseable {
    * @param where how messages name the file
    * @param line what a weight is in the file
    * @param unused whether a tensor of the file means nothing
-   * @param holding what weights are held in; each is rounded before the next is read
+   * @param kept what weights are held in; each is rounded before the next is read
    */
   static WeightedNetwork read(
       String what,
@@ -153,19 +156,24 @@ final class WeightedNetwork implements AutoCloseable {
       String where,
       Function<String, NameTable.Line> line,
       Predicate<String> unused,
-      Holding holding)
+      Kept kept)
       throws IOException {
     Map<String, Shape> shapes = new LinkedHashMap<>();
     specs.forEach(spec -> shapes.put(spec.name(), spec.shape()));
     NameTable table = NameTable.of(shapes, line);
     table.require(source, where, unused);
-    boolean wide = holding == Holding.FLOAT32;
+    Holding holding = kept.held();
+    boolean wide = holding == Holding.FLOAT32 && !kept.mapped();
     WeightedNetwork network =
         new WeightedNetwork(what, specs, device, wide ? FirstWeights.unset() : null);
     boolean done = false;
     try {
-      requireCompiled(network.mode, holding);
-      network.fill(table, source, holding);
+      requireCompiled(network.mode, Held.in(holding));
+      if (kept.mapped()) {
+        network.map(table, source, where);
+      } else {
+        network.fill(table, source, holding);
+      }
       done = true;
       return network;
     } finally {
@@ -201,7 +209,7 @@ final class WeightedNetwork implements AutoCloseable {
       table.read(
           source,
           name -> {
-            Shape shape = shapes.getOrDefault(name, new Shape());
+            Shape shape = shape(name);
             return isHeld(name, wanted) ? reading.target(shape) : manager.create(shape);
           },
           (name, read) -> {
@@ -210,7 +218,25 @@ final class WeightedNetwork implements AutoCloseable {
             weights.put(name, own);
           });
     }
-    holding = wanted;
+    held = Held.in(wanted);
+  }
+
+  /** Maps what can be mapped, and reads the rest. */
+  private void map(NameTable table, TensorSource source, String where) throws IOException {
+    Map<String, MappedTensor> mapped = table.map(source, this::isMatrix, manager);
+    Map<String, NDArray> all = new HashMap<>();
+    mapped.forEach((name, tensor) -> all.put(name, tensor.array()));
+    table
+        .without(mapped.keySet())
+        .read(source, name -> manager.create(shape(name)), (name, read) -> all.put(name, read));
+    for (String name : shapes.keySet()) {
+      NDArray own = Objects.requireNonNull(all.get(name), name);
+      NDScope.unregister(own);
+      weights.put(name, own);
+    }
+    held = Held.mapped(mapped);
+    requireCompiled(mode, held);
+    MappedWeights.tell(where, mapped.values(), shapes.values());
   }
 
   static long count(List<ParameterSpec> specs) {
@@ -256,7 +282,7 @@ final class WeightedNetwork implements AutoCloseable {
     try (Usage.Hold hold = usage.alone()) {
       requireOpen();
       RunMode other = RunMode.of(execution, precision, manager);
-      requireCompiled(other, holding);
+      requireCompiled(other, held);
       forget();
       mode = other;
     }
@@ -268,29 +294,31 @@ final class WeightedNetwork implements AutoCloseable {
     try (Usage.Hold hold = usage.alone();
         GradMode off = GradMode.off()) {
       requireOpen();
-      requireCompiled(mode, wanted);
-      if (holding != wanted) {
+      requireCompiled(mode, Held.in(wanted));
+      if (held != Held.in(wanted)) {
         forget();
         convert(wanted);
-        holding = wanted;
+        held = Held.in(wanted);
       }
     }
   }
 
   private void convert(Holding wanted) {
-    try (Holding.Converter from = holding.converter();
+    try (Holding.Converter from = held.inMemory().converter();
         Holding.Converter to = wanted.converter()) {
       for (String name : weights.keySet()) {
-        convert(name, holding, from, wanted, to);
+        convert(name, from, wanted, to);
       }
     }
   }
 
   /** Converts one weight; the old array is freed. */
-  private void convert(
-      String name, Holding before, Holding.Converter from, Holding wanted, Holding.Converter to) {
+  private void convert(String name, Holding.Converter from, Holding wanted, Holding.Converter to) {
     NDArray own = weight(name);
-    NDArray wide = isHeld(name, before) ? from.widened(own) : own;
+    NDArray wide =
+        held.isMapped(name)
+            ? from.copied(own)
+            : isHeld(name, held.inMemory()) ? from.widened(own) : own;
     NDArray next = isHeld(name, wanted) ? to.narrowed(wide) : wide;
     NDScope.unregister(next);
     weights.put(name, next);
@@ -302,29 +330,36 @@ final class WeightedNetwork implements AutoCloseable {
     }
   }
 
-  /** A book of codes is compared with, and stays as it is. */
   private boolean isHeld(String name, Holding in) {
-    return !name.equals(AutoencoderNetwork.codeBook())
-        && in.holds(shapes.getOrDefault(name, new Shape()));
+    return isMatrix(name) && in.holds(shape(name));
   }
 
-  private static void requireCompiled(RunMode mode, Holding holding) {
-    if (holding != Holding.FLOAT32 && !mode.isCompiled()) {
+  /** Whether a weight may be in 16 bits. A book of codes is compared with, and stays as it is. */
+  private boolean isMatrix(String name) {
+    return !name.equals(AutoencoderNetwork.codeBook()) && shape(name).dimension() > 1;
+  }
+
+  private Shape shape(String name) {
+    return shapes.getOrDefault(name, new Shape());
+  }
+
+  private static void requireCompiled(RunMode mode, Held held) {
+    if (!held.isWide() && !mode.isCompiled()) {
       throw new IllegalArgumentException(
           "execution EAGER needs weights in FLOAT32, but they are held in "
-              + holding
+              + held
               + "; choose execution COMPILED or call hold(Precision.FLOAT32)");
     }
   }
 
   private void requireWide() {
     requireOpen();
-    if (holding != Holding.FLOAT32) {
+    if (!held.isWide()) {
       throw new IllegalStateException(
           "the weights of "
               + what
               + " are held in "
-              + holding
+              + held
               + ", for use alone; call hold(Precision.FLOAT32) first");
     }
   }
@@ -407,8 +442,8 @@ final class WeightedNetwork implements AutoCloseable {
       String argument = "p[" + i++ + "]";
       values.put(
           name,
-          isHeld(name, holding)
-              ? holding.value(argument, shapes.getOrDefault(name, new Shape()), mode.type())
+          isMatrix(name)
+              ? held.value(name, argument, shape(name), mode.type())
               : new Value(argument));
     }
     List<Value> in = IntStream.range(0, pass.inputs()).mapToObj(k -> new Value("x" + k)).toList();

@@ -14,7 +14,6 @@ import io.github.ddpm4j.unet.UNet.Execution;
 import io.github.ddpm4j.unet.UNet.Precision;
 import io.github.ddpm4j.unet.internal.peers.NameTable;
 import io.github.ddpm4j.unet.internal.peers.Transform;
-import io.github.ddpm4j.unet.internal.running.Holding;
 import java.io.IOException;
 import java.lang.reflect.Proxy;
 import java.nio.file.Path;
@@ -140,7 +139,7 @@ class HeldWeightsTest {
               file.toString(),
               name -> NameTable.Line.of(name, name, Transform.copy()),
               name -> false,
-              Holding.BFLOAT16)
+              new Kept(Precision.BFLOAT16, false, false))
           .close();
     }
     assertThat(alive).hasSameSizeAs(network.parameters()).containsOnly(0L);
