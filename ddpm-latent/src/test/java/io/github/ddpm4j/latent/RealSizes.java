@@ -1,5 +1,6 @@
 package io.github.ddpm4j.latent;
 
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
@@ -24,30 +25,35 @@ import java.util.Map;
 
 /**
  * Draws with random weights of the sizes of Stable Diffusion 1.5 (859,520,964 + 83,653,863 +
- * 123,060,480 parameters) and prints times and the process's peak of memory.
+ * 123,060,480 parameters) and prints times and the process's memory.
  *
  * <pre>
- * RealSizes write FOLDER            writes a folder of diffusers, float32, 4.27 GB
- * RealSizes draw FOLDER PRECISION   loads it, draws 512x512 in 4 steps with guidance
+ * RealSizes write FOLDER [TYPE]   writes a folder of diffusers, FLOAT32 (4.27 GB) or BFLOAT16
+ * RealSizes load FOLDER HOW       loads it, weights held in a precision, or MAPPED
+ * RealSizes draw FOLDER HOW       loads it, draws 512x512 in 4 steps with guidance
  * </pre>
  */
 final class RealSizes {
 
   private static final int BUFFER = 1 << 22;
 
+  /** The most memory of its own that was seen, in millions of bytes. */
+  private static volatile long ownPeak;
+
   private RealSizes() {}
 
   public static void main(String... args) throws IOException {
-    if (args[0].equals("write")) {
-      write(Path.of(args[1]));
-    } else {
-      draw(Path.of(args[1]), Precision.valueOf(args[2]));
+    Path folder = Path.of(args[1]);
+    switch (args[0]) {
+      case "write" -> write(folder, args.length > 2 ? DataType.valueOf(args[2]) : DataType.FLOAT32);
+      case "load" -> load(folder, args[2]);
+      default -> draw(folder, args[2]);
     }
   }
 
   /* ---------------- The folder ---------------- */
 
-  static void write(Path folder) throws IOException {
+  static void write(Path folder, DataType type) throws IOException {
     Path fixture = PipelineFixture.DATA.resolve("sd1");
     for (String part : List.of("tokenizer", "scheduler", "unet", "vae", "text_encoder")) {
       Files.createDirectories(folder.resolve(part));
@@ -82,30 +88,36 @@ final class RealSizes {
          "num_attention_heads": 12, "num_hidden_layers": 12, "vocab_size": 49408}""");
     write(
         folder.resolve("unet/diffusion_pytorch_model.safetensors"),
-        PublishedUNet.STABLE_DIFFUSION_1.config().weightShapes());
+        PublishedUNet.STABLE_DIFFUSION_1.config().weightShapes(),
+        type);
     Map<String, Shape> autoencoder = new LinkedHashMap<>();
     new AutoencoderNetwork(AutoencoderConfig.stableDiffusion())
         .parameters()
         .forEach(spec -> autoencoder.put(spec.name(), spec.shape()));
-    write(folder.resolve("vae/diffusion_pytorch_model.safetensors"), autoencoder);
+    write(folder.resolve("vae/diffusion_pytorch_model.safetensors"), autoencoder, type);
     Map<String, Shape> text = new LinkedHashMap<>();
     new TextNetwork(TextConfig.stableDiffusion1())
         .parameters()
         .forEach(spec -> text.put(spec.name(), spec.shape()));
-    write(folder.resolve("text_encoder/model.safetensors"), text);
+    write(folder.resolve("text_encoder/model.safetensors"), text, type);
   }
 
   /** Ones for the weights of norms, zeros for vectors, else uniform of variance 1 / inputs. */
-  private static void write(Path file, Map<String, Shape> shapes) throws IOException {
+  private static void write(Path file, Map<String, Shape> shapes, DataType type)
+      throws IOException {
+    boolean half = type == DataType.BFLOAT16;
+    int width = half ? Short.BYTES : Float.BYTES;
     StringBuilder header = new StringBuilder("{");
     long at = 0;
     for (Map.Entry<String, Shape> entry : shapes.entrySet()) {
-      long end = at + 4 * entry.getValue().size();
+      long end = at + width * entry.getValue().size();
       header
           .append(at == 0 ? "" : ",")
           .append('"')
           .append(entry.getKey())
-          .append("\":{\"dtype\":\"F32\",\"shape\":")
+          .append("\":{\"dtype\":\"")
+          .append(half ? "BF16" : "F32")
+          .append("\",\"shape\":")
           .append(Arrays.toString(entry.getValue().getShape()))
           .append(",\"data_offsets\":[")
           .append(at)
@@ -114,7 +126,10 @@ final class RealSizes {
           .append("]}");
       at = end;
     }
-    byte[] words = header.append('}').toString().getBytes(StandardCharsets.UTF_8);
+    header.append('}');
+    // As safetensors has it, so that values lie at places where they can be mapped.
+    header.append(" ".repeat((8 - header.length() % 8) % 8));
+    byte[] words = header.toString().getBytes(StandardCharsets.UTF_8);
     ByteBuffer buffer = ByteBuffer.allocateDirect(BUFFER).order(ByteOrder.LITTLE_ENDIAN);
     try (FileChannel channel =
         FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
@@ -132,7 +147,12 @@ final class RealSizes {
           state ^= state << 13;
           state ^= state >>> 7;
           state ^= state << 17;
-          buffer.putFloat((float) (fixed + scale * ((state >>> 40) * 0x1p-24 - 0.5)));
+          float value = (float) (fixed + scale * ((state >>> 40) * 0x1p-24 - 0.5));
+          if (half) {
+            buffer.putShort((short) (Float.floatToRawIntBits(value) >> 16));
+          } else {
+            buffer.putFloat(value);
+          }
           if (!buffer.hasRemaining()) {
             flush(channel, buffer);
           }
@@ -152,9 +172,27 @@ final class RealSizes {
 
   /* ---------------- Drawing ---------------- */
 
-  private static void draw(Path folder, Precision holding) throws IOException {
+  private static TextToImage loaded(Path folder, String how) throws IOException {
+    TextToImage.Options options = TextToImage.options();
+    return (how.equals("MAPPED") ? options.mapped() : options.hold(Precision.valueOf(how)))
+        .load(folder);
+  }
+
+  private static void load(Path folder, String how) throws IOException {
     long start = System.nanoTime();
-    try (TextToImage model = TextToImage.options().hold(holding).load(folder)) {
+    try (TextToImage model = loaded(folder, how)) {
+      say("loaded", start);
+    }
+    long again = System.nanoTime();
+    try (TextToImage model = loaded(folder, how)) {
+      say("loaded once more", again);
+    }
+  }
+
+  private static void draw(Path folder, String how) throws IOException {
+    long start = System.nanoTime();
+    watch();
+    try (TextToImage model = loaded(folder, how)) {
       say("loaded", start);
       long before = System.nanoTime();
       try (Samples samples =
@@ -167,26 +205,47 @@ final class RealSizes {
               .listener(event -> say("timestep " + event.timestep(), before))
               .generate(1)) {
         say("drawn", before);
-        samples.save(0, folder.resolve("drawn-" + holding + ".png"));
+        samples.save(0, folder.resolve("drawn-" + how + ".png"));
       }
     }
-    System.out.println("peak " + peakMegabytes());
+    System.out.println("peak " + megabytes("VmHWM:"));
+  }
+
+  /** Looks at the memory that is the process's own every now and then. */
+  private static void watch() {
+    Thread thread =
+        new Thread(
+            () -> {
+              while (true) {
+                ownPeak = Math.max(ownPeak, megabytes("RssAnon:"));
+                try {
+                  Thread.sleep(20);
+                } catch (InterruptedException e) {
+                  return;
+                }
+              }
+            });
+    thread.setDaemon(true);
+    thread.start();
   }
 
   private static void say(String what, long start) {
     System.out.printf(
         Locale.ROOT,
-        "%s after %.1f s, peak %d MB%n",
+        "%s after %.1f s, peak %d MB; now %d MB of its own (peak %d), %d MB of files%n",
         what,
         (System.nanoTime() - start) / 1e9,
-        peakMegabytes());
+        megabytes("VmHWM:"),
+        megabytes("RssAnon:"),
+        ownPeak,
+        megabytes("RssFile:"));
   }
 
-  /** VmHWM of this process, in millions of bytes. */
-  private static long peakMegabytes() {
+  /** A line of what the system says of this process, in millions of bytes. */
+  private static long megabytes(String kind) {
     try {
       for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
-        if (line.startsWith("VmHWM:")) {
+        if (line.startsWith(kind)) {
           return Long.parseLong(line.replaceAll("\\D+", "")) * 1024 / 1_000_000;
         }
       }

@@ -62,6 +62,11 @@ class TextSnippetsTest {
     return small;
   }
 
+  static TextToImage mapped(Path folder) throws IOException {
+    TextToImage pages = TextToImage.options().mapped().load(folder);
+    return pages;
+  }
+
   static Samples withLess(Path folder) throws IOException {
     TextToImage drawing = TextToImage.options().decoderAlone().load(folder);
     SamplingRun run = drawing.prompt("a red dog").start(4);
@@ -144,7 +149,7 @@ class TextSnippetsTest {
             .results()
             .map((MatchResult result) -> result.group(1))
             .toList();
-    assertThat(snippets).hasSize(11).allSatisfy(one -> assertThat(source).contains(squeezed(one)));
+    assertThat(snippets).hasSize(12).allSatisfy(one -> assertThat(source).contains(squeezed(one)));
   }
 
   private static String squeezed(String text) {
