@@ -79,12 +79,12 @@ final class DenoiseCommand implements Callable<Integer> {
       Inputs.requirePng(output);
     }
     Pictures.requireSavable(output);
-    sampler.check();
+    sampler.settings().check();
     model.check();
     DDPM.endStepsOnShutdown();
     try (LoadedModel loaded = model.load();
         NDManager manager = NDManager.newBaseManager();
-        SamplingRun run = sampler.of(loaded, 0, count).start(count)) {
+        SamplingRun run = sampler.settings().of(loaded, 0, count).start(count)) {
       NDList steps = new NDList();
       while (run.hasNext()) {
         SamplingRun.Event event = run.next();
@@ -99,7 +99,8 @@ final class DenoiseCommand implements Callable<Integer> {
       } else {
         Map<String, String> words;
         try (Samples drawn = run.finish()) {
-          words = Origin.of("denoise", loaded.provenance(drawn, 0), sampler.asked(), count);
+          words =
+              Origin.of("denoise", loaded.provenance(drawn, 0), sampler.settings().asked(), count);
         }
         int[] shown = shown(steps.size());
         words.put("shows", estimates ? "estimates of x_0" : "x_t");

@@ -11,12 +11,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
-import java.util.Map;
-import java.util.Objects;
 import java.util.concurrent.Callable;
-import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -41,13 +36,6 @@ import picocli.CommandLine.Spec;
     })
 final class EditCommand implements Callable<Integer> {
 
-  /** What is made of them. */
-  private enum Use {
-    VARY,
-    INPAINT,
-    INTERPOLATE
-  }
-
   private static final String STRENGTH = "--strength";
 
   @Spec private CommandSpec spec = CommandSpec.create();
@@ -56,7 +44,7 @@ final class EditCommand implements Callable<Integer> {
       index = "0",
       paramLabel = "USE",
       description = "vary (image to image), inpaint or interpolate.")
-  private Use use = Use.VARY;
+  private Edit.Use use = Edit.Use.VARY;
 
   @Parameters(
       index = "1..*",
@@ -95,54 +83,26 @@ final class EditCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    int wanted = use == Use.INTERPOLATE ? 2 : 1;
-    if (files.size() != wanted) {
-      throw new IllegalArgumentException(
-          use.name().toLowerCase(Locale.ROOT)
-              + " takes "
-              + wanted
-              + (wanted == 1 ? " picture" : " pictures")
-              + ", but "
-              + files.size()
-              + " were given");
-    }
-    if (use == Use.INPAINT && mask == null) {
-      throw new IllegalArgumentException("inpaint needs --mask, which says where to draw anew");
-    }
-    if (use != Use.INPAINT && mask != null) {
-      throw new IllegalArgumentException("--mask is for inpaint alone");
-    }
-    if (use == Use.INPAINT && spec.commandLine().getParseResult().hasMatchedOption(STRENGTH)) {
-      throw new IllegalArgumentException("--strength is for vary and interpolate alone");
-    }
-    if (!(strength > 0 && strength <= 1)) {
-      throw new IllegalArgumentException("--strength must be in (0, 1], but was " + strength);
-    }
-    Cli.atLeast("--count", use == Use.INTERPOLATE ? 2 : 1, count);
-    Inputs.require(files);
-    if (mask != null) {
-      Inputs.require(List.of(mask));
-    }
-    Inputs.requirePng(output);
-    Pictures.requireSavable(output);
-    sampler.check();
-    model.check();
+    check();
     DDPM.endStepsOnShutdown();
+    Edit edit =
+        new Edit(
+            use,
+            count,
+            strength,
+            Sampling.DEFAULT_BATCH_SIZE,
+            sampler.settings(),
+            Source.of(files),
+            mask == null ? null : Source.of(mask));
     try (LoadedModel loaded = model.load();
-        NDManager manager = NDManager.newBaseManager()) {
+        NDManager manager = NDManager.newBaseManager();
+        DrawingProgress progress = new DrawingProgress(spec, count)) {
       NDArray given = Inputs.read(loaded, manager, files);
-      Sampling sampling = sampler.of(loaded, 0, count);
-      try (Samples made = make(loaded, manager, sampling, given);
+      NDArray white = mask == null ? null : Inputs.read(loaded, manager, List.of(mask));
+      Sampling run = progress.watch(edit.sampling(loaded), count, count);
+      try (Samples made = edit.make(loaded, run, given, white);
           NDArray pictures = made.toNDArray(manager)) {
-        Map<String, String> words =
-            Origin.of("edit", loaded.provenance(made, 0), sampler.asked(), count);
-        words.put("pictures", names(files));
-        if (mask != null) {
-          words.put("mask", names(List.of(mask)));
-        } else {
-          words.put("strength", Double.toString(strength));
-        }
-        Pictures.write(Grids.of(loaded, pictures).toGrid(), output, words);
+        Pictures.write(Grids.of(loaded, pictures).toGrid(), output, edit.words(loaded, made));
       }
     }
     PrintWriter out = spec.commandLine().getOut();
@@ -151,33 +111,38 @@ final class EditCommand implements Callable<Integer> {
     return 0;
   }
 
-  private Samples make(LoadedModel loaded, NDManager manager, Sampling sampling, NDArray given)
-      throws IOException {
-    return switch (use) {
-      case VARY -> sampling.imageToImage(repeated(given), strength);
-      case INPAINT -> {
-        NDArray white = Inputs.read(loaded, manager, List.of(Objects.requireNonNull(mask)));
-        double middle = (loaded.ddpm().dataRange().min() + loaded.ddpm().dataRange().max()) / 2;
-        NDArray known = white.get(":, 0:1").lt(middle).toType(given.getDataType(), false);
-        yield sampling.inpaint(repeated(given), known);
-      }
-      case INTERPOLATE -> {
-        double[] fractions =
-            IntStream.range(0, count).mapToDouble(i -> i / (count - 1.0)).toArray();
-        int t = (int) (strength * (loaded.ddpm().schedule().timesteps() - 1));
-        yield sampling.interpolate(given.get(0), given.get(1), t, fractions);
-      }
-    };
-  }
-
-  /** Without folders, which are nobody else's business. */
-  private static String names(List<Path> files) {
-    return files.stream()
-        .map(file -> String.valueOf(file.getFileName()))
-        .collect(Collectors.joining(", "));
-  }
-
-  private NDArray repeated(NDArray given) {
-    return given.repeat(0, count);
+  private void check() throws IOException {
+    int wanted = use.pictures();
+    if (files.size() != wanted) {
+      throw new IllegalArgumentException(
+          use
+              + " takes "
+              + wanted
+              + (wanted == 1 ? " picture" : " pictures")
+              + ", but "
+              + files.size()
+              + " were given");
+    }
+    if (use == Edit.Use.INPAINT && mask == null) {
+      throw new IllegalArgumentException("inpaint needs --mask, which says where to draw anew");
+    }
+    if (use != Edit.Use.INPAINT && mask != null) {
+      throw new IllegalArgumentException("--mask is for inpaint alone");
+    }
+    if (use == Edit.Use.INPAINT && spec.commandLine().getParseResult().hasMatchedOption(STRENGTH)) {
+      throw new IllegalArgumentException("--strength is for vary and interpolate alone");
+    }
+    if (!(strength > 0 && strength <= 1)) {
+      throw new IllegalArgumentException("--strength must be in (0, 1], but was " + strength);
+    }
+    Cli.atLeast("--count", use.pictures(), count);
+    Inputs.requireFiles(files);
+    if (mask != null) {
+      Inputs.requireFiles(List.of(mask));
+    }
+    Inputs.requirePng(output);
+    Pictures.requireSavable(output);
+    sampler.settings().check();
+    model.check();
   }
 }

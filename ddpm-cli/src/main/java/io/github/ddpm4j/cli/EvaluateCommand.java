@@ -170,7 +170,8 @@ final class EvaluateCommand implements Callable<Integer> {
   }
 
   private FolderPictures pictures(Path folder, Shape shape) throws IOException {
-    return FolderPictures.of(folder, shape, count == null ? USUAL_COUNT : count, sampler.seed());
+    return FolderPictures.of(
+        folder, shape, count == null ? USUAL_COUNT : count, sampler.settings().seed());
   }
 
   private void model(NDManager manager, Path folder, String drawnBy) throws IOException {
@@ -196,12 +197,12 @@ final class EvaluateCommand implements Callable<Integer> {
 
   /** The pictures that sample draws, as their files would be read. */
   private NDArray draw(LoadedModel loaded, NDManager manager, long number) {
-    SampleBlocks blocks = new SampleBlocks(sampler.seed(), SampleCommand.BLOCK);
+    SampleBlocks blocks = new SampleBlocks(sampler.settings().seed(), SampleCommand.BLOCK);
     NDList all = new NDList();
     try (DrawingProgress progress = new DrawingProgress(spec, number)) {
       for (long b = 0; blocks.first(b) < number; b++) {
         long wanted = Math.min(blocks.length(), number - blocks.first(b));
-        Sampling sampling = sampler.of(loaded, blocks.first(b), blocks.length());
+        Sampling sampling = sampler.settings().of(loaded, blocks.first(b), blocks.length());
         try (Samples drawn = blocks.draw(progress.watch(sampling, blocks.length(), wanted), b);
             NDArray images = drawn.toNDArray(manager);
             NDArray some = images.get("0:" + wanted)) {
@@ -237,7 +238,7 @@ final class EvaluateCommand implements Callable<Integer> {
       return ddpm.bitsPerDim()
           .images(most)
           .batchSize(LIKELIHOOD_BATCH)
-          .seed(sampler.seed())
+          .seed(sampler.settings().seed())
           .listener(so -> progress.to(so.images(), total, ""))
           .of(images);
     }
@@ -304,7 +305,7 @@ final class EvaluateCommand implements Callable<Integer> {
         one == null || Files.isRegularFile(one)
             ? null
             : FolderPictures.of(
-                one, required(), count == null ? Long.MAX_VALUE : count, sampler.seed());
+                one, required(), count == null ? Long.MAX_VALUE : count, sampler.settings().seed());
     if (all == null) {
       all = of(Objects.requireNonNull(folder));
     } else if (one != null) {
@@ -392,7 +393,7 @@ final class EvaluateCommand implements Callable<Integer> {
       throw new IllegalArgumentException("--size is for two folders; a model has its own");
     }
     checkNumbers();
-    sampler.check();
+    sampler.settings().check();
   }
 
   private void checkNumbers() throws IOException {

@@ -5,7 +5,6 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
-import io.github.ddpm4j.internal.files.WholeFile;
 import io.github.ddpm4j.model.Attributes;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.models.Models;
@@ -13,20 +12,14 @@ import io.github.ddpm4j.pretrained.Pretrained;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.Sampling;
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.security.DigestOutputStream;
-import java.security.MessageDigest;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** A model that the user named, of this library or another. Closing frees it. */
@@ -146,7 +139,7 @@ final class LoadedModel implements AutoCloseable {
     Path path = Path.of(name);
     boolean tells = Files.exists(path.resolve(DESCRIPTION));
     // Before a training run that goes on may take its checkpoint away.
-    String weights = tells || !Files.exists(path) ? null : digest(path);
+    String weights = tells || !Files.exists(path) ? null : Sha256.of(path);
     if (isOurs(path)) {
       DDPM ddpm = DDPM.load(path, device);
       return new LoadedModel(name, ddpm, ddpm::sampling, ddpm, weights);
@@ -211,7 +204,7 @@ final class LoadedModel implements AutoCloseable {
     String known = weights;
     if (known == null) {
       Path path = Path.of(name);
-      known = Files.exists(path) ? digest(path) : name;
+      known = Files.exists(path) ? Sha256.of(path) : name;
       weights = known;
     }
     return known;
@@ -223,19 +216,6 @@ final class LoadedModel implements AutoCloseable {
         .flatMap(network -> network.imageShape())
         .orElseThrow(
             () -> new IllegalArgumentException("the model's network tells no size of images"));
-  }
-
-  private static String digest(Path path) throws IOException {
-    MessageDigest sha256 = WholeFile.sha256();
-    try (Stream<Path> found = Files.walk(path)) {
-      for (Path file : found.filter(Files::isRegularFile).sorted().toList()) {
-        try (InputStream in = Files.newInputStream(file);
-            OutputStream out = new DigestOutputStream(OutputStream.nullOutputStream(), sha256)) {
-          in.transferTo(out);
-        }
-      }
-    }
-    return HexFormat.of().formatHex(sha256.digest());
   }
 
   @Override

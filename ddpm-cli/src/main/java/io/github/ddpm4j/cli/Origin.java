@@ -13,7 +13,7 @@ final class Origin {
   /** Words that are of a single picture. */
   static final List<String> OF_ONE = List.of("label", "class", Attributes.METADATA);
 
-  /** The command that made a picture which is not drawn again. */
+  /** The command that made a picture, unless it was sample. */
   private static final String COMMAND = "command";
 
   private Origin() {}
@@ -42,7 +42,12 @@ final class Origin {
     return words;
   }
 
-  /** Refuses to draw a picture again that shows more than a sample. */
+  /** Whether a picture is a grid of {@code ddpm edit}. */
+  static boolean isEdit(Map<String, String> words) {
+    return Edit.COMMAND.equals(words.get(COMMAND));
+  }
+
+  /** Refuses to draw a picture again that is of another command than sample and edit. */
   static void requireSample(Path file, Map<String, String> words) {
     String command = words.get(COMMAND);
     if (command != null) {
@@ -50,7 +55,8 @@ final class Origin {
           file
               + " was made by ddpm "
               + command
-              + ", and only pictures of ddpm sample are drawn again; name one of those");
+              + ", and only pictures of ddpm sample and ddpm edit are drawn again; name one of"
+              + " those");
     }
   }
 }

@@ -16,6 +16,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -32,19 +33,36 @@ import picocli.CommandLine.Spec;
       "Draws pictures again from what their files say of how they were drawn, and compares.",
       "The exit code is 1 if one differs by more than rounding."
     },
-    footer = {"", "  ddpm reproduce -m fashion pictures/00000003.png"})
+    footer = {
+      "",
+      "  ddpm reproduce -m fashion pictures/00000003.png",
+      "  ddpm reproduce -m digits filled.png --given seven.png,mask.png"
+    })
 final class ReproduceCommand implements Callable<Integer> {
 
   /** Levels of 8 bits by which other processors may differ. */
   private static final int ROUNDING = 1;
 
   private static final String MODEL = "model";
+  private static final String LIMIT = "limit";
 
   @Spec private CommandSpec spec = CommandSpec.create();
   @Mixin private ModelOptions model = new ModelOptions();
 
-  @Parameters(paramLabel = "FILE", arity = "1..*", description = "PNG files of single pictures.")
+  @Parameters(
+      paramLabel = "FILE",
+      arity = "1..*",
+      description = "PNG files of single pictures, or grids of ddpm edit.")
   private List<Path> files = List.of();
+
+  @Option(
+      names = "--given",
+      paramLabel = "FILE",
+      split = ",",
+      description =
+          "What ddpm edit made pictures from, masks too, in any order: they are found by what they"
+              + " hold.")
+  private List<Path> given = List.of();
 
   @Option(
       names = "--any-model",
@@ -63,16 +81,28 @@ final class ReproduceCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     Map<Path, Map<String, String>> told = new LinkedHashMap<>();
+    Map<Path, Edit> edits = new LinkedHashMap<>();
     Inputs.requireFiles(files);
     for (Path file : files) {
       Map<String, String> words = Pictures.provenance(file);
-      Origin.requireSample(file, words);
-      requireOf(file, () -> Sampling.requireReproducible(words));
+      if (Origin.isEdit(words)) {
+        edits.put(file, of(file, () -> Edit.told(words)));
+      } else {
+        Origin.requireSample(file, words);
+        of(
+            file,
+            () -> {
+              Sampling.requireReproducible(words);
+              return words;
+            });
+      }
       told.put(file, words);
       if (output != null) {
         Pictures.requireSavable(output.resolve(file.getFileName()));
       }
     }
+    Given sources = Given.of(given);
+    sources.requireAll(edits);
     model.check();
     DDPM.endStepsOnShutdown();
     int worst = 0;
@@ -81,8 +111,13 @@ final class ReproduceCommand implements Callable<Integer> {
     try (LoadedModel loaded = model.load();
         NDManager manager = NDManager.newBaseManager()) {
       for (Path file : files) {
-        Drawn drawn = draw(loaded, file, told.getOrDefault(file, Map.of()));
-        int difference = difference(drawn.picture, pictureOf(manager, file), file);
+        Map<String, String> words = told.getOrDefault(file, Map.of());
+        Edit edit = edits.get(file);
+        Redrawn drawn =
+            edit == null
+                ? sample(loaded, file, words)
+                : edited(loaded, manager, file, words, edit, sources);
+        int difference = drawn.differenceFrom(pictureOf(manager, file), file);
         if (json) {
           JsonObject one = new JsonObject();
           one.addProperty("file", file.toString());
@@ -97,7 +132,7 @@ final class ReproduceCommand implements Callable<Integer> {
         }
         worst = Math.max(worst, difference);
         if (output != null) {
-          Pictures.write(drawn.picture, output.resolve(file.getFileName()), drawn.words);
+          Pictures.write(drawn.picture(), output.resolve(file.getFileName()), drawn.words());
         }
       }
     }
@@ -111,16 +146,14 @@ final class ReproduceCommand implements Callable<Integer> {
     return worst > ROUNDING ? 1 : 0;
   }
 
-  /** A check whose complaint names the file. */
-  private static void requireOf(Path file, Runnable check) {
+  /** What comes of the words of a file; complaints name it. */
+  private static <T> T of(Path file, Supplier<T> reader) {
     try {
-      check.run();
+      return reader.get();
     } catch (IllegalArgumentException e) {
       throw new IllegalArgumentException(file + ": " + e.getMessage(), e);
     }
   }
-
-  private record Drawn(BufferedImage picture, Map<String, String> words) {}
 
   private static BufferedImage pictureOf(NDManager manager, Path file) throws IOException {
     try (NDArray read = Pictures.read(manager, file)) {
@@ -128,56 +161,74 @@ final class ReproduceCommand implements Callable<Integer> {
     }
   }
 
-  private Drawn draw(LoadedModel loaded, Path file, Map<String, String> words) throws IOException {
+  private Redrawn sample(LoadedModel loaded, Path file, Map<String, String> words)
+      throws IOException {
     Map<String, String> asked = new LinkedHashMap<>(words);
-    String before = asked.remove(MODEL); // compared below, since models of others do not tell
+    asked.remove(MODEL); // compared below, since models of others do not tell
     try (Samples drawn = reproduced(loaded, file, asked)) {
       Map<String, String> now = loaded.provenance(drawn, 0);
-      String other = now.getOrDefault(MODEL, "unknown");
-      if (!anyModel && !other.equals(before)) {
-        throw new IllegalArgumentException(
-            file
-                + " was drawn with the model "
-                + (before == null ? "unknown" : before)
-                + ", but that of "
-                + model.name()
-                + " is "
-                + other
-                + "; name that model, or insist by --any-model");
-      }
-      return new Drawn(drawn.pictures().get(0), now);
+      requireModel(file, words, now);
+      return new Redrawn(drawn.pictures().get(0), now);
     }
   }
 
   private static Samples reproduced(LoadedModel loaded, Path file, Map<String, String> words) {
     Sampling sampling = loaded.sampling();
-    requireOf(file, () -> sampling.startReproducing(words).close());
+    of(file, () -> sampling.startReproducing(words)).close();
     return sampling.reproduce(words);
   }
 
-  private static int difference(BufferedImage drawn, BufferedImage told, Path file) {
-    if (!sizeOf(drawn).equals(sizeOf(told))) {
-      throw new IllegalArgumentException(
-          file + " is of " + sizeOf(told) + ", but the model draws " + sizeOf(drawn));
-    }
-    int worst = 0;
-    for (int y = 0; y < drawn.getHeight(); y++) {
-      for (int x = 0; x < drawn.getWidth(); x++) {
-        for (int band = 0; band < drawn.getRaster().getNumBands(); band++) {
-          int now = drawn.getRaster().getSample(x, y, band);
-          worst = Math.max(worst, Math.abs(now - told.getRaster().getSample(x, y, band)));
-        }
+  private Redrawn edited(
+      LoadedModel loaded,
+      NDManager parent,
+      Path file,
+      Map<String, String> words,
+      Edit edit,
+      Given sources)
+      throws IOException {
+    try (NDManager manager = parent.newSubManager()) {
+      NDArray pictures = sources.read(loaded, manager, edit.pictures());
+      Source mask = edit.mask();
+      NDArray white = mask == null ? null : sources.read(loaded, manager, List.of(mask));
+      try (Samples made =
+              of(file, () -> edit.make(loaded, edit.sampling(loaded), pictures, white));
+          NDArray images = made.toNDArray(manager)) {
+        Map<String, String> now = edit.words(loaded, made);
+        requireModel(file, words, now);
+        requireLimit(file, words, now);
+        return new Redrawn(Grids.of(loaded, images).toGrid(), now);
       }
     }
-    return worst;
   }
 
-  private static String sizeOf(BufferedImage picture) {
-    return picture.getRaster().getNumBands()
-        + "x"
-        + picture.getHeight()
-        + "x"
-        + picture.getWidth()
-        + " numbers";
+  private void requireModel(Path file, Map<String, String> told, Map<String, String> now) {
+    String before = told.getOrDefault(MODEL, "unknown");
+    String other = now.getOrDefault(MODEL, "unknown");
+    if (!anyModel && !(told.containsKey(MODEL) && other.equals(before))) {
+      throw new IllegalArgumentException(
+          file
+              + " was drawn with the model "
+              + before
+              + ", but that of "
+              + model.name()
+              + " is "
+              + other
+              + "; name that model, or insist by --any-model");
+    }
+  }
+
+  /** As a library's run refuses it for samples. */
+  private static void requireLimit(Path file, Map<String, String> told, Map<String, String> now) {
+    String before = told.get(LIMIT);
+    String other = now.get(LIMIT);
+    if (before != null && !before.equals(other)) {
+      throw new IllegalArgumentException(
+          file
+              + " was drawn with the limit "
+              + before
+              + ", but that of this model is "
+              + other
+              + "; take the model that it was drawn by");
+    }
   }
 }

@@ -107,7 +107,7 @@ final class SampleCommand implements Callable<Integer> {
     boolean grid = Inputs.isPng(output);
     check(grid);
     DDPM.endStepsOnShutdown();
-    SampleBlocks blocks = new SampleBlocks(sampler.seed(), block);
+    SampleBlocks blocks = new SampleBlocks(sampler.settings().seed(), block);
     try (LoadedModel loaded = model.load()) {
       if (!seeds.isEmpty()) {
         return bySeeds(loaded, grid);
@@ -143,7 +143,7 @@ final class SampleCommand implements Callable<Integer> {
     } else {
       Inputs.requireFolder(output);
     }
-    sampler.check();
+    sampler.settings().check();
     model.check();
   }
 
@@ -182,7 +182,7 @@ final class SampleCommand implements Callable<Integer> {
           progress.leaveOut(1);
           continue;
         }
-        Sampling sampling = sampler.of(loaded, i, 1).seed(seeds.get(i));
+        Sampling sampling = sampler.settings().of(loaded, i, 1).seed(seeds.get(i));
         try (Samples samples = progress.watch(sampling, 1, 1).generate(1)) {
           if (grid) {
             all.add(samples.toNDArray(manager));
@@ -197,7 +197,7 @@ final class SampleCommand implements Callable<Integer> {
       if (grid) {
         words.keySet().removeAll(Origin.OF_ONE);
         words.keySet().removeAll(List.of("seed", "images", "image", "batchSize"));
-        words.putAll(sampler.asked());
+        words.putAll(sampler.settings().asked());
         words.put("seeds", seeds.toString());
         save(loaded, NDArrays.concat(all), words);
       }
@@ -220,7 +220,7 @@ final class SampleCommand implements Callable<Integer> {
         }
       }
       words.keySet().removeAll(Origin.OF_ONE);
-      words.putAll(sampler.asked());
+      words.putAll(sampler.settings().asked());
       words.put("image", from + " to " + (from + count - 1));
       save(loaded, NDArrays.concat(all), words);
     }
@@ -288,7 +288,7 @@ final class SampleCommand implements Callable<Integer> {
 
   private Samples draw(
       LoadedModel loaded, SampleBlocks blocks, long b, DrawingProgress progress, long wanted) {
-    Sampling sampling = sampler.of(loaded, blocks.first(b), blocks.length());
+    Sampling sampling = sampler.settings().of(loaded, blocks.first(b), blocks.length());
     return blocks.draw(progress.watch(sampling, blocks.length(), wanted), b);
   }
 
@@ -296,14 +296,14 @@ final class SampleCommand implements Callable<Integer> {
   private Map<String, String> settings(LoadedModel loaded) throws IOException {
     Map<String, String> words = new LinkedHashMap<>();
     // The cheapest picture there is, for what is known of the model.
-    Sampling cheap = sampler.of(loaded, 0, 1).sampler(Samplers.consistency(1));
+    Sampling cheap = sampler.settings().of(loaded, 0, 1).sampler(Samplers.consistency(1));
     try (Samples one = cheap.generate(1)) {
       words.putAll(loaded.provenance(one, 0));
     }
     words.keySet().removeAll(Origin.OF_ONE);
     words.keySet().removeAll(List.of("images", "image", "batchSize"));
-    words.put("sampler", sampler.text(loaded));
-    words.putAll(sampler.asked());
+    words.put("sampler", sampler.settings().text(loaded));
+    words.putAll(sampler.settings().asked());
     words.put("block", Integer.toString(block));
     return words;
   }
@@ -312,7 +312,7 @@ final class SampleCommand implements Callable<Integer> {
   private Map<String, String> settingsOfSeeds(LoadedModel loaded) throws IOException {
     Map<String, String> words = settings(loaded);
     words.keySet().removeAll(List.of("seed", "block"));
-    if (sampler.alternates()) {
+    if (sampler.settings().alternates()) {
       words.put("seeds", seeds.toString()); // the place of each decides what it shows
     }
     return words;

@@ -1,0 +1,67 @@
+package io.github.ddpm4j.cli;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.stream.Collectors;
+
+/**
+ * Files that edited pictures were made from, found by what they hold.
+ *
+ * @param files by their SHA-256
+ */
+record Given(Map<String, Path> files) {
+
+  static Given of(List<Path> files) throws IOException {
+    Inputs.requireFiles(files);
+    Map<String, Path> all = new LinkedHashMap<>();
+    for (Path file : files) {
+      all.put(Sha256.of(file), file);
+    }
+    return new Given(all);
+  }
+
+  /**
+   * Checks that all are there that some edits were made from.
+   *
+   * @param edits by the files of their grids
+   * @throws IllegalArgumentException if not; the message names all that are missing
+   */
+  void requireAll(Map<Path, Edit> edits) {
+    List<String> missing = new ArrayList<>();
+    edits.forEach(
+        (file, edit) -> {
+          List<String> lacking =
+              edit.sources()
+                  .filter(source -> !files.containsKey(source.sha256()))
+                  .map(Source::toString)
+                  .toList();
+          if (!lacking.isEmpty()) {
+            missing.add(file + " was made from " + String.join(" and ", lacking));
+          }
+        });
+    if (!missing.isEmpty()) {
+      throw new IllegalArgumentException(
+          String.join(", ", missing)
+              + "; give that by --given"
+              + (files.isEmpty()
+                  ? ""
+                  : files.values().stream()
+                      .map(Path::toString)
+                      .collect(Collectors.joining(" and ", ", not ", ""))));
+    }
+  }
+
+  /** Sources as one array. */
+  NDArray read(LoadedModel model, NDManager manager, List<Source> sources) throws IOException {
+    List<Path> found =
+        sources.stream().map(source -> Objects.requireNonNull(files.get(source.sha256()))).toList();
+    return Inputs.read(model, manager, found);
+  }
+}
