@@ -1,6 +1,7 @@
 package io.github.ddpm4j.pretrained;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.internal.files.WholeFile;
 import io.github.ddpm4j.internal.io.FiniteWeights;
@@ -37,7 +38,7 @@ final class DiffusersFolder {
 
   private DiffusersFolder() {}
 
-  static void write(DDPM ddpm, Path folder) throws IOException {
+  static void write(DDPM ddpm, Path folder, DataType type) throws IOException {
     UNet network = ddpm.denoiser(UNet.class);
     if (!ddpm.dataRange().equals(DataRange.DEFAULT)) {
       throw new IllegalArgumentException(
@@ -55,6 +56,7 @@ final class DiffusersFolder {
     Map<String, @Nullable Object> scheduler = SchedulerWriter.write(ddpm, VERSION);
     Map<String, NDArray> weights = network.weights();
     FiniteWeights.require(weights, "diffusers would draw nothing with them");
+    Safetensors.requireWritable(weights, type);
     requirePlace(folder);
     Map<String, String> words = new LinkedHashMap<>();
     words.put("format", "pt");
@@ -69,7 +71,10 @@ final class DiffusersFolder {
     // The index last: a folder without one is no pipeline yet. An old one is of other weights.
     Files.deleteIfExists(folder.resolve(INDEX));
     Safetensors.write(
-        folder.resolve("unet").resolve("diffusion_pytorch_model.safetensors"), weights, words);
+        folder.resolve("unet").resolve("diffusion_pytorch_model.safetensors"),
+        weights,
+        words,
+        type);
     WholeFile.writeText(folder.resolve("unet").resolve("config.json"), JsonFile.text(unet));
     WholeFile.writeText(
         folder.resolve("scheduler").resolve("scheduler_config.json"), JsonFile.text(scheduler));

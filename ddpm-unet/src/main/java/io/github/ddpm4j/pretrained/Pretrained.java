@@ -1,6 +1,7 @@
 package io.github.ddpm4j.pretrained;
 
 import ai.djl.Device;
+import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.internal.hub.Hub;
 import io.github.ddpm4j.model.DataRange;
@@ -251,7 +252,25 @@ public final class Pretrained implements AutoCloseable {
    * @throws IOException if writing fails
    */
   public static void saveDiffusers(DDPM ddpm, Path folder) throws IOException {
-    DiffusersFolder.write(ddpm, folder);
+    saveDiffusers(ddpm, folder, DataType.FLOAT32);
+  }
+
+  /**
+   * Saves a model as {@link #saveDiffusers(DDPM, Path)} does, its weights in a type that may be
+   * half as long: each is rounded to the nearest. They are float32 again when they are loaded here;
+   * diffusers makes of them what its {@code torch_dtype} says.
+   *
+   * @param ddpm as there
+   * @param folder as there
+   * @param type FLOAT32, BFLOAT16 or FLOAT16
+   * @throws IllegalStateException as there
+   * @throws IllegalArgumentException as there, or if the type is another, or a weight is too large
+   *     for it
+   * @throws java.nio.file.FileAlreadyExistsException as there
+   * @throws IOException if writing fails
+   */
+  public static void saveDiffusers(DDPM ddpm, Path folder, DataType type) throws IOException {
+    DiffusersFolder.write(ddpm, folder, Objects.requireNonNull(type, "type"));
   }
 
   /**

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.internal.description.EstimateLimit;
@@ -221,6 +222,35 @@ class DiffusersFolderTest {
         assertThat(loaded.ddpm().variance()).isEqualTo(ddpm.variance());
         assertThat(loaded.audit().assumed()).isEmpty();
       }
+    }
+  }
+
+  @Test
+  void save_in16Bits_roundsEveryWeight() throws IOException {
+    Path target = folder.resolve("half");
+    try (UNet network = network("paper")) {
+      Pretrained.saveDiffusers(model("paper", network), target, DataType.FLOAT16);
+      try (Pretrained loaded = Pretrained.load(target)) {
+        Map<String, NDArray> again = loaded.ddpm().denoiser(UNet.class).weights();
+        network
+            .weights()
+            .forEach(
+                (key, weight) -> {
+                  try (NDArray half = weight.toType(DataType.FLOAT16, true);
+                      NDArray wide = half.toType(DataType.FLOAT32, true)) {
+                    assertThat(again.get(key)).as(key).isEqualTo(wide);
+                  }
+                });
+      }
+      byte[] before = Files.readAllBytes(target.resolve("model_index.json"));
+      network.weights().get("conv_out.bias").addi(1e6f);
+      assertThatThrownBy(
+              () -> Pretrained.saveDiffusers(model("paper", network), target, DataType.FLOAT16))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage(
+              "tensor conv_out.bias holds values that are too large for float16 and would become"
+                  + " infinite; write another type, such as FLOAT32");
+      assertThat(target.resolve("model_index.json")).hasBinaryContent(before);
     }
   }
 

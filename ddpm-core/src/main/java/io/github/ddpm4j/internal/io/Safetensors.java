@@ -70,12 +70,8 @@ public final class Safetensors {
   public static void write(
       Path file, Map<String, NDArray> tensors, Map<String, String> metadata, DataType type)
       throws IOException {
-    if (!NAMES.containsKey(type)) {
-      throw new IllegalArgumentException(
-          "tensors can be written as FLOAT16, BFLOAT16, FLOAT32 or FLOAT64, but not as " + type);
-    }
+    requireWritable(tensors, type);
     byte[] header = header(tensors, metadata, type);
-    requireInRange(tensors, type);
     WholeFile.write(file, out -> write(out, header, tensors, type));
   }
 
@@ -92,6 +88,23 @@ public final class Safetensors {
       OutputStream out, Map<String, NDArray> tensors, Map<String, String> metadata)
       throws IOException {
     write(out, header(tensors, metadata, null), tensors, null);
+  }
+
+  /**
+   * Checks that tensors can be written in a type, before anything is.
+   *
+   * @param tensors float32 or float64 arrays by name
+   * @param type FLOAT16, BFLOAT16, FLOAT32 or FLOAT64
+   * @throws IllegalArgumentException if a tensor or {@code type} is another, or a finite value
+   *     would become infinite
+   */
+  public static void requireWritable(Map<String, NDArray> tensors, DataType type) {
+    if (!NAMES.containsKey(type)) {
+      throw new IllegalArgumentException(
+          "tensors can be written as FLOAT16, BFLOAT16, FLOAT32 or FLOAT64, but not as " + type);
+    }
+    tensors.forEach((name, tensor) -> stored(name, tensor, type));
+    requireInRange(tensors, type);
   }
 
   /** The type in the file: that of the array unless another is wanted. */
