@@ -212,9 +212,26 @@ public final class Autoencoder implements AutoCloseable {
    * @throws IllegalArgumentException if the folder has no name, as the root of a file system
    */
   public void save(Path folder) throws IOException {
+    save(folder, DataType.FLOAT32);
+  }
+
+  /**
+   * Saves the autoencoder as {@link #save(Path)} does, its weights in a type that may be half as
+   * long: each is rounded to the nearest. They are float32 again when they are loaded.
+   *
+   * @param folder as there
+   * @param type FLOAT32, BFLOAT16 or FLOAT16
+   * @throws java.nio.file.FileAlreadyExistsException as there
+   * @throws IOException as there
+   * @throws IllegalStateException as there
+   * @throws IllegalArgumentException as there, or if the type is another, or a weight is too large
+   *     for it
+   */
+  public void save(Path folder, DataType type) throws IOException {
+    Objects.requireNonNull(type, "type");
     requireEncoder("be saved");
     try (Usage.Hold hold = weighted.reading()) {
-      AutoencoderFolder.write(folder, config.words(scale), weighted.weights());
+      AutoencoderFolder.write(folder, config.words(scale), weighted.weights(), type);
     }
   }
 

@@ -1,6 +1,7 @@
 package io.github.ddpm4j.latent;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.internal.files.WholeFile;
 import io.github.ddpm4j.internal.hub.WeightNames;
 import io.github.ddpm4j.internal.io.FiniteWeights;
@@ -26,7 +27,11 @@ final class AutoencoderFolder {
 
   private AutoencoderFolder() {}
 
-  static void write(Path folder, Map<String, @Nullable Object> config, Map<String, NDArray> weights)
+  static void write(
+      Path folder,
+      Map<String, @Nullable Object> config,
+      Map<String, NDArray> weights,
+      DataType type)
       throws IOException {
     FiniteWeights.require(weights, "load the autoencoder anew");
     requirePlace(folder);
@@ -34,7 +39,7 @@ final class AutoencoderFolder {
     WholeFolder.write(
         folder,
         beside -> {
-          Safetensors.write(beside.resolve(WEIGHTS), weights, Map.of("format", "pt"));
+          Safetensors.write(beside.resolve(WEIGHTS), weights, Map.of("format", "pt"), type);
           WholeFile.writeText(beside.resolve(CONFIG), JsonFile.text(config));
         });
   }

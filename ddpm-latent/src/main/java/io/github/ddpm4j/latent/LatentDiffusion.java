@@ -2,6 +2,7 @@ package io.github.ddpm4j.latent;
 
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.internal.description.EstimateLimit;
 import io.github.ddpm4j.internal.torch.Machine;
@@ -44,6 +45,9 @@ public final class LatentDiffusion implements AutoCloseable {
   /** Null for a model of the caller's, who owns it and the autoencoder. */
   private final @Nullable Pretrained pretrained;
 
+  /** Null for such a model, too. */
+  private final @Nullable PipelineParts parts;
+
   private final Autoencoder autoencoder;
   private final SizedNetworks networks;
   private final LinearPreview preview = new LinearPreview();
@@ -53,11 +57,13 @@ public final class LatentDiffusion implements AutoCloseable {
       Pipeline.Type type,
       DDPM ddpm,
       @Nullable Pretrained pretrained,
+      @Nullable PipelineParts parts,
       Autoencoder autoencoder) {
     this.name = name;
     this.type = type;
     this.ddpm = ddpm;
     this.pretrained = pretrained;
+    this.parts = parts;
     this.autoencoder = autoencoder;
     this.networks = new SizedNetworks(network());
   }
@@ -124,7 +130,7 @@ public final class LatentDiffusion implements AutoCloseable {
               + network.conditionKinds()
               + "; draw latents by ddpm.sampling(), and decode them");
     }
-    return new LatentDiffusion("", Pipeline.Type.LDM, ddpm, null, autoencoder);
+    return new LatentDiffusion("", Pipeline.Type.LDM, ddpm, null, null, autoencoder);
   }
 
   /** The last part of a path, which tells nothing of where it is. */
@@ -154,7 +160,8 @@ public final class LatentDiffusion implements AutoCloseable {
       autoencoder = pipeline.autoencoder(device, kept);
       requireFit(pipeline, network, autoencoder);
       LatentDiffusion model =
-          new LatentDiffusion(name, pipeline.type(), pretrained.ddpm(), pretrained, autoencoder);
+          new LatentDiffusion(
+              name, pipeline.type(), pretrained.ddpm(), pretrained, pipeline, autoencoder);
       done = true;
       return model;
     } finally {
@@ -319,7 +326,7 @@ public final class LatentDiffusion implements AutoCloseable {
   /**
    * Saves a model that draws without a text, as a folder of diffusers' {@code LDMPipeline}, which
    * {@link #load(Path)} loads. Names of classes and metadata have no place there; how many classes
-   * there are has.
+   * there are has. The sampler that the files of a loaded model suggest is read from there again.
    *
    * @param folder the folder; must be missing, empty, or one that was written so, which is
    *     replaced. It is there whole or not at all
@@ -331,14 +338,34 @@ public final class LatentDiffusion implements AutoCloseable {
    * @throws IOException if writing fails
    */
   public void save(Path folder) throws IOException {
+    save(folder, DataType.FLOAT32);
+  }
+
+  /**
+   * Saves a model as {@link #save(Path)} does, its weights in a type that may be half as long: each
+   * is rounded to the nearest. They are float32 again when they are loaded.
+   *
+   * @param folder as there
+   * @param dataType FLOAT32, BFLOAT16 or FLOAT16
+   * @throws IllegalStateException as there
+   * @throws IllegalArgumentException as there, or if the type is another, or a weight is too large
+   *     for it
+   * @throws java.nio.file.FileAlreadyExistsException as there
+   * @throws IOException as there
+   */
+  public void save(Path folder, DataType dataType) throws IOException {
     if (type.hasText()) {
       throw new IllegalStateException(
-          "a "
-              + type.name
-              + " has parts that are not here; save its network by Pretrained.saveDiffusers(ddpm,"
-              + " folder), and its autoencoder by autoencoder().save(folder)");
+          "a " + type.name + " has parts that are not here: save it by TextToImage.save(folder)");
     }
-    LatentFolder.write(folder, ddpm, autoencoder);
+    save(folder, null, dataType);
+  }
+
+  void save(Path folder, LatentFolder.@Nullable Text text, DataType dataType) throws IOException {
+    PipelineParts from = parts;
+    Path scheduler = from == null ? null : from.scheduler();
+    new LatentFolder(type, ddpm, autoencoder, scheduler, from != null && scheduler == null)
+        .write(folder, text, Objects.requireNonNull(dataType, "dataType"));
   }
 
   /**

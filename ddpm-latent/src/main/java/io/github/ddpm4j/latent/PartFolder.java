@@ -11,7 +11,10 @@ import java.util.List;
 /** The folder of a part of a published model: its configuration and its weights. */
 record PartFolder(Path folder, String what, List<String> names) {
 
-  private static final String CONFIG = "config.json";
+  static final String CONFIG = "config.json";
+
+  /** The first of the files of weights that are looked for in that of a text encoder. */
+  static final String WRITTEN = WeightNames.ofTransformers().get(0);
 
   /** Of transformers. */
   static PartFolder ofTransformers(Path folder) {

@@ -27,6 +27,10 @@ record Pipeline(Path folder, Type type) implements PipelineParts {
   private static final Logger logger = LoggerFactory.getLogger(LatentDiffusion.class);
 
   static final String INDEX = "model_index.json";
+
+  /** Where a folder says schedule and sampler. */
+  static final String SCHEDULER = "scheduler/scheduler_config.json";
+
   private static final String CLASS = "_class_name";
   private static final List<String> TOKENIZERS =
       List.of("CLIPTokenizer", "CLIPTokenizerFast", "BertTokenizer", "BertTokenizerFast");
@@ -172,7 +176,7 @@ record Pipeline(Path folder, Type type) implements PipelineParts {
       requireFolder(folder, type, part);
     }
     requireFolder(folder, type, "scheduler");
-    Path scheduler = folder.resolve("scheduler").resolve("scheduler_config.json");
+    Path scheduler = folder.resolve(SCHEDULER);
     if (!Files.isRegularFile(scheduler)) {
       throw new NoSuchFileException(
           scheduler.toString(),
@@ -224,8 +228,18 @@ record Pipeline(Path folder, Type type) implements PipelineParts {
   }
 
   @Override
+  public Path words() {
+    return folder.resolve("tokenizer");
+  }
+
+  @Override
+  public Path scheduler() {
+    return folder.resolve(SCHEDULER);
+  }
+
+  @Override
   public Tokenizer tokenizer() throws IOException {
-    return load("tokenizer", () -> Tokenizer.load(folder.resolve("tokenizer")));
+    return load("tokenizer", () -> Tokenizer.load(words()));
   }
 
   @Override

@@ -3,6 +3,7 @@ package io.github.ddpm4j.latent;
 import ai.djl.Device;
 import java.io.IOException;
 import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
 
 /** The parts of a published pipeline, in a folder or in one file. */
 interface PipelineParts {
@@ -15,6 +16,12 @@ interface PipelineParts {
 
   /** How messages name a part. */
   String part(String name);
+
+  /** The folder of the tokenizer's files. */
+  Path words();
+
+  /** What says schedule and sampler; null where no file does. */
+  @Nullable Path scheduler();
 
   Tokenizer tokenizer() throws IOException;
 

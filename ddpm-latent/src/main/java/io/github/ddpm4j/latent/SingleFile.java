@@ -179,6 +179,11 @@ record SingleFile(
   }
 
   @Override
+  public @Nullable Path scheduler() {
+    return configuration == null ? null : configuration.resolve(Pipeline.SCHEDULER);
+  }
+
+  @Override
   public Tokenizer tokenizer() throws IOException {
     return load("tokenizer", () -> Tokenizer.load(words));
   }

@@ -2,7 +2,9 @@ package io.github.ddpm4j.latent;
 
 import io.github.ddpm4j.unet.internal.peers.ConfigFile;
 import java.io.IOException;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 
 /**
  * The architecture of a text encoder, from transformers' {@code config.json}.
@@ -32,8 +34,23 @@ record TextConfig(
 
   /** Whose it is, which decides the names of weights and whether tokens see later ones. */
   enum Family {
-    CLIP,
-    LDM_BERT
+    CLIP("transformers", "CLIPTextModel", "clip_text_model"),
+    LDM_BERT("latent_diffusion", "LDMBertModel", "ldmbert");
+
+    /** The library that has it. */
+    final String library;
+
+    /** Its class there. */
+    final String type;
+
+    /** What configurations call it. */
+    final String modelType;
+
+    Family(String library, String type, String modelType) {
+      this.library = library;
+      this.type = type;
+      this.modelType = modelType;
+    }
   }
 
   /** That of Stable Diffusion 1.x, OpenAI's ViT-L/14, 123,060,480 parameters. */
@@ -106,6 +123,35 @@ record TextConfig(
         };
     config.requireAllSeen();
     return read;
+  }
+
+  /** What {@link #read} reads. Published files have the same numbers of special tokens. */
+  Map<String, Object> words() {
+    Map<String, Object> words = new LinkedHashMap<>();
+    words.put("architectures", List.of(family.type));
+    words.put("model_type", family.modelType);
+    words.put("vocab_size", vocabulary);
+    words.put("max_position_embeddings", positions);
+    String activation = quick ? "quick_gelu" : "gelu";
+    if (family == Family.CLIP) {
+      words.put("bos_token_id", 0);
+      words.put("eos_token_id", 2);
+      words.put("pad_token_id", 1);
+      words.put("hidden_size", width);
+      words.put("intermediate_size", hidden);
+      words.put("num_hidden_layers", layers);
+      words.put("num_attention_heads", heads);
+      words.put("hidden_act", activation);
+      words.put("layer_norm_eps", eps);
+    } else {
+      words.put("d_model", width);
+      words.put("encoder_ffn_dim", hidden);
+      words.put("encoder_layers", layers);
+      words.put("encoder_attention_heads", heads);
+      words.put("head_dim", headWidth);
+      words.put("activation_function", activation);
+    }
+    return words;
   }
 
   private static TextConfig clip(ConfigFile config) throws IOException {

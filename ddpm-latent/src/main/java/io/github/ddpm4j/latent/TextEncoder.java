@@ -5,13 +5,19 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.files.WholeFile;
+import io.github.ddpm4j.internal.io.FiniteWeights;
+import io.github.ddpm4j.internal.io.JsonFile;
+import io.github.ddpm4j.internal.io.Safetensors;
 import io.github.ddpm4j.internal.io.TensorSource;
 import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.unet.UNet;
+import io.github.ddpm4j.unet.internal.running.Usage;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.function.UnaryOperator;
@@ -276,6 +282,21 @@ public final class TextEncoder implements AutoCloseable {
   public TextEncoder hold(UNet.Precision precision) {
     weighted.hold(precision);
     return this;
+  }
+
+  /** Writes configuration and weights as transformers have them into a folder that is made. */
+  void write(Path folder, DataType type) throws IOException {
+    try (Usage.Hold hold = weighted.reading()) {
+      Map<String, NDArray> weights = weighted.weights();
+      FiniteWeights.require(weights, "load the text encoder anew");
+      Safetensors.write(folder.resolve(PartFolder.WRITTEN), weights, Map.of("format", "pt"), type);
+      WholeFile.writeText(folder.resolve(PartFolder.CONFIG), JsonFile.text(config.words()));
+    }
+  }
+
+  /** The library that has the encoder, and its class there. */
+  List<String> of() {
+    return List.of(config.family().library, config.family().type);
   }
 
   /** Frees the weights, once the encodings that have begun are done. */

@@ -2,6 +2,7 @@ package io.github.ddpm4j.latent;
 
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.internal.hub.Hub;
 import io.github.ddpm4j.internal.torch.Machine;
 import io.github.ddpm4j.prediction.Prediction;
@@ -45,7 +46,12 @@ public final class TextToImage implements AutoCloseable {
   private final Tokenizer tokenizer;
   private final TextEncoder encoder;
 
-  private TextToImage(LatentDiffusion latent, Tokenizer tokenizer, TextEncoder encoder) {
+  /** The folder of the tokenizer's files. */
+  private final Path words;
+
+  private TextToImage(
+      LatentDiffusion latent, Tokenizer tokenizer, TextEncoder encoder, Path words) {
+    this.words = words;
     this.latent = latent;
     this.tokenizer = tokenizer;
     this.encoder = encoder;
@@ -164,7 +170,7 @@ public final class TextToImage implements AutoCloseable {
     try {
       latent = LatentDiffusion.of(pipeline, network, device, name, kept);
       requireFit(pipeline, tokenizer, encoder, latent.network());
-      TextToImage model = new TextToImage(latent, tokenizer, encoder);
+      TextToImage model = new TextToImage(latent, tokenizer, encoder, pipeline.words());
       done = true;
       return model;
     } finally {
@@ -303,6 +309,40 @@ public final class TextToImage implements AutoCloseable {
     encoder.hold(precision);
     latent.hold(precision);
     return this;
+  }
+
+  /**
+   * Saves the model as a folder of diffusers, which {@link #load(Path)} loads, with what a LoRA has
+   * changed. The tokenizer's files are copied from where they were loaded, and the sampler that the
+   * files suggest is read from there again; of a single file without a configuration it is DDIM.
+   *
+   * @param folder the folder; must be missing, empty, or one that was written so, which is
+   *     replaced. It is there whole or not at all
+   * @throws IllegalStateException if the model is closed or has no encoder of pictures, or a weight
+   *     is NaN, infinite or held in 16 bits
+   * @throws IllegalArgumentException if diffusers has no such network, schedule or prediction;
+   *     nothing is written then
+   * @throws java.nio.file.FileAlreadyExistsException if the folder holds anything else
+   * @throws IOException if writing fails, or files that the model was loaded from are gone
+   */
+  public void save(Path folder) throws IOException {
+    save(folder, DataType.FLOAT32);
+  }
+
+  /**
+   * Saves the model as {@link #save(Path)} does, its weights in a type that may be half as long:
+   * each is rounded to the nearest. They are float32 again when they are loaded.
+   *
+   * @param folder as there
+   * @param dataType FLOAT32, BFLOAT16 or FLOAT16
+   * @throws IllegalStateException as there
+   * @throws IllegalArgumentException as there, or if the type is another, or a weight is too large
+   *     for it
+   * @throws java.nio.file.FileAlreadyExistsException as there
+   * @throws IOException as there
+   */
+  public void save(Path folder, DataType dataType) throws IOException {
+    latent.save(folder, new LatentFolder.Text(encoder, words), dataType);
   }
 
   @Override

@@ -24,11 +24,15 @@ final class TokenizerFiles {
   static final String END_OF_TEXT = "<|endoftext|>";
 
   private static final String VOCABULARY_LINES = "vocab.txt";
-  private static final String VOCABULARY = "vocab.json";
+  static final String VOCABULARY = "vocab.json";
   private static final String MERGES = "merges.txt";
   private static final String CONFIG = "tokenizer_config.json";
   private static final String SPECIAL = "special_tokens_map.json";
   private static final String ADDED = "added_tokens.json";
+
+  /** All that are read. */
+  static final List<String> NAMES =
+      List.of(VOCABULARY_LINES, VOCABULARY, MERGES, CONFIG, SPECIAL, ADDED);
 
   /** 49,152 tokens of CLIP, less those of single bytes and two special ones. */
   private static final int MOST_MERGES = 49152 - 256 - 2;

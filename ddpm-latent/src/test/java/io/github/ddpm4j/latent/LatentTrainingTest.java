@@ -176,9 +176,8 @@ class LatentTrainingTest {
       assertThatThrownBy(() -> text.latentDiffusion().save(folder.resolve("text")))
           .isInstanceOf(IllegalStateException.class)
           .hasMessage(
-              "a StableDiffusionPipeline has parts that are not here; save its network by"
-                  + " Pretrained.saveDiffusers(ddpm, folder), and its autoencoder by"
-                  + " autoencoder().save(folder)");
+              "a StableDiffusionPipeline has parts that are not here: save it by"
+                  + " TextToImage.save(folder)");
       assertThatThrownBy(() -> text.prompt("a").labels(1))
           .isInstanceOf(IllegalStateException.class)
           .hasMessage("this model was trained without classes, so it takes no labels");
