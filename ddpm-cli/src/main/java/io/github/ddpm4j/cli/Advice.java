@@ -27,6 +27,17 @@ final class Advice {
     words.put("call options\\(\\)\\.raw\\(false\\)", "leave out --raw");
     words.put("call options\\(\\)\\.prefix\\(name\\) with one of", "give --prefix with one of");
     words.put("options\\(\\)\\.image\\(\\.\\.\\.\\)", "--image");
+    words.put("call TextToImage\\.options\\(\\)\\.tokenizer\\(folder\\) with", "give --tokenizer,");
+    words.put("configuration\\(folder\\) was not called", "there is no --configuration");
+    words.put("write another type, such as FLOAT32", "give another --type, such as bfloat16");
+    words.put("call options\\(\\)\\.configuration\\(folder\\)", "give --configuration");
+    words.put(
+        "leave out tokenizer\\(\\.\\.\\.\\) and configuration\\(\\.\\.\\.\\)",
+        "leave out --tokenizer and --configuration");
+    words.put(
+        "a network alone is loaded by Pretrained\\.load\\(file\\), and a folder of diffusers by"
+            + " TextToImage\\.load\\(folder\\)",
+        "leave out --tokenizer and --configuration for a network alone");
     words.put("call options\\(\\)\\.schedule\\(.*", "give --schedule, such as linear:1000");
     words.put("call options\\(\\)\\.prediction\\(.*", "give --prediction");
     words.put(

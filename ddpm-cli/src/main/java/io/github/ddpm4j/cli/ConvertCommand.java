@@ -1,13 +1,18 @@
 package io.github.ddpm4j.cli;
 
+import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.image.Pictures;
+import io.github.ddpm4j.latent.TextToImage;
 import io.github.ddpm4j.pretrained.Pretrained;
 import io.github.ddpm4j.unet.UNet;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -18,11 +23,17 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "convert",
     sortOptions = false,
-    description = "Writes a model in another layout.",
+    description = {
+      "Writes a model in another layout.",
+      "Latent and Stable Diffusion, folders with model_index.json or single files, are written as"
+          + " folders of diffusers."
+    },
     footer = {
       "",
       "  ddpm convert -m google/ddpm-cifar10-32 -o cifar10",
-      "  ddpm convert -m digits -f diffusers -o digits-for-python"
+      "  ddpm convert -m digits -f diffusers -o digits-for-python",
+      "  ddpm convert -m digits -f safetensors --type bfloat16 -o digits.safetensors",
+      "  ddpm convert -m v1-5.ckpt --tokenizer clip -f diffusers --type float16 -o v1-5"
     })
 final class ConvertCommand implements Callable<Integer> {
 
@@ -34,6 +45,23 @@ final class ConvertCommand implements Callable<Integer> {
     NPZ,
     TORCHSCRIPT
   }
+
+  /** What numbers are stored as. */
+  private enum Type {
+    FLOAT32(DataType.FLOAT32),
+    FLOAT16(DataType.FLOAT16),
+    BFLOAT16(DataType.BFLOAT16);
+
+    private final DataType stored;
+
+    Type(DataType stored) {
+      this.stored = stored;
+    }
+  }
+
+  private static final String TYPE = "--type";
+  private static final String TOKENIZER = "--tokenizer";
+  private static final String CONFIGURATION = "--configuration";
 
   @Spec private CommandSpec spec = CommandSpec.create();
   @Mixin private ModelOptions model = new ModelOptions();
@@ -53,26 +81,30 @@ final class ConvertCommand implements Callable<Integer> {
       description = "Where to; a folder of the library's own is replaced.")
   private Path output = Path.of("");
 
+  @Option(
+      names = TYPE,
+      paramLabel = "TYPE",
+      description =
+          "What safetensors and diffusers hold: float32, float16 or bfloat16, each number rounded to"
+              + " the nearest (default: float32).")
+  private Type type = Type.FLOAT32;
+
+  @Option(
+      names = TOKENIZER,
+      paramLabel = "FOLDER",
+      description =
+          "That of a single file of Stable Diffusion, with vocab.json and merges.txt: all of it is"
+              + " written, as diffusers.")
+  private @Nullable Path tokenizer;
+
+  @Option(
+      names = CONFIGURATION,
+      paramLabel = "FOLDER",
+      description = "A folder of diffusers that describes such a file, whose weights are not read.")
+  private @Nullable Path configuration;
+
   @Override
   public Integer call() throws IOException {
-    check();
-    try (LoadedModel loaded = model.load()) {
-      DDPM ddpm = loaded.ddpm();
-      switch (format) {
-        case DDPM4J -> ddpm.save(output);
-        case DIFFUSERS -> Pretrained.saveDiffusers(ddpm, output);
-        case NPZ -> Pretrained.saveNpz(ddpm, output);
-        case SAFETENSORS -> ddpm.saveSafetensors(output);
-        case TORCHSCRIPT -> ddpm.denoiser(UNet.class).exportTorchScript(output);
-      }
-    }
-    PrintWriter out = spec.commandLine().getOut();
-    out.println(output);
-    out.flush();
-    return 0;
-  }
-
-  private void check() throws IOException {
     boolean folder = format == Layout.DDPM4J || format == Layout.DIFFUSERS;
     if (folder) {
       Inputs.requireFolder(output);
@@ -80,5 +112,64 @@ final class ConvertCommand implements Callable<Integer> {
       Pictures.requireSavable(output);
     }
     model.check();
+    if (type != Type.FLOAT32 && format != Layout.SAFETENSORS && format != Layout.DIFFUSERS) {
+      throw new IllegalArgumentException(
+          TYPE
+              + " is for safetensors and diffusers, since "
+              + format.name().toLowerCase(Locale.ROOT)
+              + " holds float32 alone; give another --format, or leave it out");
+    }
+    boolean single = tokenizer != null || configuration != null;
+    LatentPipeline pipeline = LatentPipeline.of(model.name(), single);
+    if (pipeline != null) {
+      convert(pipeline);
+    } else if (single) {
+      throw new IllegalArgumentException(
+          (tokenizer != null ? TOKENIZER : CONFIGURATION)
+              + " is for single files of Stable Diffusion, and "
+              + model.name()
+              + " is none; leave it out");
+    } else {
+      convert();
+    }
+    PrintWriter out = spec.commandLine().getOut();
+    out.println(output);
+    out.flush();
+    return 0;
+  }
+
+  private void convert() throws IOException {
+    try (LoadedModel loaded = model.load()) {
+      DDPM ddpm = loaded.ddpm();
+      switch (format) {
+        case DDPM4J -> ddpm.save(output);
+        case DIFFUSERS -> Pretrained.saveDiffusers(ddpm, output, type.stored);
+        case NPZ -> Pretrained.saveNpz(ddpm, output);
+        case SAFETENSORS -> ddpm.saveSafetensors(output, type.stored);
+        case TORCHSCRIPT -> ddpm.denoiser(UNet.class).exportTorchScript(output);
+      }
+    }
+  }
+
+  /** Models of several networks have one layout alone. */
+  private void convert(LatentPipeline pipeline) throws IOException {
+    if (format != Layout.DIFFUSERS) {
+      throw new IllegalArgumentException(
+          pipeline.path()
+              + " ("
+              + pipeline.kind()
+              + ") has several networks, which only --format diffusers holds; give that, or "
+              + pipeline.networkAlone());
+    }
+    TextToImage.Options options = model.ofPipeline();
+    if (tokenizer != null) {
+      Inputs.require(List.of(tokenizer));
+      options.tokenizer(tokenizer);
+    }
+    if (configuration != null) {
+      Inputs.require(List.of(configuration));
+      options.configuration(configuration);
+    }
+    pipeline.save(output, options, model.device(), type.stored);
   }
 }

@@ -2,6 +2,7 @@ package io.github.ddpm4j.cli;
 
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.benchmark.Cli;
+import io.github.ddpm4j.latent.TextToImage;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.pretrained.Pretrained;
 import io.github.ddpm4j.schedule.Schedule;
@@ -77,7 +78,16 @@ final class FileOptions {
     EPSILON,
     X0,
     VELOCITY,
-    FLOW
+    FLOW;
+
+    Prediction known() {
+      return switch (this) {
+        case EPSILON -> Prediction.EPSILON;
+        case X0 -> Prediction.X0;
+        case VELOCITY -> Prediction.VELOCITY;
+        case FLOW -> Prediction.FLOW;
+      };
+    }
   }
 
   /**
@@ -130,6 +140,27 @@ final class FileOptions {
     return all.entrySet().stream().filter(Map.Entry::getValue).map(Map.Entry::getKey);
   }
 
+  /**
+   * What is said of a model of several networks.
+   *
+   * @throws IllegalArgumentException if that is more than such a model leaves open
+   */
+  TextToImage.Options ofPipeline(String name) {
+    given()
+        .filter(option -> !option.equals("--prediction"))
+        .findFirst()
+        .ifPresent(
+            option -> {
+              throw new IllegalArgumentException(
+                  option
+                      + " is for files of a single network, and "
+                      + name
+                      + " has several; leave it out");
+            });
+    TextToImage.Options options = TextToImage.options();
+    return prediction == null ? options : options.prediction(prediction.known());
+  }
+
   Pretrained.Options options() {
     Pretrained.Options options = Pretrained.options().raw(raw);
     if (image != null) {
@@ -157,13 +188,7 @@ final class FileOptions {
       options.schedule(schedule);
     }
     if (prediction != null) {
-      options.prediction(
-          switch (prediction) {
-            case EPSILON -> Prediction.EPSILON;
-            case X0 -> Prediction.X0;
-            case VELOCITY -> Prediction.VELOCITY;
-            case FLOW -> Prediction.FLOW;
-          });
+      options.prediction(prediction.known());
     }
     return prefix == null ? options : options.prefix(prefix);
   }

@@ -1,6 +1,8 @@
 package io.github.ddpm4j.cli;
 
+import ai.djl.Device;
 import io.github.ddpm4j.benchmark.Cli;
+import io.github.ddpm4j.latent.TextToImage;
 import java.io.IOException;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -30,9 +32,19 @@ final class ModelOptions {
     return model;
   }
 
+  /** Where it runs. */
+  Device device() {
+    return Cli.device(device);
+  }
+
+  /** What its files don't say, for a model of several networks. */
+  TextToImage.Options ofPipeline() {
+    return files.ofPipeline(model);
+  }
+
   /** Checks what can be told without loading. */
   void check() throws IOException {
-    Cli.device(device);
+    device();
     files.check(model);
     LoadedModel.require(model);
   }
@@ -43,6 +55,6 @@ final class ModelOptions {
    * @return the model; the caller closes it
    */
   LoadedModel load() throws IOException {
-    return LoadedModel.load(model, Cli.device(device), files.options());
+    return LoadedModel.load(model, device(), files.options());
   }
 }

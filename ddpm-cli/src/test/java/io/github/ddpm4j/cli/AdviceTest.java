@@ -28,6 +28,10 @@ class AdviceTest {
             + " | get it by: ddpm download a/b",
         "get it by Pretrained.download(\"a/b\", \"v1\"), or by: huggingface-cli download a/b"
             + " | get it by: ddpm download a/b --revision v1",
+        "x: call TextToImage.options().tokenizer(folder) with a folder | x: give --tokenizer, a folder",
+        "x, since configuration(folder) was not called, y | x, since there is no --configuration, y",
+        "x: leave out tokenizer(...) and configuration(...)"
+            + " | x: leave out --tokenizer and --configuration",
         "a file that says /call.options()/ | a file that says /call.options()/",
       })
   void methods_areNamedAsOptions(String message, String expected) {
