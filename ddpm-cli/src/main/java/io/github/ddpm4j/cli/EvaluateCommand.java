@@ -1,8 +1,6 @@
 package io.github.ddpm4j.cli;
 
 import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDArrays;
-import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import com.google.gson.JsonObject;
@@ -12,22 +10,16 @@ import io.github.ddpm4j.evaluation.BitsPerDimResult;
 import io.github.ddpm4j.evaluation.FeatureStatistics;
 import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.internal.data.ChannelRanges;
-import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.report.internal.Progress;
-import io.github.ddpm4j.sampling.SampleBlocks;
-import io.github.ddpm4j.sampling.Samples;
-import io.github.ddpm4j.sampling.Sampling;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
-import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.Callable;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -47,20 +39,21 @@ import picocli.CommandLine.Spec;
       "Distances depend on the features: compare those of the same features and number alone. A"
           + " Fréchet distance of more than 256 features needs more pictures than features, and"
           + " has no interval.",
-      "Parts of a large folder are told of by --save, each by a process, and put together by"
-          + " --merge."
+      "Parts of a large folder, or of what a model draws, are told of by --save, each by a process"
+          + " (--shard), and put together by --merge."
     },
     footer = {
       "",
       "  ddpm evaluate real pictures --size 3x32x32",
       "  ddpm evaluate real pictures --size 3x32x32 --features lite0",
       "  ddpm evaluate real cifar10 -n 1000 --features inception.pt --features-side 299",
-      "  ddpm evaluate part-1 --size 3x32x32 --save 1.safetensors",
+      "  ddpm evaluate cifar10 -n 50000 --shard 1/2 --save 1.safetensors",
       "  ddpm evaluate real --size 3x32x32 --merge 1.safetensors,2.safetensors"
     })
 final class EvaluateCommand implements Callable<Integer> {
 
   private static final String COUNT = "--count";
+  private static final String SHARD = "--shard";
 
   /** Precision and recall compare each picture with all. */
   private static final int USUAL_COUNT = 1000;
@@ -75,7 +68,8 @@ final class EvaluateCommand implements Callable<Integer> {
       index = "0",
       arity = "0..1",
       paramLabel = "REAL",
-      description = "A folder of real pictures; with --merge, or a file of --save.")
+      description =
+          "A folder of real pictures; with --merge, or a file of --save; with --save, or a model.")
   private @Nullable Path real;
 
   @Parameters(
@@ -89,8 +83,16 @@ final class EvaluateCommand implements Callable<Integer> {
       names = "--save",
       paramLabel = "FILE",
       description =
-          "Writes count, mean and covariance of the features of one folder, or of --merge.")
+          "Writes count, mean and covariance of the features of one folder, of what a model draws,"
+              + " or of --merge.")
   private @Nullable Path save;
+
+  @Option(
+      names = SHARD,
+      paramLabel = "K/N",
+      converter = Shard.Converter.class,
+      description = "With --save, only the part of the K-th of N processes.")
+  private Shard shard = Shard.ALL;
 
   @Option(
       names = "--merge",
@@ -113,7 +115,7 @@ final class EvaluateCommand implements Callable<Integer> {
           "The greatest number of pictures of each kind, taken at random by --seed where there are"
               + " more (default: "
               + USUAL_COUNT
-              + "; with --save or --merge, all).")
+              + "; of folders with --save or --merge, all).")
   private @Nullable Integer count;
 
   @Option(
@@ -143,6 +145,10 @@ final class EvaluateCommand implements Callable<Integer> {
       throw new IllegalArgumentException(
           "REAL and GENERATED are needed, unless there is --save or --merge");
     }
+    if (shard.count() > 1) {
+      throw new IllegalArgumentException(
+          SHARD + " needs --save, whose files --merge puts together");
+    }
     return compared(real, generated);
   }
 
@@ -170,66 +176,32 @@ final class EvaluateCommand implements Callable<Integer> {
   }
 
   private FolderPictures pictures(Path folder, Shape shape) throws IOException {
-    return FolderPictures.of(
-        folder, shape, count == null ? USUAL_COUNT : count, sampler.settings().seed());
+    return FolderPictures.of(folder, shape, usualCount(), sampler.settings().seed(), Shard.ALL);
+  }
+
+  private int usualCount() {
+    return count == null ? USUAL_COUNT : count;
   }
 
   private void model(NDManager manager, Path folder, String drawnBy) throws IOException {
     try (LoadedModel loaded = LoadedModel.load(drawnBy, Cli.device(device))) {
       DDPM ddpm = loaded.ddpm();
       FolderPictures real = pictures(folder, loaded.shape());
-      NDArray known = real.read(manager);
-      NDArray drawn = draw(loaded, manager, real.size());
+      DrawnPictures drawn = new DrawnPictures(loaded, sampler.settings(), real.size(), Shard.ALL);
       Figures figures;
       try (FeatureOptions.Loaded network = features.load(device)) {
+        double[][] known = rows(network, manager, real);
         figures =
-            Figures.compare(features.name(), rows(network, known), rows(network, drawn))
+            Figures.compare(features.name(), known, rows(network, manager, drawn))
                 .taken("real", real);
       }
       Integer judged = bits;
       if (judged != null) {
-        NDArray images = ChannelRanges.fromUnit(known, ddpm.dataRange());
+        NDArray images = ChannelRanges.fromUnit(real.read(manager), ddpm.dataRange());
         figures = figures.and(bits(ddpm, images, judged));
       }
       told(figures);
     }
-  }
-
-  /** The pictures that sample draws, as their files would be read. */
-  private NDArray draw(LoadedModel loaded, NDManager manager, long number) {
-    SampleBlocks blocks = new SampleBlocks(sampler.settings().seed(), SampleCommand.BLOCK);
-    NDList all = new NDList();
-    try (DrawingProgress progress = new DrawingProgress(spec, number)) {
-      for (long b = 0; blocks.first(b) < number; b++) {
-        long wanted = Math.min(blocks.length(), number - blocks.first(b));
-        Sampling sampling = sampler.settings().of(loaded, blocks.first(b), blocks.length());
-        try (Samples drawn = blocks.draw(progress.watch(sampling, blocks.length(), wanted), b);
-            NDArray images = drawn.toNDArray(manager);
-            NDArray some = images.get("0:" + wanted)) {
-          all.add(inEightBits(manager, some, loaded.ddpm().dataRange()));
-        }
-      }
-    }
-    return NDArrays.concat(all);
-  }
-
-  /** Images in [-1, 1], each channel as a PNG file holds it. */
-  private static NDArray inEightBits(NDManager manager, NDArray images, DataRange range) {
-    NDList channels = new NDList();
-    for (int c = 0; c < images.getShape().get(1); c++) {
-      NDList levels = new NDList();
-      try (NDArray channel = images.get(":, " + c + ":" + (c + 1))) {
-        Pictures.of(channel)
-            .dataRange(range.channel(c))
-            .toImages()
-            .forEach(picture -> levels.add(Pictures.toArray(manager, picture)));
-      }
-      channels.add(NDArrays.stack(levels));
-      levels.close();
-    }
-    NDArray whole = NDArrays.concat(channels, 1);
-    channels.close();
-    return whole;
   }
 
   private BitsPerDimResult bits(DDPM ddpm, NDArray images, int most) {
@@ -244,22 +216,7 @@ final class EvaluateCommand implements Callable<Integer> {
     }
   }
 
-  private double[][] rows(FeatureOptions.Loaded loaded, NDArray images) {
-    List<double[]> rows = new ArrayList<>();
-    long number = images.getShape().get(0);
-    try (Progress progress = Ddpm.progress(spec, "features", "pictures").silentIfShort()) {
-      for (long first = 0; first < number; first += FolderPictures.BATCH) {
-        long end = Math.min(number, first + FolderPictures.BATCH);
-        try (NDArray some = images.get(first + ":" + end)) {
-          rows.addAll(Arrays.asList(loaded.features().of(some)));
-        }
-        progress.to(end, number, "");
-      }
-    }
-    return rows.toArray(new double[0][]);
-  }
-
-  private double[][] rows(FeatureOptions.Loaded loaded, NDManager manager, FolderPictures pictures)
+  private double[][] rows(FeatureOptions.Loaded loaded, NDManager manager, PictureBatches pictures)
       throws IOException {
     List<double[]> rows = new ArrayList<>();
     inBatches(loaded, manager, pictures, some -> rows.addAll(Arrays.asList(some)));
@@ -269,18 +226,10 @@ final class EvaluateCommand implements Callable<Integer> {
   private void inBatches(
       FeatureOptions.Loaded loaded,
       NDManager manager,
-      FolderPictures pictures,
+      PictureBatches pictures,
       Consumer<double[][]> taker)
       throws IOException {
-    AtomicLong done = new AtomicLong();
-    try (Progress progress = Ddpm.progress(spec, "features", "pictures").silentIfShort()) {
-      pictures.forEachBatch(
-          manager,
-          batch -> {
-            taker.accept(loaded.features().of(batch));
-            progress.to(done.addAndGet(batch.getShape().get(0)), pictures.size(), "");
-          });
-    }
+    pictures.forEachBatch(spec, manager, batch -> taker.accept(loaded.features().of(batch)));
   }
 
   private void told(Figures figures) {
@@ -302,14 +251,19 @@ final class EvaluateCommand implements Callable<Integer> {
       }
     }
     FolderPictures folder =
-        one == null || Files.isRegularFile(one)
+        one == null || Files.isRegularFile(one) || isModel(one)
             ? null
             : FolderPictures.of(
-                one, required(), count == null ? Long.MAX_VALUE : count, sampler.settings().seed());
+                one,
+                required(),
+                count == null ? Long.MAX_VALUE : count,
+                sampler.settings().seed(),
+                shard);
     if (all == null) {
-      all = of(Objects.requireNonNull(folder));
+      all = folder == null ? drawn(Objects.requireNonNull(one)) : of(folder, required());
     } else if (one != null) {
-      FeatureStatistics known = folder == null ? FeatureStatistics.load(one) : of(folder);
+      FeatureStatistics known =
+          folder == null ? FeatureStatistics.load(one) : of(folder, required());
       Figures figures = Figures.of(all, known);
       told(folder == null ? figures : figures.taken("real", folder));
     }
@@ -320,6 +274,21 @@ final class EvaluateCommand implements Callable<Integer> {
     return 0;
   }
 
+  /** Whether that is what is drawn from, and not compared with. */
+  private boolean isModel(Path one) {
+    return merge.isEmpty() && LoadedModel.isModel(one.toString());
+  }
+
+  private FeatureStatistics drawn(Path by) throws IOException {
+    try (LoadedModel loaded = LoadedModel.load(by.toString(), Cli.device(device))) {
+      DrawnPictures pictures = new DrawnPictures(loaded, sampler.settings(), usualCount(), shard);
+      if (pictures.size() == 0) {
+        throw shard.none(pictures.blocksOfAll(), "blocks of " + SampleCommand.BLOCK + " pictures");
+      }
+      return of(pictures, loaded.shape());
+    }
+  }
+
   private void told(Path file, FeatureStatistics saved, @Nullable FolderPictures folder) {
     PrintWriter out = spec.commandLine().getOut();
     if (json) {
@@ -327,24 +296,32 @@ final class EvaluateCommand implements Callable<Integer> {
       result.addProperty("file", file.toString());
       result.addProperty("features", saved.features());
       result.addProperty("pictures", saved.count());
+      if (shard.count() > 1) {
+        result.addProperty("shard", shard.toString());
+      }
       if (folder != null) {
         result.add("folder", folder.toJson());
       }
       out.println(result);
     } else {
-      String number =
-          folder != null && folder.isPart() ? folder.said("pictures") : saved.count() + " pictures";
+      String number = saved.count() + " pictures";
+      if (shard.count() > 1) {
+        number += " of shard " + shard;
+      }
+      if (folder != null && folder.isPart()) {
+        number = (shard.count() > 1 ? number + ", " : "") + folder.said("pictures");
+      }
       out.println(file + ": " + number + ", " + saved.features());
     }
     out.flush();
   }
 
-  private FeatureStatistics of(FolderPictures folder) throws IOException {
+  private FeatureStatistics of(PictureBatches pictures, Shape shape) throws IOException {
     try (NDManager manager = NDManager.newBaseManager();
         FeatureOptions.Loaded loaded = features.load(device)) {
       FeatureStatistics.Collector collector = FeatureStatistics.collector();
-      inBatches(loaded, manager, folder, collector::add);
-      return collector.statistics().named(features.name(required()));
+      inBatches(loaded, manager, pictures, collector::add);
+      return collector.statistics().named(features.name(shape));
     }
   }
 
@@ -357,27 +334,41 @@ final class EvaluateCommand implements Callable<Integer> {
     if (real == null && (merge.isEmpty() || save == null)) {
       throw new IllegalArgumentException(
           merge.isEmpty()
-              ? "--save needs a folder of pictures, or --merge"
+              ? "--save needs a folder of pictures, a model, or --merge"
               : "--merge needs REAL to compare with, or --save");
     }
     if (bits != null) {
-      throw new IllegalArgumentException("--bits needs a model, but there is " + option);
+      throw new IllegalArgumentException("--bits compares with real pictures, not with " + option);
+    }
+    if (shard.count() > 1 && !merge.isEmpty()) {
+      throw new IllegalArgumentException(
+          SHARD + " is for what is looked at, but there is --merge; leave it out");
     }
     if (real != null) {
       if (!merge.isEmpty() && save != null) {
         throw new IllegalArgumentException("--merge with --save has no REAL, but that was " + real);
       }
-      Inputs.require(List.of(real));
-      if (Files.isDirectory(real)) {
-        required();
-      } else if (merge.isEmpty()) {
-        throw new NotDirectoryException(real.toString());
-      }
+      checkKnown(real);
     }
     Inputs.require(merge);
     checkNumbers();
     if (save != null) {
       Pictures.requireSavable(save);
+    }
+  }
+
+  private void checkKnown(Path known) throws IOException {
+    if (isModel(known)) {
+      LoadedModel.require(known.toString());
+      sampler.settings().check();
+      if (size != null) {
+        throw new IllegalArgumentException("--size is for folders; a model has its own");
+      }
+    } else {
+      Inputs.require(List.of(known));
+      if (Files.isDirectory(known)) {
+        required();
+      }
     }
   }
 
@@ -390,7 +381,7 @@ final class EvaluateCommand implements Callable<Integer> {
       }
     }
     if (isModel && size != null) {
-      throw new IllegalArgumentException("--size is for two folders; a model has its own");
+      throw new IllegalArgumentException("--size is for folders; a model has its own");
     }
     checkNumbers();
     sampler.settings().check();

@@ -10,31 +10,37 @@ import ai.djl.training.dataset.RandomAccessDataset;
 import ai.djl.translate.TranslateException;
 import com.google.gson.JsonObject;
 import io.github.ddpm4j.data.PictureFolder;
+import io.github.ddpm4j.report.internal.Progress;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
+import java.util.stream.LongStream;
+import picocli.CommandLine.Model.CommandSpec;
 
 /**
  * The pictures of a folder, resized, in [-1, 1]: all of them, or as many as are wanted, drawn at
  * random and in the order of the folder.
  */
-final class FolderPictures {
-
-  /** A multiple of those of the networks that give features. */
-  static final int BATCH = 64;
+final class FolderPictures implements PictureBatches {
 
   private final Path folder;
   private final RandomAccessDataset data;
   private final long all;
+
+  /** How many of them are taken by all shards. */
+  private final long taken;
+
   private final long seed;
 
-  private FolderPictures(Path folder, RandomAccessDataset data, long all, long seed) {
+  private FolderPictures(Path folder, RandomAccessDataset data, long all, long taken, long seed) {
     this.folder = folder;
     this.data = data;
     this.all = all;
+    this.taken = taken;
     this.seed = seed;
   }
 
@@ -43,14 +49,25 @@ final class FolderPictures {
    *
    * @param most the greatest number of pictures that are taken
    * @param seed that of the choice, if there are more
+   * @param shard which of those are taken here
    */
-  static FolderPictures of(Path folder, Shape shape, long most, long seed) throws IOException {
+  static FolderPictures of(Path folder, Shape shape, long most, long seed, Shard shard)
+      throws IOException {
     PictureFolder data =
-        PictureFolder.builder(folder, shape).setSampling(BATCH, false).failOnBroken().build();
+        PictureFolder.builder(folder, shape).setSampling(LENGTH, false).failOnBroken().build();
     data.prepare(null);
     long all = data.size();
-    return new FolderPictures(
-        folder, all <= most ? data : data.subDataset(chosen(all, most, seed)), all, seed);
+    if (all <= most && shard.count() == 1) {
+      return new FolderPictures(folder, data, all, all, seed);
+    }
+    List<Long> chosen = chosen(all, Math.min(all, most), seed);
+    long taken = chosen.size();
+    List<Long> own =
+        LongStream.range(0, taken).filter(shard::has).mapToObj(i -> chosen.get((int) i)).toList();
+    if (own.isEmpty()) {
+      throw shard.none(taken, "pictures of " + folder);
+    }
+    return new FolderPictures(folder, data.subDataset(own), all, taken, seed);
   }
 
   /** Numbers below another in their order, any of them as likely as the others. */
@@ -66,31 +83,44 @@ final class FolderPictures {
     return chosen;
   }
 
-  /** The number of those that are taken. */
-  long size() {
+  @Override
+  public long size() {
     return data.size();
   }
 
-  /** Whether there are more. */
+  /** Whether there are more than all shards take. */
   boolean isPart() {
-    return size() < all;
+    return taken < all;
   }
 
   /** How many are taken, and from what: "8 of 16 real pictures, at random by seed 0". */
   String said(String kind) {
-    return size() + " of " + all + " " + kind + ", at random by seed " + seed;
+    return taken + " of " + all + " " + kind + ", at random by seed " + seed;
   }
 
   /** How many are taken, for a program. */
   JsonObject toJson() {
     JsonObject json = new JsonObject();
-    json.addProperty("taken", size());
+    json.addProperty("taken", taken);
     json.addProperty("of", all);
     return json;
   }
 
-  /** Gives the pictures in batches, each of which is closed when it was taken. */
-  void forEachBatch(NDManager manager, Consumer<NDArray> taker) throws IOException {
+  @Override
+  public void forEachBatch(CommandSpec spec, NDManager manager, Consumer<NDArray> taker)
+      throws IOException {
+    AtomicLong done = new AtomicLong();
+    try (Progress progress = Ddpm.progress(spec, "features", "pictures").silentIfShort()) {
+      forEachBatch(
+          manager,
+          batch -> {
+            taker.accept(batch);
+            progress.to(done.addAndGet(batch.getShape().get(0)), size(), "");
+          });
+    }
+  }
+
+  private void forEachBatch(NDManager manager, Consumer<NDArray> taker) throws IOException {
     try {
       for (Batch batch : data.getData(manager)) {
         try (batch) {

@@ -81,7 +81,7 @@ final class SampleCommand implements Callable<Integer> {
       paramLabel = "K/N",
       converter = Shard.Converter.class,
       description = "Only the blocks of the K-th of N processes.")
-  private Shard shard = new Shard(1, 1);
+  private Shard shard = Shard.ALL;
 
   @Option(
       names = "--block",

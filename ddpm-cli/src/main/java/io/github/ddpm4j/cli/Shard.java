@@ -13,11 +13,32 @@ import picocli.CommandLine.TypeConversionException;
  */
 record Shard(int index, int count) {
 
+  /** The only process of a job. */
+  static final Shard ALL = new Shard(1, 1);
+
   private static final Pattern TEXT = Pattern.compile("(\\d{1,9})/(\\d{1,9})");
 
   /** Whether a block is of this part. */
   boolean has(long block) {
     return block % count == index - 1;
+  }
+
+  /** What is wrong with a shard that has nothing to do. */
+  IllegalArgumentException none(long parts, String what) {
+    return new IllegalArgumentException(
+        "--shard "
+            + this
+            + " has none of the "
+            + parts
+            + " "
+            + what
+            + "; divide them among at most "
+            + parts);
+  }
+
+  @Override
+  public String toString() {
+    return index + "/" + count;
   }
 
   /** Reads {@code 3/64}. */

@@ -137,7 +137,7 @@ class DataCommandsTest {
     assertThat(Program.run("evaluate", real, other, "--size", "1x8x8", "--bits", "2").refused())
         .isEqualTo("evaluate: --bits needs a model, but " + other + " is none");
     assertThat(Program.run("evaluate", real, model, "--size", "1x8x8").refused())
-        .isEqualTo("evaluate: --size is for two folders; a model has its own");
+        .isEqualTo("evaluate: --size is for folders; a model has its own");
     assertThat(Program.run("evaluate", real, model, "-n", "3").refused())
         .isEqualTo("evaluate: --count must be at least 4, but was 3");
     assertThat(Program.run("evaluate", real, model, "--bits", "0").refused())
@@ -341,7 +341,7 @@ class DataCommandsTest {
     assertThat(Program.run("evaluate", "--merge", both).refused())
         .isEqualTo("evaluate: --merge needs REAL to compare with, or --save");
     assertThat(Program.run("evaluate", "--save", wide).refused())
-        .isEqualTo("evaluate: --save needs a folder of pictures, or --merge");
+        .isEqualTo("evaluate: --save needs a folder of pictures, a model, or --merge");
     assertThat(Program.run("evaluate", real, all, "--merge", both).refused())
         .isEqualTo("evaluate: --merge takes the place of GENERATED, but that was " + all);
     assertThat(Program.run("evaluate", real, "--merge", both, "--save", wide).refused())
