@@ -5,6 +5,7 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
 import io.github.ddpm4j.data.DataDoctor;
 import io.github.ddpm4j.data.PictureFolder;
+import io.github.ddpm4j.report.internal.Progress;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -46,7 +47,11 @@ final class DataCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     Inputs.require(List.of(folder));
-    DataDoctor doctor = DataDoctor.examine(folder, size);
+    DataDoctor doctor;
+    try (Progress progress = Ddpm.progress(spec, "looking", "files").silentIfShort()) {
+      doctor =
+          DataDoctor.examine(folder, size, (seen, all) -> progress.to((long) seen, (long) all, ""));
+    }
     PrintWriter out = spec.commandLine().getOut();
     out.println(json ? json(doctor) : doctor);
     out.flush();

@@ -191,13 +191,15 @@ public final class Ddpm {
   }
 
   /**
-   * What shows how far a command is.
+   * What shows how far a command is. One that is read by a program shows nothing.
    *
    * @param command one of this program's
    */
   static Progress progress(CommandSpec command, String task, String units) {
     Ddpm program = (Ddpm) command.root().userObject();
-    return new Progress(program.display, task, units);
+    OptionSpec json = command.findOption("--json");
+    boolean silent = json != null && Boolean.TRUE.equals(json.getValue());
+    return new Progress(silent ? Progress.Display.none() : program.display, task, units);
   }
 
   /** Options of a file must be known before the others are read. */

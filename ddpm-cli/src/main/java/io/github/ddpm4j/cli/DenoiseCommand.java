@@ -84,7 +84,9 @@ final class DenoiseCommand implements Callable<Integer> {
     DDPM.endStepsOnShutdown();
     try (LoadedModel loaded = model.load();
         NDManager manager = NDManager.newBaseManager();
-        SamplingRun run = sampler.settings().of(loaded, 0, count).start(count)) {
+        DrawingProgress progress = new DrawingProgress(spec, count);
+        SamplingRun run =
+            progress.watch(sampler.settings().of(loaded, 0, count), count, count).start(count)) {
       NDList steps = new NDList();
       while (run.hasNext()) {
         SamplingRun.Event event = run.next();

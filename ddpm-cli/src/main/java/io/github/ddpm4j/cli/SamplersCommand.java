@@ -5,10 +5,12 @@ import com.google.gson.JsonObject;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.benchmark.Cli;
 import io.github.ddpm4j.evaluation.SamplerPlanner;
+import io.github.ddpm4j.report.internal.Progress;
 import io.github.ddpm4j.sampling.Samplers;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.util.concurrent.Callable;
+import java.util.concurrent.atomic.AtomicInteger;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -61,19 +63,41 @@ final class SamplersCommand implements Callable<Integer> {
     model.check();
     DDPM.endStepsOnShutdown();
     try (LoadedModel loaded = model.load()) {
-      SamplerPlanner.Table table =
+      SamplerPlanner planner =
           loaded
               .ddpm()
               .samplerPlanner()
               .longChain(Samplers.ddim(longChain))
               .images(count)
-              .seed(seed)
-              .plan(calls);
+              .seed(seed);
+      SamplerPlanner.Table table = planned(planner);
       PrintWriter out = spec.commandLine().getOut();
       out.println(json ? json(table) : table);
       out.flush();
     }
     return 0;
+  }
+
+  private SamplerPlanner.Table planned(SamplerPlanner planner) {
+    int total = planner.totalCalls(calls);
+    AtomicInteger before = new AtomicInteger();
+    try (Progress progress = Ddpm.progress(spec, "comparing", "calls").silentIfShort()) {
+      return planner
+          .setUp(
+              run ->
+                  run.listener(
+                      event -> {
+                        long images = event.x().getShape().get(0);
+                        double done =
+                            (double) event.firstImage() * event.steps()
+                                + (double) images * (event.step() + 1);
+                        progress.to(before.get() + done / count, (double) total, "");
+                        if (done == (double) count * event.steps()) {
+                          before.addAndGet(event.steps());
+                        }
+                      }))
+          .plan(calls);
+    }
   }
 
   private static JsonObject json(SamplerPlanner.Table table) {

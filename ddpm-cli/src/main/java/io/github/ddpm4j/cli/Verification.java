@@ -43,6 +43,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.function.BiConsumer;
 
 /**
  * Compares what a device computes with what is known: numbers that PyTorch and diffusers printed, a
@@ -91,28 +92,51 @@ final class Verification {
     }
   }
 
-  /** Makes all comparisons, in some seconds. */
-  List<Check> run() throws IOException {
+  /** How a comparison is made. */
+  @FunctionalInterface
+  private interface Comparison {
+    Check made() throws IOException;
+  }
+
+  /**
+   * Makes all comparisons, in some seconds.
+   *
+   * @param progress hears how many of how many are made
+   */
+  List<Check> run(BiConsumer<Integer, Integer> progress) throws IOException {
+    List<Comparison> all = comparisons();
     List<Check> checks = new ArrayList<>();
-    double allowed = device.isGpu() ? TF32 : FLOAT32;
-    checks.add(network("a network, compiled, against PyTorch's", UNet.Execution.COMPILED, allowed));
-    checks.add(network("a network, eager, against PyTorch's", UNet.Execution.EAGER, allowed));
-    checks.add(
-        trajectory(
-            "ddim",
-            Samplers.ddim(50).spacing(TimestepSpacing.LEADING).rawEpsilon(true),
-            "50 steps of DDIM against diffusers'"));
-    checks.add(
-        trajectory(
-            "dpmsolver++",
-            Samplers.dpmSolverPlusPlus(20).spacing(TimestepSpacing.LEADING),
-            "20 steps of DPM-Solver++ against diffusers'"));
-    for (Map.Entry<String, Sampler> sampler : samplers().entrySet()) {
-      checks.add(
-          oracle("Gaussian data by " + sampler.getKey() + ", in closed form", sampler.getValue()));
+    for (Comparison comparison : all) {
+      checks.add(comparison.made());
+      progress.accept(checks.size(), all.size());
     }
-    checks.add(pictures());
     return checks;
+  }
+
+  private List<Comparison> comparisons() {
+    List<Comparison> all = new ArrayList<>();
+    double allowed = device.isGpu() ? TF32 : FLOAT32;
+    all.add(
+        () -> network("a network, compiled, against PyTorch's", UNet.Execution.COMPILED, allowed));
+    all.add(() -> network("a network, eager, against PyTorch's", UNet.Execution.EAGER, allowed));
+    all.add(
+        () ->
+            trajectory(
+                "ddim",
+                Samplers.ddim(50).spacing(TimestepSpacing.LEADING).rawEpsilon(true),
+                "50 steps of DDIM against diffusers'"));
+    all.add(
+        () ->
+            trajectory(
+                "dpmsolver++",
+                Samplers.dpmSolverPlusPlus(20).spacing(TimestepSpacing.LEADING),
+                "20 steps of DPM-Solver++ against diffusers'"));
+    samplers()
+        .forEach(
+            (name, sampler) ->
+                all.add(() -> oracle("Gaussian data by " + name + ", in closed form", sampler)));
+    all.add(this::pictures);
+    return all;
   }
 
   private static Map<String, Sampler> samplers() {

@@ -6,6 +6,7 @@ import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.benchmark.Cli;
 import io.github.ddpm4j.internal.io.Versions;
 import io.github.ddpm4j.internal.torch.Machine;
+import io.github.ddpm4j.report.internal.Progress;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.util.List;
@@ -45,8 +46,11 @@ final class VerifyCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     Verification verification = new Verification(Cli.device(device));
     DDPM.endStepsOnShutdown();
-    PrintWriter out = spec.commandLine().getOut();
-    return told(out, device, json, verification.run());
+    List<Verification.Check> checks;
+    try (Progress progress = Ddpm.progress(spec, "verifying", "checks").silentIfShort()) {
+      checks = verification.run((done, all) -> progress.to((long) done, (long) all, ""));
+    }
+    return told(spec.commandLine().getOut(), device, json, checks);
   }
 
   /** Says how it went. */

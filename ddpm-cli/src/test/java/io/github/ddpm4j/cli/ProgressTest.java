@@ -2,7 +2,10 @@ package io.github.ddpm4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.evaluation.SamplerPlanner;
 import io.github.ddpm4j.report.internal.Progress;
+import io.github.ddpm4j.sampling.Samplers;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -93,6 +96,76 @@ class ProgressTest {
         .containsPattern("features 100% \\[=+] 4/4 pictures" + TOOK)
         .containsPattern("likelihood 100% \\[=+] 3/3 pictures" + TOOK);
     assertThat(shown(false, NEVER, "evaluate", pictures, pictures, "--size", "1x8x8")).isEmpty();
+  }
+
+  @Test
+  void edit_and_denoise_showDrawing() throws IOException {
+    Path one = Tiny.picture(folder.resolve("one.png"), 8, 1);
+    Object[] edit = {
+      "edit", "vary", "-m", model, one, "-s", "ddim:4", "-n", "3", "-o", folder.resolve("e.png")
+    };
+    assertThat(shown(true, NEVER, edit))
+        .containsPattern("drawing 100% \\[=+] 3/3 pictures, .*" + TOOK);
+    assertThat(shown(false, NEVER, edit)).isEmpty();
+    Object[] denoise = {
+      "denoise", "-m", model, "-s", "ddim:4", "-n", "2", "-o", folder.resolve("d.png")
+    };
+    assertThat(shown(true, NEVER, denoise))
+        .containsPattern("drawing 100% \\[=+] 2/2 pictures, .*" + TOOK);
+    assertThat(shown(false, NEVER, denoise)).isEmpty();
+  }
+
+  /** The long chain of 6 calls, and 2 of each sampler that is not refused. */
+  @Test
+  void samplers_showCalls() throws IOException {
+    Object[] args = {"samplers", "-m", model, "--calls", "2", "--long-chain", "6", "-n", "70"};
+    int calls;
+    try (DDPM ddpm = DDPM.load(model)) {
+      SamplerPlanner planner = ddpm.samplerPlanner().longChain(Samplers.ddim(6)).images(1);
+      calls = 6 + planner.plan(2).rows().stream().mapToInt(SamplerPlanner.Row::calls).sum();
+    }
+    assertThat(calls).isGreaterThan(8);
+    assertThat(shown(true, NEVER, args))
+        .containsPattern("comparing 100% \\[=+] " + calls + "/" + calls + " calls, .*" + TOOK);
+    List<String> lines = shown(false, OFTEN, args).lines().toList();
+    assertThat(lines).hasSizeGreaterThan(2);
+    assertThat(lines)
+        .allSatisfy(line -> assertThat(line).matches("comparing +\\d+% .*/" + calls + " calls.*"));
+    assertThat(shown(false, NEVER, args)).isEmpty();
+  }
+
+  @Test
+  void data_showsFiles_andVerify_checks() {
+    Object[] data = {"data", pictures, "--size", "1x8x8"};
+    assertThat(shown(true, NEVER, data))
+        .containsPattern("looking 100% \\[=+] 4/4 files" + ".*" + TOOK);
+    assertThat(shown(false, NEVER, data)).isEmpty();
+    assertThat(shown(true, NEVER, "verify"))
+        .containsPattern("verifying 100% \\[=+] 8/8 checks, .*" + TOOK);
+  }
+
+  /** A program reads what is told as JSON, and its log shall not be full of bars. */
+  @Test
+  void commands_thatTellJson_showNothing() {
+    assertThat(shown(true, NEVER, "data", pictures, "--size", "1x8x8", "--json")).isEmpty();
+    assertThat(shown(false, OFTEN, sample("out", "-n", "16", "--block", "1", "--json"))).isEmpty();
+    assertThat(
+            shown(
+                true,
+                NEVER,
+                "samplers",
+                "-m",
+                model,
+                "--calls",
+                "1",
+                "--long-chain",
+                "2",
+                "-n",
+                "1",
+                "--json"))
+        .isEmpty();
+    assertThat(shown(true, NEVER, "evaluate", pictures, pictures, "--size", "1x8x8", "--json"))
+        .isEmpty();
   }
 
   /** A terminal that the program itself finds. */

@@ -302,14 +302,7 @@ public final class SamplerPlanner {
               + images
               + "; call images(n)");
     }
-    int longCalls = longChain.plan(diffusion).steps().size();
-    if (isStochastic(longChain)) {
-      throw new IllegalArgumentException(
-          String.format(
-              Locale.ROOT,
-              "the long chain must add no fresh noise, but %s does; use ddim(steps)",
-              longChain));
-    }
+    int longCalls = longCalls();
     float[] reference;
     Row first;
     try (Samples samples = draw(longChain);
@@ -319,7 +312,7 @@ public final class SamplerPlanner {
       first = new Row(longChain, longCalls, 0, distance(drawn), "");
     }
     List<Row> rows = new ArrayList<>();
-    for (Sampler candidate : candidates == null ? usual(calls) : candidates) {
+    for (Sampler candidate : candidates(calls)) {
       rows.add(row(candidate, calls, reference));
     }
     if (rows.stream().allMatch(Row::isRefused)) {
@@ -330,6 +323,39 @@ public final class SamplerPlanner {
           "no candidate can serve this model within " + calls + " network calls:" + reasons);
     }
     return Table.of(calls, images, seed, first, rows, features != null);
+  }
+
+  /**
+   * The network calls for each image that {@link #plan} will make in all, to show how far it is:
+   * those of the long chain and of every candidate that is not refused.
+   *
+   * @param calls the budget, as for {@link #plan}
+   * @return at least 1
+   * @throws IllegalArgumentException if the long chain adds fresh noise, or cannot be used with the
+   *     model
+   */
+  public int totalCalls(int calls) {
+    return longCalls()
+        + candidates(calls).stream()
+            .filter(candidate -> refusal(candidate, calls).isEmpty())
+            .mapToInt(candidate -> candidate.plan(diffusion).steps().size())
+            .sum();
+  }
+
+  private int longCalls() {
+    int longCalls = longChain.plan(diffusion).steps().size();
+    if (isStochastic(longChain)) {
+      throw new IllegalArgumentException(
+          String.format(
+              Locale.ROOT,
+              "the long chain must add no fresh noise, but %s does; use ddim(steps)",
+              longChain));
+    }
+    return longCalls;
+  }
+
+  private List<Sampler> candidates(int calls) {
+    return candidates == null ? usual(calls) : candidates;
   }
 
   /**
@@ -403,27 +429,36 @@ public final class SamplerPlanner {
   }
 
   private Row row(Sampler candidate, int calls, float[] reference) {
-    int own;
-    boolean stochastic;
-    try {
-      own = candidate.plan(diffusion).steps().size();
-      stochastic = isStochastic(candidate);
-    } catch (IllegalArgumentException e) {
-      return Row.refused(candidate, String.valueOf(e.getMessage()));
+    String refusal = refusal(candidate, calls);
+    if (!refusal.isEmpty()) {
+      return Row.refused(candidate, refusal);
     }
-    if (own > calls) {
-      return Row.refused(candidate, "takes " + own + " network calls");
-    }
-    if (stochastic && features == null) {
-      return Row.refused(
-          candidate, "adds fresh noise and can be compared by features of real images alone");
-    }
+    int own = candidate.plan(diffusion).steps().size();
+    boolean stochastic = isStochastic(candidate);
     try (Samples samples = draw(candidate);
         NDManager manager = Machine.newManager(null)) {
       NDArray drawn = samples.toNDArray(manager);
       double error = stochastic ? Double.NaN : rootMeanSquare(floats(drawn), reference);
       return new Row(candidate, own, error, distance(drawn), "");
     }
+  }
+
+  /** Why a candidate is not run; empty if it is. */
+  private String refusal(Sampler candidate, int calls) {
+    int own;
+    boolean stochastic;
+    try {
+      own = candidate.plan(diffusion).steps().size();
+      stochastic = isStochastic(candidate);
+    } catch (IllegalArgumentException e) {
+      return String.valueOf(e.getMessage());
+    }
+    if (own > calls) {
+      return "takes " + own + " network calls";
+    }
+    return stochastic && features == null
+        ? "adds fresh noise and can be compared by features of real images alone"
+        : "";
   }
 
   private boolean isStochastic(Sampler sampler) {

@@ -115,6 +115,20 @@ class SamplerPlannerTest {
                     .orElseThrow());
   }
 
+  /** Those of the long chain and of what is not refused for its calls or its noise. */
+  @Test
+  void totalCalls_areThoseOfThePlan() {
+    List<Sampler> candidates =
+        List.of(Samplers.ddim(5), Samplers.heun(6), Samplers.ddim(13), Samplers.ddpm(4));
+    SamplerPlanner planner = planner().candidates(candidates).images(2);
+    SamplerPlanner.Table table = planner.plan(12);
+    assertThat(table.rows()).filteredOn(SamplerPlanner.Row::isRefused).hasSize(2);
+    assertThat(planner.totalCalls(12))
+        .isEqualTo(
+            table.longChain().calls()
+                + table.rows().stream().mapToInt(SamplerPlanner.Row::calls).sum());
+  }
+
   @Test
   void plan_moreCalls_lessError() {
     assertThat(leastError(planner(), 20)).isLessThan(leastError(planner(), 5));

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Queue;
 import java.util.concurrent.Future;
+import java.util.function.BiConsumer;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -72,6 +73,21 @@ public final class DataDoctor {
    * @throws IllegalArgumentException if {@code image} is no shape of images
    */
   public static DataDoctor examine(Path folder, Shape image) throws IOException {
+    return examine(folder, image, (seen, all) -> {});
+  }
+
+  /**
+   * Reads all pictures of a folder.
+   *
+   * @param folder the folder, as for {@link PictureFolder}
+   * @param image the shape of the images that are to be trained on
+   * @param progress hears after each file how many of how many are read
+   * @return what was found
+   * @throws IOException as {@link PictureFolder.Builder#build}
+   * @throws IllegalArgumentException if {@code image} is no shape of images
+   */
+  public static DataDoctor examine(Path folder, Shape image, BiConsumer<Integer, Integer> progress)
+      throws IOException {
     PictureFolder.builder(folder, image); // checks the shape
     PictureList list = PictureList.of(folder);
     Workers workers = new Workers(Runtime.getRuntime().availableProcessors());
@@ -91,6 +107,7 @@ public final class DataDoctor {
         if (found instanceof BrokenFile file) {
           broken.add(file);
         }
+        progress.accept(looks.size(), count);
       }
     }
     return new DataDoctor(folder, image, list, looks, broken);

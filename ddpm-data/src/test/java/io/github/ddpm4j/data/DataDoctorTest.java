@@ -12,6 +12,7 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.random.RandomGenerator;
@@ -124,7 +125,14 @@ class DataDoctorTest {
     for (int i = 0; i < DataDoctor.FEW; i++) {
       write(scene(i, 8, 8, 3), i + ".bmp");
     }
-    DataDoctor doctor = DataDoctor.examine(folder, new Shape(3, 8, 8));
+    List<String> heard = new ArrayList<>();
+    DataDoctor doctor =
+        DataDoctor.examine(
+            folder, new Shape(3, 8, 8), (seen, all) -> heard.add(seen + " of " + all));
+    int all = heard.size();
+    assertThat(heard).isNotEmpty().allMatch(one -> one.endsWith(" of " + all));
+    assertThat(heard.get(0)).startsWith("1 of ");
+    assertThat(heard.get(all - 1)).startsWith(all + " of ");
     assertThat(doctor.findings()).isEmpty();
     assertThat(doctor.toString())
         .endsWith("Nothing was found that would hurt training on images of (3, 8, 8).");

@@ -1,7 +1,9 @@
 package io.github.ddpm4j.report.internal;
 
 import java.io.Console;
+import java.io.OutputStream;
 import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Locale;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
@@ -60,6 +62,17 @@ public final class Progress implements AutoCloseable {
      */
     public static Display onStandardError() {
       return new Display(System.err, hasTerminal(), LINE_INTERVAL);
+    }
+
+    /**
+     * Nowhere.
+     *
+     * @return the display
+     */
+    public static Display none() {
+      PrintStream nowhere =
+          new PrintStream(OutputStream.nullOutputStream(), false, StandardCharsets.UTF_8);
+      return new Display(nowhere, false, LINE_INTERVAL);
     }
   }
 
