@@ -102,7 +102,8 @@ final class AverageCommand implements Callable<Integer> {
           weight.set(new NDIndex("..."), mean);
         }
       }
-      averaged(first.ddpm(), parts).save(output);
+      DDPM mean = averaged(first.ddpm(), parts);
+      Writing.whole(() -> mean.save(output));
     }
     PrintWriter out = spec.commandLine().getOut();
     out.println(output);

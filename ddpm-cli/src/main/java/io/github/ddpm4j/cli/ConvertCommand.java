@@ -141,13 +141,17 @@ final class ConvertCommand implements Callable<Integer> {
   private void convert() throws IOException {
     try (LoadedModel loaded = model.load()) {
       DDPM ddpm = loaded.ddpm();
-      switch (format) {
-        case DDPM4J -> ddpm.save(output);
-        case DIFFUSERS -> Pretrained.saveDiffusers(ddpm, output, type.stored);
-        case NPZ -> Pretrained.saveNpz(ddpm, output);
-        case SAFETENSORS -> ddpm.saveSafetensors(output, type.stored);
-        case TORCHSCRIPT -> ddpm.denoiser(UNet.class).exportTorchScript(output);
-      }
+      Writing.whole(() -> write(ddpm));
+    }
+  }
+
+  private void write(DDPM ddpm) throws IOException {
+    switch (format) {
+      case DDPM4J -> ddpm.save(output);
+      case DIFFUSERS -> Pretrained.saveDiffusers(ddpm, output, type.stored);
+      case NPZ -> Pretrained.saveNpz(ddpm, output);
+      case SAFETENSORS -> ddpm.saveSafetensors(output, type.stored);
+      case TORCHSCRIPT -> ddpm.denoiser(UNet.class).exportTorchScript(output);
     }
   }
 

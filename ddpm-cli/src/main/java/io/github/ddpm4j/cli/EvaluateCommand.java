@@ -268,8 +268,10 @@ final class EvaluateCommand implements Callable<Integer> {
       told(folder == null ? figures : figures.taken("real", folder));
     }
     if (save != null) {
-      all.save(save);
-      told(save, all, folder);
+      FeatureStatistics saved = all;
+      Path file = save;
+      Writing.whole(() -> saved.save(file));
+      told(file, saved, folder);
     }
     return 0;
   }

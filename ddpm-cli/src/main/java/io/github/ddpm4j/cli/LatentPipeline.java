@@ -57,11 +57,11 @@ record LatentPipeline(Path path, String kind, boolean text) {
       throws IOException {
     if (text) {
       try (TextToImage model = options.device(device).load(path)) {
-        model.save(folder, type);
+        Writing.whole(() -> model.save(folder, type));
       }
     } else {
       try (LatentDiffusion model = LatentDiffusion.load(path, device)) {
-        model.save(folder, type);
+        Writing.whole(() -> model.save(folder, type));
       }
     }
   }
