@@ -84,8 +84,14 @@ final class LoadedModel implements AutoCloseable {
     return isOurs(path)
         || Files.isRegularFile(path)
         || FOREIGN.stream().anyMatch(file -> Files.exists(path.resolve(file)))
+        || isTraining(path)
         || isInTheBox(name)
         || (!Files.exists(path) && ID.matcher(name).matches());
+  }
+
+  /** Whether something is the folder of a training run, which users take for its model. */
+  private static boolean isTraining(Path path) {
+    return Files.exists(path.resolve(TRAINED).resolve(DESCRIPTION));
   }
 
   /** Whether a model needs no options that say what its files don't. */
@@ -108,7 +114,7 @@ final class LoadedModel implements AutoCloseable {
     if (!Files.exists(Path.of(name)) && !isInTheBox(name) && !ID.matcher(name).matches()) {
       throw new NoSuchFileException(name);
     }
-    if (!isOurs(Path.of(name)) && Files.exists(Path.of(name, TRAINED, DESCRIPTION))) {
+    if (!isOurs(Path.of(name)) && isTraining(Path.of(name))) {
       throw new IllegalArgumentException(
           name
               + " is the folder of a training run; name the model in it, "

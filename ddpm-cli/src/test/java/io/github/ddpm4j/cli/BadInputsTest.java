@@ -2,7 +2,10 @@ package io.github.ddpm4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.image.Pictures;
+import io.github.ddpm4j.schedule.Schedules;
+import io.github.ddpm4j.unet.UNet;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -35,12 +38,61 @@ class BadInputsTest {
     Files.writeString(folder.resolve("text.safetensors"), "none");
     Files.writeString(folder.resolve("one.txt"), "none");
     Files.createDirectories(folder.resolve("empty"));
+    Files.createDirectories(folder.resolve("folder.png"));
+    Files.createDirectories(folder.resolve("pipeline"));
+    Files.writeString(
+        folder.resolve("pipeline/model_index.json"),
+        "{\"_class_name\": \"StableDiffusionXLPipeline\"}");
+    larger(folder.resolve("larger"));
+    Program.run(
+            "convert", "-m", model, "-f", "safetensors", "-o", folder.resolve("single.safetensors"))
+        .good();
+    Program.run(
+            "evaluate",
+            folder.resolve("pictures"),
+            "--size",
+            "1x8x8",
+            "--save",
+            folder.resolve("small.safetensors"))
+        .good();
+    Path one = folder.resolve("one.png");
+    Program.run(
+            "edit",
+            "vary",
+            "-m",
+            model,
+            one,
+            "-n",
+            "1",
+            "-s",
+            "ddim:2",
+            "-o",
+            folder.resolve("edited.png"))
+        .good();
+    Program.run("noise", one, "-o", folder.resolve("noised.png")).good();
     Path drawn = folder.resolve("drawn");
     Program.run("sample", "-m", model, "-s", "ddim:2", "-n", "1", "-o", drawn).good();
     Pictures.write(
         ImageIO.read(nine.toFile()),
         folder.resolve("drawn-nine.png"),
         Pictures.provenance(drawn.resolve("00000000.png")));
+  }
+
+  /** A model of pictures of another size. */
+  private static void larger(Path to) throws IOException {
+    try (UNet unet =
+            UNet.builder()
+                .image(1, 16, 16)
+                .baseChannels(4)
+                .channelMultipliers(1, 2)
+                .groups(2)
+                .residualBlocks(1)
+                .attentionAtLevels()
+                .classes(2)
+                .build();
+        DDPM ddpm = DDPM.builder().schedule(Schedules.linear(20)).denoiser(unet).build()) {
+      ddpm.save(to);
+    }
   }
 
   /** A line of the file. */
