@@ -61,7 +61,7 @@ final class FileOptions {
   @Option(
       names = "--schedule",
       paramLabel = "NAME:N",
-      converter = ScheduleName.class,
+      converter = ScheduleName.Converter.class,
       description =
           "Its noise schedule, likewise: linear, scaled-linear, cosine or flow, such as"
               + " linear:1000.")

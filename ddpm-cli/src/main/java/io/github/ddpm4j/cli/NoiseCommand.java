@@ -10,7 +10,7 @@ import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.process.ForwardProcess;
 import io.github.ddpm4j.schedule.Schedule;
-import io.github.ddpm4j.schedule.Schedules;
+import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -33,12 +33,7 @@ import picocli.CommandLine.Spec;
     footer = {"", "  ddpm noise photo.png --columns 8 -o noised.png"})
 final class NoiseCommand implements Callable<Integer> {
 
-  /** The schedules that need no options. */
-  private enum Kind {
-    LINEAR,
-    COSINE,
-    FLOW
-  }
+  private static final int TIMESTEPS = 1000;
 
   @Spec private CommandSpec spec = CommandSpec.create();
 
@@ -48,8 +43,8 @@ final class NoiseCommand implements Callable<Integer> {
   @Option(
       names = "--schedule",
       paramLabel = "NAME",
-      description = "linear, as the paper's, cosine or flow (default: linear).")
-  private Kind kind = Kind.LINEAR;
+      description = "linear, as the paper's, scaled-linear, cosine or flow (default: linear).")
+  private ScheduleName name = ScheduleName.LINEAR;
 
   @Option(
       names = "--columns",
@@ -73,12 +68,7 @@ final class NoiseCommand implements Callable<Integer> {
     Inputs.require(List.of(file));
     Inputs.requirePng(output);
     Pictures.requireSavable(output);
-    Schedule schedule =
-        switch (kind) {
-          case LINEAR -> Schedules.linear(1000);
-          case COSINE -> Schedules.cosine(1000);
-          case FLOW -> Schedules.flow(1000);
-        };
+    Schedule schedule = name.of(TIMESTEPS);
     ForwardProcess forward = ForwardProcess.of(schedule);
     PrintWriter out = spec.commandLine().getOut();
     try (NDManager manager = NDManager.newBaseManager()) {
@@ -89,7 +79,7 @@ final class NoiseCommand implements Callable<Integer> {
       StringJoiner timesteps = new StringJoiner(", ");
       out.println("     t  signal   noise");
       for (int k = 1; k <= columns; k++) {
-        int t = (int) Math.max(1, Math.round(1000.0 * k * k / columns / columns)) - 1;
+        int t = (int) Math.max(1, Math.round((double) TIMESTEPS * k * k / columns / columns)) - 1;
         all.add(forward.sample(x0, new int[] {t}, noise));
         timesteps.add(Integer.toString(t));
         out.println(
@@ -101,7 +91,8 @@ final class NoiseCommand implements Callable<Integer> {
       words.put("schedule", schedule.toString());
       words.put("seed", Long.toString(seed));
       words.put("timesteps", timesteps.toString());
-      Pictures.write(Pictures.of(NDArrays.concat(all)).strip().toGrid(), output, words);
+      BufferedImage strip = Pictures.of(NDArrays.concat(all)).strip().toGrid();
+      Writing.whole(() -> Pictures.write(strip, output, words));
     }
     out.println(output);
     out.flush();

@@ -2,32 +2,64 @@ package io.github.ddpm4j.cli;
 
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
+import java.util.Arrays;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
-/** Reads {@code linear:1000}. */
-final class ScheduleName implements ITypeConverter<Schedule> {
+/** The schedules that need no more than a number of timesteps. */
+enum ScheduleName {
+  LINEAR("linear"),
+  SCALED_LINEAR("scaled-linear"),
+  COSINE("cosine"),
+  FLOW("flow");
 
-  private static final Pattern TEXT =
-      Pattern.compile("(linear|scaled-linear|cosine|flow):([1-9]\\d{0,5})");
+  private final String text;
+
+  ScheduleName(String text) {
+    this.text = text;
+  }
+
+  /** The schedule of so many timesteps. */
+  Schedule of(int timesteps) {
+    return switch (this) {
+      case LINEAR -> Schedules.linear(timesteps);
+      case SCALED_LINEAR -> Schedules.scaledLinear(timesteps);
+      case COSINE -> Schedules.cosine(timesteps);
+      case FLOW -> Schedules.flow(timesteps);
+    };
+  }
 
   @Override
-  public Schedule convert(String text) {
-    Matcher parts = TEXT.matcher(text);
-    if (!parts.matches()) {
-      throw new TypeConversionException(
-          "must be linear, scaled-linear, cosine or flow, and the number of timesteps, such as"
-              + " linear:1000, but was "
-              + text);
+  public String toString() {
+    return text;
+  }
+
+  /** Reads {@code linear:1000}. */
+  static final class Converter implements ITypeConverter<Schedule> {
+
+    private static final Pattern TEXT =
+        Pattern.compile(
+            Arrays.stream(values())
+                .map(ScheduleName::toString)
+                .collect(Collectors.joining("|", "(", "):([1-9]\\d{0,5})")));
+
+    @Override
+    public Schedule convert(String text) {
+      Matcher parts = TEXT.matcher(text);
+      if (!parts.matches()) {
+        throw new TypeConversionException(
+            "must be linear, scaled-linear, cosine or flow, and the number of timesteps, such as"
+                + " linear:1000, but was "
+                + text);
+      }
+      return Arrays.stream(values())
+          .filter(name -> name.text.equals(parts.group(1)))
+          .findFirst()
+          .orElseThrow()
+          .of(Integer.parseInt(parts.group(2)));
     }
-    int timesteps = Integer.parseInt(parts.group(2));
-    return switch (parts.group(1)) {
-      case "linear" -> Schedules.linear(timesteps);
-      case "scaled-linear" -> Schedules.scaledLinear(timesteps);
-      case "cosine" -> Schedules.cosine(timesteps);
-      default -> Schedules.flow(timesteps);
-    };
   }
 }

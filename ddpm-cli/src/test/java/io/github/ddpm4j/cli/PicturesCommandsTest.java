@@ -184,7 +184,12 @@ class PicturesCommandsTest {
         .containsEntry("schedule", "Schedule[linear, timesteps=1000]")
         .containsEntry("timesteps", "249, 999");
     assertMadeBy("noise", out);
-    Program.run("noise", one, "--schedule", "cosine", "-o", out).good();
+    for (String name : new String[] {"linear", "scaled-linear", "cosine", "FLOW"}) {
+      Program.run("noise", one, "--schedule", name, "-o", out).good();
+      assertThat(Pictures.provenance(out).get("schedule"))
+          .isEqualToIgnoringCase(
+              "Schedule[" + name.replace("scaled-l", "scaledL") + ", timesteps=1000]");
+    }
   }
 
   @Test
