@@ -40,6 +40,18 @@ final class DrawingProgress implements AutoCloseable {
         });
   }
 
+  /**
+   * Watches a run of one batch, of which one picture counts.
+   *
+   * @return the run
+   */
+  Sampling watchBatch(Sampling sampling) {
+    double start = before;
+    before++;
+    return sampling.listener(
+        event -> progress.to(start + (event.step() + 1.0) / event.steps(), (double) total, ""));
+  }
+
   @Override
   public void close() {
     progress.close();

@@ -109,14 +109,15 @@ final class ReproduceCommand implements Callable<Integer> {
     JsonArray all = new JsonArray();
     PrintWriter out = spec.commandLine().getOut();
     try (LoadedModel loaded = model.load();
-        NDManager manager = NDManager.newBaseManager()) {
+        NDManager manager = NDManager.newBaseManager();
+        DrawingProgress progress = new DrawingProgress(spec, files.size())) {
       for (Path file : files) {
         Map<String, String> words = told.getOrDefault(file, Map.of());
         Edit edit = edits.get(file);
         Redrawn drawn =
             edit == null
-                ? sample(loaded, file, words)
-                : edited(loaded, manager, file, words, edit, sources);
+                ? sample(loaded, progress, file, words)
+                : edited(loaded, manager, progress, file, words, edit, sources);
         int difference = drawn.differenceFrom(pictureOf(manager, file), file);
         if (json) {
           JsonObject one = new JsonObject();
@@ -161,26 +162,28 @@ final class ReproduceCommand implements Callable<Integer> {
     }
   }
 
-  private Redrawn sample(LoadedModel loaded, Path file, Map<String, String> words)
+  private Redrawn sample(
+      LoadedModel loaded, DrawingProgress progress, Path file, Map<String, String> words)
       throws IOException {
     Map<String, String> asked = new LinkedHashMap<>(words);
     asked.remove(MODEL); // compared below, since models of others do not tell
-    try (Samples drawn = reproduced(loaded, file, asked)) {
+    try (Samples drawn = reproduced(loaded, progress, file, asked)) {
       Map<String, String> now = loaded.provenance(drawn, 0);
       requireModel(file, words, now);
       return new Redrawn(drawn.pictures().get(0), now);
     }
   }
 
-  private static Samples reproduced(LoadedModel loaded, Path file, Map<String, String> words) {
-    Sampling sampling = loaded.sampling();
-    of(file, () -> sampling.startReproducing(words)).close();
-    return sampling.reproduce(words);
+  private static Samples reproduced(
+      LoadedModel loaded, DrawingProgress progress, Path file, Map<String, String> words) {
+    of(file, () -> loaded.sampling().startReproducing(words)).close();
+    return progress.watchBatch(loaded.sampling()).reproduce(words);
   }
 
   private Redrawn edited(
       LoadedModel loaded,
       NDManager parent,
+      DrawingProgress progress,
       Path file,
       Map<String, String> words,
       Edit edit,
@@ -190,8 +193,8 @@ final class ReproduceCommand implements Callable<Integer> {
       NDArray pictures = sources.read(loaded, manager, edit.pictures());
       Source mask = edit.mask();
       NDArray white = mask == null ? null : sources.read(loaded, manager, List.of(mask));
-      try (Samples made =
-              of(file, () -> edit.make(loaded, edit.sampling(loaded), pictures, white));
+      Sampling run = progress.watch(of(file, () -> edit.sampling(loaded)), edit.count(), 1);
+      try (Samples made = of(file, () -> edit.make(loaded, run, pictures, white));
           NDArray images = made.toNDArray(manager)) {
         Map<String, String> now = edit.words(loaded, made);
         requireModel(file, words, now);

@@ -115,6 +115,27 @@ class ProgressTest {
     assertThat(shown(false, NEVER, denoise)).isEmpty();
   }
 
+  @Test
+  void reproduce_showsPictures() throws IOException {
+    Path one = Tiny.picture(folder.resolve("one.png"), 8, 1);
+    Path edited = folder.resolve("edited.png");
+    Program.run("edit", "vary", "-m", model, one, "-s", "ddim:4", "-n", "70", "-o", edited).good();
+    Program.run(sample("drawn", "-n", "3", "--block", "2")).good();
+    Object[] args = {
+      "reproduce",
+      "-m",
+      model,
+      folder.resolve("drawn/00000000.png"),
+      edited,
+      folder.resolve("drawn/00000002.png"),
+      "--given",
+      one
+    };
+    assertThat(shown(true, NEVER, args))
+        .containsPattern("drawing 100% \\[=+] 3/3 pictures, .*" + TOOK);
+    assertThat(shown(false, NEVER, args)).isEmpty();
+  }
+
   /** The long chain of 6 calls, and 2 of each sampler that is not refused. */
   @Test
   void samplers_showCalls() throws IOException {
