@@ -2,11 +2,13 @@ package io.github.ddpm4j.cli;
 
 import ai.djl.Device;
 import ai.djl.ndarray.types.DataType;
+import io.github.ddpm4j.internal.hub.Hub;
 import io.github.ddpm4j.internal.io.JsonFile;
 import io.github.ddpm4j.latent.LatentDiffusion;
 import io.github.ddpm4j.latent.TextToImage;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 
@@ -31,7 +33,7 @@ record LatentPipeline(Path path, String kind, boolean text) {
    * @return null if it is no such model
    */
   static @Nullable LatentPipeline of(String name, boolean single) throws IOException {
-    Path path = Path.of(name);
+    Path path = folderOf(name);
     if (Files.isRegularFile(path)) {
       return single ? new LatentPipeline(path, "a whole pipeline in one file", true) : null;
     }
@@ -43,6 +45,18 @@ record LatentPipeline(Path path, String kind, boolean text) {
     return kind.contains("LDM") || kind.contains("StableDiffusion")
         ? new LatentPipeline(path, kind, !kind.equals(PLAIN))
         : null;
+  }
+
+  /** That of a model of a hub is in the cache on this machine. */
+  private static Path folderOf(String name) throws IOException {
+    if (LoadedModel.isOfHub(name)) {
+      try {
+        return Hub.ofEnvironment().snapshot(name, "main", "Pretrained.download");
+      } catch (NoSuchFileException e) {
+        // Which loading says, with the way to get it.
+      }
+    }
+    return Path.of(name);
   }
 
   /** How to have its network alone, in a layout that holds no more. */

@@ -86,7 +86,7 @@ final class LoadedModel implements AutoCloseable {
         || FOREIGN.stream().anyMatch(file -> Files.exists(path.resolve(file)))
         || isTraining(path)
         || isInTheBox(name)
-        || (!Files.exists(path) && ID.matcher(name).matches());
+        || isOfHub(name);
   }
 
   /** Whether something is the folder of a training run, which users take for its model. */
@@ -104,6 +104,11 @@ final class LoadedModel implements AutoCloseable {
     return !Files.exists(Path.of(name)) && Models.names().contains(name);
   }
 
+  /** Whether something may be the name of a model of a hub, and is no file or folder. */
+  static boolean isOfHub(String name) {
+    return !Files.exists(Path.of(name)) && ID.matcher(name).matches();
+  }
+
   /**
    * Checks that there is something of a name, as far as that can be told without loading it.
    *
@@ -111,7 +116,7 @@ final class LoadedModel implements AutoCloseable {
    *     model in the box or of a hub
    */
   static void require(String name) throws NoSuchFileException {
-    if (!Files.exists(Path.of(name)) && !isInTheBox(name) && !ID.matcher(name).matches()) {
+    if (!Files.exists(Path.of(name)) && !isInTheBox(name) && !isOfHub(name)) {
       throw new NoSuchFileException(name);
     }
     if (!isOurs(Path.of(name)) && isTraining(Path.of(name))) {

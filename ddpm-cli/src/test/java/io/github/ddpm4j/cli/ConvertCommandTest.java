@@ -14,12 +14,16 @@ import io.github.ddpm4j.pretrained.Pretrained;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.unet.UNet;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -144,6 +148,40 @@ class ConvertCommandTest {
           .forEach((name, weight) -> assertThat(weights.get(name)).as(name).isEqualTo(weight));
       assertThat(after.schedule()).hasToString(before.ddpm().schedule().toString());
     }
+  }
+
+  /** Where Python's tools leave what they download. */
+  @Test
+  @EnabledOnOs(OS.LINUX)
+  void convert_aPipelineOfTheCache_drawsTheSame() throws Exception {
+    Path from = PIPELINES.resolve("sd1");
+    Path cache = folder.resolve("cache/hub/models--tiny--sd1");
+    Path snapshot = cache.resolve("snapshots/0123456789abcdef0123456789abcdef01234567");
+    Files.createDirectories(cache.resolve("refs"));
+    Files.writeString(cache.resolve("refs/main"), String.valueOf(snapshot.getFileName()));
+    try (Stream<Path> all = Files.walk(from)) {
+      for (Path path : all.toList()) {
+        Path to = snapshot.resolve(from.relativize(path).toString());
+        if (Files.isDirectory(path)) {
+          Files.createDirectories(to);
+        } else {
+          Files.copy(path, to);
+        }
+      }
+    }
+    Path out = folder.resolve("out");
+    ProcessBuilder program =
+        ProcessTest.java(
+            List.of(),
+            Ddpm.class,
+            List.of("convert", "-m", "tiny/sd1", "-f", "diffusers", "-o", out.toString()));
+    program.environment().keySet().removeIf(name -> name.startsWith("HF_"));
+    program.environment().put("HF_HOME", folder.resolve("cache").toString());
+    Process process = program.redirectErrorStream(true).start();
+    String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertThat(process.waitFor()).as(said).isZero();
+    assertThat(said.strip()).isEqualTo(out.toString());
+    assertSamePictures(from, out);
   }
 
   @Test
