@@ -127,8 +127,9 @@ public final class SparkRounds {
     int samples = WORKERS * ROUNDS * STEPS * BATCH;
     System.out.printf(
         Locale.ROOT,
-        "%,d digits seen; %d rounds of %d workers with %d steps each. Bits per dimension of 500"
-            + " others, mean (least to most) of %d seeds:%n%n",
+        "%,d weights, %,d digits seen; %d rounds of %d workers with %d steps each. Bits per"
+            + " dimension of 500 others, mean (least to most) of %d seeds:%n%n",
+        weights(),
         samples,
         ROUNDS,
         WORKERS,
