@@ -43,10 +43,7 @@ record Figures(String features, List<String> lines, JsonObject json) {
       Bootstrap resamples = rows[0].length <= MOST_RESAMPLED ? bootstrap : Bootstrap.none();
       all.add(FrechetDistance.estimate(rows, FeatureStatistics.of(reference), resamples));
     } else {
-      all.lines.add("no " + FRECHET + ": " + missing);
-      JsonObject none = new JsonObject();
-      none.addProperty("missing", missing);
-      all.json.add(FRECHET, none);
+      all.addNoFrechet(missing);
     }
     all.add(KernelDistance.estimate(rows, reference, bootstrap));
     PrecisionRecall both = PrecisionRecall.of(rows, reference, bootstrap);
@@ -56,7 +53,7 @@ record Figures(String features, List<String> lines, JsonObject json) {
   }
 
   /** Why there is no Fréchet distance, and what would give one; null if there is one. */
-  private static @Nullable String missing(int features, int generated, int real) {
+  private static @Nullable String missing(int features, long generated, long real) {
     if (features > MOST_FRECHET) {
       return String.format(
           Locale.ROOT,
@@ -75,6 +72,13 @@ record Figures(String features, List<String> lines, JsonObject json) {
           real);
     }
     return null;
+  }
+
+  private void addNoFrechet(String why) {
+    lines.add("no " + FRECHET + ": " + why);
+    JsonObject none = new JsonObject();
+    none.addProperty("missing", why);
+    json.add(FRECHET, none);
   }
 
   private void add(Estimate estimate) {
@@ -115,22 +119,28 @@ record Figures(String features, List<String> lines, JsonObject json) {
 
   /** The distance of statistics, of which there are no resamples. */
   static Figures of(FeatureStatistics drawn, FeatureStatistics reference) {
+    Figures all =
+        new Figures(String.valueOf(reference.features()), new ArrayList<>(), new JsonObject());
+    String missing = missing(reference.mean().length, drawn.count(), reference.count());
+    if (missing != null) {
+      all.addNoFrechet(missing);
+      return all;
+    }
     double distance = FrechetDistance.between(drawn, reference);
     JsonObject one = new JsonObject();
     one.addProperty("value", distance);
     one.addProperty("generated", drawn.count());
     one.addProperty("reference", reference.count());
-    JsonObject all = new JsonObject();
-    all.add(FRECHET, one);
-    String line =
+    all.json.add(FRECHET, one);
+    all.lines.add(
         String.format(
             Locale.ROOT,
             "%s %.6g (%d generated, %d reference)",
             FRECHET,
             distance,
             drawn.count(),
-            reference.count());
-    return new Figures(String.valueOf(reference.features()), new ArrayList<>(List.of(line)), all);
+            reference.count()));
+    return all;
   }
 
   /** Tells them. */

@@ -328,6 +328,14 @@ class DataCommandsTest {
     assertThat(Program.run("info", merged).good())
         .contains("features           pixels of 1x8x8", "pictures           9");
 
+    Path many = folder.resolve("many-features.safetensors");
+    Program.run("evaluate", all, "--size", "3x16x16", "--save", many).good();
+    assertThat(Program.run("evaluate", all, "--size", "3x16x16", "--merge", many).good().strip())
+        .isEqualTo(
+            "in the features of pixels of 3x16x16:\n"
+                + "no Fréchet distance: 768 features need more pictures than that of each kind, not"
+                + " 9 generated and 9 real; give more (-n), or fewer features");
+
     Path wide = folder.resolve("wide.safetensors");
     Program.run("evaluate", real, "--size", "3x8x8", "--save", wide).good();
     assertThat(Program.run("evaluate", known, "--merge", files[0] + "," + wide).refused())
