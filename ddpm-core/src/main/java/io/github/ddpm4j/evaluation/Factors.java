@@ -19,7 +19,8 @@ final class Factors {
 
   /**
    * L with L·Lᵀ = Σ for a symmetric matrix without negative eigenvalues beyond rounding:
-   * Cholesky's, or Q·√Λ of the eigendecomposition where Σ is singular.
+   * Cholesky's, or the columns of Q·√Λ of the eigendecomposition that are not 0 where Σ is
+   * singular.
    */
   static R064Store of(R064Store covariance) {
     int n = covariance.getRowDim();
@@ -61,14 +62,13 @@ final class Factors {
     for (int k = 0; k < n; k++) {
       greatest = Math.max(greatest, values.doubleValue(k, k));
     }
-    R064Store factor = R064Store.FACTORY.make(n, n);
-    for (int k = 0; k < n; k++) {
-      double value = values.doubleValue(k, k);
-      if (value > n * ROUNDING * greatest) {
-        double root = Math.sqrt(value);
-        for (int i = 0; i < n; i++) {
-          factor.set(i, k, root * vectors.doubleValue(i, k));
-        }
+    double least = n * ROUNDING * greatest;
+    int[] kept = IntStream.range(0, n).filter(k -> values.doubleValue(k, k) > least).toArray();
+    R064Store factor = R064Store.FACTORY.make(n, kept.length);
+    for (int column = 0; column < kept.length; column++) {
+      double root = Math.sqrt(values.doubleValue(kept[column], kept[column]));
+      for (int i = 0; i < n; i++) {
+        factor.set(i, column, root * vectors.doubleValue(i, kept[column]));
       }
     }
     return factor;

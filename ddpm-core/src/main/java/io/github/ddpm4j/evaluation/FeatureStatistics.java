@@ -61,7 +61,7 @@ public final class FeatureStatistics implements Serializable {
   /** M, the sum of the products of the deviations from the mean, row by row. */
   private final double[] products;
 
-  /** L with L·Lᵀ = Σ, computed on first use. */
+  /** L with L·Lᵀ = Σ, of any number of columns; computed on first use if it is not known. */
   private transient volatile @Nullable R064Store factor;
 
   private FeatureStatistics(String features, long count, double[] mean, double[] products) {
@@ -126,7 +126,19 @@ public final class FeatureStatistics implements Serializable {
     R064Store columns = R064Store.wrap(deviations, rows.length);
     double[] products = new double[width * width];
     R064Store.wrap(products, width).fillByMultiplying(columns.transpose(), columns);
-    return new FeatureStatistics("", rows.length, mean, products);
+    FeatureStatistics statistics = new FeatureStatistics("", rows.length, mean, products);
+    if (rows.length > 1 && rows.length <= width) {
+      // Of few images the deviations themselves are a factor, where Σ has no other that is cheap.
+      double root = Math.sqrt(statistics.divisor());
+      R064Store factor = R064Store.FACTORY.make(width, rows.length);
+      for (int k = 0; k < width; k++) {
+        for (int i = 0; i < rows.length; i++) {
+          factor.set(k, i, deviations[k * rows.length + i] / root);
+        }
+      }
+      statistics.factor = factor;
+    }
+    return statistics;
   }
 
   /** Refuses what makes a covariance longer than an array can be. */
@@ -162,6 +174,7 @@ public final class FeatureStatistics implements Serializable {
 
   /** Takes a part in, beside the {@code own} images that the mean and the products are of. */
   private void include(FeatureStatistics part, long own) {
+    factor = null;
     double total = (double) own + part.count;
     double[] delta = new double[mean.length];
     for (int k = 0; k < mean.length; k++) {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
@@ -14,12 +15,15 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.ojalgo.matrix.store.R064Store;
 
 class FeatureStatisticsTest {
 
@@ -283,5 +287,39 @@ class FeatureStatisticsTest {
     for (int k = 0; k < 3; k++) {
       Golden.assertClose("row", parts.covariance()[k], whole.covariance()[k], 1e-12);
     }
+  }
+
+  /** Deviations of few images are a factor; others, and sums of parts, have one of Σ. */
+  @ParameterizedTest
+  @ValueSource(ints = {2, 4, 5, 6, 40})
+  void factor_timesItself_isTheCovariance(int images) {
+    double[] one = {1, 1, 1, 1, 1};
+    double[][] rows = Gaussian.draw(1, images, new double[] {1, 2, 3, 4, 5}, one);
+    FeatureStatistics whole = FeatureStatistics.ofChecked(rows);
+    FeatureStatistics parts = FeatureStatistics.ofChecked(rows, 9);
+
+    for (FeatureStatistics statistics : List.of(whole, parts)) {
+      R064Store factor = statistics.factor();
+      double[] product = new double[25];
+      R064Store.wrap(product, 5).fillByMultiplying(factor, factor.transpose());
+      Golden.assertClose("L·Lᵀ", product, flat(whole.covariance()), 1e-12);
+    }
+    assertThat(whole.factor().getColDim()).isEqualTo(Math.min(images, 5));
+  }
+
+  /** What was known of the first batch does not hold for all. */
+  @Test
+  void distance_ofBatches_isThatOfTheWhole() {
+    double[] one = {1, 1, 1, 1, 1};
+    double[][] rows = Gaussian.draw(1, 6, new double[] {1, 2, 3, 4, 5}, one);
+    FeatureStatistics reference =
+        FeatureStatistics.of(Gaussian.draw(2, 9, new double[5], new double[] {1, 2, 1, 2, 1}));
+    FeatureStatistics first = FeatureStatistics.of(Arrays.copyOf(rows, 3));
+    FeatureStatistics merged =
+        first.merge(FeatureStatistics.of(Arrays.copyOfRange(rows, 3, rows.length)));
+
+    assertThat(FrechetDistance.between(merged, reference))
+        .isCloseTo(
+            FrechetDistance.estimate(rows, reference, Bootstrap.none()).value(), within(1e-9));
   }
 }
