@@ -1,6 +1,8 @@
 package io.github.ddpm4j.pretrained;
 
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.internal.description.Quote;
+import io.github.ddpm4j.internal.description.TunedFor;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.unet.UNetBuilder;
 import io.github.ddpm4j.unet.UNetConfig;
@@ -32,6 +34,8 @@ final class Differences {
     } else if (!facts.clip()) {
       lines.add("sampling without clipping; sampling() has it");
     }
+    TunedFor.of(ddpm.metadata(), ddpm.provenance())
+        .ifPresent(sampler -> lines.add("tuned for " + Quote.of(sampler) + "; sampling() has it"));
     network.forEach((key, value) -> lines.add("network " + key + " = " + value));
     return lines;
   }

@@ -3,6 +3,7 @@ package io.github.ddpm4j.pretrained;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.internal.description.TunedFor;
 import io.github.ddpm4j.internal.files.WholeFile;
 import io.github.ddpm4j.internal.io.FiniteWeights;
 import io.github.ddpm4j.internal.io.JsonFile;
@@ -60,6 +61,8 @@ final class DiffusersFolder {
     requirePlace(folder);
     Map<String, String> words = new LinkedHashMap<>();
     words.put("format", "pt");
+    TunedFor.of(ddpm.metadata(), ddpm.provenance())
+        .ifPresent(sampler -> words.put(TunedFor.KEY, sampler));
     if (network.config().classes() > 0 && network.config().layout().embedding().nullClass()) {
       words.put(NULL_CLASS, "true");
     }

@@ -1,10 +1,13 @@
 package io.github.ddpm4j.pretrained;
 
+import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.internal.description.EstimateLimit.Thresholding;
+import io.github.ddpm4j.internal.description.TunedFor;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.prediction.Variance;
 import io.github.ddpm4j.sampling.Sampler;
+import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.schedule.Schedule;
 import java.util.function.IntFunction;
 import org.jspecify.annotations.Nullable;
@@ -34,5 +37,23 @@ record Facts(
   /** Nobody says anything. */
   static Facts none() {
     return new Facts(null, null, null, null, true, null, null, 0);
+  }
+
+  /** The same of a model as it was tuned: its makers' way to sample makes nothing of it then. */
+  Facts tuned(DDPM ddpm) {
+    return TunedFor.of(ddpm.metadata(), ddpm.provenance())
+        .map(Samplers::parse)
+        .map(
+            sampler ->
+                new Facts(
+                    schedule,
+                    prediction,
+                    variance,
+                    range,
+                    clip,
+                    thresholding,
+                    Samplers::consistency,
+                    2))
+        .orElse(this);
   }
 }

@@ -4,6 +4,7 @@ import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.internal.description.EstimateLimit;
+import io.github.ddpm4j.internal.description.TunedFor;
 import io.github.ddpm4j.internal.hub.WeightNames;
 import io.github.ddpm4j.internal.io.ModelFile;
 import io.github.ddpm4j.internal.io.TensorFiles;
@@ -294,14 +295,15 @@ final class Loading {
       EstimateLimit limit = EstimateLimit.of(ddpm.metadata());
       Facts facts =
           new Facts(
-              ddpm.schedule(),
-              ddpm.prediction(),
-              ddpm.variance(),
-              ddpm.dataRange(),
-              limit.clip(),
-              limit.thresholding(),
-              Recipes.whole(),
-              ddpm.schedule().timesteps());
+                  ddpm.schedule(),
+                  ddpm.prediction(),
+                  ddpm.variance(),
+                  ddpm.dataRange(),
+                  limit.clip(),
+                  limit.thresholding(),
+                  Recipes.whole(),
+                  ddpm.schedule().timesteps())
+              .tuned(ddpm);
       Audit audit =
           new Audit(
               "this library",
@@ -438,8 +440,9 @@ final class Loading {
               .variance(Objects.requireNonNull(complete.variance()))
               .dataRange(Objects.requireNonNull(complete.range()))
               .denoiser(network)
-              .metadata(new EstimateLimit(complete.clip(), complete.thresholding()).metadata())
+              .metadata(words(complete, source))
               .build();
+      complete = complete.tuned(ddpm);
       Audit audit = audit(architecture, table, source, whole, from, family, ddpm, complete);
       audit.assumed().forEach(line -> logger.info("{}: assumed {}", from, line));
       done = true;
@@ -451,6 +454,13 @@ final class Loading {
         network.close();
       }
     }
+  }
+
+  /** What the model is to say of itself. */
+  private static Map<String, String> words(Facts facts, TensorSource source) {
+    Map<String, String> words = new EstimateLimit(facts.clip(), facts.thresholding()).metadata();
+    Object tunedFor = source.metadata().get(TunedFor.KEY);
+    return tunedFor == null ? words : TunedFor.in(words, String.valueOf(tunedFor));
   }
 
   /** The facts with what the caller says before them, all known. */

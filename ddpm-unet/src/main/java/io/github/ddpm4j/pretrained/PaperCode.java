@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.internal.description.TunedFor;
 import io.github.ddpm4j.internal.io.FiniteWeights;
 import io.github.ddpm4j.internal.io.NpzTensors;
 import io.github.ddpm4j.internal.io.TensorSource;
@@ -219,6 +220,14 @@ final class PaperCode implements UNetFamily {
 
   static void write(DDPM ddpm, Path file) throws IOException {
     UNet network = ddpm.denoiser(UNet.class);
+    TunedFor.of(ddpm.metadata(), ddpm.provenance())
+        .ifPresent(
+            sampler -> {
+              throw new IllegalArgumentException(
+                  "the authors' code draws in many calls, but the model was tuned for "
+                      + sampler
+                      + "; save it by save(folder)");
+            });
     requirePapers(network.config());
     if (!ddpm.dataRange().equals(DataRange.DEFAULT)) {
       throw new IllegalArgumentException(

@@ -169,8 +169,9 @@ public final class Pretrained implements AutoCloseable {
   }
 
   /**
-   * Sets up a sampling run as the files want it: {@link #sampler()} with the usual number of steps.
-   * Whether x̂_0 is clipped is known to the model, too, and stays so when it is saved.
+   * Sets up a sampling run as the files want it: {@link #sampler()} with the usual number of steps,
+   * two for a model that was tuned for consistency. Whether x̂_0 is clipped is known to the model,
+   * too, and stays so when it is saved.
    *
    * @return a run that can be set up further
    */
@@ -240,7 +241,9 @@ public final class Pretrained implements AutoCloseable {
    * {@code unet} and {@code scheduler} are written, for {@code
    * UNet2DConditionModel.from_pretrained(folder, subfolder="unet")}, and an earlier index is
    * removed. Whether x̂_0 is clipped is written as the files said that the model was loaded from;
-   * its metadata keep that, as {@code pretrained.x0Limit}.
+   * its metadata keep that, as {@code pretrained.x0Limit}. What a model was tuned for is written
+   * beside the weights for {@link #load}; diffusers does not know it, and draws nothing sensible
+   * with such a model.
    *
    * @param ddpm the model, with a {@link UNet}
    * @param folder the folder; made if it is missing, must be empty or one that was written so
@@ -285,7 +288,7 @@ public final class Pretrained implements AutoCloseable {
    * @throws IllegalStateException if the model has another network or none, or a weight is NaN or
    *     infinite
    * @throws IllegalArgumentException if the authors' code has no such network, prediction or range
-   *     of images; nothing is written then
+   *     of images, or the model was tuned for consistency; nothing is written then
    * @throws IOException if writing fails; what was there before is still there
    */
   public static void saveNpz(DDPM ddpm, Path file) throws IOException {

@@ -10,6 +10,7 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.internal.description.EstimateLimit;
+import io.github.ddpm4j.internal.description.TunedFor;
 import io.github.ddpm4j.internal.io.JsonFile;
 import io.github.ddpm4j.internal.io.Safetensors;
 import io.github.ddpm4j.internal.torch.GradMode;
@@ -198,6 +199,19 @@ class DiffusersFolderTest {
                     + words);
       }
       assertThat(folder.resolve("none")).doesNotExist();
+    }
+  }
+
+  @Test
+  void load_tunedForNoSampler_refused() throws IOException {
+    try (UNet network = network("paper")) {
+      Pretrained.saveDiffusers(DDPM.builder().denoiser(network).build(), folder);
+      Path weights = folder.resolve("unet").resolve("diffusion_pytorch_model.safetensors");
+      Safetensors.write(weights, network.weights(), Map.of(TunedFor.KEY, "magic"));
+      assertThatThrownBy(() -> Pretrained.load(folder))
+          .isInstanceOf(IOException.class)
+          .hasMessageStartingWith(weights + " is not a valid model: ")
+          .hasMessageContaining("magic");
     }
   }
 

@@ -1,6 +1,7 @@
 package io.github.ddpm4j.unet;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import ai.djl.ndarray.NDArray;
@@ -15,7 +16,9 @@ import io.github.ddpm4j.loss.Losses;
 import io.github.ddpm4j.loss.TimestepSampler;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.pretrained.Pretrained;
+import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.sampling.Sampling;
 import io.github.ddpm4j.schedule.Schedule;
 import io.github.ddpm4j.schedule.Schedules;
 import io.github.ddpm4j.training.ConsistencyTuning;
@@ -307,6 +310,53 @@ class ConsistencyRunsTest {
         assertThat(again.toNDArray(manager).toFloatArray())
             .containsExactly(expected.toFloatArray());
       }
+    }
+  }
+
+  /** Through diffusers' folder and a file of ours; the model that was tuned in place, too. */
+  @Test
+  void savedForOthers_isSampledAsItWasTunedFor(@TempDir Path temporary) throws Exception {
+    try (NDManager manager = NDManager.newBaseManager();
+        UNet network = network(Execution.COMPILED, false)) {
+      DDPM ddpm = ddpm(network, Prediction.EPSILON);
+      tuned(ddpm, 20).fit(images(manager)).close();
+      Pretrained.saveDiffusers(ddpm, temporary.resolve("diffusers"));
+      Path file = temporary.resolve("tuned.safetensors");
+      ddpm.saveSafetensors(file);
+      float[] expected = drawn(ddpm.sampling().sampler(Samplers.consistency(2)), manager);
+      for (Path saved : List.of(temporary.resolve("diffusers"), file)) {
+        try (Pretrained loaded = Pretrained.load(saved)) {
+          assertThat(drawn(loaded.sampling(), manager)).as("%s", saved).isEqualTo(expected);
+          assertThat(drawn(loaded.ddpm().sampling(), manager)).isEqualTo(expected);
+          assertThat(loaded.sampler(4)).hasToString("consistency:4");
+          assertThat(loaded.audit().differences())
+              .contains("tuned for consistency:2, sigmaMax=20; sampling() has it");
+          Sampling other = loaded.sampling().sampler(Samplers.ddim(3));
+          assertThatThrownBy(() -> other.generate(1))
+              .isInstanceOf(IllegalArgumentException.class)
+              .hasMessageStartingWith("the model was tuned for consistency:2, sigmaMax=20: ");
+        }
+      }
+      assertThatThrownBy(() -> Pretrained.saveNpz(ddpm, temporary.resolve("tuned.npz")))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage(
+              "the authors' code draws in many calls, but the model was tuned for consistency:2,"
+                  + " sigmaMax=20; save it by save(folder)");
+      assertThat(temporary.resolve("tuned.npz")).doesNotExist();
+    }
+  }
+
+  private static Training tuned(DDPM ddpm, double sigmaMax) {
+    return ddpm.consistencyTuning(ConsistencyTuning.usual().sigmaMax(sigmaMax))
+        .batchSize(4)
+        .steps(2)
+        .seed(1);
+  }
+
+  private static float[] drawn(Sampling sampling, NDManager manager) {
+    try (Samples samples = sampling.seed(3).generate(2)) {
+      assertThat(samples.provenance(0)).containsEntry("sampler", "consistency:2, sigmaMax=20");
+      return samples.toNDArray(manager).toFloatArray();
     }
   }
 }

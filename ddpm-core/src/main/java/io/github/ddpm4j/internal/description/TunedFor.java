@@ -3,6 +3,7 @@ package io.github.ddpm4j.internal.description;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.regex.Pattern;
 
 /**
  * The sampler that a model was tuned for, where its x̂_0 is the end of a way and no mean, so that
@@ -20,6 +21,9 @@ public final class TunedFor {
   /** The entry of a provenance that has the greatest level: {@value}. */
   public static final String SIGMA_MAX = "sigmaMax";
 
+  /** What samplers leave out of the text of a number. */
+  private static final Pattern WHOLE = Pattern.compile("\\.0$");
+
   private TunedFor() {}
 
   /**
@@ -36,7 +40,7 @@ public final class TunedFor {
       return Optional.of(named);
     }
     return provenance.containsKey(CONSISTENCY) && provenance.get(SIGMA_MAX) instanceof Number sigma
-        ? Optional.of("consistency:2, sigmaMax=" + sigma)
+        ? Optional.of("consistency:2, sigmaMax=" + WHOLE.matcher(sigma.toString()).replaceFirst(""))
         : Optional.empty();
   }
 
