@@ -5,7 +5,6 @@ import ai.djl.training.tracker.Tracker;
 import io.github.ddpm4j.data.Digits;
 import io.github.ddpm4j.evaluation.Judge;
 import io.github.ddpm4j.evaluation.Judge.Verdict;
-import io.github.ddpm4j.evaluation.SamplerComparison.Row;
 import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNetBuilder;
 import java.util.List;
@@ -35,22 +34,25 @@ final class DigitsRuns {
     return Judge.of(real, digits.training().toArray(manager), digits.training().labels());
   }
 
-  /** One row for each sampler, with the verdicts of all its rows. */
-  static List<Row> together(List<Row> rows) {
-    return rows.stream()
-        .map(row -> row.sampler().toString())
-        .distinct()
-        .map(text -> rows.stream().filter(row -> row.sampler().toString().equals(text)).toList())
-        .map(
-            same -> {
-              var verdicts = same.stream().flatMap(row -> row.verdicts().stream()).toList();
-              Row first = same.get(0);
-              return new Row(first.sampler(), first.calls(), verdicts, List.of(), "");
-            })
-        .toList();
+  /** What a sampler, after its number of calls, has drawn with a seed. */
+  record Drawn(String sampler, Verdict verdict, double millis) {}
+
+  /** A table of real digits and a row for each sampler: means over its seeds, median of times. */
+  static String table(Verdict real, List<Drawn> drawn) {
+    var table = new StringBuilder("| calls | sampler | MMD, share of noise's | like real |");
+    table.append(" precision | recall | ms a picture |\n|--:|---|--:|--:|--:|--:|--:|\n");
+    table.append("| - | real images | ").append(cells(List.of(real))).append("- |\n");
+    for (String sampler : drawn.stream().map(Drawn::sampler).distinct().toList()) {
+      List<Drawn> same = drawn.stream().filter(row -> row.sampler().equals(sampler)).toList();
+      double[] times = same.stream().mapToDouble(Drawn::millis).sorted().toArray();
+      String cells = cells(same.stream().map(Drawn::verdict).toList());
+      String row = "| %s | %s%.1f |\n";
+      table.append(String.format(Locale.ROOT, row, sampler, cells, times[times.length / 2]));
+    }
+    return table.toString();
   }
 
-  /** Cells of a table: means ± standard deviations of four figures over seeds. */
+  /** Cells of a table: means ± standard deviations of four figures over seeds, if several. */
   static String cells(List<Verdict> seeds) {
     return over(seeds, "%.4f", Verdict::mmd)
         + over(seeds, "%.3f", Verdict::likeReal)
@@ -62,7 +64,10 @@ final class DigitsRuns {
     double mean = seeds.stream().mapToDouble(figure).average().orElseThrow();
     double squares =
         seeds.stream().mapToDouble(figure).map(value -> (value - mean) * (value - mean)).sum();
-    double deviation = Math.sqrt(squares / Math.max(1, seeds.size() - 1));
+    if (seeds.size() == 1) {
+      return String.format(Locale.ROOT, form + " | ", mean);
+    }
+    double deviation = Math.sqrt(squares / (seeds.size() - 1));
     return String.format(Locale.ROOT, form + " ± " + form + " | ", mean, deviation);
   }
 }

@@ -6,7 +6,6 @@ import io.github.ddpm4j.TrainedModel;
 import io.github.ddpm4j.Training;
 import io.github.ddpm4j.data.Digits;
 import io.github.ddpm4j.evaluation.Judge;
-import io.github.ddpm4j.evaluation.SamplerComparison;
 import io.github.ddpm4j.prediction.Prediction;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
@@ -31,11 +30,12 @@ public final class TuneDigits {
     DDPM.endStepsOnShutdown();
     int tuning = args.length > 0 ? Integer.parseInt(args[0]) : 600;
     int seeds = args.length > 1 ? Integer.parseInt(args[1]) : 3;
-    System.out.println(run(600, tuning, seeds, 500));
+    System.out.print(run(600, tuning, seeds, 500));
   }
 
-  static SamplerComparison run(int steps, int tuning, int seeds, int images) {
-    var all = new ArrayList<SamplerComparison.Row>();
+  static String run(int steps, int tuning, int seeds, int images) {
+    var rows = new ArrayList<DigitsRuns.Drawn>();
+    double[] seconds = new double[2];
     try (NDManager manager = NDManager.newBaseManager()) {
       Judge judge = DigitsRuns.judge(manager, images);
       for (int seed = 1; seed <= seeds; seed++) {
@@ -43,23 +43,26 @@ public final class TuneDigits {
           var model = DDPM.builder().schedule(Schedules.cosine(1000)).denoiser(unet);
           DDPM ddpm = model.prediction(Prediction.VELOCITY).build();
           var first = ddpm.training().steps(steps).learningRate(DigitsRuns.falling(2e-3, steps));
-          judge(first.seed(seed), judge, seed, all, 15, 50);
+          seconds[0] += judge(first.seed(seed), judge, seed, rows, 15, 50);
           var then = ddpm.consistencyTuning(ConsistencyTuning.usual().stages(6)).steps(tuning);
           then.learningRate(DigitsRuns.falling(1e-3, tuning));
-          judge(then.seed(seed), judge, seed, all, -1, -2, -4);
+          seconds[1] += judge(then.seed(seed), judge, seed, rows, -1, -2, -4);
         }
       }
-      return new SamplerComparison(judge.realAgainstReal(), DigitsRuns.together(all));
+      String share = "%nTuning took %.2f of the time of training.%n";
+      return DigitsRuns.table(judge.realAgainstReal(), rows)
+          + String.format(Locale.ROOT, share, seconds[1] / seconds[0]);
     }
   }
 
-  private static void judge(
-      Training run, Judge judge, long seed, List<SamplerComparison.Row> all, int... calls) {
+  /** Runs, draws with some numbers of calls, and returns the seconds of the run. */
+  private static double judge(
+      Training run, Judge judge, long seed, List<DigitsRuns.Drawn> rows, int... calls) {
     long begun = System.nanoTime();
     run.batchSize(64).warmup(50).ema(0.99); // judged are calls of DDIM, of consistency if < 0
     try (NDManager manager = NDManager.newBaseManager();
         TrainedModel model = run.fit(Digits.load().training().toDataset(manager, 64))) {
-      System.err.printf(Locale.ROOT, "%n%.0f s of training%n", (System.nanoTime() - begun) / 1e9);
+      double seconds = (System.nanoTime() - begun) / 1e9;
       for (int n : calls) {
         Sampler sampler = n > 0 ? Samplers.ddim(n) : Samplers.consistency(-n);
         var sampling = model.ddpm().sampling().sampler(sampler).seed(seed);
@@ -68,11 +71,10 @@ public final class TuneDigits {
         try (var drawn = sampling.generate(judge.size())) {
           double millis = (System.nanoTime() - start) / 1e6 / judge.size();
           var verdict = judge.judge(drawn.toNDArray(manager));
-          System.err.printf(Locale.ROOT, "%s: %.2f ms a picture, %s%n", sampler, millis, verdict);
-          var verdicts = List.of(verdict);
-          all.add(new SamplerComparison.Row(sampler, Math.abs(n), verdicts, List.of(), ""));
+          rows.add(new DigitsRuns.Drawn(Math.abs(n) + " | " + sampler, verdict, millis));
         }
       }
+      return seconds;
     }
   }
 }

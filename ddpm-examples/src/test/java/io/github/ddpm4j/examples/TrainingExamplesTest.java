@@ -93,12 +93,23 @@ class TrainingExamplesTest {
   }
 
   @Test
-  void tuneDigits_short_hasARowPerSampler() throws Exception {
-    String table = TuneDigits.run(2, 2, 1, 20).toString();
+  void tuneDigits_short_hasARowPerSampler_andItsCost() {
+    List<String> lines = TuneDigits.run(2, 2, 2, 20).lines().toList();
 
-    assertThat(table)
-        .containsSubsequence(
-            "| real images ", "| ddim:15 ", "| ddim:50 ", "| consistency:1", "| consistency:4");
+    assertThat(lines).hasSize(2 + 6 + 2);
+    assertThat(lines.get(2)).matches("\\| - \\| real images \\|( -?\\d\\.\\d+ \\|){4} - \\|");
+    String figures = "( -?\\d\\.\\d+ ± \\d\\.\\d+ \\|){4} \\d+\\.\\d \\|";
+    List<String> samplers =
+        List.of(
+            "15 \\| ddim:15",
+            "50 \\| ddim:50",
+            "1 \\| consistency:1",
+            "2 \\| consistency:2",
+            "4 \\| consistency:4");
+    for (int i = 0; i < samplers.size(); i++) {
+      assertThat(lines.get(3 + i)).matches("\\| " + samplers.get(i) + " \\|" + figures);
+    }
+    assertThat(lines.get(9)).matches("Tuning took \\d+\\.\\d\\d of the time of training\\.");
   }
 
   @Test
