@@ -10,6 +10,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.stream.IntStream;
 
 /** Reads pictures of faces: what they show, and how near they are to faces that were seen. */
 final class FaceReading {
@@ -31,18 +32,41 @@ final class FaceReading {
     return manager.create(all, new Shape(faces.size(), 3, Face.SIDE, Face.SIDE));
   }
 
+  /** The share of what was asked for that each picture shows. */
+  static double[] shown(NDArray pictures, List<Face> asked) {
+    List<Face> read = read(pictures);
+    return IntStream.range(0, asked.size())
+        .mapToDouble(
+            i ->
+                Arrays.stream(Attribute.values())
+                    .mapToDouble(a -> isSame(a, read.get(i), asked.get(i)) ? 1 : 0)
+                    .average()
+                    .orElse(0))
+        .toArray();
+  }
+
+  private static boolean isSame(Attribute attribute, Face read, Face asked) {
+    return read.value(attribute).equals(asked.value(attribute));
+  }
+
+  private static List<Face> read(NDArray pictures) {
+    float[] pixels = pictures.toFloatArray();
+    return IntStream.range(0, pixels.length / LENGTH)
+        .mapToObj(i -> Face.nearest(Arrays.copyOfRange(pixels, i * LENGTH, (i + 1) * LENGTH)))
+        .toList();
+  }
+
   /** Prints how many pictures show what was asked for, and how near they are to faces seen. */
   void print(String what, NDArray pictures, List<Face> asked) {
     System.out.println(what + ", as they are read");
-    float[] pixels = pictures.toFloatArray();
+    List<Face> found = read(pictures);
     int count = asked.size();
     Map<Attribute, Integer> right = new EnumMap<>(Attribute.class);
     int[] nearest = new int[count];
     for (int i = 0; i < count; i++) {
-      Face read = Face.nearest(Arrays.copyOfRange(pixels, i * LENGTH, (i + 1) * LENGTH));
+      Face read = found.get(i);
       for (Attribute attribute : Attribute.values()) {
-        boolean same = read.value(attribute).equals(asked.get(i).value(attribute));
-        right.merge(attribute, same ? 1 : 0, Integer::sum);
+        right.merge(attribute, isSame(attribute, read, asked.get(i)) ? 1 : 0, Integer::sum);
       }
       nearest[i] = seen.stream().mapToInt(read::differences).min().orElse(0);
     }

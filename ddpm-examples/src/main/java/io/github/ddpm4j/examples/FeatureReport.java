@@ -2,11 +2,13 @@ package io.github.ddpm4j.examples;
 
 import ai.djl.ndarray.NDArray;
 import io.github.ddpm4j.evaluation.Bootstrap;
+import io.github.ddpm4j.evaluation.Estimate;
 import io.github.ddpm4j.evaluation.FeatureStatistics;
 import io.github.ddpm4j.evaluation.Features;
 import io.github.ddpm4j.evaluation.FrechetDistance;
 import io.github.ddpm4j.evaluation.KernelDistance;
 import io.github.ddpm4j.evaluation.PrecisionRecall;
+import java.util.Locale;
 
 /** Prints how far pictures are from real ones in some features. */
 final class FeatureReport {
@@ -22,6 +24,25 @@ final class FeatureReport {
     this.features = features;
     this.real = features.of(real);
     this.statistics = FeatureStatistics.of(this.real);
+  }
+
+  /** Cells of a table: the figures of pictures with their intervals, a kernel distance by 1000. */
+  String cells(NDArray pictures) {
+    double[][] rows = features.of(pictures);
+    Bootstrap bootstrap = Bootstrap.seeded(1);
+    // A resample of a Fréchet distance of many features takes a second.
+    Bootstrap some = new Bootstrap(40, bootstrap.confidence(), 1);
+    PrecisionRecall alike = PrecisionRecall.of(rows, real, bootstrap);
+    return cell("%.1f", 1, FrechetDistance.estimate(rows, statistics, some))
+        + cell("%.1f", 1000, KernelDistance.estimate(rows, real, bootstrap))
+        + cell("%.3f", 1, alike.precision())
+        + cell("%.3f", 1, alike.recall());
+  }
+
+  private static String cell(String form, double factor, Estimate figure) {
+    String cell = form + " (" + form + ".." + form + ") | ";
+    double value = factor * figure.value();
+    return String.format(Locale.ROOT, cell, value, factor * figure.low(), factor * figure.high());
   }
 
   void print(String what, NDArray pictures) {

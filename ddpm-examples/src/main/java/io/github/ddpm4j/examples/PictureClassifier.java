@@ -22,6 +22,7 @@ import ai.djl.translate.TranslateException;
 import io.github.ddpm4j.data.LabeledImages;
 import io.github.ddpm4j.evaluation.Features;
 import java.io.IOException;
+import java.util.Arrays;
 import java.util.stream.IntStream;
 
 /**
@@ -75,9 +76,17 @@ final class PictureClassifier implements AutoCloseable {
 
   /** Prints how often the class that is found is the label. */
   void printAgreement(String what, NDArray pictures, int[] labels) {
+    double[] right = right(pictures, labels);
+    long hits = Math.round(Arrays.stream(right).sum());
+    System.out.println(what + ": " + hits + " of " + right.length + " as labelled");
+  }
+
+  /** 1 for each picture whose class that is found is the label, and 0 for the others. */
+  double[] right(NDArray pictures, int[] labels) {
     int[] found = classesOf(pictures);
-    long hits = IntStream.range(0, found.length).filter(i -> found[i] == labels[i]).count();
-    System.out.println(what + ": " + hits + " of " + found.length + " as labelled");
+    return IntStream.range(0, found.length)
+        .mapToDouble(i -> found[i] == labels[i] ? 1 : 0)
+        .toArray();
   }
 
   /** The class of each picture. */

@@ -489,6 +489,9 @@ class TrainingExamplesTest {
             "FeatureReport.java",
             "Heartbeats.java",
             "PictureClassifier.java",
-            "PosteriorTask.java");
+            "PosteriorTask.java",
+            "TuningCost.java",
+            "TuningRows.java",
+            "TuningTask.java");
   }
 }
