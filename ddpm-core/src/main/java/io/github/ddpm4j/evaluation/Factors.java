@@ -74,19 +74,6 @@ final class Factors {
     return factor;
   }
 
-  /** The columns of a factor that are not all 0: as many as the rank, of a singular one. */
-  static R064Store withoutZeros(R064Store factor) {
-    int rows = factor.getRowDim();
-    int[] columns =
-        IntStream.range(0, factor.getColDim())
-            .filter(k -> IntStream.range(0, rows).anyMatch(i -> factor.doubleValue(i, k) != 0))
-            .toArray();
-    if (columns.length == 0) {
-      return R064Store.FACTORY.make(rows, 1);
-    }
-    return R064Store.FACTORY.copy(factor.columns(columns));
-  }
-
   /**
    * tr √(Σ_1 Σ_2) for Σ = L·Lᵀ: the sum of the singular values of L_1ᵀ·L_2. Unlike the roots of the
    * eigenvalues of a product, they carry no rounding that a root would enlarge.

@@ -33,7 +33,7 @@ final class FewRows {
         deviations.set(i, k, rows[i][k] - mean[k]);
       }
     }
-    R064Store factor = Factors.withoutZeros(reference.factor());
+    R064Store factor = reference.factor();
     projected = R064Store.FACTORY.make(rows.length, factor.getColDim());
     projected.fillByMultiplying(deviations, factor);
     toReference = reference.meanUncopied().clone();
