@@ -43,19 +43,23 @@ public final class EvaluateFaces {
   static void run(DDPM model, Features features, Path folder, int count, int trained, int calls)
       throws IOException {
     List<Face> held = FaceSets.heldOut(2 * count);
+    List<Face> first = held.subList(0, count);
     List<Face> asked = held.subList(count, 2 * count);
     List<Face> never = FaceSets.glassesUnderHats(Math.max(4, count / 4));
     var reading = new FaceReading(FaceSets.list(FaceSets.training(trained), trained));
     try (NDManager manager = NDManager.newBaseManager()) {
       NDArray others = FaceReading.pictures(manager, asked);
-      NDArray known = FaceReading.pictures(manager, held.subList(0, count));
+      NDArray known = FaceReading.pictures(manager, first);
       var report = new FeatureReport(features, known);
       report.print("other held-out faces", others);
       reading.print("other held-out faces", others, asked);
+      FaceReading.printCoverage(others, first);
       report.print("noise", manager.randomNormal(others.getShape()).clip(-1, 1));
       var sampling = model.sampling().sampler(Samplers.dpmSolverPlusPlus(calls)).seed(1);
       try (Samples samples = sampling.generate(count)) {
-        report.print("without attributes", samples.toNDArray(manager));
+        NDArray drawn = samples.toNDArray(manager);
+        report.print("without attributes", drawn);
+        FaceReading.printCoverage(drawn, first);
       }
       for (double scale : new double[] {1, 2, 4}) {
         for (List<Face> wanted : List.of(asked, never)) {
@@ -67,11 +71,12 @@ public final class EvaluateFaces {
             NDArray drawn = samples.toNDArray(manager);
             if (wanted.equals(asked)) {
               report.print(what, drawn);
+              FaceReading.printCoverage(drawn, wanted);
             }
             reading.print(what, drawn, wanted);
-            NDArray first = drawn.get("0:" + Math.min(48, wanted.size()));
+            NDArray shown = drawn.get("0:" + Math.min(48, wanted.size()));
             Path file = folder.resolve(what.replace(' ', '-') + ".png");
-            Pictures.of(first).columns(12).enlarge(2).save(file);
+            Pictures.of(shown).columns(12).enlarge(2).save(file);
           }
         }
       }

@@ -56,6 +56,33 @@ final class FaceReading {
         .toList();
   }
 
+  /**
+   * Prints how alike the values of each attribute are spread in pictures and in faces: the sum of
+   * the lesser share of each value, 1 for the same shares.
+   */
+  static void printCoverage(NDArray pictures, List<Face> faces) {
+    List<Face> found = read(pictures);
+    System.out.print("  covers");
+    int seen = 0;
+    int all = 0;
+    for (Attribute attribute : Attribute.values()) {
+      double common = 0;
+      for (String value : attribute.names()) {
+        double drawn = share(found, attribute, value);
+        common += Math.min(drawn, share(faces, attribute, value));
+        seen += drawn > 0 ? 1 : 0;
+        all++;
+      }
+      System.out.printf(Locale.ROOT, " %s %.3f", attribute, common);
+    }
+    System.out.printf(Locale.ROOT, "; %d of %d values appear%n", seen, all);
+  }
+
+  private static double share(List<Face> faces, Attribute attribute, String value) {
+    long with = faces.stream().filter(face -> face.value(attribute).equals(value)).count();
+    return (double) with / faces.size();
+  }
+
   /** Prints how many pictures show what was asked for, and how near they are to faces seen. */
   void print(String what, NDArray pictures, List<Face> asked) {
     System.out.println(what + ", as they are read");

@@ -13,8 +13,8 @@ import java.util.Locale;
 /** Prints how far pictures are from real ones in some features. */
 final class FeatureReport {
 
-  /** Beyond so many features a Fréchet distance takes too long to be resampled. */
-  private static final int MANY = 256;
+  /** Of Fréchet distances, whose resamples take a second for thousands of pictures. */
+  private static final Bootstrap SOME = new Bootstrap(40, Bootstrap.DEFAULT_CONFIDENCE, 1);
 
   private final Features features;
   private final double[][] real;
@@ -30,10 +30,8 @@ final class FeatureReport {
   String cells(NDArray pictures) {
     double[][] rows = features.of(pictures);
     Bootstrap bootstrap = Bootstrap.seeded(1);
-    // A resample of a Fréchet distance of many features takes a second.
-    Bootstrap some = new Bootstrap(40, bootstrap.confidence(), 1);
     PrecisionRecall alike = PrecisionRecall.of(rows, real, bootstrap);
-    return cell("%.1f", 1, FrechetDistance.estimate(rows, statistics, some))
+    return cell("%.1f", 1, FrechetDistance.estimate(rows, statistics, SOME))
         + cell("%.1f", 1000, KernelDistance.estimate(rows, real, bootstrap))
         + cell("%.3f", 1, alike.precision())
         + cell("%.3f", 1, alike.recall());
@@ -49,8 +47,7 @@ final class FeatureReport {
     double[][] rows = features.of(pictures);
     Bootstrap bootstrap = Bootstrap.seeded(1);
     System.out.println(what);
-    Bootstrap ofFrechet = real[0].length > MANY ? Bootstrap.none() : bootstrap;
-    System.out.println("  " + FrechetDistance.estimate(rows, statistics, ofFrechet));
+    System.out.println("  " + FrechetDistance.estimate(rows, statistics, SOME));
     System.out.println("  " + KernelDistance.estimate(rows, real, bootstrap));
     System.out.println("  " + PrecisionRecall.of(rows, real, bootstrap));
   }
