@@ -13,10 +13,12 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A pipeline of latents, by a text or without. Its runs show a pixel for each latent on the way.
+ * A pipeline of latents, by a text, by classes or of one kind. Its runs show a pixel for each
+ * latent on the way.
  *
  * @param latent the network of latents and the autoencoder
  * @param text what reads prompts; null if there are none
@@ -62,7 +64,7 @@ record LatentModel(LatentDiffusion latent, @Nullable TextToImage text)
 
   @Override
   public double usualGuidance() {
-    return GUIDANCE;
+    return text == null ? PixelModel.GUIDANCE : GUIDANCE;
   }
 
   @Override
@@ -93,12 +95,27 @@ record LatentModel(LatentDiffusion latent, @Nullable TextToImage text)
   }
 
   private Drawing set(DrawRequest asked, Sampler sampler) {
-    if (text == null && !asked.prompt().isBlank()) {
-      throw new RefusalException(400, "the model takes no prompt");
-    }
     Drawing drawing = text == null ? latent.drawing() : text.prompt(asked.prompt());
     drawing.sampler(sampler).seed(asked.seed()).batchSize(asked.count());
-    return text == null ? drawing : drawing.guidance(asked.guidance());
+    if (text == null && asked.prompt().isBlank()) {
+      return drawing;
+    }
+    return (text == null ? drawing.labels(label(asked.prompt())) : drawing)
+        .guidance(asked.guidance());
+  }
+
+  /** The number of a class that the page offers. */
+  private int label(String prompt) {
+    List<String> classes = ModelList.classes(latent.ddpm());
+    if (classes.isEmpty()) {
+      throw new RefusalException(400, "the model takes no prompt");
+    }
+    int label = classes.indexOf(prompt.strip());
+    if (label < 0) {
+      throw new RefusalException(
+          400, "the prompt must be one of " + classes + ", the classes of the model");
+    }
+    return label;
   }
 
   @Override

@@ -86,7 +86,7 @@ final class ModelList {
   }
 
   /** What the classes are called, by number where they have no names. */
-  private static List<String> classes(DDPM ddpm) {
+  static List<String> classes(DDPM ddpm) {
     OptionalInt count = ddpm.denoiser().map(Denoiser::classes).orElse(OptionalInt.empty());
     if (count.isEmpty()) {
       return List.of();

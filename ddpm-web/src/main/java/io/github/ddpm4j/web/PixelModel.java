@@ -17,7 +17,8 @@ import java.time.Duration;
  */
 record PixelModel(DDPM ddpm) implements PageModel {
 
-  private static final double GUIDANCE = 2;
+  /** That towards classes and attributes. */
+  static final double GUIDANCE = 2;
   private static final Duration PATIENCE = Duration.ofMinutes(5);
 
   @Override

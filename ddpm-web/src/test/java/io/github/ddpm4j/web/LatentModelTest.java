@@ -3,14 +3,18 @@ package io.github.ddpm4j.web;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ai.djl.ndarray.NDManager;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
+import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.latent.LatentDiffusion;
 import io.github.ddpm4j.latent.TextToImage;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.service.SamplingService;
+import io.github.ddpm4j.unet.UNet;
+import io.github.ddpm4j.unet.UNetBuilder;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
@@ -174,6 +178,43 @@ class LatentModelTest {
       Drawing drawn = all.begin(new DrawRequest(name, "", "ddim", 2, 1, 1, 1, null), "me");
       List<JsonObject> events = follow(drawn);
       assertThat(events.get(events.size() - 1).has("pictures")).isTrue();
+    }
+  }
+
+  /** As the page offers them: by number, since folders of pipelines name no classes. */
+  @Test
+  void draw_aClass_isThePipelines() throws Exception {
+    UNetBuilder network =
+        UNet.builder().image(3, 8, 8).baseChannels(8).groups(4).classes(3).seed(1);
+    try (LatentDiffusion parts = LatentDiffusion.load(TINY.resolveSibling("ldm_unconditional"));
+        UNet unet = network.build();
+        DDPM ddpm = DDPM.builder().timesteps(100).denoiser(unet).clip(false).build();
+        LatentDiffusion latent = LatentDiffusion.of(ddpm, parts.autoencoder());
+        SamplingService other = SamplingService.builder().model("three", ddpm).build()) {
+      Drawings all =
+          new Drawings(other, Map.of("three", new LatentModel(latent, null)), Drawings.MOST_BYTES);
+      JsonObject offered =
+          JsonParser.parseString(new ModelList(other, all).json())
+              .getAsJsonObject()
+              .getAsJsonArray("models")
+              .get(0)
+              .getAsJsonObject();
+      assertThat(offered.getAsJsonArray("classes").toString()).isEqualTo("[\"0\",\"1\",\"2\"]");
+      assertThat(offered.get("guidance").getAsDouble()).isEqualTo(2);
+      Drawing drawn = all.begin(new DrawRequest("three", "2", "ddim", 2, 3, 1, 1, null), "me");
+      List<JsonObject> events = follow(drawn);
+      JsonObject last = events.get(events.size() - 1);
+      assertThat(last.has("pictures")).as("%s", last).isTrue();
+      try (Samples samples =
+              latent.drawing().labels(2).guidance(3).sampler(Samplers.ddim(2)).seed(1).generate(1);
+          NDManager manager = NDManager.newBaseManager()) {
+        assertThat(drawn.picture(0).orElseThrow().values())
+            .isEqualTo(samples.toNDArray(manager).toFloatArray());
+      }
+      assertThatThrownBy(
+              () -> all.begin(new DrawRequest("three", "3", "ddim", 2, 3, 1, 1, null), "me"))
+          .isInstanceOf(RefusalException.class)
+          .hasMessage("the prompt must be one of [0, 1, 2], the classes of the model");
     }
   }
 
