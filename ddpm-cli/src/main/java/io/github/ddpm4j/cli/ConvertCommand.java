@@ -165,12 +165,14 @@ final class ConvertCommand implements Callable<Integer> {
               + ") has several networks, which only --format diffusers holds; give that, or "
               + pipeline.networkAlone());
     }
-    TextToImage.Options options = model.ofPipeline();
+    TextToImage.Options options = model.of(pipeline);
     if (tokenizer != null) {
+      pipeline.requireText(TOKENIZER);
       Inputs.require(List.of(tokenizer));
       options.tokenizer(tokenizer);
     }
     if (configuration != null) {
+      pipeline.requireText(CONFIGURATION);
       Inputs.require(List.of(configuration));
       options.configuration(configuration);
     }

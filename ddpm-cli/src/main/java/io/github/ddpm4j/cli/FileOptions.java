@@ -15,6 +15,8 @@ import picocli.CommandLine.Option;
 /** What files of other libraries don't say of themselves. */
 final class FileOptions {
 
+  private static final String PREDICTION = "--prediction";
+
   @Option(
       names = "--image",
       paramLabel = "CxHxW",
@@ -68,7 +70,7 @@ final class FileOptions {
   private @Nullable Schedule schedule;
 
   @Option(
-      names = "--prediction",
+      names = PREDICTION,
       paramLabel = "NAME",
       description = "What it predicts, likewise: epsilon, x0, velocity or flow.")
   private @Nullable Target prediction;
@@ -136,7 +138,7 @@ final class FileOptions {
     all.put("--prefix", prefix != null);
     all.put("--raw", raw);
     all.put("--schedule", schedule != null);
-    all.put("--prediction", prediction != null);
+    all.put(PREDICTION, prediction != null);
     return all.entrySet().stream().filter(Map.Entry::getValue).map(Map.Entry::getKey);
   }
 
@@ -145,20 +147,24 @@ final class FileOptions {
    *
    * @throws IllegalArgumentException if that is more than such a model leaves open
    */
-  TextToImage.Options ofPipeline(String name) {
+  TextToImage.Options ofPipeline(LatentPipeline pipeline) {
     given()
-        .filter(option -> !option.equals("--prediction"))
+        .filter(option -> !option.equals(PREDICTION))
         .findFirst()
         .ifPresent(
             option -> {
               throw new IllegalArgumentException(
                   option
                       + " is for files of a single network, and "
-                      + name
+                      + pipeline.path()
                       + " has several; leave it out");
             });
     TextToImage.Options options = TextToImage.options();
-    return prediction == null ? options : options.prediction(prediction.known());
+    if (prediction != null) {
+      pipeline.requireText(PREDICTION);
+      options.prediction(prediction.known());
+    }
+    return options;
   }
 
   Pretrained.Options options() {

@@ -59,6 +59,19 @@ record LatentPipeline(Path path, String kind, boolean text) {
     return Path.of(name);
   }
 
+  /** Refuses an option that means nothing without a text encoder. */
+  void requireText(String option) {
+    if (!text) {
+      throw new IllegalArgumentException(
+          option
+              + " is for pipelines with a text encoder, and "
+              + path
+              + " ("
+              + kind
+              + ") has none; leave it out");
+    }
+  }
+
   /** How to have its network alone, in a layout that holds no more. */
   String networkAlone() {
     return Files.isRegularFile(path)

@@ -38,8 +38,8 @@ final class ModelOptions {
   }
 
   /** What its files don't say, for a model of several networks. */
-  TextToImage.Options ofPipeline() {
-    return files.ofPipeline(model);
+  TextToImage.Options of(LatentPipeline pipeline) {
+    return files.ofPipeline(pipeline);
   }
 
   /** Checks what can be told without loading. */

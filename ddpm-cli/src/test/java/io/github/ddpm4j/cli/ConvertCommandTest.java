@@ -271,6 +271,20 @@ class ConvertCommandTest {
             "convert: --heads is for files of a single network, and "
                 + sd1
                 + " has several; leave it out");
+    for (Object[] option :
+        new Object[][] {
+          {"--tokenizer", sd1.resolve("tokenizer")},
+          {"--configuration", sd1},
+          {"--prediction", "velocity"}
+        }) {
+      assertThat(refused("-m", ldm, option[0], option[1], "-f", "diffusers", "-o", out))
+          .isEqualTo(
+              "convert: "
+                  + option[0]
+                  + " is for pipelines with a text encoder, and "
+                  + ldm
+                  + " (LDMPipeline) has none; leave it out");
+    }
     Path none = folder.resolve("none");
     assertThat(refused("-m", single, "--configuration", none, "-f", "diffusers", "-o", out))
         .isEqualTo("convert: " + none + " does not exist");
