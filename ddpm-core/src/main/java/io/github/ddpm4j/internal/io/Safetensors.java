@@ -16,6 +16,7 @@ import java.nio.FloatBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -37,6 +38,10 @@ public final class Safetensors {
           DataType.BFLOAT16, "BF16",
           DataType.FLOAT32, "F32",
           DataType.FLOAT64, "F64");
+
+  /** Those that arrays of another one are written as. */
+  private static final Set<DataType> WANTED =
+      Set.of(DataType.FLOAT32, DataType.BFLOAT16, DataType.FLOAT16);
 
   private Safetensors() {}
 
@@ -62,7 +67,7 @@ public final class Safetensors {
    * @param file the file; missing folders are made, an existing file is replaced
    * @param tensors float32 or float64 arrays by name; not closed
    * @param metadata words about the file
-   * @param type FLOAT16, BFLOAT16, FLOAT32 or FLOAT64
+   * @param type FLOAT32, BFLOAT16 or FLOAT16
    * @throws IOException if writing fails; what was there before is still there
    * @throws IllegalArgumentException if a tensor or {@code type} is another, or a finite value
    *     would become infinite
@@ -94,14 +99,14 @@ public final class Safetensors {
    * Checks that tensors can be written in a type, before anything is.
    *
    * @param tensors float32 or float64 arrays by name
-   * @param type FLOAT16, BFLOAT16, FLOAT32 or FLOAT64
+   * @param type FLOAT32, BFLOAT16 or FLOAT16
    * @throws IllegalArgumentException if a tensor or {@code type} is another, or a finite value
    *     would become infinite
    */
   public static void requireWritable(Map<String, NDArray> tensors, DataType type) {
-    if (!NAMES.containsKey(type)) {
+    if (!WANTED.contains(type)) {
       throw new IllegalArgumentException(
-          "tensors can be written as FLOAT16, BFLOAT16, FLOAT32 or FLOAT64, but not as " + type);
+          "tensors can be written as FLOAT32, BFLOAT16 or FLOAT16, but not as " + type);
     }
     tensors.forEach((name, tensor) -> stored(name, tensor, type));
     requireInRange(tensors, type);
