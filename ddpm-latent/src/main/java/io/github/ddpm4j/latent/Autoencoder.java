@@ -6,6 +6,8 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.io.FiniteWeights;
+import io.github.ddpm4j.internal.io.Safetensors;
 import io.github.ddpm4j.internal.io.TensorSource;
 import io.github.ddpm4j.internal.ops.EagerOps;
 import io.github.ddpm4j.internal.torch.GradMode;
@@ -229,8 +231,8 @@ public final class Autoencoder implements AutoCloseable {
    */
   public void save(Path folder, DataType type) throws IOException {
     Objects.requireNonNull(type, "type");
-    requireEncoder("be saved");
     try (Usage.Hold hold = weighted.reading()) {
+      requireWritable(type);
       AutoencoderFolder.write(folder, config.words(scale), weighted.weights(), type);
     }
   }
@@ -478,6 +480,16 @@ public final class Autoencoder implements AutoCloseable {
 
   private NDArray unscaled(NDArray latents) {
     return EagerOps.inference().scale(latents, 1 / scale);
+  }
+
+  /** Checks that it can be saved, before anything is written. */
+  void requireWritable(DataType type) {
+    requireEncoder("be saved");
+    try (Usage.Hold hold = weighted.reading()) {
+      Map<String, NDArray> weights = weighted.weights();
+      FiniteWeights.require(weights, "load the autoencoder anew");
+      Safetensors.requireWritable(weights, type);
+    }
   }
 
   private void requireEncoder(String doing) {

@@ -4,7 +4,6 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.internal.files.WholeFile;
 import io.github.ddpm4j.internal.hub.WeightNames;
-import io.github.ddpm4j.internal.io.FiniteWeights;
 import io.github.ddpm4j.internal.io.JsonFile;
 import io.github.ddpm4j.internal.io.Safetensors;
 import java.io.IOException;
@@ -33,7 +32,6 @@ final class AutoencoderFolder {
       Map<String, NDArray> weights,
       DataType type)
       throws IOException {
-    FiniteWeights.require(weights, "load the autoencoder anew");
     requirePlace(folder);
     // Weights and the scale beside them are of one training, or both of the one before.
     WholeFolder.write(

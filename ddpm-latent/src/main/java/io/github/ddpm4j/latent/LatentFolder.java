@@ -56,6 +56,10 @@ record LatentFolder(
    */
   void write(Path folder, @Nullable Text text, DataType dataType) throws IOException {
     requirePlace(folder);
+    autoencoder.requireWritable(dataType);
+    if (text != null) {
+      text.encoder.requireWritable(dataType);
+    }
     WholeFolder.write(
         folder,
         beside -> {

@@ -284,12 +284,20 @@ public final class TextEncoder implements AutoCloseable {
     return this;
   }
 
-  /** Writes configuration and weights as transformers have them into a folder that is made. */
-  void write(Path folder, DataType type) throws IOException {
+  /** Checks that it can be written, before anything is. */
+  void requireWritable(DataType type) {
     try (Usage.Hold hold = weighted.reading()) {
       Map<String, NDArray> weights = weighted.weights();
       FiniteWeights.require(weights, "load the text encoder anew");
-      Safetensors.write(folder.resolve(PartFolder.WRITTEN), weights, Map.of("format", "pt"), type);
+      Safetensors.requireWritable(weights, type);
+    }
+  }
+
+  /** Writes configuration and weights as transformers have them into a folder that is made. */
+  void write(Path folder, DataType type) throws IOException {
+    try (Usage.Hold hold = weighted.reading()) {
+      Safetensors.write(
+          folder.resolve(PartFolder.WRITTEN), weighted.weights(), Map.of("format", "pt"), type);
       WholeFile.writeText(folder.resolve(PartFolder.CONFIG), JsonFile.text(config.words()));
     }
   }

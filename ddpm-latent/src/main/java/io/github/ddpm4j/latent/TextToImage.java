@@ -318,8 +318,8 @@ public final class TextToImage implements AutoCloseable {
    *
    * @param folder the folder; must be missing, empty, or one that was written so, which is
    *     replaced. It is there whole or not at all
-   * @throws IllegalStateException if the model is closed or has no encoder of pictures, or a weight
-   *     is NaN, infinite or held in 16 bits
+   * @throws IllegalStateException if the model or its text encoder is closed, it has no encoder of
+   *     pictures, or a weight is NaN, infinite, held in 16 bits or mapped
    * @throws IllegalArgumentException if diffusers has no such network, schedule or prediction;
    *     nothing is written then
    * @throws java.nio.file.FileAlreadyExistsException if the folder holds anything else

@@ -310,6 +310,7 @@ class MappedPipelinesTest {
       NDArray images = manager.zeros(new Shape(1, 3, 16, 16));
       assertThatThrownBy(() -> autoencoder.encodeForTraining(images)).hasMessage(refusal);
       assertThatThrownBy(() -> autoencoder.save(temporary.resolve("a"))).hasMessage(refusal);
+      assertThatThrownBy(() -> pages.save(temporary.resolve("b"))).hasMessage(refusal);
       assertThatThrownBy(() -> pages.runAs(Execution.EAGER, Precision.FLOAT32))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessage(

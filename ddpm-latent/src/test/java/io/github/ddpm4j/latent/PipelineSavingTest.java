@@ -229,7 +229,7 @@ class PipelineSavingTest {
   void save_whatCannotBe_leavesNothing() throws IOException {
     Path other = Files.createDirectories(temporary.resolve("other"));
     Path notes = Files.createFile(other.resolve("notes.txt"));
-    Path saved = temporary.resolve("saved");
+    Path saved = temporary.resolve("new/saved");
     try (TextToImage model = TextToImage.load(PipelineFixture.DATA.resolve("sd1"))) {
       assertThatThrownBy(() -> model.save(other))
           .isInstanceOf(FileAlreadyExistsException.class)
@@ -250,7 +250,17 @@ class PipelineSavingTest {
     }
     try (TextToImage model =
         TextToImage.options().decoderAlone().load(PipelineFixture.DATA.resolve("sd1"))) {
-      assertThatThrownBy(() -> model.save(saved)).isInstanceOf(IllegalStateException.class);
+      assertThatThrownBy(() -> model.save(saved))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage(
+              "the autoencoder was loaded with decoderAlone(), so it cannot be saved; load the model"
+                  + " without");
+    }
+    try (TextToImage model = TextToImage.load(PipelineFixture.DATA.resolve("sd1"))) {
+      model.textEncoder().close();
+      assertThatThrownBy(() -> model.save(saved))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("the text encoder is closed and its weights are freed; load it again");
     }
     try (Stream<Path> left = Files.walk(temporary)) {
       assertThat(left).containsExactlyInAnyOrder(temporary, other, notes);
