@@ -340,7 +340,8 @@ final class EvaluateCommand implements Callable<Integer> {
               : "--merge needs REAL to compare with, or --save");
     }
     if (bits != null) {
-      throw new IllegalArgumentException("--bits compares with real pictures, not with " + option);
+      throw new IllegalArgumentException(
+          "--bits needs real pictures and a model, but there is " + option);
     }
     if (shard.count() > 1 && !merge.isEmpty()) {
       throw new IllegalArgumentException(

@@ -143,7 +143,9 @@ class EvaluateShardsTest {
     assertThat(refused(model, "--size", "1x8x8", "--save", out))
         .isEqualTo("evaluate: --size is for folders; a model has its own");
     assertThat(refused(model, "--bits", "2", "--save", out))
-        .isEqualTo("evaluate: --bits compares with real pictures, not with --save");
+        .isEqualTo("evaluate: --bits needs real pictures and a model, but there is --save");
+    assertThat(refused(real, "--bits", "2", "--merge", out))
+        .isEqualTo("evaluate: --bits needs real pictures and a model, but there is --merge");
     assertThat(Program.run("evaluate", model, "--shard", "3/2", "--save", out).misspelt())
         .isEqualTo(
             "Invalid value for option '--shard': must be K/N with K from 1 to N, such as 3/64, but"
