@@ -69,7 +69,7 @@ final class EvaluateCommand implements Callable<Integer> {
       arity = "0..1",
       paramLabel = "REAL",
       description =
-          "A folder of real pictures; with --merge, or a file of --save; with --save, or a model.")
+          "A folder of real pictures; with --merge also a file of --save, with --save also a model.")
   private @Nullable Path real;
 
   @Parameters(
