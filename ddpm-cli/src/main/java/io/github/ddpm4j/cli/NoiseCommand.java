@@ -43,6 +43,7 @@ final class NoiseCommand implements Callable<Integer> {
   @Option(
       names = "--schedule",
       paramLabel = "NAME",
+      converter = ScheduleName.NameConverter.class,
       description = "linear, as the paper's, scaled-linear, cosine or flow (default: linear).")
   private ScheduleName name = ScheduleName.LINEAR;
 
