@@ -5,10 +5,12 @@ import ai.djl.ndarray.NDManager;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.stream.Collectors;
 
 /**
@@ -48,14 +50,23 @@ record Given(Map<String, Path> files) {
         });
     if (!missing.isEmpty()) {
       throw new IllegalArgumentException(
-          String.join(", ", missing)
-              + "; give that by --given"
-              + (files.isEmpty()
-                  ? ""
-                  : files.values().stream()
-                      .map(Path::toString)
-                      .collect(Collectors.joining(" and ", ", not ", ""))));
+          String.join(", ", missing) + "; give that by --given" + beside(edits.values()));
     }
+  }
+
+  /** What a complaint adds about the files that are given. */
+  private String beside(Collection<Edit> edits) {
+    Set<String> used =
+        edits.stream().flatMap(Edit::sources).map(Source::sha256).collect(Collectors.toSet());
+    String useless =
+        files.entrySet().stream()
+            .filter(file -> !used.contains(file.getKey()))
+            .map(file -> file.getValue().toString())
+            .collect(Collectors.joining(" and "));
+    if (!useless.isEmpty()) {
+      return ", not " + useless;
+    }
+    return files.isEmpty() ? "" : ", too";
   }
 
   /** Sources as one array. */

@@ -143,9 +143,10 @@ class ReproduceEditsTest {
                 + " was made from "
                 + third
                 + "; give that by --given, not "
-                + one
-                + " and "
                 + two);
+    assertThat(Program.run("reproduce", "-m", model, between, "--given", two).refused())
+        .isEqualTo(
+            "reproduce: " + between + " was made from " + first + "; give that by --given, too");
     Path none = folder.resolve("none.png");
     assertThat(Program.run("reproduce", "-m", model, varied, "--given", none).refused())
         .isEqualTo("reproduce: " + none + " does not exist");
