@@ -14,6 +14,7 @@ import java.io.IOException;
 import java.net.URI;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystem;
 import java.nio.file.FileSystems;
@@ -112,6 +113,18 @@ class FileMappingTest {
     for (MappedTensor tensor : mapped.values()) {
       assertThat(tensor.array().getShape()).isEqualTo(PAIR);
       assertThat(widened(tensor.array())).containsExactly(1.5f, -2);
+    }
+  }
+
+  /** The system knows a file by bytes, of which such a letter has several. */
+  @Test
+  void map_lettersBeyondAscii_theValuesOfTheFile() throws IOException {
+    String name = "Gewicht \u00fc \u4f60 \ud83d\ude00.safetensors";
+    Charset charset = Charset.forName(System.getProperty("sun.jnu.encoding", "UTF-8"));
+    assumeTrue(charset.newEncoder().canEncode(name), "no such file can be here");
+    try (TensorSource source = TensorFiles.open(file(name))) {
+      NDArray wide = source.map(Map.of("wide", PAIR), manager).get("wide").array();
+      assertThat(wide.toFloatArray()).containsExactly(1.5f, -2);
     }
   }
 
