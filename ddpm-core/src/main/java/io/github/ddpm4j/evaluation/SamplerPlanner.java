@@ -293,9 +293,7 @@ public final class SamplerPlanner {
    * @throws java.util.concurrent.CancellationException if the thread is interrupted
    */
   public Table plan(int calls) {
-    if (calls < 1) {
-      throw new IllegalArgumentException("calls must be at least 1, but was " + calls);
-    }
+    requireCalls(calls);
     if (features != null && images < 2) {
       throw new IllegalArgumentException(
           "images must be at least 2 to be compared with real ones, but was "
@@ -331,15 +329,22 @@ public final class SamplerPlanner {
    *
    * @param calls the budget, as for {@link #plan}
    * @return at least 1
-   * @throws IllegalArgumentException if the long chain adds fresh noise, or cannot be used with the
-   *     model
+   * @throws IllegalArgumentException if {@code calls} is less than 1, or the long chain adds fresh
+   *     noise or cannot be used with the model
    */
   public int totalCalls(int calls) {
+    requireCalls(calls);
     return longCalls()
         + candidates(calls).stream()
             .filter(candidate -> refusal(candidate, calls).isEmpty())
             .mapToInt(candidate -> candidate.plan(diffusion).steps().size())
             .sum();
+  }
+
+  private static void requireCalls(int calls) {
+    if (calls < 1) {
+      throw new IllegalArgumentException("calls must be at least 1, but was " + calls);
+    }
   }
 
   private int longCalls() {

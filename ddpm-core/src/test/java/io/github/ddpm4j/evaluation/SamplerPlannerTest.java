@@ -236,6 +236,9 @@ class SamplerPlannerTest {
         .isThrownBy(() -> planner().plan(0))
         .withMessage("calls must be at least 1, but was 0");
     assertThatIllegalArgumentException()
+        .isThrownBy(() -> planner().candidates(List.of(Samplers.ddim(5))).totalCalls(0))
+        .withMessage("calls must be at least 1, but was 0");
+    assertThatIllegalArgumentException()
         .isThrownBy(() -> planner().images(0))
         .withMessage("images must be at least 1, but was 0");
     assertThatIllegalArgumentException()
