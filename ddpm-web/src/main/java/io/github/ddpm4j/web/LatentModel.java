@@ -2,6 +2,7 @@ package io.github.ddpm4j.web;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.internal.io.JsonFile;
 import io.github.ddpm4j.latent.Drawing;
 import io.github.ddpm4j.latent.LatentDiffusion;
 import io.github.ddpm4j.latent.TextToImage;
@@ -26,17 +27,20 @@ import org.jspecify.annotations.Nullable;
 record LatentModel(LatentDiffusion latent, @Nullable TextToImage text)
     implements PageModel, AutoCloseable {
 
+  /** The file that names the parts. */
+  private static final String INDEX = "model_index.json";
+
   private static final double GUIDANCE = 7.5;
   private static final Duration PATIENCE = Duration.ofHours(1);
 
   /** Whether a folder is a pipeline. */
   static boolean isIn(Path folder) {
-    return Files.isRegularFile(folder.resolve("model_index.json"));
+    return Files.isRegularFile(folder.resolve(INDEX));
   }
 
   /** Loads a pipeline, with its text encoder where it has one. */
   static LatentModel load(Path folder) throws IOException {
-    return Files.isDirectory(folder.resolve("tokenizer"))
+    return JsonFile.read(folder.resolve(INDEX)).containsKey("tokenizer")
         ? of(TextToImage.load(folder))
         : new LatentModel(LatentDiffusion.load(folder), null);
   }

@@ -19,6 +19,8 @@ import java.awt.image.BufferedImage;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -31,6 +33,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
 
 /** A tiny Stable Diffusion on the page. */
 @Timeout(60)
@@ -95,6 +98,23 @@ class LatentModelTest {
   void isIn_aPipeline_andNoModelFolder() {
     assertThat(LatentModel.isIn(TINY)).isTrue();
     assertThat(LatentModel.isIn(TINY.resolve("unet"))).isFalse();
+  }
+
+  @Test
+  void load_withoutItsTokenizer_saysWhatIsMissing(@TempDir Path folder) throws IOException {
+    Files.copy(TINY.resolve("model_index.json"), folder.resolve("model_index.json"));
+    for (String part : List.of("unet", "vae", "text_encoder", "scheduler")) {
+      Files.createDirectory(folder.resolve(part));
+    }
+    Files.copy(
+        TINY.resolve("scheduler/scheduler_config.json"),
+        folder.resolve("scheduler/scheduler_config.json"));
+    assertThatThrownBy(() -> LatentModel.load(folder))
+        .isInstanceOf(NoSuchFileException.class)
+        .hasMessage(
+            folder.resolve("tokenizer")
+                + ": this part of StableDiffusionPipeline is missing; its parts are unet, vae,"
+                + " tokenizer, text_encoder and scheduler");
   }
 
   @Test
