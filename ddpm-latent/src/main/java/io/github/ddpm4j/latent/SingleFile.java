@@ -80,6 +80,9 @@ record SingleFile(
    */
   static SingleFile open(Path file, @Nullable Path tokenizer, @Nullable Path configuration)
       throws IOException {
+    if (configuration != null) {
+      requireScheduler(configuration.resolve(Pipeline.SCHEDULER));
+    }
     try (TensorSource whole = TensorFiles.open(file)) {
       String root = has(whole.tensors().keySet(), ROOT) ? ROOT : "";
       TensorSource source = whole.under(root);
@@ -104,6 +107,16 @@ record SingleFile(
           openClip,
           words(file, openClip, tokenizer, configuration),
           configuration);
+    }
+  }
+
+  private static void requireScheduler(Path scheduler) throws IOException {
+    if (!Files.isRegularFile(scheduler)) {
+      throw new NoSuchFileException(
+          scheduler.toString(),
+          null,
+          "this file is missing, which says the noise schedule; get the whole folder of the"
+              + " configuration");
     }
   }
 

@@ -216,6 +216,19 @@ class SingleFileTest {
         .hasMessage(file + " is " + meaning + ", which this version does not load");
   }
 
+  @Test
+  void load_configurationWithoutScheduler_namesIt() throws IOException {
+    Path described = described("sd1");
+    Path scheduler = described.resolve("scheduler/scheduler_config.json");
+    Files.delete(scheduler);
+    assertThatThrownBy(
+            () -> TextToImage.options().configuration(described).load(SINGLE.resolve("sd1.ckpt")))
+        .hasMessage(
+            scheduler
+                + ": this file is missing, which says the noise schedule; get the whole folder of"
+                + " the configuration");
+  }
+
   @ParameterizedTest
   @CsvSource({
     "model.diffusion_model., network",
