@@ -41,7 +41,7 @@ final class PageServer implements AutoCloseable {
   static final int DEFAULT_PORT = 8080;
 
   /** The largest body of a request in bytes: {@value}. */
-  static final int MOST_BYTES = 65_536;
+  static final int MOST_BYTES = 131_072;
 
   /** Drawings that a client may begin at once. */
   static final int BURST = 20;

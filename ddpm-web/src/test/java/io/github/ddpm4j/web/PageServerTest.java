@@ -397,8 +397,8 @@ class PageServerTest {
   @Test
   void body_thatIsTooLarge_isRefusedUnread() throws Exception {
     String head = "POST /api/drawings HTTP/1.1\r\n" + host() + "Content-Type: application/json\r\n";
-    String refusal = "{\"error\":\"the body must have at most 65536 bytes\"}";
-    for (String length : List.of("65537", "999999999", "9999999999999")) {
+    String refusal = "{\"error\":\"the body must have at most 131072 bytes\"}";
+    for (String length : List.of("131073", "999999999", "9999999999999")) {
       assertThat(raw(head + "Content-Length: " + length + "\r\n\r\n"))
           .startsWith("HTTP/1.1 413 ")
           .endsWith(refusal);
@@ -406,7 +406,7 @@ class PageServerTest {
     // Chunks of which the last never comes: the answer does not wait for it.
     String chunk = "1000\r\n" + "x".repeat(0x1000) + "\r\n";
     try (Socket socket = connect()) {
-      String all = head + "Transfer-Encoding: chunked\r\n\r\n" + chunk.repeat(17);
+      String all = head + "Transfer-Encoding: chunked\r\n\r\n" + chunk.repeat(33);
       socket.getOutputStream().write(all.getBytes(StandardCharsets.ISO_8859_1));
       socket.setSoTimeout(20_000);
       byte[] start = socket.getInputStream().readNBytes("HTTP/1.1 413 ".length());
