@@ -56,7 +56,7 @@ final class WholeRequests implements AutoCloseable {
           continue;
         }
         together.add(first);
-        queue.drainTo(together, batch - 1);
+        addWhatFits(together);
         long now = System.nanoTime();
         together.forEach(one -> waits.add(now - one.since()));
       } catch (InterruptedException e) {
@@ -72,6 +72,17 @@ final class WholeRequests implements AutoCloseable {
           }
         }
       }
+    }
+  }
+
+  /** As many images as a call may have, twice as many of those that are guided. */
+  private void addWhatFits(List<Waiting> together) {
+    int images = together.get(0).run().imagesOfNextStep();
+    Waiting next = queue.peek();
+    while (next != null && images + next.run().imagesOfNextStep() <= batch) {
+      images += next.run().imagesOfNextStep();
+      together.add(queue.remove());
+      next = queue.peek();
     }
   }
 
