@@ -55,8 +55,8 @@ public final class FrechetDistance {
 
   /**
    * The distance of generated images from a reference, with an interval. With n images and d
-   * features, a resample costs n·d² for the covariance and some ten times d³ for the rest; of fewer
-   * images than features, some ten times n³.
+   * features, a resample costs n·d² for the covariance and some ten times d³ for the rest. With
+   * fewer images than features it costs some ten times n³, or n²·d if the reference has more.
    *
    * @param generated one row of features per image, at least 2
    * @param reference statistics of the same features, treated as fixed
