@@ -30,10 +30,10 @@ record Given(Map<String, Path> files) {
   }
 
   /**
-   * Checks that all are there that some edits were made from.
+   * Checks that all are there that some edits were made from, and no others.
    *
    * @param edits by the files of their grids
-   * @throws IllegalArgumentException if not; the message names all that are missing
+   * @throws IllegalArgumentException if not; the message names all that are missing, or in excess
    */
   void requireAll(Map<Path, Edit> edits) {
     List<String> missing = new ArrayList<>();
@@ -52,17 +52,26 @@ record Given(Map<String, Path> files) {
       throw new IllegalArgumentException(
           String.join(", ", missing) + "; give that by --given" + beside(edits.values()));
     }
+    String useless = useless(edits.values());
+    if (!useless.isEmpty()) {
+      throw new IllegalArgumentException(
+          "none of the pictures was made from " + useless + "; leave it out of --given");
+    }
+  }
+
+  /** The files that are given for nothing. */
+  private String useless(Collection<Edit> edits) {
+    Set<String> used =
+        edits.stream().flatMap(Edit::sources).map(Source::sha256).collect(Collectors.toSet());
+    return files.entrySet().stream()
+        .filter(file -> !used.contains(file.getKey()))
+        .map(file -> file.getValue().toString())
+        .collect(Collectors.joining(" and "));
   }
 
   /** What a complaint adds about the files that are given. */
   private String beside(Collection<Edit> edits) {
-    Set<String> used =
-        edits.stream().flatMap(Edit::sources).map(Source::sha256).collect(Collectors.toSet());
-    String useless =
-        files.entrySet().stream()
-            .filter(file -> !used.contains(file.getKey()))
-            .map(file -> file.getValue().toString())
-            .collect(Collectors.joining(" and "));
+    String useless = useless(edits);
     if (!useless.isEmpty()) {
       return ", not " + useless;
     }
