@@ -46,8 +46,8 @@ final class DigitsRuns {
       List<Drawn> same = drawn.stream().filter(row -> row.sampler().equals(sampler)).toList();
       double[] times = same.stream().mapToDouble(Drawn::millis).sorted().toArray();
       String cells = cells(same.stream().map(Drawn::verdict).toList());
-      String row = "| %s | %s%.1f |\n";
-      table.append(String.format(Locale.ROOT, row, sampler, cells, times[times.length / 2]));
+      double median = times[times.length / 2];
+      table.append(String.format(Locale.ROOT, "| %s | %s%.1f |\n", sampler, cells, median));
     }
     return table.toString();
   }
