@@ -49,9 +49,9 @@ public final class TuneDigits {
           seconds[1] += judge(then.seed(seed), judge, seed, rows, -1, -2, -4);
         }
       }
-      String share = "%nTuning took %.2f of the time of training.%n";
+      double share = seconds[1] / seconds[0];
       return DigitsRuns.table(judge.realAgainstReal(), rows)
-          + String.format(Locale.ROOT, share, seconds[1] / seconds[0]);
+          + String.format(Locale.ROOT, "%nTuning took %.2f of the time of training.%n", share);
     }
   }
 
