@@ -19,6 +19,7 @@ record PixelModel(DDPM ddpm) implements PageModel {
 
   /** That towards classes and attributes. */
   static final double GUIDANCE = 2;
+
   private static final Duration PATIENCE = Duration.ofMinutes(5);
 
   @Override
