@@ -15,12 +15,12 @@ public enum ImageLayout {
   CHANNELS_LAST,
 
   /**
-   * With the channels last if a call has enough pixels for what that costs, and else first. For
-   * networks that see their largest image at the entrance.
+   * With the channels last in those layers that see enough pixels in a call for what that costs,
+   * and else first. For networks whose layers see images of many sizes.
    */
   BY_SIZE;
 
-  /** Of more pixels than this in a call, U-Nets were faster with the channels last. */
+  /** Of more pixels than this, layers of U-Nets were no slower with the channels last. */
   private static final int FEW_PIXELS = 4096;
 
   /** TorchScript's numbers for memory formats. */
@@ -28,7 +28,7 @@ public enum ImageLayout {
 
   private static final int LAST = 2;
 
-  /** The memory format of images that enter, as TorchScript. */
+  /** The memory format of images, as TorchScript. */
   String format(Script.Value images) {
     return switch (this) {
       case CHANNELS_FIRST -> "" + CONTIGUOUS;
@@ -36,6 +36,19 @@ public enum ImageLayout {
       case BY_SIZE ->
           String.format(Locale.ROOT, "(%d if %s else %d)", LAST, manyPixels(images), CONTIGUOUS);
     };
+  }
+
+  /**
+   * Images as a convolution takes them, as TorchScript; they are copied where they lie otherwise.
+   */
+  String convolved(String images) {
+    return this == BY_SIZE
+        ? String.format(
+            Locale.ROOT,
+            "torch.contiguous(%s, memory_format=%s)",
+            images,
+            format(new Script.Value(images)))
+        : images;
   }
 
   private static String manyPixels(Script.Value images) {

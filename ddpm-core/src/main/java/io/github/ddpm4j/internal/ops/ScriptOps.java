@@ -181,7 +181,8 @@ public final class ScriptOps implements Ops<Value> {
   }
 
   private String convolution(String x, String weight, String bias, String how) {
-    return String.format(Locale.ROOT, "torch.conv%dd(%s, %s, %s, %s)", axes, x, weight, bias, how);
+    return String.format(
+        Locale.ROOT, "torch.conv%dd(%s, %s, %s, %s)", axes, layout.convolved(x), weight, bias, how);
   }
 
   private static String float32(Value x) {
@@ -203,7 +204,12 @@ public final class ScriptOps implements Ops<Value> {
     return axes == IMAGE_AXES && seeds == null
         ? script.let(
             "(%s if %s >= %d else torch.conv2d(%s, %s, %s, [1, 1], [1, 1]))",
-            folded, pixels(x), MANY_PIXELS, doubled(x), converted(weight), converted(bias))
+            folded,
+            pixels(x),
+            MANY_PIXELS,
+            doubled(layout.convolved(x.name())),
+            converted(weight),
+            converted(bias))
         : script.let("%s", folded);
   }
 
@@ -212,7 +218,7 @@ public final class ScriptOps implements Ops<Value> {
         Locale.ROOT,
         "torch.conv_transpose%dd(%s, %s, %s, %s, %s)",
         axes,
-        x,
+        layout.convolved(x.name()),
         converted(kernel),
         converted(bias),
         ofEachAxis(2),
@@ -252,7 +258,12 @@ public final class ScriptOps implements Ops<Value> {
   public Value convTranspose(Value x, Value weight, Value bias, int stride, int padding) {
     return script.let(
         "torch.conv_transpose%dd(%s, %s, %s, %s, %s)",
-        axes, x, converted(weight), converted(bias), ofEachAxis(stride), ofEachAxis(padding));
+        axes,
+        layout.convolved(x.name()),
+        converted(weight),
+        converted(bias),
+        ofEachAxis(stride),
+        ofEachAxis(padding));
   }
 
   @Override
@@ -488,10 +499,10 @@ public final class ScriptOps implements Ops<Value> {
 
   @Override
   public Value upsampleNearest2x(Value x) {
-    return script.let("%s", doubled(x));
+    return script.let("%s", doubled(x.name()));
   }
 
-  private String doubled(Value x) {
+  private String doubled(String x) {
     return String.format(
         Locale.ROOT,
         "torch.upsample_nearest%dd(%s, None, %s)",

@@ -20,6 +20,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -741,6 +742,41 @@ class ScriptOpsTest {
         assertThat(largest(result.sub(expected))).as("largest difference").isLessThan(1e-6);
       }
     }
+  }
+
+  /** What convolutions make of 70 x 70 pixels, then of 35 x 35 and 18 x 18, then of 70 x 70. */
+  @ParameterizedTest
+  @CsvSource({"CHANNELS_FIRST, false, false", "CHANNELS_LAST, true, true", "BY_SIZE, true, false"})
+  void conv_imagesOfManySizes_channelsLastAsTheirSizeHasIt(
+      ImageLayout layout, boolean large, boolean small) {
+    List<NDArray> inputs =
+        List.of(array(new Shape(1, 2, 70, 70)), array(new Shape(2, 2, 3, 3)), array(new Shape(2)));
+    Script script = new Script();
+    ScriptOps ops = ScriptOps.inference(script, Script.Type.FLOAT32, layout);
+    Value x = ops.enter(new Value("p[0]"));
+    Value w = new Value("p[1]");
+    Value b = new Value("p[2]");
+    Value half = ops.conv(x, w, b, 2, 1);
+    Value quarter = ops.conv(x, w, b, 4, 1);
+    Value whole = ops.upsampleConv3(half, w, b);
+    List<Value> results =
+        List.of(
+            half,
+            quarter,
+            ops.conv(whole, w, b, 1, 1),
+            ops.conv(half, w, b, 1, 1),
+            whole,
+            ops.upsampleConv3(quarter, w, b),
+            ops.convTranspose(half, w, b, 1, 1));
+    String last =
+        results.stream()
+            .map(value -> "torch.is_contiguous(" + value + ", memory_format=2)")
+            .collect(Collectors.joining(", ", "torch.tensor([", "])"));
+
+    NDArray actual = run(script, listOf(script.let("%s", last)), inputs, false).head();
+
+    assertThat(actual.toBooleanArray())
+        .containsExactly(large, large, large, small, small, small, small);
   }
 
   /**
