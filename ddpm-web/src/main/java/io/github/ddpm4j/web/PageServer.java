@@ -6,6 +6,7 @@ import io.github.ddpm4j.service.SamplingService;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.net.BindException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
@@ -100,7 +101,7 @@ final class PageServer implements AutoCloseable {
       files.put(file.getKey(), resource(file.getValue()));
     }
     isLocal = address.getAddress().isLoopbackAddress();
-    server = HttpServer.create(address, 1_000);
+    server = listening(address);
     AtomicInteger count = new AtomicInteger();
     threads =
         new ThreadPoolExecutor(
@@ -118,6 +119,22 @@ final class PageServer implements AutoCloseable {
     server.setExecutor(threads);
     server.createContext("/", this::handle);
     server.start();
+  }
+
+  private static HttpServer listening(InetSocketAddress address) throws IOException {
+    try {
+      return HttpServer.create(address, 1_000);
+    } catch (BindException e) {
+      throw new IOException(
+          "nothing can listen at "
+              + address.getHostString()
+              + ":"
+              + address.getPort()
+              + " ("
+              + e.getMessage()
+              + "); name another port by -Dport=9000, or another host by -Dhost=localhost",
+          e);
+    }
   }
 
   /**

@@ -296,7 +296,7 @@ function showGallery() {
         select(null);
       }
     };
-    button.append(image, (one.prompt || "anything") + (one.words.use === "inpainting" ? ", filled in" : ""));
+    button.append(image, (one.prompt || "anything, by " + one.model) + (one.words.use === "inpainting" ? ", filled in" : ""));
     button.addEventListener("click", () => {
       if (events) {
         fail("Stop the drawing first, or wait for its end.");
@@ -375,6 +375,7 @@ try {
   showChoices();
   gallery = JSON.parse(sessionStorage.getItem(KEPT) || "[]");
   showGallery();
+  $("draw").disabled = false;
   document.documentElement.dataset.ready = "yes";
 } catch (e) {
   fail(e.message);

@@ -499,7 +499,11 @@ class PageServerTest {
   @Test
   void start_whereItCannot_saysSo() {
     int port = URI.create(server.address()).getPort();
-    assertThatThrownBy(() -> PageServer.start(service, port)).isInstanceOf(IOException.class);
+    assertThatThrownBy(() -> PageServer.start(service, port))
+        .isInstanceOf(IOException.class)
+        .hasMessageStartingWith("nothing can listen at localhost:" + port + " (")
+        .hasMessageEndingWith(
+            "); name another port by -Dport=9000, or another host by -Dhost=localhost");
     assertThatThrownBy(
             () ->
                 PageServer.start(
