@@ -82,10 +82,11 @@ final class LayerTimes {
       return inTurn(
           rounds,
           times,
-          () -> program.call("plain", x, List.of(), w, b).head(),
-          () -> program.call("plain", last, List.of(), w, b).head(),
-          () -> program.call("packed", x, List.of(), packed, b).head(),
-          () -> program.call("packed", last, List.of(), packed, b).head());
+          List.of(
+              () -> program.call("plain", x, List.of(), w, b).head(),
+              () -> program.call("plain", last, List.of(), w, b).head(),
+              () -> program.call("packed", x, List.of(), packed, b).head(),
+              () -> program.call("packed", last, List.of(), packed, b).head()));
     }
   }
 
@@ -110,25 +111,25 @@ final class LayerTimes {
       return inTurn(
           rounds,
           times,
-          () -> program.call("fused", q, List.of(), k, v).head(),
-          () -> program.call("products", q, List.of(), k, v).head());
+          List.of(
+              () -> program.call("fused", q, List.of(), k, v).head(),
+              () -> program.call("products", q, List.of(), k, v).head()));
     }
   }
 
   /** What each way gives; sets the median of its times. */
-  @SafeVarargs
-  private static NDArray[] inTurn(int rounds, double[] times, Supplier<NDArray>... ways) {
+  private static NDArray[] inTurn(int rounds, double[] times, List<Supplier<NDArray>> ways) {
     ThreadMXBean threads = ManagementFactory.getThreadMXBean();
-    NDArray[] results = Arrays.stream(ways).map(Supplier::get).toArray(NDArray[]::new);
-    double[][] all = new double[ways.length][rounds];
+    NDArray[] results = ways.stream().map(Supplier::get).toArray(NDArray[]::new);
+    double[][] all = new double[ways.size()][rounds];
     for (int round = 0; round < rounds; round++) {
-      for (int i = 0; i < ways.length; i++) {
+      for (int i = 0; i < ways.size(); i++) {
         long before = threads.getCurrentThreadCpuTime();
-        ways[i].get().close();
+        ways.get(i).get().close();
         all[i][round] = (threads.getCurrentThreadCpuTime() - before) / 1e6;
       }
     }
-    for (int i = 0; i < ways.length; i++) {
+    for (int i = 0; i < ways.size(); i++) {
       Arrays.sort(all[i]);
       times[i] = all[i][rounds / 2];
     }
