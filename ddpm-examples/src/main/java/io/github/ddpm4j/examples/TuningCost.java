@@ -3,6 +3,7 @@ package io.github.ddpm4j.examples;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.Training;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -13,7 +14,7 @@ import java.util.stream.IntStream;
  * How long tuning takes beside the training that the model has had, by steps of each with as many
  * pictures.
  *
- * @param seconds those of a step of tuning
+ * @param seconds those of a step of tuning, on one thread
  * @param trainingSeconds those of a step of training
  * @param share of the time of training
  */
@@ -35,10 +36,15 @@ record TuningCost(double seconds, double trainingSeconds, double share) {
     return Objects.requireNonNull((Number) model.provenance().get(name), name).longValue();
   }
 
+  /** The time of the processor that this thread has had: others on the machine don't count. */
+  static long nanos() {
+    return ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime();
+  }
+
   /** The median of the steps after the first, which compiles. */
   private static double seconds(TuningTask task, Training run, int measured) {
     List<Long> ends = new ArrayList<>();
-    run.steps(measured + 1).seed(1).listener(step -> ends.add(System.nanoTime()));
+    run.steps(measured + 1).seed(1).listener(step -> ends.add(nanos()));
     task.fit().apply(run).close();
     return IntStream.rangeClosed(1, measured)
         .mapToDouble(i -> (ends.get(i) - ends.get(i - 1)) / 1e9)

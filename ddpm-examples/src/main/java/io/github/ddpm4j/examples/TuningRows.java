@@ -39,9 +39,9 @@ final class TuningRows {
     sampling.condition(task.asked());
     int count = (int) task.others().getShape().get(0);
     NDManager manager = task.others().getManager();
-    long begun = System.nanoTime();
+    long begun = TuningCost.nanos();
     try (Samples drawn = sampling.generate(count)) {
-      double millis = (System.nanoTime() - begun) / 1e6 / count;
+      double millis = (TuningCost.nanos() - begun) / 1e6 / count;
       NDArray pictures = drawn.toNDArray(manager);
       String time = String.format(Locale.ROOT, "%.1f", millis);
       print(Integer.toString(calls), sampler.toString(), pictures, time);
