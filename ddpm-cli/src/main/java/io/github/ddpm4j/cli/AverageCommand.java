@@ -46,6 +46,7 @@ final class AverageCommand implements Callable<Integer> {
   @Parameters(
       paramLabel = "MODEL",
       arity = "1..*",
+      converter = Names.OfModel.class,
       description = "Models, as -m of other commands.")
   private List<String> models = List.of();
 

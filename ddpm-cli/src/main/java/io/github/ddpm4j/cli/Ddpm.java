@@ -20,6 +20,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.ScopeType;
+import picocli.CommandLine.TypeConversionException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The program {@code ddpm}. */
@@ -132,6 +133,7 @@ public final class Ddpm {
     commandLine.addSubcommand(benchmark);
     commandLine.getSubcommands().values().forEach(Ddpm::setFlagsWhereGiven);
     return commandLine
+        .registerConverter(Path.class, Names::path)
         .setUsageHelpWidth(WIDTH)
         .setCaseInsensitiveEnumValuesAllowed(true)
         .setExecutionStrategy(Ddpm::execute)
@@ -171,12 +173,20 @@ public final class Ddpm {
         .println(
             command.getCommandName()
                 + ": "
-                + problem.getMessage()
+                + said(problem)
                 + (others.isEmpty() ? "" : "; is it " + String.join(" or ", others) + "?")
                 + "; "
                 + name
                 + " --help says more");
     return Cli.USER_ERROR;
+  }
+
+  private static @Nullable String said(ParameterException problem) {
+    // Picocli takes what cannot be the second of a list for something that was not asked for.
+    return problem instanceof UnmatchedArgumentException unmatched
+            && unmatched.getUnmatched().contains("")
+        ? Names.EMPTY
+        : problem.getMessage();
   }
 
   /** Runs a command. An engine that is not there ends it in an error, too. */
@@ -206,13 +216,21 @@ public final class Ddpm {
   private static @Nullable Path configOf(String... args) {
     for (int i = 0; i < args.length; i++) {
       if (args[i].startsWith(CONFIG + "=")) {
-        return Path.of(args[i].substring(CONFIG.length() + 1));
+        return pathOfConfig(args[i].substring(CONFIG.length() + 1));
       }
       if (args[i].equals(CONFIG) && i + 1 < args.length) {
-        return Path.of(args[i + 1]);
+        return pathOfConfig(args[i + 1]);
       }
     }
     return null;
+  }
+
+  private static Path pathOfConfig(String text) {
+    try {
+      return Names.path(text);
+    } catch (TypeConversionException e) {
+      throw new IllegalArgumentException(CONFIG + ": " + e.getMessage(), e);
+    }
   }
 
   /** What is amiss with the engine, of which any fault may be a consequence; null if nothing is. */

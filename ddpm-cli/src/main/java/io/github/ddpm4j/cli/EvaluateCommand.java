@@ -76,6 +76,7 @@ final class EvaluateCommand implements Callable<Integer> {
       index = "1",
       arity = "0..1",
       paramLabel = "GENERATED",
+      converter = Names.OfModel.class,
       description = "A folder of pictures, or a model as -m of other commands.")
   private @Nullable String generated;
 

@@ -14,6 +14,7 @@ final class ModelOptions {
       names = {"-m", "--model"},
       paramLabel = "MODEL",
       required = true,
+      converter = Names.OfModel.class,
       description =
           "A model folder, a checkpoint, another library's folder or file, the name of a model in"
               + " the cache of Hugging Face, or of one in the box: faces or fashion.")
