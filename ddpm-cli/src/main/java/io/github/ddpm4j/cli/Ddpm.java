@@ -10,6 +10,7 @@ import java.nio.charset.Charset;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.CancellationException;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -243,12 +244,22 @@ public final class Ddpm {
     }
   }
 
+  /** What is said of a command that Ctrl-C ended, which says so in the library's words. */
+  private static String more(CancellationException ended, CommandLine command) {
+    if (command.getCommand() instanceof Interruptible own) {
+      return own.ended(ended);
+    }
+    return Stream.of("--output", "--save").anyMatch(command.getParseResult()::hasMatchedOption)
+        ? "; nothing was written"
+        : "";
+  }
+
   private int report(Exception problem, CommandLine command, ParseResult result) {
     if (stacktrace) {
       problem.printStackTrace(command.getErr());
     }
-    if (problem instanceof CancellationException) {
-      command.getErr().println(command.getCommandName() + ": " + problem.getMessage());
+    if (problem instanceof CancellationException ended) {
+      command.getErr().println(command.getCommandName() + ": ended" + more(ended, command));
       return INTERRUPTED;
     }
     String missing = Cli.isUsers(problem) ? null : withoutEngine();

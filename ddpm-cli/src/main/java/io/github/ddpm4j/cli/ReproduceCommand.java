@@ -16,6 +16,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CancellationException;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -38,7 +39,7 @@ import picocli.CommandLine.Spec;
       "  ddpm reproduce -m fashion pictures/00000003.png",
       "  ddpm reproduce -m digits filled.png --given seven.png,mask.png"
     })
-final class ReproduceCommand implements Callable<Integer> {
+final class ReproduceCommand implements Callable<Integer>, Interruptible {
 
   /** Levels of 8 bits by which other processors may differ. */
   private static final int ROUNDING = 1;
@@ -77,6 +78,8 @@ final class ReproduceCommand implements Callable<Integer> {
 
   @Option(names = "--json", description = "Tells the result as JSON.")
   private boolean json;
+
+  private int compared;
 
   @Override
   public Integer call() throws IOException {
@@ -132,6 +135,7 @@ final class ReproduceCommand implements Callable<Integer> {
           out.flush();
         }
         worst = Math.max(worst, difference);
+        compared++;
         if (output != null) {
           Pictures.write(drawn.picture(), output.resolve(file.getFileName()), drawn.words());
         }
@@ -145,6 +149,11 @@ final class ReproduceCommand implements Callable<Integer> {
       out.flush();
     }
     return worst > ROUNDING ? 1 : 0;
+  }
+
+  @Override
+  public String ended(CancellationException problem) {
+    return "; " + compared + " of " + files.size() + " pictures were compared";
   }
 
   /** What comes of the words of a file; complaints name it. */

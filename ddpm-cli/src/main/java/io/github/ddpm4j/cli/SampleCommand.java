@@ -23,6 +23,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CancellationException;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -43,7 +44,7 @@ import picocli.CommandLine.Spec;
       "A grid of two classes in turn:",
       "  ddpm sample -m fashion -n 16 -c Sandal,Bag -g 2 -o grid.png"
     })
-final class SampleCommand implements Callable<Integer> {
+final class SampleCommand implements Callable<Integer>, Interruptible {
 
   /** The pictures of a block, unless --block says otherwise. */
   static final int BLOCK = 16;
@@ -102,6 +103,11 @@ final class SampleCommand implements Callable<Integer> {
   @Option(names = "--json", description = "Tells the result as JSON.")
   private boolean json;
 
+  /** The pictures of a folder that this process sees to, once it does, and those that are there. */
+  private long wanted;
+
+  private long there;
+
   @Override
   public Integer call() throws IOException {
     boolean grid = Inputs.isPng(output);
@@ -114,6 +120,13 @@ final class SampleCommand implements Callable<Integer> {
       }
       return grid ? grid(loaded, blocks) : folder(loaded, blocks);
     }
+  }
+
+  @Override
+  public String ended(CancellationException problem) {
+    return wanted == 0
+        ? "; nothing was written"
+        : "; " + there + " of " + wanted + " pictures are there, and the same line goes on";
   }
 
   private void check(boolean grid) throws IOException {
@@ -169,8 +182,10 @@ final class SampleCommand implements Callable<Integer> {
 
   private int bySeeds(LoadedModel loaded, boolean grid) throws IOException {
     long drawn = 0;
+    Map<String, String> settings = grid ? Map.of() : settingsOfSeeds(loaded);
     if (!grid) {
-      SampleFolder.open(output, settingsOfSeeds(loaded));
+      SampleFolder.require(output, settings);
+      wanted = seeds.size();
     }
     try (NDManager manager = NDManager.newBaseManager();
         DrawingProgress progress = new DrawingProgress(spec, seeds.size())) {
@@ -180,6 +195,7 @@ final class SampleCommand implements Callable<Integer> {
         Path file = output.resolve("seed-" + seeds.get(i) + ".png");
         if (!grid && PngChunks.areWhole(file)) {
           progress.leaveOut(1);
+          there++;
           continue;
         }
         Sampling sampling = sampler.settings().of(loaded, i, 1).seed(seeds.get(i));
@@ -189,7 +205,9 @@ final class SampleCommand implements Callable<Integer> {
             words.putAll(loaded.provenance(samples, 0));
           } else {
             BufferedImage picture = pictures(loaded, samples.toNDArray(manager)).get(0);
+            SampleFolder.open(output, settings);
             Pictures.write(picture, file, loaded.provenance(samples, 0));
+            there++;
           }
         }
         drawn++;
@@ -238,9 +256,11 @@ final class SampleCommand implements Callable<Integer> {
 
   private int folder(LoadedModel loaded, SampleBlocks blocks) throws IOException {
     SampleFolder folder = null;
+    Map<String, String> settings = Map.of();
     long drawn = 0;
+    long asked = ofShard(blocks);
     try (NDManager manager = NDManager.newBaseManager();
-        DrawingProgress progress = new DrawingProgress(spec, ofShard(blocks))) {
+        DrawingProgress progress = new DrawingProgress(spec, asked)) {
       for (long b = blocks.of(from); blocks.first(b) < from + count; b++) {
         long first = Math.max(from, blocks.first(b));
         long end = Math.min(from + count, blocks.first(b + 1));
@@ -248,20 +268,25 @@ final class SampleCommand implements Callable<Integer> {
           continue;
         }
         if (folder == null) {
-          folder = SampleFolder.open(output, settings(loaded));
+          settings = settings(loaded);
+          folder = SampleFolder.require(output, settings);
+          wanted = asked;
         }
         if (folder.has(first, end)) {
           progress.leaveOut(end - first);
+          there += end - first;
         } else {
           try (Samples samples = draw(loaded, blocks, b, progress, end - first);
               NDArray array = samples.toNDArray(manager)) {
             List<BufferedImage> pictures = pictures(loaded, array);
+            SampleFolder.open(output, settings);
             for (long index = first; index < end; index++) {
               int place = (int) (index - blocks.first(b));
               Pictures.write(
                   pictures.get(place),
                   folder.file(index),
                   blocks.provenance(loaded.provenance(samples, place), b, place));
+              there++;
             }
           }
           drawn += end - first;

@@ -15,10 +15,14 @@ import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNetBuilder;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CancellationException;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -41,10 +45,13 @@ import picocli.CommandLine.Spec;
       "  ddpm train photos -o photos-model --size 3x64x64 --steps 50000 --flips",
       "  ddpm train photos -o photos-model --size 3x64x64 --steps 50000 --flips --resume"
     })
-final class TrainCommand implements Callable<Integer> {
+final class TrainCommand implements Callable<Integer>, Interruptible {
 
   private static final double CONDITION_DROPOUT = 0.1;
   private static final int SHOWN = 16;
+
+  /** Where a run that was ended says how far it came. */
+  private static final Pattern STEP = Pattern.compile("after step \\d+ of \\d+");
 
   /** What the network learns. */
   private enum Target {
@@ -160,8 +167,7 @@ final class TrainCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     check();
-    Path checkpoints = output.resolve("checkpoints");
-    requireFreshOrResumed(checkpoints);
+    requireFreshOrResumed();
     DDPM.endStepsOnShutdown();
     PictureFolder data = data();
     List<String> classes = data.classNames();
@@ -174,7 +180,7 @@ final class TrainCommand implements Callable<Integer> {
       if (!classes.isEmpty()) {
         training.conditionDropout(CONDITION_DROPOUT);
       }
-      Checkpoints kept = Checkpoints.in(checkpoints);
+      Checkpoints kept = Checkpoints.in(checkpoints());
       training.checkpoints(checkpointEvery == null ? kept : kept.everySteps(checkpointEvery));
       if (resume) {
         training.resume(Checkpoints.Change.STEPS);
@@ -193,6 +199,13 @@ final class TrainCommand implements Callable<Integer> {
     return 0;
   }
 
+  @Override
+  public String ended(CancellationException problem) {
+    Matcher step = STEP.matcher(String.valueOf(problem.getMessage()));
+    return (step.find() ? " " + step.group() : "")
+        + (hasCheckpoints() ? "; --resume goes on from its checkpoint in " + checkpoints() : "");
+  }
+
   private void check() throws IOException {
     Cli.atLeast("--steps", 1, steps);
     Cli.atLeast("--batch", 1, batch);
@@ -205,17 +218,26 @@ final class TrainCommand implements Callable<Integer> {
     Inputs.requireFolder(output);
   }
 
-  private void requireFreshOrResumed(Path checkpoints) throws IOException {
-    if (resume || !Files.isDirectory(checkpoints)) {
-      return;
+  private void requireFreshOrResumed() {
+    if (!resume && hasCheckpoints()) {
+      throw new IllegalArgumentException(
+          output
+              + " holds checkpoints of a run; go on with it by --resume, or choose another folder");
     }
-    try (Stream<Path> files = Files.list(checkpoints)) {
-      if (files.anyMatch(file -> file.toString().endsWith(".safetensors"))) {
-        throw new IllegalArgumentException(
-            output
-                + " holds checkpoints of a run; go on with it by --resume, or choose another"
-                + " folder");
-      }
+  }
+
+  private Path checkpoints() {
+    return output.resolve("checkpoints");
+  }
+
+  private boolean hasCheckpoints() {
+    if (!Files.isDirectory(checkpoints())) {
+      return false;
+    }
+    try (Stream<Path> files = Files.list(checkpoints())) {
+      return files.anyMatch(file -> file.toString().endsWith(".safetensors"));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 

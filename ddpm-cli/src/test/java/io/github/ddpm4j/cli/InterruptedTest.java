@@ -95,6 +95,10 @@ class InterruptedTest {
     Map<String, Process> all = new LinkedHashMap<>();
     all.put("edit", start("edit", "vary", "-m", model, one, "-n", 1_000_000, "-o", edited));
     all.put("evaluate", start("evaluate", model, "-s", "ddpm", "-n", 1_000_000, "--save", saved));
+    Path drawn = out.resolve("drawn");
+    all.put(
+        "sample",
+        start("sample", "-m", model, "-n", 100_000, "--block", 100_000, "-o", drawn, "-s", "ddpm"));
     for (Map.Entry<String, Process> run : all.entrySet()) {
       assertThat(interrupt(run.getKey(), run.getValue(), drawing(run.getValue())))
           .as(() -> said(run.getKey()))

@@ -145,7 +145,47 @@ class OptionsTest {
         Program.run("sample", "-m", model, "-o", folder.resolve("x.png"), "-s", "ddim:4");
     assertThat(Thread.interrupted()).isTrue();
     assertThat(result.code()).isEqualTo(130);
-    assertThat(result.err()).startsWith("sample: ");
+    assertThat(result.err().strip()).isEqualTo("sample: ended; nothing was written");
     assertThat(folder.resolve("x.png")).doesNotExist();
+  }
+
+  @Test
+  void interrupted_saysWhatIsThere() throws IOException {
+    Path drawn = folder.resolve("drawn");
+    Program.run("sample", "-m", model, "-o", drawn, "-s", "ddim:4", "-n", 3, "--block", 3).good();
+    Path pictures = Tiny.pictures(folder.resolve("pictures"), 4, 1);
+    Path saved = folder.resolve("saved.safetensors");
+    String sample = "sample -m M -s ddim:4 -n 9 --block 3 -o ";
+    assertThat(ended(sample + drawn)).isEqualTo("sample: ended; nothing was written");
+    assertThat(ended(sample + folder.resolve("none")))
+        .isEqualTo("sample: ended; nothing was written");
+    assertThat(folder.resolve("none")).doesNotExist();
+    assertThat(ended("sample -m M -s ddim:4 --seeds 1,2 -o " + folder.resolve("none")))
+        .isEqualTo("sample: ended; nothing was written");
+    assertThat(folder.resolve("none")).doesNotExist();
+    assertThat(ended("reproduce -m M " + drawn.resolve("00000000.png")))
+        .isEqualTo("reproduce: ended; 0 of 1 pictures were compared");
+    assertThat(ended("denoise -m M -s ddim:4 -o " + folder.resolve("x.gif")))
+        .isEqualTo("denoise: ended; nothing was written");
+    assertThat(ended("evaluate M -s ddim:4 --save " + saved))
+        .isEqualTo("evaluate: ended; nothing was written");
+    assertThat(ended("samplers -m M --long-chain 20")).isEqualTo("samplers: ended");
+    Path out = folder.resolve("out");
+    assertThat(
+            ended(
+                "train "
+                    + pictures
+                    + " --size 1x8x8 --channels 4 --groups 2 --multipliers 1,1 --batch 2"
+                    + " --steps 9 -o "
+                    + out))
+        .isEqualTo("train: ended");
+  }
+
+  private static String ended(String typed) {
+    Thread.currentThread().interrupt();
+    Program.Result result = Program.run((Object[]) typed.replace(" M", " " + model).split(" "));
+    assertThat(Thread.interrupted()).isTrue();
+    assertThat(result.code()).as(result.err()).isEqualTo(130);
+    return result.err().strip();
   }
 }

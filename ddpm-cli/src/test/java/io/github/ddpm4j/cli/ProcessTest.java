@@ -130,6 +130,11 @@ class ProcessTest {
       "20"
     };
     assertThat(interrupt(start(args), checkpoints, whole)).isEqualTo(130);
+    assertThat(read("err.txt"))
+        .containsPattern(
+            "(?m)^train: ended after step \\d+ of 1000000; --resume goes on from its checkpoint in "
+                + checkpoints
+                + "$");
     List<String> left = names(checkpoints, whole);
     assertThat(left).isNotEmpty();
     assertThat(names(checkpoints, name -> name.endsWith(".part"))).isEmpty();
@@ -164,6 +169,11 @@ class ProcessTest {
         start("sample", "-m", model, "-s", "ddim:5", "-n", "1000000", "--block", "2", "-o", out);
     assertThat(interrupt(process, out, name -> name.endsWith(".png"))).isEqualTo(130);
     List<String> left = names(out, name -> name.endsWith(".png"));
+    assertThat(read("err.txt"))
+        .contains(
+            "sample: ended; "
+                + left.size()
+                + " of 1000000 pictures are there, and the same line goes on\n");
     for (String name : left) {
       assertThat(PngChunks.areWhole(out.resolve(name))).as(name).isTrue();
     }

@@ -56,6 +56,24 @@ public final class SampleFolder {
   }
 
   /**
+   * Checks that a folder may hold pictures that are drawn in one way. Nothing is written, so that a
+   * process that ends before its first picture leaves no manifest of none.
+   *
+   * @param folder the folder, which may be missing
+   * @param settings what the bits of the pictures depend on, by name
+   * @return the folder, to be {@linkplain #open opened} before a picture is written to it
+   * @throws IllegalArgumentException if it holds pictures that are drawn in another
+   * @throws IOException if its manifest cannot be read
+   */
+  public static SampleFolder require(Path folder, Map<String, String> settings) throws IOException {
+    Path manifest = folder.resolve(MANIFEST);
+    if (Files.exists(manifest)) {
+      requireSame(folder.toString(), read(manifest), new TreeMap<>(settings));
+    }
+    return new SampleFolder(folder);
+  }
+
+  /**
    * A folder that was {@linkplain #open opened} before, maybe by another process.
    *
    * @param folder the folder
