@@ -136,7 +136,11 @@ final class InfoCommand implements Callable<Integer> {
         new Facts()
             .named(
                 "what",
-                finished ? "a training run that ended" : "a training run that has not ended");
+                finished
+                    ? "a training run that ended"
+                    : folder.equals(path)
+                        ? "the checkpoints of a training run"
+                        : "a training run that has not ended");
     JsonArray all = new JsonArray();
     for (Path checkpoint : checkpoints) {
       long bytes = Files.size(checkpoint);

@@ -84,6 +84,8 @@ class TrainCommandTest {
           files.filter(f -> f.toString().endsWith(".safetensors")).findFirst().orElseThrow();
     }
     assertThat(Program.run("info", checkpoint).good()).contains("steps", "cat, dog");
+    assertThat(Program.run("info", out.resolve("checkpoints")).good())
+        .startsWith("what               the checkpoints of a training run\n");
     Program.run(
             "sample", "-m", checkpoint, "-s", "ddim:2", "-n", "1", "-o", folder.resolve("a.png"))
         .good();
