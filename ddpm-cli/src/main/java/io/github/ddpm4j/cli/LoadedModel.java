@@ -7,6 +7,7 @@ import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.model.Attributes;
 import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.model.Denoiser;
 import io.github.ddpm4j.models.Models;
 import io.github.ddpm4j.pretrained.Pretrained;
 import io.github.ddpm4j.sampling.Samples;
@@ -18,6 +19,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -167,6 +169,26 @@ final class LoadedModel implements AutoCloseable {
   /** A run as the model's files want it. */
   Sampling sampling() {
     return sampling.get();
+  }
+
+  /**
+   * The number of its classes.
+   *
+   * @throws IllegalArgumentException if it has none
+   */
+  int classes() {
+    return ddpm.denoiser()
+        .map(Denoiser::classes)
+        .orElse(OptionalInt.empty())
+        .orElseThrow(
+            () ->
+                new IllegalArgumentException(
+                    "--class is for models of classes, and "
+                        + name
+                        + " has none; "
+                        + (ddpm.attributes().isEmpty()
+                            ? "leave it out"
+                            : "it has attributes: --attributes")));
   }
 
   /**

@@ -86,10 +86,12 @@ record SamplerSettings(
     }
     Condition condition = Condition.none();
     if (!classes.isEmpty()) {
+      int known = model.classes();
       int[] labels = new int[count];
       for (int i = 0; i < count; i++) {
         labels[i] =
-            label(model.ddpm().classNames(), classes.get((int) ((from + i) % classes.size())));
+            label(
+                known, model.ddpm().classNames(), classes.get((int) ((from + i) % classes.size())));
       }
       condition = Condition.labels(labels);
     }
@@ -106,20 +108,19 @@ record SamplerSettings(
   }
 
   /** A class by its name, whatever the case, or its number. */
-  private static int label(List<String> names, String text) {
+  private static int label(int known, List<String> names, String text) {
     for (int i = 0; i < names.size(); i++) {
       if (names.get(i).toLowerCase(Locale.ROOT).equals(text.toLowerCase(Locale.ROOT))) {
         return i;
       }
     }
-    boolean number = text.matches("\\d{1,9}");
-    if (number && (names.isEmpty() || Integer.parseInt(text) < names.size())) {
+    if (text.matches("\\d{1,9}") && Integer.parseInt(text) < known) {
       return Integer.parseInt(text);
     }
     throw new IllegalArgumentException(
         "--class must be "
             + (names.isEmpty()
-                ? "a number, since the model names no classes"
+                ? "a number less than " + known + ", since the model names no classes"
                 : "of " + names + ", or its number from 0")
             + ", but was "
             + text);

@@ -32,6 +32,7 @@ class BadInputsTest {
   static void make() throws IOException {
     Path model = Tiny.model(folder.resolve("model"), 1);
     Tiny.model(folder.resolve("run/model"), 1);
+    Tiny.model(folder.resolve("plain"), 1, List.of());
     Tiny.pictures(folder.resolve("pictures"), 4, 1);
     Tiny.picture(folder.resolve("one.png"), 8, 1);
     Path nine = Tiny.picture(folder.resolve("nine.png"), 9, 1);

@@ -227,11 +227,14 @@ class SampleCommandTest {
         .isEqualTo("sample: --class must be of [cat, dog], or its number from 0, but was 2");
     assertThat(Program.run("sample", "-m", noClasses, "-o", out, "-c", "cat").refused())
         .isEqualTo(
-            "sample: --class must be a number, since the model names no classes, but was cat");
+            "sample: --class is for models of classes, and "
+                + noClasses
+                + " has none; leave it out");
     assertThat(Program.run("sample", "-m", noClasses, "-o", out, "-c", "1").refused())
         .isEqualTo(
-            "sample: the U-Net cannot be conditioned on labels, but was given a Condition of 1"
-                + " images by labels [1]; leave out --class");
+            "sample: --class is for models of classes, and "
+                + noClasses
+                + " has none; leave it out");
     assertThat(Program.run("sample", "-m", model, "-o", out, "-s", "dimm:3").refused())
         .isEqualTo(
             "sample: there is no sampler \"dimm\", in \"dimm:3\"; there are consistency, ddim,"
