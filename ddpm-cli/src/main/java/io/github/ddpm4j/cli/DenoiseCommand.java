@@ -75,8 +75,9 @@ final class DenoiseCommand implements Callable<Integer> {
       throw new IllegalArgumentException("--count must be from 1 to 64, but was " + count);
     }
     Cli.atLeast("--columns", 1, columns);
-    if (!animation) {
-      Inputs.requirePng(output);
+    if (!animation && !Inputs.isPng(output)) {
+      throw new IllegalArgumentException(
+          "-o must be a file that ends in .gif, or in .png for a strip, but was " + output);
     }
     Pictures.requireSavable(output);
     sampler.settings().check();

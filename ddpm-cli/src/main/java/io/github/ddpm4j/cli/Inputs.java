@@ -14,9 +14,13 @@ import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.regex.Pattern;
 
 /** Pictures of the user's. */
 final class Inputs {
+
+  private static final Pattern PICTURE =
+      Pattern.compile(".*\\.(jpe?g|gif|bmp|webp|tiff?)", Pattern.CASE_INSENSITIVE);
 
   private Inputs() {}
 
@@ -42,8 +46,17 @@ final class Inputs {
   /** Checks that a file will be called what it is. */
   static void requirePng(Path file) {
     if (!isPng(file)) {
+      throw new IllegalArgumentException("-o must be a file that ends in .png, but was " + file);
+    }
+  }
+
+  /** Checks that a new folder is not called as a picture that nobody writes. */
+  static void requireNoPicture(Path folder) {
+    if (PICTURE.matcher(folder.toString()).matches() && !Files.isDirectory(folder)) {
       throw new IllegalArgumentException(
-          "-o must be a file that ends in .png, but was " + file + ", and it gets a PNG file");
+          "-o must be a file that ends in .png, or a folder, but was "
+              + folder
+              + ", and pictures are written as PNG files alone");
     }
   }
 

@@ -154,6 +154,7 @@ final class SampleCommand implements Callable<Integer>, Interruptible {
     if (grid) {
       Pictures.requireSavable(output);
     } else {
+      Inputs.requireNoPicture(output);
       Inputs.requireFolder(output);
     }
     sampler.settings().check();
