@@ -369,6 +369,7 @@ final class EvaluateCommand implements Callable<Integer> {
         throw new IllegalArgumentException("--size is for folders; a model has its own");
       }
     } else {
+      requirePictures(known, "; give a folder, or a file of --save");
       Inputs.require(List.of(known));
       if (Files.isDirectory(known)) {
         required();
@@ -377,6 +378,7 @@ final class EvaluateCommand implements Callable<Integer> {
   }
 
   private void check(boolean isModel, Path known, String drawn) throws IOException {
+    requirePictures(known, "; a model comes second, after it");
     Inputs.require(isModel ? List.of(known) : List.of(known, Path.of(drawn)));
     if (bits != null) {
       Cli.atLeast("--bits", 1, bits);
@@ -389,6 +391,13 @@ final class EvaluateCommand implements Callable<Integer> {
     }
     checkNumbers();
     sampler.settings().check();
+  }
+
+  private static void requirePictures(Path known, String wayOut) {
+    if (LoadedModel.isSurelyModel(known.toString())) {
+      throw new IllegalArgumentException(
+          "REAL must be a folder of pictures, but " + known + " is a model" + wayOut);
+    }
   }
 
   private void checkNumbers() throws IOException {

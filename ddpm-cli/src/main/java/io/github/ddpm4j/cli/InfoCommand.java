@@ -71,7 +71,12 @@ final class InfoCommand implements Callable<Integer> {
         return of(ddpm);
       }
     }
-    Inputs.require(List.of(path));
+    if (LoadedModel.isOfHub(path.toString())) {
+      return foreign();
+    }
+    if (!Files.exists(path)) {
+      LoadedModel.require(path.toString());
+    }
     if (path.toString().toLowerCase(Locale.ROOT).endsWith(".png") && Files.isRegularFile(path)) {
       Map<String, String> words = Pictures.provenance(path);
       Facts facts = new Facts().all(PROVENANCE, words);
@@ -97,7 +102,10 @@ final class InfoCommand implements Callable<Integer> {
 
   private Facts foreign() throws IOException {
     Facts facts = new Facts();
-    try (Pretrained foreign = files.options().load(path)) {
+    try (Pretrained foreign =
+        LoadedModel.isOfHub(path.toString())
+            ? files.options().load(path.toString())
+            : files.options().load(path)) {
       String audit = foreign.audit().toString();
       JsonArray lines = new JsonArray();
       audit.lines().forEach(lines::add);

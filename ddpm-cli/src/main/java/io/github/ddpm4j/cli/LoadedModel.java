@@ -41,6 +41,16 @@ final class LoadedModel implements AutoCloseable {
   private static final String MODEL = "model";
 
   private static final Pattern CHECKPOINT = Pattern.compile("step-\\d+\\.[0-9a-f]+\\.safetensors");
+
+  /** What may have been meant for a model in the box. */
+  private static final Pattern PLAIN = Pattern.compile("[\\w-]+");
+
+  /** Of these a name may look like one of a hub. */
+  private static final Pattern FILE =
+      Pattern.compile(
+          ".*\\.(safetensors|npz|pt|pth|ckpt|bin|json|png|gif|jpe?g|webp|bmp|tiff?)",
+          Pattern.CASE_INSENSITIVE);
+
   private static final Pattern ID = Pattern.compile("[\\w.-]+/[\\w.-]+");
 
   private final DDPM ddpm;
@@ -83,12 +93,15 @@ final class LoadedModel implements AutoCloseable {
   /** Whether something looks like a model, and not like a folder of pictures. */
   static boolean isModel(String name) {
     Path path = Path.of(name);
+    return isSurelyModel(name) || Files.isRegularFile(path) || isTraining(path) || isOfHub(name);
+  }
+
+  /** Whether something is a model beyond doubt, and no folder of pictures. */
+  static boolean isSurelyModel(String name) {
+    Path path = Path.of(name);
     return isOurs(path)
-        || Files.isRegularFile(path)
         || FOREIGN.stream().anyMatch(file -> Files.exists(path.resolve(file)))
-        || isTraining(path)
-        || isInTheBox(name)
-        || isOfHub(name);
+        || isInTheBox(name);
   }
 
   /** Whether something is the folder of a training run, which users take for its model. */
@@ -108,7 +121,9 @@ final class LoadedModel implements AutoCloseable {
 
   /** Whether something may be the name of a model of a hub, and is no file or folder. */
   static boolean isOfHub(String name) {
-    return !Files.exists(Path.of(name)) && ID.matcher(name).matches();
+    return !Files.exists(Path.of(name))
+        && ID.matcher(name).matches()
+        && !FILE.matcher(name).matches();
   }
 
   /**
@@ -116,9 +131,16 @@ final class LoadedModel implements AutoCloseable {
    *
    * @throws NoSuchFileException if there is neither a file nor a folder, and it is no name of a
    *     model in the box or of a hub
+   * @throws IllegalArgumentException if such a name may have been meant, or it is a training run
    */
   static void require(String name) throws NoSuchFileException {
     if (!Files.exists(Path.of(name)) && !isInTheBox(name) && !isOfHub(name)) {
+      if (PLAIN.matcher(name).matches()) {
+        throw new IllegalArgumentException(
+            name
+                + " does not exist; the models in the box are "
+                + String.join(" and ", Models.names()));
+      }
       throw new NoSuchFileException(name);
     }
     if (!isOurs(Path.of(name)) && isTraining(Path.of(name))) {

@@ -89,7 +89,7 @@ class AverageCommandTest {
     assertThat(Program.run("average", one, one, "--shares", "1,0", "-o", out).refused())
         .isEqualTo("average: --shares must be above 0, but one was 0.0");
     assertThat(Program.run("average", one, "none", "-o", out).refused())
-        .isEqualTo("average: none does not exist");
+        .isEqualTo("average: none does not exist; the models in the box are faces and fashion");
     assertThat(Program.run("average", one, "-o", out).refused())
         .isEqualTo("average: an average needs at least 2 models, but was given [" + one + "]");
     Path file = Files.writeString(folder.resolve("file"), "none");

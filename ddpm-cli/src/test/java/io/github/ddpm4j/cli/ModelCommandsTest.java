@@ -34,6 +34,16 @@ class ModelCommandsTest {
   }
 
   @Test
+  void info_ofAModelThatIsNotInTheCache_saysWhatSampleSays() {
+    String sampled = Program.run("sample", "-m", "google/none", "-o", "x.png").refused();
+    assertThat(sampled)
+        .endsWith(
+            ": the model is not in the cache of Hugging Face; get it by: ddpm download google/none");
+    assertThat(Program.run("info", "google/none").refused())
+        .isEqualTo(sampled.replace("sample:", "info:"));
+  }
+
+  @Test
   void samplers_areCompared() {
     String table =
         Program.run("samplers", "-m", model, "--calls", "2", "--long-chain", "6", "-n", "4").good();
@@ -55,7 +65,7 @@ class ModelCommandsTest {
             "samplers: steps must be at least 1 and at most the schedule's 20 timesteps, but was"
                 + " 21");
     assertThat(Program.run("samplers", "-m", "none").refused())
-        .isEqualTo("samplers: none does not exist");
+        .isEqualTo("samplers: none does not exist; the models in the box are faces and fashion");
   }
 
   @Test
@@ -251,7 +261,7 @@ class ModelCommandsTest {
     assertThat(Program.run("convert", "-m", "none", "-o", file).refused())
         .isEqualTo("convert: " + file + " is not a folder");
     assertThat(Program.run("convert", "-m", "none", "-o", folder.resolve("x")).refused())
-        .isEqualTo("convert: none does not exist");
+        .isEqualTo("convert: none does not exist; the models in the box are faces and fashion");
     assertThat(
             Program.run("convert", "-m", model, "-f", "diffusers", "-o", file.getParent())
                 .refused())

@@ -126,9 +126,11 @@ class OptionsTest {
     assertThat(result.code()).isEqualTo(2);
     assertThat(result.out()).isEmpty();
     assertThat(result.err())
-        .startsWith("java.nio.file.NoSuchFileException: none")
+        .startsWith("java.lang.IllegalArgumentException: none")
         .contains("\tat io.github.ddpm4j.cli.InfoCommand.call(InfoCommand.java:")
-        .endsWith("info: none does not exist" + System.lineSeparator());
+        .endsWith(
+            "info: none does not exist; the models in the box are faces and fashion"
+                + System.lineSeparator());
     Thread.currentThread().interrupt();
     result =
         Program.run(

@@ -251,7 +251,7 @@ class PicturesCommandsTest {
     assertThat(Program.run("denoise", "-m", model, "--columns", "0", "-o", out).refused())
         .isEqualTo("denoise: --columns must be at least 1, but was 0");
     assertThat(Program.run("denoise", "-m", "none", "-o", out).refused())
-        .isEqualTo("denoise: none does not exist");
+        .isEqualTo("denoise: none does not exist; the models in the box are faces and fashion");
     assertThat(Program.run("denoise", "-m", model, "-o", folder.resolve("x.txt")).refused())
         .isEqualTo(
             "denoise: -o must be a file that ends in .gif, or in .png for a strip, but was "
