@@ -15,8 +15,11 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExecutionException;
+import picocli.CommandLine.MissingParameterException;
+import picocli.CommandLine.Model.ArgSpec;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.Model.PositionalParamSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
@@ -132,9 +135,9 @@ public final class Ddpm {
     CommandLine benchmark = new CommandLine(new Benchmark()).setCommandName("benchmark");
     benchmark.getCommandSpec().usageMessage().footer("", "  ddpm benchmark --quick");
     commandLine.addSubcommand(benchmark);
-    commandLine.getSubcommands().values().forEach(Ddpm::setFlagsWhereGiven);
+    commandLine.getSubcommands().values().forEach(Ddpm::prepare);
+    Values.register(commandLine);
     return commandLine
-        .registerConverter(Path.class, Names::path)
         .setUsageHelpWidth(WIDTH)
         .setCaseInsensitiveEnumValuesAllowed(true)
         .setExecutionStrategy(Ddpm::execute)
@@ -144,16 +147,38 @@ public final class Ddpm {
 
   /**
    * A flag that is given is set. Picocli makes it the opposite of its default otherwise, which a
-   * file of options changes.
+   * file of options changes. Enumerations are read in the words of the help.
    */
-  private static void setFlagsWhereGiven(CommandLine command) {
+  private static void prepare(CommandLine command) {
     CommandSpec spec = command.getCommandSpec();
     for (OptionSpec option : List.copyOf(spec.options())) {
       // All anew, so that they stay in their order.
       spec.remove(option);
-      spec.addOption(
-          isFlag(option) ? OptionSpec.builder(option).fallbackValue("true").build() : option);
+      OptionSpec.Builder same = OptionSpec.builder(option);
+      if (isFlag(option)) {
+        same.fallbackValue("true");
+      }
+      if (isEnumeration(option)) {
+        same.converters(Values.one(option.type()))
+            .completionCandidates(Values.words(option.type()));
+      }
+      spec.addOption(same.build());
     }
+    for (PositionalParamSpec parameter : List.copyOf(spec.positionalParameters())) {
+      if (isEnumeration(parameter)) {
+        spec.remove(parameter);
+        spec.addPositional(
+            PositionalParamSpec.builder(parameter)
+                .converters(Values.one(parameter.type()))
+                .completionCandidates(Values.words(parameter.type()))
+                .build());
+      }
+    }
+  }
+
+  /** Whether it is one of some words, which nothing else reads. */
+  private static boolean isEnumeration(ArgSpec argument) {
+    return argument.type().isEnum() && argument.converters().length == 0;
   }
 
   /** Whether an option takes no value. */
@@ -162,8 +187,14 @@ public final class Ddpm {
   }
 
   /** Says what is wrong with options, in one line. */
-  private static int refuse(ParameterException problem, String[] args) {
-    CommandLine command = problem.getCommandLine();
+  private static int refuse(ParameterException refused, String[] args) {
+    CommandLine command = refused.getCommandLine();
+    List<String> unknown = command.getUnmatchedArguments();
+    // What is missing may be there under a wrong name.
+    ParameterException problem =
+        refused instanceof MissingParameterException && !unknown.isEmpty()
+            ? new UnmatchedArgumentException(command, unknown)
+            : refused;
     String name = command.getCommandSpec().qualifiedName();
     List<String> others =
         problem instanceof UnmatchedArgumentException unmatched

@@ -64,6 +64,13 @@ class HelpTest {
   }
 
   @Test
+  void completion_offersWhatTheHelpSays() {
+    assertThat(Program.run("completion").good())
+        .contains("\"ddpm4j\" \"safetensors\" \"diffusers\" \"npz\" \"torchscript\"")
+        .contains("\"vary\" \"inpaint\" \"interpolate\"");
+  }
+
+  @Test
   void completion_knowsEveryCommand() {
     String script = Program.run("completion").good();
     assertThat(script).startsWith("#!/usr/bin/env bash").contains("complete -F");

@@ -30,6 +30,8 @@ class OptionsTest {
         .isEqualTo(
             "Unmatched argument at index 0: 'smaple'; is it sample or samplers or completion?");
     assertThat(Program.run("sample", "--sampelr", "ddim:4").misspelt())
+        .isEqualTo("Unknown options: '--sampelr', 'ddim:4'; is it --sampler?");
+    assertThat(Program.run("sample", "-s", "ddim:4").misspelt())
         .isEqualTo("Missing required options: '--model=MODEL', '--output=PATH'");
     assertThat(Program.run("sample", "-m", model, "-o", "x", "--sampelr", "ddim:4").misspelt())
         .isEqualTo("Unknown options: '--sampelr', 'ddim:4'; is it --sampler?");
@@ -103,7 +105,7 @@ class OptionsTest {
         .isEqualTo("ddpm: " + none + " does not exist");
     config("ddpm.sample.count = many");
     assertThat(Program.run("sample", "--config", config, "-m", model, "-o", "x.png").misspelt())
-        .isEqualTo("Invalid value for option '--count': 'many' is not a long");
+        .isEqualTo("Invalid value for option '--count': must be a whole number, but was many");
   }
 
   @Test
