@@ -31,6 +31,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
 @Command(
     name = "ddpm",
     sortOptions = false,
+    versionProvider = VersionLines.class,
     description = "Denoising diffusion models: trains, draws, evaluates and converts.",
     subcommands = {
       TrainCommand.class,
@@ -47,7 +48,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
       AverageCommand.class,
       VerifyCommand.class,
       DownloadCommand.class,
-      CompletionCommand.class
+      CompletionCommand.class,
+      HelpCommand.class
     },
     footer = {
       "",
@@ -84,6 +86,13 @@ public final class Ddpm {
             + " line override."
       })
   private @Nullable Path config;
+
+  @SuppressWarnings("UnusedVariable")
+  @Option(
+      names = "--version",
+      versionHelp = true,
+      description = "Prints the versions of the libraries and exits.")
+  private boolean version;
 
   private final Progress.Display display;
 

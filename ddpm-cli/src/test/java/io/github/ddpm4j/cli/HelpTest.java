@@ -2,6 +2,7 @@ package io.github.ddpm4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.ddpm4j.internal.io.Versions;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -61,6 +62,22 @@ class HelpTest {
     assertThat(Program.run("sample", "--help").good())
         .isEqualTo(of("sample").getUsageMessage(Ansi.OFF));
     assertThat(Program.run("--help").good()).isEqualTo(of("ddpm").getUsageMessage(Ansi.OFF));
+  }
+
+  @Test
+  void help_command_printsIt() {
+    assertThat(Program.run("help", "sample").good())
+        .isEqualTo(of("sample").getUsageMessage(Ansi.OFF));
+    assertThat(Program.run("help").good()).isEqualTo(of("ddpm").getUsageMessage(Ansi.OFF));
+  }
+
+  @Test
+  void version_isThatOfThePictures() {
+    assertThat(Program.run("--version").good().lines().toList())
+        .containsExactlyElementsOf(
+            Versions.ofLibraries().entrySet().stream()
+                .map(library -> library.getKey() + " " + library.getValue())
+                .toList());
   }
 
   @Test
