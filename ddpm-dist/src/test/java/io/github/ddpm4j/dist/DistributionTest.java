@@ -125,6 +125,14 @@ class DistributionTest {
   }
 
   @Test
+  void names_thatAreNotOfAscii_areReadAndSaid_whateverTheLocale() throws Exception {
+    for (String locale : List.of("LC_ALL=C", "LANG=POSIX", "LANG=xx_XX.UTF-8", "NONE=")) {
+      assertThat(run(List.of(locale), DDPM, "info", "gr\u00f6\u00dfe")).as(locale).isEqualTo(2);
+      assertThat(read("err.txt")).as(locale).isEqualTo("info: gr\u00f6\u00dfe does not exist\n");
+    }
+  }
+
+  @Test
   void options_ofJava_areWords_butNoPatterns() throws Exception {
     Files.createFile(folder.resolve("-version"));
     assertThat(run(List.of("DDPM_OPTS=-Xmx64m  -versio?"), DDPM, "--help")).isEqualTo(1);
