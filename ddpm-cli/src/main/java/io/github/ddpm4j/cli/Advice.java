@@ -56,6 +56,8 @@ final class Advice {
         "use the same Features for both", "give the same --size, --features and --features-side");
     words.put(
         "FeatureStatistics\\.save writes such files", "ddpm evaluate --save writes such files");
+    words.put(", or leave out failOnBroken\\(\\) to train on the others$", "");
+    words.put("; there is no other to train on$", "; there is no other");
     words.put("use Device\\.cpu\\(\\)", "use --device cpu");
     words.put(
         "^(.*): no model of diffusers: it has neither config\\.json nor unet/config\\.json; .*",

@@ -38,6 +38,8 @@ class BadInputsTest {
     Path nine = Tiny.picture(folder.resolve("nine.png"), 9, 1);
     Files.writeString(folder.resolve("text.safetensors"), "none");
     Files.writeString(folder.resolve("one.txt"), "none");
+    Tiny.pictures(folder.resolve("broken"), 1, 1);
+    Files.writeString(folder.resolve("broken/z.png"), "none");
     Files.createDirectories(folder.resolve("empty"));
     Files.createDirectories(folder.resolve("folder.png"));
     Files.createDirectories(folder.resolve("pipeline"));
