@@ -306,8 +306,8 @@ class ConvertCommandTest {
                 + " another folder");
     assertThat(Program.run("convert", "-m", model, "--type", "float8", "-o", out).misspelt())
         .isEqualTo(
-            "Invalid value for option '--type': expected one of [FLOAT32, FLOAT16, BFLOAT16]"
-                + " (case-insensitive) but was 'float8'");
+            "Invalid value for option '--type': must be of float32, float16, bfloat16, but"
+                + " was float8");
     assertThat(out).doesNotExist();
   }
 

@@ -158,8 +158,8 @@ class PicturesCommandsTest {
     assertThat(edit("vary", text, "-o", out)).startsWith("edit: " + text);
     assertThat(Program.run("edit", "paint", "-m", model, one, "-o", out).misspelt())
         .isEqualTo(
-            "Invalid value for positional parameter at index 0 (USE): expected one of [VARY,"
-                + " INPAINT, INTERPOLATE] (case-insensitive) but was 'paint'");
+            "Invalid value for positional parameter at index 0 (USE): must be of vary,"
+                + " inpaint, interpolate, but was paint");
     assertThat(out).doesNotExist();
   }
 
