@@ -8,6 +8,7 @@ import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.internal.io.TensorFiles;
 import io.github.ddpm4j.internal.io.TensorSource;
+import io.github.ddpm4j.internal.picture.SampleFolder;
 import io.github.ddpm4j.models.Models;
 import io.github.ddpm4j.pretrained.Pretrained;
 import java.io.IOException;
@@ -16,7 +17,9 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -32,8 +35,8 @@ import picocli.CommandLine.Spec;
     sortOptions = false,
     description = {
       "Says what is in a model folder, a checkpoint or a folder of them, a folder or file of"
-          + " another library, a file of tensors (.safetensors, .npz, .pt), or how a picture was"
-          + " drawn.",
+          + " another library, a file of tensors (.safetensors, .npz, .pt), or how a picture or the"
+          + " folder of ddpm sample was drawn.",
       "A file of tensors that is no model that is known is listed, and said why it is none."
     },
     footer = {
@@ -45,6 +48,9 @@ import picocli.CommandLine.Spec;
 final class InfoCommand implements Callable<Integer> {
 
   private static final String PROVENANCE = "provenance";
+
+  private static final Pattern TENSORS =
+      Pattern.compile(".*\\.(safetensors|npz|pt|pth|ckpt|bin|pkl|part)", Pattern.CASE_INSENSITIVE);
 
   @Spec private CommandSpec spec = CommandSpec.create();
 
@@ -90,8 +96,37 @@ final class InfoCommand implements Callable<Integer> {
       TensorListing.add(facts, path);
       return facts;
     }
-    Facts training = Files.isDirectory(path) ? training() : null;
-    return training == null ? foreign() : training;
+    if (Files.isRegularFile(path)) {
+      requireTensors();
+      return foreign();
+    }
+    Facts training = training();
+    if (training != null) {
+      return training;
+    }
+    Optional<Map<String, String>> drawn = SampleFolder.settings(path);
+    return drawn.isPresent() ? pictures(drawn.get()) : foreign();
+  }
+
+  /** What has no suffix may be anything. */
+  private void requireTensors() {
+    String name = path.getFileName().toString();
+    if (name.indexOf('.') >= 0 && !TENSORS.matcher(name).matches()) {
+      throw new IllegalArgumentException(
+          path
+              + " is nothing that info knows: a PNG picture of this program, a file of tensors"
+              + " (.safetensors, .npz, .pt), or the folder of a model, a training run or pictures");
+    }
+  }
+
+  private Facts pictures(Map<String, String> settings) throws IOException {
+    try (Stream<Path> files = Files.list(path)) {
+      long count = files.filter(Inputs::isPng).count();
+      return new Facts()
+          .named("what", "pictures of ddpm sample")
+          .named("pictures", count, new JsonPrimitive(count))
+          .all("settings", settings);
+    }
   }
 
   private static Facts model(Path path) throws IOException {

@@ -158,6 +158,20 @@ class ModelCommandsTest {
   }
 
   @Test
+  void info_ofPictures_saysHowTheyAreDrawn() {
+    Path pictures = folder.resolve("pictures");
+    Program.run("sample", "-m", model, "-s", "ddim:2", "-n", "3", "-c", "dog", "-o", pictures)
+        .good();
+    assertThat(Program.run("info", pictures).good())
+        .startsWith("what               pictures of ddpm sample\npictures           3\n")
+        .containsPattern("\nblock +16\n")
+        .containsPattern("\nclasses +\\[dog]\n");
+    JsonObject json = json("info", pictures, "--json");
+    assertThat(json.get("pictures").getAsInt()).isEqualTo(3);
+    assertThat(json.getAsJsonObject("settings").get("block").getAsString()).isEqualTo("16");
+  }
+
+  @Test
   void info_ofNothing_isRefused() throws IOException {
     Path none = folder.resolve("none");
     assertThat(Program.run("info", none).refused()).isEqualTo("info: " + none + " does not exist");
@@ -273,8 +287,8 @@ class ModelCommandsTest {
     assertThat(
             Program.run("convert", "-m", model, "-f", "onnx", "-o", folder.resolve("x")).misspelt())
         .isEqualTo(
-            "Invalid value for option '--format': expected one of [DDPM4J, SAFETENSORS, DIFFUSERS,"
-                + " NPZ, TORCHSCRIPT] (case-insensitive) but was 'onnx'");
+            "Invalid value for option '--format': must be of ddpm4j, safetensors, diffusers, npz,"
+                + " torchscript, but was onnx");
   }
 
   @Test

@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.TreeSet;
 
@@ -81,6 +82,18 @@ public final class SampleFolder {
    */
   public static SampleFolder opened(Path folder) {
     return new SampleFolder(folder);
+  }
+
+  /**
+   * How the pictures of a folder are drawn.
+   *
+   * @param folder the folder
+   * @return the settings with which it was opened; empty if it was not
+   * @throws IOException if its manifest cannot be read
+   */
+  public static Optional<Map<String, String>> settings(Path folder) throws IOException {
+    Path manifest = folder.resolve(MANIFEST);
+    return Files.isRegularFile(manifest) ? Optional.of(read(manifest)) : Optional.empty();
   }
 
   private static Map<String, String> read(Path manifest) throws IOException {
