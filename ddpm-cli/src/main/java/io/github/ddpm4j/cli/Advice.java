@@ -58,6 +58,9 @@ final class Advice {
         "FeatureStatistics\\.save writes such files", "ddpm evaluate --save writes such files");
     words.put(", or leave out failOnBroken\\(\\) to train on the others$", "");
     words.put("; there is no other to train on$", "; there is no other");
+    words.put(
+        "; set (the run|it) as it was, or .*resume\\(.*\\)$",
+        "; give the options of that run, or choose another folder");
     words.put("use Device\\.cpu\\(\\)", "use --device cpu");
     words.put(
         "^(.*): no model of diffusers: it has neither config\\.json nor unet/config\\.json; .*",

@@ -6,6 +6,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.internal.description.Difference;
 import io.github.ddpm4j.model.TrainableDenoiser;
 import io.github.ddpm4j.schedule.Schedule;
 import java.io.IOException;
@@ -194,9 +195,9 @@ final class AverageCommand implements Callable<Integer> {
             + ", which has another "
             + what
             + ": "
-            + first
+            + Difference.of(first, other)
             + ", and not "
-            + other);
+            + Difference.of(other, first));
   }
 
   /** The model of the new weights: it says of what it is, and no more how the first was trained. */

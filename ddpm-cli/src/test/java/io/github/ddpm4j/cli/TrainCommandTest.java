@@ -71,9 +71,30 @@ class TrainCommandTest {
                 + out
                 + " holds checkpoints of a run; go on with it by --resume, or choose another"
                 + " folder");
-    assertThat(train(pictures, out, "--steps", "3", "--resume").refused())
-        .startsWith("train: ")
-        .contains("prediction");
+    assertThat(train(pictures, out, "--steps", "3", "--flips", "--resume").refused())
+        .isEqualTo(
+            "train: the checkpoint is that of another run: prediction of the model was VELOCITY and"
+                + " is EPSILON; give the options of that run, or choose another folder");
+    assertThat(
+            train(
+                    pictures,
+                    out,
+                    "--steps",
+                    "3",
+                    "--resume",
+                    "--flips",
+                    "--prediction",
+                    "velocity",
+                    "--multipliers",
+                    "1,2",
+                    "--ema",
+                    "0.5")
+                .refused())
+        .isEqualTo(
+            "train: the checkpoint is that of another run: ema was warm-up to 0.999 and is warm-up"
+                + " to 0.5; denoiser of the model was {levelChannels=[4, 4], attentionLevels=[1]}"
+                + " and is {levelChannels=[4, 4, 4, 8], attentionLevels=[3]}; give the options of"
+                + " that run, or choose another folder");
     train(pictures, out, "--steps", "3", "--flips", "--prediction", "velocity", "--resume").good();
     try (DDPM model = DDPM.load(out.resolve("model"))) {
       assertThat(model.provenance()).containsEntry("steps", 3L);

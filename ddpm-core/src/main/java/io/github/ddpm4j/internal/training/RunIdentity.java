@@ -3,6 +3,7 @@ package io.github.ddpm4j.internal.training;
 import io.github.ddpm4j.internal.checkpoint.CheckpointFile;
 import io.github.ddpm4j.internal.checkpoint.CheckpointModel;
 import io.github.ddpm4j.internal.description.Description;
+import io.github.ddpm4j.internal.description.Difference;
 import io.github.ddpm4j.internal.description.Quote;
 import io.github.ddpm4j.internal.files.WholeFile;
 import io.github.ddpm4j.internal.io.ModelDescription;
@@ -237,6 +238,10 @@ final class RunIdentity {
   }
 
   private static String difference(String name, @Nullable Object before, Object now) {
-    return name + " was " + Quote.of(before) + " and is " + Quote.of(now);
+    return name
+        + " was "
+        + Quote.of(Difference.of(before, now))
+        + " and is "
+        + Quote.of(Difference.of(now, before));
   }
 }
