@@ -103,6 +103,38 @@ class ProcessTest {
     assertThat(read("out.txt")).isEmpty();
   }
 
+  /** A limit on the length of files, in KiB, stands for a disk that is full. */
+  @Test
+  void disk_thatIsFull_isSaidOfTheFile() throws Exception {
+    Path model = Tiny.model(folder.resolve("model"), 1);
+    Path grid = folder.resolve("grid.png");
+    Path file = folder.resolve("model.safetensors");
+    assertThat(limited("sample", "-m", model, "-s", "ddim:1", "-n", 100, "-o", grid)).isEqualTo(2);
+    assertThat(read("err.txt"))
+        .isEqualTo(
+            "sample: " + grid + " cannot be written: File too large; choose another folder\n");
+    assertThat(limited("convert", "-m", model, "-f", "safetensors", "-o", file)).isEqualTo(2);
+    assertThat(read("err.txt"))
+        .isEqualTo(
+            "convert: " + file + " cannot be written: File too large; choose another folder\n");
+    assertThat(grid).doesNotExist();
+    assertThat(file).doesNotExist();
+  }
+
+  private int limited(Object... args) throws Exception {
+    ProcessBuilder process =
+        java(
+            List.of("-XX:-UsePerfData"), Ddpm.class, Stream.of(args).map(String::valueOf).toList());
+    List<String> command = new ArrayList<>(List.of("bash", "-c", "ulimit -f 1; exec \"$@\"", "-"));
+    command.addAll(process.command());
+    return end(
+        process
+            .command(command)
+            .redirectOutput(Redirect.to(folder.resolve("out.txt").toFile()))
+            .redirectError(Redirect.to(folder.resolve("err.txt").toFile()))
+            .start());
+  }
+
   @Test
   void training_onCtrlC_leavesACheckpoint_fromWhichItGoesOn() throws Exception {
     Path pictures = Tiny.pictures(folder.resolve("pictures"), 4, 1);

@@ -2,6 +2,7 @@ package io.github.ddpm4j.internal.files;
 
 import java.io.BufferedOutputStream;
 import java.io.File;
+import java.io.FilterOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.channels.FileChannel;
@@ -20,6 +21,7 @@ import java.util.UUID;
 import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Writes files whole or not at all: beside the target first, then renamed once the disk has them. A
@@ -62,7 +64,7 @@ public final class WholeFile {
     Path folder = folderOf(target, file);
     makeFolder(folder, file);
     Path name = target.getFileName();
-    write(folder, name.toString(), digest -> name.toString(), content);
+    write(folder, name.toString(), digest -> name.toString(), content, file);
   }
 
   /**
@@ -85,15 +87,21 @@ public final class WholeFile {
    */
   public static Written write(Path folder, String stem, UnaryOperator<String> name, Content content)
       throws IOException {
+    return write(folder, stem, name, content, null);
+  }
+
+  /** If the disk fails, the message names what is said; null leaves that to the caller. */
+  private static Written write(
+      Path folder, String stem, UnaryOperator<String> name, Content content, @Nullable Path said)
+      throws IOException {
     makeFolder(folder, folder);
     // Not createTempFile: its files can be read by their owner alone, and stay so when renamed.
     Path beside = folder.resolve("." + stem + "." + UUID.randomUUID() + ".part");
+    Disk disk = null;
     try {
       MessageDigest digest = sha256();
-      try (OutputStream out =
-          new BufferedOutputStream(
-              new DigestOutputStream(
-                  Files.newOutputStream(beside, StandardOpenOption.CREATE_NEW), digest))) {
+      disk = new Disk(Files.newOutputStream(beside, StandardOpenOption.CREATE_NEW));
+      try (OutputStream out = new BufferedOutputStream(new DigestOutputStream(disk, digest))) {
         content.writeTo(out);
       }
       force(beside, StandardOpenOption.WRITE);
@@ -108,7 +116,40 @@ public final class WholeFile {
       } catch (IOException left) {
         e.addSuppressed(left);
       }
+      IOException full = disk == null ? null : disk.failure;
+      if (full != null && said != null) {
+        throw new IOException(
+            said + " cannot be written: " + reason(full) + "; choose another folder", e);
+      }
       throw e;
+    }
+  }
+
+  /**
+   * Bytes on their way to the disk. What is wrong there names no file, and writers of pictures have
+   * another message in its place.
+   */
+  private static final class Disk extends FilterOutputStream {
+
+    private @Nullable IOException failure;
+
+    Disk(OutputStream out) {
+      super(out);
+    }
+
+    @Override
+    public void write(int b) throws IOException {
+      write(new byte[] {(byte) b}, 0, 1);
+    }
+
+    @Override
+    public void write(byte[] bytes, int from, int length) throws IOException {
+      try {
+        out.write(bytes, from, length);
+      } catch (IOException e) {
+        failure = e;
+        throw e;
+      }
     }
   }
 
