@@ -17,7 +17,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.Callable;
 import java.util.function.Consumer;
@@ -355,9 +357,26 @@ final class EvaluateCommand implements Callable<Integer> {
       checkKnown(real);
     }
     Inputs.require(merge);
+    requireOnce(merge);
     checkNumbers();
     if (save != null) {
       Pictures.requireSavable(save);
+    }
+  }
+
+  /** A part that counts twice would go unseen. */
+  private static void requireOnce(List<Path> parts) throws IOException {
+    Map<String, Path> seen = new HashMap<>();
+    for (Path part : parts) {
+      Path before = Files.isRegularFile(part) ? seen.put(Sha256.of(part), part) : null;
+      if (before != null) {
+        throw new IllegalArgumentException(
+            "--merge takes each part once, but "
+                + before
+                + " and "
+                + part
+                + " hold the same; leave one out");
+      }
     }
   }
 

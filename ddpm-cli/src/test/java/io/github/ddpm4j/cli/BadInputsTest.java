@@ -58,6 +58,7 @@ class BadInputsTest {
             "--save",
             folder.resolve("small.safetensors"))
         .good();
+    Files.copy(folder.resolve("small.safetensors"), folder.resolve("again.safetensors"));
     Path one = folder.resolve("one.png");
     Program.run(
             "edit",
@@ -126,7 +127,7 @@ class BadInputsTest {
     List<Path> before = files();
     Object[] args =
         Stream.of(bad.typed().split(" "))
-            .map(arg -> arg.equals("\"\"") ? "" : arg.replaceFirst("^F/", folder + "/"))
+            .map(arg -> arg.equals("\"\"") ? "" : arg.replaceAll("(^|,)F/", "$1" + folder + "/"))
             .toArray();
     assertThat(Program.run(args).refused().replace(folder.toString(), "F")).isEqualTo(bad.said());
     assertThat(files()).isEqualTo(before);
