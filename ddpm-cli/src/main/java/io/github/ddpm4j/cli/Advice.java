@@ -61,6 +61,10 @@ final class Advice {
     words.put(
         "; set (the run|it) as it was, or .*resume\\(.*\\)$",
         "; give the options of that run, or choose another folder");
+    words.put("by lambdaMin\\(-5\\.1\\)", "by ', lambdaMin=-5.1'");
+    words.put("use dpmSolverPlusPlus", "use dpm++2m");
+    words.put("^dpmSolver (needs|divides)", "dpm $1");
+    words.put("use TimestepSpacing\\.TRAILING", "add ', trailing' to the sampler");
     words.put("use Device\\.cpu\\(\\)", "use --device cpu");
     words.put(
         "^(.*): no model of diffusers: it has neither config\\.json nor unet/config\\.json; .*",

@@ -72,7 +72,7 @@ final class SamplersCommand implements Callable<Integer> {
               .seed(seed);
       SamplerPlanner.Table table = planned(planner);
       PrintWriter out = spec.commandLine().getOut();
-      out.println(json ? json(table) : table);
+      out.println(json ? json(table) : Advice.of(table.toString()));
       out.flush();
     }
     return 0;
@@ -117,7 +117,7 @@ final class SamplersCommand implements Callable<Integer> {
     JsonObject one = new JsonObject();
     one.addProperty("sampler", row.sampler().toString());
     if (row.isRefused()) {
-      one.addProperty("refusal", row.refusal());
+      one.addProperty("refusal", Advice.of(row.refusal()));
     } else {
       one.addProperty("calls", row.calls());
       if (Double.isFinite(row.error())) { // JSON has no other numbers

@@ -10,6 +10,7 @@ class AdviceTest {
 
   @ParameterizedTest
   @CsvSource(
+      quoteCharacter = '`',
       delimiter = '|',
       value = {
         "x: call options().image(channels, height, width) | x: give --image, such as 3x32x32",
@@ -32,6 +33,12 @@ class AdviceTest {
         "x, since configuration(folder) was not called, y | x, since there is no --configuration, y",
         "x: leave out tokenizer(...) and configuration(...)"
             + " | x: leave out --tokenizer and --configuration",
+        "x; use dpmSolverPlusPlus, or leave out levels by lambdaMin(-5.1); y"
+            + " | x; use dpm++2m, or leave out levels by ', lambdaMin=-5.1'; y",
+        "x; use fewer steps or TimestepSpacing.TRAILING"
+            + " | x; use fewer steps, or add ', trailing' to the sampler",
+        "x alone; use TimestepSpacing.TRAILING, or a list that begins there"
+            + " | x alone; add ', trailing' to the sampler, or a list that begins there",
         "a file that says /call.options()/ | a file that says /call.options()/",
       })
   void methods_areNamedAsOptions(String message, String expected) {

@@ -69,6 +69,15 @@ class ModelCommandsTest {
   }
 
   @Test
+  void samplers_thatCannotServe_areRefusedInTheWordsOfSamplers() {
+    assertThat(
+            Program.run("samplers", "-m", "fashion", "--calls", "6", "--long-chain", "8", "-n", "1")
+                .good())
+        .contains("plms:5 would multiply", "use dpm++2m, take more steps, or leave out levels of")
+        .doesNotContain("lambdaMin(", "dpmSolverPlusPlus");
+  }
+
+  @Test
   void info_ofAModel_saysWhatItIs() {
     assertThat(Program.run("info", model).good())
         .contains(

@@ -79,7 +79,7 @@ final class UsualSpacing {
         String.format(
             Locale.ROOT,
             "the network is asked about pure noise at timestep %.4g, where images keep a signal of"
-                + " %.2g; use TimestepSpacing.TRAILING, or more steps",
+                + " %.2g; space the timesteps by trailing, or take more steps",
             first.timestep(),
             first.signal()));
   }

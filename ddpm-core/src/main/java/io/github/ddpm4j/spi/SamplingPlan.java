@@ -117,9 +117,9 @@ public record SamplingPlan(List<Step> steps, Memory memory, double initialScale,
                 String.format(
                     Locale.ROOT,
                     "the step from timestep %.4g multiplies the network's errors by up to %.2g, since"
-                        + " the next level is far away; leave out levels of next to no signal by"
-                        + " lambdaMin(-5.1), space them by NoiseSpacing.karras(), or take more"
-                        + " steps or another sampler",
+                        + " the next level is far away; leave out levels of next to no signal"
+                        + " (lambdaMin=-5.1) and space them by karras, where the sampler does not"
+                        + " yet, or take more steps or another sampler",
                     row.timestep(),
                     greatestFactor(row)));
   }

@@ -148,7 +148,7 @@ class FewStepsTest {
     assertThat(UsualSpacing.warning(leading.plan(linear), linear.schedule()))
         .hasValue(
             "the network is asked about pure noise at timestep 0.000, where images keep a signal of"
-                + " 1.0; use TimestepSpacing.TRAILING, or more steps");
+                + " 1.0; space the timesteps by trailing, or take more steps");
     for (Sampler sampler : List.of(Samplers.ddim(1), Samplers.ddim(3), Samplers.ddpm())) {
       assertThat(UsualSpacing.warning(sampler.plan(linear), linear.schedule())).isEmpty();
     }

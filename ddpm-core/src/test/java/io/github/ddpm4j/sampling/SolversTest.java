@@ -495,8 +495,8 @@ class SolversTest {
     assertThat(Samplers.heun(8).spacing(TimestepSpacing.TRAILING).plan(cosine).warning())
         .hasValue(
             "the step from timestep 874.0 multiplies the network's errors by up to 3.9e+02, since"
-                + " the next level is far away; leave out levels of next to no signal by"
-                + " lambdaMin(-5.1), space them by NoiseSpacing.karras(), or take more steps or"
-                + " another sampler");
+                + " the next level is far away; leave out levels of next to no signal"
+                + " (lambdaMin=-5.1) and space them by karras, where the sampler does not yet, or"
+                + " take more steps or another sampler");
   }
 }
