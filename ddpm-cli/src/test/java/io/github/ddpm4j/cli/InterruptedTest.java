@@ -17,6 +17,7 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
@@ -32,12 +33,23 @@ class InterruptedTest {
 
   @TempDir private Path folder;
 
+  private final List<Process> started = new ArrayList<>();
+
+  /** Those that a failure left. */
+  @AfterEach
+  void end() {
+    started.forEach(Process::destroyForcibly);
+  }
+
   private Process start(Object... args) throws IOException {
     Path said = folder.resolve(args[0] + ".txt");
-    return ProcessTest.java(List.of(), Ddpm.class, Stream.of(args).map(String::valueOf).toList())
-        .redirectErrorStream(true)
-        .redirectOutput(Redirect.to(said.toFile()))
-        .start();
+    Process process =
+        ProcessTest.java(List.of(), Ddpm.class, Stream.of(args).map(String::valueOf).toList())
+            .redirectErrorStream(true)
+            .redirectOutput(Redirect.to(said.toFile()))
+            .start();
+    started.add(process);
+    return process;
   }
 
   private String said(String command) {
@@ -46,19 +58,15 @@ class InterruptedTest {
 
   /** Ctrl-C, once something holds, and the exit code. */
   private int interrupt(String command, Process process, Callable<Boolean> midst) throws Exception {
-    try {
-      long start = System.nanoTime();
-      while (!midst.call()) {
-        assertThat(process.isAlive()).as(() -> said(command)).isTrue();
-        assertThat(System.nanoTime() - start).isLessThan(TimeUnit.SECONDS.toNanos(SECONDS));
-        TimeUnit.MILLISECONDS.sleep(1);
-      }
-      assertThat(new ProcessBuilder("kill", "-INT", "" + process.pid()).start().waitFor()).isZero();
-      assertThat(process.waitFor(SECONDS, TimeUnit.SECONDS)).isTrue();
-      return process.exitValue();
-    } finally {
-      process.destroyForcibly();
+    long start = System.nanoTime();
+    while (!midst.call()) {
+      assertThat(process.isAlive()).as(() -> said(command)).isTrue();
+      assertThat(System.nanoTime() - start).isLessThan(TimeUnit.SECONDS.toNanos(SECONDS));
+      TimeUnit.MILLISECONDS.sleep(1);
     }
+    assertThat(new ProcessBuilder("kill", "-INT", "" + process.pid()).start().waitFor()).isZero();
+    assertThat(process.waitFor(SECONDS, TimeUnit.SECONDS)).isTrue();
+    return process.exitValue();
   }
 
   /** Whether a process has the engine for a while, and asks the network. */
