@@ -41,15 +41,17 @@ final class DrawingProgress implements AutoCloseable {
   }
 
   /**
-   * Watches a run of one batch, of which one picture counts.
+   * Watches a run of one batch.
    *
+   * @param wanted those of its pictures that count
    * @return the run
    */
-  Sampling watchBatch(Sampling sampling) {
+  Sampling watchBatch(Sampling sampling, long wanted) {
     double start = before;
-    before++;
+    before += wanted;
     return sampling.listener(
-        event -> progress.to(start + (event.step() + 1.0) / event.steps(), (double) total, ""));
+        event ->
+            progress.to(start + wanted * (event.step() + 1.0) / event.steps(), (double) total, ""));
   }
 
   @Override

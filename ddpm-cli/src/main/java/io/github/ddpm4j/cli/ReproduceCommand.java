@@ -12,9 +12,11 @@ import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
 import java.util.function.Supplier;
@@ -45,6 +47,7 @@ final class ReproduceCommand implements Callable<Integer>, Interruptible {
   private static final int ROUNDING = 1;
 
   private static final String MODEL = "model";
+  private static final String IMAGE = "image";
   private static final String LIMIT = "limit";
 
   @Spec private CommandSpec spec = CommandSpec.create();
@@ -81,6 +84,11 @@ final class ReproduceCommand implements Callable<Integer>, Interruptible {
 
   private int compared;
 
+  /** The pictures of batches by their indexes, as long as there are files of them to come. */
+  private final Map<Map<String, String>, Map<String, Redrawn>> drawnBatches = new HashMap<>();
+
+  private final Map<Map<String, String>, Long> left = new HashMap<>();
+
   @Override
   public Integer call() throws IOException {
     Map<Path, Map<String, String>> told = new LinkedHashMap<>();
@@ -98,6 +106,7 @@ final class ReproduceCommand implements Callable<Integer>, Interruptible {
               Sampling.requireReproducible(words);
               return words;
             });
+        left.merge(batchOf(asked(words)), 1L, Long::sum);
       }
       told.put(file, words);
       if (output != null) {
@@ -174,19 +183,50 @@ final class ReproduceCommand implements Callable<Integer>, Interruptible {
   private Redrawn sample(
       LoadedModel loaded, DrawingProgress progress, Path file, Map<String, String> words)
       throws IOException {
-    Map<String, String> asked = new LinkedHashMap<>(words);
-    asked.remove(MODEL); // compared below, since models of others do not tell
-    try (Samples drawn = reproduced(loaded, progress, file, asked)) {
-      Map<String, String> now = loaded.provenance(drawn, 0);
-      requireModel(file, words, now);
-      return new Redrawn(drawn.pictures().get(0), now);
+    Map<String, String> asked = asked(words);
+    of(file, () -> loaded.sampling().startReproducing(asked)).close();
+    Map<String, String> batch = batchOf(asked);
+    Map<String, Redrawn> drawn = drawnBatches.get(batch);
+    if (drawn == null) {
+      drawn = draw(loaded, progress, asked, left.getOrDefault(batch, 1L));
+      drawnBatches.put(batch, drawn);
     }
+    if (left.merge(batch, -1L, Long::sum) <= 0) {
+      drawnBatches.remove(batch);
+    }
+    Redrawn one = Objects.requireNonNull(drawn.get(asked.get(IMAGE)));
+    requireModel(file, words, one.words());
+    return one;
   }
 
-  private static Samples reproduced(
-      LoadedModel loaded, DrawingProgress progress, Path file, Map<String, String> words) {
-    of(file, () -> loaded.sampling().startReproducing(words)).close();
-    return progress.watchBatch(loaded.sampling()).reproduce(words);
+  /** Words without the model, which is compared later, since models of others do not tell. */
+  private static Map<String, String> asked(Map<String, String> words) {
+    Map<String, String> asked = new LinkedHashMap<>(words);
+    asked.remove(MODEL);
+    return asked;
+  }
+
+  /** What files of pictures say alike that one run of the sampler draws. */
+  private static Map<String, String> batchOf(Map<String, String> asked) {
+    Map<String, String> batch = new LinkedHashMap<>(asked);
+    long length = Long.parseLong(asked.getOrDefault("batchSize", "1"));
+    batch.put(IMAGE, "batch " + Long.parseLong(asked.getOrDefault(IMAGE, "0")) / length);
+    return batch;
+  }
+
+  /** Draws a whole batch, of which some files are. */
+  private static Map<String, Redrawn> draw(
+      LoadedModel loaded, DrawingProgress progress, Map<String, String> asked, long wanted)
+      throws IOException {
+    Map<String, Redrawn> all = new HashMap<>();
+    try (Samples drawn = progress.watchBatch(loaded.sampling(), wanted).reproduceBatch(asked)) {
+      List<BufferedImage> pictures = drawn.pictures();
+      for (int i = 0; i < pictures.size(); i++) {
+        Map<String, String> now = loaded.provenance(drawn, i);
+        all.put(now.get(IMAGE), new Redrawn(pictures.get(i), now));
+      }
+    }
+    return all;
   }
 
   private Redrawn edited(

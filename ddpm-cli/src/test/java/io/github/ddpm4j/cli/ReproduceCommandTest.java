@@ -3,10 +3,15 @@ package io.github.ddpm4j.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.ddpm4j.image.Pictures;
+import io.github.ddpm4j.report.internal.Progress;
 import java.awt.image.BufferedImage;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import javax.imageio.ImageIO;
@@ -47,6 +52,41 @@ class ReproduceCommandTest {
         .isEqualToNormalizingNewlines(
             picture(1) + ": the same\n" + picture(4) + ": the same\n" + seed + ": the same\n");
     assertThat(folder.resolve("00000004.png")).hasSameBinaryContentAs(picture(4));
+  }
+
+  /** A batch is drawn once for all of its files of a class, and counts for all of them. */
+  @Test
+  void pictures_ofBatchesAndClasses_inAnyOrder_areTheSame() throws IOException {
+    Path many = folder.resolve("many");
+    Program.run(
+            "sample",
+            "-m",
+            model,
+            "-s",
+            "ddim:3",
+            "-n",
+            "6",
+            "--block",
+            "4",
+            "-c",
+            "cat,cat,dog",
+            "-o",
+            many)
+        .good();
+    ByteArrayOutputStream shown = new ByteArrayOutputStream();
+    Progress.Display display =
+        new Progress.Display(
+            new PrintStream(shown, true, StandardCharsets.UTF_8), true, Duration.ofSeconds(10));
+    Object[] args = {"reproduce", "-m", model, "5", "0", "2", "4", "1", "3", "0"};
+    StringBuilder same = new StringBuilder();
+    for (int i = 3; i < args.length; i++) {
+      args[i] = many.resolve("0000000" + args[i] + ".png");
+      same.append(args[i]).append(": the same\n");
+    }
+    Program.Result result = Program.run(display, args);
+    assertThat(result.err()).isEmpty();
+    assertThat(result.out()).isEqualToNormalizingNewlines(same.toString());
+    assertThat(shown.toString(StandardCharsets.UTF_8)).contains(" 7/7 pictures, ");
   }
 
   @Test

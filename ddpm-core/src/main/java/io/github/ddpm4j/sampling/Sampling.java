@@ -102,6 +102,9 @@ public final class Sampling {
   /** What the next run draws again; null if it draws anew. */
   private @Nullable Recipe recipe;
 
+  /** Whether all of the recipe's batch is kept, and not its image alone. */
+  private boolean wholeBatch;
+
   private Condition condition = Condition.none();
 
   /** Attributes of all images, beside the condition; null for none. */
@@ -607,6 +610,25 @@ public final class Sampling {
    * @throws IllegalStateException if neither the denoiser nor {@link #shape} defines an image shape
    */
   public SamplingRun startReproducing(Map<String, String> provenance) {
+    return startReproducing(provenance, false);
+  }
+
+  /**
+   * Draws the whole batch of an image again, all of it by the condition of that image. So those of
+   * its images are as they were that had the same condition.
+   *
+   * @param provenance as in {@link #reproduce}
+   * @return the images of the batch; the provenance of each has its index in the run that drew it
+   *     first. The caller closes it
+   * @throws IllegalArgumentException as there
+   * @throws IllegalStateException as there
+   * @throws java.util.concurrent.CancellationException as there
+   */
+  public Samples reproduceBatch(Map<String, String> provenance) {
+    return finish(startReproducing(provenance, true));
+  }
+
+  private SamplingRun startReproducing(Map<String, String> provenance, boolean batch) {
     Recipe recipe = Recipe.of(provenance);
     Object weights = this.provenance.get(History.WEIGHTS_SHA256);
     recipe.requireSame("model", weights == null ? null : weights.toString());
@@ -625,6 +647,7 @@ public final class Sampling {
         .batchSize(recipe.length());
     recipe.requireSame("limit", again.limit().name());
     again.recipe = recipe;
+    again.wholeBatch = batch;
     Integer label = recipe.label();
     // Conditions of the others in the batch don't matter: an image depends on its own alone.
     again.condition(label == null ? Condition.none() : Condition.labels(label));
@@ -1175,13 +1198,26 @@ public final class Sampling {
             batchSize,
             origin,
             notes(draws, count, own, origin),
-            recipe == null ? null : new SamplingRun.Kept(recipe.place(), recipe.seed()));
+            kept(count));
     Decoding forThisRun = decoding;
     SamplingRun run =
         new SamplingRun(
             new PlanExecutor(model), job, List.copyOf(listeners), timeLimit, forThisRun, results);
     decoding = null;
     return run;
+  }
+
+  private SamplingRun.@Nullable Kept kept(int count) {
+    if (recipe == null) {
+      return null;
+    }
+    return wholeBatch
+        ? new SamplingRun.Kept(0, count, recipe.seed())
+        : new SamplingRun.Kept(recipe.place(), recipe.place() + 1, recipe.seed());
+  }
+
+  private long firstIndex() {
+    return recipe == null ? 0 : recipe.image() - (wholeBatch ? recipe.place() : 0);
   }
 
   private SampleNotes notes(Draws draws, int count, Condition own, Origin origin) {
@@ -1208,7 +1244,7 @@ public final class Sampling {
     for (int i = 0; known != null && i < count; i++) {
       beside.add(new LinkedHashMap<>(known.words(i)));
     }
-    return new SampleNotes(words, beside, own, diffusion, recipe == null ? 0 : recipe.image());
+    return new SampleNotes(words, beside, own, diffusion, firstIndex());
   }
 
   private static Samples finish(SamplingRun run) {

@@ -87,12 +87,13 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
       @Nullable Kept kept) {}
 
   /**
-   * The only image of a run that is given out.
+   * The only images of a run that are given out.
    *
-   * @param place its index in the run
-   * @param seed that of its noise
+   * @param from the index of the first in the run
+   * @param to the index after the last
+   * @param seed that of their noise
    */
-  record Kept(int place, long seed) {}
+  record Kept(int from, int to, long seed) {}
 
   private final PlanExecutor executor;
   private final Job job;
@@ -519,7 +520,7 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
     if (kept != null) {
       seed = kept.seed;
       try (NDArray batch = all;
-          NDArray one = batch.get("{}:{}", kept.place, kept.place + 1)) {
+          NDArray one = batch.get("{}:{}", kept.from, kept.to)) {
         all = one.duplicate();
       }
       all.attach(results);

@@ -58,6 +58,27 @@ class ReproduceTest {
   }
 
   @Test
+  void reproduceBatch_ofAnyImage_isAllOfItsBatch() {
+    try (Samples all =
+        sampling().sampler(Samplers.ddpm()).seed(-7).batchSize(3).clip(false).generate(5)) {
+      float[] pixels = values(all);
+      for (int image = 0; image < 5; image++) {
+        int first = image < 3 ? 0 : 3;
+        try (Samples batch = sampling().clip(false).reproduceBatch(all.provenance(image))) {
+          assertThat(batch.size()).isEqualTo(image < 3 ? 3 : 2);
+          assertThat(batch.seed()).hasValue(-7);
+          float[] own = new float[16 * (int) batch.size()];
+          System.arraycopy(pixels, 16 * first, own, 0, own.length);
+          assertThat(values(batch)).containsExactly(own);
+          for (int i = 0; i < batch.size(); i++) {
+            assertThat(batch.provenance(i)).isEqualTo(all.provenance(first + i));
+          }
+        }
+      }
+    }
+  }
+
+  @Test
   void startReproducing_stepByStep_leavesTheSettingsAlone() {
     try (Samples all = sampling().sampler(Samplers.ddim(2)).seed(3).generate(4)) {
       Sampling other = sampling().sampler(Samplers.ddim(5)).seed(8);
