@@ -110,7 +110,7 @@ final class InfoCommand implements Callable<Integer> {
 
   /** What has no suffix may be anything. */
   private void requireTensors() {
-    String name = path.getFileName().toString();
+    String name = String.valueOf(path.getFileName());
     if (name.indexOf('.') >= 0 && !TENSORS.matcher(name).matches()) {
       throw new IllegalArgumentException(
           path

@@ -85,7 +85,7 @@ final class ReproduceCommand implements Callable<Integer>, Interruptible {
   private int compared;
 
   /** The pictures of batches by their indexes, as long as there are files of them to come. */
-  private final Map<Map<String, String>, Map<String, Redrawn>> drawnBatches = new HashMap<>();
+  private final Map<Map<String, String>, Map<Long, Redrawn>> drawnBatches = new HashMap<>();
 
   private final Map<Map<String, String>, Long> left = new HashMap<>();
 
@@ -186,7 +186,7 @@ final class ReproduceCommand implements Callable<Integer>, Interruptible {
     Map<String, String> asked = asked(words);
     of(file, () -> loaded.sampling().startReproducing(asked)).close();
     Map<String, String> batch = batchOf(asked);
-    Map<String, Redrawn> drawn = drawnBatches.get(batch);
+    Map<Long, Redrawn> drawn = drawnBatches.get(batch);
     if (drawn == null) {
       drawn = draw(loaded, progress, asked, left.getOrDefault(batch, 1L));
       drawnBatches.put(batch, drawn);
@@ -194,7 +194,7 @@ final class ReproduceCommand implements Callable<Integer>, Interruptible {
     if (left.merge(batch, -1L, Long::sum) <= 0) {
       drawnBatches.remove(batch);
     }
-    Redrawn one = Objects.requireNonNull(drawn.get(asked.get(IMAGE)));
+    Redrawn one = Objects.requireNonNull(drawn.get(indexOf(asked)));
     requireModel(file, words, one.words());
     return one;
   }
@@ -210,20 +210,24 @@ final class ReproduceCommand implements Callable<Integer>, Interruptible {
   private static Map<String, String> batchOf(Map<String, String> asked) {
     Map<String, String> batch = new LinkedHashMap<>(asked);
     long length = Long.parseLong(asked.getOrDefault("batchSize", "1"));
-    batch.put(IMAGE, "batch " + Long.parseLong(asked.getOrDefault(IMAGE, "0")) / length);
+    batch.put(IMAGE, "batch " + indexOf(asked) / length);
     return batch;
   }
 
+  private static long indexOf(Map<String, String> words) {
+    return Long.parseLong(words.getOrDefault(IMAGE, "0"));
+  }
+
   /** Draws a whole batch, of which some files are. */
-  private static Map<String, Redrawn> draw(
+  private static Map<Long, Redrawn> draw(
       LoadedModel loaded, DrawingProgress progress, Map<String, String> asked, long wanted)
       throws IOException {
-    Map<String, Redrawn> all = new HashMap<>();
+    Map<Long, Redrawn> all = new HashMap<>();
     try (Samples drawn = progress.watchBatch(loaded.sampling(), wanted).reproduceBatch(asked)) {
       List<BufferedImage> pictures = drawn.pictures();
       for (int i = 0; i < pictures.size(); i++) {
         Map<String, String> now = loaded.provenance(drawn, i);
-        all.put(now.get(IMAGE), new Redrawn(pictures.get(i), now));
+        all.put(indexOf(now), new Redrawn(pictures.get(i), now));
       }
     }
     return all;
