@@ -67,7 +67,7 @@ class ReproduceTest {
         try (Samples batch = sampling().clip(false).reproduceBatch(all.provenance(image))) {
           assertThat(batch.size()).isEqualTo(image < 3 ? 3 : 2);
           assertThat(batch.seed()).hasValue(-7);
-          float[] own = new float[16 * (int) batch.size()];
+          float[] own = new float[16 * batch.size()];
           System.arraycopy(pixels, 16 * first, own, 0, own.length);
           assertThat(values(batch)).containsExactly(own);
           for (int i = 0; i < batch.size(); i++) {
