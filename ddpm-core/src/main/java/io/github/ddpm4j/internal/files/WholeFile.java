@@ -118,11 +118,33 @@ public final class WholeFile {
       }
       IOException full = disk == null ? null : disk.failure;
       if (full != null && said != null) {
-        throw new IOException(
-            said + " cannot be written: " + reason(full) + "; choose another folder", e);
+        throw new DiskException(said, full, e);
       }
       throw e;
     }
+  }
+
+  /** The disk failed while a file was written. */
+  private static final class DiskException extends IOException {
+
+    private static final long serialVersionUID = 1;
+
+    private final IOException failure;
+
+    DiskException(Path file, IOException failure, Throwable cause) {
+      super(file + " cannot be written: " + reason(failure) + "; choose another folder", cause);
+      this.failure = failure;
+    }
+  }
+
+  /**
+   * What was wrong, for those who name the file themselves.
+   *
+   * @param e what a write threw
+   * @return what the disk said if it was the disk, else the same
+   */
+  public static IOException ofDisk(IOException e) {
+    return e instanceof DiskException disk ? disk.failure : e;
   }
 
   /**

@@ -139,7 +139,7 @@ final class ModelFiles {
     } catch (FileAlreadyExistsException e) {
       throw e;
     } catch (IOException e) {
-      throw unwritten(target, e);
+      throw unwritten(target, WholeFile.ofDisk(e));
     } finally {
       if (!done) {
         unmake(target, made);
