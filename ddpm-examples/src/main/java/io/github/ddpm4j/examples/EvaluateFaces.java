@@ -43,35 +43,30 @@ public final class EvaluateFaces {
   static void run(DDPM model, Features features, Path folder, int count, int trained, int calls)
       throws IOException {
     List<Face> held = FaceSets.heldOut(2 * count);
-    List<Face> first = held.subList(0, count);
     List<Face> asked = held.subList(count, 2 * count);
     List<Face> never = FaceSets.glassesUnderHats(Math.max(4, count / 4));
     var reading = new FaceReading(FaceSets.list(FaceSets.training(trained), trained));
     try (NDManager manager = NDManager.newBaseManager()) {
       NDArray others = FaceReading.pictures(manager, asked);
-      NDArray known = FaceReading.pictures(manager, first);
+      NDArray known = FaceReading.pictures(manager, held.subList(0, count));
       var report = new FeatureReport(features, known);
       report.print("other held-out faces", others);
       reading.print("other held-out faces", others, asked);
-      FaceReading.printCoverage(others, first);
       report.print("noise", manager.randomNormal(others.getShape()).clip(-1, 1));
       var sampling = model.sampling().sampler(Samplers.dpmSolverPlusPlus(calls)).seed(1);
       try (Samples samples = sampling.generate(count)) {
-        NDArray drawn = samples.toNDArray(manager);
-        report.print("without attributes", drawn);
-        FaceReading.printCoverage(drawn, first);
+        report.print("without attributes", samples.toNDArray(manager));
+        FaceReading.printCoverage(samples.toNDArray(manager), asked);
       }
       for (double scale : new double[] {1, 2, 4}) {
         for (List<Face> wanted : List.of(asked, never)) {
-          NDArray vectors =
-              manager.create(wanted.stream().map(Face::vector).toArray(float[][]::new));
+          var vectors = manager.create(wanted.stream().map(Face::vector).toArray(float[][]::new));
           sampling.condition(Condition.vectors(vectors)).guidance(Guidance.classifierFree(scale));
           String what = (wanted.equals(never) ? "glasses under hats" : "as asked") + " at " + scale;
           try (Samples samples = sampling.generate(wanted.size())) {
             NDArray drawn = samples.toNDArray(manager);
             if (wanted.equals(asked)) {
               report.print(what, drawn);
-              FaceReading.printCoverage(drawn, wanted);
             }
             reading.print(what, drawn, wanted);
             NDArray shown = drawn.get("0:" + Math.min(48, wanted.size()));

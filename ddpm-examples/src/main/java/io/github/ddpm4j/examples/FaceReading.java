@@ -109,5 +109,6 @@ final class FaceReading {
         "%n  differs in %d parts (median) from the nearest face seen, %d are copies%n",
         nearest[count / 2],
         copies);
+    printCoverage(pictures, asked);
   }
 }
