@@ -3,7 +3,6 @@ package io.github.ddpm4j.web;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
-import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
@@ -19,7 +18,6 @@ import java.util.HexFormat;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.Objects;
 import java.util.function.Function;
 
 /** The drawings that the server knows: those under way, and the latest that have ended. */
@@ -101,17 +99,16 @@ final class Drawings {
    * @throws RefusalException if it cannot be
    */
   Drawing begin(DrawRequest asked, String client) throws InterruptedException {
-    DDPM ddpm = service.models().get(asked.model());
-    if (ddpm == null) {
-      throw new RefusalException(
-          400, "there is no such model, but there are " + service.models().keySet());
+    Map<String, PageModel> models = models();
+    PageModel model = models.get(asked.model());
+    if (model == null) {
+      throw new RefusalException(400, "there is no such model, but there are " + models.keySet());
     }
-    PageModel model = Objects.requireNonNull(models().get(asked.model()), asked.model());
     Sampler sampler = sampler(asked);
     NDManager arrays = NDManager.newBaseManager();
     boolean begun = false;
     try {
-      int steps = sampler.plan(ddpm.model().diffusion()).steps().size();
+      int steps = sampler.plan(model.ddpm().model().diffusion()).steps().size();
       SamplingRequest request =
           SamplingRequest.starting(start(model, asked, sampler, arrays))
               .model(asked.model())

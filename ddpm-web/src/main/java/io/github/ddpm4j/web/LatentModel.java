@@ -2,6 +2,7 @@ package io.github.ddpm4j.web;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.internal.io.JsonFile;
 import io.github.ddpm4j.latent.Drawing;
 import io.github.ddpm4j.latent.LatentDiffusion;
@@ -47,6 +48,11 @@ record LatentModel(LatentDiffusion latent, @Nullable TextToImage text)
 
   static LatentModel of(TextToImage text) {
     return new LatentModel(text.latentDiffusion(), text);
+  }
+
+  @Override
+  public DDPM ddpm() {
+    return latent.ddpm();
   }
 
   @Override

@@ -6,9 +6,7 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.model.Denoiser;
-import io.github.ddpm4j.service.SamplingService;
 import java.util.List;
-import java.util.Map;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
 
@@ -18,27 +16,16 @@ final class ModelList {
   private static final double MOST_GUIDANCE = 8;
   private static final double MOST_GUIDANCE_BY_TEXT = 15;
 
-  private final SamplingService service;
   private final Drawings drawings;
 
-  ModelList(SamplingService service, Drawings drawings) {
-    this.service = service;
+  ModelList(Drawings drawings) {
     this.drawings = drawings;
   }
 
   String json() {
     JsonObject all = new JsonObject();
     JsonArray models = new JsonArray();
-    Map<String, PageModel> known = drawings.models();
-    service
-        .models()
-        .forEach(
-            (name, ddpm) -> {
-              PageModel model = known.get(name);
-              if (model != null) {
-                models.add(model(name, model, ddpm));
-              }
-            });
+    drawings.models().forEach((name, model) -> models.add(model(name, model)));
     all.add("models", models);
     JsonArray samplers = new JsonArray();
     Drawings.SAMPLERS.forEach(
@@ -55,7 +42,8 @@ final class ModelList {
     return all.toString();
   }
 
-  private static JsonObject model(String name, PageModel model, DDPM ddpm) {
+  private static JsonObject model(String name, PageModel model) {
+    DDPM ddpm = model.ddpm();
     Shape shape = model.shape();
     JsonObject one = new JsonObject();
     one.addProperty("name", name);

@@ -2,6 +2,7 @@ package io.github.ddpm4j.web;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Sampling;
@@ -10,6 +11,9 @@ import java.time.Duration;
 
 /** A model as the page sees it: what it draws, and how a run of it begins. */
 interface PageModel {
+
+  /** The model of the service. */
+  DDPM ddpm();
 
   /** The shape of a picture, (C, H, W). */
   Shape shape();

@@ -96,7 +96,7 @@ final class PageServer implements AutoCloseable {
       throws IOException {
     allowance = new Allowance(BURST, PER_SECOND, nanos);
     drawings = new Drawings(service, latent, Drawings.MOST_BYTES);
-    models = new ModelList(service, drawings);
+    models = new ModelList(drawings);
     for (Map.Entry<String, String> file : TYPES.entrySet()) {
       files.put(file.getKey(), resource(file.getValue()));
     }

@@ -120,7 +120,7 @@ class LatentModelTest {
   @Test
   void list_ofAPipeline_takesText() {
     JsonArray models =
-        JsonParser.parseString(new ModelList(service, drawings).json())
+        JsonParser.parseString(new ModelList(drawings).json())
             .getAsJsonObject()
             .getAsJsonArray("models");
     int side = (int) text.shape().get(1);
@@ -214,7 +214,7 @@ class LatentModelTest {
       Drawings all =
           new Drawings(other, Map.of("three", new LatentModel(latent, null)), Drawings.MOST_BYTES);
       JsonObject offered =
-          JsonParser.parseString(new ModelList(other, all).json())
+          JsonParser.parseString(new ModelList(all).json())
               .getAsJsonObject()
               .getAsJsonArray("models")
               .get(0)
