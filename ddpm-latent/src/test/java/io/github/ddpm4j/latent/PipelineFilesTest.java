@@ -24,16 +24,7 @@ class PipelineFilesTest {
   @TempDir private Path temporary;
 
   private static void copy(Path from, Path to) throws IOException {
-    try (Stream<Path> all = Files.walk(from)) {
-      for (Path path : all.toList()) {
-        Path target = to.resolve(from.relativize(path).toString());
-        if (Files.isDirectory(path)) {
-          Files.createDirectories(target);
-        } else if (!path.getFileName().toString().startsWith("expected")) {
-          Files.copy(path, target);
-        }
-      }
-    }
+    PipelineFixture.copy(from, to, file -> !file.startsWith("expected"));
   }
 
   private static void delete(Path folder) throws IOException {

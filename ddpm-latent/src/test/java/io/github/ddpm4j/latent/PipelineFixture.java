@@ -10,10 +10,13 @@ import io.github.ddpm4j.internal.io.TensorFiles;
 import io.github.ddpm4j.internal.io.TensorSource;
 import io.github.ddpm4j.noise.NoiseSource;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Predicate;
+import java.util.stream.Stream;
 
 /** A tiny pipeline of diffusers' as it is published, with what it draws: every step of it. */
 final class PipelineFixture {
@@ -34,6 +37,21 @@ final class PipelineFixture {
       }
     }
     return fixture;
+  }
+
+  /** Copies a folder with those of its files that a predicate takes; the other must be empty. */
+  static Path copy(Path from, Path to, Predicate<String> files) throws IOException {
+    try (Stream<Path> all = Files.walk(from)) {
+      for (Path path : all.toList()) {
+        Path target = to.resolve(from.relativize(path).toString());
+        if (Files.isDirectory(path)) {
+          Files.createDirectories(target);
+        } else if (files.test(path.getFileName().toString())) {
+          Files.copy(path, target);
+        }
+      }
+    }
+    return to;
   }
 
   NDArray value(String name) {

@@ -22,7 +22,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -45,18 +44,8 @@ class SingleFileTest {
   /** The folder of a fixture without its weights. */
   private Path described(String name) throws IOException {
     Path from = PipelineFixture.DATA.resolve(name);
-    Path to = temporary.resolve(name);
-    try (Stream<Path> all = Files.walk(from)) {
-      for (Path path : all.filter(file -> !file.toString().endsWith(".safetensors")).toList()) {
-        Path target = to.resolve(from.relativize(path).toString());
-        if (Files.isDirectory(path)) {
-          Files.createDirectories(target);
-        } else {
-          Files.copy(path, target);
-        }
-      }
-    }
-    return to;
+    return PipelineFixture.copy(
+        from, temporary.resolve(name), file -> !file.endsWith(".safetensors"));
   }
 
   private static Samples drawn(TextToImage model, PipelineFixture fixture) {
