@@ -548,6 +548,11 @@ public final class Guidance {
     }
   }
 
+  /** How many predictions a row at a level takes for each image, that of the run's among them. */
+  int predictions(Condition own, Level level) {
+    return mixture(own, level).size();
+  }
+
   private Mixture mixture(Condition own, Level level) {
     return mixture(own, level.sigma());
   }

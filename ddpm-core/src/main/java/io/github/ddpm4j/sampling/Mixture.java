@@ -119,9 +119,14 @@ record Mixture(List<Term> terms) {
     return new Mixture(List.copyOf(terms));
   }
 
+  /** The number of predictions. */
+  int size() {
+    return terms.size();
+  }
+
   /** Whether one prediction is all, and nothing is to be added up. */
   boolean isPlain() {
-    return terms.size() == 1;
+    return size() == 1;
   }
 
   /** Whether the network is asked without a condition. */

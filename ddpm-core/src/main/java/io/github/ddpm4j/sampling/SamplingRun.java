@@ -12,6 +12,7 @@ import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.noise.NoiseSource;
+import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.spi.SamplingPlan;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -166,6 +167,33 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
   public int imagesOfNextStep() {
     int batches = step() / job.plan.steps().size();
     return Math.min(job.batchSize, job.count - Math.min(job.count, batches * job.batchSize));
+  }
+
+  /**
+   * The number of predictions that networks make for the next step: one for each of its images, and
+   * more where guidance asks about each more than once. It is what a call takes time and memory
+   * for.
+   *
+   * @return {@link #imagesOfNextStep} times at most {@link #predictionsPerImage}; 0 if all steps
+   *     are done
+   */
+  public int predictionsOfNextStep() {
+    List<SamplingPlan.Step> steps = job.plan.steps();
+    Level level = steps.get(step() % steps.size()).level();
+    return imagesOfNextStep() * job.guidance.predictions(job.condition, level);
+  }
+
+  /**
+   * The most predictions that networks make for an image in one step.
+   *
+   * @return 1 without guidance, 2 with classifier-free guidance of a scale other than 1, and one
+   *     more for each further condition or second model
+   */
+  public int predictionsPerImage() {
+    return job.plan.steps().stream()
+        .mapToInt(step -> job.guidance.predictions(job.condition, step.level()))
+        .max()
+        .orElseThrow();
   }
 
   /**

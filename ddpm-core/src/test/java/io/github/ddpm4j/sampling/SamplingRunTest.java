@@ -37,6 +37,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.IntToDoubleFunction;
 import java.util.function.UnaryOperator;
 import java.util.stream.IntStream;
@@ -506,6 +507,48 @@ class SamplingRunTest {
         .seed(1)
         .condition(Condition.vectors(vectors))
         .guidance(Guidance.classifierFree(2));
+  }
+
+  /** What a call takes memory for is known before it. */
+  @Test
+  void predictionsOfNextStep_areThoseThatAreMade() {
+    AtomicInteger made = new AtomicInteger();
+    Denoiser counting =
+        (x, levels, condition) -> {
+          made.addAndGet(levels.size());
+          return StandIns.modelG().predict(x, levels, condition);
+        };
+    NDArray vectors = manager.ones(new Shape(3, 2));
+    Condition other = Condition.vectors(manager.zeros(new Shape(1, 2)));
+    Map<Guidance, List<Integer>> each = new LinkedHashMap<>();
+    each.put(Guidance.none(), List.of(1, 1));
+    each.put(Guidance.classifierFree(1), List.of(1, 1));
+    each.put(Guidance.classifierFree(2), List.of(2, 2));
+    each.put(Guidance.classifierFree(2).interval(0, 0.2), List.of(1, 2));
+    each.put(Guidance.classifierFree(2).and(Guidance.towards(other, 1.5)), List.of(3, 3));
+    each.put(Guidance.autoguidance(DenoisingModel.of(diffusion(), counting), 2), List.of(2, 2));
+    each.forEach(
+        (guidance, expected) -> {
+          try (SamplingRun run =
+              Sampling.of(DenoisingModel.of(diffusion(), counting))
+                  .sampler(Samplers.ddim(5))
+                  .shape(1, 2, 2)
+                  .seed(1)
+                  .batchSize(2)
+                  .condition(Condition.vectors(vectors))
+                  .guidance(guidance)
+                  .start(3)) {
+            assertThat(run.predictionsPerImage()).isEqualTo(expected.get(1));
+            assertThat(run.predictionsOfNextStep()).isEqualTo(2 * expected.get(0));
+            while (run.hasNext()) {
+              int next = run.predictionsOfNextStep();
+              made.set(0);
+              run.next();
+              assertThat(made).hasValue(next);
+            }
+            assertThat(run.predictionsOfNextStep()).isZero();
+          }
+        });
   }
 
   @Test

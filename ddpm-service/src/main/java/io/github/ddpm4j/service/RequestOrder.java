@@ -192,7 +192,7 @@ final class RequestOrder {
       return !other.request().isAlone()
           && first.model() == other.model()
           && first.run(worker).advancesWith(other.run(worker))
-          && images + other.run(worker).imagesOfNextStep() <= first.model().mostImages();
+          && images + other.run(worker).predictionsOfNextStep() <= first.model().mostImages();
     }
 
     void take(Served served) {
@@ -203,7 +203,7 @@ final class RequestOrder {
             .forEach(other -> other.overtake(served.images()));
         resident += served.images();
       }
-      int more = served.run(worker).imagesOfNextStep();
+      int more = served.run(worker).predictionsOfNextStep();
       chosen.add(served);
       images += more;
       Tenant tenant = tenants.get(served.request().tenant());

@@ -171,9 +171,7 @@ public final class SamplingService implements AutoCloseable {
     try {
       backlog.requireOpen();
       for (DDPM copy : model.copies()) {
-        Sampling sampling = copy.sampling();
-        runs.add(
-            request.start(request.isAlone() ? sampling : sampling.batchSize(model.mostImages())));
+        runs.add(started(request, copy, model.mostImages()));
       }
       requireModest(runs.get(0));
       Served.Times times = backlog.times(id, request, runs.get(0), now, PATIENCE);
@@ -192,6 +190,20 @@ public final class SamplingService implements AutoCloseable {
         model.release(executor);
       }
     }
+  }
+
+  private static SamplingRun started(SamplingRequest request, DDPM copy, int most) {
+    if (request.isAlone()) {
+      return request.start(copy.sampling());
+    }
+    SamplingRun run = request.start(copy.sampling().batchSize(most));
+    int each = run.predictionsPerImage();
+    if (run.imagesOfNextStep() * each <= most || run.imagesOfNextStep() == 1) {
+      return run;
+    }
+    // Guidance asks more than once about each image, which is known of a run alone.
+    run.close();
+    return request.start(copy.sampling().batchSize(Math.max(1, most / each)));
   }
 
   /** Refuses what would take all memory. */
@@ -417,8 +429,9 @@ public final class SamplingService implements AutoCloseable {
     }
 
     /**
-     * The images of a call of the network. A request for more is drawn in several batches, unless
-     * it is {@link SamplingRequest#alone}.
+     * The images of a call of the network, those that are guided counted as often as guidance asks
+     * about them, which is twice. A request for more is drawn in several batches, unless it is
+     * {@link SamplingRequest#alone}.
      *
      * @param most at least 1; measured when the service starts, for about a second a model, if this
      *     is not called

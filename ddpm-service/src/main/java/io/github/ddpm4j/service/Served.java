@@ -190,13 +190,13 @@ final class Served implements ServedRequest {
     return overtaken >= images();
   }
 
-  /** Image-steps that are left. */
+  /** Predictions that are left, if the steps to come take as many as the next. */
   long work() {
     return work(run());
   }
 
   static long work(SamplingRun run) {
-    return (long) (run.steps() - run.step()) * run.imagesOfNextStep();
+    return (long) (run.steps() - run.step()) * run.predictionsOfNextStep();
   }
 
   boolean hasBegun() {

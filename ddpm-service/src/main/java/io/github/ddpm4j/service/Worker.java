@@ -172,7 +172,7 @@ final class Worker {
       logger.warn("the worker of a sampling service was interrupted, and goes on; close() ends it");
     }
     long begun = System.nanoTime();
-    int images = requests.stream().mapToInt(served -> served.run().imagesOfNextStep()).sum();
+    int images = requests.stream().mapToInt(served -> served.run().predictionsOfNextStep()).sum();
     List<SamplingRun.Event> events =
         SamplingRun.advance(requests.stream().map(Served::run).toList());
     long nanos = System.nanoTime() - begun;

@@ -36,6 +36,7 @@ import java.util.concurrent.Flow;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.IntFunction;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -119,6 +120,46 @@ class SamplingServiceTest {
         assertThat(values(served.get(i))).containsExactly(alone, within(i % 2 == 0 ? 1e-4f : 0));
       }
     }
+  }
+
+  /** Guidance asks twice about each image, which takes time and memory twice. */
+  @Test
+  void calls_ofGuidedRequests_haveNoMorePredictionsThanThereMayBe() throws Exception {
+    Gate gate = Gate.closed();
+    List<Integer> heard = new CopyOnWriteArrayList<>();
+    ServiceListener listener =
+        new ServiceListener() {
+          @Override
+          public void called(int requests, int images, Duration time) {
+            heard.add(images);
+          }
+        };
+    IntFunction<SamplingRequest> guided =
+        count ->
+            SamplingRequest.of(
+                count,
+                s ->
+                    s.sampler(Samplers.ddim(STEPS))
+                        .seed(1)
+                        .condition(Condition.labels(new int[count]))
+                        .guidance(Guidance.classifierFree(2)));
+    try (SamplingService service = service(gate).listener(listener).build()) {
+      List<ServedRequest> all = new ArrayList<>();
+      all.add(service.submit(request(1, 1)));
+      gate.begun.acquire();
+      for (int i = 0; i < 6; i++) {
+        all.add(service.submit(guided.apply(1)));
+      }
+      all.add(service.submit(guided.apply(8)));
+      gate.open.release(1000);
+      for (ServedRequest one : all) {
+        values(one);
+      }
+    }
+    assertThat(gate.calls).contains(8).allMatch(predictions -> predictions <= 8);
+    assertThat(heard).isEqualTo(gate.calls);
+    // An image in the first, six in the second and eight in the last.
+    assertThat(gate.calls.stream().mapToInt(i -> i).sum()).isEqualTo(1 + 2 * STEPS * (6 + 8));
   }
 
   @Test
