@@ -12,6 +12,7 @@ import io.github.ddpm4j.service.SamplingService;
 import io.github.ddpm4j.service.ServedRequest;
 import io.github.ddpm4j.service.ServiceListener;
 import io.github.ddpm4j.unet.UNet;
+import io.github.ddpm4j.unet.UNet.Precision;
 import io.github.ddpm4j.unet.UNetBuilder;
 import java.io.PrintWriter;
 import java.time.Duration;
@@ -59,6 +60,13 @@ public final class ServiceLoad implements Callable<Integer> {
   private String preset = "28x28";
 
   @Option(
+      names = "--precision",
+      paramLabel = "NAME",
+      description =
+          "What it computes in: float32, bfloat16, float16, auto (default: ${DEFAULT-VALUE}).")
+  private String precision = "float32";
+
+  @Option(
       names = "--loads",
       paramLabel = "SHARE",
       split = ",",
@@ -82,6 +90,13 @@ public final class ServiceLoad implements Callable<Integer> {
       paramLabel = "SECONDS",
       description = "How long each size of a call is timed (default: ${DEFAULT-VALUE}).")
   private double calibration = 2;
+
+  @Option(
+      names = "--follow",
+      description =
+          "Counts time by the pace of the calls, for machines that others use, too: requests come"
+              + " more slowly while calls are slower than when they were timed.")
+  private boolean follow;
 
   @Option(
       names = "--devices",
@@ -109,8 +124,13 @@ public final class ServiceLoad implements Callable<Integer> {
     Cli.atLeast("--queue", 1, queue);
     Cli.atLeast("--devices", 1, devices);
     Preset chosen = Cli.chosen("--preset", Benchmark.PRESETS, Preset::name, List.of(preset)).get(0);
+    Precision computed =
+        Cli.chosen(
+                "--precision", List.of(Precision.values()), ServiceLoad::name, List.of(precision))
+            .get(0);
     PrintWriter out = spec.commandLine().getOut();
-    UNetBuilder builder = chosen.network().get().seed(1).classes(Arrivals.CLASSES);
+    UNetBuilder builder =
+        chosen.network().get().seed(1).classes(Arrivals.CLASSES).precision(computed);
     try (UNet network = builder.build();
         DDPM ddpm = DDPM.builder().schedule(Schedules.cosine(1000)).denoiser(network).build()) {
       BatchCurve curve =
@@ -121,21 +141,21 @@ public final class ServiceLoad implements Callable<Integer> {
       }
       int batch = curve.best().images();
       double capacity = curve.best().rate();
-      TickTimes ticks = TickMeter.measure(ddpm, batch, calibration);
-      out.println("ticks of the service by images: " + ticks);
+      TickMeter.Times times = TickMeter.measure(ddpm, batch, calibration);
+      out.println("ticks of the service by images: " + times.ticks());
       out.println();
       out.println(
-          "| load | batched | first step: p99 ms | short: mean ms | median | p99 | long: mean ms |"
-              + " median | p99 | image-steps/s | of capacity | refused |");
-      out.println("|---|---|---|---|---|---|---|---|---|---|---|---|");
+          "| load | batched | calls | first step: p99 ms | short: mean ms | median | p99 |"
+              + " long: mean ms | median | p99 | image-steps/s | of capacity | refused |");
+      out.println("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
       List<String> agreements = new ArrayList<>();
       for (double load : loads) {
         List<Arrival> arrivals = arrivals(requests, load * capacity);
-        Outcome measured = byStep(ddpm, arrivals, batch);
-        print(out, load, "by the step", measured, capacity);
-        Outcome simulated = QueueModel.run(setup(1, batch), ticks, arrivals);
-        print(out, load, "simulated", simulated, capacity);
-        print(out, load, "whole", whole(ddpm, arrivals, batch), capacity);
+        Pace pace = new Pace(times.calls(), follow);
+        Outcome measured = byStep(ddpm, arrivals, batch, pace);
+        print(out, load, "by the step", pace.factor(), measured, capacity);
+        Outcome simulated = QueueModel.run(setup(1, batch), times.ticks(), arrivals);
+        print(out, load, "simulated", 1, simulated, capacity);
         for (boolean isShort : List.of(true, false)) {
           agreements.add(
               String.format(
@@ -146,16 +166,23 @@ public final class ServiceLoad implements Callable<Integer> {
                   new Agreement(measured.latencies(isShort), simulated.latencies(isShort))
                       .cells()));
         }
+        Pace paceOfWhole = new Pace(times.calls(), follow);
+        Outcome whole = whole(ddpm, arrivals, batch, paceOfWhole);
+        print(out, load, "whole", paceOfWhole.factor(), whole, capacity);
       }
       out.println();
       out.println("| load | requests | " + Agreement.HEAD);
       out.println("|---|---|---|---|---|---|---|---|---|---|");
       agreements.forEach(out::println);
       if (devices > 1) {
-        plan(out, ticks, capacity, batch);
+        plan(out, times.ticks(), capacity, batch);
       }
     }
     return 0;
+  }
+
+  private static String name(Precision precision) {
+    return precision.name().toLowerCase(Locale.ROOT);
   }
 
   private static List<Arrival> arrivals(int count, double imageSteps) {
@@ -203,14 +230,15 @@ public final class ServiceLoad implements Callable<Integer> {
   }
 
   private static void print(
-      PrintWriter out, double load, String how, Outcome row, double capacity) {
+      PrintWriter out, double load, String how, double calls, Outcome row, double capacity) {
     Latencies few = row.latencies(true);
     Latencies many = row.latencies(false);
     out.printf(
         Locale.ROOT,
-        "| %.2f | %s | %s | %s | %s | %s | %s | %s | %s | %.1f | %.2f | %d |%n",
+        "| %.2f | %s | %.2f | %s | %s | %s | %s | %s | %s | %s | %.1f | %.2f | %d |%n",
         load,
         how,
+        calls,
         number(row.waits().last()),
         number(few.mean()),
         number(few.median()),
@@ -228,19 +256,26 @@ public final class ServiceLoad implements Callable<Integer> {
     return Double.isNaN(value) ? "-" : String.format(Locale.ROOT, "%.0f", value);
   }
 
-  private Outcome byStep(DDPM ddpm, List<Arrival> arrivals, int batch) throws InterruptedException {
-    Queue<Long> waits = new ConcurrentLinkedQueue<>();
+  private Outcome byStep(DDPM ddpm, List<Arrival> arrivals, int batch, Pace pace)
+      throws InterruptedException {
+    Queue<Double> waits = new ConcurrentLinkedQueue<>();
     ServiceListener listener =
         new ServiceListener() {
           @Override
           public void begun(long id, SamplingRequest request, Duration waited) {
-            waits.add(waited.toNanos());
+            waits.add(pace.own(waited.toNanos()));
+          }
+
+          @Override
+          public void called(int called, int images, Duration took) {
+            pace.called(images, took.toNanos());
           }
         };
     try (SamplingService service =
         SamplingService.of(ddpm).mostImages(batch).queue(queue).listener(listener).build()) {
       return run(
           arrivals,
+          pace,
           waits,
           arrival -> {
             try {
@@ -253,10 +288,12 @@ public final class ServiceLoad implements Callable<Integer> {
     }
   }
 
-  private Outcome whole(DDPM ddpm, List<Arrival> arrivals, int batch) throws InterruptedException {
-    try (WholeRequests server = new WholeRequests(batch, queue)) {
+  private Outcome whole(DDPM ddpm, List<Arrival> arrivals, int batch, Pace pace)
+      throws InterruptedException {
+    try (WholeRequests server = new WholeRequests(batch, queue, pace)) {
       return run(
           arrivals,
+          pace,
           server.waits(),
           arrival -> {
             SamplingRun started = arrival.set(ddpm.sampling()).start(1);
@@ -274,26 +311,27 @@ public final class ServiceLoad implements Callable<Integer> {
     Optional<CompletableFuture<Void>> taken(Arrival arrival) throws InterruptedException;
   }
 
-  private static Outcome run(List<Arrival> arrivals, Collection<Long> waits, Server server)
+  private static Outcome run(
+      List<Arrival> arrivals, Pace pace, Collection<Double> waits, Server server)
       throws InterruptedException {
     AtomicLongArray took = new AtomicLongArray(arrivals.size());
     CompletableFuture<?>[] all = new CompletableFuture<?>[arrivals.size()];
-    long begun = System.nanoTime();
+    double begun = pace.now();
     for (Arrival arrival : arrivals) {
-      long due = begun + arrival.nanos();
-      while (System.nanoTime() < due) {
-        LockSupport.parkNanos(due - System.nanoTime());
+      double due = begun + arrival.nanos();
+      for (double now = pace.now(); now < due; now = pace.now()) {
+        LockSupport.parkNanos(pace.real(due - now));
       }
       int number = arrival.number();
       took.set(number, -1);
       all[number] =
           server
               .taken(arrival)
-              .map(done -> done.thenRun(() -> took.set(number, System.nanoTime() - due)))
+              .map(done -> done.thenRun(() -> took.set(number, (long) (pace.now() - due))))
               .orElse(CompletableFuture.completedFuture(null));
     }
     CompletableFuture.allOf(all).orTimeout(PATIENCE_MINUTES, TimeUnit.MINUTES).join();
-    double nanos = System.nanoTime() - begun;
+    double nanos = pace.now() - begun;
     double[] times = IntStream.range(0, took.length()).mapToDouble(took::get).toArray();
     return new Outcome(arrivals, times, Latencies.ofNanos(waits), nanos);
   }

@@ -18,6 +18,9 @@ import java.util.concurrent.atomic.AtomicInteger;
  * Measures how long a service takes from one call of the network to the next, when twice as many
  * requests as a call takes are always there: each that ends is followed by another. So the time has
  * all in it that a service does, in the proportion in which it does it under load.
+ *
+ * <p>A call has fewer images on average than it may have where a guided request, which has two,
+ * does not fit, and more where one image is the most. What it had is what counts.
  */
 final class TickMeter implements ServiceListener {
 
@@ -29,6 +32,17 @@ final class TickMeter implements ServiceListener {
   private long first;
   private long last;
   private long ticks;
+  private long called;
+  private long inCalls;
+
+  /**
+   * What was measured.
+   *
+   * @param ticks from one call to the next: the call, the samplers' steps, and what begins and ends
+   *     between two calls
+   * @param calls the calls alone
+   */
+  record Times(TickTimes ticks, TickTimes calls) {}
 
   private TickMeter(int images) {
     this.images = images;
@@ -40,16 +54,18 @@ final class TickMeter implements ServiceListener {
    * @param most the most images of a call
    * @param seconds how long each number of images is measured, after a quarter of it
    */
-  static TickTimes measure(DDPM ddpm, int most, double seconds) throws InterruptedException {
-    Map<Integer, Double> nanos = new TreeMap<>();
-    for (int images = 1; images < most; images *= 2) {
-      nanos.put(images, new TickMeter(images).nanos(ddpm, seconds));
+  static Times measure(DDPM ddpm, int most, double seconds) throws InterruptedException {
+    Map<Double, Double> ticks = new TreeMap<>();
+    Map<Double, Double> calls = new TreeMap<>();
+    for (int images = 1; images < 2 * most; images *= 2) {
+      new TickMeter(Math.min(images, most)).measure(ddpm, seconds, ticks, calls);
     }
-    nanos.put(most, new TickMeter(most).nanos(ddpm, seconds));
-    return new TickTimes(nanos);
+    return new Times(new TickTimes(ticks), new TickTimes(calls));
   }
 
-  private double nanos(DDPM ddpm, double seconds) throws InterruptedException {
+  private void measure(
+      DDPM ddpm, double seconds, Map<Double, Double> tickTimes, Map<Double, Double> callTimes)
+      throws InterruptedException {
     try (SamplingService service =
         SamplingService.of(ddpm).mostImages(images).listener(this).build()) {
       for (int i = 0; i < 2 * images; i++) {
@@ -59,7 +75,7 @@ final class TickMeter implements ServiceListener {
       restart();
       await((long) (1e9 * seconds), 2);
     }
-    return mean();
+    put(tickTimes, callTimes);
   }
 
   private void submit(SamplingService service) {
@@ -88,17 +104,24 @@ final class TickMeter implements ServiceListener {
 
   private synchronized void restart() {
     ticks = 0;
+    called = 0;
+    inCalls = 0;
   }
 
-  private synchronized double mean() {
-    return (double) (last - first) / (ticks - 1);
+  private synchronized void put(Map<Double, Double> tickTimes, Map<Double, Double> callTimes) {
+    double mean = (double) called / (ticks - 1);
+    tickTimes.put(mean, (double) (last - first) / (ticks - 1));
+    callTimes.put(mean, (double) inCalls / (ticks - 1));
   }
 
   @Override
-  public synchronized void called(int requests, int called, Duration duration) {
+  public synchronized void called(int requests, int images, Duration duration) {
     last = System.nanoTime();
     if (ticks == 0) {
       first = last;
+    } else {
+      called += images;
+      inCalls += duration.toNanos();
     }
     ticks++;
     notifyAll();

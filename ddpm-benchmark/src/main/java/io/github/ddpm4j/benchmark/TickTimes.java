@@ -8,28 +8,27 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /**
- * How long a service takes from one call of the network to the next, by the number of images in the
- * call: the call, the samplers' steps, and what begins and ends between two calls. Between numbers
- * that were measured, and beyond them, it goes on in a straight line.
+ * Times of calls of the network by the mean number of images in a call. Between numbers that were
+ * measured, and beyond them, it goes on in a straight line.
  */
 final class TickTimes {
 
-  private final int[] images;
+  private final double[] images;
   private final double[] nanos;
 
   /**
-   * @param times the mean time in nanoseconds by the number of images; at least one
+   * @param times the mean time in nanoseconds by the mean number of images; at least one
    */
-  TickTimes(Map<Integer, Double> times) {
+  TickTimes(Map<Double, Double> times) {
     if (times.isEmpty()) {
       throw new IllegalArgumentException("times of ticks need at least one, but there are none");
     }
-    SortedMap<Integer, Double> sorted = new TreeMap<>(times);
-    images = sorted.keySet().stream().mapToInt(Integer::intValue).toArray();
+    SortedMap<Double, Double> sorted = new TreeMap<>(times);
+    images = sorted.keySet().stream().mapToDouble(Double::doubleValue).toArray();
     nanos = sorted.values().stream().mapToDouble(Double::doubleValue).toArray();
   }
 
-  /** The time of a tick of as many images, in nanoseconds. */
+  /** The time of a call of as many images, in nanoseconds. */
   double nanos(int count) {
     if (images.length == 1) {
       return nanos[0];
@@ -39,14 +38,14 @@ final class TickTimes {
       above++;
     }
     int below = above - 1;
-    double share = (double) (count - images[below]) / (images[above] - images[below]);
+    double share = (count - images[below]) / (images[above] - images[below]);
     return Math.max(0, nanos[below] + share * (nanos[above] - nanos[below]));
   }
 
   @Override
   public String toString() {
     return IntStream.range(0, images.length)
-        .mapToObj(i -> String.format(Locale.ROOT, "%d: %.2f ms", images[i], nanos[i] / 1e6))
+        .mapToObj(i -> String.format(Locale.ROOT, "%.1f: %.2f ms", images[i], nanos[i] / 1e6))
         .collect(Collectors.joining(", "));
   }
 }

@@ -19,16 +19,18 @@ import java.util.concurrent.TimeUnit;
  */
 final class WholeRequests implements AutoCloseable {
 
-  private record Waiting(SamplingRun run, long since, CompletableFuture<Void> done) {}
+  private record Waiting(SamplingRun run, double since, CompletableFuture<Void> done) {}
 
   private final int batch;
   private final BlockingQueue<Waiting> queue;
-  private final Queue<Long> waits = new ConcurrentLinkedQueue<>();
+  private final Pace pace;
+  private final Queue<Double> waits = new ConcurrentLinkedQueue<>();
   private final Thread worker = new Thread(this::work, "whole-requests");
   private volatile boolean closed;
 
-  WholeRequests(int batch, int most) {
+  WholeRequests(int batch, int most, Pace pace) {
     this.batch = batch;
+    this.pace = pace;
     this.queue = new ArrayBlockingQueue<>(most);
     worker.setDaemon(true);
     worker.start();
@@ -37,13 +39,11 @@ final class WholeRequests implements AutoCloseable {
   /** Completes with the last step of the run; empty if there is no room for it. */
   Optional<CompletableFuture<Void>> taken(SamplingRun run) {
     CompletableFuture<Void> done = new CompletableFuture<>();
-    return queue.offer(new Waiting(run, System.nanoTime(), done))
-        ? Optional.of(done)
-        : Optional.empty();
+    return queue.offer(new Waiting(run, pace.now(), done)) ? Optional.of(done) : Optional.empty();
   }
 
   /** How long each waited for its first step, in nanoseconds. */
-  Collection<Long> waits() {
+  Collection<Double> waits() {
     return waits;
   }
 
@@ -57,13 +57,13 @@ final class WholeRequests implements AutoCloseable {
         }
         together.add(first);
         addWhatFits(together);
-        long now = System.nanoTime();
+        double now = pace.now();
         together.forEach(one -> waits.add(now - one.since()));
       } catch (InterruptedException e) {
         return;
       }
       while (!together.isEmpty()) {
-        SamplingRun.advance(together.stream().map(Waiting::run).toList());
+        advance(together.stream().map(Waiting::run).toList());
         for (Waiting one : List.copyOf(together)) {
           if (!one.run().hasNext()) {
             one.run().finish().close();
@@ -75,12 +75,19 @@ final class WholeRequests implements AutoCloseable {
     }
   }
 
+  private void advance(List<SamplingRun> runs) {
+    int images = runs.stream().mapToInt(SamplingRun::predictionsOfNextStep).sum();
+    long begun = System.nanoTime();
+    SamplingRun.advance(runs);
+    pace.called(images, System.nanoTime() - begun);
+  }
+
   /** As many images as a call may have, twice as many of those that are guided. */
   private void addWhatFits(List<Waiting> together) {
-    int images = together.get(0).run().imagesOfNextStep();
+    int images = together.get(0).run().predictionsOfNextStep();
     Waiting next = queue.peek();
-    while (next != null && images + next.run().imagesOfNextStep() <= batch) {
-      images += next.run().imagesOfNextStep();
+    while (next != null && images + next.run().predictionsOfNextStep() <= batch) {
+      images += next.run().predictionsOfNextStep();
       together.add(queue.remove());
       next = queue.peek();
     }

@@ -21,7 +21,7 @@ class QueueModelTest {
   private static final double MILLI = 1e6;
 
   /** A tick of a millisecond, of however many images. */
-  private static final TickTimes FLAT = new TickTimes(Map.of(1, MILLI));
+  private static final TickTimes FLAT = new TickTimes(Map.of(1.0, MILLI));
 
   /** Poisson arrivals of requests of one number of steps. */
   private static List<Arrival> arrivals(int count, double perSecond, int steps) {
@@ -104,7 +104,7 @@ class QueueModelTest {
   /** Each ends once, is refused or served, and the same comes of the same. */
   @Test
   void run_overload_conservesAndRepeats() {
-    TickTimes times = new TickTimes(Map.of(1, 2 * MILLI, 8, 4 * MILLI));
+    TickTimes times = new TickTimes(Map.of(1.0, 2 * MILLI, 8.0, 4 * MILLI));
     List<Arrival> arrivals = Arrivals.poisson(20_000, 1.5 * 2000 / Arrivals.STEPS, 3);
     for (int devices = 1; devices <= 3; devices++) {
       Setup setup = new Setup(devices, 8, 50, 1024);
@@ -156,7 +156,7 @@ class QueueModelTest {
 
   @Test
   void nanos_betweenAndBeyond_onALine() {
-    TickTimes times = new TickTimes(Map.of(2, 10.0, 4, 14.0, 8, 30.0));
+    TickTimes times = new TickTimes(Map.of(2.0, 10.0, 4.0, 14.0, 8.0, 30.0));
     assertThat(times.nanos(2)).isEqualTo(10);
     assertThat(times.nanos(3)).isEqualTo(12);
     assertThat(times.nanos(6)).isEqualTo(22);

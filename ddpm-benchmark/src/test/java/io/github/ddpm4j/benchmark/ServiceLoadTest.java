@@ -43,21 +43,28 @@ class ServiceLoadTest {
             "0.5",
             "--calibration",
             "0.05",
+            "--follow",
+            "--precision",
+            "auto",
             "--devices",
             "2");
     assertThat(code).isZero();
     assertThat(printed.toString())
         .contains("calls of 1: ")
-        .containsPattern("\\| 0.50 \\| by the step \\| \\d+ \\| \\d+ \\| \\d+ \\|.*\\| 0 \\|")
-        .contains("ticks of the service by images: 1: ")
-        .containsPattern("\\| 0.50 \\| simulated \\| \\d+ \\| \\d+ \\|.*\\| 0 \\|")
+        .containsPattern(
+            "\\| 0.50 \\| by the step \\| \\d\\.\\d\\d \\| \\d+ \\| \\d+ \\| \\d+ \\|.*\\| 0 \\|")
+        .contains("ticks of the service by images: 1.")
+        .containsPattern("\\| 0.50 \\| simulated \\| 1\\.00 \\| \\d+ \\| \\d+ \\|.*\\| 0 \\|")
         .containsPattern("\\| 0.50 \\| short \\| \\d+ \\| \\d+ \\|.*\\| (yes|not .*) \\|")
         .contains("| load | requests/s | devices: 1 | devices: 2 |")
         .containsPattern("\\| 1.00 \\| [0-9.]+ \\| \\d+, \\d+, \\d+ % \\| \\d+, \\d+, \\d+ % \\|")
-        .containsPattern("\\| 0.50 \\| whole \\| \\d+ \\| \\d+ \\|.*\\| 0 \\|");
+        .containsPattern("\\| 0.50 \\| whole \\| \\d\\.\\d\\d \\| \\d+ \\| \\d+ \\|.*\\| 0 \\|");
     command.setErr(new PrintWriter(printed));
     assertThat(command.execute("--requests", "0")).isNotZero();
     assertThat(command.execute("--devices", "0")).isNotZero();
+    assertThat(command.execute("--precision", "int8")).isNotZero();
+    assertThat(printed.toString())
+        .contains("--precision must be of float32, bfloat16, float16, auto, but was int8");
     assertThat(printed.toString()).contains("--devices must be at least 1, but was 0");
   }
 }
