@@ -36,6 +36,9 @@ final class Differences {
     }
     TunedFor.of(ddpm.metadata(), ddpm.provenance())
         .ifPresent(sampler -> lines.add("tuned for " + Quote.of(sampler) + "; sampling() has it"));
+    if (!ddpm.classNames().isEmpty()) {
+      lines.add("classes " + String.join(", ", ddpm.classNames()));
+    }
     network.forEach((key, value) -> lines.add("network " + key + " = " + value));
     return lines;
   }

@@ -66,6 +66,7 @@ final class DiffusersFolder {
     if (network.config().classes() > 0 && network.config().layout().embedding().nullClass()) {
       words.put(NULL_CLASS, "true");
     }
+    ClassNames.put(words, ddpm.classNames());
     Map<String, Object> index = new LinkedHashMap<>();
     index.put("_class_name", "DDPMPipeline");
     index.put("_diffusers_version", VERSION);

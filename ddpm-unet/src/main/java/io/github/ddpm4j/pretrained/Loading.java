@@ -439,6 +439,7 @@ final class Loading {
               .prediction(Objects.requireNonNull(complete.prediction()))
               .variance(Objects.requireNonNull(complete.variance()))
               .dataRange(Objects.requireNonNull(complete.range()))
+              .classNames(ClassNames.of(source.metadata(), from))
               .denoiser(network)
               .metadata(words(complete, source))
               .build();

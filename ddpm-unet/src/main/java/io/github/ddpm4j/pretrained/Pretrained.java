@@ -241,9 +241,9 @@ public final class Pretrained implements AutoCloseable {
    * {@code unet} and {@code scheduler} are written, for {@code
    * UNet2DConditionModel.from_pretrained(folder, subfolder="unet")}, and an earlier index is
    * removed. Whether x̂_0 is clipped is written as the files said that the model was loaded from;
-   * its metadata keep that, as {@code pretrained.x0Limit}. What a model was tuned for is written
-   * beside the weights for {@link #load}; diffusers does not know it, and draws nothing sensible
-   * with such a model.
+   * its metadata keep that, as {@code pretrained.x0Limit}. The names of classes and what a model
+   * was tuned for are written beside the weights for {@link #load}. diffusers does not know them,
+   * and draws nothing sensible with a model that was tuned.
    *
    * @param ddpm the model, with a {@link UNet}
    * @param folder the folder; made if it is missing, must be empty or one that was written so

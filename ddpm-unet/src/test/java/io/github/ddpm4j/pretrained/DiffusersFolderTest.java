@@ -37,6 +37,7 @@ import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -212,6 +213,48 @@ class DiffusersFolderTest {
           .isInstanceOf(IOException.class)
           .hasMessageStartingWith(weights + " is not a valid model: ")
           .hasMessageContaining("magic");
+    }
+  }
+
+  @Test
+  void save_classNames_areKept() throws IOException {
+    List<String> names = List.of("Bag", "T-shirt, \"long\"", "Größe 38");
+    try (UNet network =
+        UNet.builder().image(1, 8, 8).baseChannels(8).groups(4).classes(3).build()) {
+      DDPM ddpm = DDPM.builder().classNames(names).denoiser(network).build();
+      Pretrained.saveDiffusers(ddpm, folder);
+      try (Pretrained loaded = Pretrained.load(folder)) {
+        assertThat(loaded.ddpm().classNames()).isEqualTo(names);
+        assertThat(loaded.audit().differences())
+            .contains("classes Bag, T-shirt, \"long\", Größe 38");
+        assertThat(loaded.ddpm().denoiser(UNet.class).config()).isEqualTo(network.config());
+      }
+    }
+  }
+
+  @Test
+  void load_classNamesThatAreNone_refused() throws IOException {
+    try (UNet network =
+        UNet.builder().image(1, 8, 8).baseChannels(8).groups(4).classes(3).build()) {
+      Pretrained.saveDiffusers(DDPM.builder().denoiser(network).build(), folder);
+      Path weights = folder.resolve("unet").resolve("diffusion_pytorch_model.safetensors");
+      Map<String, String> words = new HashMap<>(Map.of(DiffusersFolder.NULL_CLASS, "true"));
+      words.put(ClassNames.KEY, "{\"names\": [\"a\", 2]}");
+      Safetensors.write(weights, network.weights(), words);
+      assertThatThrownBy(() -> Pretrained.load(folder))
+          .isInstanceOf(IOException.class)
+          .hasMessage(
+              weights
+                  + ": ddpm4j.classes must have a list of names, but was "
+                  + words.get(ClassNames.KEY));
+      words.put(ClassNames.KEY, "{\"names\": [\"a\", \"b\"]}");
+      Safetensors.write(weights, network.weights(), words);
+      assertThatThrownBy(() -> Pretrained.load(folder))
+          .isInstanceOf(IOException.class)
+          .hasMessage(
+              weights
+                  + " is not a valid model: classNames must be as many as the network has classes,"
+                  + " which are 3, but were 2");
     }
   }
 
