@@ -3,10 +3,12 @@ package io.github.ddpm4j.cli;
 import ai.djl.ndarray.NDArray;
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
+import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.internal.description.Quote;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.Sampling;
+import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
@@ -190,6 +192,12 @@ record Edit(
         yield run.interpolate(given.get(0), given.get(1), t, fractions);
       }
     };
+  }
+
+  /** All in one file; what lies between two pictures is seen in one row. */
+  BufferedImage grid(LoadedModel model, NDArray images) {
+    Pictures grid = Grids.of(model, images);
+    return (use == Use.INTERPOLATE ? grid.strip() : grid).toGrid();
   }
 
   /** What the file of their grid says, from which they are made again. */

@@ -102,7 +102,7 @@ final class EditCommand implements Callable<Integer> {
       Sampling run = progress.watch(edit.sampling(loaded), count, count);
       try (Samples made = edit.make(loaded, run, given, white);
           NDArray pictures = made.toNDArray(manager)) {
-        Pictures.write(Grids.of(loaded, pictures).toGrid(), output, edit.words(loaded, made));
+        Pictures.write(edit.grid(loaded, pictures), output, edit.words(loaded, made));
       }
     }
     PrintWriter out = spec.commandLine().getOut();

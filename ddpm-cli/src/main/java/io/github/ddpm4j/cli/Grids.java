@@ -9,11 +9,15 @@ final class Grids {
 
   private Grids() {}
 
+  /** In the range of the model's images. */
   static Pictures of(LoadedModel model, NDArray images) {
+    return of(images).dataRange(model.ddpm().dataRange());
+  }
+
+  /** In [-1, 1]. */
+  static Pictures of(NDArray images) {
     long side = Math.max(images.getShape().get(2), images.getShape().get(3));
     long factor = (Samples.LEAST_GRID_SIDE + side - 1) / side;
-    return Pictures.of(images)
-        .dataRange(model.ddpm().dataRange())
-        .enlarge((int) Math.max(1, factor));
+    return Pictures.of(images).enlarge((int) Math.max(1, factor));
   }
 }

@@ -92,7 +92,7 @@ final class NoiseCommand implements Callable<Integer> {
       words.put("schedule", schedule.toString());
       words.put("seed", Long.toString(seed));
       words.put("timesteps", timesteps.toString());
-      BufferedImage strip = Pictures.of(NDArrays.concat(all)).strip().toGrid();
+      BufferedImage strip = Grids.of(NDArrays.concat(all)).strip().toGrid();
       Writing.whole(() -> Pictures.write(strip, output, words));
     }
     out.println(output);

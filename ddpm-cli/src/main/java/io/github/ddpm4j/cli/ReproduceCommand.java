@@ -252,7 +252,7 @@ final class ReproduceCommand implements Callable<Integer>, Interruptible {
         Map<String, String> now = edit.words(loaded, made);
         requireModel(file, words, now);
         requireLimit(file, words, now);
-        return new Redrawn(Grids.of(loaded, images).toGrid(), now);
+        return new Redrawn(edit.grid(loaded, images), now);
       }
     }
   }

@@ -58,6 +58,13 @@ class PicturesCommandsTest {
     return grid.getRaster().getSample(gap + column * cell + x * scale, gap + y * scale, 0);
   }
 
+  /** Each picture is 8 pixels wide and shown 64 wide. */
+  private static void assertOneRow(Path file, int count) throws IOException {
+    BufferedImage grid = ImageIO.read(file.toFile());
+    assertThat(grid.getHeight()).isEqualTo(64 + 2 * Pictures.DEFAULT_GAP);
+    assertThat(grid.getWidth()).isEqualTo(count * 64 + (count + 1) * Pictures.DEFAULT_GAP);
+  }
+
   @Test
   void vary_drawsNewPicturesFromOne() throws IOException {
     Path out = folder.resolve("vary.png");
@@ -112,7 +119,7 @@ class PicturesCommandsTest {
     Path out = folder.resolve("between.png");
     Program.run("edit", "interpolate", "-m", model, "-s", "ddim:4", "-n", "3", one, two, "-o", out)
         .good();
-    assertThat(out).isNotEmptyFile();
+    assertOneRow(out, 3);
   }
 
   private static String edit(Object... more) {
@@ -171,6 +178,7 @@ class PicturesCommandsTest {
             "     t  signal   noise\n   249  0.7239  0.6899\n   999  0.0064  1.0000\n"
                 + out
                 + "\n");
+    assertOneRow(out, 3);
     BufferedImage strip = ImageIO.read(out.toFile());
     BufferedImage before = ImageIO.read(one.toFile());
     for (int x = 0; x < 8; x++) {
