@@ -44,10 +44,13 @@ final class Advice {
         "call options\\(\\)\\.rescaledTimesteps\\(value\\)",
         "give --rescaled-timesteps true or false");
     words.put(
-        "get it by Pretrained\\.download\\(\"(.*?)\", \"main\"\\), or by: .*",
+        ": get it by TextToImage\\.download\\(\"(.*?)\", \"(.*?)\"\\)$",
+        "; get it by TextToImage.download(\"$1\", \"$2\")");
+    words.put(
+        "get it by (?:Pretrained|TextToImage)\\.download\\(\"(.*?)\", \"main\"\\)(?:, or by: .*)?",
         "get it by: ddpm download $1");
     words.put(
-        "get it by Pretrained\\.download\\(\"(.*?)\", \"(.*?)\"\\), or by: .*",
+        "get it by (?:Pretrained|TextToImage)\\.download\\(\"(.*?)\", \"(.*?)\"\\)(?:, or by: .*)?",
         "get it by: ddpm download $1 --revision $2");
     words.put(
         "train with conditionDropout\\(0\\.1\\), use classifierFree\\(1\\), or call evenUnlearned.*",

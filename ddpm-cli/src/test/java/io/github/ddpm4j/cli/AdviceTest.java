@@ -29,6 +29,16 @@ class AdviceTest {
             + " | get it by: ddpm download a/b",
         "get it by Pretrained.download(\"a/b\", \"v1\"), or by: huggingface-cli download a/b"
             + " | get it by: ddpm download a/b --revision v1",
+        "get it by TextToImage.download(\"a/b\", \"main\"), or by: huggingface-cli download a/b"
+            + " | get it by: ddpm download a/b",
+        "a part is missing; the cache of Hugging Face has not all of the model: get it by"
+            + " TextToImage.download(\"a/b\", \"main\")"
+            + " | a part is missing; the cache of Hugging Face has not all of the model; get it by:"
+            + " ddpm download a/b",
+        "a part is missing; the cache of Hugging Face has not all of the model: get it by"
+            + " TextToImage.download(\"a/b\", \"v1\")"
+            + " | a part is missing; the cache of Hugging Face has not all of the model; get it by:"
+            + " ddpm download a/b --revision v1",
         "x: call TextToImage.options().tokenizer(folder) with a folder | x: give --tokenizer, a folder",
         "x, since configuration(folder) was not called, y | x, since there is no --configuration, y",
         "x: leave out tokenizer(...) and configuration(...)"
