@@ -37,7 +37,8 @@ final class Advice {
     words.put(
         "a network alone is loaded by Pretrained\\.load\\(file\\), and a folder of diffusers by"
             + " TextToImage\\.load\\(folder\\)",
-        "leave out --tokenizer and --configuration for a network alone");
+        "a network alone is for other commands than text, and without --tokenizer and"
+            + " --configuration");
     words.put("call options\\(\\)\\.schedule\\(.*", "give --schedule, such as linear:1000");
     words.put("call options\\(\\)\\.prediction\\(.*", "give --prediction");
     words.put(
@@ -68,6 +69,10 @@ final class Advice {
     words.put("use dpmSolverPlusPlus", "use dpm++2m");
     words.put("^dpmSolver (needs|divides)", "dpm $1");
     words.put("use TimestepSpacing\\.TRAILING", "add ', trailing' to the sampler");
+    words.put(
+        "^height and width must be positive (.*), but were (-?\\d+) and (-?\\d+)$",
+        "--size must be of positive $1, but was $2x$3");
+    words.put("leave out mapped\\(\\) or choose Device\\.cpu\\(\\)", "leave out --mapped");
     words.put("use Device\\.cpu\\(\\)", "use --device cpu");
     words.put(
         "^(.*): no model of diffusers: it has neither config\\.json nor unet/config\\.json; .*",

@@ -49,6 +49,9 @@ class AdviceTest {
             + " | x; use fewer steps, or add ', trailing' to the sampler",
         "x alone; use TimestepSpacing.TRAILING, or a list that begins there"
             + " | x alone; add ', trailing' to the sampler, or a list that begins there",
+        "weights are mapped on the CPU alone, but the device is gpu(0): leave out mapped() or choose"
+            + " Device.cpu()"
+            + " | weights are mapped on the CPU alone, but the device is gpu(0): leave out --mapped",
         "a file that says /call.options()/ | a file that says /call.options()/",
       })
   void methods_areNamedAsOptions(String message, String expected) {

@@ -3,6 +3,7 @@ package io.github.ddpm4j.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ai.djl.ndarray.NDManager;
+import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.latent.TextToImage;
 import io.github.ddpm4j.sampling.Samples;
 import java.io.IOException;
@@ -20,7 +21,7 @@ import org.junit.jupiter.api.io.TempDir;
 @EnabledOnOs(OS.LINUX)
 class DownloadCommandTest {
 
-  private static final Path SD1 = Path.of("../ddpm-latent/src/test/resources/pipelines/sd1");
+  private static final Path SD1 = Tiny.PIPELINES.resolve("sd1");
 
   @TempDir private Path folder;
 
@@ -65,6 +66,11 @@ class DownloadCommandTest {
       assertThat(
               run(hub, "convert", "-m", "tiny/sd1", "-f", "diffusers", "-o", converted.toString()))
           .isEqualTo(converted.toString());
+      Path picture = folder.resolve("drawn.png");
+      assertThat(
+              run(hub, "text", "-m", "tiny/sd1", "a red dog", "--steps", "2", "-o", "" + picture))
+          .isEqualTo(picture + ": 1 of 1 pictures drawn now");
+      assertThat(Pictures.provenance(picture)).containsEntry("model", "tiny/sd1");
     }
     assertThat(drawn(converted)).isEqualTo(drawn(SD1));
   }
