@@ -72,7 +72,7 @@ final class Advice {
     words.put(
         "^height and width must be positive (.*), but were (-?\\d+) and (-?\\d+)$",
         "--size must be of positive $1, but was $2x$3");
-    words.put("leave out mapped\\(\\) or choose Device\\.cpu\\(\\)", "leave out --mapped");
+    words.put("leave out mapped\\(\\)( or choose Device\\.cpu\\(\\))?", "leave out --mapped");
     words.put("use Device\\.cpu\\(\\)", "use --device cpu");
     words.put(
         "^(.*): no model of diffusers: it has neither config\\.json nor unet/config\\.json; .*",

@@ -4,6 +4,7 @@ import ai.djl.Device;
 import io.github.ddpm4j.benchmark.Cli;
 import io.github.ddpm4j.latent.TextToImage;
 import java.io.IOException;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -57,6 +58,15 @@ final class PipelineOptions {
     LatentPipeline pipeline = LatentPipeline.drawingTexts(model);
     single.set(TextToImage.options(), pipeline); // for what it refuses
     return pipeline;
+  }
+
+  /** What the pictures depend on beside the files, by name. */
+  Map<String, String> words() {
+    Map<String, String> words = single.words();
+    if (prediction != null) {
+      words.put("prediction", prediction.known().toString());
+    }
+    return words;
   }
 
   /**

@@ -3,7 +3,9 @@ package io.github.ddpm4j.cli;
 import io.github.ddpm4j.latent.TextToImage;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -45,6 +47,18 @@ final class SingleFileOptions {
               + model
               + " is none; leave it out");
     }
+  }
+
+  /** What is told, by name. */
+  Map<String, String> words() {
+    Map<String, String> words = new LinkedHashMap<>();
+    if (tokenizer != null) {
+      words.put("tokenizer", tokenizer.toString());
+    }
+    if (configuration != null) {
+      words.put("configuration", configuration.toString());
+    }
+    return words;
   }
 
   /** Tells a model that is to be loaded. */

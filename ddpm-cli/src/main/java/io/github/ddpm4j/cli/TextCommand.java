@@ -395,6 +395,7 @@ final class TextCommand implements Callable<Integer>, Interruptible {
     Map<String, String> words = Origin.of(NAME);
     words.put("pipeline", pipeline.kind());
     words.put("model", pipeline.weights());
+    words.putAll(model.words());
     words.put("prompts", prompts());
     words.put("images", Integer.toString(count));
     words.put("sampler", sampler(loaded).toString());

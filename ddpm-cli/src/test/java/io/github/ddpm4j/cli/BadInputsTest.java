@@ -54,6 +54,8 @@ class BadInputsTest {
     Program.run(
             "convert", "-m", model, "-f", "safetensors", "-o", folder.resolve("single.safetensors"))
         .good();
+    Program.run("convert", "-m", model, "-f", "diffusers", "-o", folder.resolve("of-pixels"))
+        .good();
     Program.run(
             "evaluate",
             folder.resolve("pictures"),

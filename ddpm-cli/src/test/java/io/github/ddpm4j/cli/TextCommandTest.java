@@ -206,6 +206,24 @@ class TextCommandTest {
   }
 
   @Test
+  void singleFile_thatSaysTooLittle_isRefused() {
+    Path file = Tiny.PIPELINES.resolve("single/sd1.ckpt");
+    Path out = folder.resolve("out.png");
+    assertThat(refused(file, "dog", "-o", out))
+        .isEqualTo(
+            "text: "
+                + file
+                + " does not hold the words of its tokenizer: give --tokenizer, a folder that has"
+                + " vocab.json and merges.txt of CLIP");
+    assertThat(refused(file, "dog", "--configuration", SD1, "--mapped", "-o", out))
+        .endsWith(
+            " of "
+                + file
+                + " cannot be mapped, as those of safetensors files alone can be; convert the file,"
+                + " or leave out --mapped");
+  }
+
+  @Test
   void folder_takesWhatIsMissing_andRefusesOthers() throws IOException {
     Path out = folder.resolve("out");
     Object[] line = {"dog, cat", "-n", 5, "--steps", 2, "-o", out};
