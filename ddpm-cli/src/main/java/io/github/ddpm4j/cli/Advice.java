@@ -37,17 +37,21 @@ final class Advice {
     words.put(
         "a network alone is loaded by Pretrained\\.load\\(file\\), and a folder of diffusers by"
             + " TextToImage\\.load\\(folder\\)",
-        "leave out --tokenizer and --configuration for a network alone");
+        "a network alone is for other commands than text, and without --tokenizer and"
+            + " --configuration");
     words.put("call options\\(\\)\\.schedule\\(.*", "give --schedule, such as linear:1000");
     words.put("call options\\(\\)\\.prediction\\(.*", "give --prediction");
     words.put(
         "call options\\(\\)\\.rescaledTimesteps\\(value\\)",
         "give --rescaled-timesteps true or false");
     words.put(
-        "get it by Pretrained\\.download\\(\"(.*?)\", \"main\"\\), or by: .*",
+        ": get it by TextToImage\\.download\\(\"(.*?)\", \"(.*?)\"\\)$",
+        "; get it by TextToImage.download(\"$1\", \"$2\")");
+    words.put(
+        "get it by (?:Pretrained|TextToImage)\\.download\\(\"(.*?)\", \"main\"\\)(?:, or by: .*)?",
         "get it by: ddpm download $1");
     words.put(
-        "get it by Pretrained\\.download\\(\"(.*?)\", \"(.*?)\"\\), or by: .*",
+        "get it by (?:Pretrained|TextToImage)\\.download\\(\"(.*?)\", \"(.*?)\"\\)(?:, or by: .*)?",
         "get it by: ddpm download $1 --revision $2");
     words.put(
         "train with conditionDropout\\(0\\.1\\), use classifierFree\\(1\\), or call evenUnlearned.*",
@@ -65,6 +69,10 @@ final class Advice {
     words.put("use dpmSolverPlusPlus", "use dpm++2m");
     words.put("^dpmSolver (needs|divides)", "dpm $1");
     words.put("use TimestepSpacing\\.TRAILING", "add ', trailing' to the sampler");
+    words.put(
+        "^height and width must be positive (.*), but were (-?\\d+) and (-?\\d+)$",
+        "--size must be of positive $1, but was $2x$3");
+    words.put("leave out mapped\\(\\)( or choose Device\\.cpu\\(\\))?", "leave out --mapped");
     words.put("use Device\\.cpu\\(\\)", "use --device cpu");
     words.put(
         "^(.*): no model of diffusers: it has neither config\\.json nor unet/config\\.json; .*",

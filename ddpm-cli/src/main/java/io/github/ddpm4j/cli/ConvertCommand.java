@@ -9,10 +9,8 @@ import io.github.ddpm4j.unet.UNet;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -60,8 +58,6 @@ final class ConvertCommand implements Callable<Integer> {
   }
 
   private static final String TYPE = "--type";
-  private static final String TOKENIZER = "--tokenizer";
-  private static final String CONFIGURATION = "--configuration";
 
   @Spec private CommandSpec spec = CommandSpec.create();
   @Mixin private ModelOptions model = new ModelOptions();
@@ -89,19 +85,7 @@ final class ConvertCommand implements Callable<Integer> {
               + " the nearest (default: float32).")
   private Type type = Type.FLOAT32;
 
-  @Option(
-      names = TOKENIZER,
-      paramLabel = "FOLDER",
-      description =
-          "That of a single file of Stable Diffusion, with vocab.json and merges.txt: all of it is"
-              + " written, as diffusers.")
-  private @Nullable Path tokenizer;
-
-  @Option(
-      names = CONFIGURATION,
-      paramLabel = "FOLDER",
-      description = "A folder of diffusers that describes such a file, whose weights are not read.")
-  private @Nullable Path configuration;
+  @Mixin private SingleFileOptions single = new SingleFileOptions();
 
   @Override
   public Integer call() throws IOException {
@@ -119,17 +103,11 @@ final class ConvertCommand implements Callable<Integer> {
               + format.name().toLowerCase(Locale.ROOT)
               + " holds float32 alone; give another --format, or leave it out");
     }
-    boolean single = tokenizer != null || configuration != null;
-    LatentPipeline pipeline = LatentPipeline.of(model.name(), single);
+    LatentPipeline pipeline = LatentPipeline.of(model.name(), single.given());
     if (pipeline != null) {
       convert(pipeline);
-    } else if (single) {
-      throw new IllegalArgumentException(
-          (tokenizer != null ? TOKENIZER : CONFIGURATION)
-              + " is for single files of Stable Diffusion, and "
-              + model.name()
-              + " is none; leave it out");
     } else {
+      single.requireNone(model.name());
       convert();
     }
     PrintWriter out = spec.commandLine().getOut();
@@ -166,16 +144,7 @@ final class ConvertCommand implements Callable<Integer> {
               + pipeline.networkAlone());
     }
     TextToImage.Options options = model.of(pipeline);
-    if (tokenizer != null) {
-      pipeline.requireText(TOKENIZER);
-      Inputs.require(List.of(tokenizer));
-      options.tokenizer(tokenizer);
-    }
-    if (configuration != null) {
-      pipeline.requireText(CONFIGURATION);
-      Inputs.require(List.of(configuration));
-      options.configuration(configuration);
-    }
+    single.set(options, pipeline);
     pipeline.save(output, options, model.device(), type.stored);
   }
 }

@@ -36,6 +36,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
     subcommands = {
       TrainCommand.class,
       SampleCommand.class,
+      TextCommand.class,
       ReproduceCommand.class,
       EditCommand.class,
       NoiseCommand.class,

@@ -1,6 +1,6 @@
 package io.github.ddpm4j.cli;
 
-import io.github.ddpm4j.pretrained.Pretrained;
+import io.github.ddpm4j.latent.TextToImage;
 import io.github.ddpm4j.report.internal.Progress;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -18,10 +18,15 @@ import picocli.CommandLine.Spec;
     name = "download",
     sortOptions = false,
     description = {
-      "Fetches a model from Hugging Face's hub into its cache on this machine.",
+      "Fetches a model from Hugging Face's hub into its cache on this machine: of a pipeline all"
+          + " parts that are read here.",
       "HF_HOME, HF_ENDPOINT and HF_TOKEN are obeyed. A download that broke goes on."
     },
-    footer = {"", "  ddpm download google/ddpm-cifar10-32"})
+    footer = {
+      "",
+      "  ddpm download google/ddpm-cifar10-32",
+      "  ddpm download CompVis/ldm-text2im-large-256"
+    })
 final class DownloadCommand implements Callable<Integer> {
 
   private static final double MEGABYTE = 1 << 20;
@@ -42,7 +47,7 @@ final class DownloadCommand implements Callable<Integer> {
     LoadedModel.requireId(id);
     Path folder;
     try (FileProgress progress = new FileProgress()) {
-      folder = Pretrained.download(id, revision, progress::heard);
+      folder = TextToImage.download(id, revision, progress::heard);
     }
     PrintWriter out = spec.commandLine().getOut();
     out.println(folder);

@@ -1,7 +1,10 @@
 package io.github.ddpm4j.cli;
 
+import io.github.ddpm4j.latent.Drawing;
 import io.github.ddpm4j.report.internal.Progress;
 import io.github.ddpm4j.sampling.Sampling;
+import io.github.ddpm4j.sampling.SamplingRun;
+import java.util.function.Consumer;
 import picocli.CommandLine.Model.CommandSpec;
 
 /** Shows how many pictures of several runs are drawn, step by step. */
@@ -30,14 +33,22 @@ final class DrawingProgress implements AutoCloseable {
    * @return the run
    */
   Sampling watch(Sampling sampling, long drawn, long wanted) {
+    return sampling.listener(listener(drawn, wanted));
+  }
+
+  /** The same of a run in the space of latents, all of whose pictures count. */
+  Drawing watch(Drawing drawing, long drawn) {
+    return drawing.listener(listener(drawn, drawn));
+  }
+
+  private Consumer<SamplingRun.Event> listener(long drawn, long wanted) {
     double start = before;
     before += wanted;
-    return sampling.listener(
-        event -> {
-          double share = (event.step() + 1.0) / event.steps();
-          double done = event.firstImage() + share * event.x().getShape().get(0);
-          progress.to(start + done * wanted / drawn, (double) total, "");
-        });
+    return event -> {
+      double share = (event.step() + 1.0) / event.steps();
+      double done = event.firstImage() + share * event.x().getShape().get(0);
+      progress.to(start + done * wanted / drawn, (double) total, "");
+    };
   }
 
   /**

@@ -76,7 +76,7 @@ final class FileOptions {
   private @Nullable Target prediction;
 
   /** What networks predict. */
-  private enum Target {
+  enum Target {
     EPSILON,
     X0,
     VELOCITY,

@@ -123,7 +123,7 @@ final class InfoCommand implements Callable<Integer> {
     try (Stream<Path> files = Files.list(path)) {
       long count = files.filter(Inputs::isPng).count();
       return new Facts()
-          .named("what", "pictures of ddpm sample")
+          .named("what", "pictures of ddpm " + Origin.commandOf(settings))
           .named("pictures", count, new JsonPrimitive(count))
           .all("settings", settings);
     }

@@ -167,6 +167,7 @@ final class LoadedModel implements AutoCloseable {
   /** Loads a model; the options are for files of other libraries. */
   static LoadedModel load(String name, Device device, Pretrained.Options more) throws IOException {
     require(name);
+    LatentPipeline.requireNone(name);
     if (isInTheBox(name)) {
       DDPM ddpm = Models.load(name, device);
       return new LoadedModel(name, ddpm, ddpm::sampling, ddpm, name);

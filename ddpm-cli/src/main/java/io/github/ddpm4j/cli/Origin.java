@@ -20,7 +20,12 @@ final class Origin {
 
   /** Words of a picture that no model drew. */
   static Map<String, String> of(String command) {
-    Map<String, String> words = new LinkedHashMap<>(Versions.ofLibraries());
+    return of(command, Versions.ofLibraries());
+  }
+
+  /** Words of a single picture that another command than sample drew. */
+  static Map<String, String> of(String command, Map<String, String> drawn) {
+    Map<String, String> words = new LinkedHashMap<>(drawn);
     words.put(COMMAND, command);
     return words;
   }
@@ -40,6 +45,11 @@ final class Origin {
     words.putAll(asked);
     words.put("image", "0 to " + (count - 1));
     return words;
+  }
+
+  /** The command that drew the pictures of a folder, by the settings of all. */
+  static String commandOf(Map<String, String> settings) {
+    return settings.getOrDefault(COMMAND, "sample");
   }
 
   /** Whether a picture is a grid of {@code ddpm edit}. */

@@ -124,9 +124,7 @@ final class SampleCommand implements Callable<Integer>, Interruptible {
 
   @Override
   public String ended(CancellationException problem) {
-    return wanted == 0
-        ? "; nothing was written"
-        : "; " + there + " of " + wanted + " pictures are there, and the same line goes on";
+    return ended(there, wanted);
   }
 
   private void check(boolean grid) throws IOException {
@@ -345,6 +343,11 @@ final class SampleCommand implements Callable<Integer>, Interruptible {
   }
 
   private int told(long asked, long drawn) {
+    return told(spec, json, output, asked, drawn);
+  }
+
+  /** Tells of pictures that were drawn, and is the exit code. */
+  static int told(CommandSpec spec, boolean json, Path output, long asked, long drawn) {
     PrintWriter out = spec.commandLine().getOut();
     if (json) {
       JsonObject result = new JsonObject();
@@ -357,5 +360,16 @@ final class SampleCommand implements Callable<Integer>, Interruptible {
     }
     out.flush();
     return 0;
+  }
+
+  /**
+   * What is said of a folder that Ctrl-C left.
+   *
+   * @param wanted 0 if there is none
+   */
+  static String ended(long there, long wanted) {
+    return wanted == 0
+        ? "; nothing was written"
+        : "; " + there + " of " + wanted + " pictures are there, and the same line goes on";
   }
 }

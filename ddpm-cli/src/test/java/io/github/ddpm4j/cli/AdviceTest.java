@@ -29,6 +29,16 @@ class AdviceTest {
             + " | get it by: ddpm download a/b",
         "get it by Pretrained.download(\"a/b\", \"v1\"), or by: huggingface-cli download a/b"
             + " | get it by: ddpm download a/b --revision v1",
+        "get it by TextToImage.download(\"a/b\", \"main\"), or by: huggingface-cli download a/b"
+            + " | get it by: ddpm download a/b",
+        "a part is missing; the cache of Hugging Face has not all of the model: get it by"
+            + " TextToImage.download(\"a/b\", \"main\")"
+            + " | a part is missing; the cache of Hugging Face has not all of the model; get it by:"
+            + " ddpm download a/b",
+        "a part is missing; the cache of Hugging Face has not all of the model: get it by"
+            + " TextToImage.download(\"a/b\", \"v1\")"
+            + " | a part is missing; the cache of Hugging Face has not all of the model; get it by:"
+            + " ddpm download a/b --revision v1",
         "x: call TextToImage.options().tokenizer(folder) with a folder | x: give --tokenizer, a folder",
         "x, since configuration(folder) was not called, y | x, since there is no --configuration, y",
         "x: leave out tokenizer(...) and configuration(...)"
@@ -39,6 +49,9 @@ class AdviceTest {
             + " | x; use fewer steps, or add ', trailing' to the sampler",
         "x alone; use TimestepSpacing.TRAILING, or a list that begins there"
             + " | x alone; add ', trailing' to the sampler, or a list that begins there",
+        "weights are mapped on the CPU alone, but the device is gpu(0): leave out mapped() or choose"
+            + " Device.cpu()"
+            + " | weights are mapped on the CPU alone, but the device is gpu(0): leave out --mapped",
         "a file that says /call.options()/ | a file that says /call.options()/",
       })
   void methods_areNamedAsOptions(String message, String expected) {

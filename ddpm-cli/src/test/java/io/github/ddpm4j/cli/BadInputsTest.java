@@ -46,9 +46,15 @@ class BadInputsTest {
     Files.writeString(
         folder.resolve("pipeline/model_index.json"),
         "{\"_class_name\": \"StableDiffusionXLPipeline\"}");
+    Tiny.pipeline("sd1", folder.resolve("words"));
+    Tiny.pipeline("ldm_unconditional", folder.resolve("wordless"));
+    Tiny.pipeline("sd_inpaint", folder.resolve("filling"));
+    Tiny.pipeline("ldm_text2im", folder.resolve("unguided"));
     larger(folder.resolve("larger"));
     Program.run(
             "convert", "-m", model, "-f", "safetensors", "-o", folder.resolve("single.safetensors"))
+        .good();
+    Program.run("convert", "-m", model, "-f", "diffusers", "-o", folder.resolve("of-pixels"))
         .good();
     Program.run(
             "evaluate",

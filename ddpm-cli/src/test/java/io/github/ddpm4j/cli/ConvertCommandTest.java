@@ -32,7 +32,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** convert to 16 bits, and of models of several networks. */
 class ConvertCommandTest {
 
-  private static final Path PIPELINES = Path.of("../ddpm-latent/src/test/resources/pipelines");
+  private static final Path PIPELINES = Tiny.PIPELINES;
 
   @TempDir private static Path shared;
   @TempDir private Path folder;
@@ -159,16 +159,7 @@ class ConvertCommandTest {
     Path snapshot = cache.resolve("snapshots/0123456789abcdef0123456789abcdef01234567");
     Files.createDirectories(cache.resolve("refs"));
     Files.writeString(cache.resolve("refs/main"), String.valueOf(snapshot.getFileName()));
-    try (Stream<Path> all = Files.walk(from)) {
-      for (Path path : all.toList()) {
-        Path to = snapshot.resolve(from.relativize(path).toString());
-        if (Files.isDirectory(path)) {
-          Files.createDirectories(to);
-        } else {
-          Files.copy(path, to);
-        }
-      }
-    }
+    Tiny.pipeline("sd1", snapshot);
     Path out = folder.resolve("out");
     ProcessBuilder program =
         ProcessTest.java(
@@ -294,8 +285,8 @@ class ConvertCommandTest {
             "convert: "
                 + network
                 + " is no whole pipeline of Stable Diffusion: it has no network, whose names begin"
-                + " with model.diffusion_model.; leave out --tokenizer and --configuration for a"
-                + " network alone");
+                + " with model.diffusion_model.; a network alone is for other commands than text, and"
+                + " without --tokenizer and --configuration");
     Path other = Files.createDirectories(folder.resolve("other"));
     Files.createFile(other.resolve("notes.txt"));
     assertThat(refused("-m", sd1, "-f", "diffusers", "-o", other))

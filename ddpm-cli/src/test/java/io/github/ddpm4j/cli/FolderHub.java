@@ -11,9 +11,10 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Stream;
 
-/** A hub on this machine which has one folder under every name. */
+/** A hub on this machine which has one folder under every name, but those that have their own. */
 final class FolderHub implements AutoCloseable {
 
   private static final String COMMIT = "267b167dc01f0e4e61923ea244e8b988f84deb80";
@@ -24,6 +25,7 @@ final class FolderHub implements AutoCloseable {
   }
 
   private final Path folder;
+  private final Map<String, Path> others = new ConcurrentHashMap<>();
   private final HttpServer server;
 
   FolderHub(Path folder) throws IOException {
@@ -31,6 +33,21 @@ final class FolderHub implements AutoCloseable {
     server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
     server.createContext("/", this::answer);
     server.start();
+  }
+
+  /** Has another folder under a name. */
+  FolderHub with(String name, Path other) {
+    others.put(name, other);
+    return this;
+  }
+
+  /** The folder that an address is of. */
+  private Path folderOf(String path) {
+    return others.entrySet().stream()
+        .filter(other -> path.contains("/" + other.getKey() + "/"))
+        .map(Map.Entry::getValue)
+        .findFirst()
+        .orElse(folder);
   }
 
   /** Sets the variables of a process that is to use it, with a cache of its own. */
@@ -45,9 +62,10 @@ final class FolderHub implements AutoCloseable {
       String path = exchange.getRequestURI().getPath();
       byte[] bytes =
           path.startsWith("/api/")
-              ? listing()
+              ? listing(folderOf(path))
               : Files.readAllBytes(
-                  folder.resolve(path.substring(path.indexOf(COMMIT) + COMMIT.length() + 1)));
+                  folderOf(path)
+                      .resolve(path.substring(path.indexOf(COMMIT) + COMMIT.length() + 1)));
       exchange.getResponseHeaders().set("ETag", "\"" + Integer.toHexString(path.hashCode()) + "\"");
       if (exchange.getRequestMethod().equals("HEAD")) {
         exchange.getResponseHeaders().set("Content-Length", Integer.toString(bytes.length));
@@ -59,7 +77,7 @@ final class FolderHub implements AutoCloseable {
     }
   }
 
-  private byte[] listing() throws IOException {
+  private static byte[] listing(Path folder) throws IOException {
     JsonArray siblings = new JsonArray();
     try (Stream<Path> files = Files.walk(folder)) {
       for (Path file : files.filter(Files::isRegularFile).sorted().toList()) {

@@ -107,6 +107,9 @@ class InterruptedTest {
     all.put(
         "sample",
         start("sample", "-m", model, "-n", 100_000, "--block", 100_000, "-o", drawn, "-s", "ddpm"));
+    Path texts = Tiny.PIPELINES.resolve("sd1");
+    Path dogs = out.resolve("dogs.png");
+    all.put("text", start("text", "-m", texts, "dog", "-n", 1000, "--steps", 999, "-o", dogs));
     for (Map.Entry<String, Process> run : all.entrySet()) {
       assertThat(interrupt(run.getKey(), run.getValue(), drawing(run.getValue())))
           .as(() -> said(run.getKey()))

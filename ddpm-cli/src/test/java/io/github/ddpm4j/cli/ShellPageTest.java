@@ -112,7 +112,9 @@ class ShellPageTest {
     }
     Path lines = Files.writeString(pipes.resolve("script.sh"), script);
     Path screen = pipes.resolve("screen.txt");
-    try (FolderHub hub = new FolderHub(folder.resolve("for-python"))) {
+    try (FolderHub hub =
+        new FolderHub(folder.resolve("for-python"))
+            .with("nobody/words", Tiny.PIPELINES.resolve("sd1"))) {
       Process server = server(hub);
       Process shell = null;
       try {

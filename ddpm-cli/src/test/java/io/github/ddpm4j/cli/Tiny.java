@@ -8,10 +8,12 @@ import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNetBuilder;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.stream.Stream;
 
 /** Models and pictures that are as small as they can be. */
 final class Tiny {
@@ -59,6 +61,25 @@ final class Tiny {
       ddpm.save(folder);
     }
     return folder;
+  }
+
+  /** Where pipelines of diffusers with random weights are. */
+  static final Path PIPELINES = Path.of("../ddpm-latent/src/test/resources/pipelines");
+
+  /** A copy of such a pipeline. */
+  static Path pipeline(String name, Path to) throws IOException {
+    Path from = PIPELINES.resolve(name);
+    try (Stream<Path> all = Files.walk(from)) {
+      for (Path path : all.toList()) {
+        Path copy = to.resolve(from.relativize(path).toString());
+        if (Files.isDirectory(path)) {
+          Files.createDirectories(copy);
+        } else {
+          Files.copy(path, copy);
+        }
+      }
+    }
+    return to;
   }
 
   /** A folder of grey 8x8 pictures. */

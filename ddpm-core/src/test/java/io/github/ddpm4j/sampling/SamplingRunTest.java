@@ -526,7 +526,8 @@ class SamplingRunTest {
     each.put(Guidance.classifierFree(2), List.of(2, 2));
     each.put(Guidance.classifierFree(2).interval(0, 0.2), List.of(1, 2));
     each.put(Guidance.classifierFree(2).and(Guidance.towards(other, 1.5)), List.of(3, 3));
-    each.put(Guidance.autoguidance(DenoisingModel.of(diffusion(), counting), 2), List.of(2, 2));
+    Denoiser worse = (x, levels, condition) -> counting.predict(x, levels, condition).mul(0.9);
+    each.put(Guidance.autoguidance(DenoisingModel.of(diffusion(), worse), 2), List.of(2, 2));
     each.forEach(
         (guidance, expected) -> {
           try (SamplingRun run =

@@ -1,0 +1,36 @@
+package io.github.ddpm4j.cli;
+
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.TypeConversionException;
+
+/**
+ * The size of a picture.
+ *
+ * @param height its rows
+ * @param width its columns
+ */
+record PictureSize(int height, int width) {
+
+  private static final Pattern TEXT = Pattern.compile("(\\d{1,5})x(\\d{1,5})");
+
+  @Override
+  public String toString() {
+    return height + "x" + width;
+  }
+
+  /** Reads {@code 512x768}. */
+  static final class Converter implements ITypeConverter<PictureSize> {
+
+    @Override
+    public PictureSize convert(String text) {
+      Matcher parts = TEXT.matcher(text);
+      if (!parts.matches()) {
+        throw new TypeConversionException(
+            "must be height and width, such as 512x768, but was " + text);
+      }
+      return new PictureSize(Integer.parseInt(parts.group(1)), Integer.parseInt(parts.group(2)));
+    }
+  }
+}
