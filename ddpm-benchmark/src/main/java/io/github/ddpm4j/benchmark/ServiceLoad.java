@@ -140,8 +140,13 @@ public final class ServiceLoad implements Callable<Integer> {
             Locale.ROOT, "calls of %d: %.1f image-steps a second%n", point.images(), point.rate());
       }
       int batch = curve.best().images();
-      double capacity = curve.best().rate();
       TickMeter.Times times = TickMeter.measure(ddpm, batch, calibration);
+      double capacity = times.capacity();
+      out.printf(
+          Locale.ROOT,
+          "capacity, by calls of %d beside ticks: %.1f image-steps a second%n",
+          batch,
+          capacity);
       out.println("ticks of the service by images: " + times.ticks());
       out.println();
       out.println(
