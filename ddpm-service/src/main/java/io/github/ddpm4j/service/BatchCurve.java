@@ -29,8 +29,9 @@ public final class BatchCurve {
   /**
    * A point of the curve.
    *
-   * @param images the images of a call
-   * @param rate the image-steps of a second
+   * @param images the images of a call, those that are guided counted as often as guidance asks
+   *     about them
+   * @param rate the image-steps of a second, counted so, too
    */
   public record Point(int images, double rate) {}
 
@@ -56,26 +57,29 @@ public final class BatchCurve {
       int steps = Math.min(MOST_STEPS, ddpm.schedule().timesteps());
       Sampling sampling =
           settings.apply(ddpm.sampling().sampler(Samplers.ddim(steps)).anySampler());
-      double rate = rate(sampling, images, each.toNanos());
-      points.add(new Point(images, rate));
-      if (rate < best) {
+      Point point = point(sampling, images, each.toNanos());
+      points.add(point);
+      if (point.rate() < best) {
         break;
       }
-      best = rate;
+      best = point.rate();
     }
     return new BatchCurve(points);
   }
 
-  private static double rate(Sampling sampling, int images, long nanos) {
+  private static Point point(Sampling sampling, int images, long nanos) {
     try (SamplingRun run = sampling.seed(1).batchSize(images).start(images)) {
       run.next(); // compiles
       long begun = System.nanoTime();
       int done = 0;
+      long predictions = 0;
       while (run.hasNext() && (done < LEAST_STEPS || System.nanoTime() - begun < nanos)) {
+        predictions += run.predictionsOfNextStep();
         run.next();
         done++;
       }
-      return 1e9 * done * images / (System.nanoTime() - begun);
+      double rate = 1e9 * predictions / (System.nanoTime() - begun);
+      return new Point(images * run.predictionsPerImage(), rate);
     }
   }
 

@@ -2,7 +2,11 @@ package io.github.ddpm4j.service;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.model.Condition;
+import io.github.ddpm4j.sampling.Guidance;
 import io.github.ddpm4j.service.BatchCurve.Point;
+import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -15,6 +19,16 @@ class BatchCurveTest {
     assertThat(curve(10, 20, 40).knee()).isEqualTo(4);
     assertThat(curve(7).knee()).isEqualTo(1);
     assertThat(curve(10, 18)).hasToString("1: 10.0/s, 2: 18.0/s");
+  }
+
+  /** As the calls of a service are counted. */
+  @Test
+  void measure_guided_countsWhatIsAsked() {
+    Guidance guidance = Guidance.towards(Condition.labels(0), 2);
+    DDPM ddpm = DDPM.builder().timesteps(10).denoiser(Gate.open()).build();
+    BatchCurve curve = BatchCurve.measure(ddpm, s -> s.guidance(guidance), Duration.ofMillis(1));
+    assertThat(curve.points().get(0).images()).isEqualTo(2);
+    assertThat(curve.points().get(1).images()).isEqualTo(4);
   }
 
   private static BatchCurve curve(double... rates) {
