@@ -77,9 +77,10 @@ public final class SamplingService implements AutoCloseable {
    *
    * @param waiting the requests before their first step
    * @param running the requests between their first step and their last
-   * @param imageSteps the image-steps that these are away from their ends
-   * @param perImageStep the time of an image-step lately; before the first as it was measured when
-   *     the service started, or zero
+   * @param imageSteps the image-steps that all of these are away from their ends; a step of a
+   *     guided image counts as often as guidance asks about it
+   * @param perImageStep the time of such an image-step lately; before the first as it was measured
+   *     when the service started, or zero
    * @param isOpen whether it takes requests
    */
   public record Status(
@@ -198,11 +199,14 @@ public final class SamplingService implements AutoCloseable {
     }
     SamplingRun run = request.start(copy.sampling().batchSize(most));
     int each = run.predictionsPerImage();
-    if (run.imagesOfNextStep() * each <= most || run.imagesOfNextStep() == 1) {
+    int images = run.imagesOfNextStep();
+    // One that has batches of its own, as pipelines from text have, would have them again.
+    boolean isOurs = images == Math.min(most, run.images());
+    if (!isOurs || images == 1 || images <= most / each) {
       return run;
     }
     // Guidance asks more than once about each image, which is known of a run alone.
-    run.close();
+    Careful.attempt("closing a run", run::close);
     return request.start(copy.sampling().batchSize(Math.max(1, most / each)));
   }
 
@@ -388,7 +392,7 @@ public final class SamplingService implements AutoCloseable {
      * Adds a model of which there are copies, each on a device of its own. The first copies of all
      * models share a worker, the second ones another, and so on. A request is drawn on the device
      * that has room for it first, from beginning to end; when the network fails there, it begins
-     * anew on another. Its settings are called once for each copy.
+     * anew on another. Its settings are called for each copy.
      *
      * @param name what requests call it
      * @param copies networks of the same weights, at least one; they stay the caller's
@@ -430,8 +434,8 @@ public final class SamplingService implements AutoCloseable {
 
     /**
      * The images of a call of the network, those that are guided counted as often as guidance asks
-     * about them, which is twice. A request for more is drawn in several batches, unless it is
-     * {@link SamplingRequest#alone}.
+     * about them, which is mostly twice. A request for more is drawn in several batches, unless it
+     * is {@link SamplingRequest#alone} or sets a batch size itself.
      *
      * @param most at least 1; measured when the service starts, for about a second a model, if this
      *     is not called

@@ -45,7 +45,8 @@ public interface ServiceListener {
    * A call of the network is done.
    *
    * @param requests the number of requests that it advanced
-   * @param images the images of the call, which are two for each image that is guided
+   * @param images the images of the call, each counted as often as guidance asks about it, which is
+   *     mostly twice for one that is guided
    * @param time how long it took, with what belongs to a step beside the network
    */
   default void called(int requests, int images, Duration time) {}

@@ -22,7 +22,8 @@ import java.util.Objects;
  *   <li>{@code ddpm4j.sampling.queue}: gauge, the requests before their first step
  *   <li>{@code ddpm4j.sampling.running}: gauge, those after it
  *   <li>{@code ddpm4j.sampling.call}: timer of a call of the network
- *   <li>{@code ddpm4j.sampling.call.images}: summary of the images of a call
+ *   <li>{@code ddpm4j.sampling.call.images}: summary of the images of a call, those that are guided
+ *       counted as often as guidance asks about them
  *   <li>{@code ddpm4j.sampling.wait}: timer from the submission to the first step, of those that
  *       take one; tag {@code model}
  *   <li>{@code ddpm4j.sampling.request}: timer from the submission to the end; tags {@code model}
