@@ -553,6 +553,11 @@ public final class Guidance {
     return mixture(own, level).size();
   }
 
+  /** The most predictions that a row of a plan takes for each image. */
+  int mostPredictions(Condition own, SamplingPlan plan) {
+    return plan.steps().stream().mapToInt(step -> predictions(own, step.level())).max().orElse(1);
+  }
+
   private Mixture mixture(Condition own, Level level) {
     return mixture(own, level.sigma());
   }

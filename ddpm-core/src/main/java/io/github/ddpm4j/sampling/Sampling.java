@@ -82,6 +82,7 @@ public final class Sampling {
 
   private boolean anySampler;
   private int batchSize = DEFAULT_BATCH_SIZE;
+  private @Nullable Integer predictionsPerCall;
   private boolean anyRange;
   private boolean clip;
   private double thresholdRatio;
@@ -294,6 +295,25 @@ public final class Sampling {
       throw new IllegalArgumentException("batchSize must be at least 1, but was " + batchSize);
     }
     this.batchSize = batchSize;
+    this.predictionsPerCall = null;
+    return this;
+  }
+
+  /**
+   * The most predictions of a network call, in place of {@link #batchSize}, which is set when the
+   * run starts to as many images as these are enough for, but at least one. Without guidance they
+   * are as many as the images; guidance asks about each image twice or more ({@link
+   * SamplingRun#predictionsPerImage}), which takes time and memory as so many images do.
+   *
+   * @param most at least 1
+   * @return this run
+   * @throws IllegalArgumentException if {@code most} is less than 1
+   */
+  public Sampling predictionsPerCall(int most) {
+    if (most < 1) {
+      throw new IllegalArgumentException("predictionsPerCall must be at least 1, but was " + most);
+    }
+    this.predictionsPerCall = most;
     return this;
   }
 
@@ -1042,6 +1062,7 @@ public final class Sampling {
     given().requirePictures("images", images);
     Sampling up = new Sampling(model, provenance);
     up.batchSize = batchSize;
+    up.predictionsPerCall = predictionsPerCall;
     up.condition = condition;
     up.vector = vector;
     up.listeners.addAll(listeners);
@@ -1184,6 +1205,7 @@ public final class Sampling {
     Shape images = new Shape(count).addAll(origin.image());
     requireUsable(plan, images, own);
     guidance.measurements().forEach(one -> one.requireFit(images, dataType, results));
+    int batch = batchSize(plan, own);
     SamplingRun.Job job =
         new SamplingRun.Job(
             model,
@@ -1195,9 +1217,9 @@ public final class Sampling {
             noisePath,
             draws.seed(),
             count,
-            batchSize,
+            batch,
             origin,
-            notes(draws, count, own, origin),
+            notes(draws, count, own, origin, batch),
             kept(count));
     Decoding forThisRun = decoding;
     SamplingRun run =
@@ -1220,7 +1242,13 @@ public final class Sampling {
     return recipe == null ? 0 : recipe.image() - (wholeBatch ? recipe.place() : 0);
   }
 
-  private SampleNotes notes(Draws draws, int count, Condition own, Origin origin) {
+  private int batchSize(SamplingPlan plan, Condition own) {
+    return predictionsPerCall == null
+        ? batchSize
+        : Math.max(1, predictionsPerCall / guidance.mostPredictions(own, plan));
+  }
+
+  private SampleNotes notes(Draws draws, int count, Condition own, Origin origin, int batch) {
     Map<String, String> words = new LinkedHashMap<>();
     Object model = provenance.get(History.WEIGHTS_SHA256);
     if (model != null) {
@@ -1236,7 +1264,7 @@ public final class Sampling {
       words.put("noisePath", "true");
     }
     words.put("images", Long.toString(recipe == null ? count : recipe.images()));
-    words.put("batchSize", Integer.toString(batchSize));
+    words.put("batchSize", Integer.toString(batch));
     words.put("guidance", guidance.text());
     words.put("limit", limit().name());
     Decoding known = decoding;

@@ -190,10 +190,7 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
    *     more for each further condition or second model
    */
   public int predictionsPerImage() {
-    return job.plan.steps().stream()
-        .mapToInt(step -> job.guidance.predictions(job.condition, step.level()))
-        .max()
-        .orElseThrow();
+    return job.guidance.mostPredictions(job.condition, job.plan);
   }
 
   /**

@@ -553,6 +553,29 @@ class SamplingRunTest {
   }
 
   @Test
+  void predictionsPerCall_setTheBatchSize() {
+    Map<Guidance, Integer> images = new LinkedHashMap<>();
+    images.put(Guidance.none(), 5);
+    images.put(Guidance.classifierFree(2), 2);
+    images.put(Guidance.classifierFree(2).interval(0, 0.2), 2);
+    NDArray vectors = manager.ones(new Shape(1, 2));
+    images.forEach(
+        (guidance, expected) -> {
+          Sampling sampling = conditioned(vectors).guidance(guidance).predictionsPerCall(5);
+          try (SamplingRun run = sampling.start(6);
+              SamplingRun other = sampling.batchSize(3).start(6);
+              Samples one = sampling.predictionsPerCall(1).generate(2)) {
+            assertThat(run.imagesOfNextStep()).isEqualTo(expected);
+            assertThat(other.imagesOfNextStep()).isEqualTo(3);
+            assertThat(one.provenance(0)).containsEntry("batchSize", "1");
+          }
+        });
+    assertThatThrownBy(() -> ddpm.sampling().predictionsPerCall(0))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("predictionsPerCall must be at least 1, but was 0");
+  }
+
+  @Test
   void advance_oneRunTwice_isRefused() {
     try (SamplingRun run = sampling(Samplers.ddim(10), 3).start(1)) {
       assertThatThrownBy(() -> SamplingRun.advance(List.of(run, run)))

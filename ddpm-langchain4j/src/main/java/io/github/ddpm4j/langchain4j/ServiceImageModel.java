@@ -199,8 +199,8 @@ public final class ServiceImageModel implements ImageModel {
      * as a pipeline from text to image, whose {@code latentDiffusion().ddpm()} the service has:
      * {@code starting((sampling, prompt, count) -> text.prompt(prompt).start(count))}.
      *
-     * @param start by default {@code sampling.prompt(prompt).start(count)}. It is called for each
-     *     copy of the model, as those of {@code SamplingRequest.starting} are
+     * @param start by default {@code sampling.prompt(prompt).start(count)}. It is called once for
+     *     each copy of the model
      * @return this builder
      */
     public Builder starting(Start start) {

@@ -56,9 +56,8 @@ public final class SamplingRequest {
    * Asks for images from noise.
    *
    * @param count the number of images, at least 1
-   * @param settings sets up the run: sampler, seed, condition, guidance and so on. It is called on
-   *     the thread that submits the request, for each copy of the model once, or twice where
-   *     guidance makes the batches smaller
+   * @param settings sets up the run: sampler, seed, condition, guidance and so on. It is called
+   *     once, on the thread that submits the request, or once for each copy of the model
    * @return the request
    */
   public static SamplingRequest of(int count, UnaryOperator<Sampling> settings) {
@@ -70,9 +69,9 @@ public final class SamplingRequest {
    * Asks for whatever a run can start from: an image, a mask, latents.
    *
    * @param start sets a run up and starts it, as {@code s -> s.seed(1).startInpainting(images,
-   *     mask)}. It is called on the thread that submits the request, for each copy of the model
-   *     once, or twice where guidance makes the batches smaller; what it is given must stay open
-   *     until the request has ended. The run belongs to the service
+   *     mask)}. It is called once, or once for each copy of the model, on the thread that submits
+   *     the request; what it is given must stay open until the request has ended. The run belongs
+   *     to the service
    * @return the request
    */
   public static SamplingRequest starting(Function<Sampling, SamplingRun> start) {

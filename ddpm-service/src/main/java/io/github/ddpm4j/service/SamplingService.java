@@ -172,7 +172,10 @@ public final class SamplingService implements AutoCloseable {
     try {
       backlog.requireOpen();
       for (DDPM copy : model.copies()) {
-        runs.add(started(request, copy, model.mostImages()));
+        Sampling sampling = copy.sampling();
+        runs.add(
+            request.start(
+                request.isAlone() ? sampling : sampling.predictionsPerCall(model.mostImages())));
       }
       requireModest(runs.get(0));
       Served.Times times = backlog.times(id, request, runs.get(0), now, PATIENCE);
@@ -191,23 +194,6 @@ public final class SamplingService implements AutoCloseable {
         model.release(executor);
       }
     }
-  }
-
-  private static SamplingRun started(SamplingRequest request, DDPM copy, int most) {
-    if (request.isAlone()) {
-      return request.start(copy.sampling());
-    }
-    SamplingRun run = request.start(copy.sampling().batchSize(most));
-    int each = run.predictionsPerImage();
-    int images = run.imagesOfNextStep();
-    // One that has batches of its own, as pipelines from text have, would have them again.
-    boolean isOurs = images == Math.min(most, run.images());
-    if (!isOurs || images == 1 || images <= most / each) {
-      return run;
-    }
-    // Guidance asks more than once about each image, which is known of a run alone.
-    Careful.attempt("closing a run", run::close);
-    return request.start(copy.sampling().batchSize(Math.max(1, most / each)));
   }
 
   /** Refuses what would take all memory. */
@@ -392,7 +378,7 @@ public final class SamplingService implements AutoCloseable {
      * Adds a model of which there are copies, each on a device of its own. The first copies of all
      * models share a worker, the second ones another, and so on. A request is drawn on the device
      * that has room for it first, from beginning to end; when the network fails there, it begins
-     * anew on another. Its settings are called for each copy.
+     * anew on another. Its settings are called once for each copy.
      *
      * @param name what requests call it
      * @param copies networks of the same weights, at least one; they stay the caller's

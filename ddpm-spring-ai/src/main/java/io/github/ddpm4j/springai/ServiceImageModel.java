@@ -273,8 +273,8 @@ public final class ServiceImageModel implements ImageModel {
      * {@code starting((sampling, prompt, count) -> text.prompt(prompt).start(count))}.
      *
      * @param start by default {@code sampling.prompt(prompt).start(count)}. Another one sets the
-     *     size of the images, too, and options of a prompt may not. It is called for each copy of
-     *     the model, as those of {@code SamplingRequest.starting} are
+     *     size of the images, too, and options of a prompt may not. It is called once for each copy
+     *     of the model
      * @return this builder
      */
     public Builder starting(Start start) {
