@@ -44,7 +44,7 @@ final class Pace {
     double usual = before.nanos(images);
     took += nanos;
     expected += usual;
-    if (follows) {
+    if (follows && usual > 0) {
       lately += LATEST * (nanos / usual - lately);
     }
   }
