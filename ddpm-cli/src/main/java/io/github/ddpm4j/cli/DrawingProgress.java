@@ -36,9 +36,9 @@ final class DrawingProgress implements AutoCloseable {
     return sampling.listener(listener(drawn, wanted));
   }
 
-  /** The same of a run in the space of latents, all of whose pictures count. */
-  Drawing watch(Drawing drawing, long drawn) {
-    return drawing.listener(listener(drawn, drawn));
+  /** The same of a run in the space of latents. */
+  Drawing watch(Drawing drawing, long drawn, long wanted) {
+    return drawing.listener(listener(drawn, wanted));
   }
 
   private Consumer<SamplingRun.Event> listener(long drawn, long wanted) {

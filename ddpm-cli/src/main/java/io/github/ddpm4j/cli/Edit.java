@@ -1,10 +1,7 @@
 package io.github.ddpm4j.cli;
 
 import ai.djl.ndarray.NDArray;
-import com.google.gson.Gson;
-import com.google.gson.GsonBuilder;
 import io.github.ddpm4j.image.Pictures;
-import io.github.ddpm4j.internal.description.Quote;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.Sampling;
@@ -16,8 +13,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.Objects;
-import java.util.function.Function;
-import java.util.function.Predicate;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -44,8 +39,6 @@ record Edit(
 
   /** The name of the command, and the word that says what was made of pictures. */
   static final String COMMAND = "edit";
-
-  private static final Gson JSON = new GsonBuilder().disableHtmlEscaping().create();
 
   /** What is made of pictures. */
   enum Use {
@@ -79,7 +72,7 @@ record Edit(
    */
   static Edit told(Map<String, String> words) {
     Use use =
-        told(
+        Told.value(
             words,
             COMMAND,
             text ->
@@ -93,66 +86,36 @@ record Edit(
         new SamplerSettings(
             words.getOrDefault(SAMPLER, ""),
             true,
-            told(words, "seed", Long::valueOf, any -> true),
-            texts(words, CLASSES),
-            texts(words, ATTRIBUTES),
+            Told.value(words, "seed", Long::valueOf, any -> true),
+            Told.texts(words, CLASSES),
+            Told.texts(words, ATTRIBUTES),
             words.containsKey(SCALE)
-                ? told(words, SCALE, Double::valueOf, scale -> Double.isFinite(scale))
+                ? Told.value(words, SCALE, Double::valueOf, scale -> Double.isFinite(scale))
                 : null);
     try {
       settings.check();
     } catch (IllegalArgumentException e) {
-      throw new IllegalArgumentException(cannot(String.valueOf(e.getMessage())), e);
+      throw new IllegalArgumentException(Told.cannot(String.valueOf(e.getMessage())), e);
     }
     List<Source> masks = masked ? sources(words, MASK, 1) : List.of();
     return new Edit(
         use,
-        told(words, "images", Integer::valueOf, count -> count >= use.pictures()),
-        masked ? 1 : told(words, STRENGTH, Double::valueOf, share -> share > 0 && share <= 1),
-        told(words, "batchSize", Integer::valueOf, size -> size >= 1),
+        Told.value(words, "images", Integer::valueOf, count -> count >= use.pictures()),
+        masked ? 1 : Told.value(words, STRENGTH, Double::valueOf, share -> share > 0 && share <= 1),
+        Told.value(words, "batchSize", Integer::valueOf, size -> size >= 1),
         settings,
         sources(words, PICTURES, use.pictures()),
         masks.isEmpty() ? null : masks.get(0));
-  }
-
-  private static <T> T told(
-      Map<String, String> words, String name, Function<String, T> reader, Predicate<T> rule) {
-    String text = words.get(name);
-    if (text != null) {
-      try {
-        T value = reader.apply(text);
-        if (rule.test(value)) {
-          return value;
-        }
-      } catch (RuntimeException e) {
-        // No such value, which is told below.
-      }
-    }
-    throw new IllegalArgumentException(
-        cannot("its " + name + " is " + (text == null ? "missing" : Quote.of(text))));
-  }
-
-  private static List<String> texts(Map<String, String> words, String name) {
-    return words.containsKey(name)
-        ? told(
-            words,
-            name,
-            text -> List.of(JSON.fromJson(text, String[].class)),
-            texts -> !texts.isEmpty())
-        : List.of();
   }
 
   private static List<Source> sources(Map<String, String> words, String name, int count) {
     List<Source> all = Source.told(words, name);
     if (all.size() != count) {
       throw new IllegalArgumentException(
-          cannot("it does not tell the SHA-256 of its " + name + ", of which there are " + count));
+          Told.cannot(
+              "it does not tell the SHA-256 of its " + name + ", of which there are " + count));
     }
     return all;
-  }
-
-  private static String cannot(String reason) {
-    return "the pictures can't be drawn again from what the file says: " + reason;
   }
 
   /** All that was given. */
@@ -204,12 +167,11 @@ record Edit(
   Map<String, String> words(LoadedModel model, Samples made) throws IOException {
     Map<String, String> words = Origin.of(COMMAND, model.provenance(made, 0), Map.of(), count);
     words.put(COMMAND, use.toString());
-    // Texts have commas in them.
     if (!settings.classes().isEmpty()) {
-      words.put(CLASSES, JSON.toJson(settings.classes()));
+      words.put(CLASSES, Told.of(settings.classes()));
     }
     if (!settings.attributes().isEmpty()) {
-      words.put(ATTRIBUTES, JSON.toJson(settings.attributes()));
+      words.put(ATTRIBUTES, Told.of(settings.attributes()));
     }
     if (settings.guidance() != null) {
       words.put(SCALE, settings.guidance().toString());

@@ -72,6 +72,15 @@ final class Inputs {
     return file.toString().toLowerCase(Locale.ROOT).endsWith(".png");
   }
 
+  /** The size of a picture. */
+  static PictureSize sizeOf(Path file) throws IOException {
+    try (NDManager manager = NDManager.newBaseManager();
+        NDArray picture = Pictures.read(manager, file)) {
+      Shape shape = picture.getShape();
+      return new PictureSize(Math.toIntExact(shape.get(1)), Math.toIntExact(shape.get(2)));
+    }
+  }
+
   /** Pictures of the size of the model's, in its range, as one array. */
   static NDArray read(LoadedModel model, NDManager manager, List<Path> files) throws IOException {
     Shape shape = model.shape();

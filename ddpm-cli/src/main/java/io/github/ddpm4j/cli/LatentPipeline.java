@@ -97,13 +97,24 @@ record LatentPipeline(String name, Path path, String kind, boolean text) {
   }
 
   /**
+   * What ddpm text alone draws from.
+   *
+   * @param name what a user named
+   * @return null if it is no such folder
+   */
+  static @Nullable LatentPipeline ofTexts(String name) throws IOException {
+    LatentPipeline pipeline = of(name, false);
+    return pipeline != null && DRAWING.contains(pipeline.kind) ? pipeline : null;
+  }
+
+  /**
    * Refuses what ddpm text alone draws from.
    *
    * @param name what a user named
    */
   static void requireNone(String name) throws IOException {
-    LatentPipeline pipeline = of(name, false);
-    if (pipeline != null && DRAWING.contains(pipeline.kind)) {
+    LatentPipeline pipeline = ofTexts(name);
+    if (pipeline != null) {
       throw new IllegalArgumentException(
           pipeline.called() + " draws what texts say; ddpm text draws from it");
     }
@@ -114,7 +125,8 @@ record LatentPipeline(String name, Path path, String kind, boolean text) {
     return !kind.contains("LDM");
   }
 
-  private String called() {
+  /** Its name and what it is. */
+  String called() {
     return name + " (" + kind + ")";
   }
 

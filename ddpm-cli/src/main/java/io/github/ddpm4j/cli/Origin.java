@@ -16,11 +16,21 @@ final class Origin {
   /** The command that made a picture, unless it was sample. */
   private static final String COMMAND = "command";
 
+  /** What tells weights of a pipeline apart, whose name is its model. */
+  static final String WEIGHTS = "weights";
+
   private Origin() {}
 
   /** Words of a picture that no model drew. */
   static Map<String, String> of(String command) {
     return of(command, Versions.ofLibraries());
+  }
+
+  /** Words of what ddpm text drew with a pipeline of such weights. */
+  static Map<String, String> ofText(Map<String, String> drawn, String weights) {
+    Map<String, String> words = of(TextCommand.NAME, drawn);
+    words.put(WEIGHTS, weights);
+    return words;
   }
 
   /** Words of a single picture that another command than sample drew. */
@@ -57,7 +67,19 @@ final class Origin {
     return Edit.COMMAND.equals(words.get(COMMAND));
   }
 
-  /** Refuses to draw a picture again that is of another command than sample and edit. */
+  /** Whether a picture shows what a text says, drawn by {@code ddpm text} or by a program. */
+  static boolean isText(Map<String, String> words) {
+    return words.containsKey(COMMAND)
+        ? isOfTextCommand(words)
+        : words.containsKey("pipeline") && words.containsKey("prompt");
+  }
+
+  /** Whether a picture is of {@code ddpm text}. */
+  static boolean isOfTextCommand(Map<String, String> words) {
+    return TextCommand.NAME.equals(words.get(COMMAND));
+  }
+
+  /** Refuses to draw a picture again that is of another command than those that are. */
   static void requireSample(Path file, Map<String, String> words) {
     String command = words.get(COMMAND);
     if (command != null) {
@@ -65,7 +87,7 @@ final class Origin {
           file
               + " was made by ddpm "
               + command
-              + ", and only pictures of ddpm sample and ddpm edit are drawn again; name one of"
+              + ", and only pictures of ddpm sample, text and edit are drawn again; name one of"
               + " those");
     }
   }

@@ -15,6 +15,20 @@ record PictureSize(int height, int width) {
 
   private static final Pattern TEXT = Pattern.compile("(\\d{1,5})x(\\d{1,5})");
 
+  /**
+   * Reads what {@link #toString} writes.
+   *
+   * @throws TypeConversionException if it is no size
+   */
+  static PictureSize of(String text) {
+    Matcher parts = TEXT.matcher(text);
+    if (!parts.matches()) {
+      throw new TypeConversionException(
+          "must be height and width, such as 512x768, but was " + text);
+    }
+    return new PictureSize(Integer.parseInt(parts.group(1)), Integer.parseInt(parts.group(2)));
+  }
+
   @Override
   public String toString() {
     return height + "x" + width;
@@ -25,12 +39,7 @@ record PictureSize(int height, int width) {
 
     @Override
     public PictureSize convert(String text) {
-      Matcher parts = TEXT.matcher(text);
-      if (!parts.matches()) {
-        throw new TypeConversionException(
-            "must be height and width, such as 512x768, but was " + text);
-      }
-      return new PictureSize(Integer.parseInt(parts.group(1)), Integer.parseInt(parts.group(2)));
+      return of(text);
     }
   }
 }

@@ -6,6 +6,7 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.image.Pictures;
+import io.github.ddpm4j.latent.TextToImage;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.sampling.Sampling;
 import java.awt.image.BufferedImage;
@@ -39,7 +40,8 @@ import picocli.CommandLine.Spec;
     footer = {
       "",
       "  ddpm reproduce -m fashion pictures/00000003.png",
-      "  ddpm reproduce -m digits filled.png --given seven.png,mask.png"
+      "  ddpm reproduce -m digits filled.png --given seven.png,mask.png",
+      "  ddpm reproduce -m stable-diffusion-v1-5 dogs.png dogs/00000003.png"
     })
 final class ReproduceCommand implements Callable<Integer>, Interruptible {
 
@@ -47,16 +49,16 @@ final class ReproduceCommand implements Callable<Integer>, Interruptible {
   private static final int ROUNDING = 1;
 
   private static final String MODEL = "model";
-  private static final String IMAGE = "image";
   private static final String LIMIT = "limit";
 
   @Spec private CommandSpec spec = CommandSpec.create();
   @Mixin private ModelOptions model = new ModelOptions();
+  @Mixin private SingleFileOptions single = new SingleFileOptions();
 
   @Parameters(
       paramLabel = "FILE",
       arity = "1..*",
-      description = "PNG files of single pictures, or grids of ddpm edit.")
+      description = "PNG files of single pictures, or grids of ddpm text and edit.")
   private List<Path> files = List.of();
 
   @Option(
@@ -83,21 +85,30 @@ final class ReproduceCommand implements Callable<Integer>, Interruptible {
   private boolean json;
 
   private int compared;
+  private final RedrawnBatches batches = new RedrawnBatches();
 
-  /** The pictures of batches by their indexes, as long as there are files of them to come. */
-  private final Map<Map<String, String>, Map<Long, Redrawn>> drawnBatches = new HashMap<>();
-
-  private final Map<Map<String, String>, Long> left = new HashMap<>();
+  /** Draws the picture of a file again. */
+  @FunctionalInterface
+  private interface Redrawing {
+    Drawn of(Path file) throws IOException;
+  }
 
   @Override
   public Integer call() throws IOException {
     Map<Path, Map<String, String>> told = new LinkedHashMap<>();
     Map<Path, Edit> edits = new LinkedHashMap<>();
+    Map<Path, TextDrawing> texts = new LinkedHashMap<>();
     Inputs.requireFiles(files);
     for (Path file : files) {
       Map<String, String> words = Pictures.provenance(file);
       if (Origin.isEdit(words)) {
         edits.put(file, of(file, () -> Edit.told(words)));
+      } else if (Origin.isText(words)) {
+        Map<String, String> asked = askedOfText(file, words);
+        texts.put(file, of(file, () -> TextDrawing.told(asked)));
+        if (!TextDrawing.isGrid(asked)) {
+          batches.expect(asked);
+        }
       } else {
         Origin.requireSample(file, words);
         of(
@@ -106,7 +117,7 @@ final class ReproduceCommand implements Callable<Integer>, Interruptible {
               Sampling.requireReproducible(words);
               return words;
             });
-        left.merge(batchOf(asked(words)), 1L, Long::sum);
+        batches.expect(asked(words));
       }
       told.put(file, words);
       if (output != null) {
@@ -116,38 +127,130 @@ final class ReproduceCommand implements Callable<Integer>, Interruptible {
     Given sources = Given.of(given);
     sources.requireAll(edits);
     model.check();
+    return texts.isEmpty() ? bySampling(told, edits, sources) : byTexts(told, texts);
+  }
+
+  private int bySampling(Map<Path, Map<String, String>> told, Map<Path, Edit> edits, Given sources)
+      throws IOException {
+    LatentPipeline pipeline = LatentPipeline.ofTexts(model.name());
+    if (pipeline != null) {
+      throw otherThanTexts(files.get(0), pipeline);
+    }
+    single.requireNone(model.name());
     DDPM.endStepsOnShutdown();
-    int worst = 0;
-    JsonArray all = new JsonArray();
-    PrintWriter out = spec.commandLine().getOut();
     try (LoadedModel loaded = model.load();
         NDManager manager = NDManager.newBaseManager();
         DrawingProgress progress = new DrawingProgress(spec, files.size())) {
-      for (Path file : files) {
-        Map<String, String> words = told.getOrDefault(file, Map.of());
-        Edit edit = edits.get(file);
-        Redrawn drawn =
-            edit == null
+      return compare(
+          manager,
+          file -> {
+            Map<String, String> words = told.getOrDefault(file, Map.of());
+            Edit edit = edits.get(file);
+            return edit == null
                 ? sample(loaded, progress, file, words)
                 : edited(loaded, manager, progress, file, words, edit, sources);
-        int difference = drawn.differenceFrom(pictureOf(manager, file), file);
-        if (json) {
-          JsonObject one = new JsonObject();
-          one.addProperty("file", file.toString());
-          one.addProperty("difference", difference);
-          all.add(one);
-        } else {
-          out.println(
-              file
-                  + ": "
-                  + (difference == 0 ? "the same" : "differs by up to " + difference + " of 255"));
-          out.flush();
-        }
-        worst = Math.max(worst, difference);
-        compared++;
-        if (output != null) {
-          Pictures.write(drawn.picture(), output.resolve(file.getFileName()), drawn.words());
-        }
+          });
+    }
+  }
+
+  private int byTexts(Map<Path, Map<String, String>> told, Map<Path, TextDrawing> texts)
+      throws IOException {
+    LatentPipeline pipeline = pipeline(told, texts.keySet().iterator().next());
+    TextToImage.Options options = model.of(pipeline).device(model.device()).decoderAlone();
+    single.set(options, pipeline);
+    for (Path file : files) {
+      if (!texts.containsKey(file)) {
+        throw otherThanTexts(file, pipeline);
+      }
+    }
+    String weights = pipeline.weights();
+    told.forEach(
+        (file, words) -> {
+          if (words.containsKey(Origin.WEIGHTS)) {
+            requireModel(file, words, Map.of(Origin.WEIGHTS, weights));
+          }
+        });
+    long drawn = 0;
+    for (Path file : files) {
+      boolean grid = TextDrawing.isGrid(told.getOrDefault(file, Map.of()));
+      drawn += grid ? Objects.requireNonNull(texts.get(file)).all() : 1;
+    }
+    DDPM.endStepsOnShutdown();
+    try (TextToImage loaded = pipeline.load(options);
+        NDManager manager = NDManager.newBaseManager();
+        DrawingProgress progress = new DrawingProgress(spec, drawn)) {
+      TextDrawing.requireNoise(loaded, pipeline);
+      return compare(
+          manager,
+          file -> {
+            Map<String, String> words = told.getOrDefault(file, Map.of());
+            TextDrawing drawing = Objects.requireNonNull(texts.get(file));
+            Drawn now = text(loaded, progress, file, words, drawing);
+            requireModel(file, words, beside(words, now.words(), weights));
+            requireLimit(file, words, now.words());
+            return new Drawn(now.picture(), beside(words, now.words(), weights));
+          });
+    }
+  }
+
+  /** The pipeline that pictures of texts are drawn by. */
+  private LatentPipeline pipeline(Map<Path, Map<String, String>> told, Path file)
+      throws IOException {
+    try {
+      return LatentPipeline.drawingTexts(model.name());
+    } catch (IllegalArgumentException e) {
+      Map<String, String> words = told.getOrDefault(file, Map.of());
+      throw new IllegalArgumentException(
+          file
+              + " was drawn from a text by "
+              + words.getOrDefault(MODEL, "unknown")
+              + " ("
+              + words.getOrDefault("pipeline", "unknown")
+              + "), but "
+              + model.name()
+              + " is no such pipeline; name the one that it was drawn by",
+          e);
+    }
+  }
+
+  private static IllegalArgumentException otherThanTexts(Path file, LatentPipeline pipeline) {
+    return new IllegalArgumentException(
+        file
+            + " was not drawn from a text, but "
+            + pipeline.called()
+            + " draws what texts say; name the model that it was drawn by");
+  }
+
+  /** Words of a picture that was drawn now, as the command says them that drew it before. */
+  private static Map<String, String> beside(
+      Map<String, String> told, Map<String, String> now, String weights) {
+    return Origin.isOfTextCommand(told) ? Origin.ofText(now, weights) : now;
+  }
+
+  /** Compares pictures with those that are drawn now, and is the exit code. */
+  private int compare(NDManager manager, Redrawing redrawing) throws IOException {
+    int worst = 0;
+    JsonArray all = new JsonArray();
+    PrintWriter out = spec.commandLine().getOut();
+    for (Path file : files) {
+      Drawn drawn = redrawing.of(file);
+      int difference = drawn.differenceFrom(pictureOf(manager, file), file);
+      if (json) {
+        JsonObject one = new JsonObject();
+        one.addProperty("file", file.toString());
+        one.addProperty("difference", difference);
+        all.add(one);
+      } else {
+        out.println(
+            file
+                + ": "
+                + (difference == 0 ? "the same" : "differs by up to " + difference + " of 255"));
+        out.flush();
+      }
+      worst = Math.max(worst, difference);
+      compared++;
+      if (output != null) {
+        Pictures.write(drawn.picture(), output.resolve(file.getFileName()), drawn.words());
       }
     }
     if (json) {
@@ -180,23 +283,50 @@ final class ReproduceCommand implements Callable<Integer>, Interruptible {
     }
   }
 
-  private Redrawn sample(
+  private Drawn sample(
       LoadedModel loaded, DrawingProgress progress, Path file, Map<String, String> words)
       throws IOException {
     Map<String, String> asked = asked(words);
     of(file, () -> loaded.sampling().startReproducing(asked)).close();
-    Map<String, String> batch = batchOf(asked);
-    Map<Long, Redrawn> drawn = drawnBatches.get(batch);
-    if (drawn == null) {
-      drawn = draw(loaded, progress, asked, left.getOrDefault(batch, 1L));
-      drawnBatches.put(batch, drawn);
-    }
-    if (left.merge(batch, -1L, Long::sum) <= 0) {
-      drawnBatches.remove(batch);
-    }
-    Redrawn one = Objects.requireNonNull(drawn.get(indexOf(asked)));
+    Drawn one = batches.one(asked, wanted -> draw(loaded, progress, asked, wanted));
     requireModel(file, words, one.words());
     return one;
+  }
+
+  private Drawn text(
+      TextToImage loaded,
+      DrawingProgress progress,
+      Path file,
+      Map<String, String> words,
+      TextDrawing drawing)
+      throws IOException {
+    if (TextDrawing.isGrid(words)) {
+      return of(file, () -> drawing.grid(loaded, progress));
+    }
+    TextDrawing.Block block = drawing.blockOf((int) RedrawnBatches.indexOf(words));
+    return batches.one(
+        askedOfText(file, words),
+        wanted -> {
+          Map<Long, Drawn> all = new HashMap<>();
+          try (Samples drawn = of(file, () -> drawing.draw(loaded, block, progress, wanted))) {
+            List<BufferedImage> pictures = drawn.pictures();
+            for (int i = 0; i < pictures.size(); i++) {
+              Map<String, String> now = drawing.words(drawn, block, i);
+              all.put(RedrawnBatches.indexOf(now), new Drawn(pictures.get(i), now));
+            }
+          }
+          return all;
+        });
+  }
+
+  /** What the pixels of a text depend on: the size of a single picture is its own. */
+  private static Map<String, String> askedOfText(Path file, Map<String, String> words)
+      throws IOException {
+    Map<String, String> asked = asked(words);
+    if (!TextDrawing.isGrid(words)) {
+      asked.put(TextDrawing.SIZE, Inputs.sizeOf(file).toString());
+    }
+    return asked;
   }
 
   /** Words without the model, which is compared later, since models of others do not tell. */
@@ -206,34 +336,22 @@ final class ReproduceCommand implements Callable<Integer>, Interruptible {
     return asked;
   }
 
-  /** What files of pictures say alike that one run of the sampler draws. */
-  private static Map<String, String> batchOf(Map<String, String> asked) {
-    Map<String, String> batch = new LinkedHashMap<>(asked);
-    long length = Long.parseLong(asked.getOrDefault("batchSize", "1"));
-    batch.put(IMAGE, "batch " + indexOf(asked) / length);
-    return batch;
-  }
-
-  private static long indexOf(Map<String, String> words) {
-    return Long.parseLong(words.getOrDefault(IMAGE, "0"));
-  }
-
   /** Draws a whole batch, of which some files are. */
-  private static Map<Long, Redrawn> draw(
+  private static Map<Long, Drawn> draw(
       LoadedModel loaded, DrawingProgress progress, Map<String, String> asked, long wanted)
       throws IOException {
-    Map<Long, Redrawn> all = new HashMap<>();
+    Map<Long, Drawn> all = new HashMap<>();
     try (Samples drawn = progress.watchBatch(loaded.sampling(), wanted).reproduceBatch(asked)) {
       List<BufferedImage> pictures = drawn.pictures();
       for (int i = 0; i < pictures.size(); i++) {
         Map<String, String> now = loaded.provenance(drawn, i);
-        all.put(indexOf(now), new Redrawn(pictures.get(i), now));
+        all.put(RedrawnBatches.indexOf(now), new Drawn(pictures.get(i), now));
       }
     }
     return all;
   }
 
-  private Redrawn edited(
+  private Drawn edited(
       LoadedModel loaded,
       NDManager parent,
       DrawingProgress progress,
@@ -252,15 +370,16 @@ final class ReproduceCommand implements Callable<Integer>, Interruptible {
         Map<String, String> now = edit.words(loaded, made);
         requireModel(file, words, now);
         requireLimit(file, words, now);
-        return new Redrawn(edit.grid(loaded, images), now);
+        return new Drawn(edit.grid(loaded, images), now);
       }
     }
   }
 
   private void requireModel(Path file, Map<String, String> told, Map<String, String> now) {
-    String before = told.getOrDefault(MODEL, "unknown");
-    String other = now.getOrDefault(MODEL, "unknown");
-    if (!anyModel && !(told.containsKey(MODEL) && other.equals(before))) {
+    String name = told.containsKey(Origin.WEIGHTS) ? Origin.WEIGHTS : MODEL;
+    String before = told.getOrDefault(name, "unknown");
+    String other = now.getOrDefault(name, "unknown");
+    if (!anyModel && !(told.containsKey(name) && other.equals(before))) {
       throw new IllegalArgumentException(
           file
               + " was drawn with the model "

@@ -1,36 +1,26 @@
 package io.github.ddpm4j.cli;
 
-import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDArrays;
-import ai.djl.ndarray.NDList;
-import ai.djl.ndarray.NDManager;
-import com.google.gson.GsonBuilder;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.benchmark.Cli;
 import io.github.ddpm4j.image.Pictures;
 import io.github.ddpm4j.internal.picture.SampleFolder;
 import io.github.ddpm4j.latent.Drawing;
 import io.github.ddpm4j.latent.TextToImage;
-import io.github.ddpm4j.noise.NoiseSource;
 import io.github.ddpm4j.sampling.Guidance;
-import io.github.ddpm4j.sampling.SampleBlocks;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
-import io.github.ddpm4j.unet.UNet;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
 import java.util.regex.Pattern;
-import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -60,8 +50,6 @@ import picocli.CommandLine.Spec;
 final class TextCommand implements Callable<Integer>, Interruptible {
 
   static final String NAME = "text";
-
-  private static final int MOST_IN_A_GRID = 1000;
 
   /** A file of a folder. */
   private static final Pattern PICTURE = Pattern.compile("\\d{8}\\.png");
@@ -149,15 +137,6 @@ final class TextCommand implements Callable<Integer>, Interruptible {
 
   private long there;
 
-  /**
-   * Pictures of one text that are drawn together.
-   *
-   * @param text the index of the text
-   * @param first the index of the first among those of the text
-   * @param length how many there are
-   */
-  private record Block(int text, int first, int length) {}
-
   @Override
   public Integer call() throws IOException {
     boolean grid = Inputs.isPng(output);
@@ -171,8 +150,14 @@ final class TextCommand implements Callable<Integer>, Interruptible {
     }
     DDPM.endStepsOnShutdown();
     try (TextToImage loaded = model.load(pipeline)) {
-      requireDrawing(loaded, pipeline);
-      long drawn = grid ? grid(loaded) : folder(loaded, pipeline);
+      TextDrawing.requireNoise(loaded, pipeline);
+      TextDrawing drawing = drawing(loaded);
+      drawing.requireWeights(loaded);
+      String weights = pipeline.weights();
+      long drawn =
+          grid
+              ? grid(loaded, drawing, weights)
+              : folder(loaded, drawing, settings(drawing, pipeline, weights), weights);
       return SampleCommand.told(spec, json, output, all(), drawn);
     }
   }
@@ -188,10 +173,10 @@ final class TextCommand implements Callable<Integer>, Interruptible {
 
   private void check(boolean grid) throws IOException {
     Cli.atLeast("--count", 1, count);
-    if (grid && all() > MOST_IN_A_GRID) {
+    if (grid && all() > TextDrawing.MOST_IN_A_GRID) {
       throw new IllegalArgumentException(
           "a grid takes at most "
-              + MOST_IN_A_GRID
+              + TextDrawing.MOST_IN_A_GRID
               + " pictures, but --count "
               + count
               + " of "
@@ -237,108 +222,28 @@ final class TextCommand implements Callable<Integer>, Interruptible {
     }
   }
 
-  /** Refuses what shows in the midst of drawing otherwise. */
-  private void requireDrawing(TextToImage loaded, LatentPipeline pipeline) {
-    if (loaded.latentDiffusion().ddpm().denoiser(UNet.class).config().imageCondition() > 0) {
-      throw new IllegalArgumentException(
-          pipeline.name()
-              + " ("
-              + pipeline.kind()
-              + ") fills in pictures, and ddpm text draws from noise alone; name a pipeline of the"
-              + " model before it was trained for that");
-    }
-    if (weighted) {
-      for (String text : texts) {
-        of(loaded, text).start(1).close(); // which reads the weights of its words
-      }
-    }
-  }
-
-  /** All of them in one word, from which they can be told apart. */
-  private String prompts() {
-    return new GsonBuilder().disableHtmlEscaping().create().toJson(texts);
-  }
-
   private Sampler sampler(TextToImage loaded) {
     return sampler != null
         ? Samplers.parse(sampler)
         : loaded.sampler(steps != null ? steps : Drawing.DEFAULT_STEPS);
   }
 
-  private Drawing of(TextToImage loaded, String text) {
-    Drawing drawing = loaded.prompt(text).sampler(sampler(loaded)).seed(seed).batchSize(BLOCK);
-    if (negative != null) {
-      drawing.negativePrompt(negative);
-    }
-    if (guidance != null) {
-      drawing.guidance(guidance);
-    }
-    if (size != null) {
-      drawing.size(size.height(), size.width());
-    }
-    return weighted ? drawing.weightedPrompts() : drawing;
+  private TextDrawing drawing(TextToImage loaded) {
+    return new TextDrawing(
+        texts, negative, guidance, weighted, 0, sampler(loaded), seed, size, count, BLOCK);
   }
 
-  private List<Block> blocksOf(int text) {
-    return IntStream.rangeClosed(0, (count - 1) / BLOCK)
-        .map(block -> block * BLOCK)
-        .mapToObj(first -> new Block(text, first, Math.min(BLOCK, count - first)))
-        .toList();
-  }
-
-  private Iterable<Block> blocks() {
-    return () ->
-        IntStream.range(0, texts.size())
-            .boxed()
-            .flatMap(text -> blocksOf(text).stream())
-            .iterator();
-  }
-
-  private Samples draw(TextToImage loaded, Block block, DrawingProgress progress) {
-    NoiseSource all = NoiseSource.seeded(seed);
-    Drawing drawing =
-        of(loaded, texts.get(block.text()))
-            .noise((image, draw, target) -> all.normal(block.first() + image, draw, target));
-    return progress.watch(drawing, block.length()).generate(block.length());
-  }
-
-  /** What the file of a picture says: as one of a run over all of its text, by this command. */
-  private Map<String, String> words(Samples drawn, Block block, int place) {
-    Map<String, String> words =
-        Origin.of(
-            NAME,
-            new SampleBlocks(seed, BLOCK)
-                .provenance(drawn.provenance(place), block.first() / BLOCK, place));
-    words.put("images", Integer.toString(count));
-    return words;
-  }
-
-  private long grid(TextToImage loaded) throws IOException {
-    try (NDManager manager = NDManager.newBaseManager();
-        DrawingProgress progress = new DrawingProgress(spec, all())) {
-      NDList pictures = new NDList();
-      Map<String, String> words = new LinkedHashMap<>();
-      for (Block block : blocks()) {
-        try (Samples drawn = draw(loaded, block, progress)) {
-          pictures.add(drawn.toNDArray(manager));
-          words.putAll(words(drawn, block, 0));
-        }
-      }
-      words.put("image", "0 to " + (count - 1));
-      NDArray all = NDArrays.concat(pictures);
-      Pictures grid = Grids.of(all);
-      if (texts.size() > 1) {
-        words.remove("prompt");
-        words.put("prompts", prompts());
-        grid = grid.columns(count);
-      }
-      Pictures.write(grid.toGrid(), output, words);
+  private long grid(TextToImage loaded, TextDrawing drawing, String weights) throws IOException {
+    try (DrawingProgress progress = new DrawingProgress(spec, all())) {
+      Drawn drawn = drawing.grid(loaded, progress);
+      Pictures.write(drawn.picture(), output, Origin.ofText(drawn.words(), weights));
     }
     return all();
   }
 
-  private long folder(TextToImage loaded, LatentPipeline pipeline) throws IOException {
-    Map<String, String> settings = settings(loaded, pipeline);
+  private long folder(
+      TextToImage loaded, TextDrawing drawing, Map<String, String> settings, String weights)
+      throws IOException {
     SampleFolder folder = SampleFolder.require(output, settings);
     if (SampleFolder.settings(output).isEmpty()) {
       requireNoOthers();
@@ -346,18 +251,19 @@ final class TextCommand implements Callable<Integer>, Interruptible {
     long drawn = 0;
     wanted = all();
     try (DrawingProgress progress = new DrawingProgress(spec, wanted)) {
-      for (Block block : blocks()) {
+      for (TextDrawing.Block block : drawing.blocks()) {
         long first = (long) block.text() * count + block.first();
         if (folder.has(first, first + block.length())) {
           progress.leaveOut(block.length());
           there += block.length();
           continue;
         }
-        try (Samples samples = draw(loaded, block, progress)) {
+        try (Samples samples = drawing.draw(loaded, block, progress, block.length())) {
           List<BufferedImage> pictures = samples.pictures();
           SampleFolder.open(output, settings);
           for (int i = 0; i < pictures.size(); i++) {
-            Pictures.write(pictures.get(i), folder.file(first + i), words(samples, block, i));
+            Map<String, String> words = Origin.ofText(drawing.words(samples, block, i), weights);
+            Pictures.write(pictures.get(i), folder.file(first + i), words);
             there++;
           }
         }
@@ -389,15 +295,15 @@ final class TextCommand implements Callable<Integer>, Interruptible {
   }
 
   /** What the bits of the pictures depend on. */
-  private Map<String, String> settings(TextToImage loaded, LatentPipeline pipeline)
-      throws IOException {
+  private Map<String, String> settings(
+      TextDrawing drawing, LatentPipeline pipeline, String weights) {
     Map<String, String> words = Origin.of(NAME);
     words.put("pipeline", pipeline.kind());
-    words.put("model", pipeline.weights());
+    words.put("model", weights);
     words.putAll(model.words());
-    words.put("prompts", prompts());
+    words.put("prompts", Told.of(texts));
     words.put("images", Integer.toString(count));
-    words.put("sampler", sampler(loaded).toString());
+    words.put("sampler", drawing.sampler().toString());
     words.put("seed", Long.toString(seed));
     if (negative != null) {
       words.put("negativePrompt", negative);
@@ -406,7 +312,7 @@ final class TextCommand implements Callable<Integer>, Interruptible {
       words.put("guidance", guidance.toString());
     }
     if (size != null) {
-      words.put("size", size.toString());
+      words.put(TextDrawing.SIZE, size.toString());
     }
     if (weighted) {
       words.put("promptWeights", "true");

@@ -45,7 +45,7 @@ class PicturesCommandsTest {
                 + file
                 + " was made by ddpm "
                 + command
-                + ", and only pictures of ddpm sample and ddpm edit are drawn again; name one of"
+                + ", and only pictures of ddpm sample, text and edit are drawn again; name one of"
                 + " those");
   }
 

@@ -201,7 +201,7 @@ public final class Drawing {
 
   /**
    * The number of layers of the text encoder that are left out ("clip skip"), for models that were
-   * trained so. It holds for prompts and negative prompts alike.
+   * trained so. It holds for prompts and negative prompts alike. Pictures say {@code clipSkip}.
    *
    * @param layers 0, the default, for the whole encoder
    * @return this request

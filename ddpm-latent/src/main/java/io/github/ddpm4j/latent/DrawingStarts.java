@@ -315,6 +315,9 @@ final class DrawingStarts {
       }
       if (shown != null) {
         words.putAll(promptsGo ? shown.wordsBetween() : shown.words(rows[i]));
+        if (request.skippedLayers > 0) {
+          words.put("clipSkip", Integer.toString(request.skippedLayers));
+        }
       }
       if (mixed != null) {
         if (known != null) {

@@ -5,12 +5,12 @@ import java.nio.file.Path;
 import java.util.Map;
 
 /**
- * A picture that was drawn again.
+ * A picture that was drawn.
  *
- * @param picture the picture as it is now
- * @param words what its file says now
+ * @param picture the picture
+ * @param words what its file says
  */
-record Redrawn(BufferedImage picture, Map<String, String> words) {
+record Drawn(BufferedImage picture, Map<String, String> words) {
 
   /**
    * The largest difference of a level from what a file holds.
