@@ -1,5 +1,9 @@
 package io.github.ddpm4j.cli;
 
+import ai.djl.ndarray.types.Shape;
+import io.github.ddpm4j.latent.LatentDiffusion;
+import io.github.ddpm4j.latent.TextToImage;
+import io.github.ddpm4j.unet.UNet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import picocli.CommandLine.ITypeConverter;
@@ -27,6 +31,15 @@ record PictureSize(int height, int width) {
           "must be height and width, such as 512x768, but was " + text);
     }
     return new PictureSize(Integer.parseInt(parts.group(1)), Integer.parseInt(parts.group(2)));
+  }
+
+  /** That of the pictures that a model was trained on. */
+  static PictureSize usual(TextToImage model) {
+    LatentDiffusion latent = model.latentDiffusion();
+    Shape latents = latent.ddpm().denoiser(UNet.class).config().imageShape();
+    int factor = latent.autoencoder().factor();
+    return new PictureSize(
+        Math.toIntExact(factor * latents.get(1)), Math.toIntExact(factor * latents.get(2)));
   }
 
   @Override

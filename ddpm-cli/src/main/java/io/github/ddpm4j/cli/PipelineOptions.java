@@ -4,6 +4,7 @@ import ai.djl.Device;
 import io.github.ddpm4j.benchmark.Cli;
 import io.github.ddpm4j.latent.TextToImage;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Mixin;
@@ -56,6 +57,14 @@ final class PipelineOptions {
   LatentPipeline check() throws IOException {
     device();
     LatentPipeline pipeline = LatentPipeline.drawingTexts(model);
+    if (prediction != null && Files.isDirectory(pipeline.path())) {
+      throw new IllegalArgumentException(
+          "--prediction is for single files of Stable Diffusion, and "
+              + pipeline.name()
+              + " ("
+              + pipeline.kind()
+              + ") says it itself; leave it out");
+    }
     single.set(TextToImage.options(), pipeline); // for what it refuses
     return pipeline;
   }

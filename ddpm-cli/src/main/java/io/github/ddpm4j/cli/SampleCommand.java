@@ -4,6 +4,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
 import com.google.gson.JsonObject;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.benchmark.Cli;
@@ -115,6 +116,10 @@ final class SampleCommand implements Callable<Integer>, Interruptible {
     DDPM.endStepsOnShutdown();
     SampleBlocks blocks = new SampleBlocks(sampler.settings().seed(), block);
     try (LoadedModel loaded = model.load()) {
+      if (grid) {
+        Shape each = loaded.shape();
+        Grids.requireModest(seeds.isEmpty() ? count : seeds.size(), each.get(1), each.get(2));
+      }
       if (!seeds.isEmpty()) {
         return bySeeds(loaded, grid);
       }

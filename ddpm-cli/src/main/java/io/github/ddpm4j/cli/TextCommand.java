@@ -234,6 +234,8 @@ final class TextCommand implements Callable<Integer>, Interruptible {
   }
 
   private long grid(TextToImage loaded, TextDrawing drawing, String weights) throws IOException {
+    PictureSize each = size != null ? size : PictureSize.usual(loaded);
+    Grids.requireModest(all(), each.height(), each.width());
     try (DrawingProgress progress = new DrawingProgress(spec, all())) {
       Drawn drawn = drawing.grid(loaded, progress);
       Pictures.write(drawn.picture(), output, Origin.ofText(drawn.words(), weights));
