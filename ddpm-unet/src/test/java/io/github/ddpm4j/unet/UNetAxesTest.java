@@ -130,7 +130,7 @@ class UNetAxesTest {
         NDArray actual =
             network.runAs(Execution.COMPILED, precision).predict(x, LEVELS, Condition.none());
 
-        assertThat(difference(actual, expected)).isBetween(1e-6, 0.1);
+        assertThat(difference(actual, expected)).as("%s", network).isBetween(1e-6, 0.1);
       }
     }
   }

@@ -30,6 +30,9 @@ public final class ScriptOps implements Ops<Value> {
    */
   private static final int MANY_PIXELS = 512;
 
+  /** A kernel of three that leaves out each second column makes one of at most so many. */
+  private static final int FEW_COLUMNS = 4;
+
   /** Up to this many tokens attention's table of weights is small enough to be held as a whole. */
   private static final int FEW_TOKENS = 512;
 
@@ -148,7 +151,7 @@ public final class ScriptOps implements Ops<Value> {
 
   @Override
   public Value conv(Value x, Value weight, Value bias, int stride, int padding) {
-    return convolution(x, weight, bias, ofEachAxis(stride) + ", " + ofEachAxis(padding));
+    return convolution(x, weight, bias, stride, ofEachAxis(stride) + ", " + ofEachAxis(padding));
   }
 
   @Override
@@ -157,6 +160,7 @@ public final class ScriptOps implements Ops<Value> {
         x,
         weight,
         bias,
+        stride,
         String.format(
             Locale.ROOT,
             "%s, %s, %s, %s.size(1)",
@@ -166,18 +170,38 @@ public final class ScriptOps implements Ops<Value> {
             x));
   }
 
+  private Value convolution(Value x, Value weight, Value bias, int stride, String how) {
+    return script.let(
+        "%s",
+        right(
+            x,
+            stride == 1 ? 0 : FEW_COLUMNS,
+            convolution(x.name(), converted(weight), converted(bias), how),
+            convolution(float32(x), float32(weight), float32(bias), how)));
+  }
+
   /**
-   * A convolution. In training, those of volumes are computed in float32 on the CPU: there the
-   * engine's gradients of their kernels in bfloat16 are wrong, and now and then NaN (libtorch
-   * 2.7.1).
+   * A convolution in 16 bits, or in float32 where the engine's own are wrong, and now and then NaN,
+   * on processors with matrix instructions (libtorch 2.7.1, AMX): those of volumes, and those of
+   * stride 2 by which one column comes of a few. The gradients of volumes are wrong on others, too.
+   *
+   * @param few the greatest number of columns for which it is wrong; 0 if it never is
+   * @param narrow the convolution in the type of the network
+   * @param wide the same in float32
    */
-  private Value convolution(Value x, Value weight, Value bias, String how) {
-    String narrow = convolution(x.name(), converted(weight), converted(bias), how);
-    if (axes != VOLUME_AXES || type == Script.Type.FLOAT32 || seeds == null) {
-      return script.let("%s", narrow);
+  private String right(Value x, int few, String narrow, String wide) {
+    boolean volumes = axes == VOLUME_AXES;
+    if (type == Script.Type.FLOAT32 || (!volumes && few == 0)) {
+      return narrow;
     }
-    String wide = convolution(float32(x), float32(weight), float32(bias), how);
-    return script.let("(%s if %s.is_cuda else torch.to(%s, %d))", narrow, x, wide, type.code());
+    return String.format(
+        Locale.ROOT,
+        "(%s if %s.is_cuda%s else torch.to(%s, %d))",
+        narrow,
+        x,
+        volumes ? "" : " or torch.size(" + x + ", -1) > " + few,
+        wide,
+        type.code());
   }
 
   private String convolution(String x, String weight, String bias, String how) {
@@ -200,7 +224,7 @@ public final class ScriptOps implements Ops<Value> {
   @Override
   public Value upsampleConv3(Value x, Value weight, Value bias) {
     Value sums = axes == IMAGE_AXES ? sumsOfSquares(weight) : sumsOfPairs(weight);
-    String folded = transposed(x, sums, bias);
+    String folded = transposed(x, sums, bias, 2, 1);
     return axes == IMAGE_AXES && seeds == null
         ? script.let(
             "(%s if %s >= %d else torch.conv2d(%s, %s, %s, [1, 1], [1, 1]))",
@@ -213,16 +237,25 @@ public final class ScriptOps implements Ops<Value> {
         : script.let("%s", folded);
   }
 
-  private String transposed(Value x, Value kernel, Value bias) {
+  private String transposed(Value x, Value kernel, Value bias, int stride, int padding) {
+    String strided = ofEachAxis(stride) + ", " + ofEachAxis(padding);
+    // Its gradient makes one column of those that it makes of one.
+    return right(
+        x,
+        stride == 1 ? 0 : 1,
+        transposed(x.name(), converted(kernel), converted(bias), strided),
+        transposed(float32(x), float32(kernel), float32(bias), strided));
+  }
+
+  private String transposed(String x, String kernel, String bias, String strided) {
     return String.format(
         Locale.ROOT,
-        "torch.conv_transpose%dd(%s, %s, %s, %s, %s)",
+        "torch.conv_transpose%dd(%s, %s, %s, %s)",
         axes,
-        layout.convolved(x.name()),
-        converted(kernel),
-        converted(bias),
-        ofEachAxis(2),
-        ofEachAxis(1));
+        layout.convolved(x),
+        kernel,
+        bias,
+        strided);
   }
 
   /** The number of pixels of images in a batch, as TorchScript. */
@@ -256,14 +289,7 @@ public final class ScriptOps implements Ops<Value> {
 
   @Override
   public Value convTranspose(Value x, Value weight, Value bias, int stride, int padding) {
-    return script.let(
-        "torch.conv_transpose%dd(%s, %s, %s, %s, %s)",
-        axes,
-        layout.convolved(x.name()),
-        converted(weight),
-        converted(bias),
-        ofEachAxis(stride),
-        ofEachAxis(padding));
+    return script.let("%s", transposed(x, weight, bias, stride, padding));
   }
 
   @Override
