@@ -548,14 +548,9 @@ public final class Guidance {
     }
   }
 
-  /** How many predictions a row at a level takes for each image, that of the run's among them. */
-  int predictions(Condition own, Level level) {
-    return mixture(own, level).size();
-  }
-
-  /** The most predictions that a row of a plan takes for each image. */
-  int mostPredictions(Condition own, SamplingPlan plan) {
-    return plan.steps().stream().mapToInt(step -> predictions(own, step.level())).max().orElse(1);
+  /** How many predictions each row of a plan takes for each image. */
+  int[] predictions(Condition own, SamplingPlan plan) {
+    return plan.steps().stream().mapToInt(step -> mixture(own, step.level()).size()).toArray();
   }
 
   private Mixture mixture(Condition own, Level level) {

@@ -1245,7 +1245,10 @@ public final class Sampling {
   private int batchSize(SamplingPlan plan, Condition own) {
     return predictionsPerCall == null
         ? batchSize
-        : Math.max(1, predictionsPerCall / guidance.mostPredictions(own, plan));
+        : Math.max(
+            1,
+            predictionsPerCall
+                / Arrays.stream(guidance.predictions(own, plan)).max().orElseThrow());
   }
 
   private SampleNotes notes(Draws draws, int count, Condition own, Origin origin, int batch) {

@@ -12,11 +12,11 @@ import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.model.DenoisingModel;
 import io.github.ddpm4j.noise.NoiseSource;
-import io.github.ddpm4j.schedule.Level;
 import io.github.ddpm4j.spi.SamplingPlan;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
@@ -104,6 +104,10 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
   private final long begun = System.nanoTime();
   private final NDManager results;
   private final NDList finished = new NDList();
+
+  /** Of each row, for each image. A service asks for the next of many runs at each call. */
+  private final int[] predictions;
+
   private @Nullable NDManager batch;
   private @Nullable Chain chain;
   private int firstImage;
@@ -130,6 +134,7 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
     this.timeLimit = timeLimit;
     this.decoding = decoding;
     this.results = results;
+    this.predictions = job.guidance.predictions(job.condition, job.plan);
   }
 
   /**
@@ -178,9 +183,7 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
    *     are done
    */
   public int predictionsOfNextStep() {
-    List<SamplingPlan.Step> steps = job.plan.steps();
-    Level level = steps.get(step() % steps.size()).level();
-    return imagesOfNextStep() * job.guidance.predictions(job.condition, level);
+    return imagesOfNextStep() * predictions[step() % predictions.length];
   }
 
   /**
@@ -190,7 +193,7 @@ public final class SamplingRun implements Iterator<SamplingRun.Event>, AutoClose
    *     more for each further condition or second model
    */
   public int predictionsPerImage() {
-    return job.guidance.mostPredictions(job.condition, job.plan);
+    return Arrays.stream(predictions).max().orElseThrow();
   }
 
   /**
