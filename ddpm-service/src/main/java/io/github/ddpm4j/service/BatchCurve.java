@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.IntFunction;
 import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 
@@ -21,6 +22,9 @@ public final class BatchCurve {
 
   /** Less is worth the shorter calls. */
   private static final double ENOUGH = 0.95;
+
+  /** Less is worse in earnest, and not a dip or noise. */
+  private static final double WORSE = 0.9;
 
   private static final int MOST = 64;
   private static final int LEAST_STEPS = 3;
@@ -42,7 +46,10 @@ public final class BatchCurve {
   }
 
   /**
-   * Measures calls of 1, 2, 4, … images, until more images bring nothing, or to 64.
+   * Measures calls of 1, 2, 4, … images, to 64, or until more images bring nothing: until a size
+   * has less than 90 % of the greatest rate before it, or two sizes in a row have less than it. One
+   * size that is a little slower than the last says nothing of the next: libraries choose other
+   * methods for other sizes.
    *
    * @param ddpm the model
    * @param settings sets up a run of any number of images, such as its condition
@@ -51,18 +58,28 @@ public final class BatchCurve {
    * @return the curve
    */
   public static BatchCurve measure(DDPM ddpm, UnaryOperator<Sampling> settings, Duration each) {
+    int steps = Math.min(MOST_STEPS, ddpm.schedule().timesteps());
+    return measure(
+        images -> {
+          Sampling sampling =
+              settings.apply(ddpm.sampling().sampler(Samplers.ddim(steps)).anySampler());
+          return point(sampling, images, each.toNanos());
+        });
+  }
+
+  /** As far as {@link #measure(DDPM, UnaryOperator, Duration)} goes. */
+  static BatchCurve measure(IntFunction<Point> measured) {
     List<Point> points = new ArrayList<>();
     double best = 0;
-    for (int images = 1; images <= MOST; images *= 2) {
-      int steps = Math.min(MOST_STEPS, ddpm.schedule().timesteps());
-      Sampling sampling =
-          settings.apply(ddpm.sampling().sampler(Samplers.ddim(steps)).anySampler());
-      Point point = point(sampling, images, each.toNanos());
+    int without = 0;
+    for (int images = 1; images <= MOST && without < 2; images *= 2) {
+      Point point = measured.apply(images);
       points.add(point);
-      if (point.rate() < best) {
+      if (point.rate() < WORSE * best) {
         break;
       }
-      best = point.rate();
+      without = point.rate() < best ? without + 1 : 0;
+      best = Math.max(best, point.rate());
     }
     return new BatchCurve(points);
   }

@@ -21,6 +21,22 @@ class BatchCurveTest {
     assertThat(curve(10, 18)).hasToString("1: 10.0/s, 2: 18.0/s");
   }
 
+  @Test
+  void measure_goesOnPastADip() {
+    assertThat(measured(34.7, 33.9, 49.4, 59.4, 55.2, 56, 60)).isEqualTo(6);
+    assertThat(measured(10, 9.5, 9.9, 40)).isEqualTo(3);
+    assertThat(measured(10, 8.9, 40)).isEqualTo(2);
+    assertThat(measured(1, 2, 3, 4, 5, 6, 7, 8, 9)).isEqualTo(7);
+  }
+
+  /** The sizes that are measured of these rates. */
+  private static int measured(double... rates) {
+    return BatchCurve.measure(
+            images -> new Point(images, rates[Integer.numberOfTrailingZeros(images)]))
+        .points()
+        .size();
+  }
+
   /** As the calls of a service are counted. */
   @Test
   void measure_guided_countsWhatIsAsked() {
