@@ -106,7 +106,8 @@ record LatentModel(LatentDiffusion latent, @Nullable TextToImage text)
 
   private Drawing set(DrawRequest asked, Sampler sampler) {
     Drawing drawing = text == null ? latent.drawing() : text.prompt(asked.prompt());
-    drawing.sampler(sampler).seed(asked.seed()).batchSize(asked.count());
+    // As many at a time as programs draw: a call of all could take all memory.
+    drawing.sampler(sampler).seed(asked.seed());
     if (text == null && asked.prompt().isBlank()) {
       return drawing;
     }

@@ -13,6 +13,7 @@ import io.github.ddpm4j.latent.TextToImage;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.service.SamplingService;
+import io.github.ddpm4j.service.ServiceListener;
 import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNetBuilder;
 import java.awt.image.BufferedImage;
@@ -28,6 +29,7 @@ import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicInteger;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -41,6 +43,7 @@ class LatentModelTest {
 
   private static final Path TINY = Path.of("../ddpm-latent/src/test/resources/pipelines/sd1");
 
+  private final AtomicInteger mostInACall = new AtomicInteger();
   private LatentModel text;
   private SamplingService service;
   private Drawings drawings;
@@ -53,6 +56,13 @@ class LatentModelTest {
             .model("tiny", text.latent().ddpm())
             .model("portraits", TestModels.attributes())
             .mostImages(8)
+            .listener(
+                new ServiceListener() {
+                  @Override
+                  public void called(int requests, int images, Duration took) {
+                    mostInACall.accumulateAndGet(images, Math::max);
+                  }
+                })
             .build();
     drawings = new Drawings(service, Map.of("tiny", text), Drawings.MOST_BYTES);
   }
@@ -165,6 +175,18 @@ class LatentModelTest {
     JsonObject words =
         events.get(events.size() - 1).getAsJsonArray("pictures").get(1).getAsJsonObject();
     assertThat(words.get("prompt").getAsString()).isEqualTo("a photo of a cat");
+  }
+
+  /** A call of all, each of them twice, could take all memory. */
+  @Test
+  void draw_manyPictures_aFewAtATime() throws Exception {
+    Drawing drawing = drawings.begin(asked("a photo of a cat", 6, null), "me");
+    List<JsonObject> events = follow(drawing);
+    assertThat(mostInACall).hasValue(2 * io.github.ddpm4j.latent.Drawing.DEFAULT_BATCH_SIZE);
+    JsonObject step = events.get(events.size() - 2);
+    assertThat(step.get("step").getAsInt()).isEqualTo(8);
+    assertThat(step.get("steps").getAsInt()).isEqualTo(8);
+    assertThat(drawing.picture(5)).isPresent();
   }
 
   /** What is kept comes out of the autoencoder, and the rest is drawn for the words. */
