@@ -31,6 +31,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.locks.LockSupport;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -86,6 +87,12 @@ public final class ServiceLoad implements Callable<Integer> {
   private int queue = 256;
 
   @Option(
+      names = "--images",
+      paramLabel = "N",
+      description = "The most images of a call (default: those of the greatest rate).")
+  private @Nullable Integer images;
+
+  @Option(
       names = "--calibration",
       paramLabel = "SECONDS",
       description = "How long each size of a call is timed (default: ${DEFAULT-VALUE}).")
@@ -123,6 +130,9 @@ public final class ServiceLoad implements Callable<Integer> {
     Cli.atLeast("--requests", 1, requests);
     Cli.atLeast("--queue", 1, queue);
     Cli.atLeast("--devices", 1, devices);
+    if (images != null) {
+      Cli.atLeast("--images", 1, images);
+    }
     Preset chosen = Cli.chosen("--preset", Benchmark.PRESETS, Preset::name, List.of(preset)).get(0);
     Precision computed =
         Cli.chosen(
@@ -133,13 +143,7 @@ public final class ServiceLoad implements Callable<Integer> {
         chosen.network().get().seed(1).classes(Arrivals.CLASSES).precision(computed);
     try (UNet network = builder.build();
         DDPM ddpm = DDPM.builder().schedule(Schedules.cosine(1000)).denoiser(network).build()) {
-      BatchCurve curve =
-          BatchCurve.measure(ddpm, s -> s, Duration.ofNanos((long) (1e9 * calibration)));
-      for (BatchCurve.Point point : curve.points()) {
-        out.printf(
-            Locale.ROOT, "calls of %d: %.1f image-steps a second%n", point.images(), point.rate());
-      }
-      int batch = curve.best().images();
+      int batch = images == null ? best(ddpm, out) : images;
       TickMeter.Times times = TickMeter.measure(ddpm, batch, calibration);
       double capacity = times.capacity();
       out.printf(
@@ -184,6 +188,17 @@ public final class ServiceLoad implements Callable<Integer> {
       }
     }
     return 0;
+  }
+
+  /** The images of the calls that make the most image-steps in a second. */
+  private int best(DDPM ddpm, PrintWriter out) {
+    BatchCurve curve =
+        BatchCurve.measure(ddpm, s -> s, Duration.ofNanos((long) (1e9 * calibration)));
+    for (BatchCurve.Point point : curve.points()) {
+      out.printf(
+          Locale.ROOT, "calls of %d: %.1f image-steps a second%n", point.images(), point.rate());
+    }
+    return curve.best().images();
   }
 
   private static String name(Precision precision) {

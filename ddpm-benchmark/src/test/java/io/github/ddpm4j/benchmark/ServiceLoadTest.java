@@ -67,4 +67,22 @@ class ServiceLoadTest {
         .contains("--precision must be of float32, bfloat16, float16, auto, but was int8");
     assertThat(printed.toString()).contains("--devices must be at least 1, but was 0");
   }
+
+  @Test
+  void call_withImages_callsOfNoMore() {
+    StringWriter printed = new StringWriter();
+    CommandLine command = new CommandLine(new ServiceLoad());
+    command.setOut(new PrintWriter(printed));
+    command.setErr(new PrintWriter(printed));
+    int code =
+        command.execute(
+            "--preset=digits", "--requests=2", "--loads=1", "--calibration=0.05", "--images=4");
+    assertThat(code).isZero();
+    assertThat(printed.toString())
+        .doesNotContain("calls of 1: ")
+        .contains("capacity, by calls of 4 beside ticks: ")
+        .containsPattern("ticks of the service by images: .*\\b4\\.0: [0-9.]+ ms\n");
+    assertThat(command.execute("--images", "0")).isNotZero();
+    assertThat(printed.toString()).contains("--images must be at least 1, but was 0");
+  }
 }
