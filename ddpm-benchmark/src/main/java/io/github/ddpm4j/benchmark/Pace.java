@@ -62,11 +62,6 @@ final class Pace {
     return (long) (nanos * lately);
   }
 
-  /** How much time of this clock the machine took for, lately. */
-  synchronized double own(long nanos) {
-    return nanos / lately;
-  }
-
   /** The time of all calls as a multiple of what they would have taken before; NaN if none. */
   synchronized double factor() {
     return took / expected;

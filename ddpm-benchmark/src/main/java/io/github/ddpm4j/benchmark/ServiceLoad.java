@@ -20,12 +20,14 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.SortedSet;
 import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLongArray;
@@ -48,6 +50,9 @@ import picocli.CommandLine.Spec;
 public final class ServiceLoad implements Callable<Integer> {
 
   private static final long PATIENCE_MINUTES = 30;
+
+  /** How often it looks whether the next request is due, in nanoseconds. */
+  private static final long LOOK = 5_000_000;
 
   /** The requests of a simulation of what is not there to measure. */
   private static final int PLANNED = 20_000;
@@ -278,12 +283,18 @@ public final class ServiceLoad implements Callable<Integer> {
 
   private Outcome byStep(DDPM ddpm, List<Arrival> arrivals, int batch, Pace pace)
       throws InterruptedException {
+    Map<Long, Double> queued = new ConcurrentHashMap<>();
     Queue<Double> waits = new ConcurrentLinkedQueue<>();
     ServiceListener listener =
         new ServiceListener() {
           @Override
+          public void queued(long id, SamplingRequest request) {
+            queued.put(id, pace.now());
+          }
+
+          @Override
           public void begun(long id, SamplingRequest request, Duration waited) {
-            waits.add(pace.own(waited.toNanos()));
+            waits.add(pace.now() - queued.remove(id));
           }
 
           @Override
@@ -340,7 +351,8 @@ public final class ServiceLoad implements Callable<Integer> {
     for (Arrival arrival : arrivals) {
       double due = begun + arrival.nanos();
       for (double now = pace.now(); now < due; now = pace.now()) {
-        LockSupport.parkNanos(pace.real(due - now));
+        // The pace may change meanwhile.
+        LockSupport.parkNanos(Math.min(LOOK, pace.real(due - now)));
       }
       int number = arrival.number();
       took.set(number, -1);

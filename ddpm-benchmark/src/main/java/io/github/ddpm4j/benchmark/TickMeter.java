@@ -32,6 +32,9 @@ final class TickMeter implements ServiceListener {
   /** Each is measured so many times in turn, so that what else the machine does befalls all. */
   private static final int ROUNDS = 8;
 
+  /** Of a round at least, so that in each some of the requests of few steps begin and end. */
+  private static final int LEAST_TICKS = Arrivals.FEW + 1;
+
   private final int images;
   private final List<Arrival> arrivals = Arrivals.poisson(1000, 1, 2);
   private final AtomicInteger next = new AtomicInteger();
@@ -111,7 +114,7 @@ final class TickMeter implements ServiceListener {
       }
       await((long) (1e9 * WARM_UP * seconds), 1);
       restart();
-      await((long) (1e9 * seconds), 2);
+      await((long) (1e9 * seconds), LEAST_TICKS);
     }
     add();
   }

@@ -59,6 +59,15 @@ class ServiceLoadTest {
         .contains("| load | requests/s | devices: 1 | devices: 2 |")
         .containsPattern("\\| 1.00 \\| [0-9.]+ \\| \\d+, \\d+, \\d+ % \\| \\d+, \\d+, \\d+ % \\|")
         .containsPattern("\\| 0.50 \\| whole \\| \\d\\.\\d\\d \\| \\d+ \\| \\d+ \\|.*\\| 0 \\|");
+    for (String row : printed.toString().split("\n")) {
+      if (row.matches("\\| 0\\.50 \\| (by the step|simulated|whole) .*")) {
+        String[] cells = row.split(" *\\| *");
+        // None waits for its first step longer than for its last.
+        assertThat(Integer.parseInt(cells[4]))
+            .as(row)
+            .isLessThanOrEqualTo(Math.max(milliseconds(cells[7]), milliseconds(cells[10])));
+      }
+    }
     command.setErr(new PrintWriter(printed));
     assertThat(command.execute("--requests", "0")).isNotZero();
     assertThat(command.execute("--devices", "0")).isNotZero();
@@ -66,6 +75,10 @@ class ServiceLoadTest {
     assertThat(printed.toString())
         .contains("--precision must be of float32, bfloat16, float16, auto, but was int8");
     assertThat(printed.toString()).contains("--devices must be at least 1, but was 0");
+  }
+
+  private static int milliseconds(String cell) {
+    return cell.equals("-") ? 0 : Integer.parseInt(cell);
   }
 
   @Test
