@@ -53,8 +53,8 @@ public final class BatchCurve {
    *
    * @param ddpm the model
    * @param settings sets up a run of any number of images, such as its condition
-   * @param each how long each number of images is timed, or the steps of one run if they are sooner
-   *     done; compiling comes before
+   * @param each how long each number of images is timed, by as many runs as that takes; compiling
+   *     comes before
    * @return the curve
    */
   public static BatchCurve measure(DDPM ddpm, UnaryOperator<Sampling> settings, Duration each) {
@@ -85,18 +85,27 @@ public final class BatchCurve {
   }
 
   private static Point point(Sampling sampling, int images, long nanos) {
-    try (SamplingRun run = sampling.seed(1).batchSize(images).start(images)) {
+    sampling.seed(1).batchSize(images);
+    SamplingRun run = sampling.start(images);
+    try {
       run.next(); // compiles
-      long begun = System.nanoTime();
       int done = 0;
       long predictions = 0;
-      while (run.hasNext() && (done < LEAST_STEPS || System.nanoTime() - begun < nanos)) {
+      long spent = 0;
+      while (done < LEAST_STEPS || spent < nanos) {
+        if (!run.hasNext()) {
+          run.close();
+          run = sampling.start(images);
+        }
         predictions += run.predictionsOfNextStep();
+        long begun = System.nanoTime();
         run.next();
+        spent += System.nanoTime() - begun;
         done++;
       }
-      double rate = 1e9 * predictions / (System.nanoTime() - begun);
-      return new Point(images * run.predictionsPerImage(), rate);
+      return new Point(images * run.predictionsPerImage(), 1e9 * predictions / spent);
+    } finally {
+      run.close();
     }
   }
 

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.model.Condition;
 import io.github.ddpm4j.sampling.Guidance;
+import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.service.BatchCurve.Point;
 import java.time.Duration;
 import java.util.List;
@@ -45,6 +46,16 @@ class BatchCurveTest {
     BatchCurve curve = BatchCurve.measure(ddpm, s -> s.guidance(guidance), Duration.ofMillis(1));
     assertThat(curve.points().get(0).images()).isEqualTo(2);
     assertThat(curve.points().get(1).images()).isEqualTo(4);
+  }
+
+  /** Of one step, which the first run takes while it compiles. */
+  @Test
+  void measure_runsOfAStep_asManyAsItTakes() {
+    DDPM ddpm = DDPM.builder().timesteps(10).denoiser(Gate.open()).build();
+    BatchCurve curve =
+        BatchCurve.measure(ddpm, s -> s.sampler(Samplers.ddim(1)), Duration.ofMillis(1));
+    assertThat(curve.points())
+        .allSatisfy(point -> assertThat(point.rate()).isPositive().isFinite());
   }
 
   private static BatchCurve curve(double... rates) {
