@@ -196,6 +196,20 @@ class RunsTogetherTest {
     }
   }
 
+  /** As a listener may by mistake: what the others lent to the step is theirs again. */
+  @Test
+  void advance_theManagerOfOneIsClosed_theOthersGoOn() {
+    double[] whole = pixels(sampling(1).generate(2));
+    try (SamplingRun bad = sampling(2).start(3);
+        SamplingRun good = sampling(1).start(2)) {
+      SamplingRun.advance(List.of(bad, good)).get(0).x().getManager().close();
+      assertThatThrownBy(() -> SamplingRun.advance(List.of(bad, good)))
+          .isInstanceOf(IllegalStateException.class);
+      assertThat(good.state()).isEqualTo(State.RUNNING);
+      assertThat(pixels(good.finish())).isEqualTo(whole);
+    }
+  }
+
   @Test
   void advance_oneIsCancelledLateDoneOrClosed_itIsNamed() throws Exception {
     String prefix = "of the 2 runs that advance together, that at index 1, SamplingRun[step ";

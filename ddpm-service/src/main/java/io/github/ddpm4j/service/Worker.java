@@ -82,16 +82,19 @@ final class Worker {
       } catch (Throwable e) {
         ends++;
         boolean over = ends == MOST_ENDS;
+        // First of all, since not even logging need succeed, as without memory.
         Careful.attempt(
             "what a worker left",
-            () -> {
-              logger.error(
-                  "a worker of a sampling service ended, and {}",
-                  over ? "none takes its place" : "another takes its place",
-                  e);
-              (over ? backlog.lost(number) : backlog.left(number))
-                  .forEach(served -> end(served, Outcome.FAILED, null, e));
-            });
+            () ->
+                (over ? backlog.lost(number) : backlog.left(number))
+                    .forEach(served -> end(served, Outcome.FAILED, null, e)));
+        Careful.attempt(
+            "logging the end of a worker",
+            () ->
+                logger.error(
+                    "a worker of a sampling service ended, and {}",
+                    over ? "none takes its place" : "another takes its place",
+                    e));
         if (over) {
           return;
         }
@@ -184,7 +187,9 @@ final class Worker {
 
   /** After a failed step: ends those whose failure it is, so that the others go on. */
   private void apart(List<Served> requests, Throwable failure) {
-    logger.warn("a step of {} requests failed: {}", requests.size(), failure.toString());
+    Careful.attempt(
+        "logging a failed step", // of an exception whose own code may fail
+        () -> logger.warn("a step of {} requests failed: {}", requests.size(), failure.toString()));
     List<Served> own =
         requests.stream()
             .filter(served -> served.run().state() != SamplingRun.State.RUNNING)
@@ -220,8 +225,15 @@ final class Worker {
 
   private void taken(Served served, SamplingRun.Event event) {
     served.tell(new Progress(served.step(), served.steps(), preview(served, event)));
-    if (served.run().state() == SamplingRun.State.FINISHED) {
-      end(served, Outcome.DONE, served.run().finish(), null);
+    if (served.run().state() != SamplingRun.State.FINISHED) {
+      return;
+    }
+    Samples samples = served.run().finish();
+    if (served.times().isLate(System.nanoTime())) {
+      Careful.attempt("closing images that are late", samples::close);
+      giveUp(served);
+    } else {
+      end(served, Outcome.DONE, samples, null);
     }
   }
 

@@ -25,6 +25,7 @@ import java.util.concurrent.BrokenBarrierException;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Flow;
 import java.util.concurrent.ForkJoinPool;
@@ -413,6 +414,88 @@ class ServiceHarmTest {
       assertEndsWell(good);
       assertThatThrownBy(() -> bad.result().get(PATIENCE, TimeUnit.SECONDS))
           .hasMessageContaining("not finite after the last step");
+    }
+  }
+
+  private static final class Unspeakable extends RuntimeException {
+
+    private static final long serialVersionUID = 1;
+
+    @Override
+    public String getMessage() {
+      throw new IllegalStateException("not even its message");
+    }
+  }
+
+  /** Then, too, each is tried alone. */
+  @Test
+  void failure_thatCannotBeTold_harmsNoOther() throws Exception {
+    Gate gate = Gate.closed();
+    AtomicInteger failures = new AtomicInteger(1);
+    Denoiser failing =
+        new Denoiser() {
+          @Override
+          public NDArray predict(NDArray x, NoiseLevels levels, Condition condition) {
+            if (levels.size() == 2 && failures.getAndDecrement() > 0) {
+              throw new Unspeakable();
+            }
+            return gate.predict(x, levels, condition);
+          }
+
+          @Override
+          public Optional<Shape> imageShape() {
+            return gate.imageShape();
+          }
+        };
+    DDPM ddpm = DDPM.builder().timesteps(10).denoiser(failing).build();
+    try (SamplingService service = SamplingService.of(ddpm).mostImages(8).build()) {
+      ServedRequest before = service.submit(request(8, 1));
+      gate.begun.acquire();
+      List<ServedRequest> both =
+          List.of(service.submit(request(1, STEPS)), service.submit(request(1, STEPS)));
+      gate.open.release(100);
+      assertThat(drawn(before)).isEqualTo(8);
+      assertEndsWell(both.get(0));
+      assertEndsWell(both.get(1));
+      assertThat(failures.get()).isNegative();
+    }
+  }
+
+  /** The arrays of others were lent to the same step. */
+  @Test
+  void listener_thatClosesItsRun_harmsNoOther() throws Exception {
+    Gate gate = Gate.closed();
+    try (SamplingService service = service(gate).build()) {
+      ServedRequest before = service.submit(request(8, 1));
+      gate.begun.acquire();
+      ServedRequest bad =
+          service.submit(
+              SamplingRequest.of(
+                  1,
+                  s ->
+                      s.sampler(Samplers.ddim(STEPS))
+                          .listener(event -> event.x().getManager().close())));
+      ServedRequest good = service.submit(request(1, STEPS));
+      gate.open.release(100);
+      assertThat(drawn(before)).isEqualTo(8);
+      assertThatThrownBy(() -> bad.result().get(PATIENCE, TimeUnit.SECONDS))
+          .isInstanceOf(ExecutionException.class);
+      assertEndsWell(good);
+    }
+  }
+
+  /** Images that are there too late are no images. */
+  @Test
+  void deadline_passedInTheLastCall_endsLate() throws Exception {
+    Gate gate = Gate.closed();
+    try (SamplingService service = service(gate).build()) {
+      ServedRequest late = service.submit(request(1, 1).deadline(Duration.ofMillis(200)));
+      gate.begun.acquire();
+      Thread.sleep(210);
+      gate.open.release();
+      assertThatThrownBy(late::await)
+          .isInstanceOf(TimeoutException.class)
+          .hasMessage("the request was not done within PT0.2S, but at step 1 of 1");
     }
   }
 
