@@ -116,6 +116,12 @@ final class Backlog {
           throw new RequestRefusedException(Reason.FULL, admission.told(tenant));
         }
       }
+      if (!hasTaker(served)) {
+        throw new RequestRefusedException(
+            Reason.SHUT_DOWN,
+            "the workers of all copies of the model ended by errors, and none takes their places;"
+                + " build the service anew");
+      }
       requireInTime(served); // or the one that makes room would do so for nobody
       shed.ifPresent(order::remove);
       trust = trust(System.nanoTime());
@@ -159,9 +165,7 @@ final class Backlog {
               + " passed before it was in the queue; allow"
               + " more time");
     }
-    double ahead =
-        (double) order.workBefore(served.times().due()) / Math.max(1, alive.cardinality());
-    double nanos = (ahead + served.work()) * nanosPerImageStep * trust(now);
+    double nanos = imageStepsUntilDone(served) * nanosPerImageStep * trust(now);
     if (now + nanos > deadline) {
       throw tooLate(
           "the request would take about "
@@ -170,6 +174,23 @@ final class Backlog {
               + told(served)
               + "; allow more time, or ask for fewer steps");
     }
+  }
+
+  /**
+   * The image-steps that are made on a worker until a request is done: what goes before it, and its
+   * own. Calls are filled with what is due later, and it takes a step a call; but no more are made
+   * than there are.
+   */
+  private double imageStepsUntilDone(Served served) {
+    double workers = Math.max(1, alive.cardinality());
+    double beside = order.nextPredictions() / workers;
+    double call =
+        Math.max(
+            served.run().predictionsOfNextStep(),
+            Math.min(served.model().mostImages(), beside + served.run().predictionsOfNextStep()));
+    double ahead = order.workAhead(served) / workers + served.work();
+    double all = order.work() / workers + served.work();
+    return Math.min(all, Math.max(ahead, served.stepsLeft() * call));
   }
 
   private static RequestRefusedException tooLate(String message) {
@@ -222,7 +243,7 @@ final class Backlog {
       return new Status(
           waiting,
           order.size() - waiting,
-          order.all().mapToLong(Served::work).sum(),
+          order.work(),
           Duration.ofNanos((long) nanosPerImageStep),
           open);
     } finally {

@@ -1,6 +1,7 @@
 package io.github.ddpm4j.service;
 
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.Iterator;
@@ -44,6 +45,10 @@ final class RequestOrder {
   }
 
   private final Map<String, Tenant> tenants = new LinkedHashMap<>();
+
+  /** What tenants got that have no requests now, where it is more than the poorest of all has. */
+  private final Map<String, Double> left = new HashMap<>();
+
   private final Map<Integer, Integer> callsOf = new HashMap<>();
   private final int mostResident;
   private int size;
@@ -70,15 +75,40 @@ final class RequestOrder {
     return tenants.values().stream().flatMap(tenant -> tenant.requests.stream());
   }
 
-  /** Image-steps that are due before a time. */
-  long workBefore(long due) {
-    return all().filter(served -> served.times().due() <= due).mapToLong(Served::work).sum();
+  /** Image-steps of all requests. */
+  long work() {
+    return all().mapToLong(Served::work).sum();
   }
 
-  /** Of those of a tenant that wait, the one that is due last. */
+  /** Images of a call that all requests are in. */
+  long nextPredictions() {
+    return all().mapToLong(served -> served.run().predictionsOfNextStep()).sum();
+  }
+
+  /**
+   * Image-steps that are made before a request is done, without its own: those of its tenant that
+   * are due before it, and of each other tenant as many as its own gets meanwhile.
+   */
+  long workAhead(Served served) {
+    String name = served.request().tenant();
+    Tenant own = tenants.get(name);
+    long before = own == null ? 0 : work(own.requests.headSet(served));
+    long share = before + served.work();
+    return before
+        + tenants.entrySet().stream()
+            .filter(other -> !other.getKey().equals(name))
+            .mapToLong(other -> Math.min(share, work(other.getValue().requests)))
+            .sum();
+  }
+
+  private static long work(Collection<Served> requests) {
+    return requests.stream().mapToLong(Served::work).sum();
+  }
+
+  /** Of those of a tenant that wait and were never begun, the one that is due last. */
   Optional<Served> least(String tenant) {
     return all()
-        .filter(served -> !served.hasBegun() && served.request().tenant().equals(tenant))
+        .filter(served -> served.isNew() && served.request().tenant().equals(tenant))
         .max(BY_DUE);
   }
 
@@ -96,8 +126,9 @@ final class RequestOrder {
     Tenant tenant = tenants.get(name);
     if (tenant == null) {
       tenant = new Tenant();
-      // A tenant that comes has no claim on what the others got before.
-      tenant.got = tenants.values().stream().mapToDouble(other -> other.got).min().orElse(0);
+      // A tenant that comes has no claim on what the others got before, but keeps what it got more.
+      tenant.got = Math.max(leastGot(), left.getOrDefault(name, 0.0));
+      left.remove(name);
       tenants.put(name, tenant);
     }
     tenant.requests.add(served);
@@ -111,8 +142,15 @@ final class RequestOrder {
       size--;
       if (tenant.requests.isEmpty()) {
         tenants.remove(name);
+        left.put(name, tenant.got);
+        double least = leastGot();
+        left.values().removeIf(got -> tenants.isEmpty() || got <= least);
       }
     }
+  }
+
+  private double leastGot() {
+    return tenants.values().stream().mapToDouble(tenant -> tenant.got).min().orElse(0);
   }
 
   /**
@@ -127,13 +165,13 @@ final class RequestOrder {
     if (calls % OLDEST_EVERY == OLDEST_EVERY - 1) {
       all().filter(choice::canTake).min(BY_DUE).ifPresent(choice::take);
     }
-    Map<Tenant, Iterator<Served>> left = new LinkedHashMap<>();
-    tenants.values().forEach(tenant -> left.put(tenant, tenant.requests.iterator()));
-    while (!left.isEmpty() && !choice.isFull()) {
-      Tenant tenant = poorest(left);
-      Served served = candidate(left, tenant);
+    Map<Tenant, Iterator<Served>> candidates = new LinkedHashMap<>();
+    tenants.values().forEach(tenant -> candidates.put(tenant, tenant.requests.iterator()));
+    while (!candidates.isEmpty() && !choice.isFull()) {
+      Tenant tenant = poorest(candidates);
+      Served served = candidate(candidates, tenant);
       if (served == null) {
-        left.remove(tenant);
+        candidates.remove(tenant);
       } else if (choice.canTake(served)) {
         choice.take(served);
       }

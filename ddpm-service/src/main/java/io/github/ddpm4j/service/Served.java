@@ -199,8 +199,17 @@ final class Served implements ServedRequest {
     return (long) (run.steps() - run.step()) * run.predictionsOfNextStep();
   }
 
+  int stepsLeft() {
+    return run().steps() - run().step();
+  }
+
   boolean hasBegun() {
     return worker != NONE;
+  }
+
+  /** Whether no worker ever had it, so that it can make room for another. */
+  boolean isNew() {
+    return !hasBegun;
   }
 
   /** Whether a worker can begin it. */

@@ -172,7 +172,55 @@ class RequestOrderTest {
     assertThat(order.least("t")).contains(b);
     assertThat(order.least("u")).isEmpty();
     assertThat(order.waitingByTenant()).containsExactly(Map.entry("t", 1L));
-    assertThat(order.workBefore(2)).isEqualTo(4);
+    assertThat(order.work()).isEqualTo(6);
+    assertThat(order.nextPredictions()).isEqualTo(3);
+  }
+
+  /** Its tenant's that are due before it, and as many of each other tenant. */
+  @Test
+  void workAhead_ownAndOthers() {
+    RequestOrder order = order(served("t", 2, 1), served("t", 2, 3), served("u", 3, 9));
+    assertThat(order.workAhead(served("t", 1, 2))).isEqualTo(4 + 6);
+    assertThat(order.workAhead(served("t", 1, 0))).isEqualTo(2);
+    assertThat(order.workAhead(served("v", 2, 0))).isEqualTo(4 + 4);
+    assertThat(order().workAhead(served("v", 2, 0))).isZero();
+  }
+
+  /** Others have seen that it has begun. */
+  @Test
+  void least_givenBackByAWorker_makesNoRoom() {
+    Served served = served("t", 1, 1);
+    RequestOrder order = order(served);
+    assertThat(order.least("t")).contains(served);
+    served.begin(0, 0);
+    served.leave();
+    assertThat(order.waiting()).isEqualTo(1);
+    assertThat(order.least("t")).isEmpty();
+  }
+
+  /** A tenant that leaves after a large call and comes again has still got it. */
+  @Test
+  void next_tenantThatComesAndGoes_halfEach() {
+    RequestOrder order = new RequestOrder(1000);
+    ServedModel model = new ServedModel(List.of(ddpm), 8);
+    SamplingRequest request = SamplingRequest.of(1, s -> s);
+    for (int i = 0; i < 8; i++) {
+      order.add(served(request.tenant("steady"), 1, 8, i, model));
+    }
+    Map<String, Integer> got = new HashMap<>();
+    Served large = served(request.tenant("comes").alone(), 32, 32, 100, model);
+    for (int tick = 0; tick < 90; tick++) {
+      if (order.size() == 8) {
+        large = served(request.tenant("comes").alone(), 32, 32, 100, model);
+        order.add(large);
+      }
+      List<Served> step = order.next(0);
+      step.forEach(s -> got.merge(s.request().tenant(), s.images(), Integer::sum));
+      if (step.contains(large)) {
+        order.remove(large);
+      }
+    }
+    assertThat(got.get("comes")).isBetween(got.get("steady") - 32, got.get("steady") + 32);
   }
 
   /** Small requests always fill the memory that it needs; it is overtaken by two images at most. */
