@@ -1,6 +1,7 @@
 package io.github.ddpm4j.web;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.model.Attributes;
@@ -44,6 +45,12 @@ final class TestModels {
         .build();
   }
 
+  /** Two classes of grey pictures of 4 x 4, and no picture without a class. */
+  static DDPM classesAlone() {
+    Gauss gauss = new Gauss(new Shape(1, 4, 4), 2, new Semaphore(Integer.MAX_VALUE / 2));
+    return builder(new NeedsAClass(gauss)).build();
+  }
+
   private static DDPM.Builder builder(Denoiser denoiser) {
     return DDPM.builder().schedule(Schedules.cosine(100)).denoiser(denoiser);
   }
@@ -79,6 +86,36 @@ final class TestModels {
     @Override
     public Set<Kind> conditionKinds() {
       return count > 0 ? Set.of(Kind.LABELS) : count == 0 ? Set.of(Kind.VECTORS) : Set.of();
+    }
+  }
+
+  private record NeedsAClass(Gauss gauss) implements Denoiser {
+
+    @Override
+    public NDArray predict(NDArray x, NoiseLevels levels, Condition condition) {
+      return gauss.predict(x, levels, condition);
+    }
+
+    @Override
+    public void requireUsable(Shape images, DataType type, Condition condition) {
+      if (!condition.has(Kind.LABELS)) {
+        throw new IllegalArgumentException("every image must have a class");
+      }
+    }
+
+    @Override
+    public Optional<Shape> imageShape() {
+      return gauss.imageShape();
+    }
+
+    @Override
+    public OptionalInt classes() {
+      return gauss.classes();
+    }
+
+    @Override
+    public Set<Kind> conditionKinds() {
+      return gauss.conditionKinds();
     }
   }
 }
