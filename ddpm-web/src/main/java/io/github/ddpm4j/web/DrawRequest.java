@@ -24,7 +24,7 @@ import org.jspecify.annotations.Nullable;
  * @param steps the calls of the network
  * @param guidance its scale; 1 for none
  * @param seed of the noise
- * @param count the number of pictures
+ * @param count the number of pictures; 1 with a hole
  * @param hole what is to be filled in; null for pictures from noise
  */
 record DrawRequest(
@@ -108,6 +108,7 @@ record DrawRequest(
     if (prompt.isBlank() && guidance != 1) {
       throw bad("guidance must be 1 without a prompt, since it guides towards it");
     }
+    int count = whole(all, "count", 1, MOST_PICTURES);
     Hole hole = null;
     if (all.has("fill")) {
       if (!all.get("fill").isJsonObject()) {
@@ -119,6 +120,9 @@ record DrawRequest(
       if (!mask.matches("[0-9a-f]+")) {
         throw bad("mask must be of the digits 0 to 9 and a to f");
       }
+      if (count != 1) {
+        throw bad("count must be 1 where a part of a picture is filled in, but was " + count);
+      }
       hole = new Hole(text(fill, "drawing"), whole(fill, "picture", 0, MOST_PICTURES - 1), mask);
     }
     return new DrawRequest(
@@ -128,7 +132,7 @@ record DrawRequest(
         whole(all, "steps", 1, MOST_STEPS),
         guidance,
         number(all, "seed", 0, MOST_SEED).longValue(),
-        whole(all, "count", 1, MOST_PICTURES),
+        count,
         hole);
   }
 

@@ -27,6 +27,8 @@ class DrawingsTest {
       SamplingService.builder()
           .model("slow", TestModels.classes(calls))
           .model("portraits", TestModels.attributes())
+          .model("bright", TestModels.bright())
+          .mostImages(4)
           .build();
 
   @AfterEach
@@ -135,6 +137,19 @@ class DrawingsTest {
     assertThat(drawing.event(0, Duration.ZERO).orElseThrow().number()).isPositive();
     calls.release(1_000_000);
     assertThat(follow(drawing)).last().extracting(Drawing.Event::name).isEqualTo("done");
+  }
+
+  /** Files of pictures are cut to the range, and so is what is kept of them. */
+  @Test
+  void fill_aPictureBeyondTheRange_keepsWhatItsFileShows() throws Exception {
+    Drawings drawings = new Drawings(service);
+    Drawing from = drawings.begin(request("bright", 2, null), "me");
+    assertThat(follow(from)).last().extracting(Drawing.Event::name).isEqualTo("done");
+    assertThat(from.picture(0).orElseThrow().values()[0]).isGreaterThan(2);
+    Drawing filled =
+        drawings.begin(request("bright", 2, new DrawRequest.Hole(from.id(), 0, "ff00")), "me");
+    assertThat(follow(filled)).last().extracting(Drawing.Event::name).isEqualTo("done");
+    assertThat(filled.picture(0).orElseThrow().values()[0]).isEqualTo(1);
   }
 
   /** Filling in takes steps again. */

@@ -107,6 +107,10 @@ class PageServerTest {
         .replace('\'', '"');
   }
 
+  private static String one(String more) {
+    return body(more).replace("\"count\":2", "\"count\":1");
+  }
+
   private String begin(String body) throws Exception {
     HttpResponse<String> answer = post(body);
     assertThat(answer.body()).matches("\\{\"id\":\"[0-9a-f]{32}\"}");
@@ -230,23 +234,24 @@ class PageServerTest {
     get("/api/drawings/" + id + "/events");
     String mask = "ff00";
     String fill = ",'fill':{'drawing':'" + id + "','picture':1,'mask':'" + mask + "'}";
+    assertThat(error(post(body(fill)), 400))
+        .isEqualTo("count must be 1 where a part of a picture is filled in, but was 2");
     String filled =
-        begin(
-            body(fill).replace("\"seed\":7", "\"seed\":8").replace("\"steps\":5", "\"steps\":20"));
+        begin(one(fill).replace("\"seed\":7", "\"seed\":8").replace("\"steps\":5", "\"steps\":20"));
     assertThat(get("/api/drawings/" + filled + "/events").body()).contains("event: done");
     int[] before = pixels(id, 1);
     int[] after = pixels(filled, 0);
     assertThat(Arrays.copyOf(after, 8)).containsExactly(Arrays.copyOf(before, 8));
     assertThat(Arrays.copyOfRange(after, 8, 16)).isNotEqualTo(Arrays.copyOfRange(before, 8, 16));
 
-    assertThat(error(post(body(fill.replace(mask, "f0"))), 400))
+    assertThat(error(post(one(fill.replace(mask, "f0"))), 400))
         .isEqualTo("mask must have 4 digits for 16 pixels, but has 2");
-    assertThat(error(post(body(fill.replace(id, "0".repeat(32)))), 404))
+    assertThat(error(post(one(fill.replace(id, "0".repeat(32)))), 404))
         .isEqualTo("there is no such drawing, or it was forgotten");
-    assertThat(error(post(body(fill.replace("'picture':1", "'picture':2"))), 404))
+    assertThat(error(post(one(fill.replace("'picture':1", "'picture':2"))), 404))
         .isEqualTo("there is no such picture");
     assertThat(
-            error(post(body(fill).replace("classes", "portraits").replace("Bag", "hat=red")), 400))
+            error(post(one(fill).replace("classes", "portraits").replace("Bag", "hat=red")), 400))
         .isEqualTo("a picture is filled in by the model that drew it");
   }
 

@@ -1,6 +1,7 @@
 package io.github.ddpm4j.web;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
@@ -36,6 +37,16 @@ final class TestModels {
   /** Grey pictures of 4 x 4, without a condition. */
   static DDPM plain() {
     return builder(new Gauss(new Shape(1, 4, 4), -1, new Semaphore(Integer.MAX_VALUE / 2))).build();
+  }
+
+  /** Grey pictures of 4 x 4 that are far too bright. */
+  static DDPM bright() {
+    Gauss gauss = new Gauss(new Shape(1, 4, 4), -1, new Semaphore(Integer.MAX_VALUE / 2));
+    return DDPM.builder()
+        .schedule(Schedules.cosine(100))
+        .denoiser(new Bright(gauss))
+        .clip(false)
+        .build();
   }
 
   /** Two classes of grey pictures of 4 x 4, whose calls wait for permits. */
@@ -86,6 +97,27 @@ final class TestModels {
     @Override
     public Set<Kind> conditionKinds() {
       return count > 0 ? Set.of(Kind.LABELS) : count == 0 ? Set.of(Kind.VECTORS) : Set.of();
+    }
+  }
+
+  /** Says that what it sees is noise over a picture of 3. */
+  private record Bright(Gauss gauss) implements Denoiser {
+
+    @Override
+    public NDArray predict(NDArray x, NoiseLevels levels, Condition condition) {
+      Shape each = new Shape(levels.size(), 1, 1, 1);
+      try (NDManager manager = x.getManager().newSubManager()) {
+        NDArray picture = manager.create(levels.each(level -> 3 * level.signal()), each);
+        NDArray noise = manager.create(levels.each(level -> level.noise()), each);
+        NDArray eps = x.sub(picture).div(noise).toType(x.getDataType(), true);
+        eps.attach(x.getManager());
+        return eps;
+      }
+    }
+
+    @Override
+    public Optional<Shape> imageShape() {
+      return gauss.imageShape();
     }
   }
 
