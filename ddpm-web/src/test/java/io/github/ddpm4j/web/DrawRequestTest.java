@@ -41,6 +41,7 @@ class DrawRequestTest {
         "1.5; 0.5; guidance must lie in [1, 20], but was 0.5",
         "\"count\":2; \"count\":17; count must lie in [1, 16], but was 17",
         "\"seed\":7; \"seed\":-1; seed must lie in [0, 9007199254740991], but was -1",
+        "\"seed\":7; \"seed\":1.5; seed must be a whole number, but was 1.5",
         "\"Bag\"; \" \"; guidance must be 1 without a prompt, since it guides towards it",
         "\"m\"; 3; model must be a text",
         "\"Bag\"; [\"Bag\"]; prompt must be a text",
