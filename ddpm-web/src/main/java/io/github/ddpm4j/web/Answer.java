@@ -51,6 +51,8 @@ record Answer(int status, String type, byte[] body) {
     exchange.sendResponseHeaders(status, empty ? -1 : body.length);
     if (!empty) {
       exchange.getResponseBody().write(body);
+      // Before the end of the exchange, which may cut the connection when a request was not read.
+      exchange.getResponseBody().flush();
     }
   }
 }
