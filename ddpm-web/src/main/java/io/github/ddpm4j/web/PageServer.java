@@ -57,6 +57,7 @@ final class PageServer implements AutoCloseable {
   private static final Logger logger = LoggerFactory.getLogger(PageServer.class);
   private static final Pattern DRAWING =
       Pattern.compile("/api/drawings/([0-9a-f]{32})(?:/(events|(\\d{1,2})\\.png))?");
+  private static final List<String> READ = List.of("GET", "HEAD");
   private static final Map<String, String> TYPES =
       Map.of(
           "/", "index.html",
@@ -211,6 +212,9 @@ final class PageServer implements AutoCloseable {
         }
       } catch (RefusalException e) {
         answer = Answer.refusal(e.status(), String.valueOf(e.getMessage()));
+        if (!e.allowed().isEmpty()) {
+          exchange.getResponseHeaders().set("Allow", e.allowed());
+        }
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
         answer = Answer.refusal(503, "the server is ending");
@@ -240,15 +244,15 @@ final class PageServer implements AutoCloseable {
     String path = exchange.getRequestURI().getRawPath();
     Answer file = files.get(path);
     if (file != null) {
-      requireMethod(method, "GET");
+      requireMethod(method, READ);
       return file;
     }
     if (path.equals("/api/models")) {
-      requireMethod(method, "GET");
+      requireMethod(method, READ);
       return Answer.json(200, models.json());
     }
     if (path.equals("/api/drawings")) {
-      requireMethod(method, "POST");
+      requireMethod(method, List.of("POST"));
       return begin(exchange, client);
     }
     Matcher drawing = DRAWING.matcher(path);
@@ -257,25 +261,25 @@ final class PageServer implements AutoCloseable {
     }
     Drawing known = drawings.get(drawing.group(1));
     if (drawing.group(3) != null) {
-      requireMethod(method, "GET");
+      requireMethod(method, READ);
       return known
           .picture(Integer.parseInt(drawing.group(3)))
           .map(picture -> new Answer(200, "image/png", picture.png()))
           .orElseThrow(() -> new RefusalException(404, "there is no such picture"));
     }
     if (drawing.group(2) != null) {
-      requireMethod(method, "GET");
+      requireMethod(method, List.of("GET"));
       streams.send(exchange, known, client);
       return null;
     }
-    requireMethod(method, "DELETE");
+    requireMethod(method, List.of("DELETE"));
     known.cancel();
     return new Answer(204, "", new byte[0]);
   }
 
-  private static void requireMethod(String method, String only) {
-    if (!method.equals(only)) {
-      throw new RefusalException(405, "only " + only + " is for this address");
+  private static void requireMethod(String method, List<String> methods) {
+    if (!methods.contains(method)) {
+      throw RefusalException.allowing(methods);
     }
   }
 

@@ -385,11 +385,31 @@ class PageServerTest {
   }
 
   @Test
+  void head_isAnsweredAsGet_withoutABody() throws Exception {
+    String id = begin(body(""));
+    get("/api/drawings/" + id + "/events");
+    for (String path : List.of("/", "/api/models", "/api/drawings/" + id + "/0.png")) {
+      HttpResponse<byte[]> get = client.send(request(path).build(), BodyHandlers.ofByteArray());
+      String answer = raw("HEAD " + path + " HTTP/1.1\r\n" + host() + "Connection: close\r\n\r\n");
+      assertThat(answer)
+          .startsWith("HTTP/1.1 200 ")
+          .containsIgnoringCase("\r\nContent-Length: " + get.body().length + "\r\n")
+          .endsWith("\r\n\r\n");
+    }
+  }
+
+  @Test
   void methodsAndTypes_thatAreNotForIt_areRefused() throws Exception {
-    assertThat(error(get("/api/drawings"), 405)).isEqualTo("only POST is for this address");
+    HttpResponse<String> get = get("/api/drawings");
+    assertThat(error(get, 405)).isEqualTo("only POST is for this address");
+    assertThat(get.headers().firstValue("Allow")).hasValue("POST");
     HttpRequest put = request("/").PUT(BodyPublishers.ofString("x")).build();
-    assertThat(error(client.send(put, BodyHandlers.ofString()), 405))
-        .isEqualTo("only GET is for this address");
+    HttpResponse<String> refused = client.send(put, BodyHandlers.ofString());
+    assertThat(error(refused, 405)).isEqualTo("only GET and HEAD are for this address");
+    assertThat(refused.headers().firstValue("Allow")).hasValue("GET, HEAD");
+    assertThat(raw("HEAD /api/drawings HTTP/1.1\r\n" + host() + "Connection: close\r\n\r\n"))
+        .startsWith("HTTP/1.1 405 ")
+        .contains("Allow: POST\r\n");
     HttpRequest form =
         request("/api/drawings")
             .header("Content-Type", "text/plain")
