@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.net.BindException;
+import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
@@ -57,6 +58,10 @@ final class PageServer implements AutoCloseable {
   private static final Logger logger = LoggerFactory.getLogger(PageServer.class);
   private static final Pattern DRAWING =
       Pattern.compile("/api/drawings/([0-9a-f]{32})(?:/(events|(\\d{1,2})\\.png))?");
+
+  /** Where the name localhost leads. */
+  private static final Set<String> LOCALHOST = Set.of("127.0.0.1", "[::1]");
+
   private static final List<String> READ = List.of("GET", "HEAD");
   private static final Map<String, String> TYPES =
       Map.of(
@@ -179,9 +184,16 @@ final class PageServer implements AutoCloseable {
   /** Where a browser of this machine finds the page. */
   String address() {
     InetSocketAddress bound = server.getAddress();
-    boolean isHere = isLocal || bound.getAddress().isAnyLocalAddress();
-    String host = isHere ? "localhost" : bound.getAddress().getHostAddress();
-    return "http://" + (host.contains(":") ? "[" + host + "]" : host) + ":" + bound.getPort() + "/";
+    boolean isHere = LOCALHOST.contains(literal()) || bound.getAddress().isAnyLocalAddress();
+    return "http://" + (isHere ? "localhost" : literal()) + ":" + bound.getPort() + "/";
+  }
+
+  /** The address that it listens at, as it stands in a URL. */
+  private String literal() {
+    InetAddress bound = server.getAddress().getAddress();
+    String text =
+        bound.isLoopbackAddress() && bound instanceof Inet6Address ? "::1" : bound.getHostAddress();
+    return text.contains(":") ? "[" + text + "]" : text;
   }
 
   private static Answer resource(String name) {
@@ -229,13 +241,15 @@ final class PageServer implements AutoCloseable {
   /** A page of another site whose name leads here must not reach a server of this machine. */
   private void requireKnownHost(HttpExchange exchange) {
     String host = exchange.getRequestHeaders().getFirst("Host");
-    int port = server.getAddress().getPort();
-    Set<String> known =
-        Set.of("localhost:" + port, "127.0.0.1:" + port, "[::1]:" + port, "localhost", "127.0.0.1");
-    if (isLocal && (host == null || !known.contains(host.toLowerCase(Locale.ROOT)))) {
-      throw new RefusalException(
-          421, "this server is for this machine alone; open http://localhost:" + port + "/");
+    if (isLocal && (host == null || !isKnown(host.toLowerCase(Locale.ROOT)))) {
+      throw new RefusalException(421, "this server is for this machine alone; open " + address());
     }
+  }
+
+  private boolean isKnown(String host) {
+    String port = ":" + server.getAddress().getPort();
+    String name = host.endsWith(port) ? host.substring(0, host.length() - port.length()) : host;
+    return name.equals("localhost") || LOCALHOST.contains(name) || name.equals(literal());
   }
 
   private @Nullable Answer answer(HttpExchange exchange, String client)

@@ -521,6 +521,25 @@ class PageServerTest {
     }
   }
 
+  /** Such as that of the machine's own name on Debian, where localhost does not lead. */
+  @Test
+  void start_onAnotherAddressOfThisMachine_isFoundThere() throws Exception {
+    try (PageServer other =
+        PageServer.start(service, Map.of(), new InetSocketAddress("127.0.0.2", 0))) {
+      assertThat(other.address()).matches("http://127\\.0\\.0\\.2:\\d+/");
+      HttpRequest page = HttpRequest.newBuilder(URI.create(other.address())).build();
+      assertThat(client.send(page, BodyHandlers.ofString()).statusCode()).isEqualTo(200);
+      int port = URI.create(other.address()).getPort();
+      try (Socket socket = new Socket("127.0.0.2", port)) {
+        String get = "GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
+        socket.getOutputStream().write(get.getBytes(StandardCharsets.ISO_8859_1));
+        assertThat(new String(socket.getInputStream().readAllBytes(), StandardCharsets.ISO_8859_1))
+            .startsWith("HTTP/1.1 421 ")
+            .contains("open " + other.address());
+      }
+    }
+  }
+
   @Test
   void start_whereItCannot_saysSo() {
     int port = URI.create(server.address()).getPort();
