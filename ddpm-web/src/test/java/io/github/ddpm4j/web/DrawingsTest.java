@@ -3,8 +3,12 @@ package io.github.ddpm4j.web;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ai.djl.ndarray.NDManager;
 import com.google.gson.JsonParser;
+import io.github.ddpm4j.sampling.Samplers;
+import io.github.ddpm4j.service.SamplingRequest;
 import io.github.ddpm4j.service.SamplingService;
+import java.lang.ref.WeakReference;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -137,6 +141,37 @@ class DrawingsTest {
     assertThat(drawing.event(0, Duration.ZERO).orElseThrow().number()).isPositive();
     calls.release(1_000_000);
     assertThat(follow(drawing)).last().extracting(Drawing.Event::name).isEqualTo("done");
+  }
+
+  /** Which a drawing would keep beyond what is counted of it. */
+  @Test
+  void drawing_thatHasEnded_letsGoOfWhatBeganIt() throws Exception {
+    Object source = new Object();
+    WeakReference<Object> held = new WeakReference<>(source);
+    Drawing drawing = holding(source);
+    assertThat(follow(drawing)).last().extracting(Drawing.Event::name).isEqualTo("done");
+    source = null;
+    long end = System.nanoTime() + PATIENCE.toNanos();
+    while (held.get() != null && System.nanoTime() < end) {
+      System.gc();
+      Thread.sleep(20);
+    }
+    assertThat(held.get()).isNull();
+    drawing.cancel();
+    assertThat(drawing.picture(0)).isPresent();
+  }
+
+  private Drawing holding(Object source) throws InterruptedException {
+    SamplingRequest request =
+        SamplingRequest.starting(
+                s -> {
+                  assertThat(source).isNotNull();
+                  return s.sampler(Samplers.ddim(2)).seed(1).start(1);
+                })
+            .model("portraits");
+    PageModel model = new Drawings(service).models().get("portraits");
+    return new Drawing(
+        "id", "portraits", model, 1, service.submit(request), NDManager.newBaseManager(), () -> {});
   }
 
   /** Files of pictures are cut to the range, and so is what is kept of them. */
