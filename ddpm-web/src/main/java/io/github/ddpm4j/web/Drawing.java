@@ -10,6 +10,7 @@ import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.service.Progress;
+import io.github.ddpm4j.service.RequestRefusedException;
 import io.github.ddpm4j.service.ServedRequest;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
@@ -332,9 +333,11 @@ final class Drawing {
       message = "Stopped.";
     } else if (failure instanceof TimeoutException) {
       message = "It took too long, and was given up: " + failure.getMessage();
+    } else if (failure instanceof RequestRefusedException) {
+      message = "There is too much to draw just now: " + failure.getMessage();
     } else {
       logger.warn("drawing {} failed", id, failure);
-      message = "It failed: " + failure.getMessage();
+      message = "It failed; the log of the server says why.";
     }
     JsonObject data = new JsonObject();
     data.addProperty("message", message);

@@ -32,6 +32,7 @@ class DrawingsTest {
           .model("slow", TestModels.classes(calls))
           .model("portraits", TestModels.attributes())
           .model("bright", TestModels.bright())
+          .model("broken", TestModels.broken())
           .mostImages(4)
           .build();
 
@@ -141,6 +142,16 @@ class DrawingsTest {
     assertThat(drawing.event(0, Duration.ZERO).orElseThrow().number()).isPositive();
     calls.release(1_000_000);
     assertThat(follow(drawing)).last().extracting(Drawing.Event::name).isEqualTo("done");
+  }
+
+  /** What failed is in the log; its message may be of a library, or none. */
+  @Test
+  void failure_ofTheNetwork_isToldInWords() throws Exception {
+    Drawing drawing = new Drawings(service).begin(request("broken", 2, null), "me");
+    Drawing.Event last = follow(drawing).get(0);
+    assertThat(last.name()).isEqualTo("failed");
+    assertThat(last.data())
+        .isEqualTo("{\"message\":\"It failed; the log of the server says why.\"}");
   }
 
   /** Which a drawing would keep beyond what is counted of it. */

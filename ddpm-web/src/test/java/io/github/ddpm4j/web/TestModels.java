@@ -49,6 +49,11 @@ final class TestModels {
         .build();
   }
 
+  /** Fails without a word. */
+  static DDPM broken() {
+    return builder(new Broken()).build();
+  }
+
   /** Two classes of grey pictures of 4 x 4, whose calls wait for permits. */
   static DDPM classes(Semaphore open) {
     return builder(new Gauss(new Shape(1, 4, 4), 2, open))
@@ -118,6 +123,19 @@ final class TestModels {
     @Override
     public Optional<Shape> imageShape() {
       return gauss.imageShape();
+    }
+  }
+
+  private record Broken() implements Denoiser {
+
+    @Override
+    public NDArray predict(NDArray x, NoiseLevels levels, Condition condition) {
+      throw new NullPointerException();
+    }
+
+    @Override
+    public Optional<Shape> imageShape() {
+      return Optional.of(new Shape(1, 4, 4));
     }
   }
 
