@@ -3,10 +3,14 @@ import { Hole } from "/fill.js";
 
 const $ = id => document.getElementById(id);
 const KEPT = "pictures-out-of-noise";
+const UNDER_WAY = KEPT + "-drawing";
+const LOST = "The connection to the server is lost. Trying again …";
+const PATIENCE = 5000; // milliseconds from one try to the next
 let offer = { models: [], samplers: [] };
 let frames = []; // {step, steps, image}
 let events = null; // of the drawing under way
 let drawing = null; // its name, once the server has taken it
+let isLost = false; // whether its events are
 let shown = null; // the picture of the gallery on the stage
 let gallery = [];
 const hole = new Hole($("hole"), say);
@@ -28,7 +32,8 @@ async function ask(path, options) {
   }
   if (!answer.ok) {
     const told = await answer.json().catch(() => ({}));
-    throw new Error(told.error ? told.error[0].toUpperCase() + told.error.slice(1) + "." : "The server answered " + answer.status + ".");
+    const text = told.error ? told.error[0].toUpperCase() + told.error.slice(1) + "." : "The server answered " + answer.status + ".";
+    throw Object.assign(new Error(text), { status: answer.status });
   }
   return answer;
 }
@@ -132,9 +137,7 @@ async function draw(fill) {
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(body),
     });
-    drawing = (await answer.json()).id;
-    $("stop").disabled = false;
-    follow(body);
+    follow((await answer.json()).id, body);
   } catch (e) {
     busy(false);
     fail(e.message);
@@ -153,8 +156,11 @@ function called(body) {
   return (body.prompt || "Anything") + (body.fill ? ", filled in" : "") + ", by " + body.model;
 }
 
-function follow(body) {
-  frames = [];
+function follow(id, body) {
+  drawing = id;
+  $("stop").disabled = false;
+  // Whoever loads the page anew follows it again.
+  sessionStorage.setItem(UNDER_WAY, JSON.stringify({ id, ...body, fill: Boolean(body.fill) }));
   select(null);
   leaveEditor();
   $("replay").hidden = true;
@@ -167,8 +173,18 @@ function follow(body) {
   $("stage-title").textContent = called(body);
   $("stage").scrollIntoView({ block: "nearest" });
   say("Drawing " + called(body));
-  const id = drawing;
-  events = new EventSource("/api/drawings/" + id + "/events");
+  listen(id, body);
+}
+
+function listen(id, body) {
+  frames = [];
+  const stream = events = new EventSource("/api/drawings/" + id + "/events");
+  events.addEventListener("open", () => {
+    if (isLost) {
+      isLost = false;
+      fail("");
+    }
+  });
   events.addEventListener("step", event => {
     const frame = JSON.parse(event.data);
     frames.push(frame);
@@ -199,11 +215,54 @@ function follow(body) {
     fail(JSON.parse(event.data).message);
   });
   events.onerror = () => {
-    if (events && events.readyState === EventSource.CLOSED) {
-      end();
-      fail("The server has forgotten this drawing. Draw again.");
+    if (stream.readyState === EventSource.CLOSED) {
+      listenAgain(id, body, stream);
+    } else {
+      lose(LOST);
     }
   };
+}
+
+function lose(text) {
+  isLost = true;
+  if ($("error").textContent !== text) {
+    fail(text); // once, however often it is tried
+  }
+}
+
+/** After an answer that was no stream; which one, the browser does not say. */
+async function listenAgain(id, body, stream) {
+  try {
+    const answer = await ask("/api/drawings/" + id + "/events");
+    answer.body?.cancel();
+  } catch (e) {
+    if (stream !== events) {
+      return; // it has ended meanwhile
+    }
+    if (e.status && e.status !== 429) {
+      end();
+      fail(e.message);
+      return;
+    }
+    lose(e.status ? e.message : LOST);
+  }
+  setTimeout(() => {
+    if (stream === events) {
+      listen(id, body);
+    }
+  }, PATIENCE);
+}
+
+async function stop() {
+  const stopped = drawing;
+  try {
+    await ask("/api/drawings/" + stopped, { method: "DELETE" });
+  } catch (e) {
+    if (drawing === stopped) {
+      end();
+      fail(e.message);
+    }
+  }
 }
 
 function end() {
@@ -211,6 +270,9 @@ function end() {
     events.close();
     events = null;
   }
+  drawing = null;
+  isLost = false;
+  sessionStorage.removeItem(UNDER_WAY);
   $("told").textContent = "";
   const stopped = document.activeElement === $("stop");
   busy(false);
@@ -349,7 +411,7 @@ $("form").addEventListener("submit", event => {
   event.preventDefault();
   draw(null);
 });
-$("stop").addEventListener("click", () => ask("/api/drawings/" + drawing, { method: "DELETE" }).catch(e => fail(e.message)));
+$("stop").addEventListener("click", stop);
 $("model").addEventListener("change", showChoices);
 $("text").addEventListener("input", showGuidance);
 $("steps").addEventListener("input", showNumbers);
@@ -375,7 +437,13 @@ try {
   showChoices();
   gallery = JSON.parse(sessionStorage.getItem(KEPT) || "[]");
   showGallery();
-  $("draw").disabled = false;
+  const underWay = JSON.parse(sessionStorage.getItem(UNDER_WAY));
+  if (underWay) {
+    busy(true);
+    follow(underWay.id, underWay);
+  } else {
+    $("draw").disabled = false;
+  }
   document.documentElement.dataset.ready = "yes";
 } catch (e) {
   fail(e.message);

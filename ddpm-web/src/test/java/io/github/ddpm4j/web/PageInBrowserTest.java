@@ -10,13 +10,19 @@ import io.github.ddpm4j.report.Chromium;
 import io.github.ddpm4j.service.SamplingService;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.Semaphore;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
@@ -33,6 +39,7 @@ class PageInBrowserTest {
 
   @TempDir private static Path folder;
 
+  private static final Semaphore calls = new Semaphore(Integer.MAX_VALUE / 2);
   private static Chromium browser;
   private static DDPM fashion;
   private static LatentModel tiny;
@@ -53,6 +60,7 @@ class PageInBrowserTest {
             .model("fashion", fashion)
             .model("portraits", TestModels.attributes())
             .model("noise", TestModels.plain())
+            .model("slow", TestModels.classes(calls))
             .model("tiny", tiny.latent().ddpm())
             .mostImages(4)
             .build();
@@ -87,7 +95,14 @@ class PageInBrowserTest {
   private static void waitFor(String expression, String value) throws Exception {
     long end = System.nanoTime() + Duration.ofSeconds(60).toNanos();
     while (!browser.value(expression).equals(value)) {
-      assertThat(System.nanoTime()).as(expression + " in time").isLessThan(end);
+      if (System.nanoTime() > end) {
+        throw new AssertionError(
+            expression
+                + " was "
+                + browser.value(expression)
+                + " for too long; the page says: "
+                + text("error"));
+      }
       Thread.sleep(50);
     }
   }
@@ -110,6 +125,10 @@ class PageInBrowserTest {
     return browser.value("document.getElementById('" + id + "').innerText.trim()");
   }
 
+  private static boolean isDisabled(String id) throws Exception {
+    return browser.value("String(document.getElementById('" + id + "').disabled)").equals("true");
+  }
+
   private static boolean isHidden(String id) throws Exception {
     return browser.value("String(document.getElementById('" + id + "').hidden)").equals("true");
   }
@@ -129,7 +148,8 @@ class PageInBrowserTest {
   private static void fitsAndIsQuiet(String name) throws Exception {
     assertThat(
             browser.value(
-                "String(document.documentElement.scrollWidth - document.documentElement.clientWidth)"))
+                "String(document.documentElement.scrollWidth -"
+                    + " document.documentElement.clientWidth)"))
         .as("pixels beyond the window")
         .isEqualTo("0");
     browser.picture(Files.createDirectories(Path.of("target", "browser")).resolve(name + ".png"));
@@ -251,7 +271,8 @@ class PageInBrowserTest {
                 }
               }
               return [inside > 20, outside].join();
-            })()""");
+            })()\
+            """);
     assertThat(kept).isEqualTo("true,0");
     fitsAndIsQuiet("filled");
   }
@@ -311,8 +332,8 @@ class PageInBrowserTest {
     assertThat(
             browser.value(
                 "(() => { document.getElementById('draw').click(); const stop ="
-                    + " document.getElementById('stop'); return [stop.hidden, stop.disabled].join();"
-                    + " })()"))
+                    + " document.getElementById('stop'); return [stop.hidden,"
+                    + " stop.disabled].join(); })()"))
         .isEqualTo("false,true");
     waitFor("String(document.getElementById('live').hidden)", "false");
     assertThat(browser.value("String(document.getElementById('stop').disabled)"))
@@ -340,8 +361,123 @@ class PageInBrowserTest {
                   const after = [...document.querySelectorAll('#pictures li')];
                   return [after.length, after[0] === before[0], after[1] === before[2],
                     JSON.parse(sessionStorage.getItem('pictures-out-of-noise')).map(one => one.picture)].join();
-                })()"""))
+                })()\
+                """))
         .isEqualTo("2,true,true,0,2");
+    assertThat(browser.complaints).isEmpty();
+  }
+
+  private static PageServer another(int port) throws Exception {
+    PageServer other = PageServer.start(service, port);
+    browser.open(other.address(), other.address(), 1200, 900, false);
+    waitFor("document.documentElement.dataset.ready || ''", "yes");
+    return other;
+  }
+
+  private static int port(PageServer of) {
+    return URI.create(of.address()).getPort();
+  }
+
+  /** Begins a drawing that waits in the midst, and waits for its first step. */
+  private static void drawSlowly() throws Exception {
+    calls.drainPermits();
+    set("model", "slow");
+    set("count", "1");
+    set("steps", "5");
+    click("draw");
+    waitFor("document.getElementById('told').textContent", "Waiting for a turn");
+    calls.release(2);
+    waitFor("String(document.getElementById('live').hidden)", "false");
+  }
+
+  @AfterEach
+  void goOn() {
+    calls.release(1_000_000);
+  }
+
+  private static final String LOST = "The connection to the server is lost. Trying again …";
+
+  @Test
+  void server_thatIsGoneAndComesBack_isSaid() throws Exception {
+    int port;
+    try (PageServer other = another(0)) {
+      port = port(other);
+      drawSlowly();
+    }
+    waitFor("document.getElementById('error').textContent", LOST);
+    assertThat(isHidden("stop")).isFalse();
+    PageServer again = PageServer.start(service, port);
+    try {
+      waitFor(
+          "document.getElementById('error').textContent",
+          "There is no such drawing, or it was forgotten.");
+      assertThat(isHidden("stop")).isTrue();
+      assertThat(isDisabled("draw")).isFalse();
+    } finally {
+      again.close();
+    }
+  }
+
+  @Test
+  void server_thatIsGone_leavesThePageByStop() throws Exception {
+    try (PageServer other = another(0)) {
+      assertThat(other.address()).isNotEqualTo(server.address());
+      drawSlowly();
+    }
+    waitFor("document.getElementById('error').textContent", LOST);
+    click("stop");
+    waitFor(
+        "document.getElementById('error').textContent",
+        "The server does not answer. Is it still running?");
+    assertThat(isHidden("stop")).isTrue();
+    assertThat(isDisabled("draw")).isFalse();
+  }
+
+  @Test
+  void stream_thatIsRefused_isTriedAgain() throws Exception {
+    List<Socket> open = new ArrayList<>();
+    try {
+      drawSlowly();
+      String id =
+          browser.value("JSON.parse(sessionStorage.getItem('pictures-out-of-noise-drawing')).id");
+      String get = "GET /api/drawings/" + id + "/events HTTP/1.1\r\nHost: localhost\r\n\r\n";
+      // The page has one itself, of whose end the server hears with the next step.
+      for (int i = 1; i < EventStream.MOST_OF_A_CLIENT; i++) {
+        Socket socket = new Socket("localhost", port(server));
+        open.add(socket);
+        socket.getOutputStream().write(get.getBytes(StandardCharsets.ISO_8859_1));
+        assertThat(socket.getInputStream().read()).isEqualTo('H');
+      }
+      open(1200, false);
+      waitFor(
+          "document.getElementById('error').textContent",
+          "Too many drawings are watched at once; close some.");
+      assertThat(isHidden("stop")).isFalse();
+    } finally {
+      for (Socket socket : open) {
+        socket.close();
+      }
+      goOn();
+    }
+    waitFor("String(document.getElementById('draw').disabled)", "false");
+    assertThat(text("error")).isEmpty();
+    assertThat(drawn()).isEqualTo("1");
+  }
+
+  @Test
+  void reload_inTheMidst_followsTheDrawing() throws Exception {
+    drawSlowly();
+    open(1200, false);
+    waitFor("String(document.getElementById('live').hidden)", "false");
+    assertThat(isDisabled("draw")).isTrue();
+    assertThat(isHidden("stop")).isFalse();
+    assertThat(text("stage-title")).isEqualTo("Anything, by slow");
+    goOn();
+    waitFor("String(document.getElementById('draw').disabled)", "false");
+    assertThat(drawn()).isEqualTo("1");
+    open(1200, false);
+    assertThat(isDisabled("draw")).isFalse();
+    assertThat(drawn()).isEqualTo("1");
     assertThat(browser.complaints).isEmpty();
   }
 
