@@ -2,9 +2,14 @@
 export class Hole {
   brush = 3;
 
-  constructor(canvas, say) {
+  /**
+   * @param say tells screen readers
+   * @param lost is called when a picture cannot be loaded
+   */
+  constructor(canvas, say, lost) {
     this.canvas = canvas;
     this.say = say;
+    this.lost = lost;
     this.width = this.height = 0;
     this.cells = new Uint8Array(0);
     this.cursor = null;
@@ -37,9 +42,14 @@ export class Hole {
     this.canvas.height = height * 8;
     this.cells = new Uint8Array(width * height);
     this.cursor = null;
-    this.image = new Image();
-    this.image.onload = () => this.show();
-    this.image.src = address;
+    const image = this.image = new Image();
+    image.onload = () => this.show();
+    image.onerror = () => {
+      if (image === this.image) {
+        this.lost();
+      }
+    };
+    image.src = address;
   }
 
   at(event) {
@@ -114,7 +124,7 @@ export class Hole {
     const side = 8;
     pen.imageSmoothingEnabled = false;
     pen.clearRect(0, 0, this.canvas.width, this.canvas.height);
-    if (this.image && this.image.complete) {
+    if (this.image && this.image.naturalWidth > 0) {
       pen.drawImage(this.image, 0, 0, this.canvas.width, this.canvas.height);
     }
     for (let i = 0; i < this.cells.length; i++) {

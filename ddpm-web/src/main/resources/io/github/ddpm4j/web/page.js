@@ -13,7 +13,7 @@ let drawing = null; // its name, once the server has taken it
 let isLost = false; // whether its events are
 let shown = null; // the picture of the gallery on the stage
 let gallery = [];
-const hole = new Hole($("hole"), say);
+const hole = new Hole($("hole"), say, loseShown);
 
 function say(text) {
   $("spoken").textContent = text;
@@ -336,6 +336,19 @@ function select(one, isThere) {
   }
 }
 
+/** The picture of the gallery that is chosen cannot be loaded. */
+function loseShown() {
+  if (!shown) {
+    return;
+  }
+  leaveEditor();
+  select(null);
+  $("live").hidden = true;
+  $("empty").hidden = false;
+  $("empty").textContent = "Nothing to see.";
+  fail("The server no longer has this picture, or does not answer.");
+}
+
 function showGallery() {
   $("gallery-empty").hidden = gallery.length > 0;
   $("pictures").replaceChildren(...gallery.map(one => {
@@ -407,6 +420,7 @@ function fillIn() {
   draw({ ...shown, mask: hole.mask() });
 }
 
+$("live").addEventListener("error", loseShown);
 $("form").addEventListener("submit", event => {
   event.preventDefault();
   draw(null);

@@ -481,6 +481,40 @@ class PageInBrowserTest {
     assertThat(browser.complaints).isEmpty();
   }
 
+  /** When the server was restarted, say. */
+  @Test
+  void picture_thatIsGone_isSaid() throws Exception {
+    int port;
+    try (PageServer other = another(0)) {
+      port = port(other);
+      set("model", "noise");
+      set("count", "1");
+      click("draw");
+      waitFor("String(document.getElementById('draw').disabled)", "false");
+      assertThat(drawn()).isEqualTo("1");
+    }
+    try (PageServer again = PageServer.start(service, port)) {
+      browser.complaints.clear();
+      browser.ask("Network.setCacheDisabled", Map.of("cacheDisabled", true));
+      click("fill");
+      waitFor(
+          "document.getElementById('error').textContent",
+          "The server no longer has this picture, or does not answer.");
+      assertThat(isHidden("editor")).isTrue();
+      browser.value("document.getElementById('right').click()");
+      browser.value("document.querySelector('#pictures button').click()");
+      waitFor(
+          "document.getElementById('error').textContent",
+          "The server no longer has this picture, or does not answer.");
+      waitFor("String(document.getElementById('actions').hidden)", "true");
+      assertThat(again.address()).endsWith(":" + port + "/");
+      assertThat(browser.complaints)
+          .allMatch(complaint -> complaint.contains("404"), "the browser's own word of a 404");
+    } finally {
+      browser.ask("Network.setCacheDisabled", Map.of("cacheDisabled", false));
+    }
+  }
+
   /** What a screen reader is told: of the browser itself. */
   @Test
   void page_hasNamesForAllThatIsShown() throws Exception {
