@@ -23,6 +23,23 @@ function fail(text) {
   $("error").textContent = text;
 }
 
+/** What this tab has kept; a browser may keep nothing, or not say so. */
+function recall(name, otherwise) {
+  try {
+    return JSON.parse(sessionStorage.getItem(name)) ?? otherwise;
+  } catch {
+    return otherwise;
+  }
+}
+
+function remember(name, value) {
+  try {
+    sessionStorage.setItem(name, JSON.stringify(value));
+  } catch {
+    // without it, all lasts as long as the page
+  }
+}
+
 async function ask(path, options) {
   let answer;
   try {
@@ -160,7 +177,7 @@ function follow(id, body) {
   drawing = id;
   $("stop").disabled = false;
   // Whoever loads the page anew follows it again.
-  sessionStorage.setItem(UNDER_WAY, JSON.stringify({ id, ...body, fill: Boolean(body.fill) }));
+  remember(UNDER_WAY, { id, ...body, fill: Boolean(body.fill) });
   select(null);
   leaveEditor();
   $("replay").hidden = true;
@@ -272,7 +289,7 @@ function end() {
   }
   drawing = null;
   isLost = false;
-  sessionStorage.removeItem(UNDER_WAY);
+  remember(UNDER_WAY, null);
   $("told").textContent = "";
   const stopped = document.activeElement === $("stop");
   busy(false);
@@ -366,7 +383,7 @@ function showGallery() {
       gallery = gallery.filter(other => other !== one);
       item.remove();
       $("gallery-empty").hidden = gallery.length > 0;
-      store();
+      remember(KEPT, gallery);
       if (shown === one) {
         select(null);
       }
@@ -388,16 +405,8 @@ function showGallery() {
 
 function keep() {
   gallery = gallery.slice(0, 200);
-  store();
+  remember(KEPT, gallery);
   showGallery();
-}
-
-function store() {
-  try {
-    sessionStorage.setItem(KEPT, JSON.stringify(gallery));
-  } catch {
-    // without it the gallery lasts as long as the page
-  }
 }
 
 function leaveEditor() {
@@ -449,9 +458,9 @@ try {
   $("count").max = offer.mostPictures;
   $("text").maxLength = offer.mostText;
   showChoices();
-  gallery = JSON.parse(sessionStorage.getItem(KEPT) || "[]");
+  gallery = recall(KEPT, []);
   showGallery();
-  const underWay = JSON.parse(sessionStorage.getItem(UNDER_WAY));
+  const underWay = recall(UNDER_WAY, null);
   if (underWay) {
     busy(true);
     follow(underWay.id, underWay);

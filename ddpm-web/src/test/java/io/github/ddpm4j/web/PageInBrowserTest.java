@@ -515,6 +515,30 @@ class PageInBrowserTest {
     }
   }
 
+  @Test
+  void storage_thatIsBlocked_isDoneWithout() throws Exception {
+    String script =
+        browser
+            .ask(
+                "Page.addScriptToEvaluateOnNewDocument",
+                Map.of(
+                    "source",
+                    "Object.defineProperty(window, 'sessionStorage',"
+                        + " {get() { throw new DOMException('blocked', 'SecurityError'); }})"))
+            .get("identifier")
+            .getAsString();
+    try {
+      browser.open(server.address(), server.address(), 1200, 900, false);
+      waitFor("document.documentElement.dataset.ready || ''", "yes");
+      draw(2, "Bag", 3);
+      assertThat(drawn()).isEqualTo("2");
+      assertThat(text("error")).isEmpty();
+      assertThat(browser.complaints).isEmpty();
+    } finally {
+      browser.ask("Page.removeScriptToEvaluateOnNewDocument", Map.of("identifier", script));
+    }
+  }
+
   /** What a screen reader is told: of the browser itself. */
   @Test
   void page_hasNamesForAllThatIsShown() throws Exception {
