@@ -5,12 +5,14 @@ const $ = id => document.getElementById(id);
 const KEPT = "pictures-out-of-noise";
 const UNDER_WAY = KEPT + "-drawing";
 const LOST = "The connection to the server is lost. Trying again …";
+const MOST_KEPT = 200;
 const PATIENCE = 5000; // milliseconds from one try to the next
 let offer = { models: [], samplers: [] };
 let frames = []; // {step, steps, image}
 let events = null; // of the drawing under way
 let drawing = null; // its name, once the server has taken it
 let isLost = false; // whether its events are
+let stopping = false; // Stop was pressed
 let shown = null; // the picture of the gallery on the stage
 let gallery = [];
 const hole = new Hole($("hole"), say, loseShown);
@@ -146,7 +148,6 @@ async function draw(fill) {
   if (fill) {
     body.fill = { drawing: fill.drawing, picture: fill.picture, mask: fill.mask };
   }
-  drawing = null;
   busy(true);
   try {
     const answer = await ask("/api/drawings", {
@@ -155,18 +156,28 @@ async function draw(fill) {
       body: JSON.stringify(body),
     });
     follow((await answer.json()).id, body);
+    if (stopping) {
+      stop();
+    }
   } catch (e) {
-    busy(false);
+    end();
     fail(e.message);
   }
 }
 
+/** Buttons that cannot be pressed lose the focus, which goes to what can be. */
 function busy(is) {
+  const focused = document.activeElement;
+  stopping = false;
   $("draw").disabled = $("go").disabled = is;
   $("stop").hidden = !is;
-  $("stop").disabled = true; // until there is something to stop
   $("progress").hidden = !is;
   $("stage").setAttribute("aria-busy", String(is));
+  if (is && (focused === $("draw") || focused === $("go"))) {
+    $("stop").focus();
+  } else if (!is && focused === $("stop")) {
+    $("draw").focus();
+  }
 }
 
 function called(body) {
@@ -175,7 +186,6 @@ function called(body) {
 
 function follow(id, body) {
   drawing = id;
-  $("stop").disabled = false;
   // Whoever loads the page anew follows it again.
   remember(UNDER_WAY, { id, ...body, fill: Boolean(body.fill) });
   select(null);
@@ -209,12 +219,12 @@ function listen(id, body) {
     $("progress").value = frame.step / frame.steps;
   });
   events.addEventListener("done", event => {
+    const byKeys = document.activeElement === $("stop");
     end();
     const told = JSON.parse(event.data).pictures;
-    gallery.unshift(...told.map((words, k) => ({
+    keep(told.map((words, k) => ({
       drawing: id, picture: k, model: body.model, prompt: body.prompt, words,
     })));
-    keep();
     $("replay").hidden = frames.length < 2; // the server may have forgotten the steps
     $("when").max = frames.length - 1;
     $("when").value = frames.length - 1;
@@ -224,11 +234,17 @@ function listen(id, body) {
     if (told.length === 1 || !frames.length) {
       select(gallery[0], frames.length > 0);
     }
+    if (byKeys && body.fill && shown) {
+      $("fill").focus(); // where it began
+    }
     $("told").textContent = told.length === 1 ? "Done." : "Done. Choose one in the gallery to keep it.";
     say("Done: " + (told.length === 1 ? "1 picture" : told.length + " pictures") + " of " + called(body));
   });
   events.addEventListener("failed", event => {
     end();
+    if (!frames.length) {
+      $("empty").textContent = "Nothing was drawn.";
+    }
     fail(JSON.parse(event.data).message);
   });
   events.onerror = () => {
@@ -271,6 +287,11 @@ async function listenAgain(id, body, stream) {
 }
 
 async function stop() {
+  stopping = true;
+  $("told").textContent = "Stopping …";
+  if (!drawing) {
+    return; // as soon as the server has taken it
+  }
   const stopped = drawing;
   try {
     await ask("/api/drawings/" + stopped, { method: "DELETE" });
@@ -291,11 +312,7 @@ function end() {
   isLost = false;
   remember(UNDER_WAY, null);
   $("told").textContent = "";
-  const stopped = document.activeElement === $("stop");
   busy(false);
-  if (stopped) {
-    $("draw").focus();
-  }
 }
 
 /** A moment of the drawing on the stage. */
@@ -366,47 +383,54 @@ function loseShown() {
   fail("The server no longer has this picture, or does not answer.");
 }
 
-function showGallery() {
-  $("gallery-empty").hidden = gallery.length > 0;
-  $("pictures").replaceChildren(...gallery.map(one => {
-    const item = document.createElement("li");
-    const button = document.createElement("button");
-    const image = document.createElement("img");
-    button.type = "button";
-    button.picture = one;
-    button.setAttribute("aria-pressed", String(one === shown));
-    button.setAttribute("aria-label", title(one));
-    image.src = address(one);
-    image.alt = "";
-    image.onerror = () => {
-      // This one alone: drawing all anew would ask the server for each of them again.
-      gallery = gallery.filter(other => other !== one);
-      item.remove();
-      $("gallery-empty").hidden = gallery.length > 0;
-      remember(KEPT, gallery);
-      if (shown === one) {
-        select(null);
-      }
-    };
-    button.append(image, (one.prompt || "anything, by " + one.model) + (one.words.use === "inpainting" ? ", filled in" : ""));
-    button.addEventListener("click", () => {
-      if (events) {
-        fail("Stop the drawing first, or wait for its end.");
-        return;
-      }
-      fail("");
-      select(one);
-      $("stage").scrollIntoView({ block: "nearest" });
-    });
-    item.append(button);
-    return item;
-  }));
+/** An item of the gallery. */
+function item(one) {
+  const item = document.createElement("li");
+  const button = document.createElement("button");
+  const image = document.createElement("img");
+  button.type = "button";
+  button.picture = one;
+  button.setAttribute("aria-pressed", String(one === shown));
+  button.setAttribute("aria-label", title(one));
+  image.src = address(one);
+  image.alt = "";
+  image.onerror = () => {
+    // This one alone: drawing all anew would ask the server for each of them again.
+    const next = item.nextElementSibling ?? item.previousElementSibling;
+    if (item.contains(document.activeElement) && next) {
+      next.firstElementChild.focus();
+    }
+    gallery = gallery.filter(other => other !== one);
+    item.remove();
+    $("gallery-empty").hidden = gallery.length > 0;
+    remember(KEPT, gallery);
+    if (shown === one) {
+      select(null);
+    }
+  };
+  button.append(image, (one.prompt || "anything, by " + one.model) + (one.words.use === "inpainting" ? ", filled in" : ""));
+  button.addEventListener("click", () => {
+    if (events) {
+      fail("Stop the drawing first, or wait for its end.");
+      return;
+    }
+    fail("");
+    select(one);
+    $("stage").scrollIntoView({ block: "nearest" });
+  });
+  item.append(button);
+  return item;
 }
 
-function keep() {
-  gallery = gallery.slice(0, 200);
+/** Adds pictures to the gallery; those that are there stay as they are, with the focus. */
+function keep(pictures) {
+  gallery = [...pictures, ...gallery].slice(0, MOST_KEPT);
   remember(KEPT, gallery);
-  showGallery();
+  $("pictures").prepend(...pictures.map(item));
+  while ($("pictures").childElementCount > gallery.length) {
+    $("pictures").lastElementChild.remove();
+  }
+  $("gallery-empty").hidden = gallery.length > 0;
 }
 
 function leaveEditor() {
@@ -458,8 +482,7 @@ try {
   $("count").max = offer.mostPictures;
   $("text").maxLength = offer.mostText;
   showChoices();
-  gallery = recall(KEPT, []);
-  showGallery();
+  keep(recall(KEPT, []));
   const underWay = recall(UNDER_WAY, null);
   if (underWay) {
     busy(true);

@@ -328,13 +328,7 @@ class PageInBrowserTest {
   void stop_endsTheDrawing_andSaysSo() throws Exception {
     set("steps", "100"); // few enough for the service to take it on a busy machine
     set("count", "4");
-    // Until the server has taken it there is nothing to stop.
-    assertThat(
-            browser.value(
-                "(() => { document.getElementById('draw').click(); const stop ="
-                    + " document.getElementById('stop'); return [stop.hidden,"
-                    + " stop.disabled].join(); })()"))
-        .isEqualTo("false,true");
+    click("draw");
     waitFor("String(document.getElementById('live').hidden)", "false");
     assertThat(browser.value("String(document.getElementById('stop').disabled)"))
         .isEqualTo("false");
@@ -537,6 +531,66 @@ class PageInBrowserTest {
     } finally {
       browser.ask("Page.removeScriptToEvaluateOnNewDocument", Map.of("identifier", script));
     }
+  }
+
+  private static String focused() throws Exception {
+    return browser.value("document.activeElement.id");
+  }
+
+  private static void focusAndClick(String id) throws Exception {
+    browser.value("document.getElementById('" + id + "').focus()");
+    click(id);
+  }
+
+  /** Whoever goes by keys stays where something can be done. */
+  @Test
+  void focus_isNeverLost() throws Exception {
+    calls.drainPermits();
+    set("model", "slow");
+    set("count", "1");
+    set("steps", "5");
+    focusAndClick("draw");
+    waitFor("String(document.getElementById('stop').hidden)", "false");
+    assertThat(focused()).isEqualTo("stop");
+    goOn();
+    waitFor("String(document.getElementById('draw').disabled)", "false");
+    assertThat(focused()).isEqualTo("draw");
+
+    calls.drainPermits();
+    focusAndClick("draw");
+    waitFor("String(document.getElementById('stop').hidden)", "false");
+    browser.value("window.first = document.querySelector('#pictures button'); first.focus()");
+    goOn();
+    waitFor("String(document.querySelectorAll('#pictures button').length)", "2");
+    assertThat(browser.value("String(document.activeElement === first)")).isEqualTo("true");
+
+    calls.drainPermits();
+    click("fill");
+    click("right");
+    focusAndClick("go");
+    waitFor("String(document.getElementById('editor').hidden)", "true");
+    assertThat(focused()).isEqualTo("stop");
+    goOn();
+    waitFor("String(document.querySelectorAll('#pictures button').length)", "3");
+    assertThat(focused()).isEqualTo("fill");
+  }
+
+  /** Before the server has said a word, too. */
+  @Test
+  void stop_atOnce_endsTheDrawing() throws Exception {
+    calls.drainPermits();
+    set("model", "slow");
+    browser.value(
+        "document.getElementById('draw').click(); document.getElementById('stop').click()");
+    assertThat(text("told")).isEqualTo("Stopping …");
+    waitFor(
+        "String(performance.getEntriesByType('resource').some(e =>"
+            + " /drawings.[0-9a-f]{32}$/.test(e.name)))",
+        "true"); // the server has heard of it
+    goOn();
+    waitFor("document.getElementById('error').textContent", "Stopped.");
+    assertThat(isDisabled("draw")).isFalse();
+    assertThat(drawn()).isEqualTo("0");
   }
 
   /** What a screen reader is told: of the browser itself. */
