@@ -593,6 +593,38 @@ class PageInBrowserTest {
     assertThat(drawn()).isEqualTo("0");
   }
 
+  /** Of 512x512, such as those of Stable Diffusion. */
+  @Test
+  void editor_ofALargePicture_isOfModestSize() throws Exception {
+    assertThat(
+            browser.value(
+                """
+                (async () => {
+                  const { Hole } = await import('/fill.js');
+                  const canvas = document.createElement('canvas');
+                  document.body.append(canvas);
+                  const told = [];
+                  const hole = new Hole(canvas, text => told.push(text), () => {});
+                  const picture = document.createElement('canvas');
+                  picture.width = picture.height = 512;
+                  hole.open(picture.toDataURL(), 512, 512);
+                  const width = canvas.width;
+                  hole.brush = 3;
+                  hole.paint({ x: 256, y: 256 }, true);
+                  const painted = hole.cells.reduce((a, b) => a + b);
+                  let rects = 0;
+                  const pen = canvas.getContext('2d');
+                  const fill = pen.fillRect.bind(pen);
+                  pen.fillRect = (...box) => { rects++; fill(...box); };
+                  hole.half(true);
+                  canvas.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight' }));
+                  canvas.remove();
+                  return [width, painted, rects < 2000, told.at(-1)].join();
+                })()\
+                """))
+        .isEqualTo("1024,576,true,Row 257, column 265, hole");
+  }
+
   /** What a screen reader is told: of the browser itself. */
   @Test
   void page_hasNamesForAllThatIsShown() throws Exception {
