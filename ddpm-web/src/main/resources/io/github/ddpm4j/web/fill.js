@@ -16,26 +16,27 @@ export class Hole {
     this.width = this.height = 0;
     this.cells = new Uint8Array(0);
     this.cursor = null;
-    let painting = null; // whether the stroke paints or takes away
+    let stroke = null; // the pointer that paints or takes away
     canvas.addEventListener("pointerdown", event => {
+      if (!event.isPrimary || event.button !== 0) {
+        return;
+      }
       const cell = this.at(event);
-      painting = !this.cells[cell.y * this.width + cell.x];
+      stroke = { pointer: event.pointerId, isHole: !this.cells[cell.y * this.width + cell.x] };
       canvas.setPointerCapture(event.pointerId);
-      this.paint(cell, painting);
+      this.paint(cell, stroke.isHole);
     });
     canvas.addEventListener("pointermove", event => {
-      if (painting !== null) {
-        this.paint(this.at(event), painting);
+      if (stroke && stroke.pointer === event.pointerId) {
+        this.paint(this.at(event), stroke.isHole);
       }
     });
-    for (const over of ["pointerup", "pointercancel"]) {
-      canvas.addEventListener(over, () => painting = null);
+    for (const over of ["pointerup", "pointercancel", "lostpointercapture"]) {
+      canvas.addEventListener(over, () => stroke = null);
     }
     canvas.addEventListener("keydown", event => this.key(event));
-    canvas.addEventListener("blur", () => {
-      this.cursor = null;
-      this.show();
-    });
+    canvas.addEventListener("focus", () => this.show());
+    canvas.addEventListener("blur", () => this.show());
   }
 
   open(address, width, height) {
@@ -163,7 +164,7 @@ export class Hole {
         from = row.indexOf(1, to);
       }
     }
-    if (this.cursor) {
+    if (this.cursor && document.activeElement === this.canvas) {
       const { left, right, top, bottom } = this.reach(this.cursor);
       const line = Math.max(2, this.canvas.width / 128);
       pen.lineWidth = line;

@@ -625,6 +625,31 @@ class PageInBrowserTest {
         .isEqualTo("1024,576,true,Row 257, column 265, hole");
   }
 
+  @Test
+  void painting_isOfThePrimaryButton_andTheCursorStays() throws Exception {
+    draw(1, "Coat", 3);
+    click("fill");
+    waitFor("String(document.activeElement.id)", "hole");
+    browser.press("ArrowLeft", 37);
+    browser.press("ArrowUp", 38);
+    browser.value("document.getElementById('brush').focus()");
+    browser.value("document.getElementById('hole').focus()");
+    browser.press("ArrowUp", 38);
+    assertThat(text("spoken")).isEqualTo("Row 13, column 14, kept");
+    browser.value(
+        """
+        (() => {
+          const hole = document.getElementById('hole');
+          const at = { clientX: 0, clientY: 0, isPrimary: true, pointerId: 1, bubbles: true };
+          hole.dispatchEvent(new PointerEvent('pointerdown', { ...at, button: 2, buttons: 2 }));
+          hole.dispatchEvent(new PointerEvent('pointermove', { ...at, buttons: 2 }));
+        })()\
+        """);
+    click("go");
+    assertThat(text("error")).isEqualTo("Paint a hole first: that is the part that is drawn anew.");
+    assertThat(browser.complaints).isEmpty();
+  }
+
   /** What a screen reader is told: of the browser itself. */
   @Test
   void page_hasNamesForAllThatIsShown() throws Exception {
