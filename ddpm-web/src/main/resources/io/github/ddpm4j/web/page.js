@@ -136,12 +136,14 @@ async function draw(fill) {
     newSeed();
   }
   const words = fill ? fill.prompt : prompt();
+  const of = fill ? offer.models.find(one => one.name === fill.model) : model();
+  const guidance = of === model() ? Number($("guidance").value) : of.guidance; // the form's is for its own
   const body = {
-    model: fill ? fill.model : $("model").value,
+    model: of.name,
     prompt: words,
     sampler: $("sampler").value,
-    steps: Number($("steps").value),
-    guidance: words === "" ? 1 : Number($("guidance").value),
+    steps: Math.min(Number($("steps").value), of.mostSteps),
+    guidance: words === "" ? 1 : guidance,
     seed: Number($("seed").value),
     count: fill ? 1 : Number($("count").value),
   };

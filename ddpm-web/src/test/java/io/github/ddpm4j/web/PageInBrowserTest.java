@@ -650,6 +650,28 @@ class PageInBrowserTest {
     assertThat(browser.complaints).isEmpty();
   }
 
+  /** Of the picture's model, whatever the form has now. */
+  @Test
+  void fill_ofAnotherModel_takesItsStepsAndGuidance() throws Exception {
+    set("model", "portraits");
+    set("choice0", "red");
+    set("count", "1");
+    set("steps", "5");
+    click("draw");
+    waitFor("String(document.getElementById('draw').disabled)", "false");
+    set("model", "fashion");
+    set("guidance", "8");
+    set("steps", "250");
+    click("fill");
+    click("right");
+    click("go");
+    waitFor("String(document.querySelectorAll('#pictures button').length)", "2");
+    assertThat(text("error")).isEmpty();
+    assertThat(browser.value("document.getElementById('words').textContent"))
+        .contains("samplerdpm++2m:99")
+        .contains("classifierFree(2.0)");
+  }
+
   /** What a screen reader is told: of the browser itself. */
   @Test
   void page_hasNamesForAllThatIsShown() throws Exception {
