@@ -333,9 +333,16 @@ function address(one) {
   return "/api/drawings/" + one.drawing + "/" + one.picture + ".png";
 }
 
+function what(one) {
+  return (one.prompt || "Anything, by " + one.model) + (one.words.use === "inpainting" ? ", filled in" : "");
+}
+
+function which(one) {
+  return " (seed " + one.words.seed + ", picture " + (one.picture + 1) + ")";
+}
+
 function title(one) {
-  const filled = one.words.use === "inpainting" ? ", filled in" : "";
-  return (one.prompt || "Anything") + filled + ", seed " + one.words.seed + ", picture " + (one.picture + 1);
+  return what(one) + which(one);
 }
 
 /** A picture of the gallery on the stage; it may be there already, at the end of its steps. */
@@ -393,7 +400,6 @@ function item(one) {
   button.type = "button";
   button.picture = one;
   button.setAttribute("aria-pressed", String(one === shown));
-  button.setAttribute("aria-label", title(one));
   image.src = address(one);
   image.alt = "";
   image.onerror = () => {
@@ -410,7 +416,10 @@ function item(one) {
       select(null);
     }
   };
-  button.append(image, (one.prompt || "anything, by " + one.model) + (one.words.use === "inpainting" ? ", filled in" : ""));
+  const more = document.createElement("span"); // for those who hear it
+  more.className = "spoken";
+  more.textContent = which(one);
+  button.append(image, what(one), more);
   button.addEventListener("click", () => {
     if (events) {
       fail("Stop the drawing first, or wait for its end.");
@@ -460,6 +469,12 @@ $("form").addEventListener("submit", event => {
   event.preventDefault();
   draw(null);
 });
+$("form").addEventListener("invalid", event => {
+  const details = event.target.closest("details");
+  if (details) {
+    details.open = true; // what is wrong is in sight
+  }
+}, true);
 $("stop").addEventListener("click", stop);
 $("model").addEventListener("change", showChoices);
 $("text").addEventListener("input", showGuidance);

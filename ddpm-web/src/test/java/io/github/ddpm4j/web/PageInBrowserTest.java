@@ -61,6 +61,7 @@ class PageInBrowserTest {
             .model("portraits", TestModels.attributes())
             .model("noise", TestModels.plain())
             .model("slow", TestModels.classes(calls))
+            .model("broken", TestModels.broken())
             .model("tiny", tiny.latent().ddpm())
             .mostImages(4)
             .build();
@@ -670,6 +671,65 @@ class PageInBrowserTest {
     assertThat(browser.value("document.getElementById('words').textContent"))
         .contains("samplerdpm++2m:99")
         .contains("classifierFree(2.0)");
+  }
+
+  @Test
+  void seed_thatIsWrongAndOutOfSight_isShown() throws Exception {
+    click("fresh");
+    set("seed", "");
+    click("draw");
+    assertThat(browser.value("String(document.querySelector('form details').open)"))
+        .isEqualTo("true");
+    assertThat(browser.value("document.activeElement.id")).isEqualTo("seed");
+    assertThat(drawn()).isEqualTo("0");
+  }
+
+  /** WCAG 2.1, 1.4.11 and 2.5.3. */
+  @Test
+  void fields_haveEdges_andNamesHaveWhatIsSeen() throws Exception {
+    for (boolean dark : new boolean[] {false, true}) {
+      open(1200, dark);
+      assertThat(
+              browser.value(
+                  """
+                  (() => {
+                    const light = text => {
+                      const [r, g, b] = text.match(/\\d+/g).map(v => v / 255)
+                        .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+                      return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+                    };
+                    const contrast = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+                    const edge = id => light(getComputedStyle(document.getElementById(id)).borderTopColor);
+                    const ground = id => light(getComputedStyle(document.getElementById(id)).backgroundColor);
+                    return ['model', 'count', 'seed', 'text', 'sampler'].filter(id =>
+                      contrast(edge(id), ground(id)) < 3 || contrast(edge(id), ground('form')) < 3).join();
+                  })()\
+                  """))
+          .as("fields without an edge, dark: %s", dark)
+          .isEmpty();
+    }
+    set("model", "noise");
+    set("count", "2");
+    click("draw");
+    waitFor("String(document.querySelectorAll('#pictures button').length)", "2");
+    String tree = browser.ask("Accessibility.getFullAXTree", Map.of()).toString();
+    assertThat(tree).contains("\"value\":\"Anything, by noise (seed ").contains(", picture 2)\"");
+    assertThat(
+            browser.value(
+                "[...document.querySelectorAll('.field output')].every(o =>"
+                    + " o.getAttribute('aria-live') === 'off') + ''"))
+        .isEqualTo("true");
+  }
+
+  @Test
+  void failure_beforeTheFirstStep_isSaid() throws Exception {
+    set("model", "broken");
+    click("draw");
+    waitFor(
+        "document.getElementById('error').textContent",
+        "It failed; the log of the server says why.");
+    assertThat(text("empty")).isEqualTo("Nothing was drawn.");
+    assertThat(isDisabled("draw")).isFalse();
   }
 
   /** What a screen reader is told: of the browser itself. */
