@@ -94,6 +94,7 @@ public final class SamplingService implements AutoCloseable {
   private final @Nullable Integer mostImages;
   private final int mostResident;
   private final UnaryOperator<Sampling> measured;
+  private final Map<String, UnaryOperator<Sampling>> measuredEach;
   private final AtomicLong submitted = new AtomicLong();
 
   private SamplingService(Builder builder) {
@@ -101,6 +102,7 @@ public final class SamplingService implements AutoCloseable {
     mostImages = settings.mostImages();
     mostResident = settings.mostResidentImages(DEFAULT_RESIDENT);
     measured = builder.measured;
+    measuredEach = Map.copyOf(builder.measuredEach);
     models = new LinkedHashMap<>();
     builder.models.forEach((name, copies) -> models.put(name, served(name, copies)));
     int devices = builder.models.values().stream().mapToInt(List::size).max().orElseThrow();
@@ -125,7 +127,8 @@ public final class SamplingService implements AutoCloseable {
     if (mostImages != null) {
       return new ServedModel(copies, mostImages);
     }
-    BatchCurve curve = BatchCurve.measure(copies.get(0), measured, Duration.ofMillis(200));
+    UnaryOperator<Sampling> settings = measuredEach.getOrDefault(name, measured);
+    BatchCurve curve = BatchCurve.measure(copies.get(0), settings, Duration.ofMillis(200));
     logger.info(
         "model {}: calls of up to {} images; image-steps by images: {}", name, curve.knee(), curve);
     return new ServedModel(copies, curve.knee(), curve.nanosPerImageStep());
@@ -357,6 +360,7 @@ public final class SamplingService implements AutoCloseable {
     private final ServiceSettings settings = new ServiceSettings();
     private ServiceSettings configured = new ServiceSettings();
     private UnaryOperator<Sampling> measured = UnaryOperator.identity();
+    private final Map<String, UnaryOperator<Sampling>> measuredEach = new LinkedHashMap<>();
     private Executor executor = ForkJoinPool.commonPool();
     private Runnable beforeCalls = () -> {};
 
@@ -482,6 +486,20 @@ public final class SamplingService implements AutoCloseable {
     }
 
     /**
+     * What the images of a call are measured with for one model, in the place of what holds for
+     * all: {@link #measuredWith(UnaryOperator)}.
+     *
+     * @param model the name of a model, which may be added later
+     * @param settings sets up a run of any number of images
+     * @return this builder
+     */
+    public Builder measuredWith(String model, UnaryOperator<Sampling> settings) {
+      measuredEach.put(
+          Objects.requireNonNull(model, "model"), Objects.requireNonNull(settings, "settings"));
+      return this;
+    }
+
+    /**
      * Where callers hear of their requests, and of models that were replaced.
      *
      * @param executor the common pool by default. What it takes it must run; what it rejects is
@@ -514,11 +532,22 @@ public final class SamplingService implements AutoCloseable {
      * Starts the service.
      *
      * @return a service that takes requests; the caller closes it
-     * @throws IllegalStateException if there is no model
+     * @throws IllegalStateException if there is no model, or none of a name that {@link
+     *     #measuredWith(String, UnaryOperator)} has
      */
     public SamplingService build() {
       if (models.isEmpty()) {
         throw new IllegalStateException("a service needs a model; call model(name, ddpm)");
+      }
+      for (String name : measuredEach.keySet()) {
+        if (!models.containsKey(name)) {
+          throw new IllegalStateException(
+              "the service has the models "
+                  + models.keySet()
+                  + ", and none of them is "
+                  + name
+                  + ", which measuredWith names");
+        }
       }
       return new SamplingService(this);
     }

@@ -878,6 +878,41 @@ class SamplingServiceTest {
   }
 
   @Test
+  void build_measuredWithOfAModel_isForThatOne() throws Exception {
+    List<String> used = new CopyOnWriteArrayList<>();
+    UnaryOperator<Sampling> all =
+        s -> {
+          used.add("all");
+          return s;
+        };
+    UnaryOperator<Sampling> second =
+        s -> {
+          used.add("second");
+          return s;
+        };
+    SamplingService.Builder builder =
+        SamplingService.builder()
+            .measuredWith("second", second)
+            .measuredWith(all)
+            .model("first", ddpm(Gate.open()))
+            .model("second", ddpm(Gate.open()));
+    try (SamplingService service = builder.build()) {
+      assertThat(used).startsWith("all").endsWith("second");
+      used.clear();
+      service.replace("second", ddpm(Gate.open())).join();
+      assertThat(used).containsOnly("second");
+      used.clear();
+      service.replace("first", ddpm(Gate.open())).join();
+      assertThat(used).containsOnly("all");
+    }
+    assertThatThrownBy(() -> builder.measuredWith("third", second).build())
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage(
+            "the service has the models [first, second], and none of them is third, which"
+                + " measuredWith names");
+  }
+
+  @Test
   void options_outOfRange_refused() {
     assertThatThrownBy(() -> SamplingService.builder().build())
         .hasMessage("a service needs a model; call model(name, ddpm)");

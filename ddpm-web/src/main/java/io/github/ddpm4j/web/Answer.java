@@ -47,10 +47,16 @@ record Answer(int status, String type, byte[] body) {
       // What is left of the body is not worth reading.
       exchange.getResponseHeaders().set("Connection", "close");
     }
-    boolean empty = body.length == 0 || exchange.getRequestMethod().equals("HEAD");
+    boolean isHead = exchange.getRequestMethod().equals("HEAD");
+    if (isHead) {
+      exchange.getResponseHeaders().set("Content-Length", Integer.toString(body.length));
+    }
+    boolean empty = body.length == 0 || isHead;
     exchange.sendResponseHeaders(status, empty ? -1 : body.length);
     if (!empty) {
       exchange.getResponseBody().write(body);
+      // Before the end of the exchange, which may cut the connection when a request was not read.
+      exchange.getResponseBody().flush();
     }
   }
 }

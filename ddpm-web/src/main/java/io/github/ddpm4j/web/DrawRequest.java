@@ -24,7 +24,7 @@ import org.jspecify.annotations.Nullable;
  * @param steps the calls of the network
  * @param guidance its scale; 1 for none
  * @param seed of the noise
- * @param count the number of pictures
+ * @param count the number of pictures; 1 with a hole
  * @param hole what is to be filled in; null for pictures from noise
  */
 record DrawRequest(
@@ -108,6 +108,7 @@ record DrawRequest(
     if (prompt.isBlank() && guidance != 1) {
       throw bad("guidance must be 1 without a prompt, since it guides towards it");
     }
+    int count = (int) whole(all, "count", 1, MOST_PICTURES);
     Hole hole = null;
     if (all.has("fill")) {
       if (!all.get("fill").isJsonObject()) {
@@ -119,16 +120,20 @@ record DrawRequest(
       if (!mask.matches("[0-9a-f]+")) {
         throw bad("mask must be of the digits 0 to 9 and a to f");
       }
-      hole = new Hole(text(fill, "drawing"), whole(fill, "picture", 0, MOST_PICTURES - 1), mask);
+      if (count != 1) {
+        throw bad("count must be 1 where a part of a picture is filled in, but was " + count);
+      }
+      hole =
+          new Hole(text(fill, "drawing"), (int) whole(fill, "picture", 0, MOST_PICTURES - 1), mask);
     }
     return new DrawRequest(
         text(all, "model"),
         prompt,
         text(all, "sampler"),
-        whole(all, "steps", 1, MOST_STEPS),
+        (int) whole(all, "steps", 1, MOST_STEPS),
         guidance,
-        number(all, "seed", 0, MOST_SEED).longValue(),
-        whole(all, "count", 1, MOST_PICTURES),
+        whole(all, "seed", 0, MOST_SEED),
+        count,
         hole);
   }
 
@@ -170,12 +175,12 @@ record DrawRequest(
     return text;
   }
 
-  private static int whole(JsonObject all, String name, int least, int most) {
+  private static long whole(JsonObject all, String name, double least, double most) {
     BigDecimal number = number(all, name, least, most);
     if (number.stripTrailingZeros().scale() > 0) {
       throw bad(name + " must be a whole number, but was " + number);
     }
-    return number.intValue();
+    return number.longValue();
   }
 
   private static BigDecimal number(JsonObject all, String name, double least, double most) {

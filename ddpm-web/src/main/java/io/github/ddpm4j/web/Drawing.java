@@ -10,6 +10,7 @@ import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.sampling.Samples;
 import io.github.ddpm4j.service.Progress;
+import io.github.ddpm4j.service.RequestRefusedException;
 import io.github.ddpm4j.service.ServedRequest;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
@@ -24,6 +25,7 @@ import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.Flow;
 import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -67,12 +69,16 @@ final class Drawing {
   private final String name;
   private final PageModel model;
   private final int count;
-  private final ServedRequest request;
+  private final int steps;
   private final NDManager arrays;
   private final Runnable grown;
   private final List<Event> events = new ArrayList<>();
   private List<Drawn> pictures = List.of();
   private int nextNumber;
+
+  /** Null once it has ended, since it knows what it began with, such as a picture. */
+  private @Nullable ServedRequest request;
+
   private boolean ended;
 
   /** What the follower alone uses: the pictures as they were last told, and the step of that. */
@@ -103,10 +109,11 @@ final class Drawing {
     this.name = name;
     this.model = model;
     this.count = count;
+    this.steps = request.steps();
     this.request = request;
     this.arrays = arrays;
     this.grown = grown;
-    request.progress().subscribe(new Follower());
+    request.progress().subscribe(new Follower(request));
   }
 
   String id() {
@@ -119,7 +126,13 @@ final class Drawing {
   }
 
   void cancel() {
-    request.cancel();
+    ServedRequest running;
+    synchronized (this) {
+      running = request;
+    }
+    if (running != null) {
+      running.cancel();
+    }
   }
 
   synchronized boolean hasEnded() {
@@ -189,6 +202,11 @@ final class Drawing {
   }
 
   private final class Follower implements Flow.Subscriber<Progress> {
+    private final ServedRequest followed;
+
+    Follower(ServedRequest followed) {
+      this.followed = followed;
+    }
 
     @Override
     public void onSubscribe(Flow.Subscription subscription) {
@@ -202,12 +220,12 @@ final class Drawing {
 
     @Override
     public void onError(Throwable failure) {
-      end();
+      end(followed);
     }
 
     @Override
     public void onComplete() {
-      end();
+      end(followed);
     }
   }
 
@@ -242,7 +260,7 @@ final class Drawing {
   private void show(int step, Shape one) {
     JsonObject data = new JsonObject();
     data.addProperty("step", step);
-    data.addProperty("steps", request.steps());
+    data.addProperty("steps", steps);
     try (NDManager manager = NDManager.newBaseManager()) {
       NDArray all = Upload.floats(manager, sheet, new Shape(count).addAll(one));
       Pictures pictures = Pictures.of(all).dataRange(model.range());
@@ -260,9 +278,9 @@ final class Drawing {
   }
 
   /** The result is there before the progress ends. */
-  private void end() {
+  private void end(ServedRequest followed) {
     try {
-      add("done", done(request.await()));
+      add("done", done(followed.await()));
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       add("failed", failed(e));
@@ -271,6 +289,9 @@ final class Drawing {
     } finally {
       sheet = new float[0];
       arrays.close();
+      synchronized (this) {
+        request = null;
+      }
     }
   }
 
@@ -283,9 +304,9 @@ final class Drawing {
       float[] values = all.toFloatArray();
       Shape one = all.getShape().slice(1);
       // A service that is fast leaves out some of the progress.
-      if (lastShown < request.steps() || !model.showsPictures()) {
+      if (lastShown < steps || !model.showsPictures()) {
         sheet = values;
-        show(request.steps(), one);
+        show(steps, one);
       }
       int size = Math.toIntExact(one.size());
       for (int i = 0; i < samples.size(); i++) {
@@ -312,9 +333,11 @@ final class Drawing {
       message = "Stopped.";
     } else if (failure instanceof TimeoutException) {
       message = "It took too long, and was given up: " + failure.getMessage();
+    } else if (failure instanceof RequestRefusedException) {
+      message = "There is too much to draw just now: " + failure.getMessage();
     } else {
       logger.warn("drawing {} failed", id, failure);
-      message = "It failed: " + failure.getMessage();
+      message = "It failed; the log of the server says why.";
     }
     JsonObject data = new JsonObject();
     data.addProperty("message", message);

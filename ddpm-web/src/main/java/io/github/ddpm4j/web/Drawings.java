@@ -1,9 +1,8 @@
 package io.github.ddpm4j.web;
 
-import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
-import io.github.ddpm4j.internal.ops.Upload;
+import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.sampling.Sampler;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Sampling;
@@ -147,13 +146,24 @@ final class Drawings {
       throw new RefusalException(400, "a picture is filled in by the model that drew it");
     }
     float[] known = hole.kept(Math.toIntExact(shape.get(1) * shape.get(2)));
-    int count = asked.count();
     return s -> {
-      NDArray one = Upload.floats(arrays, picture.values(), new Shape(1).addAll(shape));
-      NDArray images = one.repeat(0, count);
-      NDArray mask = Upload.floats(arrays, known, new Shape(1, 1, shape.get(1), shape.get(2)));
-      return model.startFilling(s, asked, sampler, images, mask);
+      float[] within = within(model.range(), picture.values(), Math.toIntExact(shape.get(0)));
+      return model.startFilling(s, asked, sampler, within, known, arrays);
     };
+  }
+
+  /** What a model drew may lie a little beyond the range that files of pictures are cut to. */
+  private static float[] within(DataRange range, float[] values, int channels) {
+    float[] cut = new float[values.length];
+    int size = values.length / channels;
+    for (int c = 0; c < channels; c++) {
+      float least = (float) range.channel(c).min();
+      float most = (float) range.channel(c).max();
+      for (int i = c * size; i < (c + 1) * size; i++) {
+        cut[i] = Math.min(most, Math.max(least, values[i]));
+      }
+    }
+    return cut;
   }
 
   /** What is filled in fits its surroundings better if steps are taken again. */

@@ -1,9 +1,11 @@
 package io.github.ddpm4j.web;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.internal.io.JsonFile;
+import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.latent.Drawing;
 import io.github.ddpm4j.latent.LatentDiffusion;
 import io.github.ddpm4j.latent.TextToImage;
@@ -97,11 +99,20 @@ record LatentModel(LatentDiffusion latent, @Nullable TextToImage text)
     return set(asked, sampler).start(asked.count());
   }
 
+  /** The run has latents of the picture and nothing of it itself. */
   @Override
   public SamplingRun startFilling(
-      Sampling sampling, DrawRequest asked, Sampler sampler, NDArray pictures, NDArray mask) {
-    // What it drew may lie a little beyond the range that files of pictures are cut to.
-    return set(asked, sampler).startInpainting(pictures.clip(-1, 1), mask);
+      Sampling sampling,
+      DrawRequest asked,
+      Sampler sampler,
+      float[] picture,
+      float[] kept,
+      NDManager arrays) {
+    Shape shape = shape();
+    try (NDArray known = Upload.floats(arrays, picture, new Shape(1).addAll(shape));
+        NDArray mask = Upload.floats(arrays, kept, new Shape(1, 1, shape.get(1), shape.get(2)))) {
+      return set(asked, sampler).startInpainting(known, mask);
+    }
   }
 
   private Drawing set(DrawRequest asked, Sampler sampler) {

@@ -1,6 +1,7 @@
 package io.github.ddpm4j.web;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.model.DataRange;
@@ -45,11 +46,17 @@ interface PageModel {
   SamplingRun start(Sampling sampling, DrawRequest asked, Sampler sampler);
 
   /**
-   * Starts to fill in.
+   * Starts to fill in a picture.
    *
-   * @param pictures (N, C, H, W)
-   * @param mask 1 for what is kept, (1, 1, H, W)
+   * @param picture its numbers within the range, (C, H, W)
+   * @param kept 1 for pixels that are kept and 0 for others, (H, W)
+   * @param arrays gets what the run borrows until its end
    */
   SamplingRun startFilling(
-      Sampling sampling, DrawRequest asked, Sampler sampler, NDArray pictures, NDArray mask);
+      Sampling sampling,
+      DrawRequest asked,
+      Sampler sampler,
+      float[] picture,
+      float[] kept,
+      NDManager arrays);
 }

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.net.BindException;
+import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
@@ -57,6 +58,11 @@ final class PageServer implements AutoCloseable {
   private static final Logger logger = LoggerFactory.getLogger(PageServer.class);
   private static final Pattern DRAWING =
       Pattern.compile("/api/drawings/([0-9a-f]{32})(?:/(events|(\\d{1,2})\\.png))?");
+
+  /** Where the name localhost leads. */
+  private static final Set<String> LOCALHOST = Set.of("127.0.0.1", "[::1]");
+
+  private static final List<String> READ = List.of("GET", "HEAD");
   private static final Map<String, String> TYPES =
       Map.of(
           "/", "index.html",
@@ -178,9 +184,16 @@ final class PageServer implements AutoCloseable {
   /** Where a browser of this machine finds the page. */
   String address() {
     InetSocketAddress bound = server.getAddress();
-    boolean isHere = isLocal || bound.getAddress().isAnyLocalAddress();
-    String host = isHere ? "localhost" : bound.getAddress().getHostAddress();
-    return "http://" + (host.contains(":") ? "[" + host + "]" : host) + ":" + bound.getPort() + "/";
+    boolean isHere = LOCALHOST.contains(literal()) || bound.getAddress().isAnyLocalAddress();
+    return "http://" + (isHere ? "localhost" : literal()) + ":" + bound.getPort() + "/";
+  }
+
+  /** The address that it listens at, as it stands in a URL. */
+  private String literal() {
+    InetAddress bound = server.getAddress().getAddress();
+    String text =
+        bound.isLoopbackAddress() && bound instanceof Inet6Address ? "::1" : bound.getHostAddress();
+    return text.contains(":") ? "[" + text + "]" : text;
   }
 
   private static Answer resource(String name) {
@@ -211,6 +224,9 @@ final class PageServer implements AutoCloseable {
         }
       } catch (RefusalException e) {
         answer = Answer.refusal(e.status(), String.valueOf(e.getMessage()));
+        if (!e.allowed().isEmpty()) {
+          exchange.getResponseHeaders().set("Allow", e.allowed());
+        }
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
         answer = Answer.refusal(503, "the server is ending");
@@ -225,13 +241,15 @@ final class PageServer implements AutoCloseable {
   /** A page of another site whose name leads here must not reach a server of this machine. */
   private void requireKnownHost(HttpExchange exchange) {
     String host = exchange.getRequestHeaders().getFirst("Host");
-    int port = server.getAddress().getPort();
-    Set<String> known =
-        Set.of("localhost:" + port, "127.0.0.1:" + port, "[::1]:" + port, "localhost", "127.0.0.1");
-    if (isLocal && (host == null || !known.contains(host.toLowerCase(Locale.ROOT)))) {
-      throw new RefusalException(
-          421, "this server is for this machine alone; open http://localhost:" + port + "/");
+    if (isLocal && (host == null || !isKnown(host.toLowerCase(Locale.ROOT)))) {
+      throw new RefusalException(421, "this server is for this machine alone; open " + address());
     }
+  }
+
+  private boolean isKnown(String host) {
+    String port = ":" + server.getAddress().getPort();
+    String name = host.endsWith(port) ? host.substring(0, host.length() - port.length()) : host;
+    return name.equals("localhost") || LOCALHOST.contains(name) || name.equals(literal());
   }
 
   private @Nullable Answer answer(HttpExchange exchange, String client)
@@ -240,15 +258,15 @@ final class PageServer implements AutoCloseable {
     String path = exchange.getRequestURI().getRawPath();
     Answer file = files.get(path);
     if (file != null) {
-      requireMethod(method, "GET");
+      requireMethod(method, READ);
       return file;
     }
     if (path.equals("/api/models")) {
-      requireMethod(method, "GET");
+      requireMethod(method, READ);
       return Answer.json(200, models.json());
     }
     if (path.equals("/api/drawings")) {
-      requireMethod(method, "POST");
+      requireMethod(method, List.of("POST"));
       return begin(exchange, client);
     }
     Matcher drawing = DRAWING.matcher(path);
@@ -257,25 +275,25 @@ final class PageServer implements AutoCloseable {
     }
     Drawing known = drawings.get(drawing.group(1));
     if (drawing.group(3) != null) {
-      requireMethod(method, "GET");
+      requireMethod(method, READ);
       return known
           .picture(Integer.parseInt(drawing.group(3)))
           .map(picture -> new Answer(200, "image/png", picture.png()))
           .orElseThrow(() -> new RefusalException(404, "there is no such picture"));
     }
     if (drawing.group(2) != null) {
-      requireMethod(method, "GET");
+      requireMethod(method, List.of("GET"));
       streams.send(exchange, known, client);
       return null;
     }
-    requireMethod(method, "DELETE");
+    requireMethod(method, List.of("DELETE"));
     known.cancel();
     return new Answer(204, "", new byte[0]);
   }
 
-  private static void requireMethod(String method, String only) {
-    if (!method.equals(only)) {
-      throw new RefusalException(405, "only " + only + " is for this address");
+  private static void requireMethod(String method, List<String> methods) {
+    if (!methods.contains(method)) {
+      throw RefusalException.allowing(methods);
     }
   }
 

@@ -1,8 +1,10 @@
 package io.github.ddpm4j.web;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import io.github.ddpm4j.DDPM;
+import io.github.ddpm4j.internal.ops.Upload;
 import io.github.ddpm4j.model.DataRange;
 import io.github.ddpm4j.sampling.Guidance;
 import io.github.ddpm4j.sampling.Sampler;
@@ -70,8 +72,16 @@ record PixelModel(DDPM ddpm) implements PageModel {
 
   @Override
   public SamplingRun startFilling(
-      Sampling sampling, DrawRequest asked, Sampler sampler, NDArray pictures, NDArray mask) {
-    return set(sampling, asked).sampler(sampler).startInpainting(pictures, mask);
+      Sampling sampling,
+      DrawRequest asked,
+      Sampler sampler,
+      float[] picture,
+      float[] kept,
+      NDManager arrays) {
+    Shape shape = shape();
+    NDArray known = Upload.floats(arrays, picture, new Shape(1).addAll(shape));
+    NDArray mask = Upload.floats(arrays, kept, new Shape(1, 1, shape.get(1), shape.get(2)));
+    return set(sampling, asked).sampler(sampler).startInpainting(known, mask);
   }
 
   private static Sampling set(Sampling sampling, DrawRequest asked) {

@@ -3,13 +3,19 @@ import { Hole } from "/fill.js";
 
 const $ = id => document.getElementById(id);
 const KEPT = "pictures-out-of-noise";
+const UNDER_WAY = KEPT + "-drawing";
+const LOST = "The connection to the server is lost. Trying again …";
+const MOST_KEPT = 200;
+const PATIENCE = 5000; // milliseconds from one try to the next
 let offer = { models: [], samplers: [] };
 let frames = []; // {step, steps, image}
 let events = null; // of the drawing under way
 let drawing = null; // its name, once the server has taken it
+let isLost = false; // whether its events are
+let stopping = false; // Stop was pressed
 let shown = null; // the picture of the gallery on the stage
 let gallery = [];
-const hole = new Hole($("hole"), say);
+const hole = new Hole($("hole"), say, loseShown);
 
 function say(text) {
   $("spoken").textContent = text;
@@ -17,6 +23,23 @@ function say(text) {
 
 function fail(text) {
   $("error").textContent = text;
+}
+
+/** What this tab has kept; a browser may keep nothing, or not say so. */
+function recall(name, otherwise) {
+  try {
+    return JSON.parse(sessionStorage.getItem(name)) ?? otherwise;
+  } catch {
+    return otherwise;
+  }
+}
+
+function remember(name, value) {
+  try {
+    sessionStorage.setItem(name, JSON.stringify(value));
+  } catch {
+    // without it, all lasts as long as the page
+  }
 }
 
 async function ask(path, options) {
@@ -28,7 +51,8 @@ async function ask(path, options) {
   }
   if (!answer.ok) {
     const told = await answer.json().catch(() => ({}));
-    throw new Error(told.error ? told.error[0].toUpperCase() + told.error.slice(1) + "." : "The server answered " + answer.status + ".");
+    const text = told.error ? told.error[0].toUpperCase() + told.error.slice(1) + "." : "The server answered " + answer.status + ".";
+    throw Object.assign(new Error(text), { status: answer.status });
   }
   return answer;
 }
@@ -112,19 +136,20 @@ async function draw(fill) {
     newSeed();
   }
   const words = fill ? fill.prompt : prompt();
+  const of = fill ? offer.models.find(one => one.name === fill.model) : model();
+  const guidance = of === model() ? Number($("guidance").value) : of.guidance; // the form's is for its own
   const body = {
-    model: fill ? fill.model : $("model").value,
+    model: of.name,
     prompt: words,
     sampler: $("sampler").value,
-    steps: Number($("steps").value),
-    guidance: words === "" ? 1 : Number($("guidance").value),
+    steps: Math.min(Number($("steps").value), of.mostSteps),
+    guidance: words === "" ? 1 : guidance,
     seed: Number($("seed").value),
     count: fill ? 1 : Number($("count").value),
   };
   if (fill) {
     body.fill = { drawing: fill.drawing, picture: fill.picture, mask: fill.mask };
   }
-  drawing = null;
   busy(true);
   try {
     const answer = await ask("/api/drawings", {
@@ -132,29 +157,39 @@ async function draw(fill) {
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(body),
     });
-    drawing = (await answer.json()).id;
-    $("stop").disabled = false;
-    follow(body);
+    follow((await answer.json()).id, body);
+    if (stopping) {
+      stop();
+    }
   } catch (e) {
-    busy(false);
+    end();
     fail(e.message);
   }
 }
 
+/** Buttons that cannot be pressed lose the focus, which goes to what can be. */
 function busy(is) {
+  const focused = document.activeElement;
+  stopping = false;
   $("draw").disabled = $("go").disabled = is;
   $("stop").hidden = !is;
-  $("stop").disabled = true; // until there is something to stop
   $("progress").hidden = !is;
   $("stage").setAttribute("aria-busy", String(is));
+  if (is && (focused === $("draw") || focused === $("go"))) {
+    $("stop").focus();
+  } else if (!is && focused === $("stop")) {
+    $("draw").focus();
+  }
 }
 
 function called(body) {
   return (body.prompt || "Anything") + (body.fill ? ", filled in" : "") + ", by " + body.model;
 }
 
-function follow(body) {
-  frames = [];
+function follow(id, body) {
+  drawing = id;
+  // Whoever loads the page anew follows it again.
+  remember(UNDER_WAY, { id, ...body, fill: Boolean(body.fill) });
   select(null);
   leaveEditor();
   $("replay").hidden = true;
@@ -167,8 +202,18 @@ function follow(body) {
   $("stage-title").textContent = called(body);
   $("stage").scrollIntoView({ block: "nearest" });
   say("Drawing " + called(body));
-  const id = drawing;
-  events = new EventSource("/api/drawings/" + id + "/events");
+  listen(id, body);
+}
+
+function listen(id, body) {
+  frames = [];
+  const stream = events = new EventSource("/api/drawings/" + id + "/events");
+  events.addEventListener("open", () => {
+    if (isLost) {
+      isLost = false;
+      fail("");
+    }
+  });
   events.addEventListener("step", event => {
     const frame = JSON.parse(event.data);
     frames.push(frame);
@@ -176,12 +221,12 @@ function follow(body) {
     $("progress").value = frame.step / frame.steps;
   });
   events.addEventListener("done", event => {
+    const byKeys = document.activeElement === $("stop");
     end();
     const told = JSON.parse(event.data).pictures;
-    gallery.unshift(...told.map((words, k) => ({
+    keep(told.map((words, k) => ({
       drawing: id, picture: k, model: body.model, prompt: body.prompt, words,
     })));
-    keep();
     $("replay").hidden = frames.length < 2; // the server may have forgotten the steps
     $("when").max = frames.length - 1;
     $("when").value = frames.length - 1;
@@ -191,19 +236,73 @@ function follow(body) {
     if (told.length === 1 || !frames.length) {
       select(gallery[0], frames.length > 0);
     }
+    if (byKeys && body.fill && shown) {
+      $("fill").focus(); // where it began
+    }
     $("told").textContent = told.length === 1 ? "Done." : "Done. Choose one in the gallery to keep it.";
     say("Done: " + (told.length === 1 ? "1 picture" : told.length + " pictures") + " of " + called(body));
   });
   events.addEventListener("failed", event => {
     end();
+    if (!frames.length) {
+      $("empty").textContent = "Nothing was drawn.";
+    }
     fail(JSON.parse(event.data).message);
   });
   events.onerror = () => {
-    if (events && events.readyState === EventSource.CLOSED) {
-      end();
-      fail("The server has forgotten this drawing. Draw again.");
+    if (stream.readyState === EventSource.CLOSED) {
+      listenAgain(id, body, stream);
+    } else {
+      lose(LOST);
     }
   };
+}
+
+function lose(text) {
+  isLost = true;
+  if ($("error").textContent !== text) {
+    fail(text); // once, however often it is tried
+  }
+}
+
+/** After an answer that was no stream; which one, the browser does not say. */
+async function listenAgain(id, body, stream) {
+  try {
+    const answer = await ask("/api/drawings/" + id + "/events");
+    answer.body?.cancel();
+  } catch (e) {
+    if (stream !== events) {
+      return; // it has ended meanwhile
+    }
+    if (e.status && e.status !== 429) {
+      end();
+      fail(e.message);
+      return;
+    }
+    lose(e.status ? e.message : LOST);
+  }
+  setTimeout(() => {
+    if (stream === events) {
+      listen(id, body);
+    }
+  }, PATIENCE);
+}
+
+async function stop() {
+  stopping = true;
+  $("told").textContent = "Stopping …";
+  if (!drawing) {
+    return; // as soon as the server has taken it
+  }
+  const stopped = drawing;
+  try {
+    await ask("/api/drawings/" + stopped, { method: "DELETE" });
+  } catch (e) {
+    if (drawing === stopped) {
+      end();
+      fail(e.message);
+    }
+  }
 }
 
 function end() {
@@ -211,12 +310,11 @@ function end() {
     events.close();
     events = null;
   }
+  drawing = null;
+  isLost = false;
+  remember(UNDER_WAY, null);
   $("told").textContent = "";
-  const stopped = document.activeElement === $("stop");
   busy(false);
-  if (stopped) {
-    $("draw").focus();
-  }
 }
 
 /** A moment of the drawing on the stage. */
@@ -235,9 +333,16 @@ function address(one) {
   return "/api/drawings/" + one.drawing + "/" + one.picture + ".png";
 }
 
+function what(one) {
+  return (one.prompt || "Anything, by " + one.model) + (one.words.use === "inpainting" ? ", filled in" : "");
+}
+
+function which(one) {
+  return " (seed " + one.words.seed + ", picture " + (one.picture + 1) + ")";
+}
+
 function title(one) {
-  const filled = one.words.use === "inpainting" ? ", filled in" : "";
-  return (one.prompt || "Anything") + filled + ", seed " + one.words.seed + ", picture " + (one.picture + 1);
+  return what(one) + which(one);
 }
 
 /** A picture of the gallery on the stage; it may be there already, at the end of its steps. */
@@ -274,55 +379,69 @@ function select(one, isThere) {
   }
 }
 
-function showGallery() {
-  $("gallery-empty").hidden = gallery.length > 0;
-  $("pictures").replaceChildren(...gallery.map(one => {
-    const item = document.createElement("li");
-    const button = document.createElement("button");
-    const image = document.createElement("img");
-    button.type = "button";
-    button.picture = one;
-    button.setAttribute("aria-pressed", String(one === shown));
-    button.setAttribute("aria-label", title(one));
-    image.src = address(one);
-    image.alt = "";
-    image.onerror = () => {
-      // This one alone: drawing all anew would ask the server for each of them again.
-      gallery = gallery.filter(other => other !== one);
-      item.remove();
-      $("gallery-empty").hidden = gallery.length > 0;
-      store();
-      if (shown === one) {
-        select(null);
-      }
-    };
-    button.append(image, (one.prompt || "anything, by " + one.model) + (one.words.use === "inpainting" ? ", filled in" : ""));
-    button.addEventListener("click", () => {
-      if (events) {
-        fail("Stop the drawing first, or wait for its end.");
-        return;
-      }
-      fail("");
-      select(one);
-      $("stage").scrollIntoView({ block: "nearest" });
-    });
-    item.append(button);
-    return item;
-  }));
-}
-
-function keep() {
-  gallery = gallery.slice(0, 200);
-  store();
-  showGallery();
-}
-
-function store() {
-  try {
-    sessionStorage.setItem(KEPT, JSON.stringify(gallery));
-  } catch {
-    // without it the gallery lasts as long as the page
+/** The picture of the gallery that is chosen cannot be loaded. */
+function loseShown() {
+  if (!shown) {
+    return;
   }
+  leaveEditor();
+  select(null);
+  $("live").hidden = true;
+  $("empty").hidden = false;
+  $("empty").textContent = "Nothing to see.";
+  fail("The server no longer has this picture, or does not answer.");
+}
+
+/** An item of the gallery. */
+function item(one) {
+  const item = document.createElement("li");
+  const button = document.createElement("button");
+  const image = document.createElement("img");
+  button.type = "button";
+  button.picture = one;
+  button.setAttribute("aria-pressed", String(one === shown));
+  image.src = address(one);
+  image.alt = "";
+  image.onerror = () => {
+    // This one alone: drawing all anew would ask the server for each of them again.
+    const next = item.nextElementSibling ?? item.previousElementSibling;
+    if (item.contains(document.activeElement) && next) {
+      next.firstElementChild.focus();
+    }
+    gallery = gallery.filter(other => other !== one);
+    item.remove();
+    $("gallery-empty").hidden = gallery.length > 0;
+    remember(KEPT, gallery);
+    if (shown === one) {
+      select(null);
+    }
+  };
+  const more = document.createElement("span"); // for those who hear it
+  more.className = "spoken";
+  more.textContent = which(one);
+  button.append(image, what(one), more);
+  button.addEventListener("click", () => {
+    if (events) {
+      fail("Stop the drawing first, or wait for its end.");
+      return;
+    }
+    fail("");
+    select(one);
+    $("stage").scrollIntoView({ block: "nearest" });
+  });
+  item.append(button);
+  return item;
+}
+
+/** Adds pictures to the gallery; those that are there stay as they are, with the focus. */
+function keep(pictures) {
+  gallery = [...pictures, ...gallery].slice(0, MOST_KEPT);
+  remember(KEPT, gallery);
+  $("pictures").prepend(...pictures.map(item));
+  while ($("pictures").childElementCount > gallery.length) {
+    $("pictures").lastElementChild.remove();
+  }
+  $("gallery-empty").hidden = gallery.length > 0;
 }
 
 function leaveEditor() {
@@ -345,11 +464,18 @@ function fillIn() {
   draw({ ...shown, mask: hole.mask() });
 }
 
+$("live").addEventListener("error", loseShown);
 $("form").addEventListener("submit", event => {
   event.preventDefault();
   draw(null);
 });
-$("stop").addEventListener("click", () => ask("/api/drawings/" + drawing, { method: "DELETE" }).catch(e => fail(e.message)));
+$("form").addEventListener("invalid", event => {
+  const details = event.target.closest("details");
+  if (details) {
+    details.open = true; // what is wrong is in sight
+  }
+}, true);
+$("stop").addEventListener("click", stop);
 $("model").addEventListener("change", showChoices);
 $("text").addEventListener("input", showGuidance);
 $("steps").addEventListener("input", showNumbers);
@@ -373,9 +499,14 @@ try {
   $("count").max = offer.mostPictures;
   $("text").maxLength = offer.mostText;
   showChoices();
-  gallery = JSON.parse(sessionStorage.getItem(KEPT) || "[]");
-  showGallery();
-  $("draw").disabled = false;
+  keep(recall(KEPT, []));
+  const underWay = recall(UNDER_WAY, null);
+  if (underWay) {
+    busy(true);
+    follow(underWay.id, underWay);
+  } else {
+    $("draw").disabled = false;
+  }
   document.documentElement.dataset.ready = "yes";
 } catch (e) {
   fail(e.message);

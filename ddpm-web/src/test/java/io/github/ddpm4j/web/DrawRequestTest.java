@@ -21,7 +21,8 @@ class DrawRequestTest {
     assertThat(DrawRequest.of(GOOD))
         .isEqualTo(new DrawRequest("m", "Bag", "ddim", 5, 1.5, 7, 2, null));
     String fill = ", \"fill\": {\"drawing\": \"d\", \"picture\": 3, \"mask\": \"06af\"}}";
-    assertThat(DrawRequest.of(GOOD.substring(0, GOOD.length() - 1) + fill).hole())
+    String one = GOOD.replace("\"count\":2", "\"count\":1");
+    assertThat(DrawRequest.of(one.substring(0, one.length() - 1) + fill).hole())
         .isEqualTo(new Hole("d", 3, "06af"));
     assertThat(DrawRequest.of(GOOD.replace("7", "9007199254740991")).seed())
         .isEqualTo(9007199254740991L);
@@ -40,16 +41,19 @@ class DrawRequestTest {
         "1.5; 0.5; guidance must lie in [1, 20], but was 0.5",
         "\"count\":2; \"count\":17; count must lie in [1, 16], but was 17",
         "\"seed\":7; \"seed\":-1; seed must lie in [0, 9007199254740991], but was -1",
+        "\"seed\":7; \"seed\":1.5; seed must be a whole number, but was 1.5",
         "\"Bag\"; \" \"; guidance must be 1 without a prompt, since it guides towards it",
         "\"m\"; 3; model must be a text",
         "\"Bag\"; [\"Bag\"]; prompt must be a text",
         "\"seed\":7; \"sead\":7; there is no such name, but there are [model, prompt, sampler,"
             + " steps, guidance, seed, count, fill]",
         "\"seed\":7; \"seed\":7,\"fill\":3; fill must be an object of [drawing, picture, mask]",
-        "\"seed\":7; \"seed\":7,\"fill\":{\"mask\":\"01g\"}; mask must be of the digits 0 to 9 and a"
-            + " to f",
+        "\"seed\":7; \"seed\":7,\"fill\":{\"mask\":\"01g\"}; mask must be of the digits 0 to 9 and"
+            + " a to f",
         "\"seed\":7; \"seed\":7,\"fill\":{\"to\":1}; there is no such name, but there are [drawing,"
-            + " picture, mask]"
+            + " picture, mask]",
+        "\"seed\":7; \"seed\":7,\"fill\":{\"drawing\":\"d\",\"picture\":3,\"mask\":\"06af\"}; count"
+            + " must be 1 where a part of a picture is filled in, but was 2"
       })
   void of_whatItNeverSends_isRefused(String part, String other, String message) {
     assertThatThrownBy(() -> DrawRequest.of(GOOD.replace(part, other)))
@@ -81,7 +85,7 @@ class DrawRequestTest {
                 .replace("'", "\"")
                 .replace("T", text)
                 .replace("P", "\u4e00".repeat(DrawRequest.MOST_PROMPT))
-            + ("'count':16,'fill':{'drawing':'T','picture':15,'mask':'" + mask + "'}}")
+            + ("'count':1,'fill':{'drawing':'T','picture':15,'mask':'" + mask + "'}}")
                 .replace("'", "\"")
                 .replace("T", text);
     assertThat(body.getBytes(StandardCharsets.UTF_8)).hasSizeLessThan(PageServer.MOST_BYTES);

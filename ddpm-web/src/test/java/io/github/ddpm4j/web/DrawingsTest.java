@@ -3,8 +3,12 @@ package io.github.ddpm4j.web;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ai.djl.ndarray.NDManager;
 import com.google.gson.JsonParser;
+import io.github.ddpm4j.sampling.Samplers;
+import io.github.ddpm4j.service.SamplingRequest;
 import io.github.ddpm4j.service.SamplingService;
+import java.lang.ref.WeakReference;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -27,6 +31,9 @@ class DrawingsTest {
       SamplingService.builder()
           .model("slow", TestModels.classes(calls))
           .model("portraits", TestModels.attributes())
+          .model("bright", TestModels.bright())
+          .model("broken", TestModels.broken())
+          .mostImages(4)
           .build();
 
   @AfterEach
@@ -135,6 +142,60 @@ class DrawingsTest {
     assertThat(drawing.event(0, Duration.ZERO).orElseThrow().number()).isPositive();
     calls.release(1_000_000);
     assertThat(follow(drawing)).last().extracting(Drawing.Event::name).isEqualTo("done");
+  }
+
+  /** What failed is in the log; its message may be of a library, or none. */
+  @Test
+  void failure_ofTheNetwork_isToldInWords() throws Exception {
+    Drawing drawing = new Drawings(service).begin(request("broken", 2, null), "me");
+    Drawing.Event last = follow(drawing).get(0);
+    assertThat(last.name()).isEqualTo("failed");
+    assertThat(last.data())
+        .isEqualTo("{\"message\":\"It failed; the log of the server says why.\"}");
+  }
+
+  /** Which a drawing would keep beyond what is counted of it. */
+  @Test
+  void drawing_thatHasEnded_letsGoOfWhatBeganIt() throws Exception {
+    Object source = new Object();
+    WeakReference<Object> held = new WeakReference<>(source);
+    Drawing drawing = holding(source);
+    assertThat(follow(drawing)).last().extracting(Drawing.Event::name).isEqualTo("done");
+    source = null;
+    long end = System.nanoTime() + PATIENCE.toNanos();
+    while (held.get() != null && System.nanoTime() < end) {
+      System.gc();
+      Thread.sleep(20);
+    }
+    assertThat(held.get()).isNull();
+    drawing.cancel();
+    assertThat(drawing.picture(0)).isPresent();
+  }
+
+  private Drawing holding(Object source) throws InterruptedException {
+    SamplingRequest request =
+        SamplingRequest.starting(
+                s -> {
+                  assertThat(source).isNotNull();
+                  return s.sampler(Samplers.ddim(2)).seed(1).start(1);
+                })
+            .model("portraits");
+    PageModel model = new Drawings(service).models().get("portraits");
+    return new Drawing(
+        "id", "portraits", model, 1, service.submit(request), NDManager.newBaseManager(), () -> {});
+  }
+
+  /** Files of pictures are cut to the range, and so is what is kept of them. */
+  @Test
+  void fill_aPictureBeyondTheRange_keepsWhatItsFileShows() throws Exception {
+    Drawings drawings = new Drawings(service);
+    Drawing from = drawings.begin(request("bright", 2, null), "me");
+    assertThat(follow(from)).last().extracting(Drawing.Event::name).isEqualTo("done");
+    assertThat(from.picture(0).orElseThrow().values()[0]).isGreaterThan(2);
+    Drawing filled =
+        drawings.begin(request("bright", 2, new DrawRequest.Hole(from.id(), 0, "ff00")), "me");
+    assertThat(follow(filled)).last().extracting(Drawing.Event::name).isEqualTo("done");
+    assertThat(filled.picture(0).orElseThrow().values()[0]).isEqualTo(1);
   }
 
   /** Filling in takes steps again. */

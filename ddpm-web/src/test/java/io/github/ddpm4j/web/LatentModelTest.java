@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
@@ -12,6 +13,7 @@ import io.github.ddpm4j.latent.LatentDiffusion;
 import io.github.ddpm4j.latent.TextToImage;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.sampling.Samples;
+import io.github.ddpm4j.sampling.SamplingRun;
 import io.github.ddpm4j.service.SamplingService;
 import io.github.ddpm4j.service.ServiceListener;
 import io.github.ddpm4j.unet.UNet;
@@ -204,6 +206,25 @@ class LatentModelTest {
     float[] before = first.picture(0).orElseThrow().values();
     float[] after = second.picture(0).orElseThrow().values();
     assertThat(after).hasSameSizeAs(before).isNotEqualTo(before);
+  }
+
+  @Test
+  void startFilling_holdsNothingUntilItsEnd() {
+    Shape shape = text.shape();
+    float[] picture = new float[(int) shape.size()];
+    float[] kept = new float[(int) (shape.get(1) * shape.get(2))];
+    try (NDManager arrays = NDManager.newBaseManager();
+        SamplingRun run =
+            text.startFilling(
+                text.ddpm().sampling(),
+                asked("a red dog", 1, null),
+                Samplers.ddim(2),
+                picture,
+                kept,
+                arrays)) {
+      assertThat(run.images()).isEqualTo(1);
+      assertThat(arrays.getManagedArrays()).isEmpty();
+    }
   }
 
   @Test

@@ -107,6 +107,10 @@ class PageServerTest {
         .replace('\'', '"');
   }
 
+  private static String one(String more) {
+    return body(more).replace("\"count\":2", "\"count\":1");
+  }
+
   private String begin(String body) throws Exception {
     HttpResponse<String> answer = post(body);
     assertThat(answer.body()).matches("\\{\"id\":\"[0-9a-f]{32}\"}");
@@ -230,23 +234,24 @@ class PageServerTest {
     get("/api/drawings/" + id + "/events");
     String mask = "ff00";
     String fill = ",'fill':{'drawing':'" + id + "','picture':1,'mask':'" + mask + "'}";
+    assertThat(error(post(body(fill)), 400))
+        .isEqualTo("count must be 1 where a part of a picture is filled in, but was 2");
     String filled =
-        begin(
-            body(fill).replace("\"seed\":7", "\"seed\":8").replace("\"steps\":5", "\"steps\":20"));
+        begin(one(fill).replace("\"seed\":7", "\"seed\":8").replace("\"steps\":5", "\"steps\":20"));
     assertThat(get("/api/drawings/" + filled + "/events").body()).contains("event: done");
     int[] before = pixels(id, 1);
     int[] after = pixels(filled, 0);
     assertThat(Arrays.copyOf(after, 8)).containsExactly(Arrays.copyOf(before, 8));
     assertThat(Arrays.copyOfRange(after, 8, 16)).isNotEqualTo(Arrays.copyOfRange(before, 8, 16));
 
-    assertThat(error(post(body(fill.replace(mask, "f0"))), 400))
+    assertThat(error(post(one(fill.replace(mask, "f0"))), 400))
         .isEqualTo("mask must have 4 digits for 16 pixels, but has 2");
-    assertThat(error(post(body(fill.replace(id, "0".repeat(32)))), 404))
+    assertThat(error(post(one(fill.replace(id, "0".repeat(32)))), 404))
         .isEqualTo("there is no such drawing, or it was forgotten");
-    assertThat(error(post(body(fill.replace("'picture':1", "'picture':2"))), 404))
+    assertThat(error(post(one(fill.replace("'picture':1", "'picture':2"))), 404))
         .isEqualTo("there is no such picture");
     assertThat(
-            error(post(body(fill).replace("classes", "portraits").replace("Bag", "hat=red")), 400))
+            error(post(one(fill).replace("classes", "portraits").replace("Bag", "hat=red")), 400))
         .isEqualTo("a picture is filled in by the model that drew it");
   }
 
@@ -380,11 +385,31 @@ class PageServerTest {
   }
 
   @Test
+  void head_isAnsweredAsGet_withoutABody() throws Exception {
+    String id = begin(body(""));
+    get("/api/drawings/" + id + "/events");
+    for (String path : List.of("/", "/api/models", "/api/drawings/" + id + "/0.png")) {
+      HttpResponse<byte[]> get = client.send(request(path).build(), BodyHandlers.ofByteArray());
+      String answer = raw("HEAD " + path + " HTTP/1.1\r\n" + host() + "Connection: close\r\n\r\n");
+      assertThat(answer)
+          .startsWith("HTTP/1.1 200 ")
+          .containsIgnoringCase("\r\nContent-Length: " + get.body().length + "\r\n")
+          .endsWith("\r\n\r\n");
+    }
+  }
+
+  @Test
   void methodsAndTypes_thatAreNotForIt_areRefused() throws Exception {
-    assertThat(error(get("/api/drawings"), 405)).isEqualTo("only POST is for this address");
+    HttpResponse<String> get = get("/api/drawings");
+    assertThat(error(get, 405)).isEqualTo("only POST is for this address");
+    assertThat(get.headers().firstValue("Allow")).hasValue("POST");
     HttpRequest put = request("/").PUT(BodyPublishers.ofString("x")).build();
-    assertThat(error(client.send(put, BodyHandlers.ofString()), 405))
-        .isEqualTo("only GET is for this address");
+    HttpResponse<String> refused = client.send(put, BodyHandlers.ofString());
+    assertThat(error(refused, 405)).isEqualTo("only GET and HEAD are for this address");
+    assertThat(refused.headers().firstValue("Allow")).hasValue("GET, HEAD");
+    assertThat(raw("HEAD /api/drawings HTTP/1.1\r\n" + host() + "Connection: close\r\n\r\n"))
+        .startsWith("HTTP/1.1 405 ")
+        .contains("Allow: POST\r\n");
     HttpRequest form =
         request("/api/drawings")
             .header("Content-Type", "text/plain")
@@ -493,6 +518,25 @@ class PageServerTest {
                   .send(HttpRequest.newBuilder(address).build(), BodyHandlers.ofString())
                   .statusCode())
           .isEqualTo(200);
+    }
+  }
+
+  /** Such as that of the machine's own name on Debian, where localhost does not lead. */
+  @Test
+  void start_onAnotherAddressOfThisMachine_isFoundThere() throws Exception {
+    try (PageServer other =
+        PageServer.start(service, Map.of(), new InetSocketAddress("127.0.0.2", 0))) {
+      assertThat(other.address()).matches("http://127\\.0\\.0\\.2:\\d+/");
+      HttpRequest page = HttpRequest.newBuilder(URI.create(other.address())).build();
+      assertThat(client.send(page, BodyHandlers.ofString()).statusCode()).isEqualTo(200);
+      int port = URI.create(other.address()).getPort();
+      try (Socket socket = new Socket("127.0.0.2", port)) {
+        String get = "GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
+        socket.getOutputStream().write(get.getBytes(StandardCharsets.ISO_8859_1));
+        assertThat(new String(socket.getInputStream().readAllBytes(), StandardCharsets.ISO_8859_1))
+            .startsWith("HTTP/1.1 421 ")
+            .contains("open " + other.address());
+      }
     }
   }
 
