@@ -128,7 +128,20 @@ public final class SamplingService implements AutoCloseable {
       return new ServedModel(copies, mostImages);
     }
     UnaryOperator<Sampling> settings = measuredEach.getOrDefault(name, measured);
-    BatchCurve curve = BatchCurve.measure(copies.get(0), settings, Duration.ofMillis(200));
+    BatchCurve curve;
+    try {
+      curve = BatchCurve.measure(copies.get(0), settings, Duration.ofMillis(200));
+    } catch (IllegalArgumentException | IllegalStateException e) {
+      throw new IllegalStateException(
+          "the images of a call cannot be measured of the model "
+              + name
+              + ": "
+              + e.getMessage()
+              + "; set mostImages(n), or what its network must be given by measuredWith(\""
+              + name
+              + "\", settings)",
+          e);
+    }
     logger.info(
         "model {}: calls of up to {} images; image-steps by images: {}", name, curve.knee(), curve);
     return new ServedModel(copies, curve.knee(), curve.nanosPerImageStep());
@@ -251,6 +264,7 @@ public final class SamplingService implements AutoCloseable {
    * @param ddpm the model to take its place
    * @return completes with the old model as soon as no request needs it, so that it can be closed
    * @throws IllegalArgumentException if there is no model of that name, or it has several copies
+   * @throws IllegalStateException if the images of a call cannot be measured of it
    */
   public CompletableFuture<DDPM> replace(String name, DDPM ddpm) {
     return replace(name, List.of(ddpm)).thenApply(old -> old.get(0));
@@ -265,6 +279,7 @@ public final class SamplingService implements AutoCloseable {
    *     closed
    * @throws IllegalArgumentException if there is no model of that name, or it has another number of
    *     copies
+   * @throws IllegalStateException if the images of a call cannot be measured of it
    */
   public CompletableFuture<List<DDPM>> replace(String name, List<DDPM> copies) {
     Objects.requireNonNull(name, "name");
@@ -533,7 +548,8 @@ public final class SamplingService implements AutoCloseable {
      *
      * @return a service that takes requests; the caller closes it
      * @throws IllegalStateException if there is no model, or none of a name that {@link
-     *     #measuredWith(String, UnaryOperator)} has
+     *     #measuredWith(String, UnaryOperator)} has, or one draws by nothing that it is measured
+     *     with
      */
     public SamplingService build() {
       if (models.isEmpty()) {

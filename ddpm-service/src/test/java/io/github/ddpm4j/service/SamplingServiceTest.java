@@ -913,6 +913,20 @@ class SamplingServiceTest {
   }
 
   @Test
+  void build_cannotBeMeasured_saysWhatHelps() {
+    SamplingService.Builder builder =
+        SamplingService.builder()
+            .model("labelled", ddpm(Gate.open()))
+            .measuredWith(s -> s.prompt("a red dog"));
+    assertThatThrownBy(builder::build)
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageStartingWith("the images of a call cannot be measured of the model labelled: ")
+        .hasMessageEndingWith(
+            "; set mostImages(n), or what its network must be given by measuredWith(\"labelled\","
+                + " settings)");
+  }
+
+  @Test
   void options_outOfRange_refused() {
     assertThatThrownBy(() -> SamplingService.builder().build())
         .hasMessage("a service needs a model; call model(name, ddpm)");
