@@ -1,16 +1,10 @@
 package io.github.ddpm4j.web;
 
 import io.github.ddpm4j.DDPM;
-import io.github.ddpm4j.latent.Drawing;
-import io.github.ddpm4j.model.Condition;
-import io.github.ddpm4j.models.Models;
 import io.github.ddpm4j.service.SamplingService;
-import java.io.IOException;
 import java.net.InetSocketAddress;
-import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.Properties;
 
 /**
  * Draws on a page in the browser, at http://localhost:8080: the models in the box, and those in the
@@ -21,11 +15,6 @@ public final class Serve {
 
   private static final int PORT = Integer.getInteger("port", PageServer.DEFAULT_PORT);
   private static final String HOST = System.getProperty("host", "localhost");
-  private static final String MOST_IMAGES = "ddpm4j.service.most-images";
-  private static final String MEASURE = "measure";
-
-  /** A batch of a pipeline, each picture twice with guidance. */
-  private static final int IMAGES_BESIDE_PIPELINES = 2 * Drawing.DEFAULT_BATCH_SIZE;
 
   private Serve() {}
 
@@ -40,49 +29,10 @@ public final class Serve {
     DDPM.endStepsOnShutdown();
     Map<String, LatentModel> latent = new LinkedHashMap<>();
     InetSocketAddress address = new InetSocketAddress(HOST, PORT);
-    try (SamplingService service = service(System.getProperties(), latent, folders);
+    try (SamplingService service = PageService.of(System.getProperties(), latent, folders);
         PageServer server = PageServer.start(service, latent, address)) {
       System.out.println("Open " + server.address() + " in a browser. Ctrl-C ends it.");
       Thread.currentThread().join();
-    }
-  }
-
-  /**
-   * A service of the models in the box, and those in folders.
-   *
-   * @param set settings of the service
-   * @param latent gets those that draw latents
-   */
-  static SamplingService service(Properties set, Map<String, LatentModel> latent, String... folders)
-      throws IOException {
-    SamplingService.Builder models = SamplingService.builder();
-    for (String name : Models.names()) {
-      add(models, name, Models.load(name));
-    }
-    for (String named : folders) {
-      Path folder = Path.of(named).toAbsolutePath().normalize();
-      String name = folder.getFileName().toString();
-      if (LatentModel.isIn(folder)) {
-        latent.put(name, LatentModel.load(folder));
-        models.model(name, latent.get(name).latent().ddpm());
-      } else {
-        add(models, name, DDPM.load(folder));
-      }
-    }
-    models.properties(set);
-    String most = set.getProperty(MOST_IMAGES, MEASURE).strip();
-    if (!latent.isEmpty() && most.equals(MEASURE)) {
-      // To measure a pipeline takes minutes, and it draws a few pictures at a time anyway.
-      models.mostImages(IMAGES_BESIDE_PIPELINES);
-    }
-    return models.build();
-  }
-
-  /** Adds a model; one of classes may know no picture without a class, and is measured with one. */
-  static void add(SamplingService.Builder models, String name, DDPM ddpm) {
-    models.model(name, ddpm);
-    if (!ModelList.classes(ddpm).isEmpty()) {
-      models.measuredWith(name, sampling -> sampling.condition(Condition.labels(0)));
     }
   }
 }

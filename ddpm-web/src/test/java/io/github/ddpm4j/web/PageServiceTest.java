@@ -15,15 +15,15 @@ import org.junit.jupiter.api.Timeout;
 
 /** What is served as the program serves it. */
 @Timeout(60)
-class ServeTest {
+class PageServiceTest {
 
   private static final String PIPELINES = "../ddpm-latent/src/test/resources/pipelines/";
 
   @Test
-  void service_ofPipelines_startsAndDraws() throws Exception {
+  void of_ofPipelines_startsAndDraws() throws Exception {
     Map<String, LatentModel> latent = new LinkedHashMap<>();
     try (SamplingService service =
-        Serve.service(
+        PageService.of(
             new Properties(), latent, PIPELINES + "sd1", PIPELINES + "ldm_unconditional")) {
       List<String> names = new ArrayList<>(Models.names());
       names.addAll(List.of("sd1", "ldm_unconditional"));
@@ -47,7 +47,7 @@ class ServeTest {
   @Test
   void add_aModelThatKnowsNoPictureWithoutAClass_isMeasuredWithOne() {
     SamplingService.Builder models = SamplingService.builder();
-    Serve.add(models, "letters", TestModels.classesAlone());
+    PageService.add(models, "letters", TestModels.classesAlone());
     try (SamplingService service = models.build()) {
       assertThat(service.status().perImageStep()).isPositive();
     }
