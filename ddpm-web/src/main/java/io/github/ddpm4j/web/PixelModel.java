@@ -24,6 +24,12 @@ record PixelModel(DDPM ddpm) implements PageModel {
 
   private static final Duration PATIENCE = Duration.ofMinutes(5);
 
+  /**
+   * The numbers of a picture up to which all of a drawing come out of the noise together. Calls of
+   * larger ones have as many as the service takes, so that they hold up nobody and fit into memory.
+   */
+  private static final long MOST_TOGETHER = 3 * 64 * 64;
+
   @Override
   public Shape shape() {
     return shape(ddpm);
@@ -84,9 +90,11 @@ record PixelModel(DDPM ddpm) implements PageModel {
     return set(sampling, asked).sampler(sampler).startInpainting(known, mask);
   }
 
-  private static Sampling set(Sampling sampling, DrawRequest asked) {
-    // All pictures of a drawing come out of the noise together.
-    sampling.seed(asked.seed()).prompt(asked.prompt()).batchSize(asked.count());
+  private Sampling set(Sampling sampling, DrawRequest asked) {
+    sampling.seed(asked.seed()).prompt(asked.prompt());
+    if (shape().size() <= MOST_TOGETHER) {
+      sampling.batchSize(asked.count());
+    }
     return asked.guidance() == 1
         ? sampling
         : sampling.guidance(Guidance.classifierFree(asked.guidance()));

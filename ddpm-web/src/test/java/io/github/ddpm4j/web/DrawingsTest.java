@@ -8,6 +8,7 @@ import com.google.gson.JsonParser;
 import io.github.ddpm4j.sampling.Samplers;
 import io.github.ddpm4j.service.SamplingRequest;
 import io.github.ddpm4j.service.SamplingService;
+import io.github.ddpm4j.service.ServiceListener;
 import java.lang.ref.WeakReference;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -15,6 +16,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -26,6 +28,7 @@ class DrawingsTest {
 
   private static final Duration PATIENCE = Duration.ofSeconds(20);
 
+  private final AtomicInteger mostInACall = new AtomicInteger();
   private final Semaphore calls = new Semaphore(Integer.MAX_VALUE / 2);
   private final SamplingService service =
       SamplingService.builder()
@@ -33,7 +36,15 @@ class DrawingsTest {
           .model("portraits", TestModels.attributes())
           .model("bright", TestModels.bright())
           .model("broken", TestModels.broken())
+          .model("large", TestModels.large())
           .mostImages(4)
+          .listener(
+              new ServiceListener() {
+                @Override
+                public void called(int requests, int images, Duration took) {
+                  mostInACall.accumulateAndGet(images, Math::max);
+                }
+              })
           .build();
 
   @AfterEach
@@ -71,6 +82,16 @@ class DrawingsTest {
     assertThatThrownBy(() -> drawings.get(drawing.id()))
         .isInstanceOf(RefusalException.class)
         .hasMessage("there is no such drawing, or it was forgotten");
+  }
+
+  /** Small ones come out of the noise together. */
+  @Test
+  void begin_manyLargePictures_asManyAtATimeAsTheServiceTakes() throws Exception {
+    Drawings drawings = new Drawings(service);
+    follow(drawings.begin(new DrawRequest("large", "", "ddim", 2, 1, 7, 6, null), "me"));
+    assertThat(mostInACall).hasValue(4);
+    follow(drawings.begin(new DrawRequest("portraits", "", "ddim", 2, 1, 7, 6, null), "me"));
+    assertThat(mostInACall).hasValue(6);
   }
 
   @Test

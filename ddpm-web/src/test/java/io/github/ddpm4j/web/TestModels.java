@@ -49,6 +49,12 @@ final class TestModels {
         .build();
   }
 
+  /** Colour pictures of 80 x 80. */
+  static DDPM large() {
+    return builder(new Gauss(new Shape(3, 80, 80), -1, new Semaphore(Integer.MAX_VALUE / 2)))
+        .build();
+  }
+
   /** Fails without a word. */
   static DDPM broken() {
     return builder(new Broken()).build();
