@@ -1,6 +1,7 @@
 package io.github.ddpm4j.benchmark;
 
 import ai.djl.Device;
+import io.github.ddpm4j.DDPM;
 import io.github.ddpm4j.internal.files.WholeFile;
 import io.github.ddpm4j.unet.UNet;
 import io.github.ddpm4j.unet.UNetBuilder;
@@ -166,6 +167,7 @@ public final class Benchmark implements Callable<Integer> {
    * @param args see {@code --help}
    */
   public static void main(String[] args) {
+    DDPM.endStepsOnShutdown();
     Cli.exitWith(Cli.run(new Benchmark(), args));
   }
 

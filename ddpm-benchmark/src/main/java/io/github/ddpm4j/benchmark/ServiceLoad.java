@@ -127,6 +127,7 @@ public final class ServiceLoad implements Callable<Integer> {
    */
   public static void main(String[] args) {
     System.getProperties().putIfAbsent("ai.djl.pytorch.num_threads", "1"); // as a service has it
+    DDPM.endStepsOnShutdown();
     Cli.exitWith(Cli.run(new ServiceLoad(), args));
   }
 
