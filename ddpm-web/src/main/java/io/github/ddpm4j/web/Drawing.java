@@ -79,6 +79,7 @@ final class Drawing {
   /** Null once it has ended, since it knows what it began with, such as a picture. */
   private @Nullable ServedRequest request;
 
+  private boolean stopped;
   private boolean ended;
 
   /** What the follower alone uses: the pictures as they were last told, and the step of that. */
@@ -129,10 +130,15 @@ final class Drawing {
     ServedRequest running;
     synchronized (this) {
       running = request;
+      stopped = true;
     }
     if (running != null) {
       running.cancel();
     }
+  }
+
+  private synchronized boolean isStopped() {
+    return stopped;
   }
 
   synchronized boolean hasEnded() {
@@ -330,7 +336,7 @@ final class Drawing {
   private JsonObject failed(Throwable failure) {
     String message;
     if (failure instanceof CancellationException) {
-      message = "Stopped.";
+      message = isStopped() ? "Stopped." : "The server ended before it was done.";
     } else if (failure instanceof TimeoutException) {
       message = "It took too long, and was given up: " + failure.getMessage();
     } else if (failure instanceof RequestRefusedException) {

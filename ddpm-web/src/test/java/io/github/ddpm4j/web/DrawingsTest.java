@@ -94,6 +94,25 @@ class DrawingsTest {
     assertThat(mostInACall).hasValue(6);
   }
 
+  /** Nobody pressed Stop. */
+  @Test
+  void begin_theServiceEnds_saysSo() throws Exception {
+    Drawings drawings = new Drawings(service);
+    calls.drainPermits();
+    Drawing drawing = drawings.begin(request("slow", 4, null), "me");
+    Thread closing = new Thread(service::close);
+    closing.start();
+    while (service.status().isOpen()) {
+      Thread.sleep(1);
+    }
+    calls.release(1_000_000);
+    closing.join();
+    assertThat(follow(drawing))
+        .last()
+        .extracting(Drawing.Event::data)
+        .isEqualTo("{\"message\":\"The server ended before it was done.\"}");
+  }
+
   @Test
   void begin_oneMoreThanMost_forgetsTheOldestThatHasEnded() throws Exception {
     Drawings drawings = new Drawings(service);
