@@ -416,10 +416,14 @@ function item(one) {
       select(null);
     }
   };
+  const caption = document.createElement("span");
+  caption.className = "caption";
+  caption.textContent = what(one);
+  caption.title = title(one); // long ones are cut
   const more = document.createElement("span"); // for those who hear it
   more.className = "spoken";
   more.textContent = which(one);
-  button.append(image, what(one), more);
+  button.append(image, caption, more);
   button.addEventListener("click", () => {
     if (events) {
       fail("Stop the drawing first, or wait for its end.");
