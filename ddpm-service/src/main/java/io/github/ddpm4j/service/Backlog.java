@@ -67,10 +67,15 @@ final class Backlog {
 
   /** When a request is due: after some times its own length, the sooner the more urgent. */
   Served.Times times(
-      long number, SamplingRequest request, SamplingRun run, long now, double patience) {
+      long number,
+      SamplingRequest request,
+      SamplingRun run,
+      ServedModel model,
+      long now,
+      double patience) {
     lock.lock();
     try {
-      double each = nanosPerImageStep == 0 ? UNKNOWN : nanosPerImageStep;
+      double each = each(model) == 0 ? UNKNOWN : each(model);
       long length = bounded(Served.work(run) * each);
       long due = now + bounded(patience * length * Math.pow(2, -request.priority()));
       long deadline = Long.MAX_VALUE;
@@ -165,7 +170,7 @@ final class Backlog {
               + " passed before it was in the queue; allow"
               + " more time");
     }
-    double nanos = imageStepsUntilDone(served) * nanosPerImageStep * trust(now);
+    double nanos = nanosUntilDone(served) * trust(now);
     if (now + nanos > deadline) {
       throw tooLate(
           "the request would take about "
@@ -177,20 +182,28 @@ final class Backlog {
   }
 
   /**
-   * The image-steps that are made on a worker until a request is done: what goes before it, and its
-   * own. Calls are filled with what is due later, and it takes a step a call; but no more are made
-   * than there are.
+   * How long it takes on the workers of its model until a request is done: what goes before it, and
+   * its own steps. Calls are filled with what is due later, and it takes a step a call; but no more
+   * are made than there are.
    */
-  private double imageStepsUntilDone(Served served) {
-    double workers = Math.max(1, alive.cardinality());
-    double beside = order.nextPredictions() / workers;
-    double call =
-        Math.max(
-            served.run().predictionsOfNextStep(),
-            Math.min(served.model().mostImages(), beside + served.run().predictionsOfNextStep()));
-    double ahead = order.workAhead(served) / workers + served.work();
-    double all = order.work() / workers + served.work();
+  private double nanosUntilDone(Served served) {
+    ServedModel model = served.model();
+    double workers = Math.max(1, alive.get(0, model.copies().size()).cardinality());
+    int own = served.run().predictionsOfNextStep();
+    double beside = served.request().isAlone() ? 0 : order.nextPredictions(model) / workers;
+    double call = Math.max(own, Math.min(model.mostImages(), beside + own)) * each(model);
+    double ahead = order.workAhead(served, this::nanos) / workers + nanos(served);
+    double all = order.work(this::nanos) / workers + nanos(served);
     return Math.min(all, Math.max(ahead, served.stepsLeft() * call));
+  }
+
+  private double nanos(Served served) {
+    return served.work() * each(served.model());
+  }
+
+  /** What an image-step of a model takes, or of the others while that is unknown. */
+  private double each(ServedModel model) {
+    return model.nanosPerImageStep() == 0 ? nanosPerImageStep : model.nanosPerImageStep();
   }
 
   private static RequestRefusedException tooLate(String message) {
@@ -243,7 +256,7 @@ final class Backlog {
       return new Status(
           waiting,
           order.size() - waiting,
-          order.work(),
+          (long) order.work(Served::work),
           Duration.ofNanos((long) nanosPerImageStep),
           open);
     } finally {
@@ -390,12 +403,14 @@ final class Backlog {
   }
 
   /** A call of the network is done. */
-  void took(int images, long nanos) {
+  void took(ServedModel model, int images, long nanos) {
     lock.lock();
     try {
       double each = (double) nanos / images;
-      double before = nanosPerImageStep == 0 ? 0 : (1 - LATEST) * trust;
-      nanosPerImageStep = before * nanosPerImageStep + (1 - before) * each;
+      double before = (1 - LATEST) * trust;
+      model.took(each, before);
+      double kept = nanosPerImageStep == 0 ? 0 : before;
+      nanosPerImageStep = kept * nanosPerImageStep + (1 - kept) * each;
       trust = 1;
     } finally {
       lock.unlock();

@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.NavigableSet;
 import java.util.Optional;
 import java.util.TreeSet;
+import java.util.function.ToDoubleFunction;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -35,6 +36,8 @@ final class RequestOrder {
   /** One call in so many begins with the request that is due first of all. */
   private static final int OLDEST_EVERY = 4;
 
+  private static final int MOST_LEFT = 1024;
+
   /** A caller of many requests. */
   private static final class Tenant {
 
@@ -47,7 +50,7 @@ final class RequestOrder {
   private final Map<String, Tenant> tenants = new LinkedHashMap<>();
 
   /** What tenants got that have no requests now, where it is more than the poorest of all has. */
-  private final Map<String, Double> left = new HashMap<>();
+  private final Map<String, Double> left = new LinkedHashMap<>();
 
   private final Map<Integer, Integer> callsOf = new HashMap<>();
   private final int mostResident;
@@ -75,34 +78,41 @@ final class RequestOrder {
     return tenants.values().stream().flatMap(tenant -> tenant.requests.stream());
   }
 
-  /** Image-steps of all requests. */
-  long work() {
-    return all().mapToLong(Served::work).sum();
+  /**
+   * What all requests cost.
+   *
+   * @param cost of one, such as its image-steps
+   */
+  double work(ToDoubleFunction<Served> cost) {
+    return all().mapToDouble(cost).sum();
   }
 
-  /** Images of a call that all requests are in. */
-  long nextPredictions() {
-    return all().mapToLong(served -> served.run().predictionsOfNextStep()).sum();
+  /** Images of a call that all requests of a model are in. */
+  long nextPredictions(ServedModel model) {
+    return all()
+        .filter(served -> served.model() == model)
+        .mapToLong(served -> served.run().predictionsOfNextStep())
+        .sum();
   }
 
   /**
-   * Image-steps that are made before a request is done, without its own: those of its tenant that
-   * are due before it, and of each other tenant as many as its own gets meanwhile.
+   * What is spent before a request is done, but for itself: those of its tenant that are due before
+   * it, and on each other tenant as much as on its own meanwhile.
    */
-  long workAhead(Served served) {
+  double workAhead(Served served, ToDoubleFunction<Served> cost) {
     String name = served.request().tenant();
     Tenant own = tenants.get(name);
-    long before = own == null ? 0 : work(own.requests.headSet(served));
-    long share = before + served.work();
+    double before = own == null ? 0 : work(own.requests.headSet(served), cost);
+    double share = before + cost.applyAsDouble(served);
     return before
         + tenants.entrySet().stream()
             .filter(other -> !other.getKey().equals(name))
-            .mapToLong(other -> Math.min(share, work(other.getValue().requests)))
+            .mapToDouble(other -> Math.min(share, work(other.getValue().requests, cost)))
             .sum();
   }
 
-  private static long work(Collection<Served> requests) {
-    return requests.stream().mapToLong(Served::work).sum();
+  private static double work(Collection<Served> requests, ToDoubleFunction<Served> cost) {
+    return requests.stream().mapToDouble(cost).sum();
   }
 
   /** Of those of a tenant that wait and were never begun, the one that is due last. */
@@ -145,6 +155,9 @@ final class RequestOrder {
         left.put(name, tenant.got);
         double least = leastGot();
         left.values().removeIf(got -> tenants.isEmpty() || got <= least);
+        if (left.size() > MOST_LEFT) {
+          left.remove(left.keySet().iterator().next()); // who left the longest ago
+        }
       }
     }
   }
@@ -178,8 +191,36 @@ final class RequestOrder {
     }
     if (!choice.chosen.isEmpty()) {
       callsOf.put(worker, calls + 1);
+      settle(choice.chosen);
     }
     return choice.chosen;
+  }
+
+  /**
+   * A tenant all of whose requests are in a call gets all that it asks for, and has no claim on
+   * what others get of the places that are left.
+   */
+  private void settle(List<Served> call) {
+    Map<Tenant, Integer> taken = new LinkedHashMap<>();
+    for (Served served : call) {
+      Tenant tenant = tenants.get(served.request().tenant());
+      if (tenant != null) {
+        taken.merge(tenant, 1, Integer::sum);
+      }
+    }
+    double most = taken.keySet().stream().mapToDouble(tenant -> tenant.got).max().orElse(0);
+    double least =
+        taken.entrySet().stream()
+            .filter(entry -> entry.getValue() < entry.getKey().requests.size())
+            .mapToDouble(entry -> entry.getKey().got)
+            .min()
+            .orElse(most);
+    taken.forEach(
+        (tenant, count) -> {
+          if (count == tenant.requests.size()) {
+            tenant.got = Math.max(tenant.got, least);
+          }
+        });
   }
 
   private static Tenant poorest(Map<Tenant, Iterator<Served>> left) {

@@ -115,7 +115,7 @@ public final class SamplingService implements AutoCloseable {
             mostResident,
             devices);
     backlog.expect(
-        models.values().stream().mapToDouble(ServedModel::expectedNanos).max().orElseThrow());
+        models.values().stream().mapToDouble(ServedModel::nanosPerImageStep).max().orElseThrow());
     workers =
         IntStream.range(0, devices)
             .mapToObj(i -> new Worker(i, backlog, listeners, builder.beforeCalls))
@@ -194,7 +194,7 @@ public final class SamplingService implements AutoCloseable {
                 request.isAlone() ? sampling : sampling.predictionsPerCall(model.mostImages())));
       }
       requireModest(runs.get(0));
-      Served.Times times = backlog.times(id, request, runs.get(0), now, PATIENCE);
+      Served.Times times = backlog.times(id, request, runs.get(0), model, now, PATIENCE);
       Served served = new Served(request, runs, model, times, executor, backlog::wake);
       Optional<Served> shed = backlog.add(served, !isOnWorker());
       taken = true;

@@ -10,8 +10,11 @@ final class ServedModel {
 
   private final List<DDPM> copies;
   private final int mostImages;
-  private final double expectedNanos;
   private final CompletableFuture<List<DDPM>> unused = new CompletableFuture<>();
+
+  /** What an image-step takes lately; 0 if that is unknown. Guarded by the backlog's lock. */
+  private double nanosPerImageStep;
+
   private int users;
   private boolean retired;
 
@@ -23,7 +26,7 @@ final class ServedModel {
    * @param expectedNanos what an image-step was measured to take; 0 if it was not
    */
   ServedModel(List<DDPM> copies, int mostImages, double expectedNanos) {
-    this.expectedNanos = expectedNanos;
+    this.nanosPerImageStep = expectedNanos;
     this.copies = List.copyOf(copies);
     this.mostImages = mostImages;
   }
@@ -38,8 +41,19 @@ final class ServedModel {
     return mostImages;
   }
 
-  double expectedNanos() {
-    return expectedNanos;
+  double nanosPerImageStep() {
+    return nanosPerImageStep;
+  }
+
+  /**
+   * A call of it is done.
+   *
+   * @param each what an image-step took
+   * @param before the share of what is known in what is known then
+   */
+  void took(double each, double before) {
+    double kept = nanosPerImageStep == 0 ? 0 : before;
+    nanosPerImageStep = kept * nanosPerImageStep + (1 - kept) * each;
   }
 
   /** Whether it is still the one to draw from; if so, it is used once more. */

@@ -180,7 +180,7 @@ final class Worker {
         SamplingRun.advance(requests.stream().map(Served::run).toList());
     long nanos = System.nanoTime() - begun;
     ends = 0;
-    backlog.took(images, nanos);
+    backlog.took(requests.get(0).model(), images, nanos);
     listeners.called(requests.size(), images, nanos);
     return events;
   }

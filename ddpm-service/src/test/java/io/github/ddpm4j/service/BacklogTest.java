@@ -10,7 +10,9 @@ import io.github.ddpm4j.service.RequestRefusedException.Reason;
 import io.github.ddpm4j.service.SamplingService.WhenFull;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -21,6 +23,7 @@ class BacklogTest {
 
   private final DDPM ddpm = DDPM.builder().timesteps(1000).denoiser(Gate.open()).build();
   private final List<SamplingRun> runs = new ArrayList<>();
+  private final Map<Integer, ServedModel> models = new HashMap<>();
   private long number;
 
   /** What is known of the time of a step fades meanwhile, and a little in each test. */
@@ -43,14 +46,22 @@ class BacklogTest {
   }
 
   private Served served(Backlog backlog, String tenant, int steps, Duration deadline, int most) {
+    SamplingRequest request = SamplingRequest.of(1, s -> s).tenant(tenant).deadline(deadline);
+    return served(backlog, request, steps, models.computeIfAbsent(most, this::model));
+  }
+
+  private ServedModel model(int most) {
+    return new ServedModel(List.of(ddpm), most);
+  }
+
+  private Served served(Backlog backlog, SamplingRequest request, int steps, ServedModel model) {
     SamplingRun run = ddpm.sampling().sampler(Samplers.ddim(steps)).seed(1).start(1);
     runs.add(run);
-    SamplingRequest request = SamplingRequest.of(1, s -> s).tenant(tenant).deadline(deadline);
     return new Served(
         request,
         List.of(run),
-        new ServedModel(List.of(ddpm), most),
-        backlog.times(number++, request, run, System.nanoTime(), 1),
+        model,
+        backlog.times(number++, request, run, model, System.nanoTime(), 1),
         Runnable::run,
         () -> {});
   }
@@ -90,6 +101,47 @@ class BacklogTest {
             "the request would take about PT(7\\.9\\d*|8)S from now, with what is ahead of it,"
                 + " which is past its deadline of PT2S; allow more time, or ask for fewer steps");
     add(backlog, served(backlog, "me", 50, Duration.ofSeconds(9), 16));
+  }
+
+  /** Its calls have its own images alone. */
+  @Test
+  void add_aloneAmongFullCalls_takesItsOwn() throws Exception {
+    Backlog backlog = backlog(1, 10 * MILLISECOND);
+    for (int i = 0; i < 16; i++) {
+      add(backlog, served(backlog, "me", 100, Duration.ofHours(1), 16));
+    }
+    SamplingRequest alone = SamplingRequest.of(1, s -> s).tenant("me").alone();
+    add(backlog, served(backlog, alone.deadline(Duration.ofSeconds(1)), 50, models.get(16)));
+  }
+
+  /** Each model has times of its own. */
+  @Test
+  void add_afterCallsOfASlowModel_aFastOneIsFast() throws Exception {
+    Backlog backlog = backlog(1, 0);
+    ServedModel slow = model(1);
+    ServedModel fast = model(1);
+    backlog.took(fast, 1, (long) MILLISECOND);
+    backlog.took(slow, 1, (long) (1000 * MILLISECOND));
+    SamplingRequest second = SamplingRequest.of(1, s -> s).deadline(Duration.ofSeconds(1));
+    add(backlog, served(backlog, second, 100, fast));
+    assertThatThrownBy(() -> add(backlog, served(backlog, second, 2, slow)))
+        .hasMessageMatching("the request would take about PT(1\\.9\\d*|2)S .*");
+  }
+
+  /** A device without a copy of its model takes none of it. */
+  @Test
+  void add_besideADeviceWithoutItsModel_countsItsOwnAlone() throws Exception {
+    Backlog backlog = backlog(2, MILLISECOND);
+    for (int i = 0; i < 2; i++) {
+      add(backlog, served(backlog, "me", 900, Duration.ofHours(1), 1));
+    }
+    SamplingRequest urgent = SamplingRequest.of(1, s -> s).tenant("me").priority(-9);
+    assertThatThrownBy(
+            () ->
+                add(
+                    backlog,
+                    served(backlog, urgent.deadline(Duration.ofSeconds(2)), 900, models.get(1))))
+        .hasMessageMatching("the request would take about PT2\\.[67]\\d*S.*");
   }
 
   /** However full calls are now: what is there is soon done. */

@@ -172,18 +172,18 @@ class RequestOrderTest {
     assertThat(order.least("t")).contains(b);
     assertThat(order.least("u")).isEmpty();
     assertThat(order.waitingByTenant()).containsExactly(Map.entry("t", 1L));
-    assertThat(order.work()).isEqualTo(6);
-    assertThat(order.nextPredictions()).isEqualTo(3);
+    assertThat(order.work(Served::work)).isEqualTo(6);
+    assertThat(order.nextPredictions(model)).isEqualTo(3);
   }
 
   /** Its tenant's that are due before it, and as many of each other tenant. */
   @Test
   void workAhead_ownAndOthers() {
     RequestOrder order = order(served("t", 2, 1), served("t", 2, 3), served("u", 3, 9));
-    assertThat(order.workAhead(served("t", 1, 2))).isEqualTo(4 + 6);
-    assertThat(order.workAhead(served("t", 1, 0))).isEqualTo(2);
-    assertThat(order.workAhead(served("v", 2, 0))).isEqualTo(4 + 4);
-    assertThat(order().workAhead(served("v", 2, 0))).isZero();
+    assertThat(order.workAhead(served("t", 1, 2), Served::work)).isEqualTo(4 + 6);
+    assertThat(order.workAhead(served("t", 1, 0), Served::work)).isEqualTo(2);
+    assertThat(order.workAhead(served("v", 2, 0), Served::work)).isEqualTo(4 + 4);
+    assertThat(order().workAhead(served("v", 2, 0), Served::work)).isZero();
   }
 
   /** Others have seen that it has begun. */
@@ -196,6 +196,29 @@ class RequestOrderTest {
     served.leave();
     assertThat(order.waiting()).isEqualTo(1);
     assertThat(order.least("t")).isEmpty();
+  }
+
+  /** What was free when nobody else asked for it is no debt. */
+  @Test
+  void next_afterFreePlacesWereUsed_halfEach() {
+    RequestOrder order = new RequestOrder(1000);
+    ServedModel model = new ServedModel(List.of(ddpm), 8);
+    order.add(served("modest", 1, 1, model));
+    for (int i = 0; i < 4; i++) {
+      order.add(served("eager", 1, 2, model));
+    }
+    for (int tick = 0; tick < 500; tick++) {
+      assertThat(order.next(0)).hasSize(5);
+    }
+    for (int i = 0; i < 20; i++) {
+      order.add(served("modest", 1, 10, model));
+      order.add(served("eager", 1, 10, model));
+    }
+    Map<String, Integer> got = new HashMap<>();
+    for (int tick = 0; tick < 40; tick++) {
+      order.next(0).forEach(s -> got.merge(s.request().tenant(), 1, Integer::sum));
+    }
+    assertThat(got.get("eager")).isBetween(got.get("modest") - 16, got.get("modest") + 16);
   }
 
   /** A tenant that leaves after a large call and comes again has still got it. */

@@ -839,7 +839,8 @@ class SamplingServiceTest {
   @Test
   void due_ofAGiantRequest_isLate() {
     Backlog backlog = new Backlog(1, WhenFull.REFUSE, 1, 1);
-    backlog.took(1, TimeUnit.HOURS.toNanos(1));
+    ServedModel model = new ServedModel(List.of(ddpm(Gate.open())), 1);
+    backlog.took(model, 1, TimeUnit.HOURS.toNanos(1));
     SamplingRequest request = request(1, 10).priority(-10);
     try (SamplingRun run =
         ddpm(Gate.open())
@@ -849,7 +850,7 @@ class SamplingServiceTest {
             .batchSize(1_000_000)
             .start(1_000_000)) {
       long now = System.nanoTime();
-      assertThat(backlog.times(0, request, run, now, 4).due()).isGreaterThan(now);
+      assertThat(backlog.times(0, request, run, model, now, 4).due()).isGreaterThan(now);
     }
   }
 
