@@ -317,7 +317,12 @@ final class PageServer implements AutoCloseable {
     if (length != null && (length.length() > 9 || Long.parseLong(length) > MOST_BYTES)) {
       throw tooLarge();
     }
-    byte[] bytes = exchange.getRequestBody().readNBytes(MOST_BYTES + 1);
+    byte[] bytes;
+    try {
+      bytes = exchange.getRequestBody().readNBytes(MOST_BYTES + 1);
+    } catch (IndexOutOfBoundsException e) { // how the JDK takes a chunk of 2 GiB or more
+      throw tooLarge();
+    }
     if (bytes.length > MOST_BYTES) {
       throw tooLarge();
     }

@@ -345,6 +345,20 @@ class PageServerTest {
     return "Host: localhost:" + URI.create(server.address()).getPort() + "\r\n";
   }
 
+  /** More than an array of Java holds, as the sizes of chunks say. */
+  @ParameterizedTest
+  @ValueSource(strings = {"80000000", "ffffffff", "fffffffff"})
+  void chunk_thatIsHuge_isTooLarge(String size) throws IOException {
+    String answer =
+        raw(
+            "POST /api/drawings HTTP/1.1\r\n"
+                + host()
+                + "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+                + size
+                + "\r\n{}");
+    assertThat(answer).startsWith("HTTP/1.1 413 ");
+  }
+
   @ParameterizedTest
   @ValueSource(
       strings = {
