@@ -34,7 +34,9 @@ final class Backlog {
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition work = lock.newCondition();
   private final Condition room = lock.newCondition();
-  private double nanosPerImageStep;
+
+  /** That of all models. */
+  private StepTime stepTime = new StepTime(0);
 
   /** What share of that still counts. */
   private double trust = 1;
@@ -203,7 +205,7 @@ final class Backlog {
 
   /** What an image-step of a model takes, or of the others while that is unknown. */
   private double each(ServedModel model) {
-    return model.nanosPerImageStep() == 0 ? nanosPerImageStep : model.nanosPerImageStep();
+    return model.stepTime().nanos() == 0 ? stepTime.nanos() : model.stepTime().nanos();
   }
 
   private static RequestRefusedException tooLate(String message) {
@@ -257,7 +259,7 @@ final class Backlog {
           waiting,
           order.size() - waiting,
           (long) order.work(Served::work),
-          Duration.ofNanos((long) nanosPerImageStep),
+          Duration.ofNanos((long) stepTime.nanos()),
           open);
     } finally {
       lock.unlock();
@@ -396,7 +398,7 @@ final class Backlog {
   void expect(double nanos) {
     lock.lock();
     try {
-      nanosPerImageStep = nanos;
+      stepTime = new StepTime(nanos);
     } finally {
       lock.unlock();
     }
@@ -408,9 +410,8 @@ final class Backlog {
     try {
       double each = (double) nanos / images;
       double before = (1 - LATEST) * trust;
-      model.took(each, before);
-      double kept = nanosPerImageStep == 0 ? 0 : before;
-      nanosPerImageStep = kept * nanosPerImageStep + (1 - kept) * each;
+      model.stepTime().took(each, before);
+      stepTime.took(each, before);
       trust = 1;
     } finally {
       lock.unlock();

@@ -115,7 +115,10 @@ public final class SamplingService implements AutoCloseable {
             mostResident,
             devices);
     backlog.expect(
-        models.values().stream().mapToDouble(ServedModel::nanosPerImageStep).max().orElseThrow());
+        models.values().stream()
+            .mapToDouble(model -> model.stepTime().nanos())
+            .max()
+            .orElseThrow());
     workers =
         IntStream.range(0, devices)
             .mapToObj(i -> new Worker(i, backlog, listeners, builder.beforeCalls))

@@ -12,8 +12,8 @@ final class ServedModel {
   private final int mostImages;
   private final CompletableFuture<List<DDPM>> unused = new CompletableFuture<>();
 
-  /** What an image-step takes lately; 0 if that is unknown. Guarded by the backlog's lock. */
-  private double nanosPerImageStep;
+  /** Guarded by the backlog's lock. */
+  private final StepTime stepTime;
 
   private int users;
   private boolean retired;
@@ -26,7 +26,7 @@ final class ServedModel {
    * @param expectedNanos what an image-step was measured to take; 0 if it was not
    */
   ServedModel(List<DDPM> copies, int mostImages, double expectedNanos) {
-    this.nanosPerImageStep = expectedNanos;
+    this.stepTime = new StepTime(expectedNanos);
     this.copies = List.copyOf(copies);
     this.mostImages = mostImages;
   }
@@ -41,19 +41,8 @@ final class ServedModel {
     return mostImages;
   }
 
-  double nanosPerImageStep() {
-    return nanosPerImageStep;
-  }
-
-  /**
-   * A call of it is done.
-   *
-   * @param each what an image-step took
-   * @param before the share of what is known in what is known then
-   */
-  void took(double each, double before) {
-    double kept = nanosPerImageStep == 0 ? 0 : before;
-    nanosPerImageStep = kept * nanosPerImageStep + (1 - kept) * each;
+  StepTime stepTime() {
+    return stepTime;
   }
 
   /** Whether it is still the one to draw from; if so, it is used once more. */
